@@ -1,6 +1,6 @@
 // What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`, but for `Runtime`.
 import type { Behaviour, Ending, Ref } from './actor.js';
-import { tell } from '../src/core/callback.js';
+import { callGuarded } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Agenda } from './agenda.js';
 import type { Questions } from './ask.js';
@@ -151,14 +151,14 @@ export function count(engine: Engine, what: string, by = 1): void {
 export function emit(engine: Engine, event: unknown): void {
   const { emit: listen } = engine.options;
   if (listen !== undefined)
-    tell(
+    callGuarded(
       () => listen(event),
       () => count(engine, 'listenerFailed'),
     );
 }
 
 /** Events of the runtime itself. */
-export function announce(engine: Engine, event: RuntimeEvent): void {
+export function emitRuntimeEvent(engine: Engine, event: RuntimeEvent): void {
   emit(engine, event);
 }
 
@@ -167,7 +167,7 @@ function seamFailed(engine: Engine, counter: string, seam: string, error: unknow
   count(engine, counter);
   if (engine.failedSeams.has(seam)) return;
   engine.failedSeams.add(seam);
-  announce(engine, {
+  emitRuntimeEvent(engine, {
     name: 'warning',
     data: { message: `${seam} threw; further ones are only counted`, error: asError(error) },
   });
@@ -182,7 +182,7 @@ export function trace(cell: Cell, what: TraceEntry['what'], detail: Partial<Trac
   const listen = engine.options.trace;
   if (listen === undefined) return;
   const entry = { at: engine.clock.now(), what, to: ref.path, ...detail };
-  tell(
+  callGuarded(
     () => listen(entry),
     (error) => seamFailed(engine, 'listenerFailed', 'the listener trace', error),
   );

@@ -1,13 +1,13 @@
 // One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Every
 // throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
 import type { Behaviour, Effect, Ref } from './actor.js';
-import { tell } from '../src/core/callback.js';
+import { callGuarded } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
 import { bindCell, count, stamp, trace, type Birth, type Cell, type Envelope, type ParentHooks } from './cell.js';
 import { createActorEffects } from './effects.js';
 import type { EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
-import { announce, carryOut, postMade, type Frame, type StartChild } from './interpret.js';
+import { reportStarted, carryOut, postMade, type Frame, type StartChild } from './interpret.js';
 import { postTimer } from './mail.js';
 import { mailboxName } from './nact.js';
 import { crash, effectSettledWhileStopping } from './stopping.js';
@@ -55,7 +55,7 @@ function begin(birth: Birth): readonly [Cell, Frame | undefined] {
   if (cell.phase !== 'starting') return [cell, undefined];
   cell.phase = 'running';
   trace(cell, 'start');
-  if (behaviour.deferStart !== true || hooks === undefined) announce(cell);
+  if (behaviour.deferStart !== true || hooks === undefined) reportStarted(cell);
   return [cell, { cell, effects, at: 0 }];
 }
 
@@ -133,7 +133,7 @@ function arrive(cell: Cell, mail: unknown): void {
     handle(cell, envelope);
   };
   const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
-  tell(
+  callGuarded(
     () => intercept.receive?.(delivery, receive),
     (thrown) => crash(cell, asError(thrown)),
   );

@@ -9,7 +9,7 @@ import type { Intercept } from './seams.js';
 import { checkRuntime } from './copies.js';
 import type { Ref } from './actor.js';
 import { crash } from './stopping.js';
-import { tell } from '../src/core/callback.js';
+import { callGuarded } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 const methods = ['deliver', 'receive', 'startEffect'] as const;
@@ -76,7 +76,7 @@ function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
     receive: (delivery, receive) => {
       const next = (): void => {
         if (inner.receive === undefined) return receive();
-        tell(
+        callGuarded(
           () => inner.receive?.(delivery, receive),
           (thrown) => crashed(delivery.to, thrown),
         );

@@ -81,7 +81,7 @@ function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spaw
       watchActor(cell, effect.actor, effect.down);
       return;
     case 'started':
-      announce(cell);
+      reportStarted(cell);
       return;
     case 'stopChild':
       stopChild(cell, effect);
@@ -165,7 +165,7 @@ function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
 }
 
 /** Reports to the parent that the start is over. Once. */
-export function announce(cell: Cell): void {
+export function reportStarted(cell: Cell): void {
   if (cell.announced) return;
   cell.announced = true;
   tellParent(cell, () => cell.hooks?.spawned(cell.ref));

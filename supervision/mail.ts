@@ -1,7 +1,7 @@
 // Every message between our actors passes here: through `Intercept.deliver`, then through nact. One nact message carries one
 // of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
-import { tell } from '../src/core/callback.js';
+import { callGuarded } from '../src/core/callback.js';
 import { count, interceptFailed, stamp } from './cell.js';
 import type { Cell, Engine, Envelope } from './cell.js';
 import type { Delivery, Intercept, Via } from './seams.js';
@@ -45,7 +45,7 @@ export function deliverGuarded(engine: Engine, intercept: Intercept, delivery: D
     delivered = true;
     deliver();
   };
-  tell(
+  callGuarded(
     () => intercept.deliver?.(delivery, once),
     (error) => {
       interceptFailed(engine, 'deliver', error);

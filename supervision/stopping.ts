@@ -4,7 +4,7 @@
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
-import { announce, cellOf, count, emit, trace, type Cell, type Departure } from './cell.js';
+import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type Departure } from './cell.js';
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
@@ -34,7 +34,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   cell.departure = departure;
   // If a listener stops it now, it is already ending: the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
-    announce(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
+    emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
   cell.timers.cancelAll();
   for (const question of [...cell.asking]) question.withdraw();
@@ -138,7 +138,7 @@ function finish(cell: Cell, departure: Departure): void {
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
-    announce(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
+    emitRuntimeEvent(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
     departure.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
   const how = endingFrom(departure);
@@ -188,7 +188,7 @@ function runStopHook(cell: Cell, reason: Ending['reason']): void {
 
 function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
   count(cell.engine, 'stopHookFailed');
-  announce(cell.engine, {
+  emitRuntimeEvent(cell.engine, {
     name: 'warning',
     data: { message: `the ${hook} of ${cell.ref.path} threw`, error: asError(thrown) },
   });

@@ -32,7 +32,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
-  for (const gone of state.vanished.values()) if (!gone.lost) gone.until += moreMs;
+  for (const gone of state.vanishedRows.values()) if (!gone.lost) gone.until += moreMs;
 }
 
 /** How long a possible holder of a row that is gone has to create it again, milliseconds. */

@@ -116,7 +116,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
     rows: new Map(),
     malformed: new Map(),
     lastReadable: new Map(),
-    vanished: (settings.tableHistory.vanished ??= new Map()),
+    vanishedRows: (settings.tableHistory.vanishedRows ??= new Map()),
     tableMissing: false,
     entityType: undefined,
     observations: new Map(),
@@ -161,12 +161,13 @@ const handlers: Handlers = {
   keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),
   keeperNotice: (turn, notice) => leases.keeperNotice(turn, notice),
   parentsRead: (turn, { leaseKey, incarnation, awaited }) => leases.parentsRead(turn, leaseKey, incarnation, awaited),
-  parentsUnread: (turn, { leaseKey, incarnation, error }) => leases.parentsUnread(turn, leaseKey, incarnation, error),
+  parentsReadFailed: (turn, { leaseKey, incarnation, error }) =>
+    leases.parentsReadFailed(turn, leaseKey, incarnation, error),
   childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
   // The next scan finds the children like any other row.
-  childrenUnread: () => undefined,
+  childrenReadFailed: () => undefined,
   streamOpened: (turn, { stream, description }) => start.streamOpened(turn, stream, description),
-  streamNotOpened: (turn, { stream, error }) => start.streamNotOpened(turn, stream, error),
+  openStreamFailed: (turn, { stream, error }) => start.openStreamFailed(turn, stream, error),
   openStreamAgain: (turn, { stream }) => start.openStream(turn, turn.state.streams[stream]!),
   tableOpened: (turn) => {
     start.tableOpened(turn);
@@ -188,7 +189,7 @@ const handlers: Handlers = {
   cleanUpFailed: (turn, { stream, error }) => streams.notCleaned(turn, stream, error),
   gatherDue: (turn, { stream }) => ends.gather(turn, turn.state.streams[stream]!),
   gathered: (turn, { stream, asked, evidence }) => ends.gathered(turn, stream, asked, evidence),
-  ungathered: (turn, { stream, asked, error }) => ends.ungathered(turn, stream, asked, error),
+  evidenceFailed: (turn, { stream, asked, error }) => ends.evidenceFailed(turn, stream, asked, error),
   shardEndJudged: (turn, { asked, result }) => ends.shardEndJudged(turn, asked, result),
   shardEndFailed: (turn, { asked, error }) => ends.shardEndFailed(turn, asked, error),
 };

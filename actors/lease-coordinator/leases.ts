@@ -49,12 +49,12 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         leaseKey: row.leaseKey,
         shardId,
         source: source.name,
-        identity: `${stream.identity}:${shardId}`,
-        stream: stream.streamIdentity,
+        identity: `${stream.idempotencyName}:${shardId}`,
+        stream: stream.rowStamp,
         seen: row,
         ...(wish === undefined ? {} : { wish }),
         workerId: settings.workerId,
-        processNonce: settings.nonce,
+        writerPrefix: settings.nonce,
         writer: signature(turn, incarnation),
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
@@ -215,7 +215,7 @@ function drop(turn: CoordinatorTurn, lease: Lease): void {
 /** Handles a durable SHARD_END: leases that waited for it may start, and children are taken without waiting for a scan. */
 function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { settings, state, effects } = turn;
-  const { identifier } = lease.stream;
+  const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
   drop(turn, lease);
@@ -225,7 +225,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
       checkParents(turn, other);
   }
   const children = childShardIds
-    .map((shardId) => leaseKeyOf(identifier, shardId))
+    .map((shardId) => leaseKeyOf(keyPrefix, shardId))
     .filter((leaseKey) => !state.leases.has(leaseKey));
   if (children.length === 0 || state.phase !== 'running') return;
   effects.push(
@@ -234,7 +234,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
       kind: 'io',
       start: (signal) => readRows(settings.store, children, signal),
       done: (rows): CoordinatorSelf => ({ type: 'childrenRead', rows }),
-      failed: (): CoordinatorSelf => ({ type: 'childrenUnread' }),
+      failed: (): CoordinatorSelf => ({ type: 'childrenReadFailed' }),
     }),
   );
 }
@@ -257,8 +257,8 @@ export function childrenRead(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
 export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { settings, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
-  const { identifier } = lease.stream;
-  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(identifier, parent))))
+  const { keyPrefix } = lease.stream;
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
     return setAwaited(turn, lease, []);
   if (lease.readingParents) return;
   lease.readingParents = true;
@@ -266,9 +266,9 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
     run({
       name: `parents/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => readParents(settings.store, row, identifier, signal),
+      start: (signal) => readParents(settings.store, row, keyPrefix, signal),
       done: (awaited): CoordinatorSelf => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
-      failed: (error): CoordinatorSelf => ({ type: 'parentsUnread', leaseKey, incarnation, error }),
+      failed: (error): CoordinatorSelf => ({ type: 'parentsReadFailed', leaseKey, incarnation, error }),
     }),
   );
 }
@@ -276,7 +276,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
 const parentReading = 'reading the parents of a lease';
 
 /** Handles a failed read of parents' rows; the next scan asks again. */
-export function parentsUnread(turn: CoordinatorTurn, leaseKey: string, incarnation: number, error: unknown): void {
+export function parentsReadFailed(turn: CoordinatorTurn, leaseKey: string, incarnation: number, error: unknown): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
@@ -295,10 +295,10 @@ export function parentsRead(
   lease.readingParents = false;
   worked(turn, parentReading, lease.stream);
   if (lease.awaited?.length === 0) return;
-  const { endedHere, vanished } = turn.state;
-  const keyOf = (parent: string): string => leaseKeyOf(lease.stream.identifier, parent);
+  const { endedHere, vanishedRows } = turn.state;
+  const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
   // The holder of a parent whose row was deleted is about to create it again, and reads that shard meanwhile.
-  const deleted = lease.row.parentShardIds.filter((parent) => vanished.has(keyOf(parent)));
+  const deleted = lease.row.parentShardIds.filter((parent) => vanishedRows.has(keyOf(parent)));
   const open = new Set([...awaited, ...deleted]);
   setAwaited(
     turn,
@@ -322,9 +322,9 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
   for (const lease of state.leases.values()) {
     if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
     const stillRead = (lease.awaited ?? []).some((parent) => {
-      const leaseKey = leaseKeyOf(lease.stream.identifier, parent);
+      const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
       const row = state.rows.get(leaseKey);
-      const gone = state.malformed.has(leaseKey) || state.vanished.has(leaseKey);
+      const gone = state.malformed.has(leaseKey) || state.vanishedRows.has(leaseKey);
       return gone || (row !== undefined && !hasEnded(row));
     });
     if (!stillRead) checkParents(turn, lease);

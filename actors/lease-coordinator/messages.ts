@@ -13,7 +13,7 @@ export type CoordinatorSelf =
   | CoordinatorMessage
   | KeeperNotice
   | { readonly type: 'streamOpened'; readonly stream: number; readonly description: StreamDescription }
-  | { readonly type: 'streamNotOpened'; readonly stream: number; readonly error: unknown }
+  | { readonly type: 'openStreamFailed'; readonly stream: number; readonly error: unknown }
   | { readonly type: 'openStreamAgain'; readonly stream: number }
   | { readonly type: 'tableOpened' }
   | { readonly type: 'tableNotOpened'; readonly error: unknown }
@@ -34,9 +34,14 @@ export type CoordinatorSelf =
       readonly incarnation: number;
       readonly awaited: readonly string[];
     }
-  | { readonly type: 'parentsUnread'; readonly leaseKey: string; readonly incarnation: number; readonly error: unknown }
+  | {
+      readonly type: 'parentsReadFailed';
+      readonly leaseKey: string;
+      readonly incarnation: number;
+      readonly error: unknown;
+    }
   | { readonly type: 'childrenRead'; readonly rows: readonly LeaseRow[] }
-  | { readonly type: 'childrenUnread' }
+  | { readonly type: 'childrenReadFailed' }
   | { readonly type: 'gatherDue'; readonly stream: number }
   | {
       readonly type: 'gathered';
@@ -45,7 +50,7 @@ export type CoordinatorSelf =
       readonly evidence: Evidence;
     }
   | {
-      readonly type: 'ungathered';
+      readonly type: 'evidenceFailed';
       readonly stream: number;
       readonly asked: readonly AskShardEnd[];
       readonly error: unknown;

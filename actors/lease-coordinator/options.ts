@@ -36,8 +36,8 @@ export interface TableHistory {
    * since then has the checkpoint at which it was left. Default: none.
    */
   rows?: Map<string, LeaseRow>;
-  /** `CoordinatorState.vanished`, which outlives the coordinator that filled it. Default: none. */
-  vanished?: Map<string, Vanished>;
+  /** `CoordinatorState.vanishedRows`, which outlives the coordinator that filled it. Default: none. */
+  vanishedRows?: Map<string, Vanished>;
 }
 
 /** The options that the coordinator gives a keeper when it spawns it; the consumer adds the rest of LeaseKeeperOptions. */
@@ -50,7 +50,7 @@ export type KeeperArguments = Pick<
   | 'stream'
   | 'seen'
   | 'workerId'
-  | 'processNonce'
+  | 'writerPrefix'
   | 'writer'
   | 'initialPosition'
   | 'hashKeyRange'

@@ -40,7 +40,7 @@ export function finishRelease(turn: CoordinatorTurn): void {
   answerRelease(turn, state.releasing);
 }
 
-function unreleased({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
+function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
   const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
   const source = stream.options.source.name;
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
@@ -51,13 +51,13 @@ export function releaseOverdue(turn: CoordinatorTurn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
   // A take that has not been answered yet may have been written.
-  for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleased(lease));
+  for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleasedLine(lease));
   answerRelease(turn, releasing);
 }
 
 function answerRelease({ state, effects }: CoordinatorTurn, releasing: Releasing): void {
   releasing.answered = true;
-  for (const lease of state.abandoned.values()) releasing.report.push(unreleased(lease));
+  for (const lease of state.abandoned.values()) releasing.report.push(unreleasedLine(lease));
   for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, reportOf(releasing)));
 }
 

@@ -64,11 +64,11 @@ export interface Stream {
   /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
   missing: { readonly since: number; readonly times: number } | undefined;
   /** How row keys name the stream; undefined in a single-stream table. */
-  identifier: string | undefined;
+  keyPrefix: string | undefined;
   /** How idempotency keys name the stream. */
-  identity: string;
+  idempotencyName: string;
   /** The `kinactStream` of its rows. */
-  streamIdentity: string;
+  rowStamp: string;
   /** How the stream places its records, as the last shard sync found it. */
   placement: PlacementState | undefined;
   /** Hash ranges from the last complete listing, by shard id. */
@@ -223,7 +223,7 @@ export interface CoordinatorState {
   /** The rows of `malformed` as they were when they could last be read. */
   lastReadable: ReadonlyMap<string, LeaseRow>;
   /** Rows that vanished, until they are back or a shard sync has dealt with them. */
-  readonly vanished: Map<string, Vanished>;
+  readonly vanishedRows: Map<string, Vanished>;
   /** The last scan found no table. */
   tableMissing: boolean;
   entityType: string | undefined;
@@ -325,15 +325,15 @@ export function placeOf(
 ): { readonly stream: Stream; readonly shardId: string } | undefined {
   for (const stream of state.streams) {
     if (!stream.opened) continue;
-    const shardId = shardIdOf(stream.identifier, leaseKey);
+    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
     if (shardId !== undefined) return { stream, shardId };
   }
   return undefined;
 }
 
 /** Whether a row may belong to the stream that is read: its stamp matches, or it has none. */
-export function isOwn({ streamIdentity }: Stream, { kinactStream }: LeaseRow): boolean {
-  return kinactStream === undefined || isSameStream(kinactStream, streamIdentity);
+export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
+  return kinactStream === undefined || isSameStream(kinactStream, rowStamp);
 }
 
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
@@ -347,25 +347,25 @@ export function rowsOf(
   stream: Stream,
   more: ReadonlyMap<string, LeaseRow | undefined> = none,
 ): StreamRows {
-  const { identifier, streamIdentity } = stream;
+  const { keyPrefix, rowStamp } = stream;
   const rows = new Map<string, LeaseRow>();
   const otherEpochs: ShardRow[] = [];
   for (const [leaseKey, row] of [...more, ...state.rows]) {
-    const shardId = shardIdOf(identifier, leaseKey);
+    const shardId = shardIdOf(keyPrefix, leaseKey);
     if (row === undefined) continue;
     if (shardId !== undefined) rows.set(shardId, row);
-    else if (identifier !== undefined) {
-      const other = otherEpochShardId(identifier, leaseKey);
+    else if (keyPrefix !== undefined) {
+      const other = otherEpochShardId(keyPrefix, leaseKey);
       if (other !== undefined) otherEpochs.push({ shardId: other, row });
     }
   }
   const malformed = new Set<string>();
   const unknown = [...more].flatMap(([leaseKey, row]) => (row === undefined ? [leaseKey] : []));
   for (const leaseKey of [...state.malformed.keys(), ...unknown]) {
-    const shardId = shardIdOf(identifier, leaseKey);
+    const shardId = shardIdOf(keyPrefix, leaseKey);
     if (shardId !== undefined) malformed.add(shardId);
   }
-  return { rows, malformed, identifier, otherEpochs, streamIdentity, entityType: state.entityType };
+  return { rows, malformed, keyPrefix, otherEpochs, rowStamp, entityType: state.entityType };
 }
 
 /** Starts the next scan in `ms`, unless a scan is due before. */

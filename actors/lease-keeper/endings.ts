@@ -5,7 +5,7 @@ import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
 import { awaitsCalls, dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
-import { emit, tell, warn } from './turn.js';
+import { emit, notifyCoordinator, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
@@ -123,7 +123,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   state.standing.liveUntil = 0;
   quitTraffic(turn);
   state.writes.current = undefined;
-  tell(turn, news);
+  notifyCoordinator(turn, news);
   effects.push({ type: 'cancel', key: 'wake' });
   if (state.open.calls === 0) effects.push({ type: 'end' });
 }
@@ -141,7 +141,7 @@ export function released(turn: KeeperTurn, written: boolean): void {
 }
 
 /** Ends the keeper when the time given for the release is over. */
-export function unreleased(turn: KeeperTurn): void {
+export function releaseTimedOut(turn: KeeperTurn): void {
   if (turn.state.taking.everHeld) return released(turn, false);
   return notHeld(turn, 'released before it was taken');
 }

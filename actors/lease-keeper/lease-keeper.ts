@@ -3,7 +3,7 @@
 // then compares that with the clock and starts the one next write. The lease coordinator spawns keepers; they are temporary,
 // so they are never restarted.
 import type { Behaviour, Ref } from '../protocol/actor.js';
-import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, unreleased } from './endings.js';
+import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
 import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
@@ -16,7 +16,7 @@ import {
   refuseTenureRequest,
   revokeTenure,
 } from './tenures.js';
-import { count, effectName, tell } from './turn.js';
+import { count, effectName, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
@@ -105,7 +105,7 @@ function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
     case 'workerDown':
       return workerDown(turn, message.worker, message.how);
     case 'streamDoubted':
-      if (state.phase !== 'over') tell(turn, { type: 'streamDoubted' });
+      if (state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
       return;
     case 'release':
       return release(turn, message.reason, message.deadlineMs);
@@ -114,7 +114,7 @@ function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
       state.workers.idleSince = turn.now;
       return;
     case 'callsEnded':
-      state.open.callsMayRun = false;
+      state.open.callsLeftBehind = false;
       return;
     case 'wake':
       state.clocks.wakeAt = Infinity;
@@ -161,7 +161,7 @@ function proceed(turn: KeeperTurn): void {
     giveUp(turn, `${reason} for too long`);
   }
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
-  if (state.release !== undefined && now >= state.release.until) return unreleased(turn);
+  if (state.release !== undefined && now >= state.release.until) return releaseTimedOut(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
   if (takeIsInVain(turn)) return notHeld(turn, 'it waited in vain to write to the lease table');
   proceedWishing(turn);
@@ -170,7 +170,7 @@ function proceed(turn: KeeperTurn): void {
   state.standing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
-  const at = schedule.nextLook(state, times, now);
+  const at = schedule.nextWakeAt(state, times, now);
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
   // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
@@ -223,7 +223,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     open: {
       handedOut,
       // A keeper of this lease before this one has crashed, or has lost it.
-      callsMayRun: callsMayRunOf(handedOut, leaseName(options)),
+      callsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
       noCallsLeftAtEnd: false,
       calls: 0,
       callsMade: 0,
@@ -255,7 +255,7 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     writes: { ...fresh.writes, begun },
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
-    open: { ...fresh.open, handedOut, callsMade, callsMayRun: false },
+    open: { ...fresh.open, handedOut, callsMade, callsLeftBehind: false },
     // Without a coordinator nobody can make rows for children. So SHARD_END may be written only if it was allowed before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };

@@ -26,8 +26,8 @@ export interface LeaseKeeperOptions {
   readonly wish?: { readonly stale: string | undefined };
   readonly workerId: string;
   /** A text that is unique per process. */
-  readonly processNonce: string;
-  /** `kinactWriter` of every write of this keeper: `processNonce` + `/` + a number never used before in the process. */
+  readonly writerPrefix: string;
+  /** `kinactWriter` of every write of this keeper: `writerPrefix` + `/` + a number never used before in the process. */
   readonly writer: string;
   readonly initialPosition: InitialPosition;
   readonly hashKeyRange?: HashKeyRange;

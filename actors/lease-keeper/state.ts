@@ -118,7 +118,7 @@ export interface Wishing {
   counter: number;
   counterAt: number;
   /** Why the wish is to be withdrawn; at `until` it is forgotten in any case. `inVain`: the holder must not be asked again soon. */
-  over: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
+  withdrawal: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
 type YieldingPhase =
@@ -237,7 +237,7 @@ export interface Open {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   /** A worker has gone without a last word: user code that it caused to run may still run. */
-  callsMayRun: boolean;
+  callsLeftBehind: boolean;
   /** The last worker ended after all of its calls had ended. Otherwise only the next worker can find out whether they have. */
   noCallsLeftAtEnd: boolean;
   /** `onCheckpoint` calls that have not settled. */

@@ -4,7 +4,7 @@ import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, LeaseKeeperState, OpenTenure } from './state.js';
-import { count, tell } from './turn.js';
+import { count, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { beganHandingOut, callsMayRunOf, newestOf } from '../../src/core/handed-out.js';
@@ -49,7 +49,7 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
 export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
   if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
   // A hand-over may be under way where nothing was open any more.
-  return tenure === undefined && open.callsMayRun && yielding?.phase !== 'ready';
+  return tenure === undefined && open.callsLeftBehind && yielding?.phase !== 'ready';
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
@@ -88,11 +88,11 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   state.workers.asked = undefined;
   beganHandingOut(state.open.handedOut, leaseName(options), shared);
   // The worker's pipeline began when the calls of the pipeline before had ended, even if no message has said so yet.
-  state.open.callsMayRun = false;
+  state.open.callsLeftBehind = false;
   state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
-  if (shared.onlyAsks !== true) tell(turn, { type: 'working', fence: shared.fence });
+  if (shared.onlyAsks !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
 
 /** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
@@ -152,14 +152,14 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
   // Until its worker says that they have ended, or the next worker has asked for them.
-  turn.state.open.callsMayRun ||= callsMayRun(turn);
+  turn.state.open.callsLeftBehind ||= callsMayRun(turn);
   shared.dead = true;
   shared.deadline = 0;
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
   if (shared.onlyAsks === true) return;
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
-  tell(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
+  notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
 }
 
 /** The tenure of this worker and fence, if it is still the open one. */
@@ -176,7 +176,7 @@ export function noteFrontier(turn: KeeperTurn, { worker, fence, position, record
   if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
   if (tenure.advanced) return;
   tenure.advanced = true;
-  tell(turn, { type: 'advanced', fence });
+  notifyCoordinator(turn, { type: 'advanced', fence });
 }
 
 /** Tells the coordinator how the worker's reads fare. */
@@ -185,5 +185,5 @@ export function noteReads(
   { worker, fence, forMs }: { worker: number; fence: number; forMs: number },
 ): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
-  tell(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
+  notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

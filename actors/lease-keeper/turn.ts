@@ -18,7 +18,7 @@ export interface KeeperTurn {
 }
 
 /** Sends a notice to the coordinator. */
-export function tell({ options, state, effects }: KeeperTurn, news: KeeperNews): void {
+export function notifyCoordinator({ options, state, effects }: KeeperTurn, news: KeeperNews): void {
   effects.push(
     send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
   );

@@ -36,7 +36,7 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
     until: now + 3 * honouredFailoverMs(seen, failoverMs),
     counter: seen.leaseCounter,
     counterAt: now,
-    over: undefined,
+    withdrawal: undefined,
   };
 }
 
@@ -78,7 +78,7 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
 function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
   // The stop of a keeper that holds nothing does not wait for the withdrawal: no living worker believes the wish for long.
-  wishing.over ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
+  wishing.withdrawal ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
 }
 
 /** Takes the step of the wish that is due by now, if any. */
@@ -93,8 +93,8 @@ export function proceedWishing(turn: KeeperTurn): void {
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
-  if (wishing.over !== undefined) {
-    if (wishing.number === 0 || now >= wishing.over.until) withdrawn(turn);
+  if (wishing.withdrawal !== undefined) {
+    if (wishing.number === 0 || now >= wishing.withdrawal.until) withdrawn(turn);
     return;
   }
   if (wishing.looking || now < wishing.lookAt) return;
@@ -131,15 +131,15 @@ export function lookFailed(turn: KeeperTurn): void {
 /** Judges a row that the keeper has seen. `refused`: the write that the row has refused. */
 function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
   const { options, state, now } = turn;
-  const { workerId, processNonce, writer, failoverMs } = options;
+  const { workerId, writerPrefix, writer, failoverMs } = options;
   const wishing = state.wishing!;
-  const isOver = wishing.over !== undefined;
+  const isOver = wishing.withdrawal !== undefined;
   if (row === undefined) return notHeld(turn, 'the row is gone');
   if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
   if (row.leaseOwner === undefined) return isOver ? withdrawn(turn) : toBeTaken(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
-    const isOwn = row.leaseOwner === workerId && isWriterOf(processNonce, row.kinactWriter);
+    const isOwn = row.leaseOwner === workerId && isWriterOf(writerPrefix, row.kinactWriter);
     return notHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
   }
   if (row.leaseCounter !== wishing.counter) {
@@ -174,7 +174,7 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.taking.everHeld = true;
   release.recordsLeft = 0;
   // Nothing of it was handed out in this ownership, and calls of an earlier one hold nothing: the lease was another's since.
-  state.open.callsMayRun = false;
+  state.open.callsLeftBehind = false;
   state.standing.renewAt = now;
 }
 
@@ -199,8 +199,8 @@ function toBeTaken(turn: KeeperTurn, row: LeaseRow): void {
 }
 
 function withdrawn(turn: KeeperTurn): void {
-  const { over, number } = turn.state.wishing!;
-  const { reason, inVain } = over ?? { reason: 'the wish is gone', inVain: false };
+  const { withdrawal, number } = turn.state.wishing!;
+  const { reason, inVain } = withdrawal ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
   notHeld(turn, reason, { wishFailed: inVain && number > 0 });
 }

@@ -50,7 +50,7 @@ export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how
 function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void {
   state.open.noCallsLeftAtEnd = isQuiet;
   if (!isQuiet) return;
-  state.open.callsMayRun = false;
+  state.open.callsLeftBehind = false;
   callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
@@ -62,7 +62,7 @@ export function workerDown(turn: KeeperTurn, worker: number, how: Ending): void 
   }
   if (state.tenure?.shared.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    state.open.callsMayRun = true;
+    state.open.callsLeftBehind = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.workers.last === worker && standstill(how.error)) {

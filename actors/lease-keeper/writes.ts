@@ -7,7 +7,7 @@ import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Write } from './state.js';
 import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
-import { count, effectName, emit, retryDelayMs, retryShapeOf, tell, warn } from './turn.js';
+import { count, effectName, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
@@ -227,7 +227,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   if (
     state.taking.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
-    !isWriterOf(options.processNonce, before.kinactWriter)
+    !isWriterOf(options.writerPrefix, before.kinactWriter)
   )
     forgetHandedOut(state.open.handedOut, leaseName(options));
   state.traffic.takeBy = Infinity;
@@ -241,7 +241,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
       `The lease stood at LATEST without a time, as a Java worker writes it: reading starts at ${row.kinactLatestAt} (epoch ms).`,
     );
   }
-  tell(turn, { type: 'taken', row });
+  notifyCoordinator(turn, { type: 'taken', row });
 }
 
 /** Whether an earlier attempt whose reply was lost has created the vanished row again. The keeper takes such a row as it is. */

@@ -95,7 +95,7 @@ export function proceedYielding(turn: KeeperTurn): void {
   if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
   else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
   else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
-  else if (phase === 'asked' && nobodyReads(turn)) startDraining(turn, yielding);
+  else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, yielding);
   else if (phase === 'answered' && now >= yielding.drainStartsAt) startDraining(turn, yielding);
   else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
 }
@@ -151,11 +151,11 @@ function drained(turn: KeeperTurn, yielding: Yielding): void {
 }
 
 function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return nobodyReads(turn) && !turn.state.open.callsMayRun && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && !turn.state.open.callsLeftBehind && !mayHaveOpenRecords(turn);
 }
 
 /** Whether no worker reads the shard, and no call that a worker has left behind can run. */
-function nobodyReads(turn: KeeperTurn): boolean {
+function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { open, tenure } = turn.state;
   return tenure === undefined && (open.noCallsLeftAtEnd || !callsMayRun(turn));
 }

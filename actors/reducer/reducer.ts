@@ -59,7 +59,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     manual: new Map(),
     received: new Map(),
     returns: createReturns(),
-    controller: createContextController(options.index, self, { type: 'called' }, options.tell),
+    controller: createContextController(options.index, self, { type: 'called' }, options.sendFromOutside),
     settledAt: now,
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.

@@ -21,7 +21,7 @@ export interface ReducerOptions {
   readonly onFailure: OnFailure;
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
-  readonly tell: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
+  readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
   /** The key of `ctx.fences`: the shard id, made unique where the consumer has several sources. */
   readonly shardName: (source: string, shardId: string) => string;
 }

@@ -73,7 +73,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
       if (onlyCurrent) return undefined;
       const record = admission.raw.shift();
       if (record === undefined) return undefined;
-      admission.current = beginRecord(admission, ledger, record, open(turn, tenure, record));
+      admission.current = beginRecord(admission, ledger, record, unpackAndReport(turn, tenure, record));
       if (spend(record.data.byteLength)) return 'gaveWay';
     }
     const { current } = admission;
@@ -90,7 +90,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!hasRoom(ledger)) return undefined;
-      const end = closeAggregate(turn, tenure, current);
+      const end = admitAggregateEnd(turn, tenure, current);
       if (end !== undefined) return end;
     }
     unpin(ledger);
@@ -124,7 +124,7 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
  * Admits the end of an aggregate that has no user records, or whose last ones cannot be decoded. The frontier must pass it, so it
  * has a place behind the user records that were decoded.
  */
-function closeAggregate(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
+function admitAggregateEnd(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
@@ -141,7 +141,7 @@ function closeAggregate(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: 
   return undefined;
 }
 
-function open({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord): Unpacked {
+function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord): Unpacked {
   const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {

@@ -2,11 +2,11 @@
 // message. A reader that counts nothing itself asks the account before each read. The account is closed with the tenure.
 import type { ShardWorkerState, WorkerTurn } from './state.js';
 import {
-  answered,
+  releaseReservation,
   closeAccount,
   createByteBudget,
   passToWorker,
-  holdOwn,
+  setWorkerBytes,
   keepAhead,
   openAccount,
   requestRecords,
@@ -17,25 +17,27 @@ import { bytesOf } from '../../src/core/record-bytes.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
 export function openReader({ options, state }: WorkerTurn, start: StartPosition, lease: LeasedRead): ShardReader {
-  const { source, tell } = options;
+  const { source, sendFromOutside } = options;
   const { self } = state;
-  const account = openAccount(options.budget ?? createByteBudget(Infinity), () => tell(self, { type: 'askedToFlush' }));
+  const account = openAccount(options.budget ?? createByteBudget(Infinity), () =>
+    sendFromOutside(self, { type: 'askedToFlush' }),
+  );
   state.account = account;
-  const heard = (notice: SourceNotice): void => tell(self, { type: 'notice', notice });
+  const heard = (notice: SourceNotice): void => sendFromOutside(self, { type: 'notice', notice });
   const reader = source.open(options.lease.shardId, start, heard, { ...lease, bytes: account });
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
 /** To be called before the next read: every record that the reader has handed over is admitted, buffered or given up. */
 export function received({ account, admission, ledger }: ShardWorkerState): void {
-  if (account !== undefined) holdOwn(account, admission.rawBytes + ledger.heldBytes, true);
+  if (account !== undefined) setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
 /** Reports how many bytes this worker holds now; once it has ended, none. */
 export function recount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
-  else holdOwn(account, admission.rawBytes + ledger.heldBytes, false);
+  else setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, false);
 }
 
 /**
@@ -47,7 +49,7 @@ function counting(reader: ShardReader, account: ByteAccount): ShardReader {
   return {
     async read(signal) {
       await allowed(account, answerBytes, signal);
-      answered(account);
+      releaseReservation(account);
       const result = await reader.read(signal);
       if (result.type === 'records' && result.records.length > 0) {
         answerBytes = Math.max(1, bytesOf(result.records));

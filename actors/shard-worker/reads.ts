@@ -30,7 +30,7 @@ export function readFails(turn: ReadTurn, notice: SourceNotice): void {
   if (forMs < failingMs || now < state.sayFailingAt) return;
   const again = now + againMs;
   state.sayFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
-  tell(turn, forMs);
+  reportReads(turn, forMs);
 }
 
 export function readSucceeds(turn: ReadTurn): void {
@@ -39,10 +39,10 @@ export function readSucceeds(turn: ReadTurn): void {
   state.hasRead = true;
   state.failingSince = undefined;
   state.sayFailingAt = 0;
-  tell(turn, 0);
+  reportReads(turn, 0);
 }
 
-function tell({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
+function reportReads({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
   const { worker, fence } = tenure;
   effects.push(send(keeper, { type: 'reads', worker, fence, forMs }));

@@ -46,7 +46,7 @@ export interface ShardWorkerOptions {
   readonly acksEarly: boolean;
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: the reader's notices come at any time. */
-  readonly tell: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
+  readonly sendFromOutside: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
 }
 
 export type ShardWorkerMessage =

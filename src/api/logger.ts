@@ -1,6 +1,6 @@
 // The shape of a logger: `pino()`, `console` and any wrapper of the same shape will do. kinact logs nothing unless it is given
 // one. A logger that throws, or rejects, is counted and never harms the work that it was to report.
-import { tell } from '../core/callback.js';
+import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 
 /** One line: fields first, then the message, as pino takes them. */
@@ -27,7 +27,7 @@ export function guardLogger(logger: Logger, fields: object, failed: (error: unkn
   const line =
     (level: LogLevel) =>
     (more: object, message: string): void => {
-      tell(() => logger[level](shown({ ...fields, ...more }), message) as unknown, failed);
+      callGuarded(() => logger[level](shown({ ...fields, ...more }), message) as unknown, failed);
     };
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
 }

@@ -1,7 +1,7 @@
 // The table of all instruments, and the port that receives their values. An instrument has the KCL's name where the KCL measures
 // the same, so that dashboards survive the move. kinact measures nothing unless a meter is given; a meter that throws harms
 // nothing.
-import { tell } from '../core/callback.js';
+import { callGuarded } from '../core/callback.js';
 
 /** Label values by label name. The table says which labels an instrument has. */
 export type Labels = Readonly<Record<string, string>>;
@@ -96,7 +96,7 @@ export const silentMeter: Meter = Object.freeze({ count: nothing, gauge: nothing
 export function guardMeter(meter: Meter, failed: (error: unknown) => void): Meter {
   if (meter === silentMeter) return silentMeter;
   return {
-    count: (name, by, labels) => tell(() => meter.count(name, by, labels) as unknown, failed),
-    gauge: (name, value, labels) => tell(() => meter.gauge(name, value, labels) as unknown, failed),
+    count: (name, by, labels) => callGuarded(() => meter.count(name, by, labels) as unknown, failed),
+    gauge: (name, value, labels) => callGuarded(() => meter.gauge(name, value, labels) as unknown, failed),
   };
 }

@@ -179,7 +179,7 @@ async function planned(
     rows: scan.rows,
     malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
     maker: {
-      identifier: identifierOf(scan, description),
+      keyPrefix: identifierOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
       writer: writerOf(writerNonce(workerId, randomName(random)), 0),
       serviceTimeMs,

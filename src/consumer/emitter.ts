@@ -1,6 +1,6 @@
 // Hands events to listeners and to the log. Free when nobody listens. A listener that throws, or returns a promise that
 // rejects, is counted and reported to the log, and harms nothing else.
-import { tell } from '../core/callback.js';
+import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
 import type { Logger, LogLevel } from '../api/logger.js';
@@ -71,7 +71,7 @@ export function createEmitter(logger: Logger): Emitter {
           failures += 1;
           logger.error({ event: name, error }, 'a listener threw');
         };
-        tell(() => listener(data as never), failed);
+        callGuarded(() => listener(data as never), failed);
       }
     },
     failures: () => failures,

@@ -147,7 +147,7 @@ export function openWiring(input: WiringInput): Wiring {
           batchIntervalMs: options.batch.intervalMs,
           onFailure: options.onFailure,
           clock: environment.clock,
-          tell: (to, message) => sendFromOutside(to, message),
+          sendFromOutside: (to, message) => sendFromOutside(to, message),
           shardName,
         }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
@@ -275,7 +275,7 @@ function workerOf(
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,
     acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
-    tell: (to, message) => sendFromOutside(to, message),
+    sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
 }
 

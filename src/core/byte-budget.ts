@@ -146,7 +146,7 @@ export function keepAhead(account: ByteAccount, bytes: number): void {
 }
 
 /** Gives the reservation back: the request has failed, or `keepAhead` has noted its answer. */
-export function answered(account: ByteAccount): void {
+export function releaseReservation(account: ByteAccount): void {
   const { reservedBytes } = account;
   account.reservedBytes = 0;
   change(account, -reservedBytes);
@@ -169,7 +169,7 @@ export function dropAhead(account: ByteAccount): void {
 }
 
 /** Notes the bytes that the worker holds now. `received`: nothing is on its way to it any more. */
-export function holdOwn(account: ByteAccount, bytes: number, received: boolean): void {
+export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.handedBytes : 0);
   account.ownBytes = bytes;

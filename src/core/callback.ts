@@ -5,7 +5,7 @@
  * Calls `callback`. `failed` gets, at most once, the error that the callback throws or that its promise rejects with. `failed`
  * must not throw.
  */
-export function tell(callback: () => unknown, failed: (error: unknown) => void): void {
+export function callGuarded(callback: () => unknown, failed: (error: unknown) => void): void {
   try {
     const returned = callback();
     if (isThenable(returned)) Promise.resolve(returned).then(undefined, failed);

@@ -62,7 +62,7 @@ export interface WorkerWants {
 
 export interface OpenWants {
   /** Calls of user code for this shard may run, although it has no worker. */
-  readonly callsMayRun: boolean;
+  readonly callsLeftBehind: boolean;
   /** How many calls of `onCheckpoint` run. */
   readonly calls: number;
 }
@@ -73,7 +73,7 @@ export interface WishWants {
   readonly looking: boolean;
   readonly until: number;
   /** The wish is to be withdrawn, and forgotten by `until`. */
-  readonly over: { readonly until: number } | undefined;
+  readonly withdrawal: { readonly until: number } | undefined;
 }
 
 export interface YieldingWants {
@@ -135,7 +135,7 @@ export function isHandingOver(yielding: YieldingWants | undefined): boolean {
 
 function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind | undefined {
   if (wishing === undefined) return undefined;
-  if (wishing.over !== undefined) return 'unwish';
+  if (wishing.withdrawal !== undefined) return 'unwish';
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
@@ -150,7 +150,7 @@ function releaseIsDue(wants: LeaseWants, now: number): boolean {
   const { open, release } = wants;
   if (release === undefined) return false;
   // The next worker to take the lease must not work beside them.
-  if (open !== undefined && (open.callsMayRun || open.calls > 0) && now < release.cutAt) return false;
+  if (open !== undefined && (open.callsLeftBehind || open.calls > 0) && now < release.cutAt) return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= release.cutAt;
 }
@@ -185,7 +185,7 @@ export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
 }
 
 /** The next moment at which any answer above changes by itself; Infinity when none does. */
-export function nextLook(wants: LeaseWants, times: LeaseTimes, now: number): number {
+export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): number {
   const { writes, standing, tenure, release, shardEnd } = wants;
   const { current } = writes;
   let at = Math.min(idleEnd(wants, times), askedLook(wants, now));
@@ -210,12 +210,12 @@ function askedLook({ phase, wishing, yielding, writes, traffic, release }: Lease
     const times = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
     return Math.min(...times.filter((time) => time > now), Infinity);
   }
-  const { over, looking, lookAt, raiseAt, until } = wishing;
-  const times = [over === undefined ? until : over.until];
+  const { withdrawal, looking, lookAt, raiseAt, until } = wishing;
+  const times = [withdrawal === undefined ? until : withdrawal.until];
   if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
   const mayWrite = writes.current === undefined && traffic?.queued !== true;
-  if (mayWrite) times.push(over === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
-  if (over === undefined && !looking) times.push(lookAt);
+  if (mayWrite) times.push(withdrawal === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
+  if (withdrawal === undefined && !looking) times.push(lookAt);
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 

@@ -28,7 +28,7 @@ export interface TrafficPermit {
   end(outcome: SendOutcome): void;
 }
 
-export interface TrafficStanding {
+export interface QueueReport {
   readonly takesWaiting: number;
   /** How long the oldest waiting take has waited. */
   readonly oldestTakeMs: number;
@@ -46,7 +46,7 @@ export interface LeaseTraffic {
   enter(order: TrafficOrder): TrafficPermit | undefined;
   /** Resolves with a permit when it comes. Rejects if `signal` aborts first. */
   wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
-  standing(): TrafficStanding;
+  standing(): QueueReport;
 }
 
 export interface TrafficOptions {
@@ -290,7 +290,7 @@ function lostAt({ underWay, options }: Queue): number {
   return oldest === undefined ? Infinity : oldest.sentAt + options.failoverMs;
 }
 
-function standing({ waiting, pace, options }: Queue): TrafficStanding {
+function standing({ waiting, pace, options }: Queue): QueueReport {
   const now = options.clock.now();
   let takesWaiting = 0;
   let oldestTakeMs = 0;

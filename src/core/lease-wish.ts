@@ -56,7 +56,7 @@ export function readWish(text: string | undefined): Wish | undefined {
 
 /** The wish that stands in a row for its present tenure. */
 export function wishOf(row: LeaseRow): Wish | undefined {
-  if (row.kinactWish === undefined || !knowsWishes(row)) return undefined;
+  if (row.kinactWish === undefined || !holderCanBeAsked(row)) return undefined;
   const wish = readWish(row.kinactWish);
   return wish?.holder === row.kinactWriter ? wish : undefined;
 }
@@ -65,7 +65,7 @@ export function wishOf(row: LeaseRow): Wish | undefined {
  * Whether the holder of a row can be asked: only a worker that knows of wishes has written its failover time beside its
  * signature.
  */
-export function knowsWishes(row: LeaseRow): boolean {
+export function holderCanBeAsked(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;
 }
 

@@ -2,10 +2,10 @@
 // refusal, and at writes of this process whose answers were lost. The lease keeper calls it.
 import type { LeaseRow } from './lease.js';
 
-/** The author of a write: `writer` is `processNonce` + `/` + the keeper's incarnation. */
+/** The author of a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */
 export interface WriterIdentity {
   readonly workerId: string;
-  readonly processNonce: string;
+  readonly writerPrefix: string;
   readonly writer: string;
 }
 
@@ -54,7 +54,7 @@ function leftBy(write: UnknownWrite, current: LeaseRow): boolean {
 }
 
 function ofThisWorkerId(me: WriterIdentity, row: LeaseRow): Refusal {
-  if (row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${me.processNonce}/`)) {
+  if (row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${me.writerPrefix}/`)) {
     return { type: 'workerIdInUse', row };
   }
   const reason =

@@ -46,15 +46,15 @@ export type ResetPlan =
   | { readonly type: 'plan'; readonly steps: readonly ResetStep[] }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** The rows of the stream that `identifier` names (undefined: a single-stream table), of every epoch, with their shards. */
+/** The rows of the stream whose keys begin with `keyPrefix` (undefined: a single-stream table), of every epoch, with their shards. */
 export function rowsOfStream(
-  identifier: string | undefined,
+  keyPrefix: string | undefined,
   rows: readonly LeaseRow[],
   only?: ReadonlySet<string>,
 ): { readonly shardId: string; readonly isCurrent: boolean; readonly row: LeaseRow }[] {
   return rows.flatMap((row) => {
-    const current = shardIdOf(identifier, row.leaseKey);
-    const shardId = current ?? (identifier === undefined ? undefined : otherEpochShardId(identifier, row.leaseKey));
+    const current = shardIdOf(keyPrefix, row.leaseKey);
+    const shardId = current ?? (keyPrefix === undefined ? undefined : otherEpochShardId(keyPrefix, row.leaseKey));
     if (shardId === undefined || only?.has(shardId) === false) return [];
     return [{ shardId, isCurrent: current !== undefined, row }];
   });
@@ -62,13 +62,13 @@ export function rowsOfStream(
 
 export function planReset(input: ResetInput): ResetPlan {
   const { position, only, shards, rows, malformed, maker } = input;
-  const { identifier } = maker;
-  const own = rowsOfStream(identifier, rows, only);
+  const { keyPrefix } = maker;
+  const own = rowsOfStream(keyPrefix, rows, only);
   const current = new Map(own.filter(({ isCurrent }) => isCurrent).map(({ shardId, row }) => [shardId, row]));
   const reason =
-    unreadable(identifier, malformed, only) ??
+    unreadable(keyPrefix, malformed, only) ??
     unknownShard(shards, own, only) ??
-    foreignOwner(position, rowsOfStream(identifier, rows)) ??
+    foreignOwner(position, rowsOfStream(keyPrefix, rows)) ??
     outsideRange(position, shards, only);
   if (reason !== undefined) return { type: 'refused', reason };
   const before = closedBefore(position, shards);
@@ -137,13 +137,13 @@ function shardOf(shardId: string, { parentShardIds, startingHashKey, endingHashK
 }
 
 function unreadable(
-  identifier: string | undefined,
+  keyPrefix: string | undefined,
   malformed: readonly string[],
   only: ReadonlySet<string> | undefined,
 ): string | undefined {
   const own = malformed.filter((leaseKey) => {
-    const other = identifier === undefined ? undefined : otherEpochShardId(identifier, leaseKey);
-    const shardId = shardIdOf(identifier, leaseKey) ?? other;
+    const other = keyPrefix === undefined ? undefined : otherEpochShardId(keyPrefix, leaseKey);
+    const shardId = shardIdOf(keyPrefix, leaseKey) ?? other;
     return shardId !== undefined && only?.has(shardId) !== false;
   });
   return own.length === 0 ? undefined : `row ${own[0]} cannot be read: correct or delete it first`;
@@ -254,7 +254,7 @@ function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver
   return {
     ...kept,
     ...row,
-    leaseKey: leaseKeyOf(input.maker.identifier, shard.shardId),
+    leaseKey: leaseKeyOf(input.maker.keyPrefix, shard.shardId),
     leaseCounter: seen.leaseCounter + 1,
     ...(seen.entityType === undefined ? {} : { entityType: seen.entityType }),
     ...(at === undefined ? {} : { kinactLatestAt: at }),

@@ -13,7 +13,7 @@ export const latestMarginMs = 2_000;
 /** The values that all rows of one stream share when they are made. */
 export interface RowMaker {
   /** How row keys name the stream; undefined in a single-stream table. */
-  readonly identifier: string | undefined;
+  readonly keyPrefix: string | undefined;
   /** Written only where the table shows it already. */
   readonly entityType: string | undefined;
   readonly writer: string;
@@ -36,9 +36,9 @@ export interface NewRow {
 
 /** A row as it is created: without an owner, free to be taken by anybody. */
 export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
-  const { identifier, entityType, writer, serviceTimeMs, stream } = maker;
+  const { keyPrefix, entityType, writer, serviceTimeMs, stream } = maker;
   return {
-    leaseKey: leaseKeyOf(identifier, row.shardId),
+    leaseKey: leaseKeyOf(keyPrefix, row.shardId),
     leaseCounter: Math.floor(serviceTimeMs),
     ownerSwitchesSinceCheckpoint: 0,
     checkpoint: row.checkpoint,
@@ -47,7 +47,7 @@ export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
     childShardIds: [],
     ...row.hashKeyRange,
     ...(entityType === undefined ? {} : { entityType }),
-    ...(identifier === undefined ? {} : { streamName: identifier, shardId: row.shardId }),
+    ...(keyPrefix === undefined ? {} : { streamName: keyPrefix, shardId: row.shardId }),
     ...(row.latestAt === undefined ? {} : { kinactLatestAt: row.latestAt }),
     kinactWriter: writer,
     kinactStream: stream,

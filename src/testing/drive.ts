@@ -276,7 +276,7 @@ function createBench(
     batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
     onFailure,
     clock,
-    tell: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
+    sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
   const [state] = behaviour.initial(self);

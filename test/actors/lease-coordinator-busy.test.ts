@@ -3,11 +3,11 @@
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
-import type { LeaseTraffic, TrafficStanding } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, QueueReport } from '../../src/core/lease-traffic.js';
 
 describe('a table that carries no further lease', () => {
   it('is said once, asked for a few takes more, and forgotten when nobody wants any', async () => {
-    let standing: TrafficStanding = { takesWaiting: 16, oldestTakeMs: 20_000, perSecond: 10 };
+    let standing: QueueReport = { takesWaiting: 16, oldestTakeMs: 20_000, perSecond: 10 };
     const traffic = { standing: () => standing } as LeaseTraffic;
     const driver = driveCoordinator({ stream: listedStream({ shards: 20 }), traffic });
     await driver.started();

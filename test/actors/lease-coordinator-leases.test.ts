@@ -492,6 +492,6 @@ describe('releasing everything', () => {
 describe('signatures', () => {
   it('of this process are those its own keepers are given', async () => {
     const driver = await holdingAll();
-    expect(driver.keeper(zero).args.processNonce).to.equal(nonce);
+    expect(driver.keeper(zero).args.writerPrefix).to.equal(nonce);
   });
 });

@@ -103,7 +103,7 @@ describe('a lease coordinator that starts', () => {
       hashKeyRange: { startingHashKey: '0', endingHashKey: '170141183460469231731687303715884105727' },
       serviceTimeMs: driver.store.serviceTimeMs,
     });
-    expect(args.writer.startsWith(`${args.processNonce}/`)).to.equal(true);
+    expect(args.writer.startsWith(`${args.writerPrefix}/`)).to.equal(true);
     expect(new Set(driver.keepers.map((keeper) => keeper.args.writer)).size).to.equal(2);
   });
 

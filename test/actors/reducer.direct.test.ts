@@ -27,7 +27,7 @@ function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions
   const behaviour = reducer({
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
     definition: fold as ReducerOptions['definition'],
-    tell: (_, message) => told.push(message),
+    sendFromOutside: (_, message) => told.push(message),
     shardName: (_, shardId) => shardId,
     ...options,
   });

@@ -33,7 +33,7 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
     ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },
     source: { name: 'orders', open } as StreamSource,
     unpack: (record) => ({ records: [record], divisible: true }),
-    tell: () => {},
+    sendFromOutside: () => {},
     ...options,
   });
   const step = stepped(behaviour, self);

@@ -1,7 +1,7 @@
 // What may happen next in a world, and what it does. Time passes only when nothing is left that takes no time: a message, a request,
 // a timer that is due. What takes longer than that is a fault, and costs one.
 import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
-import { knowsWishes } from '../../src/core/lease-wish.js';
+import { holderCanBeAsked } from '../../src/core/lease-wish.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import {
   abandon,
@@ -112,7 +112,7 @@ function freeOf(scene: Scene, world: World, node: Node, choices: Choice[]): void
 function mayAsk(scene: Scene, world: World, { index, name, wishes, avoid, avoidUntil }: Node): boolean {
   const { row, now } = world;
   if (row === undefined || wishes >= wishesOf(scene, index) || hasEnded(row)) return false;
-  if (row.leaseOwner === undefined || row.leaseOwner === name || !knowsWishes(row)) return false;
+  if (row.leaseOwner === undefined || row.leaseOwner === name || !holderCanBeAsked(row)) return false;
   if (isExpired(scene, world)) return false;
   return avoid !== row.kinactWriter || now >= avoidUntil;
 }

@@ -58,7 +58,7 @@ export function spawnKeeper(
     seen: row,
     ...(wish === undefined ? {} : { wish }),
     workerId: node.name,
-    processNonce: node.nonce,
+    writerPrefix: node.nonce,
     writer,
     initialPosition: 'TRIM_HORIZON',
     store,

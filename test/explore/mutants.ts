@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.open.callsMayRun = false;
+      state.open.callsLeftBehind = false;
       state.open.handedOut.clear();
     }),
   },
@@ -49,7 +49,7 @@ export const mutants: readonly Mutant[] = [
     make: bent((state) => {
       if (state.tenure !== undefined || state.release !== undefined) return;
       state.open.handedOut.clear();
-      state.open.callsMayRun = false;
+      state.open.callsLeftBehind = false;
     }),
   },
   {
@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
     make: bent((state) => {
       if (state.tenure !== undefined) return;
       state.open.noCallsLeftAtEnd = true;
-      state.open.callsMayRun = false;
+      state.open.callsLeftBehind = false;
     }),
   },
   {

@@ -31,7 +31,7 @@ describe('a reset that broke off, of rows that do not say which stream they are 
         rows,
         malformed: [],
         maker: {
-          identifier: undefined,
+          keyPrefix: undefined,
           entityType: undefined,
           writer: 'w/0',
           serviceTimeMs,

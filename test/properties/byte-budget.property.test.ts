@@ -3,11 +3,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
-  answered,
+  releaseReservation,
   closeAccount,
   createByteBudget,
   passToWorker,
-  holdOwn,
+  setWorkerBytes,
   keepAhead,
   openAccount,
   requestRecords,
@@ -71,7 +71,7 @@ function answer(shard: Shard, part: number): void {
   shard.limit = undefined;
   shard.ahead += bytes;
   keepAhead(shard.account, bytes);
-  answered(shard.account);
+  releaseReservation(shard.account);
 }
 
 function read(shard: Shard): void {
@@ -79,12 +79,12 @@ function read(shard: Shard): void {
   shard.ahead = 0;
   passToWorker(shard.account, bytes);
   shard.own += bytes;
-  holdOwn(shard.account, shard.own, true);
+  setWorkerBytes(shard.account, shard.own, true);
 }
 
 function settle(shard: Shard, part: number): void {
   shard.own -= Math.min(shard.own, Math.ceil(shard.own * part));
-  holdOwn(shard.account, shard.own, true);
+  setWorkerBytes(shard.account, shard.own, true);
 }
 
 function close(harness: Harness, shard: Shard): void {
@@ -197,7 +197,7 @@ describe('The byte budget of a process', () => {
     const order: Shard[] = [];
     const take = (shard: Shard, bytes: number): void => {
       shard.own = bytes;
-      holdOwn(shard.account, bytes, true);
+      setWorkerBytes(shard.account, bytes, true);
     };
     take(greedy, 6_000);
     take(large, 1_600);

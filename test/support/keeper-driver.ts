@@ -95,7 +95,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     source: 'orders',
     identity: `orders/${shardId}`,
     workerId: me,
-    processNonce: nonce,
+    writerPrefix: nonce,
     writer,
     initialPosition: 'TRIM_HORIZON',
     clock: { now: () => clock.now, wallNow: () => clock.wall },

@@ -11,7 +11,7 @@ const fewTakes = 16;
 const patience = 2;
 
 /** `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. */
-export function noteBusy(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
+export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
   const standing = settings.traffic?.standing();
   if (standing === undefined) return wanted;

@@ -1,7 +1,7 @@
 // The coordinator's pulse: it scans the table, sees which workers live, takes free leases, and decides when to look again. Scans
 // never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
 import { run } from '../../protocol/actor.js';
-import { noteBusy } from './busy-table.js';
+import { takesAllowed } from './busy-table.js';
 import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
 import { holdersTimeMs, noteFailovers } from '../failovers.js';
 import { reconsiderWaiting, spawnKeeper } from '../leases.js';
@@ -11,7 +11,7 @@ import { hasFailed, failTable, takesPart } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../state.js';
 import type { CoordinatorTurn } from '../state.js';
-import { onTrial, unreadable, watchUnread } from '../unread/unread.js';
+import { onTrial, sourcesLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wishes.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
@@ -109,7 +109,7 @@ export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
   }
   reconsiderWaiting(turn);
   watchUnread(turn);
-  for (const { until, lost } of state.vanished.values()) if (!lost) scanWithin(turn, Math.max(50, until - now));
+  for (const { until, lost } of state.vanishedRows.values()) if (!lost) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
 
@@ -143,10 +143,10 @@ function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): vo
   const { settings, state, now } = turn;
   const known = settings.tableHistory.rows ?? state.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
-  for (const [leaseKey, gone] of state.vanished) {
+  for (const [leaseKey, gone] of state.vanishedRows) {
     const stream = placeOf(state, leaseKey)?.stream;
     const isOver = stream === undefined || hasFailed(stream);
-    if (isOver || there.has(leaseKey)) state.vanished.delete(leaseKey);
+    if (isOver || there.has(leaseKey)) state.vanishedRows.delete(leaseKey);
     else if (!gone.lost && now >= gone.until) {
       gone.lost = true;
       stream.syncDueAt = Math.min(stream.syncDueAt, now);
@@ -158,8 +158,8 @@ function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): vo
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // Rows that were free or expired vanish in the same way: somebody may have taken them since the last scan.
-    if (state.vanished.has(leaseKey)) continue;
-    state.vanished.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
+    if (state.vanishedRows.has(leaseKey)) continue;
+    state.vanishedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for again.`, {
       source: place.stream.options.source.name,
@@ -175,7 +175,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
-  for (const leaseKey of unreadable(turn)) avoid.add(leaseKey);
+  for (const leaseKey of sourcesLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
   const leases = observe(rows, state.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
@@ -201,7 +201,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   state.plan = plan;
   const wanted = onTrial(turn, [...plan.take, ...plan.fromPeers]);
   const ofPeers = new Set(plan.fromPeers);
-  const possible = wanted.slice(0, noteBusy(turn, wanted.length, rows));
+  const possible = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
   for (const row of possible) if (!ofPeers.has(row)) spawnKeeper(turn, row);
   askOrTake(
     turn,
@@ -223,7 +223,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
   for (const lease of state.leases.values()) {
     if (lease.phase !== 'held' || lease.awaited === undefined || lease.awaited.length === 0) continue;
     waiting += 1;
-    for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.identifier, parent));
+    for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.keyPrefix, parent));
   }
   return { awaited, waiting };
 }

@@ -3,7 +3,7 @@
 // a time. A holder that did not give a lease is left alone, as far as that lease goes, for a growing time.
 import { spawnKeeper } from '../leases.js';
 import type { CoordinatorTurn } from '../state.js';
-import { knowsWishes, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
+import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { isWriterOf } from '../../../src/core/lease-writer.js';
 
@@ -62,7 +62,7 @@ export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): voi
   const { settings, state, now } = turn;
   let open = openWishes(turn);
   for (const row of rows) {
-    if (!knowsWishes(row)) spawnKeeper(turn, row);
+    if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
     else if (open < mostWishes) {
       open += 1;
       const seen = state.wishes.get(row.leaseKey);

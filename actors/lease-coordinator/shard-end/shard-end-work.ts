@@ -26,7 +26,7 @@ export async function gatherEvidence(
   return { shards, serviceTimeMs, description: await source.describe(signal), askedAt };
 }
 
-export interface ShardEnd {
+export interface EndCase {
   readonly shardId: string;
   readonly row: LeaseRow;
   /** The shard's ancestors, as far as lease rows name them. */
@@ -52,7 +52,7 @@ interface RowWork {
 }
 
 /** Judges the evidence and makes the rows of the shard's children. */
-export async function judgeEnd(work: RowWork, end: ShardEnd, evidence: Evidence): Promise<ShardEndResult> {
+export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence): Promise<ShardEndResult> {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
@@ -88,7 +88,7 @@ function blocked(
   return { type: 'blocked', reason, sync: false, absent, waits: false };
 }
 
-function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
+function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
   switch (found.type) {
     case 'open':
       return { type: 'readOn', reason: 'a listing shows the shard as open', certain: end.vanished };
@@ -106,7 +106,7 @@ function obstacleOf(end: ShardEnd, found: ShardInListing, askedAt: number): Shar
 }
 
 /** The children that reading the shard named, and those that are listed. */
-function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChild[] {
+function childrenOf(end: EndCase, shards: readonly Shard[]): readonly ListedChild[] {
   const children = new Map<string, ListedChild>();
   for (const child of [...(end.children ?? []), ...childrenIn(shards, end.shardId)]) children.set(child.shardId, child);
   return [...children.values()];
@@ -115,7 +115,7 @@ function childrenOf(end: ShardEnd, shards: readonly Shard[]): readonly ListedChi
 /** Makes the rows of the children that lack one. Returns undefined when every child has a row, and otherwise the obstacle. */
 async function makeChildren(
   { store, maker, signal }: RowWork,
-  end: ShardEnd,
+  end: EndCase,
   children: readonly ListedChild[],
   { shards, askedAt }: Evidence,
 ): Promise<ShardEndResult | undefined> {
@@ -123,7 +123,7 @@ async function makeChildren(
   for (const shardId of new Set(
     children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]),
   )) {
-    if ((await readRow(store, leaseKeyOf(maker.identifier, shardId), signal)) !== undefined) present.add(shardId);
+    if ((await readRow(store, leaseKeyOf(maker.keyPrefix, shardId), signal)) !== undefined) present.add(shardId);
   }
   // A merge partner that has no row is gone once two listings lack it.
   const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';

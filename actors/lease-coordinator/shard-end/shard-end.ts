@@ -72,7 +72,7 @@ export function gather(turn: CoordinatorTurn, stream: Stream): void {
       kind: 'io',
       start: (signal) => gatherEvidence(options, now, signal),
       done: (evidence): CoordinatorSelf => ({ type: 'gathered', stream: index, asked, evidence }),
-      failed: (error): CoordinatorSelf => ({ type: 'ungathered', stream: index, asked, error }),
+      failed: (error): CoordinatorSelf => ({ type: 'evidenceFailed', stream: index, asked, error }),
     }),
   );
 }
@@ -90,7 +90,12 @@ export function gathered(
   gather(turn, stream);
 }
 
-export function ungathered(turn: CoordinatorTurn, index: number, asked: readonly AskShardEnd[], error: unknown): void {
+export function evidenceFailed(
+  turn: CoordinatorTurn,
+  index: number,
+  asked: readonly AskShardEnd[],
+  error: unknown,
+): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   for (const each of asked) shardEndFailed(turn, each, error);
@@ -109,11 +114,11 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   // A scan may be older than the row that the keeper has taken.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const maker = {
-    identifier: stream.identifier,
+    keyPrefix: stream.keyPrefix,
     entityType: state.entityType,
     writer: signature(turn, 0),
     serviceTimeMs: serviceNow(turn),
-    stream: stream.streamIdentity,
+    stream: stream.rowStamp,
   };
   const end = {
     shardId,

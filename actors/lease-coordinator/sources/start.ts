@@ -33,7 +33,7 @@ export function openStream({ state, effects }: CoordinatorTurn, stream: Stream):
       kind: 'io',
       start: (signal) => options.source.describe(signal),
       done: (description): CoordinatorSelf => ({ type: 'streamOpened', stream: index, description }),
-      failed: (error): CoordinatorSelf => ({ type: 'streamNotOpened', stream: index, error }),
+      failed: (error): CoordinatorSelf => ({ type: 'openStreamFailed', stream: index, error }),
     }),
   );
 }
@@ -57,12 +57,12 @@ export function streamOpened(turn: CoordinatorTurn, index: number, description: 
  */
 export function identify({ settings }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
-  stream.identity = identifier;
-  stream.streamIdentity = streamIdentityOf(description);
-  if (settings.multiStream) stream.identifier = identifier;
+  stream.idempotencyName = identifier;
+  stream.rowStamp = streamIdentityOf(description);
+  if (settings.multiStream) stream.keyPrefix = identifier;
 }
 
-export function streamNotOpened(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function openStreamFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;

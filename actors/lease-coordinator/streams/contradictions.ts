@@ -29,7 +29,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     const { name: source, region } = stream.options.source;
     const { tableName: table } = settings.store;
     // Only `kinact reset` moves a checkpoint back, and people have to find out how far the shard was read.
-    const command = resetCommand({ stream: source, region, table, liveStream: stream.streamIdentity, shardId });
+    const command = resetCommand({ stream: source, region, table, liveStream: stream.rowStamp, shardId });
     const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints what it would do, with --yes it does it.`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
   }
@@ -38,7 +38,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
 
 /** Keys of rows that contradict the stream, for `status()` and `ready()`. */
 export function contradictionsOf(streams: readonly Stream[]): string[] {
-  return streams.flatMap(({ contradictions, identifier }) =>
-    [...contradictions].flatMap(([shardId, { told }]) => (told ? [leaseKeyOf(identifier, shardId)] : [])),
+  return streams.flatMap(({ contradictions, keyPrefix }) =>
+    [...contradictions].flatMap(([shardId, { told }]) => (told ? [leaseKeyOf(keyPrefix, shardId)] : [])),
   );
 }

@@ -15,11 +15,11 @@ export interface StreamRows {
   /** The stream's rows by shard id. */
   readonly rows: ReadonlyMap<string, LeaseRow>;
   readonly malformed: ReadonlySet<string>;
-  readonly identifier: string | undefined;
+  readonly keyPrefix: string | undefined;
   /** In a multi-stream table, the rows of the same account and name under another epoch. */
   readonly otherEpochs: readonly ShardRow[];
   /** The `kinactStream` of this stream's rows. */
-  readonly streamIdentity: string;
+  readonly rowStamp: string;
   readonly entityType: string | undefined;
 }
 
@@ -42,9 +42,9 @@ export async function isIdentified(
   { store, source, stream, description, signal }: Check,
   begun: boolean,
 ): Promise<boolean> {
-  const { streamIdentity } = stream;
+  const { rowStamp } = stream;
   const liveStream = streamIdentityOf(description);
-  if (isSameStream(streamIdentity, liveStream)) return true;
+  if (isSameStream(rowStamp, liveStream)) return true;
   await describedAgain(source, liveStream, signal);
   if (!begun) return false;
   const evidence = 'it was deleted and created again while it was being read';
@@ -52,8 +52,8 @@ export async function isIdentified(
     stream: source.name,
     region: source.region,
     table: store.tableName,
-    multiStream: stream.identifier !== undefined,
-    rowStream: streamIdentity,
+    multiStream: stream.keyPrefix !== undefined,
+    rowStream: rowStamp,
     liveStream,
     evidence,
   });
@@ -85,7 +85,7 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const confirmed = judge(await again(own), await again(stream.otherEpochs));
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
   await describedAgain(source, identity, signal);
-  const multiStream = stream.identifier !== undefined;
+  const multiStream = stream.keyPrefix !== undefined;
   const { name, region } = source;
   const of = { stream: name, region, table: store.tableName, multiStream, liveStream: identity };
   throw streamChanged({ ...of, ...confirmed });

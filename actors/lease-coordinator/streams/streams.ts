@@ -71,16 +71,16 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
 }
 
 /** Vanished rows whose holders may be about to create them. */
-function awaitedRows({ vanished }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
-  const awaited = [...vanished].filter(([, { lost }]) => !lost);
+function awaitedRows({ vanishedRows }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
+  const awaited = [...vanishedRows].filter(([, { lost }]) => !lost);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
 }
 
 /** Vanished rows of this stream whose holders have had their time, by shard id. */
 function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
   const lost = new Map<string, LeaseRow | undefined>();
-  for (const [leaseKey, gone] of state.vanished) {
-    const shardId = shardIdOf(stream.identifier, leaseKey);
+  for (const [leaseKey, gone] of state.vanishedRows) {
+    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
     if (gone.lost && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream) lost.set(shardId, gone.row);
   }
   return lost;
@@ -120,7 +120,7 @@ export function synced(turn: CoordinatorTurn, index: number, result: SyncResult 
     stream.makesRowsAt ??= now;
     // A row that came back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
-      if (state.vanished.get(leaseKey)?.lost === true) state.vanished.delete(leaseKey);
+      if (state.vanishedRows.get(leaseKey)?.lost === true) state.vanishedRows.delete(leaseKey);
   }
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
@@ -159,7 +159,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
   const { settings, effects, now } = turn;
   if (unstamped.length === 0 || stream.stamping) return;
   stream.stamping = true;
-  const { index, streamIdentity } = stream;
+  const { index, rowStamp } = stream;
   const rows = unstamped.slice(0, stampsPerSync);
   if (rows.length < unstamped.length)
     stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
@@ -167,7 +167,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
     run({
       name: `stamp/${index}`,
       kind: 'io',
-      start: (signal) => stampRows(settings.store, rows, streamIdentity, signal),
+      start: (signal) => stampRows(settings.store, rows, rowStamp, signal),
       done: (): CoordinatorSelf => ({ type: 'stamped', stream: index }),
       failed: (error): CoordinatorSelf => ({ type: 'stamped', stream: index, error }),
     }),
@@ -344,9 +344,9 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     openAttempt: 0,
     error: undefined,
     missing: undefined,
-    identifier: undefined,
-    identity: '',
-    streamIdentity: '',
+    keyPrefix: undefined,
+    idempotencyName: '',
+    rowStamp: '',
     placement: undefined,
     ranges: new Map(),
     progress: { made: 0, toMake: 0, at: undefined },

@@ -61,7 +61,7 @@ export async function syncShards(
   { stream, writer, progress, now, begun, waits, lost, seenAt }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
-  const { rows, malformed, identifier, entityType, streamIdentity, otherEpochs } = stream;
+  const { rows, malformed, keyPrefix, entityType, rowStamp, otherEpochs } = stream;
   const description = await source.describe(signal);
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, begun))) return { another: description };
@@ -76,7 +76,7 @@ export async function syncShards(
   const seenAgoMs = Math.ceil(now() - seenAt);
   // The source must know this before anything is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
-  const maker: RowMaker = { identifier, entityType, writer, serviceTimeMs, stream: streamIdentity };
+  const maker: RowMaker = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(initialPosition);
   const planned = planSync({ shards, rows, malformed, lost, initial, seenAgoMs, maker });
   // A start at LATEST leaves out closed shards in either case.
@@ -86,7 +86,7 @@ export async function syncShards(
     ? planned
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
-  const lookedFor = [...lost.keys()].map((shardId) => leaseKeyOf(identifier, shardId));
+  const lookedFor = [...lost.keys()].map((shardId) => leaseKeyOf(keyPrefix, shardId));
   const seen = { shards, complete: !first, unstamped, placement, postponed, lookedFor };
   if (plan.type === 'inconsistent' || postponed) {
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
@@ -97,10 +97,10 @@ export async function syncShards(
     progress.made += 1;
     progress.at = now();
   };
-  const shardOf = (row: LeaseRow): string => shardIdOf(identifier, row.leaseKey) ?? row.leaseKey;
+  const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey) ?? row.leaseKey;
   const created = await makeRows(store, plan.rows, { shardIdOf: shardOf, noted }, signal);
   const made = new Set(created.map((row) => row.leaseKey));
-  const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(identifier, id)));
+  const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(keyPrefix, id)));
   return {
     ...seen,
     created,
@@ -151,12 +151,12 @@ export async function readRow(
 export async function readParents(
   store: LeaseStore,
   row: LeaseRow,
-  identifier: string | undefined,
+  keyPrefix: string | undefined,
   signal: AbortSignal,
 ): Promise<string[]> {
   const parents = new Map<string, LeaseRow | 'malformed' | undefined>();
   for (const parent of row.parentShardIds)
-    parents.set(parent, await readRow(store, leaseKeyOf(identifier, parent), signal));
+    parents.set(parent, await readRow(store, leaseKeyOf(keyPrefix, parent), signal));
   const unreadable = row.parentShardIds.filter((parent) => parents.get(parent) === 'malformed');
   const readable = (parent: string): LeaseRow | undefined => {
     const found = parents.get(parent);
@@ -189,7 +189,7 @@ export async function cleanUp(
   const removed: string[] = [];
   const shardIds = removable(stream.rows, shards);
   if (shardIds.length === 0) return { removed, isAnother: false };
-  if (!isSameStream(stream.streamIdentity, streamIdentityOf(await source.describe(signal))))
+  if (!isSameStream(stream.rowStamp, streamIdentityOf(await source.describe(signal))))
     return { removed, isAnother: true };
   for (const shardId of shardIds) {
     const row = stream.rows.get(shardId)!;

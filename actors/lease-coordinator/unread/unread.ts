@@ -65,7 +65,7 @@ function waitsForItself({ rows }: CoordinatorState, { awaited, row, shardId, str
   const ancestors = new Set(row.parentShardIds);
   // Iterating a Set also visits members added during the loop.
   for (const each of ancestors)
-    for (const parent of rows.get(leaseKeyOf(stream.identifier, each))?.parentShardIds ?? []) ancestors.add(parent);
+    for (const parent of rows.get(leaseKeyOf(stream.keyPrefix, each))?.parentShardIds ?? []) ancestors.add(parent);
   return ancestors.has(shardId);
 }
 
@@ -140,7 +140,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
 }
 
 /** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
-export function unreadable(turn: CoordinatorTurn): string[] {
+export function sourcesLeftToOthers(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
   if (resting.length === 0) return [];
@@ -166,6 +166,6 @@ export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): Lease
   });
 }
 
-function isOf({ identifier }: Stream, leaseKey: string): boolean {
-  return identifier === undefined || leaseKey.startsWith(`${identifier}:`);
+function isOf({ keyPrefix }: Stream, leaseKey: string): boolean {
+  return keyPrefix === undefined || leaseKey.startsWith(`${keyPrefix}:`);
 }

@@ -24,7 +24,7 @@ import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { goesOn, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
-import { failing, recover, retryDelayMs, sleep } from './reading-failure.js';
+import { failing, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { mayHaveBegunLate, progressFrom, recordIsGone, noteRecords, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
@@ -234,12 +234,12 @@ async function missing(
   const now = on.clock.now();
   progress.missingSince ??= now;
   if (now - progress.missingSince >= missingMs) {
-    sayGap(on, progress, false);
+    reportGap(on, progress, false);
     on.buffer.finish({ type: 'shardEnd', vanished: true });
     return true;
   }
   const attempt = progress.failures++;
-  const delayMs = retryDelayMs(missingShape, attempt, on.random);
+  const delayMs = readRetryDelayMs(missingShape, attempt, on.random);
   const { shardId } = on;
   on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
   await sleep(on, delayMs);
@@ -277,7 +277,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   if (progress.proving !== undefined && records.length > 0) progress.proving.records = true;
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
-  sayGap(on, progress, knewMore && records.length === 0 && !behind);
+  reportGap(on, progress, knewMore && records.length === 0 && !behind);
   // A page that is skipped whole on the way to the start is no news, except at the tip. An empty one that ends the chain is no
   // success: it is weighed as an end, or has failed.
   if (fresh.length > 0 || (goesOn(output) && (records.length === 0 || !behind)))
@@ -285,7 +285,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
 }
 
 /** `certain`: there were more records behind the position, and none is left. */
-function sayGap(on: Poll, progress: Progress, certain: boolean): void {
+function reportGap(on: Poll, progress: Progress, certain: boolean): void {
   const { gap } = progress;
   if (gap === undefined) return;
   progress.gap = undefined;
@@ -307,7 +307,7 @@ async function chainEnded(
   if (proving?.records === false && now - proving.since <= proofMs && weight === 'end') {
     // The record to resume behind was never met: what came behind it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
-    sayGap(on, progress, false);
+    reportGap(on, progress, false);
     on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
     return true;
   }
@@ -361,7 +361,7 @@ async function falseEnd(on: Poll, progress: Progress): Promise<void> {
 
 function delayOfFalseEnd(on: Poll, progress: Progress): number {
   const times = progress.falseEnds++;
-  return times === 0 ? 0 : retryDelayMs(failing, times - 1, on.random);
+  return times === 0 ? 0 : readRetryDelayMs(failing, times - 1, on.random);
 }
 
 /** The chain goes on: if it was to show that the shard has ended, it has shown that it has not. */

@@ -1,6 +1,6 @@
 // How many records a reader may ask for next. The byte budget of the process decides: as many as fit if they are as
 // large as those read last. Without an account every read may be as large as it likes.
-import { answered, requestRecords, type ByteAccount } from '../../core/byte-budget.js';
+import { releaseReservation, requestRecords, type ByteAccount } from '../../core/byte-budget.js';
 import type { RawRecord } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { wait } from './prefetch-buffer.js';
@@ -45,7 +45,7 @@ export function createReadAllowance(
         recordBytes = Math.max(1, Math.ceil(bytesOf(records) / records.length));
         sizes.recordBytes = recordBytes;
       }
-      answered(account);
+      releaseReservation(account);
     },
   };
 }

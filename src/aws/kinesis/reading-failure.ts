@@ -22,7 +22,7 @@ export interface FailedRead {
 }
 
 /** The wait before attempt `attempt` is repeated. */
-export function retryDelayMs(shape: Backoff, attempt: number, random: Random): number {
+export function readRetryDelayMs(shape: Backoff, attempt: number, random: Random): number {
   return Math.max(shortestRetryMs, backoffMs(shape, attempt, random));
 }
 
@@ -39,7 +39,7 @@ export async function recover(
   const attempt = progress.failures;
   progress.failures += 1;
   const wait = async (shape: Backoff, again: number, say: (delayMs: number) => SourceNotice): Promise<void> => {
-    const delayMs = retryDelayMs(shape, again, random);
+    const delayMs = readRetryDelayMs(shape, again, random);
     notice(say(delayMs));
     await sleep(on, delayMs);
   };

@@ -1,6 +1,12 @@
 // Bytes that an account gives back go to one that waits, and the largest holders are asked to flush only while somebody waits.
 import { expect } from 'chai';
-import { closeAccount, createByteBudget, holdOwn, openAccount, requestRecords } from '../../../src/core/byte-budget.js';
+import {
+  closeAccount,
+  createByteBudget,
+  setWorkerBytes,
+  openAccount,
+  requestRecords,
+} from '../../../src/core/byte-budget.js';
 import type { ByteAccount } from '../../../src/core/byte-budget.js';
 
 const record = { recordBytes: 60, maxRecords: 1, answerBytes: 1_000 };
@@ -10,7 +16,7 @@ function holders(...bytes: readonly number[]) {
   const budget = createByteBudget(100);
   const asked: number[] = [];
   const accounts = bytes.map((_, index) => openAccount(budget, () => asked.push(index)));
-  accounts.forEach((account, index) => holdOwn(account, bytes[index]!, false));
+  accounts.forEach((account, index) => setWorkerBytes(account, bytes[index]!, false));
   const granted: number[] = [];
   const ask = (index: number): (() => void) =>
     requestRecords(accounts[index] as ByteAccount, record, () => granted.push(index));
@@ -30,7 +36,7 @@ describe('an account of the byte budget that waits', () => {
     const { accounts, ask, budget, granted } = holders(100, 10);
     ask(1)();
     expect([budget.waiting.size, accounts[0]!.askedToFlush]).to.deep.equal([0, false]);
-    holdOwn(accounts[0]!, 0, false);
+    setWorkerBytes(accounts[0]!, 0, false);
     expect([granted, accounts[1]!.heldBytes]).to.deep.equal([[], 10]);
   });
 
@@ -38,7 +44,7 @@ describe('an account of the byte budget that waits', () => {
     const { accounts, ask, granted, asked } = holders(200, 60, 10);
     ask(2);
     expect(asked).to.deep.equal([0, 2]);
-    holdOwn(accounts[0]!, 100, false);
+    setWorkerBytes(accounts[0]!, 100, false);
     expect([granted, asked]).to.deep.equal([[], [0, 2, 1]]);
   });
 });

@@ -1,6 +1,6 @@
 // What a keeper writes next, and when it has to look again, follows from what it knows alone: SHARD_END, then release, then renewal.
 import { expect } from 'chai';
-import { idleTooLong, nextLook, nextWrite } from '../../../src/core/lease-schedule.js';
+import { idleTooLong, nextWakeAt, nextWrite } from '../../../src/core/lease-schedule.js';
 import type { LeaseWants } from '../../../src/core/lease-schedule.js';
 
 const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
@@ -48,10 +48,10 @@ describe('what a keeper does next', () => {
   });
 
   it('is no SHARD_END while an `onCheckpoint` call runs, for so long', () => {
-    const open = { callsMayRun: false, calls: 1 };
+    const open = { callsLeftBehind: false, calls: 1 };
     const ended = { ...held, open, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
-    expect(nextLook(ended, times, 899)).to.equal(900);
+    expect(nextWakeAt(ended, times, 899)).to.equal(900);
     expect(nextWrite(ended, 900)).to.equal('shardEnd');
     expect(nextWrite({ ...ended, open: { ...open, calls: 0 } }, 0)).to.equal('shardEnd');
   });
@@ -77,24 +77,24 @@ describe('what a keeper does next', () => {
   });
 
   it('looks again when the first of its times comes', () => {
-    expect(nextLook(held, times, 0)).to.equal(1_000);
-    expect(nextLook({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
-    expect(nextLook({ ...held, ...writing(100) }, times, 0)).to.equal(600);
-    expect(nextLook({ ...held, tenure: { shared: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
-    expect(nextLook({ ...held, ...renewAt(20_000) }, times, 0)).to.equal(10_000);
-    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 0)).to.equal(5_000);
-    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_000)).to.equal(5_100);
-    expect(nextLook({ ...held, ...renewAt(20_000), release }, times, 5_100)).to.equal(6_000);
-    expect(nextLook({ ...held, tenure: { shared: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
-    expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
-    expect(nextLook({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
+    expect(nextWakeAt(held, times, 0)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
+    expect(nextWakeAt({ ...held, ...writing(100) }, times, 0)).to.equal(600);
+    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000) }, times, 0)).to.equal(10_000);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 0)).to.equal(5_000);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 5_000)).to.equal(5_100);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 5_100)).to.equal(6_000);
+    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
+    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });
 
   it('looks again when a checkpoint is due; and while one waits for a permit, when the renewal is', () => {
-    expect(nextLook({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
-    expect(nextLook({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
-    expect(nextLook({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);
-    expect(nextLook({ ...held, ...extraAt(500), ...queued }, times, 1_000)).to.equal(10_000);
+    expect(nextWakeAt({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 1_000)).to.equal(10_000);
   });
 
   it('has no idle time while there is a reason to be without a worker', () => {
@@ -115,6 +115,6 @@ describe('what a keeper does next', () => {
   it('has more time while the end of the shard is to be proven, but not for ever', () => {
     expect(idleTooLong({ ...held, shardEnd }, times, 39_999)).to.equal(false);
     expect(idleTooLong({ ...held, shardEnd }, times, 40_000)).to.equal(true);
-    expect(nextLook({ ...held, ...renewAt(50_000), shardEnd }, times, 0)).to.equal(40_000);
+    expect(nextWakeAt({ ...held, ...renewAt(50_000), shardEnd }, times, 0)).to.equal(40_000);
   });
 });

@@ -5,7 +5,7 @@ import { leaseRow } from '../../support/memory-lease-store.js';
 import {
   answerText,
   answerTo,
-  knowsWishes,
+  holderCanBeAsked,
   readWish,
   wishLastsMs,
   wishOf,
@@ -56,10 +56,10 @@ describe('a wish for a lease', () => {
   });
 
   it('is left to a holder alone who says that it knows of wishes', () => {
-    expect(knowsWishes(held)).to.equal(true);
+    expect(holderCanBeAsked(held)).to.equal(true);
     const { kinactFailover: _, ...older } = held;
-    expect(knowsWishes(older)).to.equal(false);
-    expect(knowsWishes({ ...held, leaseOwner: 'java' })).to.equal(false);
+    expect(holderCanBeAsked(older)).to.equal(false);
+    expect(holderCanBeAsked({ ...held, leaseOwner: 'java' })).to.equal(false);
   });
 
   it('is answered to its author, with the time that the drain may take', () => {

@@ -4,7 +4,7 @@ import { classifyRefusal } from '../../../src/core/lease-write.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
-const identity = { workerId: 'me', processNonce: 'n1', writer: 'n1/7' };
+const identity = { workerId: 'me', writerPrefix: 'n1', writer: 'n1/7' };
 const renewal = { counter: 5, owner: 'me' };
 const row = (members: Partial<LeaseRow>): LeaseRow =>
   leaseRow({ leaseKey: 's', leaseCounter: 5, leaseOwner: 'me', kinactWriter: 'n1/7', ...members });

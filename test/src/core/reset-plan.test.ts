@@ -12,7 +12,7 @@ import { judgeStream } from '../../../src/core/stream-verdict.js';
 const identity = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000100';
 const former = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000000';
 const maker = {
-  identifier: undefined,
+  keyPrefix: undefined,
   entityType: undefined,
   writer: 'w/0',
   serviceTimeMs: 1_700_000_500_999.5,
@@ -222,25 +222,25 @@ describe('a reset to a sequence number', () => {
 });
 
 describe('a reset in a multi-stream table', () => {
-  const identifier = '123456789012:orders:1700000100';
+  const keyPrefix = '123456789012:orders:1700000100';
 
   it('touches the rows of its stream alone, and removes those of every other epoch', () => {
     const rows = [
-      row(`${identifier}:s0`),
+      row(`${keyPrefix}:s0`),
       row('123456789012:orders:1700000000:s0', { kinactStream: former }),
       row('123456789012:orders:1700000000:s9'),
       row('123456789012:orders2:1700000000:s0'),
       row('999999999999:orders:1700000000:s0'),
       row('s0'),
     ];
-    const steps = stepsOf({ rows, shards: [open('s0', '1')], maker: { ...maker, identifier } });
+    const steps = stepsOf({ rows, shards: [open('s0', '1')], maker: { ...maker, keyPrefix } });
     expect(inShort(steps)).to.deep.equal([
-      `rewrite ${identifier}:s0 TRIM_HORIZON`,
+      `rewrite ${keyPrefix}:s0 TRIM_HORIZON`,
       'remove 123456789012:orders:1700000000:s0',
       'remove 123456789012:orders:1700000000:s9',
     ]);
-    const [created] = stepsOf({ shards: [open('s0', '1')], maker: { ...maker, identifier } });
-    expect(created).to.have.property('row').that.includes({ streamName: identifier, shardId: 's0' });
+    const [created] = stepsOf({ shards: [open('s0', '1')], maker: { ...maker, keyPrefix } });
+    expect(created).to.have.property('row').that.includes({ streamName: keyPrefix, shardId: 's0' });
   });
 });
 

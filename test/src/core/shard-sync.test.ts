@@ -13,7 +13,7 @@ import type { ListedShard } from '../../../src/core/shard-graph.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 const maker: RowMaker = {
-  identifier: undefined,
+  keyPrefix: undefined,
   entityType: undefined,
   writer: 'w/0',
   serviceTimeMs: 1_700_000_000_999,
@@ -71,7 +71,7 @@ describe('rows to create', () => {
 
   it('of a multi-stream table name stream and shard apart from the key', () => {
     const row = childRow(
-      { ...maker, identifier: '1:orders:2', entityType: 'LEASE' },
+      { ...maker, keyPrefix: '1:orders:2', entityType: 'LEASE' },
       { shardId: 's', parentShards: ['p'], hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } },
       5,
     );

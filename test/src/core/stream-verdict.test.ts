@@ -181,7 +181,7 @@ describe('a stream’s own rows', () => {
             isOpen ? open(`s${index}`, String(start)) : closed(`s${index}`, String(start), String(start + length)),
           );
           const maker = {
-            identifier: undefined,
+            keyPrefix: undefined,
             entityType: undefined,
             writer: 'w',
             serviceTimeMs: 1,
