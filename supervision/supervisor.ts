@@ -57,7 +57,7 @@ export function supervisor<Event = unknown>(
     receive(state, message) {
       if (isDue(state, message)) state.due.push(message);
       else wait(state, message);
-      return handleDue(state);
+      return proceed(state);
     },
     stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }): SupervisorStatus => ({
@@ -99,11 +99,11 @@ function begin(self: Ref<never>, options: Settings): Step<State, Message> {
     { type: 'first' },
     options.children.map((spec) => spec.id),
   );
-  return handleDue(state);
+  return proceed(state);
 }
 
 /** Handles whatever the current operation lets through, oldest first, until nothing is left that it does. */
-function handleDue(state: State): Step<State, Message> {
+function proceed(state: State): Step<State, Message> {
   for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
   const effects = state.effects;
   state.effects = [];

@@ -15,7 +15,7 @@ import { newStream } from './streams/streams.js';
 import type { CoordinatorState, Settings, CoordinatorTurn } from './state.js';
 import { coordinatorStatus } from './status.js';
 import * as streams from './streams/streams.js';
-import { writerNonce } from '../../src/core/lease-writer.js';
+import { writerNonce } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { CoordinatorStatus } from './status.js';
 
@@ -186,7 +186,7 @@ const handlers: Handlers = {
   stamped: (turn, { stream, error }) => streams.stamped(turn, stream, error),
   described: (turn, { stream, error }) => streams.described(turn, stream, error),
   cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result),
-  cleanUpFailed: (turn, { stream, error }) => streams.notCleaned(turn, stream, error),
+  cleanUpFailed: (turn, { stream, error }) => streams.cleanUpFailed(turn, stream, error),
   gatherDue: (turn, { stream }) => ends.gather(turn, turn.state.streams[stream]!),
   gathered: (turn, { stream, asked, evidence }) => ends.gathered(turn, stream, asked, evidence),
   evidenceFailed: (turn, { stream, asked, error }) => ends.evidenceFailed(turn, stream, asked, error),

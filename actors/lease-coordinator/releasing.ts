@@ -5,7 +5,7 @@ import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing, CoordinatorTurn } from './state.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
-import { isWriterOf } from '../../src/core/lease-writer.js';
+import { isWriterOf } from '../../src/core/writer-signature.js';
 
 /** Begins to release: from now on no lease is taken, and every keeper drains, checkpoints and releases. */
 export function releaseAll(

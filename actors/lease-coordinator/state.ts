@@ -12,7 +12,7 @@ import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { writerOf } from '../../src/core/lease-writer.js';
+import { writerOf } from '../../src/core/writer-signature.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
 import { isSameStream } from '../../src/core/stream-identity.js';

@@ -13,7 +13,7 @@ import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { isWriterOf } from '../../src/core/lease-writer.js';
+import { isWriterOf } from '../../src/core/writer-signature.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { WishOutcome } from '../../src/api/ports.js';
 

@@ -17,8 +17,8 @@ import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
-import { classifyRefusal } from '../../src/core/lease-write.js';
-import { isWriterOf } from '../../src/core/lease-writer.js';
+import { classifyRefusal } from '../../src/core/write-refusal.js';
+import { isWriterOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -263,26 +263,26 @@ function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
   );
 }
 
-function refused(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): void {
+function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
   const { options, state, now } = turn;
   // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
   if (
-    current?.checkpoint === 'SHARD_END' &&
+    foundRow?.checkpoint === 'SHARD_END' &&
     state.shardEnd?.childShardIds !== undefined &&
     state.lease.unknown.length > 0
   )
-    return recovered(turn, current);
-  if (isMadeByUs(turn, current) && state.taking.retakes < maxRetakes) {
+    return recovered(turn, foundRow);
+  if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
     state.taking.retakes += 1;
-    return leaseState.adoptRow(state.lease, current);
+    return leaseState.adoptRow(state.lease, foundRow);
   }
-  if (resolveRefusedWrite(turn, write, current)) return;
-  if (isStripped(turn, current)) {
-    leaseState.adoptRow(state.lease, current);
+  if (resolveRefusedWrite(turn, write, foundRow)) return;
+  if (isStripped(turn, foundRow)) {
+    leaseState.adoptRow(state.lease, foundRow);
     state.writes.retryAt = now;
     return;
   }
-  const refusal = classifyRefusal(options, state.lease.unknown, current);
+  const refusal = classifyRefusal(options, state.lease.unknown, foundRow);
   switch (refusal.type) {
     case 'spurious':
       return recovered(turn, refusal.row);

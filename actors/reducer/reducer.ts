@@ -32,7 +32,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(turn, message);
       // After a failure nothing new may start: the restart waits for every call that has.
-      if (!hasFailed(turn)) advance(turn);
+      if (!hasFailed(turn)) proceed(turn);
       if (sendReturns(state.returns, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
     },
@@ -150,7 +150,7 @@ function revoked({ state }: ReducerTurn, message: MessageOf<'revoked'>): void {
 }
 
 /** Starts the next call, if none is under way. User code is started from nowhere else. */
-function advance(turn: ReducerTurn): void {
+function proceed(turn: ReducerTurn): void {
   const { options, state } = turn;
   while (state.job === undefined) {
     const flushes = options.definition.flush !== undefined && state.unflushed > 0;

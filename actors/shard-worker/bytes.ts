@@ -29,7 +29,7 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
 }
 
 /** To be called before the next read: every record that the reader has handed over is admitted, buffered or given up. */
-export function received({ account, admission, ledger }: ShardWorkerState): void {
+export function noteReadOver({ account, admission, ledger }: ShardWorkerState): void {
   if (account !== undefined) setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
 }
 

@@ -9,7 +9,7 @@ const throttled = new KinactError('AWS_ERROR', 'The service throttles.', {
   data: { kind: 'throttled' },
 });
 
-export function noticed({ options, state, now, effects }: WorkerTurn, notice: SourceNotice): void {
+export function emitNotice({ options, state, now, effects }: WorkerTurn, notice: SourceNotice): void {
   const { source, shardId } = options.lease;
   switch (notice.type) {
     case 'throttled':

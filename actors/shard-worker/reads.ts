@@ -21,7 +21,7 @@ type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingS
 type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: Reads };
 
 /** Notes a failed read. Throttling is no failure: it is an answer of the service, and another worker would do no better. */
-export function readFails(turn: ReadTurn, notice: SourceNotice): void {
+export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
   // Between reads the reader fetches ahead, and its successes are not heard of: two failures a minute apart are no minute of failures.
   if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
@@ -33,7 +33,7 @@ export function readFails(turn: ReadTurn, notice: SourceNotice): void {
   reportReads(turn, forMs);
 }
 
-export function readSucceeds(turn: ReadTurn): void {
+export function noteReadSuccess(turn: ReadTurn): void {
   const { state } = turn;
   if (state.hasRead && state.failingSince === undefined) return;
   state.hasRead = true;

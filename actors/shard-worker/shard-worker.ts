@@ -3,16 +3,16 @@
 // tenure; any other end is a crash of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
-import { openReader, received, recount } from './bytes.js';
+import { openReader, noteReadOver, recount } from './bytes.js';
 import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
 import type { Dispositions } from '../protocol/disposition.js';
-import { controlled, finish, revoke, stopReading } from './endings.js';
+import { controlled, finish, revoke, stopReading } from './worker-end.js';
 import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
-import { noticed } from './notice.js';
-import { readFails, readSucceeds } from './reads.js';
+import { emitNotice } from './notice.js';
+import { noteReadFailure, noteReadSuccess } from './reads.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
@@ -34,7 +34,7 @@ export function shardWorker(
       if (state.finished) return [state, []];
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(turn, message);
-      if (state.tenure !== undefined && !state.finished) step(turn, state.tenure);
+      if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       recount(state);
       countSettled(turn);
       return [state, turn.effects];
@@ -104,7 +104,7 @@ function handle(turn: WorkerTurn, message: ShardWorkerMessage): void {
     case 'readFailed':
       return readFailed(turn, message.error);
     case 'notice':
-      return heard(turn, message.notice);
+      return onNotice(turn, message.notice);
     case 'notified':
       channelOf(state, message.channel).notifying = false;
       return settleAll(turn, message.dispositions);
@@ -139,9 +139,9 @@ function handle(turn: WorkerTurn, message: ShardWorkerMessage): void {
   }
 }
 
-function heard(turn: WorkerTurn, notice: SourceNotice): void {
-  noticed(turn, notice);
-  readFails(turn, notice);
+function onNotice(turn: WorkerTurn, notice: SourceNotice): void {
+  emitNotice(turn, notice);
+  noteReadFailure(turn, notice);
   if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(turn);
 }
 
@@ -151,7 +151,7 @@ function isDoubt(error: unknown): boolean {
 
 function readFailed(turn: WorkerTurn, error: unknown): void {
   const { state, effects } = turn;
-  received(state);
+  noteReadOver(state);
   // A read that the worker gave up on purpose is no failure.
   if (state.ending !== undefined) {
     state.reading = false;
@@ -201,8 +201,8 @@ function fetched(turn: WorkerTurn, result: ReadResult): void {
     const { children, vanished } = result;
     state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
   }
-  if (result.type === 'records') readSucceeds(turn);
-  received(state);
+  if (result.type === 'records') noteReadSuccess(turn);
+  noteReadOver(state);
 }
 
 function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void {
@@ -217,7 +217,7 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
 }
 
 /** Takes every step that may be due after a message; each part checks for itself whether it is due. */
-function step(turn: WorkerTurn, tenure: Tenure): void {
+function proceed(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.dead) {
     // Records that are settled stay settled, and need not be replayed.

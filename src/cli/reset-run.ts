@@ -7,7 +7,7 @@ import { patiently, type Patience } from '../aws/patience.js';
 import type { LeaseRow } from '../core/lease.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { streamIdentifier } from '../core/lease-key.js';
-import { writerNonce, writerOf } from '../core/lease-writer.js';
+import { writerNonce, writerOf } from '../core/writer-signature.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';

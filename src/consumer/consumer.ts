@@ -11,7 +11,7 @@ import { consumerTree } from './tree.js';
 import { createEscalation } from './escalation.js';
 import type { Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
-import { releaseEverything } from './releasing.js';
+import { releaseEverything } from './stopping.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring } from './wiring.js';
 import type { Actors, Wiring } from './wiring.js';
@@ -254,7 +254,7 @@ class TreeConsumer implements Consumer {
   }
 
   #restarting(error: Error): readonly Effect<never>[] {
-    const poison = this.#escalation.poisoned(error);
+    const poison = this.#escalation.noteFailure(error);
     const told = this.#restarted(error);
     return poison === undefined ? told : [{ type: 'fail', error: poison }];
   }

@@ -8,7 +8,7 @@ import { isKinactError, KinactError } from '../api/errors.js';
 
 export interface Escalation {
   /** Notes a failure of the pipeline. Returns the error to end with if the same record has now failed too often. */
-  poisoned(error: Error): KinactError | undefined;
+  noteFailure(error: Error): KinactError | undefined;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
 }
@@ -21,18 +21,18 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
     reason = error;
     end(error);
   };
-  const poisoned = (error: Error): KinactError | undefined => {
+  const noteFailure = (error: Error): KinactError | undefined => {
     const failed = failedRecord(error);
     const times = noteFailedRecord(watch, failed === undefined ? undefined : identityOf(failed));
     return failed !== undefined && times > intensity ? poison(failed, times) : undefined;
   };
   return {
-    poisoned,
+    noteFailure,
     pipelineEnded: ({ reason: how, error }) => {
       // A stop with the tree, or for a restart of the coordinators, is decided elsewhere.
       if (how !== 'crash' || error === undefined) return;
       const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
-      const last = isOverIntensity && error.cause instanceof Error ? poisoned(error.cause) : undefined;
+      const last = isOverIntensity && error.cause instanceof Error ? noteFailure(error.cause) : undefined;
       endOnce(last ?? error);
     },
     rootEnded: ({ error }) => {

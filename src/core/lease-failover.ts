@@ -3,7 +3,7 @@
 // of that time and its own. Otherwise a worker with a short failover time would keep taking leases from live holders that renew
 // more slowly. Coordinators, keepers and commands use this.
 import { isDecimal } from './decimal.js';
-import { isForeign } from './lease-writer.js';
+import { isForeign } from './writer-signature.js';
 import type { LeaseRow } from './lease.js';
 
 /**

@@ -4,7 +4,7 @@
 // coordinator calls `planLeases` after every scan.
 import { honouredFailoverMs, isExpired } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
-import { isForeign } from './lease-writer.js';
+import { isForeign } from './writer-signature.js';
 import { hasEnded } from './shard-graph.js';
 
 /** A row's counter as last seen. Times are monotonic milliseconds. */
@@ -278,9 +278,9 @@ function planEvenly(table: Table, ownCount: number): Choice {
       lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - lease.failoverMs;
     const overdue = order.filter((lease) => freeMs(lease) >= input.spareMs);
     const fresh = order.filter((lease) => freeMs(lease) < input.spareMs);
-    const share = Math.max(overdue.length, target - ownCount);
+    const toTake = Math.max(overdue.length, target - ownCount);
     return {
-      take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, share)),
+      take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, toTake)),
       fromPeers: [],
       target,
       overflow: Math.max(0, overdue.length - room),

@@ -6,7 +6,7 @@ import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
-import type { UnknownWrite } from './lease-write.js';
+import type { UnknownWrite } from './write-refusal.js';
 import type { InitialPosition, Position, StartPosition } from './position.js';
 
 export interface LeaseState {

@@ -46,7 +46,7 @@ export interface LeaseTraffic {
   enter(order: TrafficOrder): TrafficPermit | undefined;
   /** Resolves with a permit when it comes. Rejects if `signal` aborts first. */
   wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
-  standing(): QueueReport;
+  report(): QueueReport;
 }
 
 export interface TrafficOptions {
@@ -130,7 +130,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
       return issuePermit(queue, order, now);
     },
     wait: (order, signal) => wait(queue, order, signal),
-    standing: () => standing(queue),
+    report: () => standing(queue),
   };
 }
 

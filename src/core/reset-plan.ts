@@ -7,7 +7,7 @@
 // - An unended row stays if its shard may hold records and is merely not listed: the worker that takes the row finds out.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
-import { isForeign } from './lease-writer.js';
+import { isForeign } from './writer-signature.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';

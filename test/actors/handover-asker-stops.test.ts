@@ -28,7 +28,7 @@ describe('a keeper that has asked for a lease which its holder has released', ()
       enter: () => (open ? permit : undefined),
       wait: () => new Promise(() => {}),
       moved: () => {},
-      standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
+      report: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     };
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store, { traffic });

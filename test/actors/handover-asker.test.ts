@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
-import { writerNonce } from '../../src/core/lease-writer.js';
+import { writerNonce } from '../../src/core/writer-signature.js';
 import { driveKeeper, failoverMs, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 import { leaseRow } from '../support/memory-lease-store.js';
@@ -101,7 +101,7 @@ describe('a worker that asks for a lease', () => {
         enter: () => undefined,
         wait: () => new Promise(() => {}),
         moved: () => {},
-        standing: () => ({ takesWaiting: 1, oldestTakeMs: 0, perSecond: 0 }),
+        report: () => ({ takesWaiting: 1, oldestTakeMs: 0, perSecond: 0 }),
       },
     });
     await other.advance(4 * failoverMs);

@@ -174,7 +174,7 @@ describe('a holder that is asked for its lease', () => {
       enter: () => (open ? permit : undefined),
       wait: () => new Promise(() => {}),
       moved: () => {},
-      standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
+      report: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     };
     const keeper = await held({ traffic });
     const { shared: tenure } = keeper.state.tenure!;

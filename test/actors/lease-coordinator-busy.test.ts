@@ -8,7 +8,7 @@ import type { LeaseTraffic, QueueReport } from '../../src/core/lease-traffic.js'
 describe('a table that carries no further lease', () => {
   it('is said once, asked for a few takes more, and forgotten when nobody wants any', async () => {
     let standing: QueueReport = { takesWaiting: 16, oldestTakeMs: 20_000, perSecond: 10 };
-    const traffic = { standing: () => standing } as LeaseTraffic;
+    const traffic = { report: () => standing } as LeaseTraffic;
     const driver = driveCoordinator({ stream: listedStream({ shards: 20 }), traffic });
     await driver.started();
     await driver.harness.advance(3_000);

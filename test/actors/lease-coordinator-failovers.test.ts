@@ -5,7 +5,7 @@ import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { TableHistory } from '../../actors/lease-coordinator/options.js';
 

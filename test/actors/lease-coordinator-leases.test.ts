@@ -9,7 +9,7 @@ import type {
   CoordinatorStarted,
   ReleasedLease,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';

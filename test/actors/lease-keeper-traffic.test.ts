@@ -43,7 +43,7 @@ function closedQueue() {
           signal.addEventListener('abort', () => reject(new Error('aborted')));
         }),
       moved: (order) => void moved.push(order.kind),
-      standing: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
+      report: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     } satisfies LeaseTraffic as LeaseTraffic,
     async next(keeper: KeeperDriver): Promise<void> {
       const grant = granting;

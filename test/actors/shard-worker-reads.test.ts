@@ -2,14 +2,14 @@
 // The test calls the two functions of reads.ts directly, without an actor, and looks at the `reads` messages that they send.
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
-import { readFails, readSucceeds } from '../../actors/shard-worker/reads.js';
+import { noteReadFailure, noteReadSuccess } from '../../actors/shard-worker/reads.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/state.js';
 
 const notice = (delayMs: number) =>
   ({ type: 'retrying', shardId: 's', operation: 'GetRecords', error: new Error('cut'), delayMs }) as const;
 
 describe('a shard worker that reads', () => {
-  let state: Parameters<typeof readSucceeds>[0]['state'];
+  let state: Parameters<typeof noteReadSuccess>[0]['state'];
   let effects: Effect<ShardWorkerMessage>[];
   const turn = (now = 0) => ({ state, now, effects });
   /** How long reads have failed, by each message so far; 0 is a success. */
@@ -28,37 +28,37 @@ describe('a shard worker that reads', () => {
   });
 
   it('reports the first successful read once', () => {
-    readSucceeds(turn());
-    readSucceeds(turn());
+    noteReadSuccess(turn());
+    noteReadSuccess(turn());
     expect(told()).to.deep.equal([0]);
     expect(effects[0]).to.have.property('message').that.includes({ type: 'reads', worker: 3, fence: 9 });
   });
 
   it('reports failures after five seconds, then every ten seconds and after a minute, until a read succeeds', () => {
-    for (let now = 0; now <= 75_000; now += 5_000) readFails(turn(now), notice(500));
+    for (let now = 0; now <= 75_000; now += 5_000) noteReadFailure(turn(now), notice(500));
     expect(told()).to.deep.equal([5_000, 15_000, 25_000, 35_000, 45_000, 55_000, 60_000, 70_000]);
     effects.length = 0;
-    readSucceeds(turn());
-    readFails(turn(80_000), notice(500));
-    readFails(turn(84_000), notice(500));
+    noteReadSuccess(turn());
+    noteReadFailure(turn(80_000), notice(500));
+    noteReadFailure(turn(84_000), notice(500));
     expect(told()).to.deep.equal([0]);
   });
 
   it('reports nothing for failures between reads, whose successes it does not hear of: a full worker’s reader fetches ahead', () => {
     state.reading = false;
-    for (let now = 0; now <= 600_000; now += 61_000) readFails(turn(now), notice(500));
+    for (let now = 0; now <= 600_000; now += 61_000) noteReadFailure(turn(now), notice(500));
     state.reading = true;
-    readFails(turn(610_000), notice(500));
-    readFails(turn(614_000), notice(500));
+    noteReadFailure(turn(610_000), notice(500));
+    noteReadFailure(turn(614_000), notice(500));
     expect(told()).to.deep.equal([]);
-    readFails(turn(615_000), notice(500));
+    noteReadFailure(turn(615_000), notice(500));
     expect(told()).to.deep.equal([5_000]);
   });
 
   it('reports nothing for throttling, which another worker would meet as well, nor for failures retried without delay', () => {
     for (let now = 0; now <= 600_000; now += 10_000) {
-      readFails(turn(now), { type: 'throttled', shardId: 's', delayMs: 900 });
-      readFails(turn(now), notice(0));
+      noteReadFailure(turn(now), { type: 'throttled', shardId: 's', delayMs: 900 });
+      noteReadFailure(turn(now), notice(0));
     }
     expect(effects).to.deep.equal([]);
   });

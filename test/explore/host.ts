@@ -7,7 +7,7 @@ import type {
   WorkerControl,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { FrontierReport, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
-import { writerOf } from '../../src/core/lease-writer.js';
+import { writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
 import { breaks, clock, recordAt, ROW_KEY, say, sequenceNumberOf, WALL } from './world.js';

@@ -1,7 +1,7 @@
 // What is explored by default, and the world that each exploration starts in.
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
-import { writerNonce } from '../../src/core/lease-writer.js';
+import { writerNonce } from '../../src/core/writer-signature.js';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 import { after, choicesOf } from './choices.js';

@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 import { PassThrough } from 'node:stream';
 import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/dynamodb/kcl3-remains.js';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';

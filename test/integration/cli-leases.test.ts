@@ -12,7 +12,7 @@ import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { wishText } from '../../src/core/lease-wish.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

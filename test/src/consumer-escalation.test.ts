@@ -16,24 +16,24 @@ describe('a consumer ends by itself', () => {
   };
 
   it('when one record has failed in one incarnation more than `intensity`, in a row, however it is wrapped', () => {
-    const { poisoned } = escalation(2);
-    expect(poisoned(failedAt('1'))).to.equal(undefined);
-    expect(poisoned(wrapped(failedAt('1')))).to.equal(undefined);
-    expect(poisoned(new Error('something else'))).to.equal(undefined);
-    expect(poisoned(failedAt('1'))).to.equal(undefined);
-    expect(poisoned(failedAt('2'))).to.equal(undefined);
-    expect(poisoned(failedAt('1'))).to.equal(undefined);
-    expect(poisoned(failedAt('1'))).to.equal(undefined);
-    expect(poisoned(wrapped(failedAt('1')))).to.include({ code: 'POISON_RECORD' });
+    const { noteFailure } = escalation(2);
+    expect(noteFailure(failedAt('1'))).to.equal(undefined);
+    expect(noteFailure(wrapped(failedAt('1')))).to.equal(undefined);
+    expect(noteFailure(new Error('something else'))).to.equal(undefined);
+    expect(noteFailure(failedAt('1'))).to.equal(undefined);
+    expect(noteFailure(failedAt('2'))).to.equal(undefined);
+    expect(noteFailure(failedAt('1'))).to.equal(undefined);
+    expect(noteFailure(failedAt('1'))).to.equal(undefined);
+    expect(noteFailure(wrapped(failedAt('1')))).to.include({ code: 'POISON_RECORD' });
   });
 
   it('when its pipeline gives up: with POISON_RECORD where the same record failed all the while, else with its error', () => {
     const same = escalation(1);
-    same.poisoned(failedAt('1'));
+    same.noteFailure(failedAt('1'));
     same.pipelineEnded(gaveUp(failedAt('1')));
     expect(same.ends.map((error) => (error as KinactError).code)).to.deep.equal(['POISON_RECORD']);
     const other = escalation(1);
-    other.poisoned(failedAt('1'));
+    other.noteFailure(failedAt('1'));
     const end = gaveUp(failedAt('2'));
     other.pipelineEnded(end);
     expect(other.ends).to.deep.equal([end.error]);

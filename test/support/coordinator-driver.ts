@@ -15,7 +15,7 @@ import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js
 import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
 import type { HeldLeases } from '../../actors/protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { writerNonce } from '../../src/core/lease-writer.js';
+import { writerNonce } from '../../src/core/writer-signature.js';
 import type { KeeperArguments, LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface StubKeeper {

@@ -8,7 +8,7 @@ import {
   type LeasePlan,
   type Observation,
 } from '../../src/core/lease-plan.js';
-import { writerNonce, writerOf } from '../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 export interface FleetWorker {

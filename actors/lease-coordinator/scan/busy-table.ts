@@ -13,7 +13,7 @@ const patience = 2;
 /** `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. */
 export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
-  const standing = settings.traffic?.standing();
+  const standing = settings.traffic?.report();
   if (standing === undefined) return wanted;
   const { takesWaiting, oldestTakeMs, perSecond } = standing;
   if (state.busy !== undefined && takesWaiting === 0 && wanted === 0) state.busy = undefined;

@@ -13,7 +13,7 @@ import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } fr
 import type { CoordinatorTurn } from '../state.js';
 import { onTrial, sourcesLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
-import { askAgain, askedByOthers, noteWishes, askOrTake } from './wishes.js';
+import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
@@ -21,7 +21,7 @@ import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { isAvailable, observe, planLeases, updateObservations } from '../../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { isWriterOf } from '../../../src/core/lease-writer.js';
+import { isWriterOf } from '../../../src/core/writer-signature.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { LeaseScan } from '../../../src/api/ports.js';
 

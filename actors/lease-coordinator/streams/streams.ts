@@ -319,7 +319,7 @@ export function cleaned(
   if (isAnother) doubtStream(turn, stream);
 }
 
-export function notCleaned(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function cleanUpFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });

@@ -7,7 +7,7 @@ import { adoptTables } from '../../../src/cli/adopt.js';
 import type { CommandIo } from '../../../src/cli/command.js';
 import { leastWatchMs, runReset } from '../../../src/cli/reset-run.js';
 import { failoverText } from '../../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { Environment } from '../../../src/api/source.js';
 import { listedStream } from '../../support/listed-stream.js';

@@ -7,7 +7,7 @@ import {
   honouredFailoverMs,
   LONGEST_FAILOVER_MS,
 } from '../../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 

@@ -9,7 +9,7 @@ import {
   type LeasePlanInput,
   type ObservedLease,
 } from '../../../src/core/lease-plan.js';
-import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 const failoverMs = 10_000;

@@ -227,7 +227,7 @@ describe('the queue of a lease table', () => {
     await clock.advance(300);
     wait('b', order('take'));
     await clock.advance(200);
-    expect(traffic.standing()).to.include({ takesWaiting: 2, oldestTakeMs: 500 });
+    expect(traffic.report()).to.include({ takesWaiting: 2, oldestTakeMs: 500 });
   });
 
   for (const perSecond of [20, 100, 400]) {

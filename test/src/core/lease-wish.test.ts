@@ -12,7 +12,7 @@ import {
   wishText,
 } from '../../../src/core/lease-wish.js';
 import type { Wish } from '../../../src/core/lease-wish.js';
-import { writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
 
 const holder = writerOf(writerNonce('h', 'n'), 3);
 const wish: Wish = { writer: 't1/2', workerId: 'a worker\nof some name', failoverMs: 10_000, number: 4, holder };

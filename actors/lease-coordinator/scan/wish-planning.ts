@@ -5,7 +5,7 @@ import { spawnKeeper } from '../leases.js';
 import type { CoordinatorTurn } from '../state.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { isWriterOf } from '../../../src/core/lease-writer.js';
+import { isWriterOf } from '../../../src/core/writer-signature.js';
 
 /** At most this many wishes of one worker are open at a time. */
 const mostWishes = 4;

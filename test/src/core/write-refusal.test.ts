@@ -1,6 +1,6 @@
 // When DynamoDB refuses a write, the row tells why: our own write came through, the lease is lost, or two workers have one id.
 import { expect } from 'chai';
-import { classifyRefusal } from '../../../src/core/lease-write.js';
+import { classifyRefusal } from '../../../src/core/write-refusal.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 

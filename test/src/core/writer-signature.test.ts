@@ -1,6 +1,6 @@
 // The signature in a row tells writes of this process from those of any other, and shows where a Java worker is the owner.
 import { expect } from 'chai';
-import { isForeign, isWriterOf, writerNonce, writerOf } from '../../../src/core/lease-writer.js';
+import { isForeign, isWriterOf, writerNonce, writerOf } from '../../../src/core/writer-signature.js';
 
 describe('kinactWriter', () => {
   const nonce = writerNonce('host:1:abc', 'p1');
