@@ -1,4 +1,5 @@
 // The child specs of a supervisor, checked before anything starts.
+import { defaultShutdownMs } from './actor.js';
 import type { Behaviour, Ref } from './actor.js';
 import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
@@ -73,7 +74,7 @@ export function shutdownMsOf(spec: ChildSpec, behaviour: Behaviour<unknown, unkn
     case 'infinity':
       return Infinity;
     case undefined:
-      return behaviour.stopChildren === undefined ? 5_000 : Infinity;
+      return behaviour.stopChildren === undefined ? defaultShutdownMs : Infinity;
     default:
       return spec.shutdown;
   }

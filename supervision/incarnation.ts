@@ -1,5 +1,6 @@
 // One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Every
 // throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
+import { defaultShutdownMs } from './actor.js';
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
@@ -14,9 +15,6 @@ import { crash, effectSettledWhileStopping } from './stopping.js';
 import { createActorTimers } from './timers.js';
 import { createDeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
-
-/** OTP's default (V4). */
-export const defaultShutdownMs = 5_000;
 
 let lastId = 0;
 

@@ -16,9 +16,9 @@ import {
   text,
 } from '../src/options/option-table.js';
 import type { Kind, Resolved } from '../src/options/option-table.js';
+import { defaultShutdownMs } from './actor.js';
 import type { Effect } from './actor.js';
 import type { ChildSpec, Siblings } from './child-spec.js';
-import { defaultShutdownMs } from './incarnation.js';
 import { interceptKind } from './intercept.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
 import type { TraceEntry } from './seams.js';
@@ -91,7 +91,7 @@ export const spawnTable = {
 export const stopTable = {
   deadlineMs: defaulting(
     duration,
-    5_000,
+    defaultShutdownMs,
     'How long its children and its user effects may take in all. Those that still run then are named in `orphans`.',
     '60_000',
   ),

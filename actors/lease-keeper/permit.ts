@@ -3,6 +3,7 @@
 import { run } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, Traffic } from './state.js';
 import type { KeeperTurn } from './turn.js';
+import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 
@@ -50,7 +51,8 @@ function keepUpToDate(
   order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.taking.everHeld ? 'owed' : 'take';
   order.deadline = isRenewal ? state.standing.liveUntil : Infinity;
   const renewed = state.standing.liveUntil + marginMs - failoverMs;
-  order.renewalDue = state.phase === 'held' && state.release === undefined ? renewed + failoverMs / 3 : Infinity;
+  order.renewalDue =
+    state.phase === 'held' && state.release === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
 }
 
 export function permitCame(turn: KeeperTurn, permit: TrafficPermit | undefined): void {

@@ -9,7 +9,7 @@ import { leaseName } from './tenures.js';
 import { count, effectName } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { isRowExpired, honouredFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -68,7 +68,7 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
   if (current.kind === 'unwish') return withdrawn(turn);
   state.writes.failed = 0;
   state.writes.failing = undefined;
-  wishing.raiseAt = current.startedAt + options.failoverMs / 3;
+  wishing.raiseAt = current.startedAt + renewalIntervalMs(options.failoverMs);
   if (wishing.lookAt < Infinity) return;
   wishing.lookAt = current.startedAt + lookMs;
   wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
@@ -78,7 +78,7 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
 function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
   // The stop of a keeper that holds nothing does not wait for the withdrawal: no living worker believes the wish for long.
-  wishing.withdrawal ??= { reason, inVain, until: now + (inVain ? failoverMs : failoverMs / 3) };
+  wishing.withdrawal ??= { reason, inVain, until: now + (inVain ? failoverMs : renewalIntervalMs(failoverMs)) };
 }
 
 /** Takes the step of the wish that is due by now, if any. */

@@ -15,6 +15,7 @@ import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { backoffMs } from '../../src/core/backoff.js';
+import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/write-refusal.js';
@@ -91,7 +92,7 @@ export function nextExtraAt({ options, state }: KeeperTurn): number {
 
 function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   const { checkpointIntervalMs, checkpointRecords, failoverMs } = options;
-  return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: failoverMs / 3 };
+  return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: renewalIntervalMs(failoverMs) };
 }
 
 function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowChange {
@@ -205,7 +206,7 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
 /** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
 function confirm(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
-  state.standing.renewAt = startedAt + options.failoverMs / 3;
+  state.standing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
   if (startedAt < state.standing.trustedSince) return;
   state.standing.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A dead tenure is never revived, whichever actor found it dead.

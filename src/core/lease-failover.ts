@@ -11,6 +11,11 @@ import type { LeaseRow } from './lease.js';
  */
 export const LONGEST_FAILOVER_MS = 600_000;
 
+/** How often a holder renews, milliseconds: three times within its failover time, as the KCL does. */
+export function renewalIntervalMs(failoverMs: number): number {
+  return failoverMs / 3;
+}
+
 /** The `kinactFailover` of a row after a take: the holder's milliseconds, and the `kinactWriter` that they belong to. */
 export function failoverText(failoverMs: number, writer: string): string {
   return `${Math.ceil(failoverMs)} ${writer}`;
