@@ -27,7 +27,7 @@ export interface ChildSpec {
   /**
    * How long it may take to stop: the supervisor waits for its user effects and children for so many milliseconds. `brutal`:
    * not at all. `infinity`: as long as it takes.
-   * @default 5_000, and `infinity` for a supervisor
+   * @default 5_000, and `infinity` for a supervisor: a behaviour with `stopChildren`
    */
   readonly shutdown?: number | 'brutal' | 'infinity';
   /**

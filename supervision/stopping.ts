@@ -40,6 +40,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   for (const question of [...cell.asking]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
+  // The inner step runs when the outer one is over: the parent hears before a child stops.
   perform(cell.engine.agenda, () => {
     perform(cell.engine.agenda, () => (uninitialised ? finish(cell, departure) : stopChildren(cell, departure)));
     if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
@@ -52,6 +53,7 @@ function stopChildren(cell: Cell, departure: Departure): void {
     leave(cell, departure);
     return;
   }
+  // The next one is taken from the end.
   departure.left = inStopOrder(cell).reverse();
   stopNextChild(cell, departure);
 }

@@ -65,15 +65,22 @@ export function scanFailed(turn: CoordinatorTurn, error: unknown): void {
 }
 
 export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
-  const { state, now } = turn;
+  const { state } = turn;
   state.scanning = false;
   state.scanAttempt = 0;
   state.lastError = undefined;
   worked(turn, scanning);
   state.tableMissing = false;
+  // These compare the scan with the one before, whose rows the state still has.
   noteFailovers(turn, result.rows);
   noteVanished(turn, result);
   noteMalformed(turn, result);
+  actOnScan(turn, storeScan(turn, result));
+}
+
+/** Returns the rows of the streams that this worker reads. */
+function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[] {
+  const { state, now } = turn;
   state.scannedAt = now;
   state.rowsSeenAt = state.scanSentAt;
   state.serviceTimeMs = result.serviceTimeMs;
@@ -93,6 +100,11 @@ export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
   for (const [leaseKey, { until }] of state.coolDowns) {
     if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
   }
+  return ours;
+}
+
+function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
+  const { state, now } = turn;
   noteWishes(turn, ours);
   forgetAbandoned(turn);
   for (const row of ours) {
