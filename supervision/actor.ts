@@ -246,11 +246,8 @@ export function started(): Effect<never, never> {
   return { type: 'started' };
 }
 
-/** How long an actor that is no supervisor may take to stop. OTP's default. */
-export const defaultShutdownMs = 5_000;
-
 /** Stops a child; its effects are waited for `deadlineMs` milliseconds, 5,000 by default. `down` comes when it has stopped. */
-export function stopChild(child: Ref<never>, deadlineMs = defaultShutdownMs): Effect<never, never> {
+export function stopChild(child: Ref<never>, deadlineMs = 5_000): Effect<never, never> {
   return { type: 'stopChild', child, deadlineMs };
 }
 

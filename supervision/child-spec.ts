@@ -1,5 +1,4 @@
 // The child specs of a supervisor, checked before anything starts.
-import { defaultShutdownMs } from './actor.js';
 import type { Behaviour, Ref } from './actor.js';
 import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
@@ -65,6 +64,9 @@ export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<str
   }
   return { id, restart, significant, forgetOnRestart };
 }
+
+/** How long an actor that is no supervisor may take to stop. OTP's default. */
+export const defaultShutdownMs = 5_000;
 
 /** How long the child may take to stop. */
 export function shutdownMsOf(spec: ChildSpec, behaviour: Behaviour<unknown, unknown>): number {

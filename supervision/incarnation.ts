@@ -1,7 +1,7 @@
 // One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Every
 // throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
-import { defaultShutdownMs } from './actor.js';
 import type { Behaviour, Effect, Ref } from './actor.js';
+import { defaultShutdownMs } from './child-spec.js';
 import { callGuarded } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
 import { bindCell, count, stamp, trace, type Birth, type Cell, type Envelope, type ParentHooks } from './cell.js';

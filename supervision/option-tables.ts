@@ -16,8 +16,8 @@ import {
   text,
 } from '../src/options/option-table.js';
 import type { Kind, Resolved } from '../src/options/option-table.js';
-import { defaultShutdownMs } from './actor.js';
 import type { Effect } from './actor.js';
+import { defaultShutdownMs } from './child-spec.js';
 import type { ChildSpec, Siblings } from './child-spec.js';
 import { interceptKind } from './intercept.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
