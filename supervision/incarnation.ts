@@ -15,7 +15,7 @@ import { createActorTimers } from './timers.js';
 import { createDeathWatch } from './watch.js';
 import { asError } from '../src/core/thrown.js';
 
-/** OTP's default (V4). */
+/** OTP's default for how long a child may take to stop. */
 export const defaultShutdownMs = 5_000;
 
 let lastId = 0;
