@@ -67,11 +67,14 @@ export function errorsPage(errorCodes, remedies) {
 
 <!-- Generated from errorCodes in src/api/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there, in src/api/remedies.ts and in scripts/errors-page.mjs. -->
 
-An error that kinact makes is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`. Tell it apart
-with \`isKinactError(error)\`, which also recognises errors of another copy of the package: the \`error\` of an event, of
-\`status()\` or of \`closed\` may be any other, what your code or a source of your own threw. A code never changes its meaning.
+An error that kinact makes is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`, with one
+exception. \`retrying\`, \`warning\` and the sources of \`status()\` may carry a plain \`Error\` of kinact's, which has no code. It says
+that answers of a service contradict each other, or that reading begins where it may be too early. Tell a \`KinactError\` apart with
+\`isKinactError(error)\`, which also recognises errors of another copy of the package: the \`error\` of an event, of \`status()\` or of
+\`closed\` may be any other, what your code or a source of your own threw. A code never changes its meaning.
 
-\`retryable\` says whether the same call may succeed later without anyone changing anything.
+\`retryable\` says whether the same call may succeed later without anyone changing anything. It is for callers: inside a running
+consumer \`src/api/failures.ts\` decides what is final, and every other failed call of a service is repeated.
 
 ## What ends what
 

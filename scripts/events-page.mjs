@@ -17,7 +17,7 @@ const advice = {
   recordSkipped: 'Passed over by your own policy, for good: the listener is the place to keep what you need of it.',
   outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
   malformedAggregate:
-    'A producer writes broken aggregates; the KCL’s rule is applied (most often: delivered as one plain record).',
+    'A producer writes broken aggregates: correct it. In the first case look at what your code makes of such a record.',
   trimmed:
     'The consumer was away, or behind, for longer than the stream’s retention: records are gone, or with `certain: false` may be.',
   throttled:

@@ -166,8 +166,22 @@ export interface Outcomes<Answer, Self, Failed> {
 }
 
 /**
- * Asks without blocking; see the effect. `question` puts the reply address into the message, whose type says what the answer
- * is: `ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), { answered: (granted) => ({ type: 'granted', granted }), … })`.
+ * Asks without blocking. `question` puts the reply address into the message, whose type says what the answer is. The answer comes
+ * back as `answered(answer)`. The death of the asked actor, a deadline that passes or a stopped address comes back as
+ * `failed(error)`, a KinactError of code ACTOR_STOPPED or ASK_TIMEOUT. Exactly one of the two comes, once, unless the asker stops
+ * first.
+ *
+ * @example
+ * ```ts
+ * const { effect } = await import('kinact/supervision');
+ * type Acquire = { type: 'acquire'; replyTo: import('kinact/supervision').ReplyTo<number> };
+ * const askPool = (pool: import('kinact/supervision').Ref<Acquire>) =>
+ *   effect.ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), {
+ *     answered: (slot) => ({ type: 'granted', slot }),
+ *     failed: (error) => ({ type: 'refused', error }),
+ *     deadlineMs: 1_000,
+ *   });
+ * ```
  */
 export function ask<M, const Q extends M, const Self, const Failed>(
   to: Ref<M>,
@@ -195,7 +209,21 @@ export interface ChildNews<M, Self, Down> {
   readonly shutdownMs?: number;
 }
 
-/** Starts a child of this actor; see the effect. A child that needs restarts belongs under a supervisor. */
+/**
+ * Starts a child of this actor, under a name never used before: the runtime appends `#n`. `spawned` comes first, then `down`
+ * once. A child whose `initial` throws comes back as `down` alone. Children stop before their parent does. A child that needs
+ * restarts belongs under a supervisor.
+ *
+ * @example
+ * ```ts
+ * const { effect } = await import('kinact/supervision');
+ * const startSession = (session: import('kinact/supervision').Behaviour<unknown, { type: 'close' }>) =>
+ *   effect.spawn('alice', session, {
+ *     spawned: (child) => ({ type: 'opened', child }),
+ *     down: (_, how) => ({ type: 'closed', reason: how.reason }),
+ *   });
+ * ```
+ */
 export function spawn<S, M, Event, const Self, const Down>(
   name: string,
   behaviour: Behaviour<S, M, Event>,
@@ -205,7 +233,12 @@ export function spawn<S, M, Event, const Self, const Down>(
   return { type: 'spawn', name, behaviour, spawned, down, ...wait } as unknown as Effect<Self | Down, Event>;
 }
 
-/** Runs work with a duration; see the effect. `done` gets what `start` returns or resolves to. */
+/**
+ * Runs work with a duration: I/O, or a call into user code (`kind: 'user'`, which a restart waits for). `done` gets what `start`
+ * returns or resolves to, `failed` what it throws or rejects with. The result comes back as a message; once the actor has stopped
+ * it is dropped and counted. `signal` aborts when the actor stops or `abort` names the effect. `name` is unique among the running
+ * effects of this actor.
+ */
 export function run<R, const Self, const Failed>(effect: {
   readonly name: string;
   readonly kind: 'io' | 'user';

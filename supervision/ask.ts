@@ -1,6 +1,6 @@
 // Questions and their answers. A question has a number of its own, never reused in the process, because nact's temporary ids
-// collide (N6). It is closed exactly once: by `reply`, the death of the asked actor, its deadline, or the stop of the asker.
-// nact's query is not used.
+// are random 32-bit numbers and collide. It is closed exactly once: by `reply`, the death of the asked actor, its deadline, or
+// the stop of the asker. nact's query is not used.
 import { KinactError } from '../src/api/errors.js';
 import type { Ref, ReplyTo } from './actor.js';
 import type { Timers } from '../src/api/ports.js';

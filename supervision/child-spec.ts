@@ -65,7 +65,7 @@ export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<str
   return { id, restart, significant, forgetOnRestart };
 }
 
-/** How long an actor that is no supervisor may take to stop. OTP's default. */
+/** OTP's default for how long a child that is no supervisor may take to stop. */
 export const defaultShutdownMs = 5_000;
 
 /** How long the child may take to stop. */

@@ -57,6 +57,19 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
  *
  * @throws KinactError START_FAILED when `initial` threw or did not return a step, ACTOR_STOPPED or PARENT_STOPPED when the
  * parent is gone. INVALID_OPTION for arguments that are not valid, or that come from another copy of kinact or nact.
+ *
+ * @example
+ * ```ts
+ * const { send, spawn, stop } = await import('kinact/supervision');
+ * const counter: import('kinact/supervision').Behaviour<number, { readonly by: number }> = {
+ *   kind: 'counter',
+ *   initial: () => [0, []],
+ *   receive: (count, { by }) => [count + by, []],
+ * };
+ * const orders = spawn(createRuntime(), counter, 'orders'); // counter/orders#1
+ * send(orders, { by: 2 });
+ * await stop(orders);
+ * ```
  */
 export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '', options: SpawnOptions = {}): Ref<M> {
   const { shutdownMs } = resolveTable(spawnTable, options, '');
@@ -81,6 +94,19 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
  *
  * @throws KinactError INVALID_OPTION at once. Rejects with ACTOR_STOPPED as soon as the actor stops (`cause` is the error
  * that it crashed with), or with ASK_TIMEOUT at the deadline.
+ *
+ * @example
+ * ```ts
+ * const { ask, effect, spawn } = await import('kinact/supervision');
+ * type Read = { readonly type: 'read'; readonly replyTo: import('kinact/supervision').ReplyTo<number> };
+ * const counter: import('kinact/supervision').Behaviour<number, Read> = {
+ *   kind: 'counter',
+ *   initial: () => [7, []],
+ *   receive: (count, { replyTo }) => [count, [effect.reply(replyTo, count)]],
+ * };
+ * const orders = spawn(createRuntime(), counter);
+ * const count: number = await ask(orders, (replyTo) => ({ type: 'read', replyTo }), { deadlineMs: 1_000 });
+ * ```
  */
 export function ask<M, const Q extends M>(
   ref: Ref<M>,
@@ -124,6 +150,19 @@ export function crash(ref: Ref<never>, error: unknown): void {
  * `watch` then gives START_FAILED or RESTART_INTENSITY, with the last error as cause.
  *
  * @throws KinactError INVALID_OPTION.
+ *
+ * @example
+ * ```ts
+ * const { supervise, watch } = await import('kinact/supervision');
+ * const counter: import('kinact/supervision').Behaviour<number, never> = {
+ *   kind: 'counter',
+ *   initial: () => [0, []],
+ *   receive: (count) => [count + 1, []],
+ * };
+ * const children = ['orders', 'refunds'].map((id) => ({ id, start: () => counter }));
+ * const root = supervise(createRuntime(), { strategy: 'one-for-all', intensity: 3, children });
+ * const { reason, error } = await watch(root); // 'crash' and RESTART_INTENSITY after too many restarts
+ * ```
  */
 export function supervise<Event = unknown>(parent: Parent, options: SupervisorOptions<Event>): Ref<SupervisorMessage> {
   return spawn(parent, supervisor(options), '', { shutdownMs: Infinity });

@@ -57,7 +57,7 @@ export function dispatchMail<M>(mailbox: Mailbox<M>, message: M): void {
   dispatch(mailbox as never, message as never);
 }
 
-/** Stops this one mailbox or system. What is queued in it is dropped; its children run on (N7). */
+/** Stops this one mailbox or system. What is queued in it is dropped; its children run on. */
 export function stopMailbox(mailbox: NactReference): void {
   stop(mailbox as never);
 }

@@ -1,4 +1,4 @@
-// What a supervisor does when a child ends: OTP's rules (V1–V5). `exited` and `restartFailed` take a group and an event,
+// What a supervisor does when a child ends: OTP's rules. `exited` and `restartFailed` take a group and an event,
 // change the group, and return a decision; `operations.ts` carries it out. Their cost depends on the children decided about, not
 // on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque } from '../src/core/deque.js';

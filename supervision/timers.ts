@@ -1,5 +1,5 @@
 // Time and randomness of the host, and the timers of one actor. A timer that was cancelled or replaced, or whose actor has
-// stopped, never acts. That holds even when it had fired and its message was already queued (I25).
+// stopped, never acts. That holds even when it had fired and its message was already queued.
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 
 /** The host's clock. The globals are looked up at every call, so that virtual time can replace them. */

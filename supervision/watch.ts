@@ -1,4 +1,4 @@
-// Death watch: every watcher of an actor learns once how it ended, after everything it sent (N5: nact has no monitors). A
+// Death watch: every watcher of an actor learns once how it ended, after everything it sent. nact has no monitors. A
 // watcher that stops first is removed, so that a long-lived actor does not collect dead watchers.
 import type { Ending } from './actor.js';
 

@@ -1,4 +1,10 @@
-// How a lease ends: it is released at its frontier, ended with its shard, given up, lost, or never taken.
+// How a lease ends: it is released at its frontier, ended with its shard, given up, lost, or never taken. The times of a release:
+//   before cutAt       The shard drains. The release is written as soon as no worker and no call is left.
+//   cutAt to writeAt   At cutAt the tenure is revoked, and no call is waited for any longer. The release waits for the worker's
+//                      last word, which brings its last frontier.
+//   writeAt to until   The release is written without that word, and tried again.
+//   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
+//                      nobody waits for that release.
 import { ask, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';

@@ -105,6 +105,7 @@ export function proceedWishing(turn: KeeperTurn): void {
     run({
       name: `look#${wishing.looks}`,
       kind: 'io',
+      // No queue bounds this read: only those of the coordinator have one (store-traffic.ts).
       start: (signal) => options.store.get(options.leaseKey, signal),
       done: (row): LeaseKeeperMessage => ({ type: 'looked', row }),
       failed: (): LeaseKeeperMessage => ({ type: 'lookFailed' }),

@@ -1,5 +1,14 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way,
-// and an outcome that is unknown is remembered until a later write shows it.
+// and an outcome that is unknown is remembered until a later write shows it. A write whose answer is lost or refused:
+//   1. unknown     `writeFailed`: an error, or no answer in time. `lease.unknown` keeps what the row says if it took effect.
+//   2. retry       after a back-off, whatever write is due then; it expects the row as it was before the lost one.
+//   3. refused     `refused`: the row is another one. It first looks for what this keeper itself may have done to it: SHARD_END,
+//                  a row that it made again, a hand-over (`resolveRefusedWrite`); then for a `kinactWriter` that was removed.
+//   4. judged      `classifyRefusal` (write-refusal.ts) says which of the following it is:
+//   5. spurious    `recovered`: a lost write took effect. The keeper goes on from the row, and sends what that lacks.
+//      gone        `recreate`, while the lease is live; otherwise the keeper ends (`notHeld`)
+//      own         before the first take: the row is taken as it is now; later the keeper ends, and another one takes it
+//      handedOver, lost, workerIdInUse: the keeper ends
 import { run } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';

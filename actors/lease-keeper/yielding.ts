@@ -145,6 +145,8 @@ function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yieldin
 
 /** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
 function drained(turn: KeeperTurn, yielding: Yielding): void {
+  // No rest follows (`failedDrains`), as it does in `callOff`: the shard did not prove too slow to drain, its worker has gone.
+  // The next worker reads what was left, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
   else if (turn.state.open.calls === 0) yielding.phase = 'ready';
@@ -237,7 +239,7 @@ function tryAgain(turn: KeeperTurn): true {
 
 /**
  * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back.
- * If the row is behind what was settled here, the lease was taken by force instead.
+ * If the row is behind what was settled here, the lease was taken without the hand-over.
  */
 function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;

@@ -31,7 +31,14 @@ export interface Tenure {
    * first actor to run after the machine wakes must not believe that the lease is still live.
    */
   wallDeadline: number;
-  /** True once any reducer has seen the deadline passed, or the keeper ended it: dead for good. */
+  /**
+   * True once the tenure has ended: dead for good. It is written by
+   * - `endIfLate`, where a stage or a reducer sees the deadline passed;
+   * - `stopTenure`, where the failure policy stops the shard;
+   * - the shard worker when it ends (`finish`);
+   * - a stage whose worker has ended or died (`retire`);
+   * - the keeper when it ends the tenure (`kill`).
+   */
   dead: boolean;
   /**
    * Whether earlier workers of this process have handed out records of the lease under the same ownership. A call for such a

@@ -193,7 +193,7 @@ function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRe
   channel.records.push(record);
 }
 
-/** Whether the checkpoint that this tenure started from covers the record. It covers an indivisible aggregate as a whole (P6). */
+/** Whether the checkpoint that this tenure started from covers the record. It covers an indivisible aggregate as a whole. */
 function wasDoneBefore(
   admission: Admission,
   sequenceNumber: string,

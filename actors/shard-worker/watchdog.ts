@@ -42,7 +42,7 @@ export function stillSince(state: ShardWorkerState): number | undefined {
 }
 
 /**
- * The error to fail with, or undefined when an actor is only slow (I24). Both must last `watchdogMs`: the frontier has not
+ * The error to fail with, or undefined when an actor is only slow. Both must last `watchdogMs`: the frontier has not
  * moved, and the oldest record is running, unacknowledged, behind a reducer that settles nothing, or lost.
  */
 export function stalled(stall: Stall): KinactError | undefined {

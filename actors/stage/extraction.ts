@@ -154,7 +154,7 @@ function kindOfValue(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** Awaiting would reorder a key (R3). */
+/** Awaiting would reorder a key: a later record could be extracted first. */
 function refuseThenable<T>(name: string, returned: T): T {
   if (!isThenable(unawaited(returned))) return returned;
   throw new TypeError(`${name} must be synchronous, it returned a promise`);

@@ -64,7 +64,7 @@ function countDown(waiting: Waiting): void {
   waiting.batch.waiting -= 1;
 }
 
-/** Drops the queued items of one worker (S4): they would use up credit and be done twice. */
+/** Drops the queued items of one worker: they would use up credit and be done twice. */
 export function discard(queue: ReducerQueue, worker: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const queued = queue.entries.shift() as Queued;

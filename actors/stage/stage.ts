@@ -116,8 +116,7 @@ function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref
       asked: 0,
     };
     state.workers.set(tenure.worker, entry);
-    // A worker that dies without a last word must not leave its items queued (S4): their dispositions would have no
-    // receiver.
+    // A worker that dies without a last word must not leave its items queued: their dispositions would have no receiver.
     effects.push(watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
   }
   return entry;

@@ -1,5 +1,5 @@
-// Every error that leaves kinact. Codes are a closed set: they are documented here, users match on them, and no code is ever
-// reused for another meaning. `retryable` says whether the same call may succeed later without anyone changing anything.
+// The errors of kinact that have a code. Codes are a closed set: they are documented here, users match on them, and no code is ever
+// reused for another meaning. `retryable` is for callers: what a running consumer repeats, failures.ts decides.
 import { visible } from '../core/visible.js';
 
 /** Each code with its meaning; docs/errors.md is generated from this table and from remedies.ts. */
@@ -106,14 +106,17 @@ export interface ErrorData {
 }
 
 /**
- * The class of all errors that kinact makes. Test for it with `isKinactError`, which also recognises errors of another copy of
- * the package. Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data`
+ * The class of kinact's errors that have a code. Test for it with `isKinactError`, which also recognises errors of another copy
+ * of the package. Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data`
  * has texts as they are.
  */
 export class KinactError extends Error {
   override readonly name = 'KinactError';
   readonly code: ErrorCode;
-  /** Whether the same call may succeed later without anyone changing anything. */
+  /**
+   * Whether the same call may succeed later without anyone changing anything. It is for callers: inside a running consumer
+   * src/api/failures.ts decides what is final, and every other failed call of a service is repeated.
+   */
   readonly retryable: boolean;
   readonly data: ErrorData;
   readonly [brand] = true;

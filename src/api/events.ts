@@ -33,7 +33,11 @@ export interface ConsumerEvents {
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
   /** User records outside their shard's hash range were dropped. It fires once per start of a worker; the counter has all. */
   outOfRange: ShardEvent & Position;
-  /** An aggregate was malformed; `complaint` names the rule applied. It fires once per start of a worker; the counter has all. */
+  /**
+   * An aggregate could not be decoded; `complaint` says why. A wrong envelope or protobuf makes the whole record one plain record.
+   * A user record whose key cannot be resolved ends its aggregate: those before it are delivered, and for the rest
+   * (UNDECODABLE_RECORD) `onFailure` decides. It fires once per start of a worker; the counter has all.
+   */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
    * Records may have expired before they were read. The record at this position, the last one handed out, has expired.
@@ -47,7 +51,14 @@ export interface ConsumerEvents {
   };
   /** The service throttled; the call is repeated after `delayMs`. */
   throttled: ShardEvent & { readonly delayMs: number };
-  /** A call failed and will be repeated. */
+  /**
+   * A call failed and will be repeated; `operation` says which. Of a shard worker: `GetRecords`, `GetShardIterator`, `ListShards`,
+   * `DescribeStreamSummary`, or what a source of your own names. Of a lease keeper: `lease` and the write, one of `take`, `create`,
+   * `renew`, `checkpoint`, `answer`, `wish`, `unwish`, `handOver`, `release`, `shardEnd`. Of a lease coordinator: `start`,
+   * `scan of the lease table`, `shard sync`, `reading the parents of a lease`, `end of the shard`, `back-filling hash ranges`,
+   * `stamping lease rows with their stream`, `clean-up of ended leases`. Sometimes no call has failed, but its answer cannot be
+   * believed: `end of the shard` also says that a shard has not ended, or that its stream is in doubt.
+   */
   retrying: {
     readonly operation: string;
     readonly kind: FailureKind;

@@ -66,11 +66,14 @@ export interface Consumer extends AsyncDisposable {
   /** A snapshot of the tree, the shards and the holders of their oldest open records. A call walks over all actors. */
   status(): ConsumerStatus;
   /**
-   * Whether this process takes part. It does when it has started, every source is read, every lease table was scanned within
-   * 30 s, and no condition needs people. docs/operating.md lists these conditions; `reasons` says what is missing.
+   * Whether this process takes part: all of the following holds, and `reasons` says what does not. It has started, and every
+   * source is read. Every lease table has a running coordinator, which has scanned it within 30 s. No call has failed for 30 s
+   * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and
+   * `leaseTableBusy` holds. The other events of the level `error` do not count: `malformedLease`, `leaseHole`,
+   * `pipelineRestarted`, `orphaned`, `actorCrashed`.
    */
   ready(): Health;
-  /** Whether restarting the process would not help: false once the consumer has ended by itself. */
+  /** True until the consumer ends by itself, and after `stop`. When it is false, restart the process. */
   live(): Health;
   /**
    * Listens to an event; returns a function that unsubscribes. What a listener throws, or rejects with, is counted and
@@ -268,8 +271,7 @@ class TreeConsumer implements Consumer {
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
     for (;;) {
-      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has
-      // begun.
+      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has begun.
       await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
       const all = [...wiring.coordinators.values()];
       const started = await Promise.all(
@@ -387,10 +389,7 @@ class TreeConsumer implements Consumer {
   }
 }
 
-/**
- * A coordinator's supervisor allows no crash: it escalates at once, and wraps the coordinator's error in one of its
- * own.
- */
+/** A coordinator's supervisor allows no crash: it escalates at once, and wraps the coordinator's error in one of its own. */
 const causeOf = (error: Error): Error =>
   isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 

@@ -23,7 +23,17 @@ export interface Released {
   readonly drained: boolean;
 }
 
-/** Never rejects. */
+/**
+ * Stops the consumer, in this order:
+ * 1. `endRestart` stops a pipeline that is in the middle of a restart. Its old calls are waited for, and no new ones begin.
+ * 2. Each coordinator is asked to `releaseAll`. Keepers drain, checkpoint and release while the pipeline still works.
+ * 3. `stopTree` stops the actors.
+ * 4. `releaseLeft` releases what no coordinator has answered for, with keepers that are started once more.
+ * 5. The report says what became of each lease.
+ *
+ * All of it shares the deadline, but steps 3 and 4 get at least a second each. The caller then closes sources and tables. It
+ * never rejects.
+ */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
   const { clock } = releasing.environment;

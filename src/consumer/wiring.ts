@@ -235,6 +235,7 @@ function coordinatorOf(
     makeKeeper: (args: KeeperArguments) => {
       const keeper: LeaseKeeperOptions = {
         ...args,
+        // The bare store: a keeper asks for a permit for each write itself, and its few reads of a row have no queue.
         store,
         traffic: traffic.writes,
         clock,

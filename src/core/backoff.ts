@@ -1,20 +1,24 @@
 // How long to wait before the next attempt: exponential, capped, with full jitter. Without jitter, workers that failed
-// together would come back together. The shapes, with their caps, are where the calls are made:
-//   lease-coordinator/sources/start.ts        5 s: scans, listings, opening a source
-//   lease-coordinator/shard-end/shard-end.ts  0.5 s to 2.5 s, constant: retries after evidence of a shard's end could not be gathered
-//   lease-keeper/turn.ts                      failoverMs / 6: writes to a row
-//   lease-keeper/endings.ts                   failoverMs: reading on after a false end of shard
-//   src/aws/kinesis/                          20 s: reads; 3 s: a shard not found; 5 s: puts of the producer
-//   src/aws/patience.ts                       3 s: calls of commands
-//   src/cli/tail-stream.ts                    5 s: calls of `kinact tail`
-// Jitter may come out as 0. So reads, puts, shard syncs and `kinact tail` wait at least 100 ms, and a scan waits at least a
-// tenth of its interval.
+// together would come back together. The shapes, base to cap, are where the calls are made:
+//   actors/lease-coordinator/sources/start.ts        0.5 to 5 s: scans, shard syncs, opening a source or the table
+//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 s plus up to 2 s, each time: evidence of a shard's end was not gathered
+//   actors/lease-keeper/turn.ts                      failoverMs / 40 to failoverMs / 6: writes to a row
+//   actors/lease-keeper/endings.ts                   failoverMs / 10 to failoverMs: reading on after a false end of shard
+//   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
+//   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: a shard not found
+//   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
+//   src/aws/patience.ts                              0.2 to 3 s: calls of commands
+//   src/cli/tail-stream.ts                           0.5 to 5 s: calls of `kinact tail`
+// Jitter may come out as 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan waits at
+// least a tenth of its interval.
 //
-// Pauses that double without jitter (`doubledMs`):
-//   lease-coordinator/unread/cool-downs.ts    a lease left alone: the cap of cool-downs; a row taken again: failoverMs
-//   lease-coordinator/unread/unread.ts        a source whose reads fail: the cap of cool-downs
-//   lease-coordinator/shard-end/shard-end.ts  10 s: the next question of an end that is not proven
-//   lease-keeper/yielding.ts                  10 minutes: after a failed drain
+// Pauses that double without jitter (`doubledMs`), base to cap:
+//   actors/lease-coordinator/unread/cool-downs.ts    a lease left alone: 10 s (after a crash of its keeper 1 s) to 10 minutes;
+//                                                    a holder that did not give a lease: failoverMs to 10 minutes;
+//                                                    a row of this process taken again: 0.25 s to failoverMs
+//   actors/lease-coordinator/unread/unread.ts        60 s to 10 minutes: a source whose reads fail
+//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 to 10 s: the next question of an end that is not proven
+//   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: after a failed drain
 
 /** The shape of a back-off. */
 export interface Backoff {

@@ -1,5 +1,6 @@
 // Decides what a refused conditional write means (docs/design.md, section 5). It looks only at the row as it stood at the
-// refusal, and at writes of this process whose answers were lost. The lease keeper calls it.
+// refusal, and at writes of this process whose answers were lost. The lease keeper calls it. Beside it: lease-state.ts decides
+// what a write changes, before it is sent, and writer-signature.ts reads who has written a row.
 import type { LeaseRow } from './lease.js';
 
 /** The author of a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */

@@ -1,6 +1,6 @@
 // How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves the attribute in place, so its mere presence
 // proves nothing. Therefore the text begins with a digest of the id of the worker that wrote it. If the row's owner does not
-// match that digest, a worker that does not know the attribute has taken the row.
+// match that digest, a worker that does not know the attribute has taken the row. Beside it: write-refusal.ts judges a refused write.
 
 /** FNV-1a, 32 bits: enough to tell the handful of workers of one table apart. */
 function digest(workerId: string): string {

@@ -1,6 +1,7 @@
-// The machinery of the option tables: one row holds the type, default, bound, text and example of an option, so that no two of them
-// can differ. Used by consumer-table.ts, source-options.ts and everything else that checks what a user passes in.
-// docs/options.md and the declarations in folders named generated come from the same rows.
+// The machinery of the option tables: one row holds the type, default, bound, text and example of an option. Used by
+// consumer-table.ts, source-options.ts and everything else that checks what a user passes in. docs/options.md and the
+// declarations in folders named generated come from the same rows. `defaulting` makes of one value both the default that
+// applies (`fallback`) and the one that people read (`shown`). With `optional` they are given apart: keep them equal.
 import { KinactError } from '../api/errors.js';
 import { unknownName } from '../core/nearest-name.js';
 

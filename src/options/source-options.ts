@@ -58,7 +58,7 @@ export const kinesisStreamTable = {
   }),
   initialPosition: optional(
     initialPosition,
-    'Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.',
+    'Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap; a few seconds of earlier records may come.',
     {
       shown: "`'TRIM_HORIZON'`",
       fallback: (): InitialPosition => 'TRIM_HORIZON',

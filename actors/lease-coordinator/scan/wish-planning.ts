@@ -1,5 +1,5 @@
 // Leases that change hands between living workers: which holders this worker asks, how often, and which wishes of others
-// stand in the rows. Invariants: a lease whose living holder knows of wishes is never taken by force. Few wishes are open at
+// stand in the rows. Invariants: a lease whose living holder knows of wishes is never stolen by force. Few wishes are open at
 // a time. A holder that did not give a lease is left alone, as far as that lease goes, for a growing time.
 import { spawnKeeper } from '../leases.js';
 import type { CoordinatorTurn } from '../state.js';

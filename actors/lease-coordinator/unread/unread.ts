@@ -36,16 +36,14 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
-/**
- * Whether there is a good reason not to read the shard: a parent that has not ended, an end that waits for a merge partner, a
- * stop, or a failed source.
- */
+/** For how long a held lease has not been read; 0 if that is excused, or is not longer than `failoverMs`. */
 function unreadMs(
   { settings, state }: { settings: Settings; state: CoordinatorState },
   lease: Lease,
   now: number,
 ): number {
   const { awaited, endWaits, idleSince, phase, stream } = lease;
+  // Good reasons not to read: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
   const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
   const isExcused = phase !== 'held' || isWaiting || endWaits || idleSince === undefined;
   if (

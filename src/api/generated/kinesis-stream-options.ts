@@ -35,7 +35,8 @@ export interface KinesisStreamOptions {
    */
   readonly region?: string | undefined;
   /**
-   * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap.
+   * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap; a
+   * few seconds of earlier records may come.
    *
    * @default 'TRIM_HORIZON'
    * @example

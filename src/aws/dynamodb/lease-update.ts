@@ -1,5 +1,6 @@
 // The update expressions of KCL clause 1.3: which attributes a change of a lease row sets, removes and adds, and under
-// which condition. Only the named attributes are touched, so everything else in a row survives.
+// which condition. Only the named attributes are touched, so everything else in a row survives. It decides nothing: core's
+// lease-state.ts decides what a write changes, and the keeper's writes.ts on what condition.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../../core/lease-failover.js';
 import type { LeaseRow } from '../../core/lease.js';
