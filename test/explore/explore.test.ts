@@ -129,7 +129,7 @@ describe('every interleaving of the lease keepers', function () {
   it('is told on the command line what to explore, and says what it has found', async () => {
     const printed: string[] = [];
     const print = (line: string): void => void printed.push(line);
-    const args = ['--seconds', '20', '--threads', '2', '--worlds', '100000', '--scene', 'nothing fails'];
+    const args = ['--seconds', '600', '--threads', '2', '--worlds', '100000', '--scene', 'nothing fails'];
     const { code, line } = await main([...args, '--mutant', 'a holder that renews rarely counts as dead'], print);
     expect(code).to.equal(1);
     expect(line).to.contain('T takes by force what H holds');

@@ -12,7 +12,10 @@ export interface CallsOptions {
   readonly now: () => number;
 }
 
-/** A lease that is given up waits this long for calls: less than production does, for a message may be on its way. */
+/**
+ * A lease that is given up waits this long for calls: less than production does, for a message may be on its way. Where a failure stops
+ * the shard, it waits so long from then on, whenever a call has begun (seed 809745); else from the beginning of the call.
+ */
 const patienceMs = 0.8 * stopDeadlineMs;
 
 interface Call {
@@ -28,6 +31,8 @@ export interface Calls {
   wrote(written: Written): void;
   /** One of its leases is to be released by then, drained or not. */
   draining(process: string, until: number): void;
+  /** A failure stops this shard. */
+  shardStops(process: string, shardId: string): void;
   /** This process is asked to stop: until then it waits for what runs. */
   stopping(process: string, until: number): void;
   /** It says whether all was drained. */
@@ -39,6 +44,8 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const running = new Map<string, Set<Call>>();
   const drainsUntil = new Map<string, number>();
   const stopsAt = new Map<string, number>();
+  /** By process and shard. */
+  const shardStopsAt = new Map<string, number>();
   const runsOf = (process: string): readonly string[] =>
     [...(running.get(process) ?? [])].flatMap(({ leases }) => [...leases]);
   const isNew = (process: string, leaseKey: string): boolean =>
@@ -58,17 +65,21 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
     orphaned: (process) => void running.delete(process),
     wrote: ({ process, leaseKey, before, after, sentAt }) => {
       if (before?.leaseOwner !== process || after === undefined) return;
-      if (!runsOf(process).includes(leaseKey)) return;
       const { leaseOwner: heir, checkpoint } = after;
+      const stopsSince = shardStopsAt.get(`${process}/${shardIdIn(leaseKey)}`);
+      if (heir !== process) shardStopsAt.delete(`${process}/${shardIdIn(leaseKey)}`);
+      if (!runsOf(process).includes(leaseKey)) return;
+      const isTooSoon = stopsSince === undefined ? isNew(process, leaseKey) : sentAt < stopsSince + patienceMs;
       const said = `${process}, where a call with records of ${leaseKey} runs,`;
       if (checkpoint === 'SHARD_END' && before.checkpoint !== 'SHARD_END')
         oracle.violate('I48', `${said} says that it has ended`);
       else if (heir !== undefined && heir !== process) oracle.violate('I48', `${said} hands it over to ${heir}`);
       else if (heir === undefined && sentAt < (stopsAt.get(process) ?? -Infinity))
         oracle.violate('I48', `${said} stops and gives it back`);
-      else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isNew(process, leaseKey))
+      else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
+    shardStops: (process, shardId) => void shardStopsAt.set(`${process}/${shardId}`, now()),
     draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),
     stopped: (process, drained) => {
@@ -77,4 +88,9 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
         oracle.violate('I48', `${process} says that it has drained, and calls run: ${left.join(', ')}`);
     },
   };
+}
+
+/** Names of leases and of workers end with it, whatever stands before. */
+export function shardIdIn(name: string): string {
+  return /shardId-\d+/.exec(name)?.[0] ?? name;
 }

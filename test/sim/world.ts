@@ -14,7 +14,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { application } from './application.js';
 import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
-import { createCalls } from './calls.js';
+import { createCalls, shardIdIn } from './calls.js';
 import type { Calls } from './calls.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
@@ -364,6 +364,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               | FrontierReport
               | { readonly type: 'beginTenure' | 'retire' }
               | { readonly type: 'release'; readonly deadlineMs: number }
+              | { readonly type: 'workerEnded'; readonly how: { readonly type: string } }
               | undefined;
             if (message?.type === 'notify') {
               incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
@@ -372,6 +373,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
+            else if (message?.type === 'workerEnded' && message.how.type === 'stopShard')
+              world.calls.shardStops(name, shardIdIn(delivery.to.path));
             else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);

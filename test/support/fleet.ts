@@ -2,7 +2,7 @@
 // for conditions, each with a deadline whose error says what was there instead.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -21,6 +21,9 @@ import { fullDevice } from './full-loggers.js';
 import { snapshotTable } from './strict-lease-reader.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
+
+/** Some seconds of what a fleet gets, or of what it has delivered twice. */
+const mostBehind = 1_500;
 
 const mainModule = fileURLToPath(new URL('./worker-process.js', import.meta.url));
 
@@ -62,7 +65,10 @@ export interface Fleet {
   /** `at`: other endpoints than the fleet's own. */
   start(name: string, config?: Partial<WorkerConfig>, at?: Fleet['endpoints']): WorkerProcess;
   put(count: number): Promise<void>;
-  /** Writes `count` records every `everyMs` until the returned function is called; it settles when the last is written. */
+  /**
+   * Writes `count` records every `everyMs` until the returned function is called; it settles when the last is written. It waits while
+   * workers are far behind: a busy machine that cannot keep up would be tested for that.
+   */
   keepWriting(count: number, everyMs: number): () => Promise<void>;
   rows(): Promise<TableSnapshot>;
   /** Everything any process has put into its sink, in the order of time. */
@@ -90,6 +96,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const workers: (WorkerProcess & { readonly child: ChildProcess })[] = [];
   const written: string[] = [];
   const sinks: string[] = [];
+  const linesOf = countLines();
   let puts = 0;
 
   const until: Fleet['until'] = async (what, condition, deadlineMs = 30_000) => {
@@ -138,7 +145,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       const controller = new AbortController();
       const done = (async () => {
         while (!controller.signal.aborted) {
-          await fleet.put(count);
+          if (written.length - linesOf(sinks) < mostBehind) await fleet.put(count);
           await delay(everyMs, undefined, { signal: controller.signal }).catch(() => {});
         }
       })();
@@ -218,6 +225,31 @@ function readSink(path: string): Delivery[] {
   lines.pop();
   return lines.map((line) => JSON.parse(line) as Delivery);
 }
+
+/** Counts the lines of files that only grow. Reads what is new since the last time. */
+function countLines(): (paths: readonly string[]) => number {
+  const counted = new Map<string, { bytes: number; lines: number }>();
+  return (paths) => {
+    let lines = 0;
+    for (const path of paths) {
+      const of = counted.get(path) ?? { bytes: 0, lines: 0 };
+      counted.set(path, of);
+      const size = existsSync(path) ? statSync(path).size : 0;
+      if (size > of.bytes) {
+        const file = openSync(path, 'r');
+        const news = Buffer.alloc(size - of.bytes);
+        readSync(file, news, 0, news.length, of.bytes);
+        closeSync(file);
+        of.bytes = size;
+        for (const byte of news) if (byte === newline) of.lines += 1;
+      }
+      lines += of.lines;
+    }
+    return lines;
+  };
+}
+
+const newline = 0x0a;
 
 function startWorker(
   name: string,
