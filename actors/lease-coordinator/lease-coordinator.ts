@@ -173,7 +173,7 @@ const handlers: Handlers = {
     start.tableOpened(turn);
     scan(turn);
   },
-  tableNotOpened: (turn, { error }) => start.tableNotOpened(turn, error),
+  openTableFailed: (turn, { error }) => start.openTableFailed(turn, error),
   openTableAgain: (turn) => start.openTable(turn),
   startOverdue: (turn) => sources.startOverdue(turn),
   scanDue: (turn) => scan(turn),

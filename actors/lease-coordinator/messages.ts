@@ -16,7 +16,7 @@ export type CoordinatorSelf =
   | { readonly type: 'openStreamFailed'; readonly stream: number; readonly error: unknown }
   | { readonly type: 'openStreamAgain'; readonly stream: number }
   | { readonly type: 'tableOpened' }
-  | { readonly type: 'tableNotOpened'; readonly error: unknown }
+  | { readonly type: 'openTableFailed'; readonly error: unknown }
   | { readonly type: 'openTableAgain' }
   | { readonly type: 'startOverdue' }
   | { readonly type: 'scanDue' }

@@ -22,13 +22,13 @@ export function createContextController<M>(
   reducer: number,
   self: Ref<M>,
   called: M,
-  tell: (to: Ref<M>, message: NoInfer<M>) => void,
+  sendFromOutside: (to: Ref<M>, message: NoInfer<M>) => void,
 ): ContextController {
   const abortController = new AbortController();
   let acknowledged: Token[] = [];
   let failed: { token: Token; error: unknown }[] = [];
   const notify = (): void => {
-    if (acknowledged.length + failed.length === 1) tell(self, called);
+    if (acknowledged.length + failed.length === 1) sendFromOutside(self, called);
   };
   const context: ReducerContext = {
     reducer,

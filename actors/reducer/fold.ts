@@ -1,6 +1,6 @@
 // Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
 // call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
-// come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise. It gives way only between two
+// come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise. A run gives way only between two
 // calls, never within one (`nextItem`, `flushGroups`). To give way ends the effect: its message brings back what is left, and
 // the reducer starts another effect for that, in a later turn.
 import { endIfLate } from '../protocol/tenure.js';

@@ -116,7 +116,7 @@ function handle(turn: WorkerTurn, message: ShardWorkerMessage): void {
       if (state.sliceIsDue && message.slice === state.slices) state.sliceIsDue = false;
       else effects.push({ type: 'count', what: 'repeatedMessages' });
       return;
-    case 'askedToFlush': // What is to be done about it is seen in `step`.
+    case 'askedToFlush': // What is to be done about it is seen in `proceed`.
       return;
     case 'punctuated':
       channelOf(state, message.channel).punctuating = false;

@@ -60,11 +60,11 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
   const source = place.open(request.stream ?? onlyStream(first, request.tableName));
   try {
     const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
-    const identifier = identifierOf(first, described);
+    const keyPrefix = keyPrefixOf(first, described);
     // A user who writes a whole ARN means that stream.
     if (request.stream?.streamArn === undefined)
-      refuseOtherStream(rowsOfStream(identifier, first.rows), described, request.tableName);
-    const scan = request.yes ? await watched(request, place, { identifier, scan: first }, io) : first;
+      refuseOtherStream(rowsOfStream(keyPrefix, first.rows), described, request.tableName);
+    const scan = request.yes ? await watched(request, place, { keyPrefix, scan: first }, io) : first;
     const steps = await planned(request, { source, signal: io.signal }, scan, environment.random);
     await print(io, stepLines(steps));
     const { tableName } = request;
@@ -110,7 +110,7 @@ function refuseOtherStream(
 }
 
 /** A table serves one stream by bare shard ids, or several by keys that name them. */
-function identifierOf({ rows, malformed }: LeaseScan, stream: StreamDescription): string | undefined {
+function keyPrefixOf({ rows, malformed }: LeaseScan, stream: StreamDescription): string | undefined {
   const isMultiStream = [...rows, ...malformed].some(({ leaseKey }) => /^\d+:[^:]+:\d+:/.test(leaseKey));
   return isMultiStream ? streamIdentifier(stream) : undefined;
 }
@@ -121,7 +121,7 @@ function refused(reason: string, tableName: string): KinactError {
 
 /** The table as it was read, and how its rows name the stream. */
 interface Seen {
-  readonly identifier: string | undefined;
+  readonly keyPrefix: string | undefined;
   readonly scan: LeaseScan;
 }
 
@@ -129,10 +129,10 @@ interface Seen {
 async function watched(
   { tableName, only, watchMs: asked }: ResetRequest,
   { table, environment }: ResetPlace,
-  { identifier, scan: first }: Seen,
+  { keyPrefix, scan: first }: Seen,
   io: ResetIo,
 ): Promise<LeaseScan> {
-  const own = (): readonly LeaseRow[] => rowsOfStream(identifier, scan.rows, only).map(({ row }) => row);
+  const own = (): readonly LeaseRow[] => rowsOfStream(keyPrefix, scan.rows, only).map(({ row }) => row);
   let scan = first;
   // Every worker writes its name into what it holds; the conditions of our writes stop one that comes now.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
@@ -168,7 +168,7 @@ async function planned(
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING')
     throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
-  const known = rowsOfStream(identifierOf(scan, description), scan.rows, only);
+  const known = rowsOfStream(keyPrefixOf(scan, description), scan.rows, only);
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...patience, tableName }, signal);
   const workerId = 'kinact reset';
@@ -179,7 +179,7 @@ async function planned(
     rows: scan.rows,
     malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
     maker: {
-      keyPrefix: identifierOf(scan, description),
+      keyPrefix: keyPrefixOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
       writer: writerOf(writerNonce(workerId, randomName(random)), 0),
       serviceTimeMs,

@@ -69,7 +69,7 @@ export interface Consumer extends AsyncDisposable {
    * Whether this process takes part: all of the following holds, and `reasons` says what does not. It has started, and every
    * source is read. Every lease table has a running coordinator, which has scanned it within 30 s. No call has failed for 30 s
    * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and
-   * `leaseTableBusy` holds. The other events of the level `error` do not count: `malformedLease`, `leaseHole`,
+   * `leaseTableBusy` holds. Other events of the level `error` do not count: `malformedLease`, `leaseHole`,
    * `pipelineRestarted`, `orphaned`, `actorCrashed`.
    */
   ready(): Health;

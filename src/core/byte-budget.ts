@@ -112,7 +112,7 @@ export function allowance({ budget, heldBytes }: ByteAccount): number {
 
 /**
  * Calls `granted` with how many records may be asked for, at once or when there is room, and reserves their bytes until
- * `answered`. At most one request of an account is open. Returns a function that withdraws it.
+ * `releaseReservation`. At most one request of an account is open. Returns a function that withdraws it.
  */
 export function requestRecords(
   account: ByteAccount,

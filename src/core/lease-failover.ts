@@ -11,7 +11,7 @@ import type { LeaseRow } from './lease.js';
  */
 export const LONGEST_FAILOVER_MS = 600_000;
 
-/** How often a holder renews, milliseconds: three times within its failover time, as the KCL does. */
+/** How often a holder renews, and a worker raises its wish, milliseconds: three times within the failover time, as the KCL renews. */
 export function renewalIntervalMs(failoverMs: number): number {
   return failoverMs / 3;
 }

@@ -10,27 +10,27 @@ export function streamIdentifier(stream: {
   return `${stream.accountId}:${stream.streamName}:${stream.creationEpochSeconds}`;
 }
 
-/** The key of a shard's row. `identifier` is undefined in a single-stream table. */
-export function leaseKeyOf(identifier: string | undefined, shardId: string): string {
-  return identifier === undefined ? shardId : `${identifier}:${shardId}`;
+/** The key of a shard's row. `keyPrefix` is undefined in a single-stream table. */
+export function leaseKeyOf(keyPrefix: string | undefined, shardId: string): string {
+  return keyPrefix === undefined ? shardId : `${keyPrefix}:${shardId}`;
 }
 
 /**
- * The shard id of a row that belongs to `identifier`; undefined for a row of another stream. In a single-stream table
- * (`identifier` undefined) every key without a colon belongs to the stream.
+ * The shard id of a row whose key begins with `keyPrefix`; undefined for a row of another stream. In a single-stream table
+ * (`keyPrefix` undefined) every key without a colon belongs to the stream.
  */
-export function shardIdOf(identifier: string | undefined, leaseKey: string): string | undefined {
-  if (identifier === undefined) return leaseKey.includes(':') ? undefined : leaseKey;
-  return leaseKey.startsWith(`${identifier}:`) ? leaseKey.slice(identifier.length + 1) : undefined;
+export function shardIdOf(keyPrefix: string | undefined, leaseKey: string): string | undefined {
+  if (keyPrefix === undefined) return leaseKey.includes(':') ? undefined : leaseKey;
+  return leaseKey.startsWith(`${keyPrefix}:`) ? leaseKey.slice(keyPrefix.length + 1) : undefined;
 }
 
 /**
- * The shard id of a multi-stream row that names the account and stream of `identifier` under another epoch. A stream that was
+ * The shard id of a multi-stream row that names the account and stream in `keyPrefix` under another epoch. A stream that was
  * deleted since has left the row behind, or a worker with a configured epoch has made it. Undefined for every other row.
  */
-export function otherEpochShardId(identifier: string, leaseKey: string): string | undefined {
-  const upToEpoch = identifier.slice(0, identifier.lastIndexOf(':') + 1);
-  if (!leaseKey.startsWith(upToEpoch) || leaseKey.startsWith(`${identifier}:`)) return undefined;
+export function otherEpochShardId(keyPrefix: string, leaseKey: string): string | undefined {
+  const upToEpoch = keyPrefix.slice(0, keyPrefix.lastIndexOf(':') + 1);
+  if (!leaseKey.startsWith(upToEpoch) || leaseKey.startsWith(`${keyPrefix}:`)) return undefined;
   const rest = leaseKey.slice(upToEpoch.length);
   const end = rest.indexOf(':');
   return end > 0 && /^\d+$/.test(rest.slice(0, end)) && end + 1 < rest.length ? rest.slice(end + 1) : undefined;

@@ -63,7 +63,7 @@ export function wishOf(row: LeaseRow): Wish | undefined {
 
 /**
  * Whether the holder of a row can be asked: only a worker that knows of wishes has written its failover time beside its
- * signature. That attribute has to show it until a version of the wishes is in the row.
+ * signature. Rows name no version of the wish protocol, so this attribute has to show it.
  */
 export function holderCanBeAsked(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;

@@ -82,7 +82,7 @@ describe('what comes late to a coordinator', () => {
     await driver.harness.tell(driver.coordinator, { type: 'releaseOverdue' });
     await driver.harness.tell(driver.coordinator, { type: 'openTableAgain' });
     await driver.harness.tell(driver.coordinator, { type: 'openStreamAgain', stream: 0 });
-    await driver.harness.tell(driver.coordinator, { type: 'tableNotOpened', error: new Error('late') });
+    await driver.harness.tell(driver.coordinator, { type: 'openTableFailed', error: new Error('late') });
     await driver.harness.tell(driver.coordinator, { type: 'openStreamFailed', stream: 0, error: new Error('late') });
     await driver.harness.tell(driver.coordinator, { type: 'tableOpened' });
     expect(driver.status().phase).to.equal('running');

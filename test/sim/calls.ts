@@ -31,8 +31,10 @@ export interface Calls {
   wrote(written: Written): void;
   /** One of its leases is to be released by then, drained or not. */
   draining(process: string, until: number): void;
-  /** A failure stops this shard. */
-  shardStops(process: string, shardId: string): void;
+  /** A worker has records of this shard. */
+  works(process: string, worker: number, leaseKey: string): void;
+  /** A failure stops the shard of this worker. */
+  shardStops(process: string, worker: number): void;
   /** This process is asked to stop: until then it waits for what runs. */
   stopping(process: string, until: number): void;
   /** It says whether all was drained. */
@@ -44,7 +46,9 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const running = new Map<string, Set<Call>>();
   const drainsUntil = new Map<string, number>();
   const stopsAt = new Map<string, number>();
-  /** By process and shard. */
+  /** By process and worker: its lease. */
+  const leaseOf = new Map<string, string>();
+  /** By process and lease. */
   const shardStopsAt = new Map<string, number>();
   const runsOf = (process: string): readonly string[] =>
     [...(running.get(process) ?? [])].flatMap(({ leases }) => [...leases]);
@@ -66,8 +70,7 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
     wrote: ({ process, leaseKey, before, after, sentAt }) => {
       if (before?.leaseOwner !== process || after === undefined) return;
       const { leaseOwner: heir, checkpoint } = after;
-      const stopsSince = shardStopsAt.get(`${process}/${shardIdIn(leaseKey)}`);
-      if (heir !== process) shardStopsAt.delete(`${process}/${shardIdIn(leaseKey)}`);
+      const stopsSince = shardStopsAt.get(`${process}/${leaseKey}`);
       if (!runsOf(process).includes(leaseKey)) return;
       const isTooSoon = stopsSince === undefined ? isNew(process, leaseKey) : sentAt < stopsSince + patienceMs;
       const said = `${process}, where a call with records of ${leaseKey} runs,`;
@@ -79,7 +82,15 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
       else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
-    shardStops: (process, shardId) => void shardStopsAt.set(`${process}/${shardId}`, now()),
+    // A shard that is worked on again is not stopped any more.
+    works: (process, worker, leaseKey) => {
+      leaseOf.set(`${process}/${worker}`, leaseKey);
+      shardStopsAt.delete(`${process}/${leaseKey}`);
+    },
+    shardStops: (process, worker) => {
+      const leaseKey = leaseOf.get(`${process}/${worker}`);
+      if (leaseKey !== undefined) shardStopsAt.set(`${process}/${leaseKey}`, now());
+    },
     draining: (process, until) => void drainsUntil.set(process, Math.max(until, drainsUntil.get(process) ?? 0)),
     stopping: (process, until) => void stopsAt.set(process, until),
     stopped: (process, drained) => {
@@ -88,9 +99,4 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
         oracle.violate('I48', `${process} says that it has drained, and calls run: ${left.join(', ')}`);
     },
   };
-}
-
-/** Names of leases and of workers end with it, whatever stands before. */
-export function shardIdIn(name: string): string {
-  return /shardId-\d+/.exec(name)?.[0] ?? name;
 }

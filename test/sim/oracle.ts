@@ -240,6 +240,7 @@ export function createOracle(options: OracleOptions): Oracle {
     if (comesAfter || (deleted.size > 0 && isStarting)) begunAgain.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
+    if (deleted.size === 0) begunAgain.clear();
     // A Java worker makes nothing again, and no row as it was.
     if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
     if (comesAfter || isStarting || before === undefined) return;

@@ -149,8 +149,8 @@ function atRest(world: World): void {
 
 /**
  * I46: nobody asks for anything any more, and every worker has as many leases as any other, or one more. `living` are those at work;
- * what an application makes no progress with is left alone for a while. Who has lost a source has a part of the table only, and as much
- * of that as it may (seed 809645).
+ * what an application makes no progress with is left alone for a while. Who has lost a source of a table has a part of that table only,
+ * and is not compared (seed 809645).
  */
 function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: ReadonlySet<string>): void {
   const { oracle, layout, hasHung } = world;
@@ -164,11 +164,13 @@ function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: Rea
   if (hasHung) return;
   const quietMs = Math.round(world.clock.now() - oracle.wishedAt());
   if (quietMs < restMs / 2) oracle.violate('I46', `somebody has asked for a lease ${quietMs} ms ago`);
-  const withoutSource = new Set(
-    world.events.filter(({ name }) => name === 'sourceFailed').map(({ process }) => process),
+  const lost = new Set(
+    world.events.flatMap(({ name, process, data }) =>
+      name === 'sourceFailed' ? [`${process} ${layout.tableOf((data as { readonly source: string }).source)}`] : [],
+    ),
   );
-  for (const of of counts.values()) {
-    const held = [...of].flatMap(([name, count]) => (withoutSource.has(name) ? [] : [count]));
+  for (const [table, of] of counts) {
+    const held = [...of].flatMap(([name, count]) => (lost.has(`${name} ${table}`) ? [] : [count]));
     if (held.length === 0) continue;
     if (Math.max(...held) - Math.min(...held) > 1)
       oracle.violate('I46', `leases are not shared evenly: ${JSON.stringify(Object.fromEntries(of))}`);

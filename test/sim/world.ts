@@ -14,7 +14,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { application } from './application.js';
 import { calmLimitMs, drawCadence, limitMs } from './cadence.js';
-import { createCalls, shardIdIn } from './calls.js';
+import { createCalls } from './calls.js';
 import type { Calls } from './calls.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
@@ -364,17 +364,20 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               | FrontierReport
               | { readonly type: 'beginTenure' | 'retire' }
               | { readonly type: 'release'; readonly deadlineMs: number }
-              | { readonly type: 'workerEnded'; readonly how: { readonly type: string } }
+              | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } }
               | undefined;
             if (message?.type === 'notify') {
-              incarnations.works(message.tenure.worker, delivery.from?.path ?? '');
+              const { worker, source, shardId } = message.tenure;
+              incarnations.works(worker, delivery.from?.path ?? '');
+              for (const { sequenceNumber } of message.records.slice(0, 1))
+                world.calls.works(name, worker, world.layout.nameOf(source, shardId, sequenceNumber));
               tenures.notified(message);
               lags.notified(message);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
             else if (message?.type === 'workerEnded' && message.how.type === 'stopShard')
-              world.calls.shardStops(name, shardIdIn(delivery.to.path));
+              world.calls.shardStops(name, message.worker);
             else if (message?.type === 'frontier') {
               tenures.reported(message);
               lags.reported(message);

@@ -22,7 +22,7 @@ import { snapshotTable } from './strict-lease-reader.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
 
-/** Some seconds of what a fleet gets, or of what it has delivered twice. */
+/** The producer waits when so many records are written and not delivered. What came twice counts twice. */
 const mostBehind = 1_500;
 
 const mainModule = fileURLToPath(new URL('./worker-process.js', import.meta.url));
@@ -143,15 +143,19 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     keepWriting: (count, everyMs) => {
       const controller = new AbortController();
+      let waits = 0;
       const done = (async () => {
         while (!controller.signal.aborted) {
           if (written.length - linesOf(sinks) < mostBehind) await fleet.put(count);
+          else waits += 1;
           await delay(everyMs, undefined, { signal: controller.signal }).catch(() => {});
         }
       })();
       return async () => {
         controller.abort();
         await done;
+        if (waits > 0) console.log(`        the producer has left out ${waits} puts, for the workers were far behind`);
+        waits = 0;
       };
     },
     rows: () => snapshotTable(dynamodb, application),
@@ -238,10 +242,10 @@ function countLines(): (paths: readonly string[]) => number {
       if (size > of.bytes) {
         const file = openSync(path, 'r');
         const news = Buffer.alloc(size - of.bytes);
-        readSync(file, news, 0, news.length, of.bytes);
+        const read = readSync(file, news, 0, news.length, of.bytes);
         closeSync(file);
-        of.bytes = size;
-        for (const byte of news) if (byte === newline) of.lines += 1;
+        of.bytes += read;
+        for (const byte of news.subarray(0, read)) if (byte === newline) of.lines += 1;
       }
       lines += of.lines;
     }

@@ -10,7 +10,10 @@ const fewTakes = 16;
 /** A table counts as busy when a take has waited this many times `failoverMs`. */
 const patience = 2;
 
-/** `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. */
+/**
+ * `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. Also notes whether the table is busy,
+ * and reports it once.
+ */
 export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
   const standing = settings.traffic?.report();

@@ -11,7 +11,7 @@ import { hasFailed, failTable, takesPart } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../state.js';
 import type { CoordinatorTurn } from '../state.js';
-import { onTrial, sourcesLeftToOthers, watchUnread } from '../unread/unread.js';
+import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
@@ -187,7 +187,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
-  for (const leaseKey of sourcesLeftToOthers(turn)) avoid.add(leaseKey);
+  for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
   const leases = observe(rows, state.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);

@@ -87,7 +87,7 @@ export function openTable({ settings, state, effects }: CoordinatorTurn): void {
       kind: 'io',
       start: (signal) => settings.store.ensureTable(signal),
       done: (): CoordinatorSelf => ({ type: 'tableOpened' }),
-      failed: (error): CoordinatorSelf => ({ type: 'tableNotOpened', error }),
+      failed: (error): CoordinatorSelf => ({ type: 'openTableFailed', error }),
     }),
   );
 }
@@ -100,7 +100,7 @@ export function tableOpened(turn: CoordinatorTurn): void {
   if (state.phase === 'opening') state.phase = 'syncing';
 }
 
-export function tableNotOpened(turn: CoordinatorTurn, error: unknown): void {
+export function openTableFailed(turn: CoordinatorTurn, error: unknown): void {
   const { settings, state, effects } = turn;
   state.openingTable = false;
   if (state.phase !== 'opening') return;

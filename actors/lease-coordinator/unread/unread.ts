@@ -138,7 +138,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
 }
 
 /** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
-export function sourcesLeftToOthers(turn: CoordinatorTurn): string[] {
+export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
   if (resting.length === 0) return [];

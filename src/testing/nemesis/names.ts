@@ -144,7 +144,7 @@ export const names: Readonly<Record<string, Known>> = {
       openStreamFailed: true,
       openStreamAgain: true,
       tableOpened: true,
-      tableNotOpened: true,
+      openTableFailed: true,
       openTableAgain: true,
       startOverdue: true,
       scanDue: true,
