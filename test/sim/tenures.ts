@@ -38,6 +38,14 @@ export interface Tenures {
   reported(message: FrontierReport): void;
 }
 
+/** Of the messages that judges look at, what they look at. */
+export type Seen =
+  | Notify
+  | FrontierReport
+  | { readonly type: 'beginTenure' | 'retire' }
+  | { readonly type: 'release'; readonly deadlineMs: number }
+  | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } };
+
 /** Who delivers under which fence, over all processes. */
 export type Fences = Map<string, string>;
 

@@ -47,7 +47,7 @@ import { createServiceFaults } from './service-faults.js';
 import type { ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
 import { createTenures } from './tenures.js';
-import type { Fences, FrontierReport, Notify } from './tenures.js';
+import type { Fences, FrontierReport, Seen } from './tenures.js';
 import { calm, createWire } from './wire.js';
 import type { Weather, Wire } from './wire.js';
 import type { Workplace } from './workload.js';
@@ -359,18 +359,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         intercept: {
           deliver: (delivery: Delivery, arrive: () => void) => {
             credits.passed(delivery);
-            const message = delivery.message as
-              | Notify
-              | FrontierReport
-              | { readonly type: 'beginTenure' | 'retire' }
-              | { readonly type: 'release'; readonly deadlineMs: number }
-              | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } }
-              | undefined;
+            const message = delivery.message as Seen | undefined;
             if (message?.type === 'notify') {
               const { worker, source, shardId } = message.tenure;
               incarnations.works(worker, delivery.from?.path ?? '');
-              for (const { sequenceNumber } of message.records.slice(0, 1))
-                world.calls.works(name, worker, world.layout.nameOf(source, shardId, sequenceNumber));
+              const first = message.records[0]?.sequenceNumber;
+              world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
               tenures.notified(message);
               lags.notified(message);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
