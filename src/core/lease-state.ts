@@ -1,7 +1,8 @@
 // What a keeper knows of the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
 // than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable. The chain: the ledger of
 // the shard worker moves the frontier, `noteFrontier` (tenures.ts) keeps it here, and writes.ts puts `nextCheckpoint` into
-// the next renewal. Releases and hand-overs carry it too. Beside it: write-refusal.ts judges refusals, lease-update.ts makes an update expression of a change.
+// the next renewal. Releases and hand-overs carry it too. Beside it: write-refusal.ts judges refusals, and lease-update.ts makes an
+// update expression of a change.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
