@@ -8,7 +8,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 2_000;
 
 describe('a worker whose connections to DynamoDB are cut', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('delivers nothing once its leases may have expired, hands over without loss, and works on when it is back', async () => {

@@ -7,7 +7,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 2_000;
 
 describe('a worker whose connections to DynamoDB are half-open', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('does not count a renewal that nobody confirmed: silent in time, taken over without loss, and back at work', async () => {

@@ -10,7 +10,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 3_000;
 
 describe('a worker to whom DynamoDB is slow', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('keeps its leases while the answers come before the next renewal, and nothing is delivered twice', async () => {

@@ -10,7 +10,7 @@ const failoverMs = 2_000;
 const codes = ['ProvisionedThroughputExceededException', 'ThrottlingException'] as const;
 
 describe('two workers whose lease table is throttled', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
   let scripted: ScriptedServer;
   before(async () => {

@@ -11,7 +11,7 @@ import type { LogTarget } from '../support/full-loggers.js';
 const failoverMs = 3_000;
 
 describe('a disk without room for the log', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   const scene = sceneOfTest({ shards: 2, worker: { failoverMs } });
 
   it('is what the tests have: every write to that device fails', () => {

@@ -12,7 +12,7 @@ import type { RestartableKinesis } from '../support/restartable-kinesis.js';
 const failoverMs = 2_000;
 
 describe('two workers whose Kinesis server restarts', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   let restartable: RestartableKinesis;
   const scene = sceneOfSuite({
     shards: 4,

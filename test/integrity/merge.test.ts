@@ -6,7 +6,7 @@ import { beforeParents, delivering, idOf, merge } from '../support/resharding.js
 const failoverMs = 3_000;
 
 describe('a merge under load', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is followed: the child begins when both parents, in two processes, have ended; nothing is lost', async () => {

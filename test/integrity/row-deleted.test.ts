@@ -9,7 +9,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 6_000;
 
 describe('a lease row that is deleted under its holder', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is created again at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {

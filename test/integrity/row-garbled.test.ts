@@ -10,7 +10,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 2_000;
 
 describe('a lease row that is garbled under its holder', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
   const set = async (
     leaseKey: string,

@@ -9,7 +9,7 @@ import { uncovered } from '../support/replays.js';
 import { brokenChains } from '../support/zombie-laws.js';
 
 describe('two processes with one worker id', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({
     shards: 2,
     application: 'twins-app',

@@ -12,7 +12,7 @@ const lowest = (deliveries: readonly Delivery[]): bigint =>
   deliveries.map(({ sequenceNumber }) => BigInt(sequenceNumber)).reduce((a, b) => (a < b ? a : b));
 
 describe('a worker killed by SIGKILL under load', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('loses nothing: its heir begins right behind the last checkpoint, and nowhere else', async () => {
@@ -43,7 +43,7 @@ describe('a worker killed by SIGKILL under load', function () {
 const shardId = 'shardId-000000000000';
 
 describe('a process killed with a record inside its reducer', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({
     shards: 1,
     application: 'killed-app',

@@ -13,7 +13,7 @@ const failoverMs = 3_000;
 const [slowId, throwOnceId] = ['k0/6', 'k2/6'];
 
 describe('a worker that gets SIGTERM while its pipeline restarts', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   const scene = sceneOfTest({ shards: 1, worker: { failoverMs } });
 
   const reached = (worker: WorkerProcess, id: string): boolean =>

@@ -8,7 +8,7 @@ import { sceneOfTest } from '../support/load-scene.js';
 const failoverMs = 3_000;
 
 describe('a worker that gets SIGTERM under load', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   /** Fifteen milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
   const scene = sceneOfTest({ shards: 4, load: { count: 12 }, worker: { itemMs: 15, failoverMs } });
 

@@ -8,7 +8,7 @@ import { beforeParents, delivering, idOf, merge, split } from '../support/reshar
 const failoverMs = 3_000;
 
 describe('a split of a merge under load', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 2, failoverMs } });
 
   it('is followed through both steps, keys in order over them, and nothing is lost', async () => {

@@ -7,7 +7,7 @@ import { beforeParents, delivering, idOf, split } from '../support/resharding.js
 const failoverMs = 3_000;
 
 describe('a split under load', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is followed: no child before its parent has ended, keys in order over it, nothing lost', async () => {

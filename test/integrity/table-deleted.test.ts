@@ -8,7 +8,7 @@ import { sceneOfSuite } from '../support/load-scene.js';
 const failoverMs = 8_000;
 
 describe('a lease table that is deleted', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
   it('is made again, its rows where their holders have them: fences rise, and nothing is lost', async () => {

@@ -9,7 +9,7 @@ import { expectNoZombie } from '../support/zombie-laws.js';
 const failoverMs = 2_000;
 
 describe('a worker stopped by SIGSTOP past the failover time, and continued', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   const scene = sceneOfSuite({
     shards: 4,
     load: { count: 24 },

@@ -33,7 +33,7 @@ export function outOfOrder(deliveries: readonly Delivery[]): readonly string[] {
 }
 
 /** Waits until every record that was written is in a sink. */
-export async function allSeen(fleet: Fleet, deadlineMs = 30_000): Promise<void> {
+export async function allSeen(fleet: Fleet, deadlineMs = 90_000): Promise<void> {
   await fleet
     .until('every record seen', () => lost(fleet).length === 0, deadlineMs)
     .catch((error: unknown) => {
@@ -87,7 +87,7 @@ export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: nu
 /** Waits until leases are shared evenly, the workers that gave one up for that have noticed, and every one of them is delivered. */
 export async function ownersDeliver(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
   // What is handed over drains first: as long as it moves, up to ten times `handOverMs`.
-  await fleet.balanced(among, 60_000);
+  await fleet.balanced(among);
   await fleet.until('every lease delivered by its owner alone', async () => {
     const rows = await fleet.rows();
     const all = fleet.deliveries();

@@ -29,7 +29,7 @@ const atATime = 3;
 /** Makes a block of them. */
 export function playHandOverCases(what: string, cases: readonly HandOverCase[]): void {
   describe(what, function () {
-    this.timeout(180_000);
+    this.timeout(600_000);
     let servers: LocalServers;
     const outcomes = new Map<HandOverCase, Promise<unknown>>();
     let all: Promise<unknown>;

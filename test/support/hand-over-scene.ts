@@ -53,7 +53,8 @@ export interface Ending {
 const noticeMs = 1_000;
 /** More than half a minute's work for a slow holder with its two reducers, and some of every shard. */
 const backlog = 160;
-const patienceMs = 45_000;
+/** Ends what would never end. */
+const patienceMs = 120_000;
 
 const holderName = 'holder';
 const askerName = 'asker';
