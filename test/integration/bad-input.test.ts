@@ -27,7 +27,7 @@ async function rejection(promise: Promise<unknown>): Promise<KinactError> {
 }
 
 describe('bad input', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
   let harness: Harness;

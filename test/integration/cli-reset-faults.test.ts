@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
 describe('kinact reset among faults', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
   let dynamodb: DynamoDBClient;
@@ -128,7 +128,7 @@ describe('kinact reset among faults', function () {
     const done = await kinact(
       ['reset', '--application', application, '--stream', 'faulty', '--to', 'TRIM_HORIZON', '--yes'],
       environment(servers),
-      { limitMs: 50_000 },
+      { limitMs: 150_000 },
     );
     expect(done).to.include({ code: 0 });
     expect(done.stderr).to.match(/^watching [^\n]* for 30 s[^\n]*\n$/);

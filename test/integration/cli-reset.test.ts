@@ -22,7 +22,7 @@ const dataOf = ({ stdout }: { readonly stdout: string }): number[] =>
 const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
 
 describe('kinact reset', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let env: Record<string, string>;
   let dynamodb: DynamoDBClient;
@@ -120,7 +120,7 @@ describe('kinact reset', function () {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     const args = ['tail', '--stream', stream.name, '--application', application, '--text'];
-    const running = startKinact(args, env, { limitMs: 90_000 });
+    const running = startKinact(args, env, { limitMs: 150_000 });
     await running.until(({ stdout }) => stdout.split('\n').length > 20);
     await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
     // It has heard that the stream is gone; and a creation time has whole seconds.

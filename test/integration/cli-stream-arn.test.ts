@@ -19,7 +19,7 @@ const dataOf = ({ stdout }: { readonly stdout: string }): number[] =>
 const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
 
 describe('--stream with an ARN', function () {
-  this.timeout(90_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let env: Record<string, string>;
   let kinesis: KinesisClient;

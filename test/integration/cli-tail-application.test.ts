@@ -41,7 +41,7 @@ async function everything(from: Readable): Promise<string> {
 const dataOf = (lines: readonly Line[]): Set<string> => new Set(lines.map(({ data }) => data));
 
 describe('kinact tail --application', function () {
-  this.timeout(40_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let env: Record<string, string>;
   let runs = 0;

@@ -10,7 +10,7 @@ const failoverMs = 10_000;
 const itemMs = 5;
 
 describe('a fleet of processes with default settings', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {

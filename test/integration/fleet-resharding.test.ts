@@ -9,7 +9,7 @@ import { readStrictly } from '../support/strict-lease-reader.js';
 const quarter = 2n ** 126n;
 
 describe('a fleet of processes while the stream is resharded', function () {
-  this.timeout(150_000);
+  this.timeout(400_000);
   let fleet: Fleet;
   let stopWriting: () => Promise<void>;
   before(async () => {

@@ -17,7 +17,7 @@ const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0
 const top = 2n ** 128n - 1n;
 
 describe('golden rows of the KCL', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
   let harness: Harness;

@@ -14,7 +14,7 @@ const first = 'shardId-000000000000';
 const second = 'shardId-000000000001';
 
 describe('a lease under fault', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
   let harness: Harness;

@@ -16,7 +16,7 @@ import { snapshotTable } from '../support/strict-lease-reader.js';
 const seen = ({ seen: items }: Watched): string[] => items.map(textOf);
 
 describe('an outage of a service', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
   let harness: Harness;

@@ -19,7 +19,7 @@ import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
 describe('resharding, on kinesis-local', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let servers: LocalServers;
   let local: KinesisLocal;
   let harness: Harness;

@@ -9,7 +9,7 @@ import { allSeen } from '../support/fleet-laws.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
 
 describe('a process that runs until a signal', function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet({ shards: 2 });

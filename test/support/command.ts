@@ -48,7 +48,7 @@ export function environment(
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-/** Starts `kinact …`. It is killed when it has not ended after `limitMs` (default 30,000). */
+/** Starts `kinact …`. It is killed when it has not ended after `limitMs` (default 150,000). */
 export function startKinact(
   args: readonly string[],
   env: Record<string, string>,
@@ -56,7 +56,7 @@ export function startKinact(
     input = '',
     readStdout = true,
     stdout = 'pipe',
-    limitMs = 30_000,
+    limitMs = 150_000,
   }: {
     input?: string | Uint8Array | 'open';
     readStdout?: boolean;
