@@ -40,10 +40,22 @@ export async function mocha(tests, { env = {}, capture = false, yields = false, 
   }
 }
 
-/** Runs each of `groups` ({ name, tests, yields }) in a mocha process of its own, all at once. The first shows what it prints at once. */
+/**
+ * Runs each of `groups` ({ name, tests, yields, lane }) in a mocha process of its own, all at once but for those of one lane, which come
+ * one after the other. The first shows what it prints at once.
+ */
 export async function mochaSideBySide(groups, options = {}) {
+  const lanes = new Map();
   const ends = await Promise.allSettled(
-    groups.map(({ tests, yields }, place) => mocha(tests, { ...options, yields, capture: place > 0 })),
+    groups.map(({ tests, yields, lane = tests }, place) => {
+      const before = lanes.get(lane) ?? Promise.resolve();
+      const run = before.then(() => mocha(tests, { ...options, yields, capture: place > 0 }));
+      lanes.set(
+        lane,
+        run.catch(() => {}),
+      );
+      return run;
+    }),
   );
   const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, group: groups[place] }]));
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));

@@ -48,7 +48,7 @@ export function run(
       detached: true,
     });
     // What only computes leaves the processors to what others wait for.
-    if (yields && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    if (yields && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     const stop = () => {
       try {
         process.kill(-child.pid, 'SIGKILL');

@@ -1,18 +1,21 @@
-// The tests in six groups that run side by side: two compute, the others wait for servers, processes and leases most of the time. Those
-// that compute yield: on a slow machine, workers that do not get their turn lose their leases, and tests of them fail for that.
+// The tests in six groups on four lanes, which run side by side. Two groups compute; the others wait for servers, processes and leases
+// most of the time. Those that compute yield, and at most two others run at a time: on a slow machine, workers that do not get their turn
+// lose their leases, and tests of them fail for that.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
 const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
+/** Name, lane, what belongs to it. */
 const groups = [
-  ['unit tests', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file), true],
-  ['models, simulations and kill points', (file) => long.test(file), true],
-  ['command line tests', (file) => file.startsWith('test/integration/cli-')],
-  ['integration tests', (file) => /^test\/integration\/(?!cli-)/.test(file)],
-  ['hand-over tests', (file) => file.startsWith('test/integrity/handover-')],
-  ['integrity tests', (file) => /^test\/integrity\/(?!handover-)/.test(file)],
+  ['unit tests', 'rules', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
+  ['models, simulations and kill points', 'models', (file) => long.test(file)],
+  ['hand-over tests', 'one', (file) => file.startsWith('test/integrity/handover-')],
+  ['command line tests', 'one', (file) => file.startsWith('test/integration/cli-')],
+  ['integrity tests', 'other', (file) => /^test\/integrity\/(?!handover-)/.test(file)],
+  ['integration tests', 'other', (file) => /^test\/integration\/(?!cli-)/.test(file)],
 ];
+const yielding = ['rules', 'models'];
 
 const below = (place) =>
   readdirSync(join(root, '.build', place), { recursive: true }).map((file) => `${place}/${file.replaceAll('\\', '/')}`);
@@ -28,6 +31,11 @@ export function testFiles(chosen) {
 /** Those of them in groups; the tests of the package are in none. */
 export function testGroups(chosen = () => true) {
   return groups
-    .map(([name, belongs, yields]) => ({ name, yields, tests: testFiles((file) => belongs(file) && chosen(file)) }))
+    .map(([name, lane, belongs]) => ({
+      name,
+      lane,
+      yields: yielding.includes(lane),
+      tests: testFiles((file) => belongs(file) && chosen(file)),
+    }))
     .filter(({ tests }) => tests.length > 0);
 }
