@@ -18,7 +18,7 @@ describe('two processes with one worker id', function () {
     witnessed: true,
   });
 
-  it('do not corrupt each other: the elder gives up with WORKER_ID_IN_USE, and what is left reads everything', async () => {
+  it('do not corrupt each other: one gives up with WORKER_ID_IN_USE, and what is left reads everything', async () => {
     const { fleet } = scene;
     scene.keepWriting(12);
     const elder = scene.start('elder');
@@ -27,7 +27,8 @@ describe('two processes with one worker id', function () {
     const younger = scene.start('younger');
     const complaints = (worker: WorkerProcess): number =>
       worker.events('warning').filter(({ data }) => data.error?.code === 'WORKER_ID_IN_USE').length;
-    await fleet.until('the elder complains', () => complaints(elder) > 0);
+    // The younger one, where the elder has renewed between its scan and its take.
+    await fleet.until('one of them complains', () => complaints(elder) + complaints(younger) > 0);
     await fleet.until('both leases held', async () => ownersOf(await fleet.rows()).get('same') === 2);
     await scene.stopWriting();
     // What one delivered after it had lost a lease, the other has yet to do again: a stop before that would leave it uncovered.
