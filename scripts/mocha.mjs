@@ -47,7 +47,7 @@ export async function mocha(tests, { env = {}, capture = false, yields = false, 
 export async function mochaSideBySide(groups, options = {}) {
   const lanes = new Map();
   const ends = await Promise.allSettled(
-    groups.map(({ tests, yields, lane = tests }, place) => {
+    groups.map(({ name, tests, yields, lane = name }, place) => {
       const before = lanes.get(lane) ?? Promise.resolve();
       const run = before.then(() => mocha(tests, { ...options, yields, capture: place > 0 }));
       lanes.set(

@@ -128,7 +128,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true });
   });
 
-  it('takes by force what has expired meanwhile', async () => {
+  it('takes what has expired meanwhile', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     await keeper.advance(failoverMs);

@@ -1,6 +1,7 @@
 // Two processes with the same worker id. The younger finds its own name in the rows and takes them at once, as the KCL's
-// restart under a stable id does. The owner's name does not tell the two apart; the lease counter does: the elder's next
-// renewal is refused, `kinactWriter` says by whom, and it gives up. What both delivered until then is replayed.
+// restart under a stable id does. The owner's name does not tell the two apart; the lease counter does: the elder's next renewal is
+// refused, or the younger's take where the elder has just renewed. `kinactWriter` says by whom, and the refused one gives up. What both
+// delivered until then is replayed.
 import { expect } from 'chai';
 import { ownersOf } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/fleet.js';

@@ -33,7 +33,7 @@ export function outOfOrder(deliveries: readonly Delivery[]): readonly string[] {
 }
 
 /** Waits until every record that was written is in a sink. */
-export async function allSeen(fleet: Fleet, deadlineMs = 90_000): Promise<void> {
+export async function allSeen(fleet: Fleet, deadlineMs?: number): Promise<void> {
   await fleet
     .until('every record seen', () => lost(fleet).length === 0, deadlineMs)
     .catch((error: unknown) => {

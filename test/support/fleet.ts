@@ -158,7 +158,6 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         controller.abort();
         await done;
         if (waits > 0) console.log(`        the producer has left out ${waits} puts, for the workers were far behind`);
-        waits = 0;
       };
     },
     rows: () => snapshotTable(dynamodb, application),
