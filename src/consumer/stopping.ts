@@ -31,9 +31,8 @@ export interface Released {
  * 4. `releaseLeft` releases what no coordinator has answered for, with keepers that are started once more.
  * 5. The report says what became of each lease.
  *
- * All of it shares the deadline, but step 4 gets at least a second, and so does step 3 unless
- * `stopDeadlineMs` is shorter. The caller then closes sources and tables. It
- * never rejects.
+ * All of it shares the deadline, but step 4 gets at least a second, and so does step 3 unless `stopDeadlineMs` is shorter. The
+ * caller then closes sources and tables. It never rejects.
  */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
