@@ -18,6 +18,7 @@ import {
 } from '@aws-sdk/client-kinesis';
 import { localClientConfig, startLocalServers } from '../../src/testing/local-servers.js';
 import { fullDevice } from './full-loggers.js';
+import { leaseNamed } from './lease-witness.js';
 import { snapshotTable } from './strict-lease-reader.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
@@ -48,8 +49,10 @@ export interface FleetOptions {
   readonly shards: number;
   readonly application?: string;
   readonly streamName?: string;
-  /** Further streams, each of as many shards: all workers read all of them, in one table. A key is of one of them. */
+  /** Further streams, each of as many shards: all workers read all of them. A key is of one of them. */
   readonly moreStreams?: readonly string[];
+  /** Each stream has a lease table of its own; default: all have one. */
+  readonly severalTables?: boolean;
   /** Keys in rotation: each record of a key carries that key's next serial number. Default 24. */
   readonly keys?: number;
   /** Endpoints of servers that the test started; default: kinesalite and dynalite of the fleet's own. */
@@ -58,6 +61,8 @@ export interface FleetOptions {
 
 export interface Fleet {
   readonly application: string;
+  /** The lease tables: that of the application, or one for each stream. */
+  readonly tables: readonly string[];
   readonly streamName: string;
   readonly kinesis: KinesisClient;
   readonly dynamodb: DynamoDBClient;
@@ -73,7 +78,8 @@ export interface Fleet {
    * workers are far behind: a busy machine that cannot keep up would be tested for that.
    */
   keepWriting(count: number, everyMs: number): () => Promise<void>;
-  rows(): Promise<TableSnapshot>;
+  /** Those of all tables, by the name of their lease (`leaseNamed`). `read`: another reading of one table. */
+  rows(read?: (table: string) => Promise<TableSnapshot>): Promise<TableSnapshot>;
   /** Everything any process has put into its sink, in the order of time. */
   deliveries(): readonly Delivery[];
   until<T>(
@@ -89,7 +95,9 @@ export interface Fleet {
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { shards, application = 'orders-app', streamName = 'orders', moreStreams = [], keys = 24 } = options;
+  const { severalTables = false } = options;
   const streams = [streamName, ...moreStreams];
+  const tables = severalTables ? streams.map((each) => `${application}-${each}`) : [application];
   const servers = options.endpoints === undefined ? await startLocalServers() : undefined;
   const endpoints = options.endpoints ?? (servers as NonNullable<typeof servers>);
 
@@ -114,6 +122,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   const fleet: Fleet = {
     application,
+    tables,
     streamName,
     kinesis,
     dynamodb,
@@ -123,7 +132,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     start: (name, config = {}, at = endpoints) => {
       const sink = join(directory, `${sinks.length}.jsonl`);
       sinks.push(sink);
-      const worker = startWorker(name, at, { application, streamName, moreStreams, workerId: name, sink, ...config });
+      const own = { application, streamName, moreStreams, tables: severalTables ? tables : undefined };
+      const worker = startWorker(name, at, { ...own, workerId: name, sink, ...config });
       workers.push(worker);
       return worker;
     },
@@ -160,7 +170,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         if (waits > 0) console.log(`        the producer has left out ${waits} puts, for the workers were far behind`);
       };
     },
-    rows: () => snapshotTable(dynamodb, application),
+    rows: async (read = (table) => snapshotTable(dynamodb, table)) => {
+      const ofTables = await Promise.all(tables.map(async (table) => ({ table, rows: await read(table) })));
+      const named = ofTables.flatMap(({ table, rows }) =>
+        [...rows].map(([key, row]) => [leaseNamed(key, severalTables ? table : undefined), row] as const),
+      );
+      return new Map(named);
+    },
     deliveries: () => sinks.flatMap(readSink).toSorted((a, b) => a.at - b.at),
     until,
     // On a busy machine a holder lapses and refuses now and then, and who asks leaves a lease alone for longer each time.

@@ -25,8 +25,10 @@ export interface SceneOptions {
   readonly endpoints: Fleet['endpoints'];
   /** Default 2. */
   readonly shards?: number;
-  /** Further streams in the same table, each of as many shards. */
+  /** Further streams, each of as many shards. */
   readonly moreStreams?: readonly string[];
+  /** Each stream has a lease table of its own; default: all have one. */
+  readonly severalTables?: boolean;
   /** By worker, where it is another one than `failoverMs`. */
   readonly failovers?: Readonly<Record<string, number>>;
   /** Its name at the witness, and in the table: it keeps none of our laws. */
@@ -78,12 +80,13 @@ export class Scene extends LoadScene {
   #slowWhile: string | undefined;
 
   constructor(options: SceneOptions) {
-    const { name, endpoints, shards = 2, moreStreams = [] } = options;
+    const { name, endpoints, shards = 2, moreStreams = [], severalTables = false } = options;
     super({
       shards,
       application: `${name}-app`,
       streamName: name,
       moreStreams,
+      severalTables,
       servers: () => endpoints,
       load: { count: 2, everyMs: 200 },
       worker: { itemMs: 5, idleMs: 200, failoverMs },

@@ -8,6 +8,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 export type WitnessedRow = Readonly<Record<string, AttributeValue>>;
 
 export interface WriteRequest {
+  readonly TableName?: string;
   readonly Key?: WitnessedRow;
   readonly Item?: WitnessedRow;
   readonly UpdateExpression?: string;
@@ -20,7 +21,7 @@ export interface WitnessedWrite {
   /** Whose endpoint it came to. */
   readonly worker: string;
   readonly operation: string;
-  /** Undefined for one that is not about a single row, such as a batch. */
+  /** The lease's name (`leaseNamed`). Undefined for a write that is not about a single row, such as a batch. */
   readonly leaseKey: string | undefined;
   readonly request: WriteRequest;
   readonly accepted: boolean;
@@ -31,6 +32,11 @@ export interface WitnessedWrite {
   readonly doneAt: number;
   /** When the request was here, epoch milliseconds: for what other processes say of the time. */
   readonly at: number;
+}
+
+/** What a test calls a lease: by its key, and by its table too where there are several (`table` given). */
+export function leaseNamed(leaseKey: string, table?: string): string {
+  return table === undefined ? leaseKey : `${table}/${leaseKey}`;
 }
 
 export interface LeaseWitness {
@@ -75,8 +81,8 @@ export function handsOver({ request: { ConditionExpression = '' } }: WitnessedWr
 /** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
 const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List\w+)$/;
 
-/** Starts on a free port of 127.0.0.1. */
-export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
+/** Starts on a free port of 127.0.0.1. `severalTables`: their leases may have the same keys. */
+export async function witnessLeases(upstream: string, severalTables = false): Promise<LeaseWitness> {
   const writes: WitnessedWrite[] = [];
   const lastOf = new Map<string | undefined, Promise<unknown>>();
   const meetings = new Set<(write: WitnessedWrite) => unknown>();
@@ -97,7 +103,8 @@ export async function witnessLeases(upstream: string): Promise<LeaseWitness> {
     const operation = String(incoming.headers['x-amz-target']).split('.')[1] ?? '';
     if (noWrites.test(operation)) return await ask(incoming, body);
     const input = JSON.parse(body.toString()) as WriteRequest;
-    const leaseKey = (input.Key ?? input.Item)?.['leaseKey']?.S;
+    const key = (input.Key ?? input.Item)?.['leaseKey']?.S;
+    const leaseKey = key === undefined ? undefined : leaseNamed(key, severalTables ? input.TableName : undefined);
     const worker = (incoming.url ?? '').split('/')[1] ?? '';
     const [sentAt, at] = [performance.now(), Date.now()];
     const turn = (lastOf.get(leaseKey) ?? Promise.resolve()).then(async () => {

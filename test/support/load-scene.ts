@@ -40,7 +40,7 @@ export class LoadScene {
     const { load, servers, witnessed, worker: _, ...options } = this.#options;
     const endpoints = await servers?.(this);
     this.#fleet = await startFleet({ ...options, ...(endpoints === undefined ? {} : { endpoints }) });
-    if (witnessed === true) this.#witness = await witnessLeases(await this.behindWitness());
+    if (witnessed === true) this.#witness = await witnessLeases(await this.behindWitness(), options.severalTables);
     if (load !== undefined) this.keepWriting(load.count, load.everyMs);
     return this;
   }

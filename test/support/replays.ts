@@ -52,7 +52,9 @@ export async function expectNothingLost(scenario: string, fleet: Fleet, deadline
   for (const worker of left) worker.kill('SIGTERM');
   for (const worker of left) expect(await worker.exited, worker.name).to.equal(0);
   sayReplays(scenario, fleet);
-  const rows = await readStrictly(fleet.dynamodb, fleet.application, { afterCleanStop: true, expectKinact: true });
+  const rows = await fleet.rows((table) =>
+    readStrictly(fleet.dynamodb, table, { afterCleanStop: true, expectKinact: true }),
+  );
   expect(lost(fleet), 'lost').to.deep.equal([]);
   expect(outOfOrder(fleet.deliveries()), 'first attempts in order').to.deep.equal([]);
   expect(brokenRuns(fleet.deliveries()), 'replays are runs').to.deep.equal([]);

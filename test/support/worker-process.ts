@@ -7,13 +7,16 @@ import { createConsumer, defineReducer, isKinactError, kinesisStream, runUntilSi
 import type { ConsumerEventName, InitialPosition, Item } from '../../src/index.js';
 import { loggerTo } from './full-loggers.js';
 import type { LogTarget } from './full-loggers.js';
+import { leaseNamed } from './lease-witness.js';
 
 /** What the parent decides; everything else is kinact's default. */
 export interface WorkerConfig {
   readonly application: string;
   readonly streamName: string;
-  /** Further ones, all in one table of several streams. */
+  /** Further ones, all in one table of several streams unless there are `tables`. */
   readonly moreStreams?: readonly string[];
+  /** One for each stream, in their order. */
+  readonly tables?: readonly string[] | undefined;
   readonly workerId: string;
   readonly sink: string;
   readonly initialPosition?: InitialPosition;
@@ -44,7 +47,7 @@ export interface WorkerConfig {
 export interface Delivery {
   readonly id: string;
   readonly key: string;
-  /** The key of its lease: in a table of several streams there are more shards of this id. */
+  /** The name of its lease (`leaseNamed`): where several streams are read there are more shards of this id. */
   readonly shardId: string;
   readonly sequenceNumber: string;
   readonly fence: number;
@@ -117,16 +120,17 @@ function tell(report: Report): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** By source and shard id, as `leaseTaken` has said. */
+/** Names of leases by source and shard id, as `leaseTaken` has said. */
 const leaseKeys = new Map<string, string>();
 
 function leaseKeyOf(source: string | undefined, shardId: string): string {
   return leaseKeys.get(`${source}/${shardId}`) ?? shardId;
 }
 
-function tellEvent(name: ConsumerEventName, data: EventData): void {
+function tellEvent(name: ConsumerEventName, data: EventData, tableOf: ReadonlyMap<string | undefined, string>): void {
   const { source, shardId, leaseKey } = data;
-  if (shardId !== undefined && leaseKey !== undefined) leaseKeys.set(`${source}/${shardId}`, leaseKey);
+  if (shardId !== undefined && leaseKey !== undefined)
+    leaseKeys.set(`${source}/${shardId}`, leaseNamed(leaseKey, tableOf.get(source)));
   const known = shardId === undefined ? {} : { shardId: leaseKeyOf(source, shardId) };
   tell({ type: 'event', name, data: { ...data, ...known } });
 }
@@ -165,15 +169,18 @@ function mischiefOf({ holdId, throwOnceId, slowId, slowWhile, slowMs = 500, item
 }
 
 async function main(config: WorkerConfig): Promise<void> {
-  const { application, streamName, moreStreams = [], workerId, failoverMs, wedged = false } = config;
+  const { application, streamName, moreStreams = [], tables, workerId, failoverMs, wedged = false } = config;
+  const streams = [streamName, ...moreStreams];
+  const tableOf = new Map(tables?.map((table, place) => [streams[place], table]));
   const { initialPosition, idleMs } = config;
   const mischief = mischiefOf(config);
   const consumer = createConsumer({
     application,
     workerId,
-    source: [streamName, ...moreStreams].map((each) =>
+    source: streams.map((each) =>
       kinesisStream({
         streamName: each,
+        application: tableOf.get(each),
         idleMs,
         initialPosition:
           typeof initialPosition === 'string' && /^\d/.test(initialPosition)
@@ -192,13 +199,13 @@ async function main(config: WorkerConfig): Promise<void> {
         return count + 1;
       },
     }),
-    leases: { failoverMs, multiStream: moreStreams.length > 0 },
+    leases: { failoverMs, multiStream: tables === undefined && moreStreams.length > 0 },
     logger:
       config.log === undefined
         ? undefined
         : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),
   });
-  for (const name of told) consumer.on(name, (data) => tellEvent(name, data as EventData));
+  for (const name of told) consumer.on(name, (data) => tellEvent(name, data as EventData, tableOf));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
   tell({ type: 'starting' });
   // The same promise that runUntilSignal waits for.
