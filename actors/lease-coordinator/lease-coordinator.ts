@@ -3,6 +3,8 @@
 // message to its part; the other files of this folder are the parts.
 import { spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers } from '../protocol/handlers.js';
 import * as leases from './leases.js';
 import type { CoordinatorSelf } from './messages.js';
 import type { LeaseCoordinatorOptions } from './options.js';
@@ -48,7 +50,7 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
     },
     receive(state, message) {
       const turn = turnOf(state);
-      handle(turn, message);
+      handle(handlers, turn, message);
       leases.publish(turn);
       return [state, turn.effects];
     },
@@ -138,64 +140,48 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
   };
 }
 
-type Handlers = {
-  readonly [Type in CoordinatorSelf['type']]: (
-    turn: CoordinatorTurn,
-    message: Extract<CoordinatorSelf, { readonly type: Type }>,
-  ) => void;
-};
-
-/** Dispatches each message to the part that handles it. */
-const handlers: Handlers = {
-  subscribe: (turn, { subscriber }) => leases.subscribe(turn, subscriber),
-  subscriberDown: ({ state }, { id }) => void state.subscribers.delete(id),
-  awaitStart: (turn, { replyTo }) => sources.awaitStart(turn, replyTo),
-  askShardEnd: (turn, message) => ends.shardEndAsked(turn, message),
-  releaseAll: (turn, { deadlineMs, replyTo }) => {
+/** Each message goes to the part that it concerns. */
+const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
+  subscribe: leases.subscribe,
+  subscriberDown: leases.subscriberDown,
+  awaitStart: sources.awaitStart,
+  askShardEnd: ends.shardEndAsked,
+  releaseAll: (turn, message) => {
     sources.abandonStart(turn);
-    releasing.releaseAll(turn, deadlineMs, replyTo);
+    releasing.releaseAll(turn, message);
   },
-  callsEnded: (turn) => releasing.callsEnded(turn),
-  releaseOverdue: (turn) => releasing.releaseOverdue(turn),
-  keeperSpawned: (turn, { leaseKey, incarnation, keeper }) => leases.keeperSpawned(turn, leaseKey, incarnation, keeper),
-  keeperDown: (turn, { leaseKey, incarnation, how }) => leases.keeperDown(turn, leaseKey, incarnation, how),
-  keeperNotice: (turn, notice) => leases.keeperNotice(turn, notice),
-  parentsRead: (turn, { leaseKey, incarnation, awaited }) => leases.parentsRead(turn, leaseKey, incarnation, awaited),
-  parentsReadFailed: (turn, { leaseKey, incarnation, error }) =>
-    leases.parentsReadFailed(turn, leaseKey, incarnation, error),
-  childrenRead: (turn, { rows }) => leases.childrenRead(turn, rows),
+  callsEnded: releasing.callsEnded,
+  releaseOverdue: releasing.releaseOverdue,
+  keeperSpawned: leases.keeperSpawned,
+  keeperDown: leases.keeperDown,
+  keeperNotice: leases.keeperNotice,
+  parentsRead: leases.parentsRead,
+  parentsReadFailed: leases.parentsReadFailed,
+  childrenRead: leases.childrenRead,
   // The next scan finds the children like any other row.
   childrenReadFailed: () => undefined,
-  streamOpened: (turn, { stream, description }) => start.streamOpened(turn, stream, description),
-  openStreamFailed: (turn, { stream, error }) => start.openStreamFailed(turn, stream, error),
-  openStreamAgain: (turn, { stream }) => start.openStream(turn, turn.state.streams[stream]!),
+  streamOpened: start.streamOpened,
+  openStreamFailed: start.openStreamFailed,
+  openStreamAgain: start.openStreamAgain,
   tableOpened: (turn) => {
     start.tableOpened(turn);
     scan(turn);
   },
-  openTableFailed: (turn, { error }) => start.openTableFailed(turn, error),
-  openTableAgain: (turn) => start.openTable(turn),
-  startOverdue: (turn) => sources.startOverdue(turn),
-  scanDue: (turn) => scan(turn),
-  scanned: (turn, { scan: result }) => {
-    if (turn.state.phase !== 'failed') scanned(turn, result);
-  },
-  scanFailed: (turn, { error }) => scanFailed(turn, error),
-  synced: (turn, { stream, result }) => streams.synced(turn, stream, result),
-  syncFailed: (turn, { stream, error }) => streams.syncFailed(turn, stream, error),
-  stamped: (turn, { stream, error }) => streams.stamped(turn, stream, error),
-  described: (turn, { stream, error }) => streams.described(turn, stream, error),
-  cleaned: (turn, { stream, result }) => streams.cleaned(turn, stream, result),
-  cleanUpFailed: (turn, { stream, error }) => streams.cleanUpFailed(turn, stream, error),
-  gatherDue: (turn, { stream }) => ends.gather(turn, turn.state.streams[stream]!),
-  gathered: (turn, { stream, asked, evidence }) => ends.gathered(turn, stream, asked, evidence),
-  evidenceFailed: (turn, { stream, asked, error }) => ends.evidenceFailed(turn, stream, asked, error),
-  shardEndJudged: (turn, { asked, result }) => ends.shardEndJudged(turn, asked, result),
-  shardEndFailed: (turn, { asked, error }) => ends.shardEndFailed(turn, asked, error),
+  openTableFailed: start.openTableFailed,
+  openTableAgain: start.openTable,
+  startOverdue: sources.startOverdue,
+  scanDue: scan,
+  scanned,
+  scanFailed,
+  synced: streams.synced,
+  syncFailed: streams.syncFailed,
+  stamped: streams.stamped,
+  described: streams.described,
+  cleaned: streams.cleaned,
+  cleanUpFailed: streams.cleanUpFailed,
+  gatherDue: ends.gatherDue,
+  gathered: ends.gathered,
+  evidenceFailed: ends.evidenceFailed,
+  shardEndJudged: ends.shardEndJudged,
+  shardEndFailed: ends.shardEndFailed,
 };
-
-function handle(turn: CoordinatorTurn, message: CoordinatorSelf): void {
-  // An unknown message is only counted, so that nothing breaks.
-  if (!Object.hasOwn(handlers, message.type)) return void turn.effects.push({ type: 'count', what: 'unknownMessage' });
-  (handlers[message.type] as (turn: CoordinatorTurn, message: CoordinatorSelf) => void)(turn, message);
-}

@@ -1,11 +1,10 @@
 // The leases that this process holds or is taking: it spawns their keepers, decides which shards may start, informs subscribers,
 // and gives leases up. Invariant: a lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
 import { run, send, watch } from '../protocol/actor.js';
-import type { Ending, Ref } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperMessage, KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
+import type { KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { noteFailedWish, coolDown, retakeLater } from './unread/cool-downs.js';
-import type { CoordinatorSelf } from './messages.js';
+import type { CoordinatorSelf, Message } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources/sources.js';
@@ -101,9 +100,7 @@ function leaseOf(turn: CoordinatorTurn, leaseKey: string, incarnation: number): 
 
 export function keeperSpawned(
   turn: CoordinatorTurn,
-  leaseKey: string,
-  incarnation: number,
-  keeper: Ref<KeeperMessage>,
+  { leaseKey, incarnation, keeper }: Message<'keeperSpawned'>,
 ): void {
   const { state, effects, now } = turn;
   const lease = leaseOf(turn, leaseKey, incarnation);
@@ -117,7 +114,7 @@ export function keeperSpawned(
 }
 
 /** Handles the death of a keeper before its last word: its row is read and taken like any other, after a growing wait. */
-export function keeperDown(turn: CoordinatorTurn, leaseKey: string, incarnation: number, how: Ending): void {
+export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }: Message<'keeperDown'>): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
@@ -239,7 +236,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
   );
 }
 
-export function childrenRead(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
+export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenRead'>): void {
   const { settings, state, now } = turn;
   for (const row of rows) {
     const coolDown = state.coolDowns.get(row.leaseKey);
@@ -276,7 +273,10 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
 const parentReading = 'reading the parents of a lease';
 
 /** Handles a failed read of parents' rows; the next scan asks again. */
-export function parentsReadFailed(turn: CoordinatorTurn, leaseKey: string, incarnation: number, error: unknown): void {
+export function parentsReadFailed(
+  turn: CoordinatorTurn,
+  { leaseKey, incarnation, error }: Message<'parentsReadFailed'>,
+): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
@@ -284,12 +284,7 @@ export function parentsReadFailed(turn: CoordinatorTurn, leaseKey: string, incar
   retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scanDueAt - turn.now), stream, shardId });
 }
 
-export function parentsRead(
-  turn: CoordinatorTurn,
-  leaseKey: string,
-  incarnation: number,
-  awaited: readonly string[],
-): void {
+export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awaited }: Message<'parentsRead'>): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
@@ -331,7 +326,7 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
   }
 }
 
-export function subscribe(turn: CoordinatorTurn, subscriber: Ref<HeldLeases>): void {
+export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
   const { state, effects } = turn;
   if (!state.subscribers.has(subscriber.id)) {
     // A pipeline begins only when the calls of the pipeline before it have settled, or are orphans.
@@ -340,6 +335,10 @@ export function subscribe(turn: CoordinatorTurn, subscriber: Ref<HeldLeases>): v
     effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
   }
   effects.push(send(subscriber, heldLeases(turn)));
+}
+
+export function subscriberDown({ state }: CoordinatorTurn, { id }: Message<'subscriberDown'>): void {
+  state.subscribers.delete(id);
 }
 
 /** At the end of a turn: informs every subscriber, if anything has changed. */

@@ -1,12 +1,16 @@
 // The messages that a lease coordinator gets, its messages to itself included.
 import type { Ending, Ref } from '../protocol/actor.js';
+import type { MessageOf } from '../protocol/handlers.js';
 import type { CoordinatorMessage, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseScan, StreamDescription } from '../../src/api/ports.js';
 
 import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './results.js';
 
-export type AskShardEnd = Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>;
+export type AskShardEnd = MessageOf<CoordinatorMessage, 'askShardEnd'>;
+
+/** The coordinator's message of one type. */
+export type Message<Type extends CoordinatorSelf['type']> = MessageOf<CoordinatorSelf, Type>;
 
 /** All messages that a coordinator gets: questions, its keepers' notices, results of its own work, its timers. */
 export type CoordinatorSelf =

@@ -1,18 +1,14 @@
 // How a coordinator gives back every lease that its keepers hold when it is stopped, and reports what has become of each by the
 // deadline.
+import type { Message } from './messages.js';
 import { reply, send } from '../protocol/actor.js';
-import type { ReplyTo } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing, CoordinatorTurn } from './state.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/writer-signature.js';
 
 /** Begins to release: from now on no lease is taken, and every keeper drains, checkpoints and releases. */
-export function releaseAll(
-  turn: CoordinatorTurn,
-  deadlineMs: number,
-  replyTo: ReplyTo<readonly ReleasedLease[] | undefined>,
-): void {
+export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Message<'releaseAll'>): void {
   const { settings, state, effects, now } = turn;
   if (state.releasing !== undefined) {
     if (state.releasing.answered) effects.push(reply(replyTo, reportOf(state.releasing)));

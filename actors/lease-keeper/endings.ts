@@ -8,7 +8,7 @@
 import { ask, send } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
-import type { LeaseKeeperMessage, ShardEnd } from './state.js';
+import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
 import { awaitsCalls, dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
 import { emit, notifyCoordinator, warn } from './turn.js';
@@ -19,7 +19,10 @@ import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** Begins to release the lease: the worker drains first. */
-export function release(turn: KeeperTurn, reason: string, deadlineMs: number): void {
+export function release(
+  turn: KeeperTurn,
+  { reason, deadlineMs }: Pick<Message<'release'>, 'reason' | 'deadlineMs'>,
+): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
   // The drain and the write that follows it share the time given.
@@ -87,7 +90,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
   );
 }
 
-export function shardEndPlanned(turn: KeeperTurn, shardEnd: ShardEnd, plan: ShardEndPlan): void {
+export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'shardEndPlanned'>): void {
   const { state, now } = turn;
   // The answer belongs to a question about an end that has been taken back since.
   if (state.shardEnd !== shardEnd) return;

@@ -6,7 +6,9 @@ import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
-import type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers } from '../protocol/handlers.js';
+import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
 import {
   beginTenure,
   dropTenure,
@@ -16,7 +18,7 @@ import {
   refuseTenureRequest,
   revokeTenure,
 } from './tenures.js';
-import { count, effectName, notifyCoordinator } from './turn.js';
+import { effectName, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
@@ -44,14 +46,14 @@ export function leaseKeeper(
       const fresh = initialState(options, self, now);
       const state = left === undefined ? fresh : resumedState(fresh, left.state);
       const turn: KeeperTurn = { options, state, now, effects: [] };
-      if (left !== undefined) release(turn, left.reason, left.deadlineMs);
+      if (left !== undefined) release(turn, left);
       proceed(turn);
       return [state, turn.effects];
     },
     receive(state, message) {
       const turn: KeeperTurn = { options, state, now: options.clock.now(), effects: [] };
       endExpiredTenure(turn);
-      handle(turn, message);
+      handle(handlers, turn, message);
       proceed(turn);
       return [state, turn.effects];
     },
@@ -86,58 +88,50 @@ function endExpiredTenure(turn: KeeperTurn): void {
   }
 }
 
-function handle(turn: KeeperTurn, message: LeaseKeeperMessage): void {
-  const { state } = turn;
-  switch (message.type) {
-    case 'beginTenure':
-      return beginTenure(turn, message);
-    case 'frontier': {
-      const before = state.lease.frontier;
-      noteFrontier(turn, message.frontier);
-      // A late message of an earlier worker does not move the frontier.
-      if (state.lease.frontier !== before) extendDrain(turn);
-      return;
-    }
-    case 'reads':
-      return noteReads(turn, message);
-    case 'workerEnded':
-      return workerEnded(turn, message.worker, message.fence, message.how);
-    case 'workerDown':
-      return workerDown(turn, message.worker, message.how);
-    case 'streamDoubted':
-      if (state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
-      return;
-    case 'release':
-      return release(turn, message.reason, message.deadlineMs);
-    case 'waiting':
-      state.workers.waiting = message.waiting;
-      state.workers.idleSince = turn.now;
-      return;
-    case 'callsEnded':
-      state.open.callsLeftBehind = false;
-      return;
-    case 'wake':
-      state.clocks.wakeAt = Infinity;
-      return;
-    case 'permitCame':
-      return permitCame(turn, message.permit);
-    case 'written':
-    case 'created':
-    case 'wished':
-    case 'writeFailed':
-      return answered(turn, message);
-    case 'looked':
-      return looked(turn, message.row);
-    case 'lookFailed':
-      return lookFailed(turn);
-    case 'shardEndPlanned':
-      return shardEndPlanned(turn, message.shardEnd, message.plan);
-    case 'called':
-      return called(turn, message.failure);
-    default:
-      message satisfies never;
-      count(turn, 'unknownMessage');
-  }
+const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
+  beginTenure,
+  frontier,
+  reads: noteReads,
+  workerEnded,
+  workerDown,
+  streamDoubted,
+  release,
+  waiting,
+  callsEnded,
+  wake,
+  permitCame,
+  written: answered,
+  created: answered,
+  wished: answered,
+  writeFailed: answered,
+  looked,
+  lookFailed,
+  shardEndPlanned,
+  called,
+};
+
+/** A late message of an earlier worker does not move the frontier. */
+function frontier(turn: KeeperTurn, { frontier: reported }: Message<'frontier'>): void {
+  const before = turn.state.lease.frontier;
+  noteFrontier(turn, reported);
+  if (turn.state.lease.frontier !== before) extendDrain(turn);
+}
+
+function streamDoubted(turn: KeeperTurn): void {
+  if (turn.state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
+}
+
+function waiting({ state, now }: KeeperTurn, message: Message<'waiting'>): void {
+  state.workers.waiting = message.waiting;
+  state.workers.idleSince = now;
+}
+
+function callsEnded({ state }: KeeperTurn): void {
+  state.open.callsLeftBehind = false;
+}
+
+function wake({ state }: KeeperTurn): void {
+  state.clocks.wakeAt = Infinity;
 }
 
 /** Takes every step that is due now, and sets the timer for the next one. */

@@ -1,11 +1,11 @@
 // How a keeper gets permission to write. The queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other
 // send, due renewals first. A keeper decides what to write when it has a permit, not when it asks for one.
 import { run } from '../protocol/actor.js';
-import type { LeaseKeeperMessage, Traffic } from './state.js';
+import type { LeaseKeeperMessage, Message, Traffic } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
-import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
+import type { TrafficOrder } from '../../src/core/lease-traffic.js';
 
 /** Asks for a permit for the write that is due. Returns true when the write may begin now; if not, the permit is a message. */
 export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
@@ -55,7 +55,7 @@ function keepUpToDate(
     state.phase === 'held' && state.release === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
 }
 
-export function permitCame(turn: KeeperTurn, permit: TrafficPermit | undefined): void {
+export function permitCame(turn: KeeperTurn, { permit }: Message<'permitCame'>): void {
   const { state } = turn;
   state.traffic.queued = false;
   state.traffic.permit = permit;

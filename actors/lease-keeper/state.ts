@@ -1,6 +1,7 @@
 // The state of a lease keeper; this file has only types. The state says what others want of the keeper (`workers.asked`,
 // `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`).
 // Each file of this folder changes its own part, within a turn. Members that change together share a sub-object.
+import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
@@ -32,6 +33,9 @@ type Internal =
   | { readonly type: 'called'; readonly failure: { readonly error: unknown } | undefined };
 
 export type LeaseKeeperMessage = KeeperMessage | Internal;
+
+/** The keeper's message of one type. */
+export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
 
 /** The write under way. */
 export interface Write {

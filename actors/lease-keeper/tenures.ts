@@ -3,7 +3,7 @@
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Asked, LeaseKeeperState, OpenTenure } from './state.js';
+import type { Asked, LeaseKeeperState, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { positionOf } from '../../src/core/checkpoint.js';
@@ -180,10 +180,7 @@ export function noteFrontier(turn: KeeperTurn, { worker, fence, position, record
 }
 
 /** Tells the coordinator how the worker's reads fare. */
-export function noteReads(
-  turn: KeeperTurn,
-  { worker, fence, forMs }: { worker: number; fence: number; forMs: number },
-): void {
+export function noteReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

@@ -4,7 +4,7 @@
 import { run } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Release, Wishing, Write } from './state.js';
+import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
 import { leaseName } from './tenures.js';
 import { count, effectName } from './turn.js';
 import type { KeeperTurn } from './turn.js';
@@ -113,7 +113,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   );
 }
 
-export function looked(turn: KeeperTurn, row: LeaseRow | undefined): void {
+export function looked(turn: KeeperTurn, { row }: Message<'looked'>): void {
   const { wishing, phase } = turn.state;
   if (wishing === undefined || phase !== 'wishing') return count(turn, 'lateLook');
   wishing.looking = false;

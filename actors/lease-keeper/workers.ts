@@ -1,8 +1,7 @@
 // How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
 // shard has ended or this process makes no progress with it.
-import type { Ending } from '../protocol/actor.js';
-import type { WorkerEnd } from '../protocol/tenure.js';
 import { giveUp } from './endings.js';
+import type { Message } from './state.js';
 import { closeTenure, leaseName, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { KeeperTurn } from './turn.js';
@@ -12,7 +11,7 @@ import { callsHaveEnded } from '../../src/core/handed-out.js';
 /** The lease is given up after the watchdog has ended this many workers at one frontier. */
 const maxWatchdogs = 2;
 
-export function workerEnded(turn: KeeperTurn, worker: number, fence: number, how: WorkerEnd): void {
+export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'workerEnded'>): void {
   const { state } = turn;
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
@@ -54,7 +53,7 @@ function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void 
   callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
-export function workerDown(turn: KeeperTurn, worker: number, how: Ending): void {
+export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {
   const { state } = turn;
   if (state.workers.asked?.worker === worker) {
     state.workers.asked = undefined;

@@ -14,7 +14,7 @@ import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Write } from './state.js';
+import type { LeaseKeeperMessage, Message, Write } from './state.js';
 import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
@@ -133,10 +133,7 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowC
 }
 
 /** Handles an answer of the table. If its write was given up before, the answer is only counted: the outcome stays unknown. */
-export function answered(
-  turn: KeeperTurn,
-  message: Extract<LeaseKeeperMessage, { readonly type: 'written' | 'created' | 'wished' | 'writeFailed' }>,
-): void {
+export function answered(turn: KeeperTurn, message: Message<'written' | 'created' | 'wished' | 'writeFailed'>): void {
   const { state } = turn;
   const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
@@ -351,7 +348,7 @@ function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
 }
 
 /** Notes that an `onCheckpoint` call has settled. An error that it throws is only counted and reported. */
-export function called(turn: KeeperTurn, failure: { readonly error: unknown } | undefined): void {
+export function called(turn: KeeperTurn, { failure }: Message<'called'>): void {
   const { state, effects } = turn;
   state.open.calls -= 1;
   if (failure !== undefined) {

@@ -3,6 +3,8 @@
 // began.
 import { run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import { createFlushJob, createFoldJob, flushGroups, fold, freshState } from './fold.js';
 import type { StateSlot, FlushJob, FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -30,7 +32,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     initial: (self) => initial(options, self),
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
-      handle(turn, message);
+      if (acceptNumber(turn, message)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has.
       if (!hasFailed(turn)) proceed(turn);
       if (sendReturns(state.returns, options.index, turn.effects)) state.settledAt = turn.now;
@@ -73,43 +75,38 @@ function hasFailed({ effects }: ReducerTurn): boolean {
   return effects.some(({ type }) => type === 'fail');
 }
 
-type MessageOf<T extends ReducerActorMessage['type']> = ReducerActorMessage & { readonly type: T };
+/** The reducer's message of one type. */
+type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorMessage, Type>;
 
-function handle(turn: ReducerTurn, message: ReducerActorMessage): void {
-  const { state, effects } = turn;
-  if (!acceptNumber(turn, message)) return;
-  switch (message.type) {
-    case 'items':
-      for (const item of message.items) state.queue.push(item);
-      return;
-    case 'punctuation':
-      state.queue.push(message);
-      return;
-    case 'heartbeat':
-      return heartbeat(turn, message);
-    case 'revoked':
-      return revoked(turn, message);
-    case 'locate':
-      return answerLocate(turn, message);
-    case 'flushDue':
-      state.flushDue = true;
-      return;
-    case 'folded':
-      state.job = undefined;
-      return afterFold(turn, message.job);
-    case 'flushed':
-      return flushed(turn, message.job);
-    case 'behaved':
-      return behaved(turn, message.job);
-    case 'called':
-      return afterCalls(turn);
-    case 'broken':
-      effects.push({ type: 'fail', error: asError(message.error) });
-      return;
-    default:
-      message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessage' });
-  }
+const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
+  items,
+  punctuation: ({ state }, message) => state.queue.push(message),
+  heartbeat,
+  revoked,
+  locate: answerLocate,
+  flushDue,
+  folded,
+  flushed,
+  behaved,
+  called: afterCalls,
+  broken,
+};
+
+function items({ state }: ReducerTurn, message: Message<'items'>): void {
+  for (const item of message.items) state.queue.push(item);
+}
+
+function flushDue({ state }: ReducerTurn): void {
+  state.flushDue = true;
+}
+
+function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
+  turn.state.job = undefined;
+  afterFold(turn, job);
+}
+
+function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
+  effects.push({ type: 'fail', error: asError(error) });
 }
 
 /**
@@ -126,7 +123,7 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
   return true;
 }
 
-function heartbeat(turn: ReducerTurn, message: MessageOf<'heartbeat'>): void {
+function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.job?.type === 'fold') noteDone(turn, state.job.job);
   // Only a raw behaviour wants heartbeats: a defined reducer flushes by its own timer, idle or not.
@@ -136,7 +133,7 @@ function heartbeat(turn: ReducerTurn, message: MessageOf<'heartbeat'>): void {
 }
 
 /** Queued items of the ended tenure are dropped before the raw behaviour learns of it; what was folded stays folded. */
-function revoked({ state }: ReducerTurn, message: MessageOf<'revoked'>): void {
+function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
   for (const item of state.carry) if (isLost(item)) returnCredit(state.returns, item);
@@ -277,7 +274,7 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
 }
 
 /** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
-function flushed(turn: ReducerTurn, job: FlushJob): void {
+function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
   if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
@@ -321,7 +318,7 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
   );
 }
 
-function behaved(turn: ReducerTurn, job: RawJob): void {
+function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;

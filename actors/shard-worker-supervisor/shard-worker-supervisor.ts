@@ -3,6 +3,8 @@
 // that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { send, spawn } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -49,30 +51,22 @@ export function shardWorkerSupervisor(
     ],
     receive: (state, message) => {
       const turn: SupervisorTurn = { options, state, effects: [] };
-      handle(turn, message);
+      handle(handlers, turn, message);
       return [state, turn.effects];
     },
     status: (state) => ({ workers: state.slots.size }),
   };
 }
 
-type MessageOf<T extends ShardWorkerSupervisorMessage['type']> = ShardWorkerSupervisorMessage & { readonly type: T };
+type Message<Type extends ShardWorkerSupervisorMessage['type']> = MessageOf<ShardWorkerSupervisorMessage, Type>;
 
-function handle(turn: SupervisorTurn, message: ShardWorkerSupervisorMessage): void {
-  switch (message.type) {
-    case 'held':
-      return held(turn, message);
-    case 'started': // A slot is taken from the moment a worker is asked for.
-      return;
-    case 'ended':
-      return ended(turn, message);
-    case 'again':
-      return again(turn, message);
-    default:
-      message satisfies never;
-      turn.effects.push({ type: 'count', what: 'unknownMessage' });
-  }
-}
+const handlers: Handlers<SupervisorTurn, ShardWorkerSupervisorMessage> = {
+  held,
+  // A slot is taken from the moment a worker is asked for.
+  started: () => undefined,
+  ended,
+  again,
+};
 
 function held(turn: SupervisorTurn, message: HeldLeases): void {
   const { tables } = turn.state;
@@ -82,7 +76,7 @@ function held(turn: SupervisorTurn, message: HeldLeases): void {
   for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
 }
 
-function again(turn: SupervisorTurn, { name }: MessageOf<'again'>): void {
+function again(turn: SupervisorTurn, { name }: Message<'again'>): void {
   const { slots } = turn.state;
   // A lease that was taken again in the meantime has its worker already.
   if (slots.get(name)?.resting !== true) return;
@@ -108,7 +102,7 @@ function startFor({ options, state, effects }: SupervisorTurn, name: string, lea
   );
 }
 
-function ended(turn: SupervisorTurn, { name, how }: MessageOf<'ended'>): void {
+function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   const { options, state, effects } = turn;
   const slot = state.slots.get(name);
   if (slot === undefined) return;

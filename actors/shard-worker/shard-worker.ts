@@ -3,13 +3,15 @@
 // tenure; any other end is a crash of the whole pipeline.
 import { ask, run, send } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import { openReader, noteReadOver, recount } from './bytes.js';
 import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './worker-end.js';
 import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
-import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
+import type { Tenure } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus } from './watchdog.js';
 import { emitNotice } from './notice.js';
 import { noteReadFailure, noteReadSuccess } from './reads.js';
@@ -19,7 +21,7 @@ import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from
 import { endsSource, isStreamNotFound } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
 import { asError } from '../../src/core/thrown.js';
-import type { ReadResult, SourceNotice } from '../../src/api/ports.js';
+import type { ReadResult } from '../../src/api/ports.js';
 import type { WorkerStatus } from './watchdog.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
@@ -33,7 +35,7 @@ export function shardWorker(
     receive: (state, message) => {
       if (state.finished) return [state, []];
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
-      handle(turn, message);
+      handle(handlers, turn, message);
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       recount(state);
       countSettled(turn);
@@ -92,64 +94,64 @@ function initial(
   return [state, [begin]];
 }
 
-type MessageOf<T extends ShardWorkerMessage['type']> = ShardWorkerMessage & { readonly type: T };
+/** The worker's message of one type. */
+type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
-function handle(turn: WorkerTurn, message: ShardWorkerMessage): void {
-  const { state, effects } = turn;
-  switch (message.type) {
-    case 'tenure':
-      return beginReading(turn, message.answer);
-    case 'read':
-      return fetched(turn, message.result);
-    case 'readFailed':
-      return readFailed(turn, message.error);
-    case 'notice':
-      return onNotice(turn, message.notice);
-    case 'notified':
-      channelOf(state, message.channel).notifying = false;
-      return settleAll(turn, message.dispositions);
-    case 'collected':
-      channelOf(state, message.channel).collecting = false;
-      return settleAll(turn, message.dispositions);
-    case 'admit':
-      // No other message says that the rest may be admitted.
-      if (state.sliceIsDue && message.slice === state.slices) state.sliceIsDue = false;
-      else effects.push({ type: 'count', what: 'repeatedMessages' });
-      return;
-    case 'askedToFlush': // What is to be done about it is seen in `proceed`.
-      return;
-    case 'punctuated':
-      channelOf(state, message.channel).punctuating = false;
-      return;
-    case 'watchdog':
-      return watch(turn);
-    case 'located':
-      return judgeStall(turn, message);
-    case 'askFailed':
-      effects.push({ type: 'count', what: 'askFailures' });
-      return;
-    case 'revoked':
-    case 'drain':
-    case 'pause':
-    case 'resume':
-      return controlled(turn, message);
-    default:
-      message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessage' });
-  }
+const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
+  tenure: beginReading,
+  read: fetched,
+  readFailed,
+  notice,
+  notified,
+  collected,
+  admit,
+  // What is to be done about it is seen in `proceed`.
+  askedToFlush: () => undefined,
+  punctuated,
+  watchdog,
+  located,
+  askFailed,
+  revoked: controlled,
+  drain: controlled,
+  pause: controlled,
+  resume: controlled,
+};
+
+function notified(turn: WorkerTurn, { channel, dispositions }: Message<'notified'>): void {
+  channelOf(turn.state, channel).notifying = false;
+  settleAll(turn, dispositions);
 }
 
-function onNotice(turn: WorkerTurn, notice: SourceNotice): void {
-  emitNotice(turn, notice);
-  noteReadFailure(turn, notice);
-  if (notice.type === 'retrying' && isDoubt(notice.error)) doubtStream(turn);
+function collected(turn: WorkerTurn, { channel, dispositions }: Message<'collected'>): void {
+  channelOf(turn.state, channel).collecting = false;
+  settleAll(turn, dispositions);
+}
+
+function punctuated({ state }: WorkerTurn, { channel }: Message<'punctuated'>): void {
+  channelOf(state, channel).punctuating = false;
+}
+
+/** No other message says that the rest may be admitted. */
+function admit({ state, effects }: WorkerTurn, { slice }: Message<'admit'>): void {
+  if (state.sliceIsDue && slice === state.slices) state.sliceIsDue = false;
+  else effects.push({ type: 'count', what: 'repeatedMessages' });
+}
+
+function askFailed({ effects }: WorkerTurn): void {
+  effects.push({ type: 'count', what: 'askFailures' });
+}
+
+function notice(turn: WorkerTurn, { notice: from }: Message<'notice'>): void {
+  emitNotice(turn, from);
+  noteReadFailure(turn, from);
+  if (from.type === 'retrying' && isDoubt(from.error)) doubtStream(turn);
 }
 
 function isDoubt(error: unknown): boolean {
   return endsSource(error) || isStreamNotFound(error);
 }
 
-function readFailed(turn: WorkerTurn, error: unknown): void {
+function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
   const { state, effects } = turn;
   noteReadOver(state);
   // A read that the worker gave up on purpose is no failure.
@@ -170,7 +172,7 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function beginReading(turn: WorkerTurn, answer: TenureAnswer): void {
+function beginReading(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
@@ -190,7 +192,7 @@ function beginReading(turn: WorkerTurn, answer: TenureAnswer): void {
   effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
 }
 
-function fetched(turn: WorkerTurn, result: ReadResult): void {
+function fetched(turn: WorkerTurn, { result }: Message<'read'>): void {
   const { state } = turn;
   state.reading = false;
   state.failing = undefined;
@@ -280,7 +282,7 @@ function read({ state, effects }: WorkerTurn): void {
   );
 }
 
-function watch({ options, state, now, effects }: WorkerTurn): void {
+function watchdog({ options, state, now, effects }: WorkerTurn): void {
   const again = (ms: number): void => {
     effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
   };
@@ -309,7 +311,7 @@ function watch({ options, state, now, effects }: WorkerTurn): void {
   again(Math.max(1, options.watchdogMs / 10));
 }
 
-function judgeStall(turn: WorkerTurn, { ordinal, whereabouts: found }: MessageOf<'located'>): void {
+function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'located'>): void {
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);

@@ -3,6 +3,8 @@
 // and never holds a disposition back because a queue is full. One slow reducer does not stop another.
 import { reply, send, watch } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
+import { handle } from '../protocol/handlers.js';
+import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import type { Sought, StageMessage } from '../protocol/pipeline.js';
@@ -19,10 +21,10 @@ export type { StageOptions, StageState } from './state.js';
 export function stage(options: StageOptions): Behaviour<StageState, StageMessage, StageStatus> {
   return {
     kind: 'stage',
-    initial: (self) => [initialState(options, self), [beat(options)]],
+    initial: (self) => [initialState(options, self), [nextBeat(options)]],
     receive: (state, message) => {
       const turn: StageTurn = { options, state, now: options.clock.now(), effects: [] };
-      handle(turn, message);
+      handle(handlers, turn, message);
       return [state, turn.effects];
     },
     status: (state) => ({
@@ -51,46 +53,33 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
   };
 }
 
-function beat(options: StageOptions): Effect<StageMessage> {
+function nextBeat(options: StageOptions): Effect<StageMessage> {
   return { type: 'after', key: 'beat', ms: options.flushIntervalMs, message: { type: 'beat' } };
 }
 
-function handle(turn: StageTurn, message: StageMessage): void {
-  const { options, state, effects } = turn;
-  switch (message.type) {
-    case 'join':
-      return join(turn, message);
-    case 'notify':
-      return notify(turn, message);
-    case 'extract':
-      return extract(turn, message);
-    case 'collect':
-      return collect(turn, message);
-    case 'disposed':
-      return disposed(turn, message);
-    case 'punctuate':
-      return punctuate(turn, message);
-    case 'punctuated':
-      return punctuated(turn, message);
-    case 'locate':
-      return locate(turn, message);
-    case 'retire':
-    case 'workerDown':
-      return retire(turn, message.worker);
-    case 'beat':
-      for (const queue of state.queues)
-        if (queue.ref !== undefined) effects.push(send(queue.ref, { type: 'heartbeat' }));
-      effects.push(beat(options));
-      return;
-    default:
-      message satisfies never;
-      effects.push({ type: 'count', what: 'unknownMessage' });
-  }
+/** The stage's message of one type. */
+type Message<Type extends StageMessage['type']> = MessageOf<StageMessage, Type>;
+
+const handlers: Handlers<StageTurn, StageMessage> = {
+  join,
+  notify,
+  extract,
+  collect,
+  disposed,
+  punctuate,
+  punctuated,
+  locate,
+  retire,
+  workerDown: retire,
+  beat,
+};
+
+function beat({ options, state, effects }: StageTurn): void {
+  for (const queue of state.queues) if (queue.ref !== undefined) effects.push(send(queue.ref, { type: 'heartbeat' }));
+  effects.push(nextBeat(options));
 }
 
-type MessageOf<T extends StageMessage['type']> = StageMessage & { readonly type: T };
-
-function join(turn: StageTurn, message: MessageOf<'join'>): void {
+function join(turn: StageTurn, message: Message<'join'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   // Its credit would count twice.
@@ -122,7 +111,7 @@ function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref
   return entry;
 }
 
-function notify(turn: StageTurn, message: MessageOf<'notify'>): void {
+function notify(turn: StageTurn, message: Message<'notify'>): void {
   const { tenure, worker, ordinals, records, replyTo } = message;
   const entry = entryOf(turn, tenure, worker);
   if (!acceptQuestion(turn, entry, replyTo)) return;
@@ -140,7 +129,7 @@ function askForSlice({ state, effects }: StageTurn): void {
   effects.push(send(state.self, { type: 'extract', slice: state.slices }));
 }
 
-function extract(turn: StageTurn, message: MessageOf<'extract'>): void {
+function extract(turn: StageTurn, message: Message<'extract'>): void {
   const { state, effects } = turn;
   if (!state.sliceIsDue || message.slice !== state.slices) return void effects.push(repeated);
   state.sliceIsDue = false;
@@ -150,7 +139,7 @@ function extract(turn: StageTurn, message: MessageOf<'extract'>): void {
   answerAll(turn);
 }
 
-function collect(turn: StageTurn, message: MessageOf<'collect'>): void {
+function collect(turn: StageTurn, message: Message<'collect'>): void {
   const entry = turn.state.workers.get(message.worker);
   // A collect never comes before the notify that made the entry, so this worker has retired and reads no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
@@ -158,7 +147,7 @@ function collect(turn: StageTurn, message: MessageOf<'collect'>): void {
   answer(turn, entry);
 }
 
-function disposed(turn: StageTurn, message: MessageOf<'disposed'>): void {
+function disposed(turn: StageTurn, message: Message<'disposed'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   if (!acceptNumber(turn, queue, message.number)) return;
@@ -208,7 +197,7 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
   return outbox;
 }
 
-function punctuate(turn: StageTurn, message: MessageOf<'punctuate'>): void {
+function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   const { state } = turn;
   const entry = state.workers.get(message.worker);
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
@@ -222,7 +211,7 @@ function punctuate(turn: StageTurn, message: MessageOf<'punctuate'>): void {
   for (const queue of state.queues) dispatch(turn, queue);
 }
 
-function punctuated(turn: StageTurn, { reducer, number, id }: MessageOf<'punctuated'>): void {
+function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuated'>): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
   const open = state.punctuations.get(id);
@@ -233,7 +222,7 @@ function punctuated(turn: StageTurn, { reducer, number, id }: MessageOf<'punctua
   effects.push(reply(open.replyTo, true));
 }
 
-function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: MessageOf<'locate'>): void {
+function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
   if (sought === undefined)
     return void effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
@@ -263,7 +252,8 @@ function punctuationOf({ punctuations, self }: StageState, worker: number): Soug
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
-function retire(turn: StageTurn, worker: number): void {
+/** A worker has ended, or died. Its items are dropped; their records come again, under the shard's next fence. */
+function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
   const { state, effects } = turn;
   const entry = state.workers.get(worker);
   if (entry === undefined) return;

@@ -6,7 +6,7 @@ import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
 import { holdersTimeMs, noteFailovers } from '../failovers.js';
 import { reconsiderWaiting, spawnKeeper } from '../leases.js';
 import { forgetAbandoned } from '../releasing.js';
-import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorSelf, Message } from '../messages.js';
 import { hasFailed, failTable, takesPart } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../state.js';
@@ -48,7 +48,7 @@ export function scan(turn: CoordinatorTurn): void {
 }
 
 /** Repeats a failed scan after a back-off. Held leases continue, because their keepers do not need scans. */
-export function scanFailed(turn: CoordinatorTurn, error: unknown): void {
+export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed'>): void {
   const { settings, state } = turn;
   state.scanning = false;
   state.lastError = error;
@@ -64,8 +64,9 @@ export function scanFailed(turn: CoordinatorTurn, error: unknown): void {
   scanWithin(turn, delayMs);
 }
 
-export function scanned(turn: CoordinatorTurn, result: LeaseScan): void {
+export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanned'>): void {
   const { state } = turn;
+  if (state.phase === 'failed') return;
   state.scanning = false;
   state.scanAttempt = 0;
   state.lastError = undefined;

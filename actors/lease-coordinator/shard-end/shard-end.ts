@@ -9,7 +9,7 @@
 //   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
 import { reply, run } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/leasing.js';
-import type { CoordinatorSelf, AskShardEnd } from '../messages.js';
+import type { CoordinatorSelf, AskShardEnd, Message } from '../messages.js';
 import { gatherEvidence, judgeEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
@@ -54,7 +54,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
  * Asks the stream for evidence, unless a request is under way. A question that comes meanwhile waits for the next request,
  * because the answer to this one may be older than the question.
  */
-export function gather(turn: CoordinatorTurn, stream: Stream): void {
+function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, options } = stream;
   if (stream.gathering || stream.ends.length === 0) return;
@@ -77,12 +77,11 @@ export function gather(turn: CoordinatorTurn, stream: Stream): void {
   );
 }
 
-export function gathered(
-  turn: CoordinatorTurn,
-  index: number,
-  asked: readonly AskShardEnd[],
-  evidence: Evidence,
-): void {
+export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gatherDue'>): void {
+  gather(turn, turn.state.streams[index]!);
+}
+
+export function gathered(turn: CoordinatorTurn, { stream: index, asked, evidence }: Message<'gathered'>): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
   stream.absences = afterListed(stream.absences, evidence.shards);
@@ -92,13 +91,11 @@ export function gathered(
 
 export function evidenceFailed(
   turn: CoordinatorTurn,
-  index: number,
-  asked: readonly AskShardEnd[],
-  error: unknown,
+  { stream: index, asked, error }: Message<'evidenceFailed'>,
 ): void {
   const stream = turn.state.streams[index]!;
   stream.gathering = false;
-  for (const each of asked) shardEndFailed(turn, each, error);
+  for (const each of asked) shardEndFailed(turn, { asked: each, error });
   gather(turn, stream);
 }
 
@@ -145,7 +142,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
 
 const ending = 'end of the shard';
 
-export function shardEndJudged(turn: CoordinatorTurn, asked: AskShardEnd, result: ShardEndResult): void {
+export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message<'shardEndJudged'>): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
@@ -262,7 +259,10 @@ function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: E
   emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));
 }
 
-export function shardEndFailed(turn: CoordinatorTurn, asked: AskShardEnd, error: unknown): void {
+export function shardEndFailed(
+  turn: CoordinatorTurn,
+  { asked, error }: Pick<Message<'shardEndFailed'>, 'asked' | 'error'>,
+): void {
   const { settings, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);

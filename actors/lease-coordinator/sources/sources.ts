@@ -1,8 +1,7 @@
 // The state of each source of the table: it is starting, takes part, or has failed for good. A source that fails gives its
 // leases back and is left alone, while the others go on. The answer to `start()` follows from that.
 import { reply, send } from '../../protocol/actor.js';
-import type { ReplyTo } from '../../protocol/actor.js';
-import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import { emit, scanWithin } from '../state.js';
 import type { Lease, Stream, CoordinatorTurn } from '../state.js';
@@ -136,7 +135,7 @@ function answerWaiters({ state, effects }: CoordinatorTurn, outcome: Coordinator
   for (const waiter of state.waiters.splice(0)) effects.push(reply(waiter, outcome));
 }
 
-export function awaitStart({ state, effects }: CoordinatorTurn, replyTo: ReplyTo<CoordinatorStarted>): void {
+export function awaitStart({ state, effects }: CoordinatorTurn, { replyTo }: Message<'awaitStart'>): void {
   if (state.started === undefined) state.waiters.push(replyTo);
   else effects.push(reply(replyTo, state.started));
 }

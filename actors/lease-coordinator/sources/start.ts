@@ -2,7 +2,7 @@
 // answer. A failure that may pass is retried without end, because a source that comes late joins the others. `start()` waits
 // only for a while.
 import { run } from '../../protocol/actor.js';
-import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorSelf, Message } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
 import { retrying, scanWithin, worked } from '../state.js';
 import type { Stream, CoordinatorTurn } from '../state.js';
@@ -24,7 +24,7 @@ export function open(turn: CoordinatorTurn): void {
   answerStart(turn);
 }
 
-export function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
+function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   const { index, options } = stream;
   effects.push(
@@ -38,7 +38,7 @@ export function openStream({ state, effects }: CoordinatorTurn, stream: Stream):
   );
 }
 
-export function streamOpened(turn: CoordinatorTurn, index: number, description: StreamDescription): void {
+export function streamOpened(turn: CoordinatorTurn, { stream: index, description }: Message<'streamOpened'>): void {
   const { state } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream)) return;
@@ -62,7 +62,7 @@ export function identify({ settings }: CoordinatorTurn, stream: Stream, descript
   if (settings.multiStream) stream.keyPrefix = identifier;
 }
 
-export function openStreamFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'openStreamFailed'>): void {
   const { settings, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
@@ -76,6 +76,10 @@ export function openStreamFailed(turn: CoordinatorTurn, index: number, error: un
     ms: delayMs,
     message: { type: 'openStreamAgain', stream: index },
   });
+}
+
+export function openStreamAgain(turn: CoordinatorTurn, { stream: index }: Message<'openStreamAgain'>): void {
+  openStream(turn, turn.state.streams[index]!);
 }
 
 export function openTable({ settings, state, effects }: CoordinatorTurn): void {
@@ -100,7 +104,7 @@ export function tableOpened(turn: CoordinatorTurn): void {
   if (state.phase === 'opening') state.phase = 'syncing';
 }
 
-export function openTableFailed(turn: CoordinatorTurn, error: unknown): void {
+export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openTableFailed'>): void {
   const { settings, state, effects } = turn;
   state.openingTable = false;
   if (state.phase !== 'opening') return;

@@ -1,7 +1,7 @@
 // The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
 // and clean-up (2.9). The end of a shard is in shard-end.ts.
 import { run } from '../../protocol/actor.js';
-import type { CoordinatorSelf } from '../messages.js';
+import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
 import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from '../sources/sources.js';
 import { tellPlacement } from './record-placement.js';
@@ -11,7 +11,7 @@ import { identify, retryShape } from '../sources/start.js';
 import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from '../state.js';
 import type { CoordinatorState, Stream, CoordinatorTurn } from '../state.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
-import type { CleanUpResult, Misidentified, SyncResult } from '../results.js';
+import type { SyncResult } from '../results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
 import { holesIn } from '../../../src/core/hash-range.js';
@@ -86,7 +86,7 @@ function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, 
   return lost;
 }
 
-export function synced(turn: CoordinatorTurn, index: number, result: SyncResult | Misidentified): void {
+export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
   const { settings, state, now } = turn;
   const stream = state.streams[index]!;
   stream.syncing = false;
@@ -174,7 +174,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
   );
 }
 
-export function stamped(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message<'stamped'>): void {
   const stream = turn.state.streams[index]!;
   stream.stamping = false;
   if (error === undefined) worked(turn, 'stamping lease rows with their stream', stream);
@@ -197,7 +197,7 @@ function explain(turn: CoordinatorTurn, stream: Stream, { orphans, unanchored }:
   }
 }
 
-export function syncFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'syncFailed'>): void {
   const stream = turn.state.streams[index]!;
   stream.syncing = false;
   if (hasFailed(stream)) return;
@@ -300,18 +300,18 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
 }
 
 /** Reports a failed back-fill or clean-up. It is repeated at its next regular time, because nobody waits for it. */
-export function described(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
   if (error === undefined) worked(turn, describing, stream);
   else laterAgain(turn, describing, { stream, error, at: stream.auditDueAt });
 }
 
-export function cleaned(
-  turn: CoordinatorTurn,
-  index: number,
-  { removed: { length: removed }, isAnother }: CleanUpResult,
-): void {
+export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Message<'cleaned'>): void {
+  const {
+    removed: { length: removed },
+    isAnother,
+  } = result;
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
@@ -319,7 +319,7 @@ export function cleaned(
   if (isAnother) doubtStream(turn, stream);
 }
 
-export function cleanUpFailed(turn: CoordinatorTurn, index: number, error: unknown): void {
+export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });
