@@ -1,7 +1,7 @@
 // Keeps what rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of these times,
 // because the row's holder may create it again. It reports a living worker whose `failoverMs` differs, once. Every scan calls it.
-import { warn } from './state.js';
-import type { CoordinatorTurn } from './state.js';
+import { warn } from './turn.js';
+import type { CoordinatorTurn } from './turn.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -18,7 +18,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
     history.longestFailoverMs = Math.max(history.longestFailoverMs, ms);
     if (history.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
     // Only a counter that rises shows that its owner lives. The row of a dead owner is about to be taken, and says nothing.
-    if (row.leaseCounter <= (state.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
+    if (row.leaseCounter <= (state.table.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
     history.failoverTold = true;
     warn(
       turn,
@@ -32,7 +32,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
-  for (const gone of state.vanishedRows.values()) if (!gone.lost) gone.until += moreMs;
+  for (const gone of state.table.vanishedRows.values()) if (!gone.lost) gone.until += moreMs;
 }
 
 /** How long a possible holder of a row that is gone has to create it again, milliseconds. */

@@ -14,7 +14,8 @@ import * as sources from './sources/sources.js';
 import * as ends from './shard-end/shard-end.js';
 import * as start from './sources/start.js';
 import { newStream } from './streams/streams.js';
-import type { CoordinatorState, Settings, CoordinatorTurn } from './state.js';
+import type { CoordinatorState, Settings } from './state.js';
+import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus } from './status.js';
 import * as streams from './streams/streams.js';
 import { writerNonce } from '../../src/core/writer-signature.js';
@@ -94,48 +95,38 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
 }
 
 function newState(self: CoordinatorState['self'], settings: Settings): CoordinatorState {
+  const { clock, sources: given, tableHistory } = settings;
+  const now = clock.now();
   return {
     self,
     phase: 'opening',
-    openingTable: false,
-    openAttempt: 0,
-    lastError: undefined,
-    started: undefined,
-    waiters: [],
-    streams: settings.sources.map(newStream),
-    subscribers: new Map(),
-    version: 0,
-    changed: false,
+    start: { openingTable: false, openAttempt: 0, outcome: undefined, waiters: [] },
+    streams: given.map(newStream),
+    publishing: { subscribers: new Map(), version: 0, changed: false },
     failing: new Map(),
-    scanning: false,
-    scanAttempt: 0,
-    scanSentAt: settings.clock.now(),
-    rowsSeenAt: settings.clock.now(),
-    scannedAt: undefined,
-    scanDueAt: Infinity,
-    serviceTimeMs: settings.clock.wallNow(),
-    serviceTimeAt: settings.clock.now(),
-    rows: new Map(),
-    malformed: new Map(),
-    lastReadable: new Map(),
-    vanishedRows: (settings.tableHistory.vanishedRows ??= new Map()),
-    tableMissing: false,
-    entityType: undefined,
-    observations: new Map(),
+    scan: { running: false, attempt: 0, sentAt: now, answeredAt: undefined, dueAt: Infinity },
+    table: {
+      lastError: undefined,
+      seenAt: now,
+      serviceTimeMs: clock.wallNow(),
+      serviceTimeAt: now,
+      rows: new Map(),
+      malformed: new Map(),
+      lastReadable: new Map(),
+      vanishedRows: (tableHistory.vanishedRows ??= new Map()),
+      missing: false,
+      entityType: undefined,
+      observations: new Map(),
+      wishes: new Map(),
+    },
     leases: new Map(),
     abandoned: new Map(),
-    coolDowns: new Map(),
-    retakes: new Map(),
-    wishes: new Map(),
-    failedWishes: new Map(),
+    pauses: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
+    planning: { plan: undefined, overflowing: false, untaken: new Set(), busy: undefined },
     standstills: new Map(),
     endedHere: new Set(),
     incarnations: 0,
     works: 0,
-    plan: undefined,
-    overflowing: false,
-    untaken: new Set(),
-    busy: undefined,
     releasing: undefined,
   };
 }

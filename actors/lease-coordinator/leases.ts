@@ -8,8 +8,9 @@ import type { CoordinatorSelf, Message } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources/sources.js';
-import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './state.js';
-import type { Lease, CoordinatorTurn } from './state.js';
+import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './turn.js';
+import type { Lease } from './state.js';
+import type { CoordinatorTurn } from './turn.js';
 import { readParents, readRows } from './streams/table-work.js';
 import { beganIdle, beganReading, noteRead, readsFail, readsWork } from './unread/unread.js';
 import { compareCheckpoints } from '../../src/core/checkpoint.js';
@@ -134,7 +135,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'taken':
       lease.phase = 'held';
       lease.row = news.row;
-      state.changed = true;
+      state.publishing.changed = true;
       beganIdle(turn, lease, 'no worker has begun to read it');
       return checkParents(turn, lease);
     case 'working':
@@ -205,7 +206,7 @@ function drop(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
   lease.stream.absences = withoutAbsence(lease.stream.absences, lease.shardId);
-  if (lease.phase === 'held') state.changed = true;
+  if (lease.phase === 'held') state.publishing.changed = true;
   finishRelease(turn);
 }
 
@@ -216,7 +217,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
   drop(turn, lease);
-  state.coolDowns.delete(lease.leaseKey);
+  state.pauses.coolDowns.delete(lease.leaseKey);
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
       checkParents(turn, other);
@@ -239,7 +240,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
 export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenRead'>): void {
   const { settings, state, now } = turn;
   for (const row of rows) {
-    const coolDown = state.coolDowns.get(row.leaseKey);
+    const coolDown = state.pauses.coolDowns.get(row.leaseKey);
     const room = state.leases.size < settings.maxLeases;
     if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
       spawnKeeper(turn, row);
@@ -281,7 +282,7 @@ export function parentsReadFailed(
   if (lease === undefined) return;
   lease.readingParents = false;
   const { stream, shardId } = lease;
-  retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scanDueAt - turn.now), stream, shardId });
+  retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scan.dueAt - turn.now), stream, shardId });
 }
 
 export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awaited }: Message<'parentsRead'>): void {
@@ -290,10 +291,10 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   lease.readingParents = false;
   worked(turn, parentReading, lease.stream);
   if (lease.awaited?.length === 0) return;
-  const { endedHere, vanishedRows } = turn.state;
+  const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
   // The holder of a parent whose row was deleted is about to create it again, and reads that shard meanwhile.
-  const deleted = lease.row.parentShardIds.filter((parent) => vanishedRows.has(keyOf(parent)));
+  const deleted = lease.row.parentShardIds.filter((parent) => table.vanishedRows.has(keyOf(parent)));
   const open = new Set([...awaited, ...deleted]);
   setAwaited(
     turn,
@@ -307,7 +308,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   lease.awaited = awaited;
   if (wasStartable || awaited.length > 0) return;
   lease.idleSince = turn.now;
-  turn.state.changed = true;
+  turn.state.publishing.changed = true;
   if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
 }
 
@@ -318,8 +319,8 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
     if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
     const stillRead = (lease.awaited ?? []).some((parent) => {
       const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
-      const row = state.rows.get(leaseKey);
-      const gone = state.malformed.has(leaseKey) || state.vanishedRows.has(leaseKey);
+      const row = state.table.rows.get(leaseKey);
+      const gone = state.table.malformed.has(leaseKey) || state.table.vanishedRows.has(leaseKey);
       return gone || (row !== undefined && !hasEnded(row));
     });
     if (!stillRead) checkParents(turn, lease);
@@ -328,27 +329,27 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
 
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
   const { state, effects } = turn;
-  if (!state.subscribers.has(subscriber.id)) {
+  if (!state.publishing.subscribers.has(subscriber.id)) {
     // A pipeline begins only when the calls of the pipeline before it have settled, or are orphans.
     callsEnded(turn);
-    state.subscribers.set(subscriber.id, subscriber);
+    state.publishing.subscribers.set(subscriber.id, subscriber);
     effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
   }
   effects.push(send(subscriber, heldLeases(turn)));
 }
 
 export function subscriberDown({ state }: CoordinatorTurn, { id }: Message<'subscriberDown'>): void {
-  state.subscribers.delete(id);
+  state.publishing.subscribers.delete(id);
 }
 
 /** At the end of a turn: informs every subscriber, if anything has changed. */
 export function publish(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
-  if (!state.changed) return;
-  state.changed = false;
-  state.version++;
+  if (!state.publishing.changed) return;
+  state.publishing.changed = false;
+  state.publishing.version++;
   const held = heldLeases(turn);
-  for (const subscriber of state.subscribers.values()) effects.push(send(subscriber, held));
+  for (const subscriber of state.publishing.subscribers.values()) effects.push(send(subscriber, held));
 }
 
 function heldLeases({ settings, state }: CoordinatorTurn): HeldLeases {
@@ -357,5 +358,5 @@ function heldLeases({ settings, state }: CoordinatorTurn): HeldLeases {
     if (phase === 'held' && keeper !== undefined)
       leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
   }
-  return { type: 'held', table: settings.store.tableName, version: state.version, leases };
+  return { type: 'held', table: settings.store.tableName, version: state.publishing.version, leases };
 }

@@ -3,7 +3,8 @@
 import type { Message } from './messages.js';
 import { reply, send } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
-import type { Lease, Releasing, CoordinatorTurn } from './state.js';
+import type { Lease, Releasing } from './state.js';
+import type { CoordinatorTurn } from './turn.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/writer-signature.js';
 
@@ -15,7 +16,7 @@ export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Messa
     else state.releasing.replyTo.push(replyTo);
     return;
   }
-  const blind = settings.isSuccessor && state.plan === undefined;
+  const blind = settings.isSuccessor && state.planning.plan === undefined;
   state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(
@@ -65,7 +66,7 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
 export function forgetAbandoned(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
-    const row = state.rows.get(leaseKey);
+    const row = state.table.rows.get(leaseKey);
     const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
     if (row === undefined || (isTaken && !mayComeStill(turn, leaseKey))) state.abandoned.delete(leaseKey);
   }
@@ -73,7 +74,7 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
 
 /** Whether a keeper that has died asked for the lease a short time ago, so that the holder may still hand it over. */
 function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
-  const asked = state.wishes.get(leaseKey);
+  const asked = state.table.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }

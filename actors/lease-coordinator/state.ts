@@ -1,27 +1,19 @@
-// The state of a lease coordinator, and its turn: one call of `receive`. This file has the types, and the few functions that
-// every part of the coordinator needs.
+// The state of a lease coordinator.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, Vanished } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
-import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { writerOf } from '../../src/core/writer-signature.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
-import { isSameStream } from '../../src/core/stream-identity.js';
-import type { ShardRow } from '../../src/core/stream-verdict.js';
-import type { KinactEvent } from '../../src/api/events.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 
 import type { RowProgress } from './streams/row-making.js';
-import type { StreamRows } from './streams/stream-check.js';
 
 /** The options with their defaults filled in. */
 export interface Settings {
@@ -191,52 +183,91 @@ export interface FailedWish {
   readonly until: number;
 }
 
-export interface CoordinatorState {
-  readonly self: Ref<CoordinatorSelf>;
-  phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
+/** The start, until its outcome is known. */
+export interface Start {
   openingTable: boolean;
   openAttempt: number;
-  lastError: unknown;
-  started: CoordinatorStarted | undefined;
+  outcome: CoordinatorStarted | undefined;
   readonly waiters: ReplyTo<CoordinatorStarted>[];
-  readonly streams: Stream[];
+}
+
+/** Who is informed of the leases that are held. */
+export interface Publishing {
   readonly subscribers: Map<number, Ref<HeldLeases>>;
   version: number;
   /** The held leases have changed since subscribers were informed. */
   changed: boolean;
-  /** The calls that fail and are being repeated, by operation and stream. */
-  readonly failing: Map<string, Failing>;
-  scanning: boolean;
-  scanAttempt: number;
-  /** Monotonic: when the last scan was sent, when the scan that showed `rows` was sent, and when the latter was answered. */
-  scanSentAt: number;
-  rowsSeenAt: number;
-  scannedAt: number | undefined;
-  /** When the pending scan timer fires. */
-  scanDueAt: number;
-  /** The service's time at the last scan, and the monotonic time of that moment. */
+}
+
+/** The scans of the table; times are monotonic. */
+export interface Scan {
+  running: boolean;
+  /** How many in a row have failed. */
+  attempt: number;
+  sentAt: number;
+  answeredAt: number | undefined;
+  /** When the timer of the next one fires. */
+  dueAt: number;
+}
+
+/** The table as the last scan showed it. */
+export interface Table {
+  /** Why it could not be opened or scanned; undefined while it can. */
+  lastError: unknown;
+  /** Monotonic: when the scan was sent. */
+  seenAt: number;
+  /** The service's time at the scan, and the monotonic time of that moment. */
   serviceTimeMs: number;
   serviceTimeAt: number;
-  /** Every readable row of the last scan. */
+  /** Every readable row. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
   /** The rows of `malformed` as they were when they could last be read. */
   lastReadable: ReadonlyMap<string, LeaseRow>;
   /** Rows that vanished, until they are back or a shard sync has dealt with them. */
   readonly vanishedRows: Map<string, Vanished>;
-  /** The last scan found no table. */
-  tableMissing: boolean;
+  /** There was no table. */
+  missing: boolean;
   entityType: string | undefined;
   observations: ReadonlyMap<string, Observation>;
-  readonly leases: Map<string, Lease>;
-  /** Leases whose keepers died without a last word and that nobody has taken since: the rows may still be this worker's. */
-  readonly abandoned: Map<string, Lease>;
-  readonly coolDowns: Map<string, CoolDown>;
-  /** Both by lease: wishes that stand in the rows, and this worker's wishes that were refused or not answered. */
+  /** Wishes that stand in the rows. */
   wishes: ReadonlyMap<string, StandingWish>;
+}
+
+/** Leases that are left alone for a while, each by its key. */
+export interface Pauses {
+  readonly coolDowns: Map<string, CoolDown>;
+  /** This worker's wishes that were refused or not answered. */
   readonly failedWishes: Map<string, FailedWish>;
   /** Rows of this process that it takes again: how often in a row, and the earliest time of the next take. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
+}
+
+/** What the last round of takes decided. */
+export interface Planning {
+  plan: LeasePlan | undefined;
+  overflowing: boolean;
+  /** Leases that no worker takes and that have been reported. */
+  untaken: ReadonlySet<string>;
+  /** Set while the table carries no further lease: how many leases have no owner, and its writes in the last second. */
+  busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
+}
+
+export interface CoordinatorState {
+  readonly self: Ref<CoordinatorSelf>;
+  phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
+  readonly start: Start;
+  readonly streams: Stream[];
+  readonly publishing: Publishing;
+  /** The calls that fail and are being repeated, by operation and stream. */
+  readonly failing: Map<string, Failing>;
+  readonly scan: Scan;
+  readonly table: Table;
+  readonly leases: Map<string, Lease>;
+  /** Leases whose keepers died without a last word and that nobody has taken since: the rows may still be this worker's. */
+  readonly abandoned: Map<string, Lease>;
+  readonly pauses: Pauses;
+  readonly planning: Planning;
   /** The record of each lease's tenures in this process, by lease. */
   readonly standstills: Map<string, Standstill>;
   /** Keys of shards whose SHARD_END this process wrote. */
@@ -244,140 +275,5 @@ export interface CoordinatorState {
   incarnations: number;
   /** The number of the last effect whose name must be unique. */
   works: number;
-  plan: LeasePlan | undefined;
-  overflowing: boolean;
-  /** Leases that no worker takes and that have been reported. */
-  untaken: ReadonlySet<string>;
-  /** Set while the table carries no further lease: how many leases have no owner, and its writes in the last second. */
-  busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
   releasing: Releasing | undefined;
-}
-
-/** One call of `receive`. */
-export interface CoordinatorTurn {
-  readonly settings: Settings;
-  readonly state: CoordinatorState;
-  readonly now: number;
-  readonly effects: Effect<CoordinatorSelf>[];
-}
-
-export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
-  turn.effects.push({ type: 'emit', event });
-}
-
-/** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call was for, if it was one. */
-export function retrying(
-  turn: CoordinatorTurn,
-  operation: string,
-  failure: { readonly error: unknown; readonly delayMs: number; readonly stream?: Stream; readonly shardId?: string },
-): void {
-  const { state, now } = turn;
-  const { error, delayMs, stream, shardId } = failure;
-  const key = failingKey(operation, stream);
-  const failing = failedAgain(state.failing.get(key), operation, error, now);
-  state.failing.set(key, failing);
-  const about = {
-    ...(stream === undefined ? {} : { source: stream.options.source.name }),
-    ...(shardId === undefined ? {} : { shardId }),
-  };
-  emit(turn, retryingEvent(failing, delayMs, about));
-}
-
-export function worked({ state }: CoordinatorTurn, operation: string, stream?: Stream): void {
-  state.failing.delete(failingKey(operation, stream));
-}
-
-function failingKey(operation: string, stream: Stream | undefined): string {
-  return `${operation}/${stream?.index ?? ''}`;
-}
-
-/** The index of the stream that an operation is repeated for; empty for an operation of the table. */
-export function failingStreamOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
-}
-
-export function warn(
-  turn: CoordinatorTurn,
-  message: string,
-  about: { readonly error?: unknown; readonly source?: string; readonly shardId?: string } = {},
-): void {
-  emit(turn, { name: 'warning', data: { message, ...about } });
-}
-
-/**
- * `kinactWriter` of the keeper with this number; 0 signs rows that are made outside any keeper. The coordinator's own number
- * distinguishes the keepers of a restarted coordinator from earlier ones.
- */
-export function signature({ settings, state }: CoordinatorTurn, incarnation: number): string {
-  return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
-}
-
-/** The service's time now: its time at the last scan, plus the time that has passed on the local clock. */
-export function serviceNow(turn: CoordinatorTurn): number {
-  const { state, now } = turn;
-  return state.serviceTimeMs + (now - state.serviceTimeAt);
-}
-
-/** The stream that a row belongs to, with its shard id; undefined for rows of streams that this coordinator does not serve. */
-export function placeOf(
-  state: CoordinatorState,
-  leaseKey: string,
-): { readonly stream: Stream; readonly shardId: string } | undefined {
-  for (const stream of state.streams) {
-    if (!stream.opened) continue;
-    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
-    if (shardId !== undefined) return { stream, shardId };
-  }
-  return undefined;
-}
-
-/** Whether a row may belong to the stream that is read: its stamp matches, or it has none. */
-export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
-  return kinactStream === undefined || isSameStream(kinactStream, rowStamp);
-}
-
-const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
-
-/**
- * The rows of one stream in the last scan. `more`: rows to add as if the scan had them; a key without a known row counts as
- * unreadable.
- */
-export function rowsOf(
-  state: CoordinatorState,
-  stream: Stream,
-  more: ReadonlyMap<string, LeaseRow | undefined> = none,
-): StreamRows {
-  const { keyPrefix, rowStamp } = stream;
-  const rows = new Map<string, LeaseRow>();
-  const otherEpochs: ShardRow[] = [];
-  for (const [leaseKey, row] of [...more, ...state.rows]) {
-    const shardId = shardIdOf(keyPrefix, leaseKey);
-    if (row === undefined) continue;
-    if (shardId !== undefined) rows.set(shardId, row);
-    else if (keyPrefix !== undefined) {
-      const other = otherEpochShardId(keyPrefix, leaseKey);
-      if (other !== undefined) otherEpochs.push({ shardId: other, row });
-    }
-  }
-  const malformed = new Set<string>();
-  const unknown = [...more].flatMap(([leaseKey, row]) => (row === undefined ? [leaseKey] : []));
-  for (const leaseKey of [...state.malformed.keys(), ...unknown]) {
-    const shardId = shardIdOf(keyPrefix, leaseKey);
-    if (shardId !== undefined) malformed.add(shardId);
-  }
-  return { rows, malformed, keyPrefix, otherEpochs, rowStamp, entityType: state.entityType };
-}
-
-/** Starts the next scan in `ms`, unless a scan is due before. */
-export function scanWithin(turn: CoordinatorTurn, ms: number): void {
-  const { state, now, effects } = turn;
-  const scans = state.phase === 'syncing' || state.phase === 'running';
-  if (!scans || state.scanning || now + ms >= state.scanDueAt) return;
-  state.scanDueAt = now + ms;
-  effects.push({ type: 'after', key: 'scan', ms: Math.ceil(ms), message: { type: 'scanDue' } });
-}
-
-/** Varies a time by a share of it in either direction, so that workers do not act in step. */
-export function jittered(turn: CoordinatorTurn, ms: number): number {
-  return ms * (0.9 + 0.2 * turn.settings.random.next());
 }

@@ -5,7 +5,7 @@ import { contradictionsOf } from './streams/contradictions.js';
 import { unreadLeases } from './unread/unread.js';
 import { standingStill } from './unread/standstill.js';
 import { hasFailed } from './sources/sources.js';
-import { failingStreamOf } from './state.js';
+import { failingStreamOf } from './turn.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
@@ -50,7 +50,7 @@ export interface CoordinatorStatus {
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
   /** Set while the table carries no further lease. */
-  readonly busy: CoordinatorState['busy'];
+  readonly busy: CoordinatorState['planning']['busy'];
   /** Leases held here whose tenures end again and again before a record is dealt with. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
   /** Leases held here that nobody reads, without a reason such as a parent that has not ended. */
@@ -62,7 +62,7 @@ export interface CoordinatorStatus {
 
 export function coordinatorStatus(settings: Settings, state: CoordinatorState): CoordinatorStatus {
   const now = settings.clock.now();
-  const keys = new Set([...state.rows.keys(), ...state.leases.keys()]);
+  const keys = new Set([...state.table.rows.keys(), ...state.leases.keys()]);
   const rows = [...keys].sort().map((leaseKey) => leaseStatus(state, leaseKey, now));
   const held = [...state.leases.values()].filter((lease) => lease.phase === 'held');
   return {
@@ -70,13 +70,13 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     phase: state.phase,
     held: held.length,
     startable: held.filter((lease) => lease.awaited?.length === 0).length,
-    scanAgeMs: state.scannedAt === undefined ? undefined : now - state.scannedAt,
-    target: state.plan?.target,
-    foreignOwners: state.plan?.foreign ?? false,
+    scanAgeMs: state.scan.answeredAt === undefined ? undefined : now - state.scan.answeredAt,
+    target: state.planning.plan?.target,
+    foreignOwners: state.planning.plan?.foreign ?? false,
     failing: failingStatus(repeated(state), now),
-    sources: state.streams.map((stream) => sourceStatus(stream, state.lastError)),
-    malformed: [...state.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
-    busy: state.busy,
+    sources: state.streams.map((stream) => sourceStatus(stream, state.table.lastError)),
+    malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
+    busy: state.planning.busy,
     standingStill: standingStill(state.standstills, state.leases),
     unread: unreadLeases(settings, state),
     contradictions: contradictionsOf(state.streams),
@@ -93,15 +93,15 @@ function repeated({ failing, streams, phase }: CoordinatorState): readonly Faili
 
 function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
   const lease = state.leases.get(leaseKey);
-  const scanned = state.rows.get(leaseKey);
+  const scanned = state.table.rows.get(leaseKey);
   // Both rows may be behind the table; the row with the higher counter is less so.
   const row =
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned
       : lease!.row;
-  const coolDown = state.coolDowns.get(leaseKey);
+  const coolDown = state.pauses.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
-  const failedWish = state.failedWishes.get(leaseKey);
+  const failedWish = state.pauses.failedWishes.get(leaseKey);
   return {
     leaseKey,
     owner: row.leaseOwner,

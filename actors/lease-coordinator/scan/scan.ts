@@ -9,8 +9,8 @@ import { forgetAbandoned } from '../releasing.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import { hasFailed, failTable, takesPart } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
-import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../state.js';
-import type { CoordinatorTurn } from '../state.js';
+import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../turn.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
@@ -29,16 +29,16 @@ const scanning = 'scan of the lease table';
 
 export function scan(turn: CoordinatorTurn): void {
   const { settings, state, effects } = turn;
-  state.scanDueAt = Infinity;
-  if (state.scanning || (state.phase !== 'syncing' && state.phase !== 'running')) return;
-  state.scanning = true;
-  state.scanSentAt = turn.now;
+  state.scan.dueAt = Infinity;
+  if (state.scan.running || (state.phase !== 'syncing' && state.phase !== 'running')) return;
+  state.scan.running = true;
+  state.scan.sentAt = turn.now;
   effects.push(
     run({
       name: 'scan',
       kind: 'io',
       start: async (signal) => {
-        if (state.tableMissing) await settings.store.ensureTable(signal);
+        if (state.table.missing) await settings.store.ensureTable(signal);
         return settings.store.scan(signal);
       },
       done: (result): CoordinatorSelf => ({ type: 'scanned', scan: result }),
@@ -50,16 +50,16 @@ export function scan(turn: CoordinatorTurn): void {
 /** Repeats a failed scan after a back-off. Held leases continue, because their keepers do not need scans. */
 export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed'>): void {
   const { settings, state } = turn;
-  state.scanning = false;
-  state.lastError = error;
+  state.scan.running = false;
+  state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
-  if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.tableMissing) {
-    state.tableMissing = true;
+  if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.table.missing) {
+    state.table.missing = true;
     warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is created again.`, {
       error,
     });
   }
-  const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scanAttempt++, settings.random));
+  const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, settings.random));
   retrying(turn, scanning, { error, delayMs });
   scanWithin(turn, delayMs);
 }
@@ -67,11 +67,11 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
 export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanned'>): void {
   const { state } = turn;
   if (state.phase === 'failed') return;
-  state.scanning = false;
-  state.scanAttempt = 0;
-  state.lastError = undefined;
+  state.scan.running = false;
+  state.scan.attempt = 0;
+  state.table.lastError = undefined;
   worked(turn, scanning);
-  state.tableMissing = false;
+  state.table.missing = false;
   // These compare the scan with the one before, whose rows the state still has.
   noteFailovers(turn, result.rows);
   noteVanished(turn, result);
@@ -82,24 +82,25 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
 /** Returns the rows of the streams that this worker reads. */
 function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[] {
   const { state, now } = turn;
-  state.scannedAt = now;
-  state.rowsSeenAt = state.scanSentAt;
-  state.serviceTimeMs = result.serviceTimeMs;
-  state.serviceTimeAt = now;
-  state.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
+  state.scan.answeredAt = now;
+  state.table.seenAt = state.scan.sentAt;
+  state.table.serviceTimeMs = result.serviceTimeMs;
+  state.table.serviceTimeAt = now;
+  state.table.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   rememberRows(turn);
-  state.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
+  state.table.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
   const ours = result.rows.filter((row) => {
     const stream = placeOf(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
-  state.observations = updateObservations(state.observations, ours, now);
+  state.table.observations = updateObservations(state.table.observations, ours, now);
   // The row was deleted or reset. If the scan is older than SHARD_END instead, a consistent read shows it.
   for (const leaseKey of state.endedHere)
-    if (state.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
-  for (const leaseKey of state.standstills.keys()) if (!state.rows.has(leaseKey)) state.standstills.delete(leaseKey);
-  for (const [leaseKey, { until }] of state.coolDowns) {
-    if (!state.rows.has(leaseKey) && until <= now) state.coolDowns.delete(leaseKey);
+    if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
+  for (const leaseKey of state.standstills.keys())
+    if (!state.table.rows.has(leaseKey)) state.standstills.delete(leaseKey);
+  for (const [leaseKey, { until }] of state.pauses.coolDowns) {
+    if (!state.table.rows.has(leaseKey) && until <= now) state.pauses.coolDowns.delete(leaseKey);
   }
   return ours;
 }
@@ -122,7 +123,8 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   }
   reconsiderWaiting(turn);
   watchUnread(turn);
-  for (const { until, lost } of state.vanishedRows.values()) if (!lost) scanWithin(turn, Math.max(50, until - now));
+  for (const { until, lost } of state.table.vanishedRows.values())
+    if (!lost) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
 
@@ -131,21 +133,24 @@ function rememberRows({ settings, state }: CoordinatorTurn): void {
   const { tableHistory: history } = settings;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
   const before = isToOpen ? [...(history.rows ?? [])] : [];
-  history.rows = new Map([...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined), ...state.rows]);
+  history.rows = new Map([
+    ...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined),
+    ...state.table.rows,
+  ]);
 }
 
 function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
   const { settings, state } = turn;
   for (const { leaseKey, reason } of malformed) {
-    if (state.malformed.get(leaseKey) !== reason)
+    if (state.table.malformed.get(leaseKey) !== reason)
       emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
   }
   const readable = malformed.flatMap(({ leaseKey }) => {
-    const row = state.rows.get(leaseKey) ?? state.lastReadable.get(leaseKey);
+    const row = state.table.rows.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     return row === undefined ? [] : [[leaseKey, row] as const];
   });
-  state.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
-  state.lastReadable = new Map(readable);
+  state.table.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
+  state.table.lastReadable = new Map(readable);
 }
 
 /**
@@ -154,25 +159,25 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
  */
 function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
-  const known = settings.tableHistory.rows ?? state.rows;
+  const known = settings.tableHistory.rows ?? state.table.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
-  for (const [leaseKey, gone] of state.vanishedRows) {
+  for (const [leaseKey, gone] of state.table.vanishedRows) {
     const stream = placeOf(state, leaseKey)?.stream;
     const isOver = stream === undefined || hasFailed(stream);
-    if (isOver || there.has(leaseKey)) state.vanishedRows.delete(leaseKey);
+    if (isOver || there.has(leaseKey)) state.table.vanishedRows.delete(leaseKey);
     else if (!gone.lost && now >= gone.until) {
       gone.lost = true;
       stream.syncDueAt = Math.min(stream.syncDueAt, now);
     }
   }
-  for (const leaseKey of [...known.keys(), ...state.malformed.keys()]) {
-    const row = known.get(leaseKey) ?? state.lastReadable.get(leaseKey);
+  for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {
+    const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // Rows that were free or expired vanish in the same way: somebody may have taken them since the last scan.
-    if (state.vanishedRows.has(leaseKey)) continue;
-    state.vanishedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
+    if (state.table.vanishedRows.has(leaseKey)) continue;
+    state.table.vanishedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for again.`, {
       source: place.stream.options.source.name,
@@ -190,13 +195,13 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const avoid = new Set(cooling(turn));
   for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
-  const leases = observe(rows, state.observations, now, failoverMs);
+  const leases = observe(rows, state.table.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
   askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
   // Rows of this process whose keeper is gone may be taken back. In the first round so may rows of an earlier process of the same
   // name. Later such a row belongs to a living worker with the same id, and is taken when it expires, like any other.
   const mine = rows.filter(
-    (row) => row.leaseOwner === workerId && (state.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
+    (row) => row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
   const plan = planLeases({
     leases,
@@ -211,7 +216,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     spareMs: spare * scanIntervalMs,
     random: () => random.next(),
   });
-  state.plan = plan;
+  state.planning.plan = plan;
   const wanted = onTrial(turn, [...plan.take, ...plan.fromPeers]);
   const ofPeers = new Set(plan.fromPeers);
   const possible = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
@@ -220,13 +225,13 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     turn,
     possible.filter((row) => ofPeers.has(row)),
   );
-  if (plan.overflow > 0 && !state.overflowing) {
+  if (plan.overflow > 0 && !state.planning.overflowing) {
     warn(
       turn,
       `${plan.overflow} leases are free and this worker may not take them: it holds leases.maxLeases (${maxLeases}). Start more workers or raise it.`,
     );
   }
-  state.overflowing = plan.overflow > 0;
+  state.planning.overflowing = plan.overflow > 0;
 }
 
 /** Which parents the leases of this worker wait for, and how many of its leases wait. */
@@ -248,7 +253,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
  */
 function untilNextScan(turn: CoordinatorTurn): number {
   const { settings, state, now } = turn;
-  const { plan } = state;
+  const { plan } = state.planning;
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const full = state.leases.size >= settings.maxLeases;
   const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
@@ -263,8 +268,8 @@ function untilNextScan(turn: CoordinatorTurn): number {
 
 function untilNextExpiry({ settings, state }: CoordinatorTurn, now: number): number {
   let soonest = Infinity;
-  for (const [leaseKey, { since }] of state.observations) {
-    const row = state.rows.get(leaseKey);
+  for (const [leaseKey, { since }] of state.table.observations) {
+    const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
     const remains = since + honouredFailoverMs(row, settings.failoverMs) + 1 - now;
     if (remains > 0 && remains < soonest) soonest = remains;

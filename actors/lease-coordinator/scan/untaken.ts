@@ -2,8 +2,8 @@
 // alone for a while. But people must hear of a shard that stands still, whatever the reasons are. The coordinator calls this
 // after each scan.
 import { freeForMs } from '../unread/cool-downs.js';
-import { placeOf, warn } from '../state.js';
-import type { CoordinatorTurn } from '../state.js';
+import { placeOf, warn } from '../turn.js';
+import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** How long a lease may stay untaken after two failover times, when any worker takes it that can. */
@@ -12,7 +12,7 @@ const untakenMs = 60_000;
 /** Reports each untaken lease once, for as long as it stays untaken. `rows`: the rows of streams that are read here. */
 export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
-  const before = state.untaken;
+  const before = state.planning.untaken;
   const untaken = new Set<string>();
   for (const { leaseKey } of rows) {
     const ms = freeForMs(turn, leaseKey);
@@ -25,5 +25,5 @@ export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
     const message = `Nobody reads shard ${shardId}: its lease has had no living owner for ${seconds} s. This worker leaves it alone after failures, or holds maxLeases. Look for earlier \`retrying\` events of the shard, or start another worker; \`kinact leases\` shows the table.`;
     warn(turn, message, { source: stream.options.source.name, shardId });
   }
-  state.untaken = untaken;
+  state.planning.untaken = untaken;
 }

@@ -2,7 +2,7 @@
 // stand in the rows. Invariants: a lease whose living holder knows of wishes is never stolen by force. Few wishes are open at
 // a time. A holder that did not give a lease is left alone, as far as that lease goes, for a growing time.
 import { spawnKeeper } from '../leases.js';
-import type { CoordinatorTurn } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { isWriterOf } from '../../../src/core/writer-signature.js';
@@ -12,7 +12,7 @@ const mostWishes = 4;
 
 /** Notes, after every scan, since when each wish has had its text. */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
-  const before = state.wishes;
+  const before = state.table.wishes;
   const standing = rows.flatMap((row) => {
     const wish = wishOf(row);
     const text = row.kinactWish;
@@ -20,15 +20,16 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
     const known = before.get(row.leaseKey);
     return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
   });
-  state.wishes = new Map(standing);
-  for (const [leaseKey, { holder }] of state.failedWishes)
-    if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder) state.failedWishes.delete(leaseKey);
+  state.table.wishes = new Map(standing);
+  for (const [leaseKey, { holder }] of state.pauses.failedWishes)
+    if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
+      state.pauses.failedWishes.delete(leaseKey);
 }
 
 /** Which other worker has asked for each lease: the lease counts as that worker's. */
 export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<string, string> {
   const asked = new Map<string, string>();
-  for (const [leaseKey, { wish, seenAt }] of state.wishes) {
+  for (const [leaseKey, { wish, seenAt }] of state.table.wishes) {
     if (wish.workerId === settings.workerId || now - seenAt >= wishLastsMs(wish, settings.failoverMs)) continue;
     asked.set(leaseKey, wish.workerId);
   }
@@ -47,7 +48,7 @@ export function askAgain(
   const { settings, state } = turn;
   for (const row of rows) {
     if (openWishes(turn) >= mostWishes || state.leases.size >= settings.maxLeases) return;
-    const asked = state.wishes.get(row.leaseKey);
+    const asked = state.table.wishes.get(row.leaseKey);
     if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.nonce, asked.wish.writer)) continue;
     spawnKeeper(turn, row, { stale: asked.text });
   }
@@ -65,7 +66,7 @@ export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): voi
     if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
     else if (open < mostWishes) {
       open += 1;
-      const seen = state.wishes.get(row.leaseKey);
+      const seen = state.table.wishes.get(row.leaseKey);
       const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, settings.failoverMs);
       spawnKeeper(turn, row, { stale: isStale ? seen.text : undefined });
     }

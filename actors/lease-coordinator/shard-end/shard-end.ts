@@ -15,8 +15,9 @@ import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
-import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from '../state.js';
-import type { Lease, Stream, CoordinatorTurn } from '../state.js';
+import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from '../turn.js';
+import type { Lease, Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs, doubledMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
 import { earliestLatest } from '../../../src/core/shard-sync.js';
@@ -112,7 +113,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const maker = {
     keyPrefix: stream.keyPrefix,
-    entityType: state.entityType,
+    entityType: state.table.entityType,
     writer: signature(turn, 0),
     serviceTimeMs: serviceNow(turn),
     stream: stream.rowStamp,

@@ -3,8 +3,9 @@
 import { reply, send } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
-import { emit, scanWithin } from '../state.js';
-import type { Lease, Stream, CoordinatorTurn } from '../state.js';
+import { emit, scanWithin } from '../turn.js';
+import type { Lease, Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { endsSource, isHopeless, isStreamNotFound } from '../../../src/api/failures.js';
 
@@ -93,7 +94,7 @@ export function answerStart(turn: CoordinatorTurn): void {
 /** The deadline: if some sources are read it has started; the others are tried further in either case. */
 export function startOverdue(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
-  if (state.started !== undefined) return;
+  if (state.start.outcome !== undefined) return;
   if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
   const { startDeadlineMs } = settings;
   // Slow progress is no standstill: the deadline counts from the last row that was made.
@@ -105,7 +106,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
   }
   const table = settings.store.tableName;
   const message = overdue(turn);
-  const cause = state.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
+  const cause = state.table.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
   const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
   answerWaiters(turn, { type: 'failed', error });
 }
@@ -124,18 +125,18 @@ function overdue({ settings, state }: CoordinatorTurn): string {
 /** Stopped before it was done. */
 export function abandonStart(turn: CoordinatorTurn): void {
   const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
-  if (turn.state.started === undefined) answerWaiters(turn, { type: 'failed', error });
+  if (turn.state.start.outcome === undefined) answerWaiters(turn, { type: 'failed', error });
 }
 
 function answerWaiters({ state, effects }: CoordinatorTurn, outcome: CoordinatorStarted): void {
   // A source that failed only for lack of time may have started since.
-  if (state.started?.type === 'started') return;
-  state.started = outcome;
+  if (state.start.outcome?.type === 'started') return;
+  state.start.outcome = outcome;
   effects.push({ type: 'cancel', key: 'startDeadline' });
-  for (const waiter of state.waiters.splice(0)) effects.push(reply(waiter, outcome));
+  for (const waiter of state.start.waiters.splice(0)) effects.push(reply(waiter, outcome));
 }
 
 export function awaitStart({ state, effects }: CoordinatorTurn, { replyTo }: Message<'awaitStart'>): void {
-  if (state.started === undefined) state.waiters.push(replyTo);
-  else effects.push(reply(replyTo, state.started));
+  if (state.start.outcome === undefined) state.start.waiters.push(replyTo);
+  else effects.push(reply(replyTo, state.start.outcome));
 }

@@ -4,8 +4,9 @@
 import { run } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
-import { retrying, scanWithin, worked } from '../state.js';
-import type { Stream, CoordinatorTurn } from '../state.js';
+import { retrying, scanWithin, worked } from '../turn.js';
+import type { Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../../src/core/stream-identity.js';
@@ -83,8 +84,8 @@ export function openStreamAgain(turn: CoordinatorTurn, { stream: index }: Messag
 }
 
 export function openTable({ settings, state, effects }: CoordinatorTurn): void {
-  if (state.phase !== 'opening' || state.openingTable) return;
-  state.openingTable = true;
+  if (state.phase !== 'opening' || state.start.openingTable) return;
+  state.start.openingTable = true;
   effects.push(
     run({
       name: 'openTable',
@@ -99,18 +100,18 @@ export function openTable({ settings, state, effects }: CoordinatorTurn): void {
 export function tableOpened(turn: CoordinatorTurn): void {
   const { state } = turn;
   worked(turn, opening);
-  state.openingTable = false;
-  state.lastError = undefined;
+  state.start.openingTable = false;
+  state.table.lastError = undefined;
   if (state.phase === 'opening') state.phase = 'syncing';
 }
 
 export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openTableFailed'>): void {
   const { settings, state, effects } = turn;
-  state.openingTable = false;
+  state.start.openingTable = false;
   if (state.phase !== 'opening') return;
-  state.lastError = error;
+  state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
-  const delayMs = backoffMs(retryShape, state.openAttempt++, settings.random);
+  const delayMs = backoffMs(retryShape, state.start.openAttempt++, settings.random);
   retrying(turn, opening, { error, delayMs });
   effects.push({ type: 'after', key: 'openTable', ms: delayMs, message: { type: 'openTableAgain' } });
 }

@@ -1,7 +1,8 @@
 // Finds rows that say SHARD_END of a shard that listings show open: nobody would ever read such a shard again. Two listings, a
 // minute apart, must show it before it is reported, because one listing may be older than the row. Every shard sync calls this.
-import { emit, rowsOf, scanWithin } from '../state.js';
-import type { Stream, CoordinatorTurn, Contradiction } from '../state.js';
+import { emit, rowsOf, scanWithin } from '../turn.js';
+import type { Stream, Contradiction } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { Shard } from '../../../src/api/ports.js';

@@ -1,8 +1,9 @@
 // How each stream places its records (RecordDistributionStrategy). Every shard sync asks the stream, keeps the answer in lease
 // rows so that it outlives every worker, and reports it. The source decides what follows for records out of range
 // (src/core/record-placement.ts).
-import { emit } from '../state.js';
-import type { Stream, CoordinatorTurn } from '../state.js';
+import { emit } from '../turn.js';
+import type { Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { placementSlackMs } from '../../../src/core/record-placement.js';
 import type { PlacementState } from '../../../src/core/record-placement.js';

@@ -8,8 +8,9 @@ import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from '../failovers.js';
 import { identify, retryShape } from '../sources/start.js';
-import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from '../state.js';
-import type { CoordinatorState, Stream, CoordinatorTurn } from '../state.js';
+import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from '../turn.js';
+import type { CoordinatorState, Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
 import type { SyncResult } from '../results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
@@ -55,7 +56,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       now: () => settings.clock.now(),
       begun: stream.syncedOnce,
       lost,
-      seenAt: state.rowsSeenAt,
+      seenAt: state.table.seenAt,
       waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(
@@ -71,7 +72,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
 }
 
 /** Vanished rows whose holders may be about to create them. */
-function awaitedRows({ vanishedRows }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
+function awaitedRows({ table: { vanishedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
   const awaited = [...vanishedRows].filter(([, { lost }]) => !lost);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
 }
@@ -79,7 +80,7 @@ function awaitedRows({ vanishedRows }: CoordinatorState): ReadonlyMap<string, Le
 /** Vanished rows of this stream whose holders have had their time, by shard id. */
 function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
   const lost = new Map<string, LeaseRow | undefined>();
-  for (const [leaseKey, gone] of state.vanishedRows) {
+  for (const [leaseKey, gone] of state.table.vanishedRows) {
     const shardId = shardIdOf(stream.keyPrefix, leaseKey);
     if (gone.lost && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream) lost.set(shardId, gone.row);
   }
@@ -120,7 +121,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
     stream.makesRowsAt ??= now;
     // A row that came back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
-      if (state.vanishedRows.get(leaseKey)?.lost === true) state.vanishedRows.delete(leaseKey);
+      if (state.table.vanishedRows.get(leaseKey)?.lost === true) state.table.vanishedRows.delete(leaseKey);
   }
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>

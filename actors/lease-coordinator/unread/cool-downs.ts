@@ -4,7 +4,8 @@
 import { doubledMs } from '../../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import type { CoolDown, Lease, Settings, CoordinatorState, CoordinatorTurn } from '../state.js';
+import type { CoolDown, Lease, Settings, CoordinatorState } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 
 /** Leaves a shard alone from now on. If it was read for long enough in between, the count starts again at 1. */
 export function coolDown(
@@ -14,10 +15,10 @@ export function coolDown(
   cause: CoolDown['cause'] = 'worker',
 ): void {
   const { settings, state, now } = turn;
-  const before = state.coolDowns.get(lease.leaseKey);
+  const before = state.pauses.coolDowns.get(lease.leaseKey);
   const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
   const count = readWell ? 1 : (before?.count ?? 0) + 1;
-  state.coolDowns.set(lease.leaseKey, {
+  state.pauses.coolDowns.set(lease.leaseKey, {
     count,
     until: now + doubledMs({ baseMs, capMs: settings.coolDownCapMs }, count - 1),
     cause,
@@ -32,25 +33,25 @@ const retakeMemoryMs = 60_000;
  * then less and less often, because a table may keep refusing a correct write. Returns in how many milliseconds to look.
  */
 export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
-  const before = state.retakes.get(leaseKey);
+  const before = state.pauses.retakes.get(leaseKey);
   const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
   const ms = doubledMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
-  state.retakes.set(leaseKey, { count, until: now + ms });
+  state.pauses.retakes.set(leaseKey, { count, until: now + ms });
   return ms;
 }
 
 /** Keys of leases whose holder must not be asked for them now. */
 export function keysNotToAskFor({ state, now }: CoordinatorTurn): string[] {
-  return [...state.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
+  return [...state.pauses.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
 
 /** Notes that the holder of this lease has refused the wish, or has not answered. */
 export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leaseKey, row }: Lease): void {
   const { kinactWriter: holder } = row;
-  const before = state.failedWishes.get(leaseKey);
+  const before = state.pauses.failedWishes.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
   const ms = doubledMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
-  state.failedWishes.set(leaseKey, { holder, count, until: now + ms });
+  state.pauses.failedWishes.set(leaseKey, { holder, count, until: now + ms });
 }
 
 /** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
@@ -60,8 +61,8 @@ export function isLeft(turn: Clocked, leaseKey: string): boolean {
 
 /** For how long any worker could have taken this lease, as far as this worker has seen. */
 export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
-  const seen = state.observations.get(leaseKey);
-  const row = state.rows.get(leaseKey);
+  const seen = state.table.observations.get(leaseKey);
+  const row = state.table.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
   return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : honouredFailoverMs(row, settings.failoverMs));
 }
@@ -75,9 +76,10 @@ interface Clocked {
 /** Keys of the rows that must not be taken now. */
 export function cooling(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
-  for (const [leaseKey, { until }] of state.retakes) if (now - until > retakeMemoryMs) state.retakes.delete(leaseKey);
-  const retaken = [...state.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
-  const cool = [...state.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
+  for (const [leaseKey, { until }] of state.pauses.retakes)
+    if (now - until > retakeMemoryMs) state.pauses.retakes.delete(leaseKey);
+  const retaken = [...state.pauses.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
+  const cool = [...state.pauses.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
     until <= now || (cause === 'reads' && isLeft(turn, leaseKey)) ? [] : [leaseKey],
   );
   return [...cool, ...retaken];
@@ -85,6 +87,6 @@ export function cooling(turn: CoordinatorTurn): string[] {
 
 /** Reads of this source work here again: leases that were given back for failing reads may be tried again. */
 export function readsAgain({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
-  for (const [leaseKey, { cause }] of state.coolDowns)
-    if (cause === 'reads' && isOfStream(leaseKey)) state.coolDowns.delete(leaseKey);
+  for (const [leaseKey, { cause }] of state.pauses.coolDowns)
+    if (cause === 'reads' && isOfStream(leaseKey)) state.pauses.coolDowns.delete(leaseKey);
 }

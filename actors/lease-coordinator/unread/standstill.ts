@@ -1,8 +1,9 @@
 // Notices shards that stand still although they are read. One tenure after the other ends before one of its records was dealt
 // with, and each reads the same records again. One such end is normal; several in a row are a fault that nothing else notices.
 import type { KeeperNews } from '../../protocol/leasing.js';
-import { emit } from '../state.js';
-import type { Lease, CoordinatorTurn, Standstill } from '../state.js';
+import { emit } from '../turn.js';
+import type { Lease, Standstill } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 
 /** A standstill is first reported after this many such ends in a row, then at every doubling. */
 const firstTold = 3;

@@ -4,8 +4,9 @@
 // this on notices of keepers and around scans.
 import { send } from '../../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
-import { emit, placeOf } from '../state.js';
-import type { CoordinatorState, Lease, Settings, Stream, CoordinatorTurn } from '../state.js';
+import { emit, placeOf } from '../turn.js';
+import type { CoordinatorState, Lease, Settings, Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
 import { doubledMs } from '../../../src/core/backoff.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -58,7 +59,7 @@ function unreadMs(
 }
 
 /** Whether rows make a shard its own ancestor, which cannot be true: a shard would wait for such a parent for ever. */
-function waitsForItself({ rows }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
+function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
   if (awaited === undefined || awaited.length === 0) return false;
   const ancestors = new Set(row.parentShardIds);
   // Iterating a Set also visits members added during the loop.
@@ -80,7 +81,7 @@ export function watchUnread(turn: CoordinatorTurn): void {
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
     // The supervisor of shard workers may have missed a message, so it gets the held leases again.
-    state.changed = true;
+    state.publishing.changed = true;
     // Readers that come and go because the shard seems to end last a few seconds each; together they fail for all that time.
     if (lease.falseEnd) readsFail(turn, lease, ms);
     if (lease.unreadTold) continue;
@@ -125,7 +126,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   const { settings, state, effects, now } = turn;
   const { keeper, stream } = lease;
   lease.readsWork = false;
-  if (forMs < failingMs || lease.givenBack || keeper === undefined || state.plan?.peers !== true) return;
+  if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
   effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
@@ -142,7 +143,7 @@ export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
   if (resting.length === 0) return [];
-  return [...state.rows.keys()].filter(
+  return [...state.table.rows.keys()].filter(
     (leaseKey) => resting.some((each) => isOf(each, leaseKey)) && !isLeft(turn, leaseKey),
   );
 }

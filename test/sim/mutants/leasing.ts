@@ -126,7 +126,7 @@ const settledIsEnded: Mutant['make'] = () =>
       for (const lease of (state.leases as Map<string, { awaited: readonly string[] | undefined }>).values()) {
         if (lease.awaited?.includes(parent) !== true) continue;
         lease.awaited = lease.awaited.filter((shardId) => shardId !== parent);
-        state.changed = true;
+        state.publishing.changed = true;
       }
       return message;
     },
