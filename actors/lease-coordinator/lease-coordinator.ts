@@ -1,7 +1,7 @@
 // The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
 // scans it only reacts to messages. Invariant: only the keeper of a held lease writes to its row. This file dispatches each
 // message to its part; the other files of this folder are the parts.
-import { spawn } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers } from '../protocol/handlers.js';
@@ -40,12 +40,7 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
     kind: 'lease-coordinator',
     initial(self) {
       const turn = turnOf(newState(self, settings));
-      turn.effects.push({
-        type: 'after',
-        key: 'startDeadline',
-        ms: settings.startDeadlineMs,
-        message: { type: 'startOverdue' },
-      });
+      turn.effects.push(effect.after('startDeadline', settings.startDeadlineMs, { type: 'startOverdue' }));
       start.open(turn);
       return [turn.state, turn.effects];
     },
@@ -87,7 +82,7 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
     maxLeases,
     nonce: writerNonce(given.workerId, processNonce),
     spawnKeeper: (args, incarnation): Effect<CoordinatorSelf> =>
-      spawn(args.leaseKey, makeKeeper(args), {
+      effect.spawn(args.leaseKey, makeKeeper(args), {
         spawned: (keeper): CoordinatorSelf => ({ type: 'keeperSpawned', leaseKey: args.leaseKey, incarnation, keeper }),
         down: (_, how): CoordinatorSelf => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),
       }),

@@ -1,6 +1,6 @@
 // The leases that this process holds or is taking: it spawns their keepers, decides which shards may start, informs subscribers,
 // and gives leases up. Invariant: a lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
-import { run, send, watch } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { noteFailedWish, coolDown, retakeLater } from './unread/cool-downs.js';
@@ -109,7 +109,11 @@ export function keeperSpawned(
   lease.keeper = keeper;
   if (state.releasing !== undefined)
     effects.push(
-      send(keeper, { type: 'release', reason: 'stopping', deadlineMs: Math.max(0, state.releasing.deadlineAt - now) }),
+      effect.send(keeper, {
+        type: 'release',
+        reason: 'stopping',
+        deadlineMs: Math.max(0, state.releasing.deadlineAt - now),
+      }),
     );
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
 }
@@ -128,7 +132,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
   const { settings, state, effects, now } = turn;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
-    return void effects.push({ type: 'count', what: 'staleKeeperNotice' });
+    return void effects.push(effect.count('staleKeeperNotice'));
   }
   lease.keeper = keeper;
   switch (news.type) {
@@ -227,7 +231,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
     .filter((leaseKey) => !state.leases.has(leaseKey));
   if (children.length === 0 || state.phase !== 'running') return;
   effects.push(
-    run({
+    effect.run({
       name: `children/${++state.works}`,
       kind: 'io',
       start: (signal) => readRows(settings.store, children, signal),
@@ -261,7 +265,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   if (lease.readingParents) return;
   lease.readingParents = true;
   effects.push(
-    run({
+    effect.run({
       name: `parents/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: (signal) => readParents(settings.store, row, keyPrefix, signal),
@@ -309,7 +313,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (wasStartable || awaited.length > 0) return;
   lease.idleSince = turn.now;
   turn.state.publishing.changed = true;
-  if (lease.keeper !== undefined) turn.effects.push(send(lease.keeper, { type: 'waiting', waiting: false }));
+  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'waiting', waiting: false }));
 }
 
 /** Reads parents' rows after a scan, where the scan suggests that the parents have ended or nothing is known of them yet. */
@@ -333,9 +337,9 @@ export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscr
     // A pipeline begins only when the calls of the pipeline before it have settled, or are orphans.
     callsEnded(turn);
     state.publishing.subscribers.set(subscriber.id, subscriber);
-    effects.push(watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
+    effects.push(effect.watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
   }
-  effects.push(send(subscriber, heldLeases(turn)));
+  effects.push(effect.send(subscriber, heldLeases(turn)));
 }
 
 export function subscriberDown({ state }: CoordinatorTurn, { id }: Message<'subscriberDown'>): void {
@@ -349,7 +353,7 @@ export function publish(turn: CoordinatorTurn): void {
   state.publishing.changed = false;
   state.publishing.version++;
   const held = heldLeases(turn);
-  for (const subscriber of state.publishing.subscribers.values()) effects.push(send(subscriber, held));
+  for (const subscriber of state.publishing.subscribers.values()) effects.push(effect.send(subscriber, held));
 }
 
 function heldLeases({ settings, state }: CoordinatorTurn): HeldLeases {

@@ -1,7 +1,7 @@
 // How a coordinator gives back every lease that its keepers hold when it is stopped, and reports what has become of each by the
 // deadline.
 import type { Message } from './messages.js';
-import { reply, send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
 import type { Lease, Releasing } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
@@ -12,20 +12,17 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Message<'releaseAll'>): void {
   const { settings, state, effects, now } = turn;
   if (state.releasing !== undefined) {
-    if (state.releasing.answered) effects.push(reply(replyTo, reportOf(state.releasing)));
+    if (state.releasing.answered) effects.push(effect.reply(replyTo, reportOf(state.releasing)));
     else state.releasing.replyTo.push(replyTo);
     return;
   }
   const blind = settings.isSuccessor && state.planning.plan === undefined;
   state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
-  effects.push(
-    { type: 'cancel', key: 'scan' },
-    { type: 'after', key: 'release', ms: deadlineMs, message: { type: 'releaseOverdue' } },
-  );
+  effects.push(effect.cancel('scan'), effect.after('release', deadlineMs, { type: 'releaseOverdue' }));
   for (const lease of state.leases.values()) {
     if (lease.keeper !== undefined)
-      effects.push(send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
+      effects.push(effect.send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));
   }
   finishRelease(turn);
 }
@@ -33,7 +30,7 @@ export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Messa
 export function finishRelease(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
   if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
-  effects.push({ type: 'cancel', key: 'release' });
+  effects.push(effect.cancel('release'));
   answerRelease(turn, state.releasing);
 }
 
@@ -55,7 +52,7 @@ export function releaseOverdue(turn: CoordinatorTurn): void {
 function answerRelease({ state, effects }: CoordinatorTurn, releasing: Releasing): void {
   releasing.answered = true;
   for (const lease of state.abandoned.values()) releasing.report.push(unreleasedLine(lease));
-  for (const replyTo of releasing.replyTo.splice(0)) effects.push(reply(replyTo, reportOf(releasing)));
+  for (const replyTo of releasing.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(releasing)));
 }
 
 function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | undefined {
@@ -82,5 +79,5 @@ function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: strin
 /** Tells the keepers that the calls of a pipeline that is gone have settled, or are not waited for any longer. */
 export function callsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
-    if (keeper !== undefined) effects.push(send(keeper, { type: 'callsEnded' }));
+    if (keeper !== undefined) effects.push(effect.send(keeper, { type: 'callsEnded' }));
 }

@@ -1,5 +1,6 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the coordinator takes a turn and adds to its
 // effects. Here are also the few functions that every part needs.
+import { effect } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { CoordinatorSelf } from './messages.js';
@@ -21,7 +22,7 @@ export interface CoordinatorTurn {
 }
 
 export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
-  turn.effects.push({ type: 'emit', event });
+  turn.effects.push(effect.emit(event));
 }
 
 /** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call was for, if it was one. */
@@ -133,7 +134,7 @@ export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   const scans = state.phase === 'syncing' || state.phase === 'running';
   if (!scans || state.scan.running || now + ms >= state.scan.dueAt) return;
   state.scan.dueAt = now + ms;
-  effects.push({ type: 'after', key: 'scan', ms: Math.ceil(ms), message: { type: 'scanDue' } });
+  effects.push(effect.after('scan', Math.ceil(ms), { type: 'scanDue' }));
 }
 
 /** Varies a time by a share of it in either direction, so that workers do not act in step. */

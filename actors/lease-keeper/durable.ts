@@ -1,5 +1,5 @@
 // Reports a checkpoint once the row has it: as an event, and to the application's `onCheckpoint`.
-import { run } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { LeaseKeeperMessage } from './state.js';
 import { emit } from './turn.js';
 import type { KeeperTurn } from './turn.js';
@@ -22,7 +22,7 @@ export function reportDurable(turn: KeeperTurn): void {
   state.open.calls += 1;
   state.open.callsMade += 1;
   effects.push(
-    run({
+    effect.run({
       name: `onCheckpoint#${state.open.callsMade}`,
       kind: 'user',
       start: () => onCheckpoint({ source, shardId, ...position }),

@@ -5,7 +5,7 @@
 //   writeAt to until   The release is written without that word, and tried again.
 //   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      nobody waits for that release.
-import { ask, send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
@@ -42,7 +42,7 @@ export function release(
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
     state.release.recordsLeft = -1;
-    turn.effects.push(send(control, { type: 'drain', fence: shared.fence }));
+    turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
   }
 }
 
@@ -68,7 +68,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
   const { children, vanished } = shardEnd;
   const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   effects.push(
-    ask(
+    effect.ask(
       options.coordinator,
       (replyTo: ReplyTo<ShardEndPlan>) => ({
         type: 'askShardEnd' as const,
@@ -133,8 +133,8 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   quitTraffic(turn);
   state.writes.current = undefined;
   notifyCoordinator(turn, news);
-  effects.push({ type: 'cancel', key: 'wake' });
-  if (state.open.calls === 0) effects.push({ type: 'end' });
+  effects.push(effect.cancel('wake'));
+  if (state.open.calls === 0) effects.push(effect.end());
 }
 
 export function released(turn: KeeperTurn, written: boolean): void {

@@ -2,6 +2,7 @@
 // and keeps the frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed`
 // then compares that with the clock and starts the one next write. The lease coordinator spawns keepers; they are temporary,
 // so they are never restarted.
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -146,7 +147,7 @@ function proceed(turn: KeeperTurn): void {
   if (state.phase === 'over') return;
   if (state.writes.current !== undefined && schedule.writeIsOverdue(state, times, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
-    effects.push({ type: 'abort', name: effectName(state.writes.current), reason: error });
+    effects.push(effect.abort(effectName(state.writes.current), error));
     writeFailed(turn, state.writes.current, error);
   }
   if (schedule.idleTooLong(state, times, now)) {
@@ -168,8 +169,7 @@ function proceed(turn: KeeperTurn): void {
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
   // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
-  if (at < Infinity)
-    effects.push({ type: 'after', key: 'wake', ms: Math.max(1, Math.ceil(at - now)), message: { type: 'wake' } });
+  if (at < Infinity) effects.push(effect.after('wake', Math.max(1, Math.ceil(at - now)), { type: 'wake' }));
 }
 
 /** Whether a step has just ended the keeper; the steps of a wish may. */

@@ -1,6 +1,6 @@
 // How a keeper gets permission to write. The queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other
 // send, due renewals first. A keeper decides what to write when it has a permit, not when it asks for one.
-import { run } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { LeaseKeeperMessage, Message, Traffic } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
@@ -28,7 +28,7 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
   traffic.queued = true;
   traffic.queues += 1;
   effects.push(
-    run({
+    effect.run({
       name: `turn#${traffic.queues}`,
       kind: 'io',
       start: (signal) => queue.wait(order, signal),

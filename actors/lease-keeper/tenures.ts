@@ -1,6 +1,6 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
 // tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5).
-import { reply, send, watch } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Asked, LeaseKeeperState, Message, OpenTenure } from './state.js';
@@ -22,14 +22,14 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Aske
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
-    effects.push(reply(replyTo, { type: 'refused', reason: refusal }));
+    effects.push(effect.reply(replyTo, { type: 'refused', reason: refusal }));
     return;
   }
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
   state.workers.asked = { worker, control, replyTo };
   state.workers.last = worker;
-  effects.push(watch(control, (how) => ({ type: 'workerDown', worker, how })));
+  effects.push(effect.watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
@@ -54,7 +54,7 @@ export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKee
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
   if (turn.state.workers.asked === undefined) return;
-  turn.effects.push(reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
+  turn.effects.push(effect.reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
   turn.state.workers.asked = undefined;
 }
 
@@ -91,7 +91,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   state.open.callsLeftBehind = false;
   state.open.noCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
-  effects.push(reply(asked.replyTo, { type: 'granted', tenure: shared }));
+  effects.push(effect.reply(asked.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAsks !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
 
@@ -110,7 +110,7 @@ export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
   kill(turn, tenure, reason);
-  turn.effects.push(send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
+  turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
 /** Closes the tenure of a worker that has ended. */

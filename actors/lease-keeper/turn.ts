@@ -1,6 +1,6 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
 // effects.
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -20,16 +20,16 @@ export interface KeeperTurn {
 /** Sends a notice to the coordinator. */
 export function notifyCoordinator({ options, state, effects }: KeeperTurn, news: KeeperNews): void {
   effects.push(
-    send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
+    effect.send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
   );
 }
 
 export function emit({ effects }: KeeperTurn, event: KinactEvent): void {
-  effects.push({ type: 'emit', event });
+  effects.push(effect.emit(event));
 }
 
 export function count({ effects }: KeeperTurn, what: string): void {
-  effects.push({ type: 'count', what });
+  effects.push(effect.count(what));
 }
 
 export function warn(turn: KeeperTurn, message: string, error?: unknown): void {

@@ -1,7 +1,7 @@
 // How a keeper asks another worker for a lease. It leaves a wish in the row and looks at the row now and then. As long as it
 // wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. If the lease is handed
 // over, the keeper takes it like any other.
-import { run } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
@@ -51,7 +51,7 @@ export function wishEffect(turn: KeeperTurn, current: Write): void {
   const text = kind === 'wish' ? wishText(wish) : null;
   if (kind === 'wish') state.wishing!.number += 1;
   effects.push(
-    run({
+    effect.run({
       name: effectName(current),
       kind: 'io',
       start: (signal) => store.wish(leaseKey, { ...holder, stale, standing }, { author: writer, text }, signal),
@@ -102,7 +102,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   wishing.looks += 1;
   wishing.lookAt = now + (wishing.isYielding ? soonMs : lookMs);
   effects.push(
-    run({
+    effect.run({
       name: `look#${wishing.looks}`,
       kind: 'io',
       // No queue bounds this read: only those of the coordinator have one (store-traffic.ts).
@@ -182,7 +182,7 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
 /** Forgets a write of the wish that is under way: the row refuses it now. */
 function dropWish({ state, effects }: KeeperTurn): void {
   if (state.writes.current === undefined) return;
-  effects.push({ type: 'abort', name: effectName(state.writes.current), reason: new Error('the lease has come') });
+  effects.push(effect.abort(effectName(state.writes.current), new Error('the lease has come')));
   state.writes.current.permit?.end('unused');
   state.writes.current = undefined;
 }

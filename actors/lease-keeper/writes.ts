@@ -9,7 +9,7 @@
 //      gone        `recreate`, while the lease is live; otherwise the keeper ends (`notHeld`)
 //      own         before the first take: the row is taken as it is now; later the keeper ends, and another one takes it
 //      handedOver, lost, workerIdInUse: the keeper ends
-import { run } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
 import { ended, finish, notHeld, released } from './endings.js';
@@ -63,14 +63,14 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
     made !== undefined
-      ? run({
+      ? effect.run({
           name: effectName(current),
           kind: 'io',
           start: (signal) => store.create(made, signal),
           done: (): LeaseKeeperMessage => ({ type: 'created', id }),
           failed,
         })
-      : run({
+      : effect.run({
           name: effectName(current),
           kind: 'io',
           start: (signal) => store.update(leaseKey, { expected, change, writer }, signal),
@@ -355,5 +355,5 @@ export function called(turn: KeeperTurn, { failure }: Message<'called'>): void {
     count(turn, 'onCheckpointFailed');
     warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
   }
-  if (state.phase === 'over' && state.open.calls === 0) effects.push({ type: 'end' });
+  if (state.phase === 'over' && state.open.calls === 0) effects.push(effect.end());
 }

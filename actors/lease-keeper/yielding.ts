@@ -22,7 +22,7 @@
 // - a drain has failed, and the rest after it is not over (`wishSeen`);
 // - the shard is about to end, or the drain takes too long (`proceedYielding`);
 // - the worker has gone and left a call or an open record behind (`drained`).
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import { finish, notHeld, released } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -110,7 +110,9 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   if (tenure === undefined) return drained(turn, yielding);
   if (tenure.revoked) return;
   state.workers.pauses += 1;
-  effects.push(send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }));
+  effects.push(
+    effect.send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
+  );
 }
 
 /** However much a drain settles, it ends after this many times `handOverMs`. */
@@ -139,7 +141,9 @@ function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yieldin
     state.setbacks.failedDrains = { count: count + 1, until: now + restMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
-    effects.push(send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }));
+    effects.push(
+      effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
+    );
   yielding.phase = phase;
 }
 

@@ -2,7 +2,7 @@
 import type { Behaviour as AnyBehaviour, Effect as AnyEffect, Step as AnyStep } from '../../supervision/actor.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
-export { ask, reply, run, send, spawn, watch } from '../../supervision/actor.js';
+export * as effect from '../../supervision/actor.js';
 export type { Ending, Question, Ref, ReplyTo } from '../../supervision/actor.js';
 
 export type Effect<Self> = AnyEffect<Self, KinactEvent>;

@@ -1,4 +1,5 @@
 // What an actor does about each type of message: one function per type, all of one shape. An actor's file names them in one table.
+import { effect } from './actor.js';
 import type { Effect } from './actor.js';
 
 interface Typed {
@@ -20,6 +21,6 @@ export function handle<Self, Turn extends { readonly effects: Effect<Self>[] }, 
   message: Message,
 ): void {
   const handler = Object.hasOwn(handlers, message.type) ? handlers[message.type as Message['type']] : undefined;
-  if (handler === undefined) turn.effects.push({ type: 'count', what: 'unknownMessage' });
+  if (handler === undefined) turn.effects.push(effect.count('unknownMessage'));
   else (handler as (turn: Turn, message: Message) => void)(turn, message);
 }

@@ -1,5 +1,6 @@
 // The consequences of a finished call of user code: credit back, items settled, failures judged. Every way in which an item
 // can end is here: a bug that settles an item too early is here, too.
+import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import { freshState } from './fold.js';
@@ -46,7 +47,7 @@ export function noteDone(turn: ReducerTurn, job: FoldJob): void {
   }
   if (state.unflushed === 0) {
     state.unflushedSince = now;
-    effects.push({ type: 'after', key: 'flush', ms: options.batchIntervalMs, message: { type: 'flushDue' } });
+    effects.push(effect.after('flush', options.batchIntervalMs, { type: 'flushDue' }));
   }
   state.unflushed += done.length;
 }
@@ -60,7 +61,7 @@ function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredI
       reportDead(state.returns, item);
     } else settleItem(state.returns, item);
   }
-  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
+  if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }
 
 /** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
@@ -79,7 +80,7 @@ function itemFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: 
     return;
   }
   const { policy, error } = judgeFailure(options.onFailure, cause, described(item, at, 1));
-  if (policy === 'crash') effects.push({ type: 'fail', error });
+  if (policy === 'crash') effects.push(effect.fail(error));
   else if (policy === 'stopShard') stopShard(state, item, error);
   else skip(turn, [item], cause);
 }
@@ -97,12 +98,12 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
 /** Settles items that were not processed, because the application said so. They are counted and reported, never silent. */
 function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
-  effects.push({ type: 'count', what: 'skippedItems', by: items.length });
+  effects.push(effect.count('skippedItems', items.length));
   for (const item of items) {
     settleItem(state.returns, item);
     const { source, shardId, sequenceNumber, key } = item;
     const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
-    effects.push({ type: 'emit', event: { name: 'recordSkipped', data } });
+    effects.push(effect.emit({ name: 'recordSkipped', data }));
   }
 }
 
@@ -133,7 +134,7 @@ function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
     described(oldest, 'flush', group.items.length),
   );
   if (policy === 'crash') {
-    effects.push({ type: 'fail', error });
+    effects.push(effect.fail(error));
     return;
   }
   group.slot.state = freshState(options.definition);
@@ -166,7 +167,7 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
     oldest === undefined ? nowhere : described(oldest, at, live.length),
   );
   if (policy === 'crash') {
-    effects.push({ type: 'fail', error });
+    effects.push(effect.fail(error));
     return;
   }
   if (live.length === 0) callFailed(turn, job, error);
@@ -177,9 +178,9 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
 
 /** A failed call with nothing in it to skip is reported too. */
 function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
-  effects.push({ type: 'count', what: 'failedCalls' });
+  effects.push(effect.count('failedCalls'));
   const message = `a reducer failed at ${job.message.type}`;
-  effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
+  effects.push(effect.emit({ name: 'warning', data: { message, error } }));
 }
 
 /** Handles the calls of `ctx` that application code has made since the last time. */
@@ -198,9 +199,9 @@ export function afterCalls(turn: ReducerTurn): void {
       strays += 1;
       // Nothing is advanced silently: this item has been, or will be, acknowledged in any case.
       const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
-      effects.push({ type: 'emit', event: { name: 'warning', data: { message, error } } });
+      effects.push(effect.emit({ name: 'warning', data: { message, error } }));
     } else itemFailed(turn, token, error, 'ack');
   }
-  if (strays > 0) effects.push({ type: 'count', what: 'strayAcknowledgements', by: strays });
-  if (afterLoss > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: afterLoss });
+  if (strays > 0) effects.push(effect.count('strayAcknowledgements', strays));
+  if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }

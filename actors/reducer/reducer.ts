@@ -1,7 +1,7 @@
 // The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
 // wait, but questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it
 // began.
-import { run, send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
@@ -16,7 +16,6 @@ import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './o
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import { asError } from '../../src/core/thrown.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 import type { ReducerStatus } from './status.js';
 
@@ -68,7 +67,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   if (options.definition.stateBy !== 'shard')
     state.slots.set(whole, { state: freshState(options.definition), folded: [] });
   const { index, credit } = options;
-  return [state, options.stages.map((to) => send(to, { type: 'join', reducer: index, ref: self, credit }))];
+  return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
 
 function hasFailed({ effects }: ReducerTurn): boolean {
@@ -106,7 +105,7 @@ function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
 }
 
 function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
-  effects.push({ type: 'fail', error: asError(error) });
+  effects.push(effect.fail(error));
 }
 
 /**
@@ -116,7 +115,7 @@ function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
 function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
-    effects.push({ type: 'count', what: 'repeatedMessages' });
+    effects.push(effect.count('repeatedMessages'));
     return false;
   }
   state.received.set(message.stage, message.number);
@@ -187,7 +186,7 @@ function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void 
     // The dispositions of the flush must leave before the answer that promises them.
     sendReturns(state.returns, options.index, effects);
     const number = nextNumber(state.returns, mark.stage);
-    effects.push(send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
+    effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
   } else if (mark.type === 'revoked') {
     const slot = state.slots.get(mark.worker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;
@@ -198,7 +197,7 @@ function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void 
       state.manual.delete(item);
       handedOut += 1;
     }
-    if (handedOut > 0) effects.push({ type: 'count', what: 'foldedAfterLoss', by: handedOut });
+    if (handedOut > 0) effects.push(effect.count('foldedAfterLoss', handedOut));
   }
 }
 
@@ -217,7 +216,7 @@ function startItems(turn: ReducerTurn): void {
   const job = createFoldJob(items, (item) => slotOf(options, state, item));
   state.job = { type: 'fold', job };
   effects.push(
-    run({
+    effect.run({
       name: 'reduce',
       kind: 'user',
       start: () => fold(job, reduce, state.controller.context, clock),
@@ -263,7 +262,7 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
   const { definition, clock, shardName } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
   effects.push(
-    run({
+    effect.run({
       name: 'flush',
       kind: 'user',
       start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
@@ -283,7 +282,7 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   }
   state.job = undefined;
   state.flushDue = false;
-  effects.push({ type: 'cancel', key: 'flush' });
+  effects.push(effect.cancel('flush'));
 }
 
 /** The highest fence per shard: after a restart, the state may hold items of the old and of the new tenure. */
@@ -303,7 +302,7 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
   const definition = options.definition as RawReducer<unknown, unknown>;
   state.job = { type: 'raw', job, mark };
   effects.push(
-    run({
+    effect.run({
       name: job.message.type,
       kind: 'user',
       start: () =>

@@ -1,6 +1,6 @@
 // Gathers what a reducer gives back: credit for items folded or dropped, and the items that are settled, by stage and worker. It
 // gathers while the reducer handles one message, and then sends one message per stage, never one per item.
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -70,7 +70,13 @@ export function sendReturns<Self>(returns: Returns, reducer: number, effects: Ef
     const dispositions = [...to.dispositions.values()];
     settled ||= dispositions.some(({ ordinals }) => ordinals.length > 0);
     effects.push(
-      send(stage, { type: 'disposed', reducer, number: nextNumber(returns, stage), credit: to.credit, dispositions }),
+      effect.send(stage, {
+        type: 'disposed',
+        reducer,
+        number: nextNumber(returns, stage),
+        credit: to.credit,
+        dispositions,
+      }),
     );
   }
   returns.open.clear();

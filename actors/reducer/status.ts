@@ -1,6 +1,6 @@
 // Finds out where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when a
 // shard stands still or `status()` is called.
-import { reply, send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox } from '../protocol/pipeline.js';
@@ -16,8 +16,8 @@ export function answerLocate({ state, now, effects }: ReducerTurn, question: Loc
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
   const [next, ...rest] = question.next;
-  if (found === undefined && next !== undefined) effects.push(send(next, { ...question, next: rest }));
-  else effects.push(reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
+  else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
 }
 
 /** Once a call that runs has ended, what waits behind it moves on. */

@@ -1,7 +1,7 @@
 // The actor that runs one shard worker per lease that is held and may start, and none for any other lease. At its start it
 // subscribes to every coordinator and gets all held leases with a version number, so no start message can be missed. A worker
 // that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
-import { send, spawn } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
@@ -47,7 +47,7 @@ export function shardWorkerSupervisor(
     kind: 'shard-worker-supervisor',
     initial: (self): Step<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> => [
       { tables: new Map(), slots: new Map() },
-      options.coordinators.map((to) => send(to, { type: 'subscribe', subscriber: self })),
+      options.coordinators.map((to) => effect.send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
       const turn: SupervisorTurn = { options, state, effects: [] };
@@ -95,7 +95,7 @@ function startFor({ options, state, effects }: SupervisorTurn, name: string, lea
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
   state.slots.set(name, { lease, resting: false });
   effects.push(
-    spawn(lease.leaseKey, options.makeWorker(lease), {
+    effect.spawn(lease.leaseKey, options.makeWorker(lease), {
       spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
       down: (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
     }),
@@ -107,15 +107,14 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   const slot = state.slots.get(name);
   if (slot === undefined) return;
   if (how.reason === 'crash') {
-    effects.push({
-      type: 'fail',
-      error: how.error ?? new KinactError('BROKEN_INVARIANT', `Shard worker ${name} crashed without an error.`),
-    });
+    effects.push(
+      effect.fail(how.error ?? new KinactError('BROKEN_INVARIANT', `Shard worker ${name} crashed without an error.`)),
+    );
     return;
   }
   slot.resting = true;
   // Still held, for instance because a suspended machine let the tenure die: it starts again, but never in a hot loop.
-  effects.push({ type: 'after', key: name, ms: options.againMs, message: { type: 'again', name } });
+  effects.push(effect.after(name, options.againMs, { type: 'again', name }));
   startIfHeld(turn, name);
 }
 

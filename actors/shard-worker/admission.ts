@@ -1,5 +1,6 @@
 // Turns raw records into admitted ones. It unpacks them, leaves out the records that an earlier run has settled, drops duplicates
 // and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
+import { effect } from '../protocol/actor.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Channel, Current, Admission, ShardWorkerState, WorkerTurn } from './state.js';
@@ -145,11 +146,11 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
   const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
-    effects.push({ type: 'count', what: 'malformedAggregates' });
+    effects.push(effect.count('malformedAggregates'));
     if (!admission.toldMalformed) {
       admission.toldMalformed = true;
       const data = { ...placeOf(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
-      effects.push({ type: 'emit', event: { name: 'malformedAggregate', data } });
+      effects.push(effect.emit({ name: 'malformedAggregate', data }));
     }
   }
   return unpacked;
@@ -174,11 +175,11 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   if (ordinal === -1) return duplicate(turn, tenure, position);
   if (isFiltered) {
     settle(ledger, ordinal, 0);
-    effects.push({ type: 'count', what: 'outOfRangeRecords' });
+    effects.push(effect.count('outOfRangeRecords'));
     if (!admission.toldOutOfRange) {
       admission.toldOutOfRange = true;
       const data = placeOf(tenure, position.sequenceNumber, position.subSequenceNumber);
-      effects.push({ type: 'emit', event: { name: 'outOfRange', data } });
+      effects.push(effect.emit({ name: 'outOfRange', data }));
     }
     return undefined;
   }
@@ -213,7 +214,7 @@ function duplicate(
   position: Position,
 ): AdmissionEnd | undefined {
   state.admission.duplicates += 1;
-  effects.push({ type: 'count', what: 'duplicateRecords' });
+  effects.push(effect.count('duplicateRecords'));
   if (options.onDuplicate === 'skip') return undefined;
   const { shardId, source } = tenure;
   const data = { stream: source, shardId, ...position };
@@ -238,9 +239,9 @@ function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reaso
     items: 1,
   });
   if (policy !== 'skip') return { type: policy, error };
-  effects.push({ type: 'count', what: 'skippedItems' });
+  effects.push(effect.count('skippedItems'));
   const data = { ...placeOf(tenure, sequenceNumber, decoded), error: cause };
-  effects.push({ type: 'emit', event: { name: 'recordSkipped', data } });
+  effects.push(effect.emit({ name: 'recordSkipped', data }));
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 // The messages between a shard worker and its stages. Notify and collect are two independent questions, with at most one of
 // each open per stage; a punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death
 // of the stage ends the question, and the watchdog judges stalls.
-import { ask } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
@@ -44,10 +44,14 @@ function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel
   state.notified += records.length;
   if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
   effects.push(
-    ask(channel.stage, (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }), {
-      answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
-      failed,
-    }),
+    effect.ask(
+      channel.stage,
+      (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }),
+      {
+        answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
+        failed,
+      },
+    ),
   );
 }
 
@@ -55,7 +59,7 @@ function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channe
   if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
-    ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }), {
+    effect.ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }), {
       answered: (dispositions) => ({ type: 'collected', channel: index, dispositions }),
       failed,
     }),
@@ -124,7 +128,7 @@ export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: 
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
     effects.push(
-      ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
+      effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
         answered: () => ({ type: 'punctuated', channel: index }),
         failed,
       }),

@@ -1,4 +1,5 @@
 // Turns a reader's notices to people into events and counters of the worker that reads.
+import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -14,21 +15,21 @@ export function emitNotice({ options, state, now, effects }: WorkerTurn, notice:
   switch (notice.type) {
     case 'throttled':
       state.failing = failedAgain(state.failing, 'GetRecords', throttled, now);
-      effects.push({ type: 'emit', event: { name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } } });
+      effects.push(effect.emit({ name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } }));
       return;
     case 'trimmed': {
       const { certain, position } = notice;
-      effects.push({ type: 'emit', event: { name: 'trimmed', data: { source, shardId, ...position, certain } } });
+      effects.push(effect.emit({ name: 'trimmed', data: { source, shardId, ...position, certain } }));
       return;
     }
     case 'retrying': {
       const { operation, error, delayMs } = notice;
       state.failing = failedAgain(state.failing, operation, error, now);
-      effects.push({ type: 'emit', event: retryingEvent(state.failing, delayMs, { source, shardId }) });
+      effects.push(effect.emit(retryingEvent(state.failing, delayMs, { source, shardId })));
       return;
     }
     case 'iteratorExpired':
-      effects.push({ type: 'count', what: 'expiredIterators' });
+      effects.push(effect.count('expiredIterators'));
       return;
     default:
       notice satisfies never;

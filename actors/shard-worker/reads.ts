@@ -1,6 +1,6 @@
 // How the worker reports to its keeper whether reads of the shard succeed. It reports the first success, the first success
 // after failures, and failures that last. The coordinator decides what these reports mean.
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { SourceNotice } from '../../src/api/ports.js';
@@ -45,5 +45,5 @@ export function noteReadSuccess(turn: ReadTurn): void {
 function reportReads({ state: { keeper, tenure }, effects }: ReadTurn, forMs: number): void {
   if (tenure === undefined) return;
   const { worker, fence } = tenure;
-  effects.push(send(keeper, { type: 'reads', worker, fence, forMs }));
+  effects.push(effect.send(keeper, { type: 'reads', worker, fence, forMs }));
 }

@@ -1,7 +1,7 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
 // stage. It settles what comes back, and reports the frontier to the keeper. It ends normally with its shard, its lease or its
 // tenure; any other end is a crash of the whole pipeline.
-import { ask, run, send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
@@ -20,7 +20,6 @@ import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
 import { endsSource, isStreamNotFound } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
-import { asError } from '../../src/core/thrown.js';
 import type { ReadResult } from '../../src/api/ports.js';
 import type { WorkerStatus } from './watchdog.js';
 
@@ -87,7 +86,7 @@ function initial(
     astray: undefined,
     finished: false,
   };
-  const begin = ask(lease.keeper, (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }), {
+  const begin = effect.ask(lease.keeper, (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }), {
     answered: (answer) => ({ type: 'tenure', answer }),
     failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
   });
@@ -134,11 +133,11 @@ function punctuated({ state }: WorkerTurn, { channel }: Message<'punctuated'>): 
 /** No other message says that the rest may be admitted. */
 function admit({ state, effects }: WorkerTurn, { slice }: Message<'admit'>): void {
   if (state.sliceIsDue && slice === state.slices) state.sliceIsDue = false;
-  else effects.push({ type: 'count', what: 'repeatedMessages' });
+  else effects.push(effect.count('repeatedMessages'));
 }
 
 function askFailed({ effects }: WorkerTurn): void {
-  effects.push({ type: 'count', what: 'askFailures' });
+  effects.push(effect.count('askFailures'));
 }
 
 function notice(turn: WorkerTurn, { notice: from }: Message<'notice'>): void {
@@ -160,12 +159,12 @@ function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
     return;
   }
   if (isDoubt(error)) doubtStream(turn);
-  effects.push({ type: 'fail', error: asError(error) });
+  effects.push(effect.fail(error));
 }
 
 /** Tells the keeper that the stream is in doubt. The coordinator finds out whether it is another stream, or gone. */
 function doubtStream({ state, effects }: WorkerTurn): void {
-  effects.push(send(state.keeper, { type: 'streamDoubted' }));
+  effects.push(effect.send(state.keeper, { type: 'streamDoubted' }));
 }
 
 function channelOf(state: ShardWorkerState, index: number): Channel {
@@ -176,7 +175,7 @@ function beginReading(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
-    effects.push({ type: 'end' });
+    effects.push(effect.end());
     return;
   }
   const { tenure } = answer;
@@ -187,9 +186,9 @@ function beginReading(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   if (tenure.onlyAsks === true) state.ending = { type: 'drained', open: 0 };
   else {
     state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
-    effects.push({ type: 'emit', event: { name: 'shardStarted', data: { source, shardId, fence } } });
+    effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
   }
-  effects.push({ type: 'after', key: 'watchdog', ms: options.watchdogMs, message: { type: 'watchdog' } });
+  effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }
 
 function fetched(turn: WorkerTurn, { result }: Message<'read'>): void {
@@ -230,7 +229,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   const end = state.sliceIsDue ? undefined : admitAll(turn, tenure);
   if (end === 'gaveWay') askForSlice(turn);
   else if (end?.type === 'crash') {
-    effects.push({ type: 'fail', error: end.error });
+    effects.push(effect.fail(end.error));
     return;
   }
   report(turn, tenure);
@@ -249,7 +248,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
 function askForSlice({ state, effects }: WorkerTurn): void {
   state.sliceIsDue = true;
   state.slices += 1;
-  effects.push(send(state.self, { type: 'admit', slice: state.slices }));
+  effects.push(effect.send(state.self, { type: 'admit', slice: state.slices }));
 }
 
 /** Reports the frontier to the keeper, which makes checkpoints of nothing else. */
@@ -262,7 +261,7 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
   if (position === undefined) return;
   const { worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
-  effects.push(send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
+  effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
 function read({ state, effects }: WorkerTurn): void {
@@ -272,7 +271,7 @@ function read({ state, effects }: WorkerTurn): void {
   state.reading = true;
   state.failing = undefined;
   effects.push(
-    run({
+    effect.run({
       name: 'read',
       kind: 'io',
       start: (signal) => reader.read(signal),
@@ -284,7 +283,7 @@ function read({ state, effects }: WorkerTurn): void {
 
 function watchdog({ options, state, now, effects }: WorkerTurn): void {
   const again = (ms: number): void => {
-    effects.push({ type: 'after', key: 'watchdog', ms, message: { type: 'watchdog' } });
+    effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
   };
   const since = stillSince(state);
   if (since === undefined) {
@@ -302,7 +301,7 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
   const { stage } = asked as Channel;
   const { worker } = options;
   effects.push(
-    ask(stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
+    effect.ask(stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
       answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
       failed: () => ({ type: 'askFailed' }),
     }),
@@ -330,5 +329,5 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     oldest,
     tenure,
   });
-  if (error !== undefined) effects.push({ type: 'fail', error });
+  if (error !== undefined) effects.push(effect.fail(error));
 }

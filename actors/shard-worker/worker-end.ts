@@ -1,6 +1,6 @@
 // How a shard worker ends: at its keeper's command, with its tenure, or by itself. A pause does not end it, and can be taken
 // back.
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './admission.js';
@@ -9,14 +9,14 @@ import type { WorkerTurn } from './state.js';
 /** Handles a message of the keeper. Each message is for one tenure. */
 export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   const { state, effects } = turn;
-  if (message.fence !== state.tenure?.fence) return void effects.push({ type: 'count', what: 'staleControls' });
+  if (message.fence !== state.tenure?.fence) return void effects.push(effect.count('staleControls'));
   switch (message.type) {
     case 'revoked':
       return revoke(turn);
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
-      if (message.number <= state.pauses) return void effects.push({ type: 'count', what: 'repeatedMessages' });
+      if (message.number <= state.pauses) return void effects.push(effect.count('repeatedMessages'));
       state.pauses = message.number;
       state.paused = true;
       return;
@@ -32,7 +32,7 @@ export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   state.admission = abandon(state.admission, state.ledger);
   // The bytes that the reader has fetched ahead count in the byte budget until it is closed.
   state.reader?.close();
-  if (state.reading) effects.push({ type: 'abort', name: 'read', reason: new Error('draining') });
+  if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
 export function revoke(turn: WorkerTurn): void {
@@ -53,6 +53,6 @@ export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: Work
   state.finished = true;
   state.reader?.close();
   const { worker, fence } = tenure;
-  for (const { stage } of state.channels) effects.push(send(stage, { type: 'retire', worker }));
-  effects.push(send(state.keeper, { type: 'workerEnded', worker, fence, how }), { type: 'end' });
+  for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
+  effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, how }), effect.end());
 }

@@ -1,6 +1,7 @@
 // Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the reducers.
 // It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a worker stays:
 // its next batch comes only when this one has been extracted completely.
+import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
@@ -175,7 +176,7 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
   const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
   const { policy, error } = judgeFailure(options.onFailure, cause, item);
   if (policy === 'crash') {
-    effects.push({ type: 'fail', error });
+    effects.push(effect.fail(error));
     return false;
   }
   if (policy === 'stopShard') {
@@ -185,13 +186,12 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
   }
   entry.outbox.ordinals.push(ordinal);
   entry.outbox.items.push(0);
-  effects.push({ type: 'count', what: 'skippedItems' });
-  effects.push({
-    type: 'emit',
-    event: {
+  effects.push(effect.count('skippedItems'));
+  effects.push(
+    effect.emit({
       name: 'recordSkipped',
       data: { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, error: cause },
-    },
-  });
+    }),
+  );
   return true;
 }

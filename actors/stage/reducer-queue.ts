@@ -1,7 +1,7 @@
 // The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
 // came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and uses no
 // credit.
-import { send } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerInbox, Sought } from '../protocol/pipeline.js';
@@ -34,7 +34,7 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
       items = sendItems(turn, queue, queue.ref, items);
       queue.sent += 1;
       const { punctuation: id, kind } = head;
-      turn.effects.push(send(queue.ref, { type: 'punctuation', stage, number: queue.sent, id, kind }));
+      turn.effects.push(effect.send(queue.ref, { type: 'punctuation', stage, number: queue.sent, id, kind }));
     } else if (queue.credit > 0) {
       queue.entries.shift();
       queue.credit -= 1;
@@ -53,7 +53,7 @@ function sendItems(
 ): DeliveredItem[] {
   if (items.length === 0) return items;
   queue.sent += 1;
-  effects.push(send(to, { type: 'items', stage: state.self, number: queue.sent, items }));
+  effects.push(effect.send(to, { type: 'items', stage: state.self, number: queue.sent, items }));
   return [];
 }
 

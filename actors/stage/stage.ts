@@ -1,7 +1,7 @@
 // The actor that takes batches from shard workers and makes items of their records. It routes each item by its key to a reducer,
 // within that reducer's credit, and routes the dispositions back. Invariants: it never loses the order of a key within a shard,
 // and never holds a disposition back because a queue is full. One slow reducer does not stop another.
-import { reply, send, watch } from '../protocol/actor.js';
+import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
@@ -54,7 +54,7 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
 }
 
 function nextBeat(options: StageOptions): Effect<StageMessage> {
-  return { type: 'after', key: 'beat', ms: options.flushIntervalMs, message: { type: 'beat' } };
+  return effect.after('beat', options.flushIntervalMs, { type: 'beat' });
 }
 
 /** The stage's message of one type. */
@@ -75,7 +75,8 @@ const handlers: Handlers<StageTurn, StageMessage> = {
 };
 
 function beat({ options, state, effects }: StageTurn): void {
-  for (const queue of state.queues) if (queue.ref !== undefined) effects.push(send(queue.ref, { type: 'heartbeat' }));
+  for (const queue of state.queues)
+    if (queue.ref !== undefined) effects.push(effect.send(queue.ref, { type: 'heartbeat' }));
   effects.push(nextBeat(options));
 }
 
@@ -106,7 +107,7 @@ function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref
     };
     state.workers.set(tenure.worker, entry);
     // A worker that dies without a last word must not leave its items queued: their dispositions would have no receiver.
-    effects.push(watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
+    effects.push(effect.watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
   }
   return entry;
 }
@@ -126,7 +127,7 @@ function askForSlice({ state, effects }: StageTurn): void {
   if (state.sliceIsDue) return;
   state.sliceIsDue = true;
   state.slices += 1;
-  effects.push(send(state.self, { type: 'extract', slice: state.slices }));
+  effects.push(effect.send(state.self, { type: 'extract', slice: state.slices }));
 }
 
 function extract(turn: StageTurn, message: Message<'extract'>): void {
@@ -155,7 +156,7 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
   for (const ofWorker of message.dispositions) {
     const entry = state.workers.get(ofWorker.worker);
     if (entry === undefined) {
-      effects.push({ type: 'count', what: 'staleSettles', by: ofWorker.ordinals.length });
+      effects.push(effect.count('staleSettles', ofWorker.ordinals.length));
       continue;
     }
     if (ofWorker.ordinals.length > 0) queue.settledAt = turn.now;
@@ -182,12 +183,12 @@ function answer({ options, effects }: StageTurn, entry: WorkerEntry): void {
   const inDemand = open?.batch.waiting === 0 || entry.waiting * 2 <= options.maxPending;
   if (open !== undefined && isExtracted(open.batch) && inDemand) {
     entry.notify = undefined;
-    effects.push(reply(open.replyTo, takeOutbox(entry)));
+    effects.push(effect.reply(open.replyTo, takeOutbox(entry)));
   }
   if (entry.collect !== undefined && hasDispositions(entry.outbox)) {
     const replyTo = entry.collect;
     entry.collect = undefined;
-    effects.push(reply(replyTo, takeOutbox(entry)));
+    effects.push(effect.reply(replyTo, takeOutbox(entry)));
   }
 }
 
@@ -219,31 +220,32 @@ function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuate
   open.missing -= 1;
   if (open.missing > 0) return;
   state.punctuations.delete(id);
-  effects.push(reply(open.replyTo, true));
+  effects.push(effect.reply(open.replyTo, true));
 }
 
 function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
   if (sought === undefined)
-    return void effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
+    return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
   for (const queue of state.queues) {
     if (positionOf(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
     // The reducer knows best whether it makes progress: it may be settling what another stage has sent.
-    if (queue.ref === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
-    else effects.push(send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
+    if (queue.ref === undefined)
+      effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
+    else effects.push(effect.send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
   const entry = state.workers.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) {
     const forMs = now - entry.extractedAt;
-    return void effects.push(reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
+    return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
   }
   // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
-  if (first === undefined) effects.push(reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
-  else effects.push(send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
+  if (first === undefined) effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  else effects.push(effect.send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
 }
 
 /** The last punctuation of this worker that some reducer has not answered. */
@@ -267,7 +269,9 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
     if (queue.ref !== undefined) {
       queue.sent += 1;
       const number = queue.sent;
-      effects.push(send(queue.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }));
+      effects.push(
+        effect.send(queue.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }),
+      );
     }
     dispatch(turn, queue);
   }

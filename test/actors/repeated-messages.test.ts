@@ -58,7 +58,7 @@ function oneStage(count = 1) {
   };
 }
 
-const repeated = [{ type: 'count', what: 'repeatedMessages' }];
+const repeated = [{ type: 'count', what: 'repeatedMessages', by: 1 }];
 const settled = { worker: 1, ordinals: [0], items: [0] };
 
 describe('a message that a stage has had before is dropped and counted', () => {

@@ -267,7 +267,7 @@ describe('a shard worker, message by message', () => {
     expect(counted(pause(1)), 'before its tenure').to.deep.equal({ staleControls: 1 });
     grant();
     for (const type of ['drain', 'revoked'] as const) {
-      expect(control(type, 9)).to.deep.equal([{ type: 'count', what: 'staleControls' }]);
+      expect(control(type, 9)).to.deep.equal([{ type: 'count', what: 'staleControls', by: 1 }]);
       expect(status().doing).to.equal('reading');
     }
   });

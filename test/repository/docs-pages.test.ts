@@ -125,8 +125,12 @@ describe('docs/status.md', () => {
   });
 });
 
-/** `{ type: 'count', what: 'name' }`, `count(where, 'name')`, and the runtime's way to say that a seam failed. */
+/** `effect.count('name')`, `{ type: 'count', what: 'name' }`, `count(where, 'name')`, and the runtime's way to say that a seam failed. */
 function countedBy(node: ts.Node): readonly string[] {
+  if (ts.isCallExpression(node) && node.expression.getText() === 'effect.count') {
+    const [name] = node.arguments;
+    return name !== undefined && ts.isStringLiteral(name) ? [name.text] : [];
+  }
   if (ts.isCallExpression(node) && /^(count|seamFailed)$/.test(node.expression.getText())) {
     const [, name] = node.arguments;
     return name !== undefined && ts.isStringLiteral(name) ? [name.text] : [];

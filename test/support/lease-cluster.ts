@@ -4,7 +4,7 @@
 import type { Harness } from './actor-harness.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
-import { ask, send, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
+import { effect, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorSelf, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -83,7 +83,7 @@ export function leaseCluster(
   const relay = (worker: number, to: Ref<PipelineMessage>): Behaviour<undefined, WorkerControl> => ({
     kind: 'shard-worker',
     initial: () => [undefined, []],
-    receive: (state, control) => [state, [send(to, { type: 'control', worker, control })]],
+    receive: (state, control) => [state, [effect.send(to, { type: 'control', worker, control })]],
   });
 
   function pipeline(
@@ -98,7 +98,7 @@ export function leaseCluster(
       kind: 'pipeline',
       initial(own) {
         self = own;
-        return [new Map(), [send(coordinator, { type: 'subscribe', subscriber: own })]];
+        return [new Map(), [effect.send(coordinator, { type: 'subscribe', subscriber: own })]];
       },
       stopped(state) {
         for (const running of state.values()) stopDelivering(running);
@@ -116,7 +116,7 @@ export function leaseCluster(
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
-                ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }), {
+                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }), {
                   answered: (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
                   failed: () => ({ type: 'unanswered', leaseKey }),
                 }),
@@ -148,7 +148,7 @@ export function leaseCluster(
             stopDelivering(running);
             const { type, fence } = message.control;
             const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureDead' };
-            return [state, [send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, how })]];
+            return [state, [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, how })]];
           }
           case 'endShard': {
             const running = state.get(message.leaseKey);
@@ -157,7 +157,7 @@ export function leaseCluster(
             return [
               state,
               [
-                send(running.keeper, {
+                effect.send(running.keeper, {
                   type: 'workerEnded',
                   worker: running.worker,
                   fence: running.delivery.fence,

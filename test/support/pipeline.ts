@@ -6,7 +6,7 @@ import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
-import { reply } from '../../actors/protocol/actor.js';
+import { effect } from '../../actors/protocol/actor.js';
 import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
 import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
 import type { FrontierReport, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
@@ -208,7 +208,7 @@ function stubKeeper(
     receive: (_, message) => {
       log.push(message);
       if (message.type === 'beginTenure' && refuse)
-        return [null, [reply(message.replyTo, { type: 'refused', reason: 'not now' })]];
+        return [null, [effect.reply(message.replyTo, { type: 'refused', reason: 'not now' })]];
       if (message.type === 'beginTenure') {
         const tenure: Tenure = {
           worker: message.worker,
@@ -226,7 +226,7 @@ function stubKeeper(
         };
         tenures.push(tenure);
         workers.push(message.control);
-        return [null, [reply(message.replyTo, { type: 'granted', tenure })]];
+        return [null, [effect.reply(message.replyTo, { type: 'granted', tenure })]];
       }
       if (message.type === 'frontier') frontiers.push(message.frontier);
       if (message.type === 'workerEnded') ends.push(message.how);

@@ -1,6 +1,6 @@
 // The coordinator's pulse: it scans the table, sees which workers live, takes free leases, and decides when to look again. Scans
 // never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
-import { run } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import { takesAllowed } from './busy-table.js';
 import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
 import { holdersTimeMs, noteFailovers } from '../failovers.js';
@@ -34,7 +34,7 @@ export function scan(turn: CoordinatorTurn): void {
   state.scan.running = true;
   state.scan.sentAt = turn.now;
   effects.push(
-    run({
+    effect.run({
       name: 'scan',
       kind: 'io',
       start: async (signal) => {

@@ -7,7 +7,7 @@
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
 //   5. here           `shardEndJudged`: `ready`, `readOn` (the shard is read on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
-import { reply, run } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/leasing.js';
 import type { CoordinatorSelf, AskShardEnd, Message } from '../messages.js';
 import { gatherEvidence, judgeEnd } from './shard-end-work.js';
@@ -44,8 +44,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
       retryMs: turn.settings.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
-  if (asked.replyTo.question <= lease.lastEndQuestion)
-    return void effects.push({ type: 'count', what: 'repeatedMessages' });
+  if (asked.replyTo.question <= lease.lastEndQuestion) return void effects.push(effect.count('repeatedMessages'));
   lease.lastEndQuestion = asked.replyTo.question;
   lease.stream.ends.push(asked);
   gather(turn, lease.stream);
@@ -61,14 +60,14 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
   if (stream.gathering || stream.ends.length === 0) return;
   if (now < stream.gatherDueAt) {
     const ms = Math.max(1, Math.ceil(stream.gatherDueAt - now));
-    effects.push({ type: 'after', key: `gather/${index}`, ms, message: { type: 'gatherDue', stream: index } });
+    effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
     return;
   }
   stream.gathering = true;
   stream.gatherDueAt = now + retryMs;
   const asked = stream.ends.splice(0);
   effects.push(
-    run({
+    effect.run({
       name: `evidence/${index}`,
       kind: 'io',
       start: (signal) => gatherEvidence(options, now, signal),
@@ -131,7 +130,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
     shardGoneAfterMs: settings.failoverMs,
   };
   effects.push(
-    run({
+    effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: (signal) => judgeEnd({ store: settings.store, maker, signal }, end, evidence),
@@ -273,5 +272,5 @@ export function shardEndFailed(
 }
 
 function answer(turn: CoordinatorTurn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {
-  turn.effects.push(reply(replyTo, plan));
+  turn.effects.push(effect.reply(replyTo, plan));
 }

@@ -1,6 +1,6 @@
 // The state of each source of the table: it is starting, takes part, or has failed for good. A source that fails gives its
 // leases back and is left alone, while the others go on. The answer to `start()` follows from that.
-import { reply, send } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import { emit, scanWithin } from '../turn.js';
@@ -30,7 +30,7 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
   if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
     state.phase = 'failed';
-    for (const key of ['openTable', 'scan']) turn.effects.push({ type: 'cancel', key });
+    for (const key of ['openTable', 'scan']) turn.effects.push(effect.cancel(key));
   }
   answerStart(turn);
 }
@@ -80,7 +80,7 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
 export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;
-  effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
 }
 
 /** Answers `start()` once every source is read or has failed. */
@@ -102,7 +102,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
   const leftMs = movedAt + startDeadlineMs - turn.now;
   if (leftMs > 0) {
     const message: CoordinatorSelf = { type: 'startOverdue' };
-    return void turn.effects.push({ type: 'after', key: 'startDeadline', ms: Math.ceil(leftMs), message });
+    return void turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
   }
   const table = settings.store.tableName;
   const message = overdue(turn);
@@ -132,11 +132,11 @@ function answerWaiters({ state, effects }: CoordinatorTurn, outcome: Coordinator
   // A source that failed only for lack of time may have started since.
   if (state.start.outcome?.type === 'started') return;
   state.start.outcome = outcome;
-  effects.push({ type: 'cancel', key: 'startDeadline' });
-  for (const waiter of state.start.waiters.splice(0)) effects.push(reply(waiter, outcome));
+  effects.push(effect.cancel('startDeadline'));
+  for (const waiter of state.start.waiters.splice(0)) effects.push(effect.reply(waiter, outcome));
 }
 
 export function awaitStart({ state, effects }: CoordinatorTurn, { replyTo }: Message<'awaitStart'>): void {
   if (state.start.outcome === undefined) state.start.waiters.push(replyTo);
-  else effects.push(reply(replyTo, state.start.outcome));
+  else effects.push(effect.reply(replyTo, state.start.outcome));
 }

@@ -1,7 +1,7 @@
 // How a coordinator starts. It asks for the identity of each stream separately, and opens and reads the table with the first
 // answer. A failure that may pass is retried without end, because a source that comes late joins the others. `start()` waits
 // only for a while.
-import { run } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
 import { retrying, scanWithin, worked } from '../turn.js';
@@ -29,7 +29,7 @@ function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   const { index, options } = stream;
   effects.push(
-    run({
+    effect.run({
       name: `openStream/${index}`,
       kind: 'io',
       start: (signal) => options.source.describe(signal),
@@ -71,12 +71,7 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   stream.error = error;
   const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
   retrying(turn, opening, { error, delayMs, stream });
-  effects.push({
-    type: 'after',
-    key: `openStream/${index}`,
-    ms: delayMs,
-    message: { type: 'openStreamAgain', stream: index },
-  });
+  effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }
 
 export function openStreamAgain(turn: CoordinatorTurn, { stream: index }: Message<'openStreamAgain'>): void {
@@ -87,7 +82,7 @@ export function openTable({ settings, state, effects }: CoordinatorTurn): void {
   if (state.phase !== 'opening' || state.start.openingTable) return;
   state.start.openingTable = true;
   effects.push(
-    run({
+    effect.run({
       name: 'openTable',
       kind: 'io',
       start: (signal) => settings.store.ensureTable(signal),
@@ -113,7 +108,7 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   if (isTableFailure(turn, error)) return failTable(turn, error);
   const delayMs = backoffMs(retryShape, state.start.openAttempt++, settings.random);
   retrying(turn, opening, { error, delayMs });
-  effects.push({ type: 'after', key: 'openTable', ms: delayMs, message: { type: 'openTableAgain' } });
+  effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 
 /** Whether the table is of no use here: a KCL 3 table at any time, another wrong table only before anything has worked. */

@@ -1,6 +1,6 @@
 // The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
 // and clean-up (2.9). The end of a shard is in shard-end.ts.
-import { run } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
 import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from '../sources/sources.js';
@@ -60,7 +60,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       waits: now < (stream.makesRowsAt ?? Infinity),
     };
     effects.push(
-      run({
+      effect.run({
         name: `sync/${index}`,
         kind: 'io',
         start: (signal) => syncShards(settings.store, options, making, signal),
@@ -165,7 +165,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
   if (rows.length < unstamped.length)
     stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
   effects.push(
-    run({
+    effect.run({
       name: `stamp/${index}`,
       kind: 'io',
       start: (signal) => stampRows(settings.store, rows, rowStamp, signal),
@@ -269,7 +269,7 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
   stream.describing = true;
   const { index } = stream;
   turn.effects.push(
-    run({
+    effect.run({
       name: `describe/${index}`,
       kind: 'io',
       start: (signal) => describeRanges(turn.settings.store, ranges, signal),
@@ -289,7 +289,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
     stream.cleaning = true;
     const { index, options } = stream;
     effects.push(
-      run({
+      effect.run({
         name: `cleanUp/${index}`,
         kind: 'io',
         start: (signal) => cleanUp(settings.store, options, rows, signal),
@@ -315,7 +315,7 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
   } = result;
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
-  if (removed > 0) turn.effects.push({ type: 'count', what: 'leaseRowsRemoved', by: removed });
+  if (removed > 0) turn.effects.push(effect.count('leaseRowsRemoved', removed));
   worked(turn, cleaning, stream);
   if (isAnother) doubtStream(turn, stream);
 }

@@ -2,7 +2,7 @@
 // pipeline gets the held leases again, and a keeper without a worker gives up. A lease whose reads fail is given back while a
 // healthy worker can take it. Then its source is left alone for a growing time, and tried with one shard. The coordinator calls
 // this on notices of keepers and around scans.
-import { send } from '../../protocol/actor.js';
+import { effect } from '../../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from '../turn.js';
 import type { CoordinatorState, Lease, Settings, Stream } from '../state.js';
@@ -129,7 +129,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
-  effects.push(send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
   const isOwn = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
   if (isOwn) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // Shards of one source fail together, and count once.

@@ -1,7 +1,7 @@
 // Mutants of reading: where a tenure begins, what of an aggregate was done, what becomes of iterators, ends and children.
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
-import { send } from '../../../actors/protocol/actor.js';
+import { effect } from '../../../actors/protocol/actor.js';
 import { given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 
@@ -101,7 +101,7 @@ const endsAtOnce: Mutant['make'] = () =>
       if (message.type !== 'read' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
       const { worker, fence } = state.tenure;
       const end = { type: 'workerEnded', worker, fence, how: state.ending };
-      return [...effects, send(state.keeper, end as never)];
+      return [...effects, effect.send(state.keeper, end as never)];
     },
   });
 

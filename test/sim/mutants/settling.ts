@@ -5,7 +5,7 @@ import { admit, recordAt } from '../../../src/core/ledger.js';
 import { reducerOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
 import type { Position } from '../../../src/core/position.js';
-import { send } from '../../../actors/protocol/actor.js';
+import { effect } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import { around, resent, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';
@@ -114,7 +114,7 @@ function byCompletionOrder(): Mutant['make'] {
           type: 'frontier',
           frontier: { worker, fence, position: known.position, records: state.ledger.settled },
         };
-        return [send(state.keeper, early as never), ...effects];
+        return [effect.send(state.keeper, early as never), ...effects];
       },
     });
 }
