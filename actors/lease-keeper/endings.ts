@@ -18,6 +18,10 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
+/** Parts of the reserve: what is left of it after the cut, and how much of that the worker's last word may take. */
+const afterCut = 1 / 2;
+const forLastWord = 1 / 8;
+
 /** Begins to release the lease: the worker drains first. */
 export function release(
   turn: KeeperTurn,
@@ -25,16 +29,16 @@ export function release(
 ): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The drain and the write that follows it share the time given.
+  // The drain and the write that follows it share the time given; the reserve is for the write.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
-  const cutAt = now + deadlineMs - reserveMs / 2;
+  const cutAt = now + deadlineMs - reserveMs * afterCut;
   const until = now + Math.max(deadlineMs, options.marginMs);
   const before = state.release;
   state.release = {
     reason: before?.reason ?? reason,
     coolDown: before?.coolDown ?? false,
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
-    writeAt: Math.min(before?.writeAt ?? Infinity, cutAt + reserveMs / 8),
+    writeAt: Math.min(before?.writeAt ?? Infinity, cutAt + reserveMs * forLastWord),
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };

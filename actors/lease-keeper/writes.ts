@@ -25,6 +25,7 @@ import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
+import type { Checkpoint } from '../../src/core/checkpoint.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/write-refusal.js';
@@ -43,7 +44,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, workerId, writer } = options;
   const carries = carriesCheckpoint(turn, kind);
-  const change = changeOf(turn, kind, carries);
+  const change = changeOf(turn, kind, carries ? leaseState.nextCheckpoint(state.lease) : undefined);
   const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
   const { permit } = state.traffic;
   const { asked } = state.workers;
@@ -104,7 +105,7 @@ function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
   return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: renewalIntervalMs(failoverMs) };
 }
 
-function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowChange {
+function changeOf(turn: KeeperTurn, kind: Write['kind'], checkpoint: Checkpoint | undefined): RowChange {
   const { options, state } = turn;
   const { lease } = state;
   switch (kind) {
@@ -112,12 +113,9 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], carries: boolean): RowC
       return leaseState.takeChange(lease.row, options, state.clocks.serviceTimeMs - latestMarginMs);
     case 'renew':
     case 'answer':
-      return {
-        ...leaseState.renewChange(carries ? leaseState.nextCheckpoint(lease) : undefined),
-        ...answerOf(turn),
-      };
+      return { ...leaseState.renewChange(checkpoint), ...answerOf(turn) };
     case 'checkpoint':
-      return leaseState.renewChange(carries ? leaseState.nextCheckpoint(lease) : undefined);
+      return leaseState.renewChange(checkpoint);
     case 'handOver':
     case 'release': {
       const newOwner = newOwnerOf(turn);
@@ -270,25 +268,31 @@ function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
   );
 }
 
-function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
-  const { options, state, now } = turn;
-  // SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read.
-  if (
-    foundRow?.checkpoint === 'SHARD_END' &&
-    state.shardEnd?.childShardIds !== undefined &&
-    state.lease.unknown.length > 0
-  )
-    return recovered(turn, foundRow);
-  if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
+/** Whether SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read. */
+function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
+  return (
+    row?.checkpoint === 'SHARD_END' && state.shardEnd?.childShardIds !== undefined && state.lease.unknown.length > 0
+  );
+}
+
+/** Handles the refusals that say nothing of the lease: an earlier write took effect, or a signature is missing. True: that was one. */
+function explained(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+  const { state, now } = turn;
+  if (isEndedByUs(turn, foundRow)) recovered(turn, foundRow);
+  else if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
     state.taking.retakes += 1;
-    return leaseState.adoptRow(state.lease, foundRow);
-  }
-  if (resolveRefusedWrite(turn, write, foundRow)) return;
-  if (isStripped(turn, foundRow)) {
+    leaseState.adoptRow(state.lease, foundRow);
+  } else if (resolveRefusedWrite(turn, write, foundRow)) return true;
+  else if (isStripped(turn, foundRow)) {
     leaseState.adoptRow(state.lease, foundRow);
     state.writes.retryAt = now;
-    return;
-  }
+  } else return false;
+  return true;
+}
+
+function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
+  if (explained(turn, write, foundRow)) return;
+  const { options, state, now } = turn;
   const refusal = classifyRefusal(options, state.lease.unknown, foundRow);
   switch (refusal.type) {
     case 'spurious':
