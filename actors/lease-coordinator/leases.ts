@@ -8,7 +8,7 @@ import type { CoordinatorSelf, Message } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack, takesPart } from './sources/sources.js';
-import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, worked } from './turn.js';
+import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure } from './turn.js';
 import type { Lease } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { readParents, readRows } from './streams/table-work.js';
@@ -293,7 +293,7 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.readingParents = false;
-  worked(turn, parentReading, lease.stream);
+  clearFailure(turn, parentReading, lease.stream);
   if (lease.awaited?.length === 0) return;
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);

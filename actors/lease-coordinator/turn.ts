@@ -43,7 +43,8 @@ export function retrying(
   emit(turn, retryingEvent(failing, delayMs, about));
 }
 
-export function worked({ state }: CoordinatorTurn, operation: string, stream?: Stream): void {
+/** A call of this kind has succeeded: the next that fails is a new story. */
+export function clearFailure({ state }: CoordinatorTurn, operation: string, stream?: Stream): void {
   state.failing.delete(failingKey(operation, stream));
 }
 

@@ -141,7 +141,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   if (state.open.calls === 0) effects.push(effect.end());
 }
 
-export function released(turn: KeeperTurn, written: boolean): void {
+export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
   const recordsLeft = said.recordsLeft === 0 && mayHaveOpenRecords(turn) ? -1 : said.recordsLeft;
@@ -155,7 +155,7 @@ export function released(turn: KeeperTurn, written: boolean): void {
 
 /** Ends the keeper when the time given for the release is over. */
 export function releaseTimedOut(turn: KeeperTurn): void {
-  if (turn.state.taking.everHeld) return released(turn, false);
+  if (turn.state.taking.everHeld) return finishReleased(turn, false);
   return notHeld(turn, 'released before it was taken');
 }
 

@@ -29,7 +29,7 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
   traffic.queues += 1;
   effects.push(
     effect.run({
-      name: `turn#${traffic.queues}`,
+      name: `permit#${traffic.queues}`,
       kind: 'io',
       start: (signal) => queue.wait(order, signal),
       done: (permit): LeaseKeeperMessage => ({ type: 'permitCame', permit }),
@@ -48,7 +48,9 @@ function keepUpToDate(
   // The take of a row that was created again cannot wait as long as other takes: peers leave the row alone only for a while. A
   // hand-over counts as a renewal once one is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.standing.renewAt);
-  order.kind = isRenewal ? 'renew' : kind === 'checkpoint' ? kind : state.taking.everHeld ? 'owed' : 'take';
+  if (isRenewal) order.kind = 'renew';
+  else if (kind === 'checkpoint') order.kind = 'checkpoint';
+  else order.kind = state.taking.everHeld ? 'duty' : 'take';
   order.deadline = isRenewal ? state.standing.liveUntil : Infinity;
   const renewed = state.standing.liveUntil + marginMs - failoverMs;
   order.renewalDue =

@@ -149,8 +149,8 @@ export interface Yielding {
   phase: YieldingPhase;
   drainStartsAt: number;
   /**
-   * If the shard is not drained, or the lease not handed over, by this time, the keeper refuses. The time moves on as long as
-   * something is settled, but never past `refuseAtLatest`.
+   * If the shard is not drained, or the lease not handed over, by this time, the keeper refuses. The time moves on whenever the
+   * frontier does, but never past `refuseAtLatest`.
    */
   refuseAt: number;
   refuseAtLatest: number;

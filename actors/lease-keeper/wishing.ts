@@ -134,11 +134,11 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   const { options, state, now } = turn;
   const { workerId, writerPrefix, writer, failoverMs } = options;
   const wishing = state.wishing!;
-  const isOver = wishing.withdrawal !== undefined;
+  const isWithdrawing = wishing.withdrawal !== undefined;
   if (row === undefined) return notHeld(turn, 'the row is gone');
   if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
-  if (row.leaseOwner === undefined) return isOver ? withdrawn(turn) : toBeTaken(turn, row);
+  if (row.leaseOwner === undefined) return isWithdrawing ? withdrawn(turn) : toBeTaken(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(writerPrefix, row.kinactWriter);
     return notHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
@@ -148,7 +148,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
     wishing.counterAt = now;
   }
   if (refused === 'unwish') return withdrawn(turn);
-  if (isOver) return;
+  if (isWithdrawing) return;
   if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return toBeTaken(turn, row);
   if (refused === 'wish') return notHeld(turn, 'another worker has asked for it');
   const said = answerTo(writer, row);

@@ -8,11 +8,11 @@
 //   5. spurious    `recovered`: a lost write took effect. The keeper goes on from the row, and sends what that lacks.
 //      gone        `recreate`, while the lease is live; otherwise the keeper ends (`notHeld`)
 //      own         before the first take: the row is taken as it is now; later the keeper ends, and another one takes it
-//      handedOver, lost, workerIdInUse: the keeper ends
+//      reassigned, lost, workerIdInUse: the keeper ends
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
-import { ended, finish, notHeld, released } from './endings.js';
+import { ended, finish, notHeld, finishReleased } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
 import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
@@ -195,7 +195,7 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   state.lease.behind -= current.covers;
   reportDurable(turn);
   if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
-  if (current.kind === 'release') return released(turn, true);
+  if (current.kind === 'release') return finishReleased(turn, true);
   if (current.kind === 'shardEnd') return ended(turn);
   confirm(turn, current.startedAt);
   if (current.kind === 'take') return taken(turn, before);
@@ -275,8 +275,11 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
   );
 }
 
-/** Handles the refusals that say nothing of the lease: an earlier write took effect, or a signature is missing. True: that was one. */
-function explained(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+/**
+ * Handles a refusal that does not mean that the lease is lost: an earlier write took effect, or a signature is missing. Returns whether
+ * it was one.
+ */
+function handleHarmlessRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
   const { state, now } = turn;
   if (isEndedByUs(turn, foundRow)) recovered(turn, foundRow);
   else if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
@@ -291,7 +294,7 @@ function explained(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefine
 }
 
 function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
-  if (explained(turn, write, foundRow)) return;
+  if (handleHarmlessRefusal(turn, write, foundRow)) return;
   const { options, state, now } = turn;
   const refusal = classifyRefusal(options, state.lease.unknown, foundRow);
   switch (refusal.type) {
@@ -300,7 +303,7 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
     case 'gone':
       if (!state.taking.everHeld || now >= state.standing.liveUntil) return notHeld(turn, 'the row is gone');
       return recreate(turn);
-    case 'handedOver':
+    case 'reassigned':
       return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
     case 'lost':
       return notHeld(turn, refusal.reason);
@@ -338,7 +341,7 @@ function recovered(turn: KeeperTurn, row: LeaseRow): void {
   leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
   if (row.checkpoint === 'SHARD_END') return ended(turn);
-  if (row.leaseOwner !== options.workerId) return released(turn, true);
+  if (row.leaseOwner !== options.workerId) return finishReleased(turn, true);
   state.writes.retryAt = now;
   state.standing.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);

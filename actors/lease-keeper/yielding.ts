@@ -6,7 +6,7 @@
 //   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked
 //   2. `answerWritten`    a renewal has carried the answer (`answerOf`)                                answered
 //   3. `startDraining`    a second later, or at once without a worker; `pause` goes to the worker      draining
-//   4. `drained`          the worker has ended, and left neither call nor open record behind           ready
+//   4. `decideAfterDrain`          the worker has ended, and left neither call nor open record behind           ready
 //   5. `newOwnerOf`       the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
 //
 //   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
@@ -14,16 +14,16 @@
 //     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker;
 //     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more;
 //     ready → stale                           the same, but never once the hand-over has been sent;
-//     all of these four → refusing            `proceedYielding`, `drained`: the reasons are below;
+//     asked, answered, draining, ready → refusing   `proceedYielding`, `decideAfterDrain`: the reasons are below;
 //     refusing → refused                      `answerWritten`;
 //     stale → asked                           `wishSeen`: the author has raised the wish after all.
 //
 // A keeper refuses, and keeps the lease, when
-// - a drain has failed, and the rest after it is not over (`wishSeen`);
+// - a drain has failed, and the cool-down after it is not over (`wishSeen`);
 // - the shard is about to end, or the drain takes too long (`proceedYielding`);
-// - the worker has gone and left a call or an open record behind (`drained`).
+// - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
 import { effect } from '../protocol/actor.js';
-import { finish, notHeld, released } from './endings.js';
+import { finish, notHeld, finishReleased } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
@@ -97,7 +97,7 @@ export function proceedYielding(turn: KeeperTurn): void {
   else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
   else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, yielding);
   else if (phase === 'answered' && now >= yielding.drainStartsAt) startDraining(turn, yielding);
-  else if (phase === 'draining' && state.tenure === undefined) drained(turn, yielding);
+  else if (phase === 'draining' && state.tenure === undefined) decideAfterDrain(turn, yielding);
 }
 
 function startDraining(turn: KeeperTurn, yielding: Yielding): void {
@@ -107,7 +107,7 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   yielding.phase = 'draining';
   yielding.refuseAt = now + options.handOverMs;
   yielding.refuseAtLatest = now + longestDrainMs(options);
-  if (tenure === undefined) return drained(turn, yielding);
+  if (tenure === undefined) return decideAfterDrain(turn, yielding);
   if (tenure.revoked) return;
   state.workers.pauses += 1;
   effects.push(
@@ -115,7 +115,7 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   );
 }
 
-/** However much a drain settles, it ends after this many times `handOverMs`. */
+/** However far the frontier moves, a drain ends after this many times `handOverMs`. */
 const mostDrains = 10;
 
 /** The longest drain. The answer tells it to the asking worker, which gives up some time after it. */
@@ -123,22 +123,25 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }
 
-/** Gives a drain more time, because it has settled something. Otherwise a shard with a long queue could never be handed over. */
+/** Gives a drain more time, because the frontier has moved. Otherwise a shard with a long queue could never be handed over. */
 export function extendDrain({ options, state, now }: KeeperTurn): void {
   const { yielding } = state;
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
 }
 
-const longestRestMs = 600_000;
+const longestCoolDownMs = 600_000;
 
-/** Ends the hand-over before its write has been sent. The worker, if it has not ended, reads on where it paused. */
+/**
+ * Ends the hand-over. The worker, if it has not ended, reads on where it paused. Its write may have been sent already (phase `ready`):
+ * then no worker begins until the row has shown whether the lease was given.
+ */
 function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { tenure } = state;
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
     const { count } = state.setbacks.failedDrains;
-    const restMs = doubledMs({ baseMs: options.failoverMs, capMs: longestRestMs }, count);
-    state.setbacks.failedDrains = { count: count + 1, until: now + restMs };
+    const coolDownMs = doubledMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
+    state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
   if (yielding.phase === 'draining' && tenure?.revoked === false)
     effects.push(
@@ -148,8 +151,8 @@ function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yieldin
 }
 
 /** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
-function drained(turn: KeeperTurn, yielding: Yielding): void {
-  // No rest follows (`failedDrains`), as it does in `callOff`: the shard did not prove too slow to drain, its worker has gone.
+function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
+  // No cool-down follows (`failedDrains`), as it does in `callOff`: the shard did not prove too slow to drain, its worker has gone.
   // The next worker reads what was left, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
@@ -188,7 +191,7 @@ export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
 /** Ends the keeper: the lease belongs to another worker, and everything that was handed out here is settled. */
 export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
-  if (state.release !== undefined) return released(turn, true);
+  if (state.release !== undefined) return finishReleased(turn, true);
   const { leaseKey, shardId, source } = options;
   emit(turn, { name: 'leaseHandedOver', data: { source, shardId, leaseKey, to } });
   const at = durableCheckpoint(state.lease.row);

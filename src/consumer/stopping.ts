@@ -55,7 +55,10 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
         { deadlineMs: leftMs + graceMs },
       )
         .catch(() => undefined)
-        .then((report) => (report === undefined && unheard.add(table), report)),
+        .then((report) => {
+          if (report === undefined) unheard.add(table);
+          return report;
+        }),
     ),
   );
   const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());

@@ -29,7 +29,7 @@ const mostAttempts = 5;
 
 async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {
   const order = traffic.join();
-  order.kind = 'owed';
+  order.kind = 'duty';
   try {
     for (let attempt = 1; ; attempt += 1) {
       const permit = traffic.enter(order) ?? (await traffic.wait(order, signal));

@@ -134,7 +134,10 @@ export function openWiring(input: WiringInput): Wiring {
           isSuccessor: coordinators.has(table),
           ...kept,
         });
-        return registered(behaviour, (self) => (kept.left.supersede(table), coordinators.set(table, self)));
+        return registered(behaviour, (self) => {
+          kept.left.supersede(table);
+          coordinators.set(table, self);
+        });
       },
       stage: () => made.stage({ ...options, clock: environment.clock, opaqueOf }),
       reducer: (index, stages) =>

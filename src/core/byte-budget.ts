@@ -10,8 +10,8 @@
 //   another.
 // - Of the accounts that wait, the one that holds least comes first.
 //
-// The process holds less than `maxBytes` plus one record per account, as long as no answer is larger than what was
-// reserved for it.
+// The process holds less than `maxBytes` plus one record per account. Where an answer is larger than what was reserved for it, it is
+// one answer per account instead (docs/memory.md).
 
 /** The part of the budget that is shared out; the rest is lent. */
 const SHARED = 1 / 2;

@@ -84,7 +84,7 @@ export interface LeasePlanInput {
   /** Keys of parents that leases held here wait for. Default: none. */
   readonly awaited?: ReadonlySet<string>;
   /** How many of the leases held here wait for parents, so that nothing of their shards is read. Default: none. */
-  readonly waiting?: number;
+  readonly awaitingParents?: number;
   /**
    * An available lease is left to workers below their target for this long; then the first worker that sees it takes
    * it.
@@ -210,10 +210,10 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
  * that it never reads more than `maxLeases` shards.
  */
 function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, take: readonly LeaseRow[]): LeaseRow[] {
-  const { awaited, waiting = 0, maxLeases } = input;
+  const { awaited, awaitingParents = 0, maxLeases } = input;
   if (awaited === undefined || ownCount < maxLeases) return [];
   const free = rowsOf(available).filter((row) => awaited.has(row.leaseKey) && !take.includes(row));
-  return free.slice(0, Math.max(0, maxLeases - (ownCount - waiting)));
+  return free.slice(0, Math.max(0, maxLeases - (ownCount - awaitingParents)));
 }
 
 type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;

@@ -196,8 +196,8 @@ export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): n
   else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(standing.renewAt, standing.extraAt));
   if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
   if (release !== undefined) {
-    const times = [release.cutAt, release.writeAt, release.until];
-    at = Math.min(at, ...times.filter((time) => time > now));
+    const moments = [release.cutAt, release.writeAt, release.until];
+    at = Math.min(at, ...moments.filter((moment) => moment > now));
   }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
   if (shardEnd !== undefined && shardEnd.callsUntil > now) at = Math.min(at, shardEnd.callsUntil);

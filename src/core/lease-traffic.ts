@@ -6,12 +6,15 @@ import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSe
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
- * The kinds of writes, in order of rank. `renew` comes first, the earliest deadline before the others; `owed`, `take` and
- * `checkpoint` follow. `owed` is a hand-over, a release, the end of a shard, or the answer to a wish. `checkpoint` is a renewal
- * that the lease does not need yet. It is sent only if the table has refused nothing for `calmMs` and less than half of the
- * places are taken.
+ * The kinds of writes, in order of rank:
+ * - `renew`: a renewal that is due, the earliest deadline before the others;
+ * - `duty`: what else a lease that is held needs (a hand-over, a release, the end of a shard, the answer to a wish), and every write
+ *   of the coordinator;
+ * - `take`: the first take of a lease, and wishes;
+ * - `checkpoint`: a renewal that the lease does not need yet. It is sent only if the table has refused nothing for `calmMs` and less
+ *   than half of the places are taken.
  */
-export type TrafficKind = 'renew' | 'owed' | 'take' | 'checkpoint';
+export type TrafficKind = 'renew' | 'duty' | 'take' | 'checkpoint';
 
 /** One writer's place in the queue. The writer keeps it up to date, and the queue reads it whenever it grants a permit. */
 export interface TrafficOrder {
@@ -66,9 +69,9 @@ interface Permit extends TrafficPermit {
   readonly sentAt: number;
 }
 
-/** The owed rate is raised by this factor, so that writes which have fallen behind catch up. */
-const owedSlack = 1.2;
-/** For how long the count of owed writes is used. Orders change by the hundred, and each permit asks for the count. */
+/** The guaranteed rate is raised by this factor, so that writes which have fallen behind catch up. */
+const guaranteedSlack = 1.2;
+/** For how long the guaranteed rate is used. Orders change by the hundred, and each permit asks for the count. */
 const countedMs = 100;
 
 /** How often the queue checks, while requests are under way, whether this process is too busy to notice their answers. */
@@ -86,10 +89,11 @@ interface Queue {
   /** For how long in all timers of this process were late while requests were under way. */
   stalledMs: number;
   cancelProbe: (() => void) | undefined;
-  owed: { readonly perSecond: number; readonly at: number };
+  /** The last result of `guaranteedRate`, and when it was counted. */
+  guaranteed: { readonly perSecond: number; readonly at: number };
 }
 
-const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, owed: 1, take: 2, checkpoint: 3 };
+const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, duty: 1, take: 2, checkpoint: 3 };
 /** How long a table must not have refused anything before checkpoints that no lease needs are sent again. */
 export const calmMs = 5_000;
 
@@ -104,7 +108,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     cancelTimer: undefined,
     stalledMs: 0,
     cancelProbe: undefined,
-    owed: { perSecond: 0, at: -Infinity },
+    guaranteed: { perSecond: 0, at: -Infinity },
   };
   return {
     join() {
@@ -176,9 +180,12 @@ function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
   if (first === undefined) return Infinity;
-  const owed = owedTo(queue, first.order, now);
-  if (underWay.size >= roomIn(pace, owed)) return Infinity;
-  const at = Math.max(nextAt(pace, owed), first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity);
+  const guaranteed = guaranteedRate(queue, first.order, now);
+  if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
+  const at = Math.max(
+    nextAt(pace, guaranteed),
+    first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity,
+  );
   // An order that waits although there is room waits for an answer, which the queue will notice. A look now and then costs
   // nothing.
   return at > now ? at : now + options.failoverMs / 10;
@@ -207,8 +214,8 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
-  if (!maySend(pace, underWay.size, owedTo(queue, order, now), now)) return false;
-  if (isOwed(order)) return true;
+  if (!maySend(pace, underWay.size, guaranteedRate(queue, order, now), now)) return false;
+  if (isGuaranteed(order)) return true;
   if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
     return false;
   const lateMs = options.failoverMs / 3;
@@ -221,22 +228,22 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
  * that wait for the table to recover are lost as surely as leases that it refuses. Takes, and checkpoints that can wait, have no
  * claim to the rate.
  */
-function owedTo(queue: Queue, order: TrafficOrder, now: number): number {
-  if (!isOwed(order)) return 0;
-  if (now >= queue.owed.at + countedMs) {
-    let owed = 0;
-    for (const { kind, renewalDue } of queue.orders) if (kind === 'owed' || renewalDue < Infinity) owed += 1;
-    queue.owed = { perSecond: (owedSlack * owed * 3_000) / queue.options.failoverMs, at: now };
+function guaranteedRate(queue: Queue, order: TrafficOrder, now: number): number {
+  if (!isGuaranteed(order)) return 0;
+  if (now >= queue.guaranteed.at + countedMs) {
+    let held = 0;
+    for (const { kind, renewalDue } of queue.orders) if (kind === 'duty' || renewalDue < Infinity) held += 1;
+    queue.guaranteed = { perSecond: (guaranteedSlack * held * 3_000) / queue.options.failoverMs, at: now };
   }
-  return queue.owed.perSecond;
+  return queue.guaranteed.perSecond;
 }
 
-function isOwed({ kind }: TrafficOrder): boolean {
-  return kind === 'renew' || kind === 'owed';
+function isGuaranteed({ kind }: TrafficOrder): boolean {
+  return kind === 'renew' || kind === 'duty';
 }
 
 function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
-  noteSent(queue.pace, owedTo(queue, order, now), now);
+  noteSent(queue.pace, guaranteedRate(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
   const permit: Permit = {
     order,

@@ -22,7 +22,7 @@ export type Refusal =
   /** The refused write, or an earlier attempt at it, had taken effect: the lease is where that write left it. */
   | { readonly type: 'spurious'; readonly row: LeaseRow }
   /** A KCL 3 leader has assigned the lease to `to` while this worker processes. */
-  | { readonly type: 'handedOver'; readonly row: LeaseRow; readonly to: string | undefined }
+  | { readonly type: 'reassigned'; readonly row: LeaseRow; readonly to: string | undefined }
   | { readonly type: 'lost'; readonly row: LeaseRow; readonly reason: string }
   /** The row has this worker id and was written by this process, but not by the write at hand: read and take it again. */
   | { readonly type: 'own'; readonly row: LeaseRow; readonly reason: string }
@@ -40,7 +40,7 @@ export function classifyRefusal(
     return { type: 'spurious', row: current };
   }
   if (current.leaseOwner === me.workerId) return ofThisWorkerId(me, current);
-  if (current.checkpointOwner === me.workerId) return { type: 'handedOver', row: current, to: current.leaseOwner };
+  if (current.checkpointOwner === me.workerId) return { type: 'reassigned', row: current, to: current.leaseOwner };
   const reason =
     current.leaseOwner === undefined ? 'the lease was released by another writer' : `taken by ${current.leaseOwner}`;
   return { type: 'lost', row: current, reason };

@@ -156,7 +156,7 @@ export const consumerTable = {
   maxBytes: defaulting(
     integer(1),
     256 * 1024 * 1024,
-    'How many bytes of records this process may hold at once, plus at most one answer a shard: fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see memory.md. Fit it to the memory of the process.',
+    'How many bytes of records this process may hold at once, plus at most one answer a shard (memory.md says when): fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to the shards that need it. Fit it to the memory of the process.',
     '512 * 1024 * 1024',
   ),
   checkpointIntervalMs: defaulting(

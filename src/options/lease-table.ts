@@ -42,7 +42,7 @@ export const leaseTable = {
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard drains when another worker asks for its lease. The lease stays here if nothing of the shard settles for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your calls or batches take longer.',
+    'A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your calls or batches take longer.',
     { shown: '`failoverMs`, but at least 10,000', example: '20_000' },
   ),
   maxLeases: optional(
@@ -58,7 +58,7 @@ export const leaseTable = {
   startDeadlineMs: defaulting(
     milliseconds(0),
     60_000,
-    'How long `start()` retries what may heal, counted from when the last lease row was made.',
+    'How long `start()` retries what may heal. Each lease row that is made begins this time again.',
     '300_000',
   ),
   multiStream: defaulting(

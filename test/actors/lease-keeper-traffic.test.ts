@@ -95,7 +95,7 @@ describe('a keeper whose table has a queue', () => {
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 2_000 });
     await keeper.down(1);
     await keeper.tell({ type: 'callsEnded' });
-    expect(queue.order()).to.deep.equal({ kind: 'owed', deadline: Infinity, renewalDue: Infinity });
+    expect(queue.order()).to.deep.equal({ kind: 'duty', deadline: Infinity, renewalDue: Infinity });
     await queue.next(keeper);
     expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true });
     expect(queue.orders.size).to.equal(0);
@@ -186,7 +186,7 @@ describe('a keeper whose table has a queue', () => {
     await keeper.advance(failoverMs / 3);
     await queue.next(keeper);
     await queue.next(keeper);
-    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'owed']);
+    expect([keeper.state.phase, queue.order().kind]).to.deep.equal(['taking', 'duty']);
     await keeper.advance(500);
     expect(keeper.newsOf('lost')).to.deep.equal([]);
     await queue.next(keeper);

@@ -265,7 +265,8 @@ describe('a reducer, message by message', () => {
       { type: 'items', stage, number: 1, items: [itemOf(0, tenures[1]!, stage)] },
       { type: 'punctuation', stage, number: 2, id: 5, kind: 'flush' },
     ];
-    for (const message of again) expect(tell(message)).to.deep.equal([{ type: 'count', what: 'repeatedMessages', by: 1 }]);
+    for (const message of again)
+      expect(tell(message)).to.deep.equal([{ type: 'count', what: 'repeatedMessages', by: 1 }]);
     expect(status()).to.deep.equal(before);
   });
 

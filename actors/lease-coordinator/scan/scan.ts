@@ -9,7 +9,7 @@ import { forgetAbandoned } from '../releasing.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import { hasFailed, failTable, takesPart } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
-import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, worked } from '../turn.js';
+import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, clearFailure } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
@@ -25,7 +25,7 @@ import { isWriterOf } from '../../../src/core/writer-signature.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { LeaseScan } from '../../../src/api/ports.js';
 
-const scanning = 'scan of the lease table';
+const operation = 'scan of the lease table';
 
 export function scan(turn: CoordinatorTurn): void {
   const { settings, state, effects } = turn;
@@ -60,7 +60,7 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
     });
   }
   const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, settings.random));
-  retrying(turn, scanning, { error, delayMs });
+  retrying(turn, operation, { error, delayMs });
   scanWithin(turn, delayMs);
 }
 
@@ -70,7 +70,7 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.scan.running = false;
   state.scan.attempt = 0;
   state.table.lastError = undefined;
-  worked(turn, scanning);
+  clearFailure(turn, operation);
   state.table.missing = false;
   // These compare the scan with the one before, whose rows the state still has.
   noteFailovers(turn, result.rows);
@@ -235,15 +235,15 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
 }
 
 /** Which parents the leases of this worker wait for, and how many of its leases wait. */
-function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' | 'waiting'> {
+function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' | 'awaitingParents'> {
   const awaited = new Set<string>();
-  let waiting = 0;
+  let awaitingParents = 0;
   for (const lease of state.leases.values()) {
     if (lease.phase !== 'held' || lease.awaited === undefined || lease.awaited.length === 0) continue;
-    waiting += 1;
+    awaitingParents += 1;
     for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.keyPrefix, parent));
   }
-  return { awaited, waiting };
+  return { awaited, awaitingParents };
 }
 
 /**

@@ -15,7 +15,7 @@ import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
-import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, worked } from '../turn.js';
+import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, clearFailure } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs, doubledMs } from '../../../src/core/backoff.js';
@@ -28,6 +28,10 @@ import { streamChanged } from '../../../src/api/stream-changed.js';
 const childlessPatience = 5;
 /** After this many listings that show a shard open, it is believed to be: fewer may lag behind its end. */
 const openPatience = 3;
+/** So many questions are answered at the shortest interval: the listings that `childlessPatience` waits for, twice over. */
+const quickAsks = 2 * childlessPatience;
+/** A question that failed is repeated as after this many attempts: by then a stream that throttles has been left alone for a while. */
+const attemptsBefore = 2;
 const retryMs = 500;
 const longestRetryMs = 10_000;
 
@@ -140,13 +144,13 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   );
 }
 
-const ending = 'end of the shard';
+const operation = 'end of the shard';
 
 export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message<'shardEndJudged'>): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
-  worked(turn, ending, lease.stream);
+  clearFailure(turn, operation, lease.stream);
   switch (result.type) {
     case 'ready':
       sayReady(turn, lease, asked, result);
@@ -248,7 +252,7 @@ function block(
 ): void {
   const asks = ++lease.endRefusals;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
-  const ms = doubledMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - 2 * childlessPatience));
+  const ms = doubledMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - quickAsks));
   const retryIn = Math.max(ms, Math.ceil(leastMs));
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
@@ -256,7 +260,7 @@ function block(
 /** Reports a `retrying` although no call has failed: the shard is read on. */
 function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
-  emit(turn, retryingEvent(failedAgain(undefined, ending, error, turn.now), delayMs, { source, shardId }));
+  emit(turn, retryingEvent(failedAgain(undefined, operation, error, turn.now), delayMs, { source, shardId }));
 }
 
 export function shardEndFailed(
@@ -265,9 +269,9 @@ export function shardEndFailed(
 ): void {
   const { settings, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
-  const delayMs = retryMs + backoffMs(retryShape, 2, settings.random);
+  const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, settings.random);
   const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
-  retrying(turn, ending, { error, delayMs, ...about });
+  retrying(turn, operation, { error, delayMs, ...about });
   answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 

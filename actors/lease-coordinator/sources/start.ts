@@ -4,7 +4,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
-import { retrying, scanWithin, worked } from '../turn.js';
+import { retrying, scanWithin, clearFailure } from '../turn.js';
 import type { Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs } from '../../../src/core/backoff.js';
@@ -13,7 +13,7 @@ import { streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { endsTable, isHopeless } from '../../../src/api/failures.js';
 import type { StreamDescription } from '../../../src/api/ports.js';
 
-const opening = 'start';
+const operation = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
 /** Begins the start. Sources that failed under an earlier coordinator are not tried again. */
@@ -46,7 +46,7 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
   stream.opened = true;
   stream.error = undefined;
   stream.missing = undefined;
-  worked(turn, opening, stream);
+  clearFailure(turn, operation, stream);
   identify(turn, stream, description);
   if (state.phase === 'opening') openTable(turn);
   else scanWithin(turn, 0);
@@ -70,7 +70,7 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.error = error;
   const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
-  retrying(turn, opening, { error, delayMs, stream });
+  retrying(turn, operation, { error, delayMs, stream });
   effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }
 
@@ -94,7 +94,7 @@ export function openTable({ settings, state, effects }: CoordinatorTurn): void {
 
 export function tableOpened(turn: CoordinatorTurn): void {
   const { state } = turn;
-  worked(turn, opening);
+  clearFailure(turn, operation);
   state.start.openingTable = false;
   state.table.lastError = undefined;
   if (state.phase === 'opening') state.phase = 'syncing';
@@ -107,7 +107,7 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
   const delayMs = backoffMs(retryShape, state.start.openAttempt++, settings.random);
-  retrying(turn, opening, { error, delayMs });
+  retrying(turn, operation, { error, delayMs });
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 

@@ -8,7 +8,7 @@ import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from '../failovers.js';
 import { identify, retryShape } from '../sources/start.js';
-import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, worked } from '../turn.js';
+import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, clearFailure } from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
@@ -30,9 +30,9 @@ const stampsPerSync = 100;
 /** How soon the table is scanned for a sync that was asked for while another was under way. */
 const againMs = 500;
 
-const syncing = 'shard sync';
-const describing = 'back-filling hash ranges';
-const cleaning = 'clean-up of ended leases';
+const syncOperation = 'shard sync';
+const describeOperation = 'back-filling hash ranges';
+const cleanUpOperation = 'clean-up of ended leases';
 
 export function syncWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
@@ -112,7 +112,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stream.syncAttempt = 0;
   stream.error = undefined;
   stream.missing = undefined;
-  worked(turn, syncing, stream);
+  clearFailure(turn, syncOperation, stream);
   if (stream.syncDueAt <= now) scanWithin(turn, againMs);
   stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
   stream.postponed = result.postponed;
@@ -178,7 +178,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
 export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message<'stamped'>): void {
   const stream = turn.state.streams[index]!;
   stream.stamping = false;
-  if (error === undefined) worked(turn, 'stamping lease rows with their stream', stream);
+  if (error === undefined) clearFailure(turn, 'stamping lease rows with their stream', stream);
   else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
 }
 
@@ -211,7 +211,7 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
   stream.error = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
   stream.syncDueAt = now + delayMs;
-  retrying(turn, syncing, { error, delayMs, stream });
+  retrying(turn, syncOperation, { error, delayMs, stream });
   scanWithin(turn, delayMs);
 }
 
@@ -304,8 +304,8 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
 export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
   const stream = turn.state.streams[index]!;
   stream.describing = false;
-  if (error === undefined) worked(turn, describing, stream);
-  else laterAgain(turn, describing, { stream, error, at: stream.auditDueAt });
+  if (error === undefined) clearFailure(turn, describeOperation, stream);
+  else laterAgain(turn, describeOperation, { stream, error, at: stream.auditDueAt });
 }
 
 export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Message<'cleaned'>): void {
@@ -316,14 +316,14 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
   if (removed > 0) turn.effects.push(effect.count('leaseRowsRemoved', removed));
-  worked(turn, cleaning, stream);
+  clearFailure(turn, cleanUpOperation, stream);
   if (isAnother) doubtStream(turn, stream);
 }
 
 export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
   const stream = turn.state.streams[index]!;
   stream.cleaning = false;
-  laterAgain(turn, cleaning, { stream, error, at: stream.cleanUpDueAt });
+  laterAgain(turn, cleanUpOperation, { stream, error, at: stream.cleanUpDueAt });
 }
 
 /** Reports that an operation has failed and when it is repeated. */

@@ -130,8 +130,8 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
   effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
-  const isOwn = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
-  if (isOwn) return coolDown(turn, lease, settings.coolDownMs, 'reads');
+  const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
+  if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // Shards of one source fail together, and count once.
   if (stream.readAgainAt > now) return;
   stream.readAgainAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.readFailures);

@@ -109,7 +109,7 @@ const extraCheckpointsAreUrgent: Mutant['make'] = () =>
   given('leaseKeeper', ({ traffic, ...options }) => {
     if (traffic === undefined) return options;
     const urgent = (order: TrafficOrder): TrafficOrder => {
-      if (order.kind === 'checkpoint') order.kind = 'owed';
+      if (order.kind === 'checkpoint') order.kind = 'duty';
       return order;
     };
     const hurried: LeaseTraffic = {

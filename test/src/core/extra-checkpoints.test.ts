@@ -22,10 +22,10 @@ function openQueue() {
 describe('a checkpoint that no lease needs, in the queue of a lease table', () => {
   it('goes last', async () => {
     const { came, clock, enter, order, wait } = openQueue();
-    const permits = enter('owed', 32);
+    const permits = enter('duty', 32);
     wait('checkpoint', order('checkpoint', 1));
     wait('take', order('take'));
-    wait('release', order('owed'));
+    wait('release', order('duty'));
     wait('renewal', order('renew', 100));
     for (const permit of permits) {
       permit!.end('answered');
@@ -49,7 +49,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     wait('checkpoint', order('checkpoint'));
     await clock.advance(calmMs - 1_000);
     expect(traffic.enter(order('checkpoint')), 'one that has just come').to.equal(undefined);
-    enter('owed', 1)[0]!.end('throttled');
+    enter('duty', 1)[0]!.end('throttled');
     await clock.advance(calmMs - 1);
     expect(came, `${clock.now() - refusedAt} ms after the first refusal`).to.deep.equal([]);
     await clock.advance(1);

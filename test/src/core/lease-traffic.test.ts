@@ -12,7 +12,7 @@ function fullQueue(clock = new ManualClock()) {
   const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
   const order = (kind: TrafficKind, deadline = Infinity, renewalDue = Infinity): TrafficOrder =>
     Object.assign(traffic.join(), { kind, deadline, renewalDue });
-  const permits = Array.from({ length: 32 }, () => traffic.enter(order('owed')) as TrafficPermit);
+  const permits = Array.from({ length: 32 }, () => traffic.enter(order('duty')) as TrafficPermit);
   const came: string[] = [];
   const held: TrafficPermit[] = [];
   const wait = (name: string, of: TrafficOrder, signal = new AbortController().signal): void =>
@@ -64,10 +64,10 @@ describe('the queue of a lease table', () => {
   it('lets renewals go first, the earliest deadline before the others, then releases and ends, then takes', async () => {
     const { came, end, order, wait } = fullQueue();
     wait('take', order('take'));
-    wait('release', order('owed'));
+    wait('release', order('duty'));
     wait('later renewal', order('renew', 900));
     wait('renewal', order('renew', 100));
-    wait('shard end', order('owed'));
+    wait('shard end', order('duty'));
     for (let n = 0; n < 5; n += 1) await end();
     expect(came).to.deep.equal(['renewal', 'later renewal', 'release', 'shard end', 'take']);
   });
@@ -77,7 +77,7 @@ describe('the queue of a lease table', () => {
     const changing = order('renew', 100);
     wait('changing', changing);
     wait('renewal', order('renew', 900));
-    changing.kind = 'owed';
+    changing.kind = 'duty';
     await end();
     expect(came).to.deep.equal(['renewal']);
   });
@@ -134,7 +134,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['a']);
     for (const permit of permits) permit.end('answered');
     for (const permit of permits) permit.end('answered');
-    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('owed'));
+    for (let n = 1; n <= 32; n += 1) wait(`b${n}`, order('duty'));
     await clock.advance(0);
     expect(came).to.have.length(32);
     await end('answered', held[0]);
@@ -156,7 +156,7 @@ describe('the queue of a lease table', () => {
 
   it('takes a permit back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
     const { came, clock, end, order, traffic, permits, wait } = fullQueue();
-    const leaving = order('owed');
+    const leaving = order('duty');
     wait('leaving', leaving);
     await end();
     expect(came).to.deep.equal(['leaving']);
@@ -168,9 +168,9 @@ describe('the queue of a lease table', () => {
 
   it('gives no permit to a writer that has left while it waited, whose signal has not aborted yet', async () => {
     const { came, end, order, traffic, wait } = fullQueue();
-    const leaving = order('owed');
+    const leaving = order('duty');
     wait('leaving', leaving);
-    wait('other', order('owed'));
+    wait('other', order('duty'));
     traffic.leave(leaving);
     await end();
     expect(came).to.deep.equal(['other']);
@@ -185,7 +185,7 @@ describe('the queue of a lease table', () => {
       await clock.advance(2_100);
       for (const permit of permits) permit.end('answered');
       let most = 0;
-      while (traffic.enter(order('owed')) !== undefined) most += 1;
+      while (traffic.enter(order('duty')) !== undefined) most += 1;
       return most;
     };
     expect(await underWay(true)).to.be.at.least(32);
@@ -196,7 +196,7 @@ describe('the queue of a lease table', () => {
     const { came, clock, order, traffic, permits, wait } = fullQueue();
     await clock.advance(1);
     for (const permit of permits) permit.end('throttled');
-    traffic.enter(order('owed'));
+    traffic.enter(order('duty'));
     let passed: TrafficPermit | undefined;
     for (let ms = 1; ms <= 20; ms += 1) clock.after(ms, () => (passed ??= traffic.enter(order('take'))));
     wait('renewal', order('renew', 100));
@@ -210,7 +210,7 @@ describe('the queue of a lease table', () => {
     for (const permit of permits) permit.end('throttled');
     let released = 0;
     const release = async (): Promise<void> => {
-      const permit = await traffic.wait(order('owed'), new AbortController().signal);
+      const permit = await traffic.wait(order('duty'), new AbortController().signal);
       await new Promise<void>((resolve) => void clock.after(5, resolve));
       permit.end('answered');
       released += 1;

@@ -41,7 +41,7 @@ describe('a refused condition', () => {
 
   it('is a hand-over when a KCL 3 leader named the next owner', () => {
     const refusal = classifyRefusal(identity, [], row({ leaseOwner: 'next', checkpointOwner: 'me' }));
-    expect(refusal).to.deep.include({ type: 'handedOver', to: 'next' });
+    expect(refusal).to.deep.include({ type: 'reassigned', to: 'next' });
   });
 
   it('is a clash of worker ids when another process, or a worker that does not sign, writes as this one', () => {
