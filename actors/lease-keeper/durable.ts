@@ -19,11 +19,11 @@ export function reportDurable(turn: KeeperTurn): void {
   const { source, shardId, onCheckpoint } = options;
   emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
   if (onCheckpoint === undefined) return;
-  state.open.calls += 1;
-  state.open.callsMade += 1;
+  state.open.onCheckpointCalls += 1;
+  state.open.onCheckpointCallsMade += 1;
   effects.push(
     effect.run({
-      name: `onCheckpoint#${state.open.callsMade}`,
+      name: `onCheckpoint#${state.open.onCheckpointCallsMade}`,
       kind: 'user',
       start: () => onCheckpoint({ source, shardId, ...position }),
       done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),

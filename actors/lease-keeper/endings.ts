@@ -128,7 +128,7 @@ function notEnded({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last word about its lease. The keeper itself ends when the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && state.open.noCallsLeftAtEnd;
+  const callsEnded = state.tenure === undefined && state.open.noUserCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
@@ -138,7 +138,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   state.writes.current = undefined;
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'));
-  if (state.open.calls === 0) effects.push(effect.end());
+  if (state.open.onCheckpointCalls === 0) effects.push(effect.end());
 }
 
 export function finishReleased(turn: KeeperTurn, written: boolean): void {
@@ -159,7 +159,7 @@ export function releaseTimedOut(turn: KeeperTurn): void {
   return notHeld(turn, 'released before it was taken');
 }
 
-export function ended(turn: KeeperTurn): void {
+export function finishEnded(turn: KeeperTurn): void {
   const { source, shardId } = turn.options;
   const childShardIds = turn.state.lease.row.childShardIds;
   emit(turn, { name: 'shardEnded', data: { source, shardId, children: childShardIds } });

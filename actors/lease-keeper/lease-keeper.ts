@@ -53,7 +53,7 @@ export function leaseKeeper(
     },
     receive(state, message) {
       const turn: KeeperTurn = { options, state, now: options.clock.now(), effects: [] };
-      endExpiredTenure(turn);
+      if (!noticeSuspension(turn)) endExpiredTenure(turn);
       handle(handlers, turn, message);
       proceed(turn);
       return [state, turn.effects];
@@ -69,24 +69,32 @@ export function leaseKeeper(
   };
 }
 
-/** Ends a tenure whose time is over: its deadline has passed, or the machine was suspended (docs/design.md, section 5). */
-function endExpiredTenure(turn: KeeperTurn): void {
+/**
+ * Ends the tenure if the machine was suspended, and believes nothing from before that (docs/design.md, section 5). The wall clock moves
+ * on meanwhile, and the monotonic one need not. Returns whether it was.
+ */
+function noticeSuspension(turn: KeeperTurn): boolean {
   const { options, state, now } = turn;
   const wall = options.clock.wallNow();
   const suspendedMs = wall - state.clocks.lastWall - (now - state.clocks.lastNow);
   state.clocks.lastNow = now;
   state.clocks.lastWall = wall;
-  if (suspendedMs > options.marginMs) {
-    state.standing.trustedSince = now;
-    state.standing.liveUntil = 0;
-    state.standing.renewAt = now;
-    revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
-  } else if (state.tenure !== undefined && !state.tenure.revoked && now >= state.tenure.shared.deadline) {
-    // A tenure that is only `dead` is not revoked: the actor that found it so has told the worker, whose last words are coming.
-    const blockedMs = Math.round(now - state.clocks.wakeAt);
-    const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
-    revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
-  }
+  if (suspendedMs <= options.marginMs) return false;
+  state.standing.trustedSince = now;
+  state.standing.liveUntil = 0;
+  state.standing.renewAt = now;
+  revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
+  return true;
+}
+
+/** Ends the tenure if its deadline has passed without a renewal. */
+function endExpiredTenure(turn: KeeperTurn): void {
+  const { options, state, now } = turn;
+  // A tenure that is only `dead` is not revoked: the actor that found it so has told the worker, whose last words are coming.
+  if (state.tenure === undefined || state.tenure.revoked || now < state.tenure.shared.deadline) return;
+  const blockedMs = Math.round(now - state.clocks.wakeAt);
+  const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
+  revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
 }
 
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
@@ -128,7 +136,7 @@ function waiting({ state, now }: KeeperTurn, message: Message<'waiting'>): void 
 }
 
 function callsEnded({ state }: KeeperTurn): void {
-  state.open.callsLeftBehind = false;
+  state.open.userCallsLeftBehind = false;
 }
 
 function wake({ state }: KeeperTurn): void {
@@ -217,10 +225,10 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     open: {
       handedOut,
       // A keeper of this lease before this one has crashed, or has lost it.
-      callsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
-      noCallsLeftAtEnd: false,
-      calls: 0,
-      callsMade: 0,
+      userCallsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
+      noUserCallsLeftAtEnd: false,
+      onCheckpointCalls: 0,
+      onCheckpointCallsMade: 0,
     },
     yielding: undefined,
     release: undefined,
@@ -239,7 +247,7 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
   const { lease, shardEnd } = left;
   const { current, begun } = left.writes;
   const { reported, checkpointAt } = left.standing;
-  const { handedOut, callsMade } = left.open;
+  const { handedOut, onCheckpointCallsMade } = left.open;
   if (current !== undefined && current.kind !== 'create') leaseState.applyUnknown(lease, current.change);
   return {
     ...fresh,
@@ -249,7 +257,7 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     writes: { ...fresh.writes, begun },
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
-    open: { ...fresh.open, handedOut, callsMade, callsLeftBehind: false },
+    open: { ...fresh.open, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
     // Without a coordinator nobody can make rows for children. So SHARD_END may be written only if it was allowed before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };

@@ -10,7 +10,7 @@ import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
+import type { LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -85,6 +85,7 @@ export interface Release {
   readonly writeAt: number;
   /** When to stop trying to write the release. */
   readonly until: number;
+  /** For the stop's report: records that are not settled; -1 where that is unknown. */
   recordsLeft: number;
 }
 
@@ -124,22 +125,6 @@ export interface Wishing {
   /** Why the wish is to be withdrawn; at `until` it is forgotten in any case. `inVain`: the holder must not be asked again soon. */
   withdrawal: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
-
-type YieldingPhase =
-  /** The wish is to be answered with `yielding`. */
-  | 'asked'
-  /** The answer is in the row, and the worker delivers until `drainStartsAt`. */
-  | 'answered'
-  /** The worker has been asked to pause, and the shard drains. */
-  | 'draining'
-  /** The shard is drained, and the next write hands the lease over. */
-  | 'ready'
-  /** The wish is to be answered with `refused`. */
-  | 'refusing'
-  /** The refusal is in the row. */
-  | 'refused'
-  /** The author has not raised the wish for so long that nobody seems to wait for the lease. */
-  | 'stale';
 
 /** Another worker's wish for the lease, and how far the keeper has come with it (yielding.ts). Times are monotonic. */
 export interface Yielding {
@@ -241,13 +226,13 @@ export interface Open {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   /** A worker has gone without a last word: user code that it caused to run may still run. */
-  callsLeftBehind: boolean;
+  userCallsLeftBehind: boolean;
   /** The last worker ended after all of its calls had ended. Otherwise only the next worker can find out whether they have. */
-  noCallsLeftAtEnd: boolean;
+  noUserCallsLeftAtEnd: boolean;
   /** `onCheckpoint` calls that have not settled. */
-  calls: number;
+  onCheckpointCalls: number;
   /** All `onCheckpoint` calls so far. */
-  callsMade: number;
+  onCheckpointCallsMade: number;
 }
 
 /** What has gone wrong several times in a row, and what has to wait because of that. */

@@ -49,7 +49,7 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
 export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
   if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
   // A hand-over may be under way where nothing was open any more.
-  return tenure === undefined && open.callsLeftBehind && yielding?.phase !== 'ready';
+  return tenure === undefined && open.userCallsLeftBehind && yielding?.phase !== 'ready';
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
@@ -88,8 +88,8 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   state.workers.asked = undefined;
   beganHandingOut(state.open.handedOut, leaseName(options), shared);
   // The worker's pipeline began when the calls of the pipeline before had ended, even if no message has said so yet.
-  state.open.callsLeftBehind = false;
-  state.open.noCallsLeftAtEnd = false;
+  state.open.userCallsLeftBehind = false;
+  state.open.noUserCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(asked.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAsks !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
@@ -152,7 +152,7 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
   // Until its worker says that they have ended, or the next worker has asked for them.
-  turn.state.open.callsLeftBehind ||= callsMayRun(turn);
+  turn.state.open.userCallsLeftBehind ||= callsMayRun(turn);
   shared.dead = true;
   shared.deadline = 0;
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;

@@ -40,12 +40,17 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
   };
 }
 
+/** Whether the wish has been written: from then on the keeper looks for the answer. */
+function isInRow({ lookAt }: Wishing): boolean {
+  return lookAt < Infinity;
+}
+
 /** The request that leaves the wish, raises its number, or withdraws it. */
 export function wishEffect(turn: KeeperTurn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
-  const { holder, stale, number, lookAt } = state.wishing!;
-  const standing = lookAt < Infinity;
+  const { holder, stale, number } = state.wishing!;
+  const standing = isInRow(state.wishing!);
   const { id, kind } = current;
   const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
   const text = kind === 'wish' ? wishText(wish) : null;
@@ -69,7 +74,7 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
   state.writes.failed = 0;
   state.writes.failing = undefined;
   wishing.raiseAt = current.startedAt + renewalIntervalMs(options.failoverMs);
-  if (wishing.lookAt < Infinity) return;
+  if (isInRow(wishing)) return;
   wishing.lookAt = current.startedAt + lookMs;
   wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
 }
@@ -175,7 +180,7 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.taking.everHeld = true;
   release.recordsLeft = 0;
   // Nothing of it was handed out in this ownership, and calls of an earlier one hold nothing: the lease was another's since.
-  state.open.callsLeftBehind = false;
+  state.open.userCallsLeftBehind = false;
   state.standing.renewAt = now;
 }
 

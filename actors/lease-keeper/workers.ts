@@ -47,9 +47,9 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
 }
 
 function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void {
-  state.open.noCallsLeftAtEnd = isQuiet;
+  state.open.noUserCallsLeftAtEnd = isQuiet;
   if (!isQuiet) return;
-  state.open.callsLeftBehind = false;
+  state.open.userCallsLeftBehind = false;
   callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
@@ -61,7 +61,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
   }
   if (state.tenure?.shared.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    state.open.callsLeftBehind = true;
+    state.open.userCallsLeftBehind = true;
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
   if (state.workers.last === worker && standstill(how.error)) {

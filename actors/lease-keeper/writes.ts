@@ -12,7 +12,7 @@
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './durable.js';
-import { ended, finish, notHeld, finishReleased } from './endings.js';
+import { finish, finishEnded, finishReleased, notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
 import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
@@ -196,7 +196,7 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   reportDurable(turn);
   if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return finishReleased(turn, true);
-  if (current.kind === 'shardEnd') return ended(turn);
+  if (current.kind === 'shardEnd') return finishEnded(turn);
   confirm(turn, current.startedAt);
   if (current.kind === 'take') return taken(turn, before);
   answerWritten(turn, current);
@@ -340,7 +340,7 @@ function recovered(turn: KeeperTurn, row: LeaseRow): void {
   const before = state.lease.row;
   leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
-  if (row.checkpoint === 'SHARD_END') return ended(turn);
+  if (row.checkpoint === 'SHARD_END') return finishEnded(turn);
   if (row.leaseOwner !== options.workerId) return finishReleased(turn, true);
   state.writes.retryAt = now;
   state.standing.renewAt = now;
@@ -357,10 +357,10 @@ function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
 /** Notes that an `onCheckpoint` call has settled. An error that it throws is only counted and reported. */
 export function called(turn: KeeperTurn, { failure }: Message<'called'>): void {
   const { state, effects } = turn;
-  state.open.calls -= 1;
+  state.open.onCheckpointCalls -= 1;
   if (failure !== undefined) {
     count(turn, 'onCheckpointFailed');
     warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
   }
-  if (state.phase === 'over' && state.open.calls === 0) effects.push(effect.end());
+  if (state.phase === 'over' && state.open.onCheckpointCalls === 0) effects.push(effect.end());
 }

@@ -1,4 +1,4 @@
-// How a keeper gives its lease to a worker that has asked for it. It writes its answer, delivers one more second so that the
+// How a keeper gives its lease to a peer, another process, that has asked for it. `Worker` means the shard's own worker here. It writes its answer, delivers one more second so that the
 // asker sees it, drains, and hands over in one write. Invariants: it sends that write only when no worker and no call of the
 // application can touch the shard any more; no worker begins under this keeper before the outcome is known.
 //
@@ -11,7 +11,7 @@
 //
 //   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
 //     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more;
-//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another worker;
+//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another peer;
 //     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more;
 //     ready → stale                           the same, but never once the hand-over has been sent;
 //     asked, answered, draining, ready → refusing   `proceedYielding`, `decideAfterDrain`: the reasons are below;
@@ -47,10 +47,10 @@ export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
   const wish = readWish(text);
   const before = state.yielding;
   if (wish === undefined || wish.holder !== options.writer) {
-    if (before !== undefined) callOff(turn, before, 'stale');
+    if (before !== undefined) resumeWorker(turn, before);
     state.yielding = undefined;
   } else if (before?.wish.writer !== wish.writer) {
-    if (before !== undefined) callOff(turn, before, 'stale');
+    if (before !== undefined) resumeWorker(turn, before);
     const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
     state.yielding = {
       wish,
@@ -118,7 +118,7 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
 /** However far the frontier moves, a drain ends after this many times `handOverMs`. */
 const mostDrains = 10;
 
-/** The longest drain. The answer tells it to the asking worker, which gives up some time after it. */
+/** The longest drain. The answer tells it to the peer, which gives up some time after it; no peer believes a longer one. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }
@@ -135,19 +135,24 @@ const longestCoolDownMs = 600_000;
  * Ends the hand-over. The worker, if it has not ended, reads on where it paused. Its write may have been sent already (phase `ready`):
  * then no worker begins until the row has shown whether the lease was given.
  */
-function callOff({ options, state, now, effects }: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
-  const { tenure } = state;
+function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+  const { options, state, now } = turn;
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain is read on, however many workers ask.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = doubledMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
-  if (yielding.phase === 'draining' && tenure?.revoked === false)
-    effects.push(
-      effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
-    );
+  resumeWorker(turn, yielding);
   yielding.phase = phase;
+}
+
+function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void {
+  const { tenure } = state;
+  if (phase !== 'draining' || tenure?.revoked !== false) return;
+  effects.push(
+    effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
+  );
 }
 
 /** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
@@ -156,17 +161,17 @@ function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
   // The next worker reads what was left, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call belongs to the shard as well.
-  else if (turn.state.open.calls === 0) yielding.phase = 'ready';
+  else if (turn.state.open.onCheckpointCalls === 0) yielding.phase = 'ready';
 }
 
 function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && !turn.state.open.callsLeftBehind && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && !turn.state.open.userCallsLeftBehind && !mayHaveOpenRecords(turn);
 }
 
 /** Whether no worker reads the shard, and no call that a worker has left behind can run. */
 function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   const { open, tenure } = turn.state;
-  return tenure === undefined && (open.noCallsLeftAtEnd || !callsMayRun(turn));
+  return tenure === undefined && (open.noUserCallsLeftAtEnd || !callsMayRun(turn));
 }
 
 /** Whether the author of the wish seems to live. Once the lease may have been handed over, that question is closed. */

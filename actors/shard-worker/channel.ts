@@ -81,14 +81,16 @@ export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): C
   return channels.find((channel) => channel.punctuating);
 }
 
-/**
- * Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled.
- * `notified` and the settled count only rise. So the same sum means that nothing was handed over or settled since.
- */
+/** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { admission, ledger, notified, punctuated } = state;
   if (ledger.openRecords > 0 || punctuating(state) !== undefined || admission.current !== undefined) return false;
-  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && punctuated.progress === notified + ledger.settled);
+  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && !hasMovedSince(punctuated, notified, ledger.settled));
+}
+
+/** Whether records were handed over or settled since that punctuation. Both counts only rise. */
+function hasMovedSince(last: ShardWorkerState['punctuated'], notified: number, settled: number): boolean {
+  return last.notified !== notified || last.settled !== settled;
 }
 
 /** Whether a reducer may hold a call. If nothing was handed out, no reducer can hold a call. */
@@ -121,10 +123,9 @@ export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: 
   const askedToFlush = state.account?.askedToFlush === true;
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
   const kind = closing ? 'drain' : 'flush';
-  // As in `isQuiet`: the sum changes with whatever is handed over or settled.
-  const progress = state.notified + ledger.settled;
-  if (state.punctuated.kind === kind && state.punctuated.progress === progress) return;
-  state.punctuated = { kind, progress, at: now };
+  const { notified, punctuated } = state;
+  if (punctuated.kind === kind && !hasMovedSince(punctuated, notified, ledger.settled)) return;
+  state.punctuated = { kind, notified, settled: ledger.settled, at: now };
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
     effects.push(

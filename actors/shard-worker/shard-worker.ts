@@ -76,7 +76,7 @@ function initial(
     ending: undefined,
     paused: false,
     pauses: 0,
-    punctuated: { kind: undefined, progress: 0, at: now },
+    punctuated: { kind: undefined, notified: 0, settled: 0, at: now },
     notified: 0,
     reportedOrdinal: -1,
     advancedAt: now,

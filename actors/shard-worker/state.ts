@@ -95,10 +95,15 @@ export interface ShardWorkerState {
   /** The number of the last pause. */
   pauses: number;
   /**
-   * The last punctuation and when it was sent, with the sum of the records notified and settled by then. Send another only
-   * when one of them has grown.
+   * The last punctuation and when it was sent, with the records that were notified and settled by then. Another is sent only when
+   * one of the two has grown.
    */
-  punctuated: { readonly kind: 'flush' | 'drain' | undefined; readonly progress: number; readonly at: number };
+  punctuated: {
+    readonly kind: 'flush' | 'drain' | undefined;
+    readonly notified: number;
+    readonly settled: number;
+    readonly at: number;
+  };
   notified: number;
   reportedOrdinal: number;
   advancedAt: number;

@@ -62,9 +62,9 @@ export interface WorkerWants {
 
 export interface OpenWants {
   /** Calls of user code for this shard may run, although it has no worker. */
-  readonly callsLeftBehind: boolean;
+  readonly userCallsLeftBehind: boolean;
   /** How many calls of `onCheckpoint` run. */
-  readonly calls: number;
+  readonly onCheckpointCalls: number;
 }
 
 export interface WishWants {
@@ -76,8 +76,25 @@ export interface WishWants {
   readonly withdrawal: { readonly until: number } | undefined;
 }
 
+/** How far a hand-over has come (actors/lease-keeper/yielding.ts). */
+export type YieldingPhase =
+  /** The wish is to be answered with `yielding`. */
+  | 'asked'
+  /** The answer is in the row, and the worker delivers until `drainStartsAt`. */
+  | 'answered'
+  /** The worker has been asked to pause, and the shard drains. */
+  | 'draining'
+  /** The shard is drained, and the next write hands the lease over. */
+  | 'ready'
+  /** The wish is to be answered with `refused`. */
+  | 'refusing'
+  /** The refusal is in the row. */
+  | 'refused'
+  /** The author has not raised the wish for so long that nobody seems to wait for the lease. */
+  | 'stale';
+
 export interface YieldingWants {
-  readonly phase: 'asked' | 'answered' | 'draining' | 'ready' | 'refusing' | 'refused' | 'stale';
+  readonly phase: YieldingPhase;
   readonly drainStartsAt: number;
   readonly refuseAt: number;
 }
@@ -120,7 +137,11 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
       if (releaseIsDue(wants, now)) return 'release';
       // A hand-over goes before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again,
       // because the answer to an earlier write may have begun a call since.
-      if (wants.yielding?.phase === 'ready' && wants.release === undefined && (wants.open?.calls ?? 0) === 0)
+      if (
+        wants.yielding?.phase === 'ready' &&
+        wants.release === undefined &&
+        (wants.open?.onCheckpointCalls ?? 0) === 0
+      )
         return 'handOver';
       if (wants.workers.asked !== undefined || now >= wants.standing.renewAt) return 'renew';
       if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
@@ -142,7 +163,7 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
 /** Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, for the children begin after it. */
 function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
-  return (open?.calls ?? 0) === 0 || now >= shardEnd.callsUntil;
+  return (open?.onCheckpointCalls ?? 0) === 0 || now >= shardEnd.callsUntil;
 }
 
 /** Whether the release is due: the shard is drained and no SHARD_END, which would say more, is about to come; or time is up. */
@@ -150,7 +171,8 @@ function releaseIsDue(wants: LeaseWants, now: number): boolean {
   const { open, release } = wants;
   if (release === undefined) return false;
   // The next worker to take the lease must not work beside them.
-  if (open !== undefined && (open.callsLeftBehind || open.calls > 0) && now < release.cutAt) return false;
+  if (open !== undefined && (open.userCallsLeftBehind || open.onCheckpointCalls > 0) && now < release.cutAt)
+    return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= release.writeAt;
   return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= release.cutAt;
 }

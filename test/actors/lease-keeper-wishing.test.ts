@@ -235,7 +235,7 @@ describe('a keeper that asks for a lease', () => {
         newestHandedOut: { sequenceNumber: '7', subSequenceNumber: 0 },
       });
       const keeper = await driveKeeper({ seen, store, handedOut, wish: { stale: undefined } });
-      expect(keeper.state.open.callsLeftBehind).to.equal(true);
+      expect(keeper.state.open.userCallsLeftBehind).to.equal(true);
       handOver(store);
       await keeper.tell(stopping);
       expect(keeper.row).to.not.have.property('leaseOwner');

@@ -52,7 +52,7 @@ const skipped = new Set([
   'begun',
   'looks',
   'calls',
-  'callsMade',
+  'onCheckpointCallsMade',
   'queues',
   'identity',
   'source',

@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.open.callsLeftBehind = false;
+      state.open.userCallsLeftBehind = false;
       state.open.handedOut.clear();
     }),
   },
@@ -49,15 +49,15 @@ export const mutants: readonly Mutant[] = [
     make: bent((state) => {
       if (state.tenure !== undefined || state.release !== undefined) return;
       state.open.handedOut.clear();
-      state.open.callsLeftBehind = false;
+      state.open.userCallsLeftBehind = false;
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.open.noCallsLeftAtEnd = true;
-      state.open.callsLeftBehind = false;
+      state.open.noUserCallsLeftAtEnd = true;
+      state.open.userCallsLeftBehind = false;
     }),
   },
   {

@@ -48,12 +48,12 @@ describe('what a keeper does next', () => {
   });
 
   it('is no SHARD_END while an `onCheckpoint` call runs, for so long', () => {
-    const open = { callsLeftBehind: false, calls: 1 };
+    const open = { userCallsLeftBehind: false, onCheckpointCalls: 1 };
     const ended = { ...held, open, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
     expect(nextWakeAt(ended, times, 899)).to.equal(900);
     expect(nextWrite(ended, 900)).to.equal('shardEnd');
-    expect(nextWrite({ ...ended, open: { ...open, calls: 0 } }, 0)).to.equal('shardEnd');
+    expect(nextWrite({ ...ended, open: { ...open, onCheckpointCalls: 0 } }, 0)).to.equal('shardEnd');
   });
 
   it('is SHARD_END before a release, and a release before a renewal', () => {
