@@ -31,7 +31,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 /** Extends waits that have begun when a longer failover time becomes known: every possible holder gets the longest time. */
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
-    if (stream.postponed && stream.makesRowsAt !== undefined) stream.makesRowsAt += moreMs;
+    if (stream.sync.postponed && stream.sync.makesRowsAt !== undefined) stream.sync.makesRowsAt += moreMs;
   for (const gone of state.table.vanishedRows.values()) if (!gone.lost) gone.until += moreMs;
 }
 

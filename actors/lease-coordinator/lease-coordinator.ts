@@ -10,7 +10,7 @@ import type { CoordinatorSelf } from './messages.js';
 import type { LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './releasing.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
-import * as sources from './sources/sources.js';
+import * as startOutcome from './sources/start-outcome.js';
 import * as ends from './shard-end/shard-end.js';
 import * as start from './sources/start.js';
 import { newStream } from './streams/streams.js';
@@ -40,7 +40,7 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
     kind: 'lease-coordinator',
     initial(self) {
       const turn = turnOf(newState(self, settings));
-      turn.effects.push(effect.after('startDeadline', settings.startDeadlineMs, { type: 'startOverdue' }));
+      startOutcome.beginDeadline(turn);
       start.open(turn);
       return [turn.state, turn.effects];
     },
@@ -130,10 +130,10 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
 const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
   subscribe: leases.subscribe,
   subscriberDown: leases.subscriberDown,
-  awaitStart: sources.awaitStart,
+  awaitStart: startOutcome.awaitStart,
   askShardEnd: ends.shardEndAsked,
   releaseAll: (turn, message) => {
-    sources.abandonStart(turn);
+    startOutcome.abandonStart(turn);
     releasing.releaseAll(turn, message);
   },
   callsEnded: releasing.callsEnded,
@@ -155,7 +155,7 @@ const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
   },
   openTableFailed: start.openTableFailed,
   openTableAgain: start.openTable,
-  startOverdue: sources.startOverdue,
+  startOverdue: startOutcome.startOverdue,
   scanDue: scan,
   scanned,
   scanFailed,

@@ -7,8 +7,8 @@ import { noteFailedWish, coolDown, retakeLater } from './unread/cool-downs.js';
 import type { CoordinatorSelf, Message } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
-import { doubtStream, giveBack, takesPart } from './sources/sources.js';
-import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure } from './turn.js';
+import { doubtStream, giveBack } from './sources/sources.js';
+import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure, takesPart } from './turn.js';
 import type { Lease } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { readParents, readRows } from './streams/table-work.js';
@@ -209,7 +209,7 @@ function warnOfTwin(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): voi
 function drop(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
-  lease.stream.absences = withoutAbsence(lease.stream.absences, lease.shardId);
+  lease.stream.shardEnds.absences = withoutAbsence(lease.stream.shardEnds.absences, lease.shardId);
   if (lease.phase === 'held') state.publishing.changed = true;
   finishRelease(turn);
 }

@@ -43,6 +43,51 @@ export interface Settings {
   readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<CoordinatorSelf>;
 }
 
+/** The first look at a stream. */
+export interface Opening {
+  attempt: number;
+  /** Why the stream is not read yet. */
+  error: unknown;
+  /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
+  missing: { readonly since: number; readonly times: number } | undefined;
+}
+
+/** The shard sync of a stream: its rows are compared with its shards, and made or stamped where they are not as they should be. */
+export interface Sync {
+  running: boolean;
+  dueAt: number;
+  attempt: number;
+  /** The first one has succeeded. */
+  done: boolean;
+  /**
+   * Monotonic. Until this time, the holders of rows that were missing when this coordinator first looked may be about to create
+   * these rows. Undefined until the coordinator has looked.
+   */
+  makesRowsAt: number | undefined;
+  /** The last sync has left some rows for their holders to create. */
+  postponed: boolean;
+  /** The progress of the rows that it makes. */
+  readonly progress: RowProgress;
+  stamping: boolean;
+}
+
+/** The audit of a stream: do its rows cover all hash keys? */
+export interface Audit {
+  dueAt: number;
+  /** The holes of the last one, each with the number of audits in a row that saw it. */
+  holes: ReadonlyMap<string, number>;
+  describing: boolean;
+}
+
+export interface ShardEnds {
+  /** Questions that wait for evidence. */
+  readonly asked: AskShardEnd[];
+  gathering: boolean;
+  gatherDueAt: number;
+  /** Since when complete listings have lacked a shard that was asked about. */
+  absences: Absences;
+}
+
 /** One stream of this table. */
 export interface Stream {
   readonly index: number;
@@ -50,11 +95,7 @@ export interface Stream {
   readonly history: SourceHistory;
   /** The stream has shown its identity. Before that, no row is known to be its own. */
   opened: boolean;
-  openAttempt: number;
-  /** Why the stream is not read yet. */
-  error: unknown;
-  /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
-  missing: { readonly since: number; readonly times: number } | undefined;
+  readonly opening: Opening;
   /** How row keys name the stream; undefined in a single-stream table. */
   keyPrefix: string | undefined;
   /** How idempotency keys name the stream. */
@@ -65,37 +106,14 @@ export interface Stream {
   placement: PlacementState | undefined;
   /** Hash ranges from the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
-  /** The progress of the rows that its sync makes. */
-  readonly progress: RowProgress;
-  syncedOnce: boolean;
-  /**
-   * Monotonic. Until this time, the holders of rows that were missing when this coordinator first looked may be about to create
-   * these rows. Undefined until the coordinator has looked.
-   */
-  makesRowsAt: number | undefined;
-  /** The last sync has left some rows for their holders to create. */
-  postponed: boolean;
-  syncing: boolean;
-  syncDueAt: number;
-  syncAttempt: number;
-  auditDueAt: number;
-  /** The holes of the last audit, each with the number of audits in a row that saw it. */
-  holes: ReadonlyMap<string, number>;
-  describing: boolean;
-  stamping: boolean;
-  cleaning: boolean;
-  cleanUpDueAt: number;
-  /** Questions about the end of a shard that wait for evidence. */
-  readonly ends: AskShardEnd[];
-  gathering: boolean;
-  gatherDueAt: number;
-  /** Since when complete listings have lacked a shard that was asked about. */
-  absences: Absences;
+  readonly sync: Sync;
+  readonly audit: Audit;
+  readonly cleanUp: { running: boolean; dueAt: number };
+  readonly shardEnds: ShardEnds;
   /** Ended rows of shards that the last listings showed open. */
   contradictions: ReadonlyMap<string, Contradiction>;
-  /** How often in a row leases were given back because reads failed. No lease of the stream is taken before `readAgainAt`. */
-  readFailures: number;
-  readAgainAt: number;
+  /** How often in a row leases were given back because reads failed. No lease of the stream is taken before `againAt`. */
+  readonly reads: { failures: number; againAt: number };
 }
 
 /** One lease with a keeper. */

@@ -4,8 +4,7 @@ import { placementSnapshot } from './streams/record-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
 import { unreadLeases } from './unread/unread.js';
 import { standingStill } from './unread/standstill.js';
-import { hasFailed } from './sources/sources.js';
-import { failingStreamOf } from './turn.js';
+import { failingStreamOf, hasFailed } from './turn.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
@@ -135,8 +134,8 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
   if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };
-  if (stream.syncedOnce) return { ...named, state: 'running' };
-  const error = stream.error ?? tableError;
+  if (stream.sync.done) return { ...named, state: 'running' };
+  const error = stream.opening.error ?? tableError;
   if (error === undefined) return { ...named, state: 'starting' };
   return { ...named, state: 'starting', error: isKinactError(error) ? error : legible(error) };
 }

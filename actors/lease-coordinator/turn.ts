@@ -92,6 +92,15 @@ export function placeOf(
   return undefined;
 }
 
+/** Whether its shards are listed and its leases may be taken. */
+export function takesPart({ sync, history }: Stream): boolean {
+  return sync.done && history.failure === undefined;
+}
+
+export function hasFailed({ history }: Stream): boolean {
+  return history.failure !== undefined;
+}
+
 /** Whether a row may belong to the stream that is read: its stamp matches, or it has none. */
 export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
   return kinactStream === undefined || isSameStream(kinactStream, rowStamp);

@@ -129,12 +129,8 @@ export function openWiring(input: WiringInput): Wiring {
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const behaviour = coordinatorOf(input, {
-          ...(tables.get(table) as Table),
-          isSuccessor: coordinators.has(table),
-          ...kept,
-        });
-        return registered(behaviour, (self) => {
+        const its = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...kept };
+        return registered(coordinatorOf(input, its), (self) => {
           kept.left.supersede(table);
           coordinators.set(table, self);
         });

@@ -104,7 +104,8 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
 /**
  * The leases that a stream with rows in the table lacks, from a complete listing. A shard with a lease answers for all
  * its ancestors. Of an open shard's unleased ancestry only the first generation is created; later ones follow at shard
- * end. `leased` says of each shard that has a row whether that row is at SHARD_END.
+ * end. The same holds for a merge child whose parent is being read: the end of that parent waits for the other one's row (seed 812363).
+ * `leased` says of each shard that has a row whether that row is at SHARD_END.
  */
 export function missingLeases(
   shards: readonly ListedShard[],
@@ -145,11 +146,14 @@ export function missingLeases(
   return { type: 'missing', leases: [...missing.values()].sort(byStart) };
 }
 
-/** Every open shard without a lease and its ancestors up to, not including, leased ones; parents before children. */
+/**
+ * Every shard without a lease that is open, or merged from one that is being read, and its ancestors up to, not including, leased ones;
+ * parents before children.
+ */
 function unleasedAncestry(
   shards: readonly ListedShard[],
   byId: ReadonlyMap<string, ListedShard>,
-  leased: ReadonlyMap<string, unknown>,
+  leased: ReadonlyMap<string, { readonly ended: boolean }>,
 ): ListedShard[] {
   const order: ListedShard[] = [];
   const state = new Map<string, 'expanded' | 'done'>();
@@ -158,8 +162,12 @@ function unleasedAncestry(
   const visit = (shard: ListedShard | undefined): void => {
     if (shard !== undefined && !leased.has(shard.shardId) && !state.has(shard.shardId)) stack.push(shard);
   };
-  for (const open of shards) {
-    if (isOpen(open)) visit(open);
+  const isAwaited = (shard: ListedShard): boolean => {
+    const parents = parentsOf(shard);
+    return parents.length > 1 && parents.some((parent) => leased.get(parent)?.ended === false);
+  };
+  for (const shard of shards) {
+    if (isOpen(shard) || isAwaited(shard)) visit(shard);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       if (state.has(top.shardId)) {
         stack.pop();

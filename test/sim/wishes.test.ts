@@ -10,7 +10,12 @@ interface Scene {
   readonly broken: string[];
   readonly troubled: Set<string>;
   at: number;
-  write(leaseKey: string, owner: string, wish?: { readonly by: string; readonly number: number }): void;
+  write(
+    leaseKey: string,
+    owner: string,
+    wish?: { readonly by: string; readonly number: number },
+    leaseCounter?: number,
+  ): void;
 }
 
 /** `a` has six leases, `b` one, `c` none. */
@@ -30,9 +35,9 @@ function scene(): Scene {
     broken,
     troubled,
     at: 0,
-    write: (leaseKey, owner, wish) => {
+    write: (leaseKey, owner, wish, leaseCounter = 1) => {
       const text = wish && `${wish.by}/keeper 10000 ${wish.number} ${owner}/keeper ${wish.by}`;
-      const row = leaseRow({ leaseKey, leaseOwner: owner, kinactWriter: `${owner}/keeper` });
+      const row = leaseRow({ leaseKey, leaseOwner: owner, leaseCounter, kinactWriter: `${owner}/keeper` });
       const after = text === undefined ? row : { ...row, kinactWish: text };
       wishes.wrote({ process: owner, leaseKey, before: rows.get(leaseKey), after, sentAt: self.at });
       rows.set(leaseKey, after);
@@ -62,6 +67,22 @@ describe('the law that every wish ends', () => {
     world.write('1', 'a', { by: 'b', number: 2 });
     world.write('1', 'a', { by: 'b', number: 2 });
     expect(world.broken).to.deep.equal(['I47']);
+  });
+
+  it('lets it wait for renewals of its author that are late themselves, and not for others', () => {
+    for (const [renewedAfterMs, broken] of [
+      [4_600, []],
+      [4_400, ['I47']],
+    ] as const) {
+      const world = scene();
+      world.write('7', 'b', undefined, 2);
+      world.write('1', 'a', { by: 'b', number: 1 });
+      world.at += renewedAfterMs;
+      world.write('7', 'b', undefined, 3);
+      world.at += 10_700 - renewedAfterMs;
+      world.write('1', 'a', { by: 'b', number: 1 });
+      expect(world.broken).to.deep.equal(broken);
+    }
   });
 
   it('counts what others have asked for as moved', () => {

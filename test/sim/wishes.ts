@@ -26,6 +26,8 @@ const mostOpen = 4;
 /** From the look at the table to the write that follows from it; and a read may be a second old. */
 const lookMs = 3_000;
 const blurMs = 1_500;
+/** A renewal is due after a third of the failover time. One that comes after this part of it has waited for the table. */
+const lateShare = 0.45;
 
 interface Standing {
   readonly author: string;
@@ -57,6 +59,9 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
   const madeAt = new Map<string, number>();
   const asked = new Set<string>();
   const left = new Set<string>();
+  /** When the counters of rows last moved; and when a worker last renewed one late. Wishes wait for renewals (seed 812427). */
+  const movedAt = new Map<string, number>();
+  const lateAt = new Map<string, number>();
 
   /** A worker that lives has raised it since, unless it stands in the way of none any more. */
   const isFresh = ({ author, since }: Standing): boolean => now() - since < failoverMsOf(author) / 2;
@@ -112,14 +117,21 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
   /** It is judged whenever its row is written: a holder that lives does so. */
   const hasEnded = (leaseKey: string, { author, text, since, sentAt }: Standing): void => {
     const ms = Math.round(now() - since);
+    if ((lateAt.get(author) ?? -Infinity) > since) return;
     if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, sentAt)) return;
     left.add(text);
     violate('I47', `the wish of ${author} for ${leaseKey} was raised ${ms} ms ago for the last time, and stands`);
   };
 
   return {
-    wrote: ({ leaseKey, before: known, after, sentAt }) => {
+    wrote: ({ process, leaseKey, before: known, after, sentAt }) => {
       const table = tableOf(leaseKey);
+      if (known?.leaseCounter !== after?.leaseCounter) {
+        const isRenewal = known?.leaseOwner === process && after?.leaseOwner === process;
+        const sinceMs = now() - (movedAt.get(leaseKey) ?? now());
+        if (isRenewal && sinceMs > lateShare * failoverMsOf(process)) lateAt.set(process, now());
+        movedAt.set(leaseKey, now());
+      }
       if (known === undefined && after !== undefined) madeAt.set(table, now());
       const owner = after?.leaseOwner;
       if (owner !== undefined && isJava(owner)) tablesOfJava.add(table);

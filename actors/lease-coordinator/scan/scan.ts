@@ -7,9 +7,20 @@ import { holdersTimeMs, noteFailovers } from '../failovers.js';
 import { reconsiderWaiting, spawnKeeper } from '../leases.js';
 import { forgetAbandoned } from '../releasing.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
-import { hasFailed, failTable, takesPart } from '../sources/sources.js';
+import { failTable } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
-import { emit, isOwn, jittered, placeOf, retrying, scanWithin, warn, clearFailure } from '../turn.js';
+import {
+  emit,
+  isOwn,
+  jittered,
+  placeOf,
+  retrying,
+  scanWithin,
+  warn,
+  clearFailure,
+  hasFailed,
+  takesPart,
+} from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
@@ -111,7 +122,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   forgetAbandoned(turn);
   for (const row of ours) {
     const { stream } = placeOf(state, row.leaseKey)!;
-    if (!isOwn(stream, row)) stream.syncDueAt = Math.min(stream.syncDueAt, now);
+    if (!isOwn(stream, row)) stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
@@ -167,7 +178,7 @@ function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): vo
     if (isOver || there.has(leaseKey)) state.table.vanishedRows.delete(leaseKey);
     else if (!gone.lost && now >= gone.until) {
       gone.lost = true;
-      stream.syncDueAt = Math.min(stream.syncDueAt, now);
+      stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
     }
   }
   for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {

@@ -50,7 +50,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
   // A repeated question would count twice towards the conclusion that the shard has no children.
   if (asked.replyTo.question <= lease.lastEndQuestion) return void effects.push(effect.count('repeatedMessages'));
   lease.lastEndQuestion = asked.replyTo.question;
-  lease.stream.ends.push(asked);
+  lease.stream.shardEnds.asked.push(asked);
   gather(turn, lease.stream);
 }
 
@@ -61,15 +61,15 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
 function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, options } = stream;
-  if (stream.gathering || stream.ends.length === 0) return;
-  if (now < stream.gatherDueAt) {
-    const ms = Math.max(1, Math.ceil(stream.gatherDueAt - now));
+  if (stream.shardEnds.gathering || stream.shardEnds.asked.length === 0) return;
+  if (now < stream.shardEnds.gatherDueAt) {
+    const ms = Math.max(1, Math.ceil(stream.shardEnds.gatherDueAt - now));
     effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
     return;
   }
-  stream.gathering = true;
-  stream.gatherDueAt = now + retryMs;
-  const asked = stream.ends.splice(0);
+  stream.shardEnds.gathering = true;
+  stream.shardEnds.gatherDueAt = now + retryMs;
+  const asked = stream.shardEnds.asked.splice(0);
   effects.push(
     effect.run({
       name: `evidence/${index}`,
@@ -87,8 +87,8 @@ export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gat
 
 export function gathered(turn: CoordinatorTurn, { stream: index, asked, evidence }: Message<'gathered'>): void {
   const stream = turn.state.streams[index]!;
-  stream.gathering = false;
-  stream.absences = afterListed(stream.absences, evidence.shards);
+  stream.shardEnds.gathering = false;
+  stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
   for (const each of asked) startJudging(turn, stream, each, evidence);
   gather(turn, stream);
 }
@@ -98,7 +98,7 @@ export function evidenceFailed(
   { stream: index, asked, error }: Message<'evidenceFailed'>,
 ): void {
   const stream = turn.state.streams[index]!;
-  stream.gathering = false;
+  stream.shardEnds.gathering = false;
   for (const each of asked) shardEndFailed(turn, { asked: each, error });
   gather(turn, stream);
 }
@@ -130,7 +130,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
     unread: position === undefined,
     latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
     acceptChildless: lease.endRefusals >= childlessPatience,
-    absences: stream.absences,
+    absences: stream.shardEnds.absences,
     shardGoneAfterMs: settings.failoverMs,
   };
   effects.push(
@@ -202,12 +202,15 @@ function stillBlocked(
 ): void {
   const { settings, now } = turn;
   const { stream } = lease;
-  stream.absences = afterAbsent(stream.absences, absent, now);
+  stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, absent, now);
   if (sync) {
-    stream.syncDueAt = Math.min(stream.syncDueAt, now);
+    stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
     scanWithin(turn, retryMs);
   }
-  const provenAt = Math.max(0, ...absent.map((shardId) => (stream.absences.get(shardId) ?? now) + settings.failoverMs));
+  const provenAt = Math.max(
+    0,
+    ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + settings.failoverMs),
+  );
   // While there is a reason to wait, the shard does not count as unread.
   if (waits || lease.endWaits) lease.idleSince = now;
   lease.endWaits = waits;

@@ -1,22 +1,11 @@
-// The state of each source of the table: it is starting, takes part, or has failed for good. A source that fails gives its
-// leases back and is left alone, while the others go on. The answer to `start()` follows from that.
+// How a source of the table fails for good. It gives its leases back and is left alone, while the others go on.
 import { effect } from '../../protocol/actor.js';
-import type { CoordinatorSelf, Message } from '../messages.js';
-import type { CoordinatorStarted } from '../../protocol/leasing.js';
-import { emit, scanWithin } from '../turn.js';
+import { answerStart } from './start-outcome.js';
+import { emit, hasFailed, scanWithin } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { KinactError } from '../../../src/api/errors.js';
+import type { KinactError } from '../../../src/api/errors.js';
 import { endsSource, isHopeless, isStreamNotFound } from '../../../src/api/failures.js';
-
-/** Whether its shards are listed and its leases may be taken. */
-export function takesPart({ syncedOnce, history }: Stream): boolean {
-  return syncedOnce && history.failure === undefined;
-}
-
-export function hasFailed({ history }: Stream): boolean {
-  return history.failure !== undefined;
-}
 
 /**
  * Ends one source for good: nothing of it is listed, synced or taken any more; what is held drains, checkpoints and is
@@ -45,8 +34,8 @@ const doubtMs = 500;
  */
 export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
   // Once a sync has not found it, the stream is looked for again and again anyway.
-  if (hasFailed(stream) || stream.missing !== undefined) return;
-  stream.syncDueAt = Math.min(stream.syncDueAt, turn.now);
+  if (hasFailed(stream) || stream.opening.missing !== undefined) return;
+  stream.sync.dueAt = Math.min(stream.sync.dueAt, turn.now);
   scanWithin(turn, doubtMs);
 }
 
@@ -62,12 +51,12 @@ export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: 
   if (endsSource(error)) return true;
   if (!stream.history.worked) return isHopeless(error);
   if (!isStreamNotFound(error)) {
-    stream.missing = undefined;
+    stream.opening.missing = undefined;
     return false;
   }
   const { now } = turn;
-  const { since = now, times = 0 } = stream.missing ?? {};
-  stream.missing = { since, times: times + 1 };
+  const { since = now, times = 0 } = stream.opening.missing ?? {};
+  stream.opening.missing = { since, times: times + 1 };
   return now - since >= goneAfterMs && times + 1 >= goneAfterTimes;
 }
 
@@ -81,62 +70,4 @@ export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lea
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;
   effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
-}
-
-/** Answers `start()` once every source is read or has failed. */
-export function answerStart(turn: CoordinatorTurn): void {
-  const { streams } = turn.state;
-  const failure = streams[0]?.history.failure;
-  if (failure !== undefined && streams.every(hasFailed)) return answerWaiters(turn, { type: 'failed', error: failure });
-  if (streams.every((stream) => hasFailed(stream) || stream.syncedOnce)) answerWaiters(turn, { type: 'started' });
-}
-
-/** The deadline: if some sources are read it has started; the others are tried further in either case. */
-export function startOverdue(turn: CoordinatorTurn): void {
-  const { settings, state } = turn;
-  if (state.start.outcome !== undefined) return;
-  if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
-  const { startDeadlineMs } = settings;
-  // Slow progress is no standstill: the deadline counts from the last row that was made.
-  const movedAt = Math.max(...state.streams.map(({ progress }) => progress.at ?? -Infinity));
-  const leftMs = movedAt + startDeadlineMs - turn.now;
-  if (leftMs > 0) {
-    const message: CoordinatorSelf = { type: 'startOverdue' };
-    return void turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
-  }
-  const table = settings.store.tableName;
-  const message = overdue(turn);
-  const cause = state.table.lastError ?? state.streams.find(({ error }) => error !== undefined)?.error;
-  const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
-  answerWaiters(turn, { type: 'failed', error });
-}
-
-function overdue({ settings, state }: CoordinatorTurn): string {
-  const { store, startDeadlineMs } = settings;
-  const unfinished = state.streams.filter(({ progress }) => progress.made < progress.toMake);
-  if (unfinished.length === 0)
-    return `The lease table ${store.tableName} and its streams could not be read within ${startDeadlineMs} ms.`;
-  const rows = unfinished.map(
-    ({ options, progress }) => `${progress.made} of ${progress.toMake} rows of ${options.source.name} are made`,
-  );
-  return `The lease rows in ${store.tableName} could not be made: ${rows.join(', ')}, and none within ${startDeadlineMs} ms.`;
-}
-
-/** Stopped before it was done. */
-export function abandonStart(turn: CoordinatorTurn): void {
-  const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
-  if (turn.state.start.outcome === undefined) answerWaiters(turn, { type: 'failed', error });
-}
-
-function answerWaiters({ state, effects }: CoordinatorTurn, outcome: CoordinatorStarted): void {
-  // A source that failed only for lack of time may have started since.
-  if (state.start.outcome?.type === 'started') return;
-  state.start.outcome = outcome;
-  effects.push(effect.cancel('startDeadline'));
-  for (const waiter of state.start.waiters.splice(0)) effects.push(effect.reply(waiter, outcome));
-}
-
-export function awaitStart({ state, effects }: CoordinatorTurn, { replyTo }: Message<'awaitStart'>): void {
-  if (state.start.outcome === undefined) state.start.waiters.push(replyTo);
-  else effects.push(effect.reply(replyTo, state.start.outcome));
 }

@@ -1,10 +1,11 @@
 // How a coordinator starts. It asks for the identity of each stream separately, and opens and reads the table with the first
 // answer. A failure that may pass is retried without end, because a source that comes late joins the others. `start()` waits
 // only for a while.
+import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
-import { failSource, failTable, hasFailed, noteSourceFailure, answerStart } from './sources.js';
-import { retrying, scanWithin, clearFailure } from '../turn.js';
+import { failSource, failTable, noteSourceFailure } from './sources.js';
+import { retrying, scanWithin, clearFailure, hasFailed } from '../turn.js';
 import type { Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs } from '../../../src/core/backoff.js';
@@ -44,8 +45,8 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream)) return;
   stream.opened = true;
-  stream.error = undefined;
-  stream.missing = undefined;
+  stream.opening.error = undefined;
+  stream.opening.missing = undefined;
   clearFailure(turn, operation, stream);
   identify(turn, stream, description);
   if (state.phase === 'opening') openTable(turn);
@@ -68,8 +69,8 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
-  stream.error = error;
-  const delayMs = backoffMs(retryShape, stream.openAttempt++, settings.random);
+  stream.opening.error = error;
+  const delayMs = backoffMs(retryShape, stream.opening.attempt++, settings.random);
   retrying(turn, operation, { error, delayMs, stream });
   effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }

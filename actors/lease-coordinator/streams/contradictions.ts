@@ -22,7 +22,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     found.set(shardId, known);
     if (known.told) continue;
     if (now - known.since < believedAfterMs) {
-      stream.syncDueAt = Math.min(stream.syncDueAt, known.since + believedAfterMs);
+      stream.sync.dueAt = Math.min(stream.sync.dueAt, known.since + believedAfterMs);
       scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }

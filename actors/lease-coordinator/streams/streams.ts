@@ -1,14 +1,27 @@
 // The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
 // and clean-up (2.9). The end of a shard is in shard-end.ts.
+import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
-import { doubtStream, failSource, hasFailed, noteSourceFailure, answerStart, takesPart } from '../sources/sources.js';
+import { doubtStream, failSource, noteSourceFailure } from '../sources/sources.js';
 import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { holdersTimeMs } from '../failovers.js';
 import { identify, retryShape } from '../sources/start.js';
-import { emit, jittered, placeOf, retrying, rowsOf, scanWithin, signature, warn, clearFailure } from '../turn.js';
+import {
+  emit,
+  jittered,
+  placeOf,
+  retrying,
+  rowsOf,
+  scanWithin,
+  signature,
+  warn,
+  clearFailure,
+  hasFailed,
+  takesPart,
+} from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
@@ -38,26 +51,26 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
   if (state.phase !== 'syncing' && state.phase !== 'running') return;
   for (const stream of state.streams) {
-    if (!stream.opened || hasFailed(stream) || stream.syncing || stream.syncDueAt > now) continue;
-    stream.syncing = true;
+    if (!stream.opened || hasFailed(stream) || stream.sync.running || stream.sync.dueAt > now) continue;
+    stream.sync.running = true;
     // A request that comes from now on needs another sync: this one may have looked at the stream before the request.
-    stream.syncDueAt = Infinity;
+    stream.sync.dueAt = Infinity;
     const { index, options } = stream;
     // A row that its holder is about to create again is not missing: a new row would begin long before the holder's checkpoint.
     const rows = rowsOf(state, stream, awaitedRows(state));
     const lost = lostRows(state, stream);
     // Before the first sync no worker has begun. If this coordinator has made only some rows, it may continue at once.
-    if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.makesRowsAt ??= now;
-    const { progress } = stream;
+    if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.sync.makesRowsAt ??= now;
+    const { progress } = stream.sync;
     const making = {
       stream: rows,
       writer: signature(turn, 0),
       progress,
       now: () => settings.clock.now(),
-      begun: stream.syncedOnce,
+      begun: stream.sync.done,
       lost,
       seenAt: state.table.seenAt,
-      waits: now < (stream.makesRowsAt ?? Infinity),
+      waits: now < (stream.sync.makesRowsAt ?? Infinity),
     };
     effects.push(
       effect.run({
@@ -90,35 +103,35 @@ function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, 
 export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
   const { settings, state, now } = turn;
   const stream = state.streams[index]!;
-  stream.syncing = false;
+  stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   if ('another' in result) {
     // The wrong identity decided which rows were the stream's own. The next sync compares the rows with the stream that is read
     // now.
     identify(turn, stream, result.another);
-    stream.makesRowsAt = undefined;
-    stream.syncDueAt = now;
+    stream.sync.makesRowsAt = undefined;
+    stream.sync.dueAt = now;
     return scanWithin(turn, 100);
   }
   tellPlacement(turn, stream, result.placement);
   // A listing that names a shard ends its absence: an earlier listing without it was wrong.
-  stream.absences = afterListed(stream.absences, result.shards);
+  stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {
     const error = new Error(
       visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),
     );
     return syncAgain(turn, stream, error);
   }
-  stream.syncAttempt = 0;
-  stream.error = undefined;
-  stream.missing = undefined;
+  stream.sync.attempt = 0;
+  stream.opening.error = undefined;
+  stream.opening.missing = undefined;
   clearFailure(turn, syncOperation, stream);
-  if (stream.syncDueAt <= now) scanWithin(turn, againMs);
-  stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs));
-  stream.postponed = result.postponed;
+  if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
+  stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, settings.shardSyncIntervalMs));
+  stream.sync.postponed = result.postponed;
   if (result.postponed) makeLater(turn, stream);
   else {
-    stream.makesRowsAt ??= now;
+    stream.sync.makesRowsAt ??= now;
     // A row that came back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
       if (state.table.vanishedRows.get(leaseKey)?.lost === true) state.table.vanishedRows.delete(leaseKey);
@@ -131,10 +144,10 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   explain(turn, stream, result);
   if (result.complete) contradict(turn, stream, result.shards);
   stamp(turn, stream, result.unstamped);
-  if (!stream.syncedOnce) {
-    stream.syncedOnce = true;
-    stream.auditDueAt = now + settings.auditIntervalMs;
-    stream.cleanUpDueAt = now + jittered(turn, settings.cleanUpIntervalMs);
+  if (!stream.sync.done) {
+    stream.sync.done = true;
+    stream.audit.dueAt = now + settings.auditIntervalMs;
+    stream.cleanUp.dueAt = now + jittered(turn, settings.cleanUpIntervalMs);
     stream.history.worked = true;
     if (state.phase === 'syncing') state.phase = 'running';
     answerStart(turn);
@@ -149,21 +162,21 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
  */
 function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
-  stream.makesRowsAt ??= now + holdersTimeMs(turn);
-  const at = Math.max(now, stream.makesRowsAt);
-  stream.syncDueAt = Math.min(stream.syncDueAt, at);
+  stream.sync.makesRowsAt ??= now + holdersTimeMs(turn);
+  const at = Math.max(now, stream.sync.makesRowsAt);
+  stream.sync.dueAt = Math.min(stream.sync.dueAt, at);
   scanWithin(turn, Math.max(50, at - now));
 }
 
 /** Stamps rows with their stream. The rows that are left are due soon: without a stamp they may pass for a later stream's. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { settings, effects, now } = turn;
-  if (unstamped.length === 0 || stream.stamping) return;
-  stream.stamping = true;
+  if (unstamped.length === 0 || stream.sync.stamping) return;
+  stream.sync.stamping = true;
   const { index, rowStamp } = stream;
   const rows = unstamped.slice(0, stampsPerSync);
   if (rows.length < unstamped.length)
-    stream.syncDueAt = Math.min(stream.syncDueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
+    stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
   effects.push(
     effect.run({
       name: `stamp/${index}`,
@@ -177,9 +190,9 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
 
 export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message<'stamped'>): void {
   const stream = turn.state.streams[index]!;
-  stream.stamping = false;
+  stream.sync.stamping = false;
   if (error === undefined) clearFailure(turn, 'stamping lease rows with their stream', stream);
-  else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.syncDueAt });
+  else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.sync.dueAt });
 }
 
 /** Reports unusual results: rows that were re-created, positions that had to be guessed. */
@@ -200,7 +213,7 @@ function explain(turn: CoordinatorTurn, stream: Stream, { orphans, unanchored }:
 
 export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'syncFailed'>): void {
   const stream = turn.state.streams[index]!;
-  stream.syncing = false;
+  stream.sync.running = false;
   if (hasFailed(stream)) return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   syncAgain(turn, stream, error);
@@ -208,9 +221,9 @@ export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Mess
 
 function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void {
   const { settings, now } = turn;
-  stream.error = error;
-  const delayMs = Math.max(100, backoffMs(retryShape, stream.syncAttempt++, settings.random));
-  stream.syncDueAt = now + delayMs;
+  stream.opening.error = error;
+  const delayMs = Math.max(100, backoffMs(retryShape, stream.sync.attempt++, settings.random));
+  stream.sync.dueAt = now + delayMs;
   retrying(turn, syncOperation, { error, delayMs, stream });
   scanWithin(turn, delayMs);
 }
@@ -219,8 +232,8 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
 export function auditWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
-    if (!takesPart(stream) || stream.auditDueAt > now || stream.ranges.size === 0) continue;
-    stream.auditDueAt = now + settings.auditIntervalMs;
+    if (!takesPart(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
+    stream.audit.dueAt = now + settings.auditIntervalMs;
     const { rows, malformed } = rowsOf(state, stream);
     const ranges: HashKeyRange[] = [];
     const undescribed = new Map<string, HashKeyRange>();
@@ -246,7 +259,7 @@ function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashK
   const seen = new Map<string, number>();
   for (const hole of holes) {
     const key = `${hole.startingHashKey}-${hole.endingHashKey}`;
-    const times = (stream.holes.get(key) ?? 0) + 1;
+    const times = (stream.audit.holes.get(key) ?? 0) + 1;
     if (times < confirmations) seen.set(key, times);
     else {
       emit(turn, {
@@ -257,16 +270,16 @@ function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashK
           endingHashKey: hole.endingHashKey,
         },
       });
-      stream.syncDueAt = now;
+      stream.sync.dueAt = now;
     }
   }
-  stream.holes = seen;
+  stream.audit.holes = seen;
   syncWhereDue(turn);
 }
 
 function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<string, HashKeyRange>): void {
-  if (ranges.size === 0 || stream.describing) return;
-  stream.describing = true;
+  if (ranges.size === 0 || stream.audit.describing) return;
+  stream.audit.describing = true;
   const { index } = stream;
   turn.effects.push(
     effect.run({
@@ -282,11 +295,11 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
 export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
   for (const stream of state.streams) {
-    if (!takesPart(stream) || stream.cleaning || stream.cleanUpDueAt > now) continue;
-    stream.cleanUpDueAt = now + jittered(turn, settings.cleanUpIntervalMs);
+    if (!takesPart(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
+    stream.cleanUp.dueAt = now + jittered(turn, settings.cleanUpIntervalMs);
     const rows = rowsOf(state, stream);
     if (![...rows.rows.values()].some(hasEnded)) continue;
-    stream.cleaning = true;
+    stream.cleanUp.running = true;
     const { index, options } = stream;
     effects.push(
       effect.run({
@@ -303,9 +316,9 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
 /** Reports a failed back-fill or clean-up. It is repeated at its next regular time, because nobody waits for it. */
 export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
   const stream = turn.state.streams[index]!;
-  stream.describing = false;
+  stream.audit.describing = false;
   if (error === undefined) clearFailure(turn, describeOperation, stream);
-  else laterAgain(turn, describeOperation, { stream, error, at: stream.auditDueAt });
+  else laterAgain(turn, describeOperation, { stream, error, at: stream.audit.dueAt });
 }
 
 export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Message<'cleaned'>): void {
@@ -314,7 +327,7 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
     isAnother,
   } = result;
   const stream = turn.state.streams[index]!;
-  stream.cleaning = false;
+  stream.cleanUp.running = false;
   if (removed > 0) turn.effects.push(effect.count('leaseRowsRemoved', removed));
   clearFailure(turn, cleanUpOperation, stream);
   if (isAnother) doubtStream(turn, stream);
@@ -322,8 +335,8 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
 
 export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
   const stream = turn.state.streams[index]!;
-  stream.cleaning = false;
-  laterAgain(turn, cleanUpOperation, { stream, error, at: stream.cleanUpDueAt });
+  stream.cleanUp.running = false;
+  laterAgain(turn, cleanUpOperation, { stream, error, at: stream.cleanUp.dueAt });
 }
 
 /** Reports that an operation has failed and when it is repeated. */
@@ -342,33 +355,26 @@ export function newStream(options: CoordinatorSource, index: number): Stream {
     options,
     history: options.history ?? { worked: false, failure: undefined },
     opened: false,
-    openAttempt: 0,
-    error: undefined,
-    missing: undefined,
+    opening: { attempt: 0, error: undefined, missing: undefined },
     keyPrefix: undefined,
     idempotencyName: '',
     rowStamp: '',
     placement: undefined,
     ranges: new Map(),
-    progress: { made: 0, toMake: 0, at: undefined },
-    syncedOnce: false,
-    makesRowsAt: undefined,
-    postponed: false,
-    syncing: false,
-    syncDueAt: 0,
-    syncAttempt: 0,
-    auditDueAt: 0,
-    holes: new Map(),
-    describing: false,
-    stamping: false,
-    cleaning: false,
-    cleanUpDueAt: 0,
-    ends: [],
-    gathering: false,
-    gatherDueAt: 0,
-    absences: new Map(),
+    sync: {
+      running: false,
+      dueAt: 0,
+      attempt: 0,
+      done: false,
+      makesRowsAt: undefined,
+      postponed: false,
+      progress: { made: 0, toMake: 0, at: undefined },
+      stamping: false,
+    },
+    audit: { dueAt: 0, holes: new Map(), describing: false },
+    cleanUp: { running: false, dueAt: 0 },
+    shardEnds: { asked: [], gathering: false, gatherDueAt: 0, absences: new Map() },
     contradictions: new Map(),
-    readFailures: 0,
-    readAgainAt: 0,
+    reads: { failures: 0, againAt: 0 },
   };
 }

@@ -112,9 +112,9 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   // A shard whose reads never failed proves nothing for the shards beside it whose reads fail.
   if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
-  if (stream.readFailures === 0) return;
-  stream.readFailures = 0;
-  stream.readAgainAt = 0;
+  if (stream.reads.failures === 0) return;
+  stream.reads.failures = 0;
+  stream.reads.againAt = 0;
   for (const other of state.leases.values()) if (other.stream === stream) other.givenBack = false;
 }
 
@@ -133,15 +133,15 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
   if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // Shards of one source fail together, and count once.
-  if (stream.readAgainAt > now) return;
-  stream.readAgainAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.readFailures);
-  stream.readFailures += 1;
+  if (stream.reads.againAt > now) return;
+  stream.reads.againAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.reads.failures);
+  stream.reads.failures += 1;
 }
 
 /** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
 export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
-  const resting = state.streams.filter(({ readAgainAt }) => readAgainAt > now);
+  const resting = state.streams.filter(({ reads }) => reads.againAt > now);
   if (resting.length === 0) return [];
   return [...state.table.rows.keys()].filter(
     (leaseKey) => resting.some((each) => isOf(each, leaseKey)) && !isLeft(turn, leaseKey),
@@ -158,7 +158,7 @@ export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): Lease
   for (const { stream } of state.leases.values()) tried.add(stream);
   return rows.filter(({ leaseKey }) => {
     const stream = placeOf(state, leaseKey)?.stream;
-    if (stream === undefined || stream.readFailures === 0 || isLeft(turn, leaseKey)) return true;
+    if (stream === undefined || stream.reads.failures === 0 || isLeft(turn, leaseKey)) return true;
     if (tried.has(stream)) return false;
     tried.add(stream);
     return true;

@@ -234,6 +234,36 @@ function grow(steps: readonly { readonly kind: string; readonly a: number; reado
   return shards;
 }
 
+describe('the merge partner of a shard that is read', () => {
+  const merged = (...before: readonly ListedShard[]): readonly ListedShard[] => [
+    ...before,
+    shard('6', [], true),
+    shard('7', before.length > 0 ? ['2', '3'] : [], true),
+    shard('8', ['6', '7'], true),
+    shard('11', ['8']),
+  ];
+  const rows = leased('6', '11');
+
+  it('gets a row though a shard behind both has one: without it the end of the other would wait for ever', () => {
+    expect(created(missingLeases(merged(), rows, 'TRIM_HORIZON'))).to.deep.equal([['7', 'TRIM_HORIZON']]);
+    expect(created(missingLeases(merged(), rows, 'LATEST'))).to.deep.equal([['7', 'LATEST']]);
+  });
+
+  it('is behind its own parents, where those are listed without a row', () => {
+    const listed = merged(shard('2', [], true), shard('3', [], true));
+    expect(created(missingLeases(listed, rows, 'TRIM_HORIZON'))).to.deep.equal([
+      ['2', 'TRIM_HORIZON'],
+      ['3', 'TRIM_HORIZON'],
+    ]);
+  });
+
+  it('gets none as long as its own parent is read, nor once the other has ended', () => {
+    const listed = merged(shard('2', [], true), shard('3', [], true));
+    expect(created(missingLeases(listed, leased('2', '3', '6', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
+    expect(created(missingLeases(merged(), leased('6!', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
+  });
+});
+
 describe('parents before children', () => {
   const rows = table(row('0', 'SHARD_END'), row('1', '17'), row('2', 'SHARD_END'));
   const parentRow = (id: string): LeaseRow | undefined => rows.get(id);

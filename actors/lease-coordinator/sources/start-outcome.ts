@@ -1,0 +1,72 @@
+// What `start()` is told, and when: every source is read or has failed, the deadline has passed, or the consumer was stopped before.
+// The deadline counts from the coordinator's start, and again from each row that is made.
+import { effect } from '../../protocol/actor.js';
+import type { CoordinatorStarted } from '../../protocol/leasing.js';
+import type { CoordinatorSelf, Message } from '../messages.js';
+import { hasFailed, takesPart } from '../turn.js';
+import type { CoordinatorTurn } from '../turn.js';
+import { KinactError } from '../../../src/api/errors.js';
+
+export function beginDeadline({ settings, effects }: CoordinatorTurn): void {
+  effects.push(effect.after('startDeadline', settings.startDeadlineMs, { type: 'startOverdue' }));
+}
+
+/** Answers `start()` once every source is read or has failed. */
+export function answerStart(turn: CoordinatorTurn): void {
+  const { streams } = turn.state;
+  const failure = streams[0]?.history.failure;
+  if (failure !== undefined && streams.every(hasFailed)) return answerWaiters(turn, { type: 'failed', error: failure });
+  if (streams.every((stream) => hasFailed(stream) || stream.sync.done)) answerWaiters(turn, { type: 'started' });
+}
+
+/** The deadline: if some sources are read it has started; the others are tried further in either case. */
+export function startOverdue(turn: CoordinatorTurn): void {
+  const { settings, state } = turn;
+  if (state.start.outcome !== undefined) return;
+  if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
+  const { startDeadlineMs } = settings;
+  // Slow progress is no standstill: the deadline counts from the last row that was made.
+  const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
+  const leftMs = movedAt + startDeadlineMs - turn.now;
+  if (leftMs > 0) {
+    const message: CoordinatorSelf = { type: 'startOverdue' };
+    return void turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
+  }
+  const table = settings.store.tableName;
+  const message = overdue(turn);
+  const cause =
+    state.table.lastError ?? state.streams.find(({ opening }) => opening.error !== undefined)?.opening.error;
+  const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
+  answerWaiters(turn, { type: 'failed', error });
+}
+
+function overdue({ settings, state }: CoordinatorTurn): string {
+  const { store, startDeadlineMs } = settings;
+  const unfinished = state.streams.filter(({ sync }) => sync.progress.made < sync.progress.toMake);
+  if (unfinished.length === 0)
+    return `The lease table ${store.tableName} and its streams could not be read within ${startDeadlineMs} ms.`;
+  const rows = unfinished.map(
+    ({ options, sync: { progress } }) =>
+      `${progress.made} of ${progress.toMake} rows of ${options.source.name} are made`,
+  );
+  return `The lease rows in ${store.tableName} could not be made: ${rows.join(', ')}, and none within ${startDeadlineMs} ms.`;
+}
+
+/** Stopped before it was done. */
+export function abandonStart(turn: CoordinatorTurn): void {
+  const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
+  if (turn.state.start.outcome === undefined) answerWaiters(turn, { type: 'failed', error });
+}
+
+function answerWaiters({ state, effects }: CoordinatorTurn, outcome: CoordinatorStarted): void {
+  // A source that failed only for lack of time may have started since.
+  if (state.start.outcome?.type === 'started') return;
+  state.start.outcome = outcome;
+  effects.push(effect.cancel('startDeadline'));
+  for (const waiter of state.start.waiters.splice(0)) effects.push(effect.reply(waiter, outcome));
+}
+
+export function awaitStart({ state, effects }: CoordinatorTurn, { replyTo }: Message<'awaitStart'>): void {
+  if (state.start.outcome === undefined) state.start.waiters.push(replyTo);
+  else effects.push(effect.reply(replyTo, state.start.outcome));
+}
