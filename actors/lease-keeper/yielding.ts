@@ -1,6 +1,7 @@
-// How a keeper gives its lease to a peer, another process, that has asked for it. `Worker` means the shard's own worker here. It writes its answer, delivers one more second so that the
-// asker sees it, drains, and hands over in one write. Invariants: it sends that write only when no worker and no call of the
-// application can touch the shard any more; no worker begins under this keeper before the outcome is known.
+// How a keeper gives its lease to a peer (another process) that has asked for it. It writes its answer, delivers one more second so
+// that the peer sees it, drains, and hands over in one write. `Worker` means the shard's own worker here. Invariants: it sends that
+// write only when no worker and no call of the application can touch the shard any more; no worker begins under this keeper before
+// the outcome is known.
 //
 // The steps, and the phase after each (`Yielding.phase`):
 //   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked

@@ -1,6 +1,6 @@
 // The consequences of a finished call of user code: credit back, items settled, failures judged. Every item that has come to a call
-// ends here. Others end before: filtered or undecodable records in shard-worker/admission.ts, those whose `extract` fails or yields
-// nothing in stage/extraction.ts, and what was queued for a lost lease in `revoked` (reducer.ts).
+// ends here. Others end before. Filtered or undecodable records do in shard-worker/admission.ts, and those whose `extract` fails or
+// yields nothing in stage/extraction.ts. What was queued for a lost lease is dropped by `revoked` (reducer.ts).
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';

@@ -121,9 +121,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxPendingBytes?: number | undefined;
   /**
-   * How many bytes of records this process may hold at once, plus at most one answer a shard: fetched ahead and in
-   * flight, for all shards and sources together. Half is shared out evenly, half goes to the shards that need it; see
-   * docs/memory.md. Fit it to the memory of the process. Takes: integer >= 1.
+   * How many bytes of records this process may hold at once, plus at most one answer a shard (docs/memory.md says
+   * when): fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to
+   * the shards that need it. Fit it to the memory of the process. Takes: integer >= 1.
    *
    * @default 268_435_456
    * @example

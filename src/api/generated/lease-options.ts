@@ -27,8 +27,8 @@ export interface LeaseOptions {
    */
   readonly failoverMs?: number | undefined;
   /**
-   * A shard drains when another worker asks for its lease. The lease stays here if nothing of the shard settles for
-   * this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your
+   * A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this
+   * long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your
    * calls or batches take longer. Takes: milliseconds, 1 to 600000.
    *
    * @default `failoverMs`, but at least 10,000
@@ -69,8 +69,8 @@ export interface LeaseOptions {
       }
     | undefined;
   /**
-   * How long `start()` retries what may heal, counted from when the last lease row was made. Takes: milliseconds, 0 to
-   * 2147483647.
+   * How long `start()` retries what may heal. Each lease row that is made begins this time again. Takes: milliseconds,
+   * 0 to 2147483647.
    *
    * @default 60_000
    * @example
