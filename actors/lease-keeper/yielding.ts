@@ -4,20 +4,20 @@
 // the outcome is known.
 //
 // The steps, and the phase after each (`Yielding.phase`):
-//   1. `wishSeen`         a write returned the row with a wish for this tenure                         asked
-//   2. `answerWritten`    a renewal has carried the answer (`answerOf`)                                answered
-//   3. `startDraining`    a second later, or at once without a worker; `pause` goes to the worker      draining
-//   4. `decideAfterDrain`          the worker has ended, and left neither call nor open record behind           ready
-//   5. `newOwnerOf`       the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
+//   1. `wishSeen`          a write returned the row with a wish for this tenure                        asked
+//   2. `answerWritten`     a renewal has carried the answer (`answerOf`)                               answered
+//   3. `startDraining`     a second later, or at once without a worker; `pause` goes to the worker     draining
+//   4. `decideAfterDrain`  the worker has ended, and left neither call nor open record behind          ready
+//   5. `newOwnerOf`        the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
 //
 //   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
-//     any phase → none                        `wishSeen`: the row shows no wish for this tenure any more;
-//     any phase → asked, refusing             `wishSeen`: the row shows the wish of another peer;
-//     asked, answered, draining → stale       `proceedYielding`: the author raises the wish no more;
-//     ready → stale                           the same, but never once the hand-over has been sent;
-//     asked, answered, draining, ready → refusing   `proceedYielding`, `decideAfterDrain`: the reasons are below;
-//     refusing → refused                      `answerWritten`;
-//     stale → asked                           `wishSeen`: the author has raised the wish after all.
+//     any phase → none                                `wishSeen`: the row shows no wish for this tenure any more;
+//     any phase → asked, refusing                     `wishSeen`: the row shows the wish of another peer;
+//     asked, answered, draining → stale               `proceedYielding`: the author raises the wish no more;
+//     ready → stale                                   the same, but never once the hand-over has been sent;
+//     asked, answered, draining, ready → refusing     `proceedYielding`, `decideAfterDrain`: the reasons are below;
+//     refusing → refused                              `answerWritten`;
+//     stale → asked                                   `wishSeen`: the author has raised the wish after all.
 //
 // A keeper refuses, and keeps the lease, when
 // - a drain has failed, and the cool-down after it is not over (`wishSeen`);

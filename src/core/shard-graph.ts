@@ -24,6 +24,12 @@ export interface ListedChild {
 /** The checkpoint a lease begins with. */
 export type FirstCheckpoint = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP';
 
+/** A shard that has a row. `malformed`: nobody can read that row, so it does not say whether the shard is read. */
+export interface LeasedShard {
+  readonly ended: boolean;
+  readonly malformed?: boolean;
+}
+
 /** A lease that is missing. */
 export interface MissingLease {
   readonly shard: ListedShard;
@@ -105,11 +111,10 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
  * The leases that a stream with rows in the table lacks, from a complete listing. A shard with a lease answers for all
  * its ancestors. Of an open shard's unleased ancestry only the first generation is created; later ones follow at shard
  * end. The same holds for a merge child whose parent is being read: the end of that parent waits for the other one's row (seed 812363).
- * `leased` says of each shard that has a row whether that row is at SHARD_END.
  */
 export function missingLeases(
   shards: readonly ListedShard[],
-  leased: ReadonlyMap<string, { readonly ended: boolean }>,
+  leased: ReadonlyMap<string, LeasedShard>,
   initial: FirstCheckpoint,
 ): MissingLeases {
   const reason = openParent(shards);
@@ -153,7 +158,7 @@ export function missingLeases(
 function unleasedAncestry(
   shards: readonly ListedShard[],
   byId: ReadonlyMap<string, ListedShard>,
-  leased: ReadonlyMap<string, { readonly ended: boolean }>,
+  leased: ReadonlyMap<string, LeasedShard>,
 ): ListedShard[] {
   const order: ListedShard[] = [];
   const state = new Map<string, 'expanded' | 'done'>();
@@ -164,7 +169,9 @@ function unleasedAncestry(
   };
   const isAwaited = (shard: ListedShard): boolean => {
     const parents = parentsOf(shard);
-    return parents.length > 1 && parents.some((parent) => leased.get(parent)?.ended === false);
+    const isRead = (parent: string): boolean =>
+      leased.get(parent)?.ended === false && leased.get(parent)?.malformed !== true;
+    return parents.length > 1 && parents.some(isRead);
   };
   for (const shard of shards) {
     if (isOpen(shard) || isAwaited(shard)) visit(shard);

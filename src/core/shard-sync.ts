@@ -3,7 +3,14 @@
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import { childrenIn, firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
-import type { FirstCheckpoint, ListedChild, ListedShard, MissingLease, MissingLeases } from './shard-graph.js';
+import type {
+  FirstCheckpoint,
+  LeasedShard,
+  ListedChild,
+  ListedShard,
+  MissingLease,
+  MissingLeases,
+} from './shard-graph.js';
 import { isSameStream } from './stream-identity.js';
 import type { HashRangeText } from './hash-range.js';
 
@@ -102,8 +109,10 @@ export function planSync(input: SyncInput): SyncPlan {
     return { type: 'create', rows: made, orphans: [], unanchored: [] };
   }
   const back = comeBack(input);
-  const leased = new Map([...rows, ...back].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]));
-  for (const shardId of malformed) leased.set(shardId, { ended: false });
+  const leased = new Map<string, LeasedShard>(
+    [...rows, ...back].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
+  );
+  for (const shardId of malformed) leased.set(shardId, { ended: false, malformed: true });
   const anchor = earliestLatest([...rows.values(), ...lost.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
@@ -124,7 +133,8 @@ const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 /**
  * The lost rows that can be made as they were. A shard that is not listed is left out, and so is a row of another
  * stream. A row is also left out if a descendant has begun, or has a row although a child in between has none. Such a
- * row may have ended and been cleaned up since it was seen.
+ * row may have ended and been cleaned up since it was seen. Two children have not begun for all that: one that comes back without
+ * progress, and one merged from a shard that is being read.
  */
 function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): Map<string, LeaseRow> {
   const listed = new Set(shards.map(({ shardId }) => shardId));
@@ -136,17 +146,34 @@ function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): M
     below.delete(shardId);
     return [...below].some(hasRow);
   };
-  const hasBegun = (shardId: string): boolean => {
-    const row = rows.get(shardId);
-    return row === undefined ? hasRow(shardId) || isLeasedBelow(shardId) : hasProgress(row) || hasEnded(row);
-  };
   const back = new Map<string, LeaseRow>();
+  const isRead = (shardId: string): boolean => {
+    const row = rows.get(shardId);
+    return row !== undefined && !hasEnded(row);
+  };
+  const hasBegun = (shardId: string): boolean => {
+    const row = rows.get(shardId) ?? back.get(shardId);
+    if (row !== undefined) return hasProgress(row) || hasEnded(row);
+    return hasRow(shardId) || (isLeasedBelow(shardId) && !parentsOfId(shardId).some(isRead));
+  };
+  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const parentsOfId = (shardId: string): readonly string[] => {
+    const shard = byId.get(shardId);
+    return shard === undefined ? [] : parentsOf(shard);
+  };
+  const candidates = new Map<string, LeaseRow>();
   for (const [shardId, row] of lost) {
     if (row === undefined) continue;
     const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
-    if (!isIts || !listed.has(shardId) || rows.has(shardId) || malformed.has(shardId)) continue;
-    const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
-    if (!children.some(hasBegun)) back.set(shardId, asItWas(maker, row));
+    if (isIts && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId)) candidates.set(shardId, row);
+  }
+  // A child that comes back may let its parents come back, so it is looked again until none does.
+  for (let before = -1; before < back.size;) {
+    before = back.size;
+    for (const [shardId, row] of candidates) {
+      const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
+      if (!back.has(shardId) && !children.some(hasBegun)) back.set(shardId, asItWas(maker, row));
+    }
   }
   return back;
 }
@@ -165,7 +192,7 @@ function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): Le
  */
 function missingSince(
   shards: readonly ListedShard[],
-  leased: ReadonlyMap<string, { readonly ended: boolean }>,
+  leased: ReadonlyMap<string, LeasedShard>,
   initial: FirstCheckpoint,
   anchor: number | undefined,
 ): MissingLeases {

@@ -51,7 +51,7 @@ const skipped = new Set([
   'reported',
   'begun',
   'looks',
-  'calls',
+  'onCheckpointCalls',
   'onCheckpointCallsMade',
   'queues',
   'identity',

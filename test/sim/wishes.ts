@@ -59,7 +59,7 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
   const madeAt = new Map<string, number>();
   const asked = new Set<string>();
   const left = new Set<string>();
-  /** When the counters of rows last moved; and when a worker last renewed one late. Wishes wait for renewals (seed 812427). */
+  /** When the counters of rows last moved; and when a worker last renewed one of a table late: wishes wait for renewals (seed 812427). */
   const movedAt = new Map<string, number>();
   const lateAt = new Map<string, number>();
 
@@ -116,8 +116,8 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
 
   /** It is judged whenever its row is written: a holder that lives does so. */
   const hasEnded = (leaseKey: string, { author, text, since, sentAt }: Standing): void => {
-    const ms = Math.round(now() - since);
-    if ((lateAt.get(author) ?? -Infinity) > since) return;
+    const excusedAt = lateAt.get(`${author} ${tableOf(leaseKey)}`) ?? since;
+    const ms = Math.round(now() - Math.max(since, excusedAt));
     if (ms <= failoverMsOf(author) + writeMs || left.has(text) || wasTroubled(author, sentAt)) return;
     left.add(text);
     violate('I47', `the wish of ${author} for ${leaseKey} was raised ${ms} ms ago for the last time, and stands`);
@@ -127,9 +127,10 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
     wrote: ({ process, leaseKey, before: known, after, sentAt }) => {
       const table = tableOf(leaseKey);
       if (known?.leaseCounter !== after?.leaseCounter) {
-        const isRenewal = known?.leaseOwner === process && after?.leaseOwner === process;
+        const isRenewal =
+          known?.leaseOwner === process && after?.leaseOwner === process && known.kinactWriter === after.kinactWriter;
         const sinceMs = now() - (movedAt.get(leaseKey) ?? now());
-        if (isRenewal && sinceMs > lateShare * failoverMsOf(process)) lateAt.set(process, now());
+        if (isRenewal && sinceMs > lateShare * failoverMsOf(process)) lateAt.set(`${process} ${table}`, now());
         movedAt.set(leaseKey, now());
       }
       if (known === undefined && after !== undefined) madeAt.set(table, now());

@@ -12,6 +12,7 @@ import {
   parentsOf,
   removable,
   type FirstCheckpoint,
+  type LeasedShard,
   type ListedShard,
   type MissingLeases,
 } from '../../../src/core/shard-graph.js';
@@ -257,10 +258,12 @@ describe('the merge partner of a shard that is read', () => {
     ]);
   });
 
-  it('gets none as long as its own parent is read, nor once the other has ended', () => {
+  it('gets none as long as its own parent is read, nor where the other has ended or its row cannot be read', () => {
     const listed = merged(shard('2', [], true), shard('3', [], true));
     expect(created(missingLeases(listed, leased('2', '3', '6', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
     expect(created(missingLeases(merged(), leased('6!', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
+    const unreadable = new Map<string, LeasedShard>([...leased('11'), ['6', { ended: false, malformed: true }]]);
+    expect(created(missingLeases(merged(), unreadable, 'TRIM_HORIZON'))).to.deep.equal([]);
   });
 });
 

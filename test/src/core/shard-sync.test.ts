@@ -138,3 +138,67 @@ describe('rows to create', () => {
     expect(earliestLatest([])).to.equal(undefined);
   });
 });
+
+describe('deleted rows that a worker has seen', () => {
+  const merge = (
+    shardId: string,
+    parentShardId: string,
+    adjacentParentShardId: string,
+    closed: boolean,
+  ): ListedShard => ({
+    ...shard(shardId, parentShardId, closed),
+    adjacentParentShardId,
+  });
+  /** p was split into a and b; they were merged into c, and c was split into d and e. */
+  const shards = [
+    shard('p', undefined, true),
+    shard('a', 'p', true),
+    shard('b', 'p', true),
+    merge('c', 'a', 'b', true),
+    shard('d', 'c'),
+    shard('e', 'c'),
+  ];
+  const parentsOfEach: Readonly<Record<string, readonly string[]>> = {
+    a: ['p'],
+    b: ['p'],
+    c: ['a', 'b'],
+    d: ['c'],
+    e: ['c'],
+  };
+  const at = (checkpoints: Readonly<Record<string, string>>): Map<string, LeaseRow> =>
+    new Map(
+      Object.entries(checkpoints).map(([leaseKey, checkpoint]) => [
+        leaseKey,
+        leaseRow({ leaseKey, checkpoint, parentShardIds: [...(parentsOfEach[leaseKey] ?? [])] }),
+      ]),
+    );
+  const comeBack = (there: Readonly<Record<string, string>>, lost: Readonly<Record<string, string>>) =>
+    rowsOf({ shards, rows: at(there), lost: at(lost), initial: 'TRIM_HORIZON' }).map(({ leaseKey, checkpoint }) => [
+      leaseKey,
+      checkpoint,
+    ]);
+
+  it('come back where they stood, unless a child has begun or may have', () => {
+    expect(comeBack({ a: '7' }, { b: '500' })).to.deep.equal([['b', '500']]);
+    expect(comeBack({ a: 'SHARD_END', c: '9' }, { b: '500' })).to.deep.equal([]);
+    expect(comeBack({ a: 'SHARD_END', d: '9', e: '9' }, { b: '500' })).to.deep.equal([]);
+  });
+
+  it('come back while the shard that they were merged with is read, whatever is behind both', () => {
+    expect(comeBack({ a: '7', d: '9', e: '9' }, { b: '500' })).to.deep.equal([['b', '500']]);
+  });
+
+  it('come back together with a child that has not begun', () => {
+    expect(comeBack({ a: '7', d: 'LATEST', e: 'LATEST' }, { c: 'TRIM_HORIZON', b: '500' })).to.deep.equal([
+      ['c', 'TRIM_HORIZON'],
+      ['b', '500'],
+    ]);
+    expect(comeBack({ a: 'SHARD_END', d: 'LATEST', e: 'LATEST' }, { b: '500', c: 'TRIM_HORIZON' })).to.deep.equal([
+      ['c', 'TRIM_HORIZON'],
+      ['b', '500'],
+    ]);
+    expect(comeBack({ a: 'SHARD_END', d: 'LATEST', e: 'LATEST' }, { b: '500', c: '600' })).to.deep.equal([
+      ['c', '600'],
+    ]);
+  });
+});
