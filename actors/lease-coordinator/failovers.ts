@@ -32,7 +32,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.sync.postponed && stream.sync.makesRowsAt !== undefined) stream.sync.makesRowsAt += moreMs;
-  for (const gone of state.table.vanishedRows.values()) if (!gone.lost) gone.until += moreMs;
+  for (const gone of state.table.deletedRows.values()) if (!gone.waitIsOver) gone.until += moreMs;
 }
 
 /** How long a possible holder of a row that is gone has to create it again, milliseconds. */

@@ -108,7 +108,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
       rows: new Map(),
       malformed: new Map(),
       lastReadable: new Map(),
-      vanishedRows: (tableHistory.vanishedRows ??= new Map()),
+      deletedRows: (tableHistory.deletedRows ??= new Map()),
       missing: false,
       entityType: undefined,
       observations: new Map(),

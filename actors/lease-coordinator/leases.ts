@@ -298,7 +298,7 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
   // The holder of a parent whose row was deleted is about to create it again, and reads that shard meanwhile.
-  const deleted = lease.row.parentShardIds.filter((parent) => table.vanishedRows.has(keyOf(parent)));
+  const deleted = lease.row.parentShardIds.filter((parent) => table.deletedRows.has(keyOf(parent)));
   const open = new Set([...awaited, ...deleted]);
   setAwaited(
     turn,
@@ -324,7 +324,7 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
     const stillRead = (lease.awaited ?? []).some((parent) => {
       const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
       const row = state.table.rows.get(leaseKey);
-      const gone = state.table.malformed.has(leaseKey) || state.table.vanishedRows.has(leaseKey);
+      const gone = state.table.malformed.has(leaseKey) || state.table.deletedRows.has(leaseKey);
       return gone || (row !== undefined && !hasEnded(row));
     });
     if (!stillRead) checkParents(turn, lease);

@@ -16,13 +16,13 @@ export interface CoordinatorSource {
 }
 
 /** A row that somebody has deleted. */
-export interface Vanished {
+export interface DeletedRow {
   /** The row as it could last be read; undefined when it never could. */
   readonly row: LeaseRow | undefined;
   /** Monotonic: by this time a living holder has created the row again. */
   until: number;
   /** That time is over and no holder has created the row: the next shard sync creates it. */
-  lost: boolean;
+  waitIsOver: boolean;
 }
 
 /** What is known of a table, over all its coordinators. It is made once per consumer and table. */
@@ -36,8 +36,8 @@ export interface TableHistory {
    * since then has the checkpoint at which it was left. Default: none.
    */
   rows?: Map<string, LeaseRow>;
-  /** `CoordinatorState.vanishedRows`, which outlives the coordinator that filled it. Default: none. */
-  vanishedRows?: Map<string, Vanished>;
+  /** `CoordinatorState.deletedRows`, which outlives the coordinator that filled it. Default: none. */
+  deletedRows?: Map<string, DeletedRow>;
 }
 
 /** The options that the coordinator gives a keeper when it spawns it; the consumer adds the rest of LeaseKeeperOptions. */

@@ -3,7 +3,7 @@ import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
 import type { CoordinatorSelf, AskShardEnd } from './messages.js';
-import type { CoordinatorSource, KeeperArguments, TableHistory, Vanished } from './options.js';
+import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/failures.js';
@@ -243,7 +243,7 @@ export interface Table {
   /** The rows of `malformed` as they were when they could last be read. */
   lastReadable: ReadonlyMap<string, LeaseRow>;
   /** Rows that vanished, until they are back or a shard sync has dealt with them. */
-  readonly vanishedRows: Map<string, Vanished>;
+  readonly deletedRows: Map<string, DeletedRow>;
   /** There was no table. */
   missing: boolean;
   entityType: string | undefined;

@@ -69,7 +69,7 @@ export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
 
 export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: ShardEnd): void {
   shardEnd.asking = true;
-  const { children, vanished } = shardEnd;
+  const { children, notFound } = shardEnd;
   const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
   effects.push(
     effect.ask(
@@ -78,7 +78,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
         type: 'askShardEnd' as const,
         leaseKey: options.leaseKey,
         ...(children === undefined ? {} : { children }),
-        vanished,
+        notFound,
         ...(position === undefined ? {} : { position }),
         replyTo,
       }),

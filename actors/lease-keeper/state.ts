@@ -92,7 +92,7 @@ export interface Release {
 export interface ShardEnd {
   readonly children: readonly ChildShard[] | undefined;
   /** The service does not know the shard, which does not mean that it is closed. */
-  readonly vanished: boolean;
+  readonly notFound: boolean;
   /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
   since: number;
   /** How long SHARD_END waits for `onCheckpoint` calls that run. */

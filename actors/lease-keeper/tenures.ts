@@ -1,5 +1,8 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
-// tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5).
+// tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5). It ends in one of three ways:
+//   revokeTenure   its time is over; the worker is told, and its last frontier and its end still count
+//   closeTenure    its worker has ended: nothing more comes
+//   dropTenure     nobody waits for the worker: it is told, and whatever it says from then on is stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';

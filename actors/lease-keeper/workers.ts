@@ -22,7 +22,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
-        vanished: how.vanished,
+        notFound: how.notFound,
         since: turn.now,
         callsUntil: turn.now + turn.options.stopDeadlineMs,
         asking: false,

@@ -57,7 +57,7 @@ export type CoordinatorMessage =
       readonly leaseKey: string;
       readonly children?: readonly ChildShard[];
       /** The service does not know the shard: a listing must show that it is gone, rather than that it is closed. */
-      readonly vanished: boolean;
+      readonly notFound: boolean;
       /** Everything up to here was handed out and settled; absent when nothing was. */
       readonly position?: Position;
       readonly replyTo: ReplyTo<ShardEndPlan>;

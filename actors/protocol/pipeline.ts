@@ -8,7 +8,7 @@ import type { UserRecord } from '../../src/api/ports.js';
 export type StageMessage =
   /** A reducer has started and grants its first credit. */
   | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
-  /** Hands over records, in order. The answer comes when there was demand for all, or few enough of the worker's records wait. */
+  /** Hands over records, in order. The answer means demand: there was some for all, or few enough of the worker's records wait. */
   | {
       readonly type: 'notify';
       readonly tenure: Tenure;
@@ -19,7 +19,7 @@ export type StageMessage =
     }
   /** A stage's message to itself: extract the next slice. */
   | { readonly type: 'extract'; readonly slice: number }
-  /** The heartbeat of a worker with open records. The answer comes as soon as there is a disposition. */
+  /** A worker with open records asks what has become of them. The answer comes as soon as there is a disposition. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
   /** Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. */
   | {

@@ -83,7 +83,7 @@ export type TenureAnswer =
 /** How a worker ended normally, as it tells its keeper. */
 export type WorkerEnd =
   /** Every record that was read is settled, and there are no more as far as reading can show. */
-  | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly vanished: boolean }
+  | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly notFound: boolean }
   /** Asked to drain, and drained. Where it was cut short, `open` records were left behind, and calls may still run. */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
   /** The tenure died (lost lease, deadline passed, suspended machine). */

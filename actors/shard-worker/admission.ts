@@ -50,11 +50,17 @@ export function bufferRaw(admission: Admission, records: readonly RawRecord[]): 
 const lookBytes = 16_384;
 const recordCostBytes = 256;
 
+interface GaveWay {
+  readonly type: 'gaveWay';
+}
+
+const gaveWay: GaveWay = { type: 'gaveWay' };
+
 /**
  * Admits the records that there is room for, and hands them to the channels. `gaveWay`: the time was up, and the rest follows in
  * a later turn of the event loop.
  */
-export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gaveWay' | undefined {
+export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveWay | undefined {
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
@@ -75,7 +81,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
       const record = admission.raw.shift();
       if (record === undefined) return undefined;
       admission.current = beginRecord(admission, ledger, record, unpackAndReport(turn, tenure, record));
-      if (spend(record.data.byteLength)) return 'gaveWay';
+      if (spend(record.data.byteLength)) return gaveWay;
     }
     const { current } = admission;
     const { records } = current.unpacked;
@@ -87,7 +93,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | 'gave
       if (end !== undefined) return end;
       current.next += 1;
       if (ledger.pinned === undefined) admission.rawBytes -= bytes;
-      if (spend(0)) return 'gaveWay';
+      if (spend(0)) return gaveWay;
     }
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!hasRoom(ledger)) return undefined;

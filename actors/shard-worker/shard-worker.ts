@@ -199,8 +199,8 @@ function fetched(turn: WorkerTurn, { result }: Message<'read'>): void {
     state.millisBehindLatest = result.millisBehindLatest;
     if (state.ending === undefined) bufferRaw(state.admission, result.records);
   } else if (state.ending === undefined) {
-    const { children, vanished } = result;
-    state.ending = { type: 'shardEnd', vanished: vanished === true, ...(children === undefined ? {} : { children }) };
+    const { children, notFound } = result;
+    state.ending = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };
   }
   if (result.type === 'records') noteReadSuccess(turn);
   noteReadOver(state);
@@ -227,13 +227,13 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
     return;
   }
   const end = state.sliceIsDue ? undefined : admitAll(turn, tenure);
-  if (end === 'gaveWay') askForSlice(turn);
+  if (end?.type === 'gaveWay') askForSlice(turn);
   else if (end?.type === 'crash') {
     effects.push(effect.fail(end.error));
     return;
   }
   report(turn, tenure);
-  if (end !== 'gaveWay' && end?.type === 'stopShard') {
+  if (end?.type === 'stopShard') {
     finish(turn, tenure, { type: 'stopShard', error: end.error });
     return;
   }

@@ -167,6 +167,12 @@ function textKey(key: unknown): string {
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
 }
 
+/** Settles a record of which nothing is routed. It counts as a record with one item, which is the first. */
+function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
+  outbox.ordinals.push(ordinal);
+  outbox.items.push(0);
+}
+
 /** Returns false when the stage crashes, so that no record after this one may be routed. */
 function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
   const { options, effects } = turn;
@@ -184,8 +190,7 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
     entry.outbox.dead = true;
     return true;
   }
-  entry.outbox.ordinals.push(ordinal);
-  entry.outbox.items.push(0);
+  settleWithoutItem(entry, ordinal);
   effects.push(effect.count('skippedItems'));
   effects.push(
     effect.emit({

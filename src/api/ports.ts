@@ -125,7 +125,7 @@ export type ReadResult =
        */
       readonly children?: readonly ChildShard[];
       /** The service has not known the shard for a while (ResourceNotFound). A listing has to prove that it is gone. */
-      readonly vanished?: boolean;
+      readonly notFound?: boolean;
     };
 
 /** The facts about a lease that the reader of its shard gets. */

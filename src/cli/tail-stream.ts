@@ -111,7 +111,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
   const written: Written = { upTo: undefined, complained: false };
   for (;;) {
     const end = await readOn(job, shard, written);
-    if (end.vanished !== true) return await childrenOf(job, shardId, end);
+    if (end.notFound !== true) return await childrenOf(job, shardId, end);
     if (await isGone(job, shardId)) {
       job.say(`${shardId} is not listed any more: it ends where reading has come to`);
       return await childrenOf(job, shardId, end);

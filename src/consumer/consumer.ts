@@ -146,11 +146,11 @@ class TreeConsumer implements Consumer {
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
   #ending: Promise<void> | undefined;
-  #failure: Error | undefined;
+  #endReason: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
   /** How often application code passed in has thrown at us: counted, nothing worse. */
-  readonly #failures = { logger: 0, meter: 0 };
+  readonly #callbackThrows = { logger: 0, meter: 0 };
 
   constructor(options: ResolvedOptions, made: Actors) {
     this.#options = options;
@@ -162,7 +162,7 @@ class TreeConsumer implements Consumer {
       random: random ?? hostEnvironment.random,
     } as Environment;
     this.#emitter = createEmitter(
-      guardLogger(options.logger, { application: options.application }, () => this.#failed('logger')),
+      guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
@@ -188,8 +188,8 @@ class TreeConsumer implements Consumer {
     if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
   }
 
-  #failed(what: 'logger' | 'meter'): void {
-    this.#failures[what] += 1;
+  #countThrow(what: 'logger' | 'meter'): void {
+    this.#callbackThrows[what] += 1;
   }
 
   start(): Promise<void> {
@@ -214,7 +214,7 @@ class TreeConsumer implements Consumer {
         this.#options.meter,
         { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
         this.#environment.timers,
-        () => this.#failed('meter'),
+        () => this.#countThrow('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await this.#coordinatorsStarted(this.#root, this.#wiring);
@@ -230,7 +230,7 @@ class TreeConsumer implements Consumer {
   /** The error of a start that failed. If the consumer ended by itself, or was stopped, the asked actor knows only that it ended. */
   #startFailure(error?: Error): Error {
     const stopped = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
-    return this.#failure ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
+    return this.#endReason ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
   }
 
   #tree(wiring: Wiring): ReturnType<typeof consumerTree> {
@@ -341,7 +341,7 @@ class TreeConsumer implements Consumer {
 
   async #endNow(error: Error, deadlineMs: number): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'closed') return;
-    this.#failure = error;
+    this.#endReason = error;
     this.#stopping ??= this.#release(deadlineMs);
     await this.#stopping;
     this.#close(error);
@@ -361,7 +361,7 @@ class TreeConsumer implements Consumer {
       workerId: this.#options.workerId,
       restarts: this.#restarts,
       orphans: this.#orphans,
-      failures: { ...this.#failures, listener: this.#emitter.failures() },
+      failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },
       runtime: this.runtime,
       bytes: {
         max: this.#options.maxBytes,
@@ -377,7 +377,7 @@ class TreeConsumer implements Consumer {
   }
 
   live(): Health {
-    return liveness(this.#state, this.#failure);
+    return liveness(this.#state, this.#endReason);
   }
 
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void {

@@ -144,7 +144,7 @@ describe('processes that share a lease table', function () {
     const children = it.stream.split(parent!);
     await it.cluster.endShard(parent!, {
       type: 'shardEnd',
-      vanished: false,
+      notFound: false,
       children: children.map((shardId) => ({ shardId, parentShards: [parent!] })),
     });
     await it.harness.advance(50);
@@ -162,7 +162,7 @@ describe('processes that share a lease table', function () {
     const merged = it.stream.merge(left, right);
     const end = {
       type: 'shardEnd',
-      vanished: false,
+      notFound: false,
       children: [{ shardId: merged, parentShards: [left, right] }],
     } as const;
     await it.cluster.endShard(left, end);
@@ -181,7 +181,7 @@ describe('processes that share a lease table', function () {
     await it.harness.advance(40_000);
     const [parent] = it.cluster.processes.get('b')!.delivering();
     const children = it.stream.split(parent!);
-    await it.cluster.endShard(parent!, { type: 'shardEnd', vanished: false });
+    await it.cluster.endShard(parent!, { type: 'shardEnd', notFound: false });
     await it.harness.advance(30_000);
     expectEven(it, 5);
     for (const child of children) expect(it.cluster.owner(child)).to.be.a('string');

@@ -215,7 +215,7 @@ describe('what comes late to a coordinator', () => {
     const asked = await driver.harness.ask(driver.coordinator, (replyTo) => ({
       type: 'askShardEnd' as const,
       leaseKey: zero,
-      vanished: false,
+      notFound: false,
       children: [{ shardId: one, parentShards: [zero] }],
       replyTo,
     }));
@@ -236,7 +236,7 @@ describe('what comes late to a coordinator', () => {
     ] as const) {
       const asked = await driver.harness.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
         type: 'shardEndJudged' as const,
-        asked: { type: 'askShardEnd' as const, leaseKey: 'gone', vanished: false, replyTo },
+        asked: { type: 'askShardEnd' as const, leaseKey: 'gone', notFound: false, replyTo },
         result,
       }));
       expect(asked.later()).to.include({ type: 'blocked' });

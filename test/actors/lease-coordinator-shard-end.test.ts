@@ -216,7 +216,7 @@ describe('the end of a shard', () => {
         driver.harness.ask(driver.coordinator, (replyTo) => ({
           type: 'askShardEnd' as const,
           leaseKey,
-          vanished: false,
+          notFound: false,
           replyTo,
         })),
       ),
@@ -236,25 +236,25 @@ describe('a shard that reading does not find', () => {
     forget(stream, zero);
     return { driver, stream, children };
   }
-  const vanished = { vanished: true, position: { sequenceNumber: '7', subSequenceNumber: 2 } };
+  const notFound = { notFound: true, position: { sequenceNumber: '7', subSequenceNumber: 2 } };
 
   it('is not ended while a listing names it, open or closed', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'readOn' });
     stream.split(zero);
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'readOn' });
     expect(driver.store.rows.has(two)).to.equal(false);
   });
 
   it('is gone by two complete listings, failoverMs apart: then its listed children get rows, and the loss is said', async () => {
     const { driver, children } = await forgotten();
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked', retryMs: failoverMs });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'blocked', retryMs: failoverMs });
     await driver.harness.advance(failoverMs - 500);
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(children[0]!)).to.equal(false);
     await driver.harness.advance(500);
-    expect(await driver.askEnd(zero, vanished)).to.deep.equal({ type: 'ready', childShardIds: children });
+    expect(await driver.askEnd(zero, notFound)).to.deep.equal({ type: 'ready', childShardIds: children });
     for (const shardId of children) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
     expect(driver.harness.eventsOf('trimmed')).to.deep.equal([
       { source: 'orders', shardId: zero, sequenceNumber: '7', subSequenceNumber: 2, certain: false },
@@ -265,15 +265,15 @@ describe('a shard that reading does not find', () => {
   it('is not gone where a listing between the two names it', async () => {
     const { driver, stream } = await forgotten();
     const without = stream.shards;
-    await driver.askEnd(zero, vanished);
+    await driver.askEnd(zero, notFound);
     stream.shards = [
       { shardId: zero, startingSequenceNumber: '1', endingSequenceNumber: '2' },
       ...without.map((shard) => ({ ...shard })),
     ];
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'readOn' });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'readOn' });
     stream.shards = without;
     await driver.harness.advance(failoverMs);
-    expect(await driver.askEnd(zero, vanished)).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, notFound)).to.include({ type: 'blocked' });
   });
 
   it('is not gone by listings that are not complete', async () => {
@@ -289,7 +289,7 @@ describe('a shard that reading does not find', () => {
       const { driver, stream } = await forgotten();
       stream.shards = cut(stream.shards);
       for (let look = 0; look < 4; look += 1) {
-        expect(await driver.askEnd(zero, vanished), what).to.include({ type: 'blocked' });
+        expect(await driver.askEnd(zero, notFound), what).to.include({ type: 'blocked' });
         await driver.harness.advance(failoverMs);
       }
       expect(driver.harness.eventsOf('trimmed')).to.deep.equal([]);
@@ -306,7 +306,7 @@ describe('a shard that reading does not find', () => {
     await driver.started();
     await driver.taken(one);
     for (let look = 0; look < 3; look += 1) {
-      expect(await driver.askEnd(one, vanished)).to.include({ type: 'blocked' });
+      expect(await driver.askEnd(one, notFound)).to.include({ type: 'blocked' });
       await driver.harness.advance(failoverMs);
     }
   });

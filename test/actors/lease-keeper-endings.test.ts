@@ -237,7 +237,7 @@ describe('a keeper whose shard has ended', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'shardEnd', vanished: false, ...how });
+    await keeper.end(tenure, { type: 'shardEnd', notFound: false, ...how });
     return keeper;
   }
 
@@ -248,7 +248,7 @@ describe('a keeper whose shard has ended', () => {
       type: 'askShardEnd',
       leaseKey: shardId,
       children,
-      vanished: false,
+      notFound: false,
     });
     expect(keeper.row.checkpoint, 'nothing is written before the children are').to.equal('TRIM_HORIZON');
     await keeper.plan(ready);
@@ -294,9 +294,9 @@ describe('a keeper whose shard has ended', () => {
   });
 
   it('asks also for a shard that the service does not know, and says how far it was read', async () => {
-    const keeper = await toTheEnd({ vanished: true });
+    const keeper = await toTheEnd({ notFound: true });
     expect(keeper.questions[0]).to.deep.include({
-      vanished: true,
+      notFound: true,
       position: { sequenceNumber: '100', subSequenceNumber: 0 },
     });
     expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseOwner: me });
@@ -307,13 +307,13 @@ describe('a keeper whose shard has ended', () => {
     await keeper.plan(readOn);
     let tenure = await keeper.work(2);
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '100', subSequenceNumber: 0 } });
-    await keeper.end(tenure, { type: 'shardEnd', vanished: false });
+    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
     expect(await keeper.begin(3)).to.have.property('type', 'refused');
     await keeper.advance(failoverMs);
     tenure = await keeper.work(4);
     await keeper.frontier(tenure, '101');
-    await keeper.end(tenure, { type: 'shardEnd', vanished: false });
+    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
     await keeper.plan(readOn);
     await keeper.work(5);
     expect(keeper.newsOf('ended')).to.deep.equal([]);
@@ -379,7 +379,7 @@ describe('a keeper whose shard has ended', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
-    await keeper.end(tenure, { type: 'shardEnd', vanished: false });
+    await keeper.end(tenure, { type: 'shardEnd', notFound: false });
     expect(keeper.newsOf('released')).to.deep.equal([]);
     await keeper.plan(ready);
     expect(keeper.newsOf('ended')).to.have.length(1);

@@ -124,7 +124,7 @@ describe('a keeper and its tenures', () => {
     const tenure = await keeper.work(1);
     tenure.dead = true;
     await keeper.frontier(tenure, '100');
-    await keeper.end(tenure, { type: 'shardEnd', vanished: true });
+    await keeper.end(tenure, { type: 'shardEnd', notFound: true });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END' });
     expect(keeper.eventsOf('checkpoint')[0]).to.deep.include({ sequenceNumber: '100' });
@@ -227,7 +227,7 @@ describe('a keeper and its tenures', () => {
     const second = await keeper.work(2);
     await keeper.frontier(first, '100');
     await keeper.frontier({ ...second, fence: first.fence }, '100');
-    await keeper.end(first, { type: 'shardEnd', vanished: true });
+    await keeper.end(first, { type: 'shardEnd', notFound: true });
     await keeper.tell({ type: 'reads', worker: 1, fence: first.fence, forMs: 60_000 });
     expect(Object.fromEntries(keeper.counts)).to.deep.equal({ staleFrontier: 2, staleWorkerEnd: 1, staleReads: 1 });
     expect(keeper.newsOf('readsFail')).to.deep.equal([]);

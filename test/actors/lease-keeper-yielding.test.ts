@@ -252,7 +252,7 @@ describe('a keeper that is asked for its lease', () => {
 
   it('ends the shard rather than handing it over', async () => {
     const [keeper, tenure] = await draining();
-    await keeper.end(tenure, { type: 'shardEnd', children: [], vanished: false });
+    await keeper.end(tenure, { type: 'shardEnd', children: [], notFound: false });
     await keeper.plan({ type: 'ready', childShardIds: [] });
     expect(keeper.row).to.deep.include({ checkpoint: 'SHARD_END', leaseOwner: me });
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');

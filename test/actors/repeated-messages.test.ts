@@ -243,7 +243,7 @@ describe('a message that comes twice about a lease', () => {
     for (let asked = 0; asked < 5; asked += 1) {
       let question: unknown;
       const { later } = await driver.harness.ask<any, ShardEndPlan>(driver.coordinator, (replyTo) => {
-        question = { type: 'askShardEnd', leaseKey, vanished: false, replyTo };
+        question = { type: 'askShardEnd', leaseKey, notFound: false, replyTo };
         return question;
       });
       await driver.harness.tell(driver.coordinator, question as never);

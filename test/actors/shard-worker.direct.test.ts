@@ -245,7 +245,7 @@ describe('a shard worker, message by message', () => {
     expect([started(effects), endOf(effects), asks(effects)]).to.deep.equal([[], undefined, ['drain']]);
     answer('punctuate', true);
     expect(endOf(answer('collect', settled(1)))).to.equal(undefined);
-    expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', vanished: false, children: [] });
+    expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', notFound: false, children: [] });
   });
 
   it('ends with tenureDead when its tenure is dead or revoked, and reports what was settled first', () => {

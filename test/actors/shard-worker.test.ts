@@ -325,7 +325,7 @@ describe('a shard worker ends', () => {
     await pipeline.clock.advance(10);
     expect((await ending).reason).to.equal('normal');
     const [end] = keeper.ends as any[];
-    expect(end).to.include({ type: 'shardEnd', vanished: false });
+    expect(end).to.include({ type: 'shardEnd', notFound: false });
     expect(end.children.map(({ shardId }: any) => shardId)).to.deep.equal(children);
     expect(frontierOf(keeper)).to.equal(numbers[4]);
     // The last word on the frontier comes before the end.
@@ -336,10 +336,10 @@ describe('a shard worker ends', () => {
     const stream = fakeStream();
     stream.split(shard0);
     const pipeline = start({ definition: counting() });
-    const vanished = pipeline.read(stream.port, 'shardId-000000000099').keeper;
+    const notFound = pipeline.read(stream.port, 'shardId-000000000099').keeper;
     const empty = pipeline.read(stream.port, shard0).keeper;
     await pipeline.clock.advance(1);
-    expect(vanished.ends).to.deep.equal([{ type: 'shardEnd', vanished: true }]);
+    expect(notFound.ends).to.deep.equal([{ type: 'shardEnd', notFound: true }]);
     expect(empty.ends.map(({ type }) => type)).to.deep.equal(['shardEnd']);
   });
 

@@ -33,11 +33,11 @@ describe('a shard that a listing lacks, and later ones name', () => {
     const all = stream.shards;
     const wrong = all.filter(({ shardId }) => shardId !== zero);
     stream.shards = wrong;
-    expect(await driver.askEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, { notFound: true })).to.include({ type: 'blocked' });
     stream.shards = all;
     await driver.harness.advance(3_600_000);
     stream.shards = wrong;
-    expect(await driver.askEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, { notFound: true })).to.include({ type: 'blocked' });
   });
 
   it('is not proven gone in a later tenure by what an earlier one has noted', async () => {
@@ -45,9 +45,9 @@ describe('a shard that a listing lacks, and later ones name', () => {
     const driver = await holdingAll({ stream });
     stream.split(zero);
     stream.shards = stream.shards.filter(({ shardId }) => shardId !== zero);
-    expect(await driver.askEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, { notFound: true })).to.include({ type: 'blocked' });
     await lostAndTakenAgain(driver, 40_000);
-    expect(await driver.askEnd(zero, { vanished: true })).to.include({ type: 'blocked' });
+    expect(await driver.askEnd(zero, { notFound: true })).to.include({ type: 'blocked' });
   });
 });
 

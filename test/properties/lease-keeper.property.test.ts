@@ -199,7 +199,7 @@ class Harness {
         return this.tenure === undefined ? undefined : keeper.end(this.tenure, { type: 'drained', open: 1 });
       case 'shardEnd':
         if (this.tenure === undefined) return;
-        await keeper.end(this.tenure, { type: 'shardEnd', vanished: false });
+        await keeper.end(this.tenure, { type: 'shardEnd', notFound: false });
         return keeper.questions.length === 0 ? undefined : keeper.plan({ type: 'ready', childShardIds: [] });
       case 'crash':
         keeper.stop('crash');

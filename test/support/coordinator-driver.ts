@@ -44,7 +44,7 @@ export interface CoordinatorDriver {
   started(): Promise<CoordinatorStarted | undefined>;
   askEnd(
     leaseKey: string,
-    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'askShardEnd' }>, 'children' | 'vanished' | 'position'>>,
+    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'askShardEnd' }>, 'children' | 'notFound' | 'position'>>,
   ): Promise<ShardEndPlan | undefined>;
   releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
@@ -141,7 +141,7 @@ export function driveCoordinator({
       const asked = await harness.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
         type: 'askShardEnd',
         leaseKey,
-        vanished: false,
+        notFound: false,
         ...end,
         replyTo,
       }));

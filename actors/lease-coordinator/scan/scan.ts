@@ -85,7 +85,7 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.table.missing = false;
   // These compare the scan with the one before, whose rows the state still has.
   noteFailovers(turn, result.rows);
-  noteVanished(turn, result);
+  noteDeleted(turn, result);
   noteMalformed(turn, result);
   actOnScan(turn, storeScan(turn, result));
 }
@@ -134,8 +134,8 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   }
   reconsiderWaiting(turn);
   watchUnread(turn);
-  for (const { until, lost } of state.table.vanishedRows.values())
-    if (!lost) scanWithin(turn, Math.max(50, until - now));
+  for (const { until, waitIsOver } of state.table.deletedRows.values())
+    if (!waitIsOver) scanWithin(turn, Math.max(50, until - now));
   scanWithin(turn, untilNextScan(turn));
 }
 
@@ -168,16 +168,16 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
  * Notes that a row is gone which had not ended: somebody deleted it. Its stream is synced soon rather than in a minute. But a
  * living holder first gets its time to create the row again, because only the holder knows the last checkpoint.
  */
-function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
+function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
   const known = settings.tableHistory.rows ?? state.table.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
-  for (const [leaseKey, gone] of state.table.vanishedRows) {
+  for (const [leaseKey, gone] of state.table.deletedRows) {
     const stream = placeOf(state, leaseKey)?.stream;
     const isOver = stream === undefined || hasFailed(stream);
-    if (isOver || there.has(leaseKey)) state.table.vanishedRows.delete(leaseKey);
-    else if (!gone.lost && now >= gone.until) {
-      gone.lost = true;
+    if (isOver || there.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
+    else if (!gone.waitIsOver && now >= gone.until) {
+      gone.waitIsOver = true;
       stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
     }
   }
@@ -187,8 +187,8 @@ function noteVanished(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): vo
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // Rows that were free or expired vanish in the same way: somebody may have taken them since the last scan.
-    if (state.table.vanishedRows.has(leaseKey)) continue;
-    state.table.vanishedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), lost: false });
+    if (state.table.deletedRows.has(leaseKey)) continue;
+    state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for again.`, {
       source: place.stream.options.source.name,

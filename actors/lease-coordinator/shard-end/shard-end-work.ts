@@ -33,7 +33,7 @@ export interface EndCase {
   readonly ancestors: readonly string[];
   /** The children that reading the shard named; undefined when the service named none. */
   readonly children: readonly ChildShard[] | undefined;
-  readonly vanished: boolean;
+  readonly notFound: boolean;
   /** No record of the shard was ever handed out. */
   readonly unread: boolean;
   readonly latestAt: number | undefined;
@@ -91,9 +91,9 @@ function blocked(
 function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
   switch (found.type) {
     case 'open':
-      return { type: 'readOn', reason: 'a listing shows the shard as open', certain: end.vanished };
+      return { type: 'readOn', reason: 'a listing shows the shard as open', certain: end.notFound };
     case 'closed':
-      return end.vanished
+      return end.notFound
         ? { type: 'readOn', reason: 'a listing still names the shard, which reading did not find', certain: true }
         : undefined;
     case 'unclear':

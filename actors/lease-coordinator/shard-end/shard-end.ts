@@ -105,7 +105,7 @@ export function evidenceFailed(
 
 function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
   const { settings, state, effects } = turn;
-  const { leaseKey, children, vanished, position } = asked;
+  const { leaseKey, children, notFound, position } = asked;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
     return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
@@ -126,7 +126,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
     row,
     ancestors: ancestorsIn(known.rows, row),
     children,
-    vanished,
+    notFound,
     unread: position === undefined,
     latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
     acceptChildless: lease.endRefusals >= childlessPatience,

@@ -84,18 +84,19 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** Vanished rows whose holders may be about to create them. */
-function awaitedRows({ table: { vanishedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
-  const awaited = [...vanishedRows].filter(([, { lost }]) => !lost);
+/** DeletedRow rows whose holders may be about to create them. */
+function awaitedRows({ table: { deletedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
+  const awaited = [...deletedRows].filter(([, { waitIsOver }]) => !waitIsOver);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
 }
 
-/** Vanished rows of this stream whose holders have had their time, by shard id. */
+/** DeletedRow rows of this stream whose holders have had their time, by shard id. */
 function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
   const lost = new Map<string, LeaseRow | undefined>();
-  for (const [leaseKey, gone] of state.table.vanishedRows) {
+  for (const [leaseKey, gone] of state.table.deletedRows) {
     const shardId = shardIdOf(stream.keyPrefix, leaseKey);
-    if (gone.lost && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream) lost.set(shardId, gone.row);
+    if (gone.waitIsOver && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream)
+      lost.set(shardId, gone.row);
   }
   return lost;
 }
@@ -134,7 +135,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
     stream.sync.makesRowsAt ??= now;
     // A row that came back and has vanished again since is left to its holder, as before.
     for (const leaseKey of result.lookedFor)
-      if (state.table.vanishedRows.get(leaseKey)?.lost === true) state.table.vanishedRows.delete(leaseKey);
+      if (state.table.deletedRows.get(leaseKey)?.waitIsOver === true) state.table.deletedRows.delete(leaseKey);
   }
   stream.ranges = new Map(
     result.shards.flatMap((shard) =>
@@ -157,7 +158,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
 }
 
 /**
- * Makes missing rows later, as for a row that vanishes while this coordinator runs (noteVanished): a holder has its
+ * Makes missing rows later, as for a row that vanishes while this coordinator runs (noteDeleted): a holder has its
  * `failoverMs` to create the row again.
  */
 function makeLater(turn: CoordinatorTurn, stream: Stream): void {

@@ -235,7 +235,7 @@ async function missing(
   progress.missingSince ??= now;
   if (now - progress.missingSince >= missingMs) {
     reportGap(on, progress, false);
-    on.buffer.finish({ type: 'shardEnd', vanished: true });
+    on.buffer.finish({ type: 'shardEnd', notFound: true });
     return true;
   }
   const attempt = progress.failures++;

@@ -103,7 +103,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     const lie = lies.get(shardId);
     if (lie === undefined || lie.times === 0) return undefined;
     lie.times -= 1;
-    return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', vanished: true };
+    return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', notFound: true };
   };
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
@@ -236,7 +236,7 @@ function createReader(
         if (error !== undefined) throw error;
         const untrue = lie();
         if (untrue !== undefined) return untrue;
-        if (shard === undefined || find() === undefined) return { type: 'shardEnd', vanished: true };
+        if (shard === undefined || find() === undefined) return { type: 'shardEnd', notFound: true };
         next = Math.max(next, shard.trimmed);
         if (next < shard.records.length) {
           const records = shard.records.slice(next, next + maxRecords);

@@ -59,7 +59,7 @@ describe('the end of a shard', () => {
     expect(end(on)).to.deep.equal({ type: 'shardEnd' });
   });
 
-  it('is `vanished` when the shard is not found for five seconds but the stream is there, from the first iterator on or later', async () => {
+  it('is `notFound` when the shard is not found for five seconds but the stream is there, from the first iterator on or later', async () => {
     for (const before of [true, false]) {
       const on = harness();
       on.put('a');
@@ -72,11 +72,11 @@ describe('the end of a shard', () => {
       expect(on.notices.at(-1)).to.deep.include({ type: 'retrying', operation: 'GetShardIterator' });
       await on.clock.advance(6_000);
       expect(on.keys).to.deep.equal(before ? [] : ['a']);
-      expect(end(on)).to.deep.equal({ type: 'shardEnd', vanished: true });
+      expect(end(on)).to.deep.equal({ type: 'shardEnd', notFound: true });
     }
   });
 
-  it('is not `vanished` where it was found in between: five seconds count from the last time that it was', async () => {
+  it('is not `notFound` where it was found in between: five seconds count from the last time that it was', async () => {
     const on = harness();
     on.put('a');
     on.consume();
@@ -126,7 +126,7 @@ describe('the end of a shard', () => {
     expect(on.notices.every((notice) => notice.type === 'throttled')).to.equal(true);
     on.client.script = () => undefined;
     await on.clock.advance(30_000);
-    expect(end(on)).to.deep.equal({ type: 'shardEnd', vanished: true });
+    expect(end(on)).to.deep.equal({ type: 'shardEnd', notFound: true });
   });
 });
 
