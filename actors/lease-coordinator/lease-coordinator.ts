@@ -1,6 +1,6 @@
 // The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
-// scans it only reacts to messages. Invariant: only the keeper of a held lease writes to its row. This file dispatches each
-// message to its part; the other files of this folder are the parts.
+// scans it only reacts to messages. Invariant: only the keeper of a held lease moves its owner, counter or checkpoint. This file
+// dispatches each message to its part; the other files of this folder are the parts.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';

@@ -37,11 +37,11 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   const listed = stream.ranges.get(shardId);
   const hashKeyRange =
     startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
-  const mayStart = hasProgress(row) || row.parentShardIds.length === 0;
+  const startsAtOnce = hasProgress(row) || row.parentShardIds.length === 0;
   state.abandoned.delete(row.leaseKey);
   state.leases.set(
     row.leaseKey,
-    newLease(row, { stream, shardId, incarnation, phase: wish === undefined ? 'taking' : 'wishing' }, mayStart),
+    newLease(row, { stream, shardId, incarnation, phase: wish === undefined ? 'taking' : 'wishing' }, startsAtOnce),
   );
   turn.effects.push(
     settings.spawnKeeper(
@@ -59,7 +59,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
         serviceTimeMs: serviceNow(turn),
-        waiting: !mayStart,
+        waiting: !startsAtOnce,
         coordinator: state.self,
       },
       incarnation,
@@ -70,14 +70,14 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
 function newLease(
   row: LeaseRow,
   known: Pick<Lease, 'stream' | 'shardId' | 'incarnation' | 'phase'>,
-  mayStart: boolean,
+  startsAtOnce: boolean,
 ): Lease {
   return {
     ...known,
     leaseKey: row.leaseKey,
     keeper: undefined,
     row,
-    awaited: mayStart ? [] : undefined,
+    awaited: startsAtOnce ? [] : undefined,
     readingParents: false,
     fence: undefined,
     workingSince: undefined,

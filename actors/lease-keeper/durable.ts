@@ -26,8 +26,8 @@ export function reportDurable(turn: KeeperTurn): void {
       name: `onCheckpoint#${state.open.onCheckpointCallsMade}`,
       kind: 'user',
       start: () => onCheckpoint({ source, shardId, ...position }),
-      done: (): LeaseKeeperMessage => ({ type: 'called', failure: undefined }),
-      failed: (error): LeaseKeeperMessage => ({ type: 'called', failure: { error } }),
+      done: (): LeaseKeeperMessage => ({ type: 'onCheckpointSettled', failure: undefined }),
+      failed: (error): LeaseKeeperMessage => ({ type: 'onCheckpointSettled', failure: { error } }),
     }),
   );
 }

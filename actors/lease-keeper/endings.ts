@@ -18,7 +18,7 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Parts of the reserve: what is left of it after the cut, and how much of that the worker's last word may take. */
+/** Parts of the whole reserve: what is left of it after the cut, and how much of it the worker's last word may take. */
 const afterCut = 1 / 2;
 const forLastWord = 1 / 8;
 

@@ -24,7 +24,7 @@ import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { extendDrain, proceedYielding } from './yielding.js';
-import { answered, beginWrite, called, nextExtraAt, writeFailed } from './writes.js';
+import { answered, beginWrite, nextExtraAt, onCheckpointSettled, writeFailed } from './writes.js';
 import { callsMayRunOf, createHandedOut } from '../../src/core/handed-out.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
@@ -116,7 +116,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   looked,
   lookFailed,
   shardEndPlanned,
-  called,
+  onCheckpointSettled,
 };
 
 /** A late message of an earlier worker does not move the frontier. */

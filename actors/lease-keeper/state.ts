@@ -30,7 +30,7 @@ type Internal =
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
   | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
-  | { readonly type: 'called'; readonly failure: { readonly error: unknown } | undefined };
+  | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined };
 
 export type LeaseKeeperMessage = KeeperMessage | Internal;
 

@@ -50,7 +50,7 @@ export function wishEffect(turn: KeeperTurn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number } = state.wishing!;
-  const standing = isInRow(state.wishing!);
+  const wasWritten = isInRow(state.wishing!);
   const { id, kind } = current;
   const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
   const text = kind === 'wish' ? wishText(wish) : null;
@@ -59,7 +59,8 @@ export function wishEffect(turn: KeeperTurn, current: Write): void {
     effect.run({
       name: effectName(current),
       kind: 'io',
-      start: (signal) => store.wish(leaseKey, { ...holder, stale, standing }, { author: writer, text }, signal),
+      start: (signal) =>
+        store.wish(leaseKey, { ...holder, stale, standing: wasWritten }, { author: writer, text }, signal),
       done: (outcome): LeaseKeeperMessage => ({ type: 'wished', id, outcome }),
       failed: (error): LeaseKeeperMessage => ({ type: 'writeFailed', id, error }),
     }),

@@ -87,8 +87,8 @@ function serviceNow({ state, now }: KeeperTurn): number {
 }
 
 function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kind']): boolean {
-  const standing = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
-  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), standing, now));
+  const reached = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
+  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), reached, now));
 }
 
 /** When an extra checkpoint is due. A keeper that only finishes the work of an earlier keeper writes none. */
@@ -276,10 +276,10 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
 }
 
 /**
- * Handles a refusal that does not mean that the lease is lost: an earlier write took effect, or a signature is missing. Returns whether
- * it was one.
+ * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it was one; it may
+ * have ended the keeper.
  */
-function handleHarmlessRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
   const { state, now } = turn;
   if (isEndedByUs(turn, foundRow)) recovered(turn, foundRow);
   else if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
@@ -294,7 +294,7 @@ function handleHarmlessRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRo
 }
 
 function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
-  if (handleHarmlessRefusal(turn, write, foundRow)) return;
+  if (handleExplainedRefusal(turn, write, foundRow)) return;
   const { options, state, now } = turn;
   const refusal = classifyRefusal(options, state.lease.unknown, foundRow);
   switch (refusal.type) {
@@ -355,7 +355,7 @@ function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
 }
 
 /** Notes that an `onCheckpoint` call has settled. An error that it throws is only counted and reported. */
-export function called(turn: KeeperTurn, { failure }: Message<'called'>): void {
+export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
   const { state, effects } = turn;
   state.open.onCheckpointCalls -= 1;
   if (failure !== undefined) {

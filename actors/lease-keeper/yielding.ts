@@ -39,7 +39,7 @@ import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** The worker that asked sees the answer within this time, and looks more often from then on. */
+/** The peer that asked sees the answer within this time, and looks more often from then on. */
 const noticeMs = 1_000;
 
 /** Reads the wish that a write found in the row. A wish addressed to another tenure counts as none. */

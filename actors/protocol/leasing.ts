@@ -113,7 +113,7 @@ export type KeeperMessage =
   | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator. `true`: no worker may start the shard now (parents, a restart). `false`: a worker may start it again. */
+  /** From the coordinator. `true`: no worker may start the shard, because a parent has not ended. `false`: a worker may start it. */
   | { readonly type: 'waiting'; readonly waiting: boolean }
   /** From the coordinator: the user calls of a crashed pipeline have settled, or will be waited for no longer. */
   | { readonly type: 'callsEnded' };
@@ -180,7 +180,7 @@ export interface HeldLease {
   readonly source: string;
   /** Stable while the lease is held; a lease lost and taken again has a new keeper. */
   readonly keeper: Ref<KeeperMessage>;
-  /** False while a parent has not ended, or while the shard is left alone for a while. */
+  /** False while a parent has not ended. */
   readonly startable: boolean;
 }
 

@@ -125,7 +125,10 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   }
 }
 
-/** After a failed flush the state is worthless: it may be half saved. Under every policy it starts again from `init`. */
+/**
+ * After a failed flush the state is worthless: it may be half saved. `skip` and `stopShard` begin again from `init` here; after `crash`
+ * the restart does.
+ */
 function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   const { options, state, effects } = turn;
   const oldest = group.items[0] as DeliveredItem;

@@ -60,7 +60,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     manual: new Map(),
     received: new Map(),
     returns: createReturns(),
-    controller: createContextController(options.index, self, { type: 'called' }, options.sendFromOutside),
+    controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
   };
   // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
@@ -87,7 +87,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   folded,
   flushed,
   behaved,
-  called: afterCalls,
+  contextCalled: afterCalls,
   broken,
 };
 

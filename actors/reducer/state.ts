@@ -34,7 +34,7 @@ export type ReducerActorMessage =
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
   /** Application code has called `ctx.ack` or `ctx.fail`. */
-  | { readonly type: 'called' };
+  | { readonly type: 'contextCalled' };
 
 export type Mark = Extract<ReducerInbox, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
 

@@ -98,8 +98,8 @@ function extractOne(extraction: Extraction, index: number): boolean {
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
   const waiting: Waiting = { worker: entry, batch, items: items.length };
-  entry.itemsQueued += 1;
-  batch.itemsQueued += 1;
+  entry.recordsQueued += 1;
+  batch.recordsQueued += 1;
   for (const item of items) enqueue(queueOf(queues, reducerOf(item.key, queues.length)), { item, waiting });
   return true;
 }

@@ -60,8 +60,8 @@ function sendItems(
 function countDown(waiting: Waiting): void {
   waiting.items -= 1;
   if (waiting.items > 0) return;
-  waiting.worker.itemsQueued -= 1;
-  waiting.batch.itemsQueued -= 1;
+  waiting.worker.recordsQueued -= 1;
+  waiting.batch.recordsQueued -= 1;
 }
 
 /** Drops the queued items of one worker: they would use up credit and be done twice. */

@@ -97,7 +97,7 @@ function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref
   if (entry === undefined) {
     entry = {
       tenure,
-      itemsQueued: 0,
+      recordsQueued: 0,
       outbox: emptyDispositions(),
       notify: undefined,
       behind: [],
@@ -116,7 +116,7 @@ function notify(turn: StageTurn, message: Message<'notify'>): void {
   const { tenure, worker, ordinals, records, replyTo } = message;
   const entry = entryOf(turn, tenure, worker);
   if (!acceptQuestion(turn, entry, replyTo)) return;
-  entry.notify = { replyTo, batch: { ordinals, records, next: 0, itemsQueued: 0 } };
+  entry.notify = { replyTo, batch: { ordinals, records, next: 0, recordsQueued: 0 } };
   entry.extractedAt = turn.now;
   turn.state.extracting.push(entry);
   askForSlice(turn);
@@ -180,7 +180,7 @@ function answerAll(turn: StageTurn): void {
 /** Dispositions leave with the first reply that may go; a notify that may be answered goes before a collect. */
 function answer({ options, effects }: StageTurn, entry: WorkerEntry): void {
   const open = entry.notify;
-  const inDemand = open?.batch.itemsQueued === 0 || entry.itemsQueued * 2 <= options.maxPending;
+  const inDemand = open?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
   if (open !== undefined && isExtracted(open.batch) && inDemand) {
     entry.notify = undefined;
     effects.push(effect.reply(open.replyTo, takeOutbox(entry)));

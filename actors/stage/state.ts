@@ -23,7 +23,7 @@ export interface StageOptions {
 export interface WorkerEntry {
   readonly tenure: Tenure;
   /** How many records have at least one item in a queue. */
-  itemsQueued: number;
+  recordsQueued: number;
   outbox: Dispositions;
   notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
   /** Punctuation that came while records before it were not items yet. */
@@ -42,7 +42,7 @@ export interface Batch {
   /** The index of the first record that has not been extracted. */
   next: number;
   /** How many of the records have an item in a queue. */
-  itemsQueued: number;
+  recordsQueued: number;
 }
 
 /** A record some of whose items still wait in a queue of this stage. */

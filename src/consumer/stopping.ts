@@ -23,6 +23,15 @@ export interface Released {
   readonly drained: boolean;
 }
 
+/** How long a pipeline that is not restarting may take to say so. */
+const idleMs = 50;
+/** What is kept of the deadline for releasing after a restart: one write per lease. */
+const afterRestartMs = 5_000;
+/** The coordinator answers by its deadline; this much later it counts as dead. */
+const graceMs = 1_000;
+/** What stopping the actors gets even when draining has used up the deadline. */
+const minimumStopMs = 1_000;
+
 /**
  * Stops the consumer, in this order:
  * 1. `endRestart` stops a pipeline that is in the middle of a restart. Its old calls are waited for, and no new ones begin.
@@ -31,8 +40,9 @@ export interface Released {
  * 4. `releaseLeft` releases what no coordinator has answered for, with keepers that are started once more.
  * 5. The report says what became of each lease.
  *
- * All of it shares the deadline, but step 4 gets at least a second, and so does step 3 unless `stopDeadlineMs` is shorter. The
- * caller then closes sources and tables. It never rejects.
+ * All of it shares the deadline. But a silent coordinator is waited for a second longer, and step 4 gets at least a second. So does
+ * step 3, unless `stopDeadlineMs` is shorter. So a stop takes `deadlineMs` and three seconds at most. The caller then closes sources and
+ * tables. It never rejects.
  */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
@@ -99,12 +109,3 @@ function hasOrphans(runtime: Runtime): boolean {
 }
 
 const isParentStopped = (error: Error | undefined): boolean => isKinactError(error) && error.code === 'PARENT_STOPPED';
-
-/** How long a pipeline that is not restarting may take to say so. */
-const idleMs = 50;
-/** What is kept of the deadline for releasing after a restart: one write per lease. */
-const afterRestartMs = 5_000;
-/** The coordinator answers by its deadline; this much later it counts as dead. */
-const graceMs = 1_000;
-/** What stopping the actors gets even when draining has used up the deadline. */
-const minimumStopMs = 1_000;

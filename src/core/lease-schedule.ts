@@ -135,8 +135,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (shardEndIsDue(wants, now)) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      // A hand-over goes before a renewal, because it replaces one: it is the last write of this keeper. `calls` is checked again,
-      // because the answer to an earlier write may have begun a call since.
+      // A hand-over goes before a renewal, because it replaces one: it is the last write of this keeper. `onCheckpointCalls` is
+      // checked again, because the answer to an earlier write may have begun a call since.
       if (
         wants.yielding?.phase === 'ready' &&
         wants.release === undefined &&

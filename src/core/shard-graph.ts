@@ -110,7 +110,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
 /**
  * The leases that a stream with rows in the table lacks, from a complete listing. A shard with a lease answers for all
  * its ancestors. Of an open shard's unleased ancestry only the first generation is created; later ones follow at shard
- * end. The same holds for a merge child whose parent is being read: the end of that parent waits for the other one's row (seed 812363).
+ * end. The same holds for a merge child whose parent is being read: the end of that parent waits for the other one's row.
  */
 export function missingLeases(
   shards: readonly ListedShard[],
@@ -210,11 +210,6 @@ export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => Le
   });
 }
 
-/** Whether a lease may start by the rows given (KCL clause 2.8). */
-export function mayStart(row: LeaseRow, parentRow: (shardId: string) => LeaseRow | undefined): boolean {
-  return !hasEnded(row) && awaitedParents(row, parentRow).length === 0;
-}
-
 /** The children of a shard by a complete listing, for servers that name none at shard end. */
 export function childrenIn(shards: readonly ListedShard[], shardId: string): ListedChild[] {
   return shards
@@ -260,9 +255,9 @@ export function childLeases(
 
 /**
  * Which rows may be deleted (KCL clause 2.9), keyed by shard id on both sides. Only ended ones may go, of two kinds. The
- * first: all children have rows that have left their initial position, and the rows of the own parents are gone. The
- * second: the service has forgotten the shard. Such a row stays while a listed child still lacks its row, because the
- * child's lineage would be lost.
+ * first: all children have rows that do not stand at TRIM_HORIZON or AT_TIMESTAMP any more, and the rows of the own parents are
+ * gone. (A child at LATEST needs nothing from its parents.) The second: the service has forgotten the shard. Such a row stays
+ * while a listed child still lacks its row, because the child's lineage would be lost.
  */
 export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
   const listed = new Set(shards.map((shard) => shard.shardId));

@@ -131,51 +131,55 @@ export function planSync(input: SyncInput): SyncPlan {
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The lost rows that can be made as they were. A shard that is not listed is left out, and so is a row of another
- * stream. A row is also left out if a descendant has begun, or has a row although a child in between has none. Such a
- * row may have ended and been cleaned up since it was seen. Two children have not begun for all that: one that comes back without
- * progress, and one merged from a shard that is being read.
+ * The lost rows that can be made as they were. A shard that is not listed is left out, and so is a row of another stream. A row is also
+ * left out once a child of its shard may have begun: then it may have ended and been cleaned up since it was seen.
  */
-function comeBack({ shards, rows, malformed, lost = none, maker }: SyncInput): Map<string, LeaseRow> {
+function comeBack(input: SyncInput): Map<string, LeaseRow> {
+  const { shards, rows, malformed, lost = none, maker } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
-  const hasRow = (shardId: string): boolean => rows.has(shardId) || malformed.has(shardId);
-  const isLeasedBelow = (shardId: string): boolean => {
-    // Iterating a Set also visits members added during the loop: each descendant once, however often lines have parted and met.
-    const below = new Set([shardId]);
-    for (const each of below) for (const child of childrenIn(shards, each)) below.add(child.shardId);
-    below.delete(shardId);
-    return [...below].some(hasRow);
-  };
-  const back = new Map<string, LeaseRow>();
-  const isRead = (shardId: string): boolean => {
-    const row = rows.get(shardId);
-    return row !== undefined && !hasEnded(row);
-  };
-  const hasBegun = (shardId: string): boolean => {
-    const row = rows.get(shardId) ?? back.get(shardId);
-    if (row !== undefined) return hasProgress(row) || hasEnded(row);
-    return hasRow(shardId) || (isLeasedBelow(shardId) && !parentsOfId(shardId).some(isRead));
-  };
-  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
-  const parentsOfId = (shardId: string): readonly string[] => {
-    const shard = byId.get(shardId);
-    return shard === undefined ? [] : parentsOf(shard);
-  };
   const candidates = new Map<string, LeaseRow>();
   for (const [shardId, row] of lost) {
     if (row === undefined) continue;
     const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
     if (isIts && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId)) candidates.set(shardId, row);
   }
-  // A child that comes back may let its parents come back, so it is looked again until none does.
-  for (let before = -1; before < back.size;) {
-    before = back.size;
+  const back = new Map<string, LeaseRow>();
+  // A child that comes back may let its parents come back, so all are looked at again until none does.
+  let found: number;
+  do {
+    found = back.size;
     for (const [shardId, row] of candidates) {
       const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
-      if (!back.has(shardId) && !children.some(hasBegun)) back.set(shardId, asItWas(maker, row));
+      if (!back.has(shardId) && !children.some((child) => mayHaveBegun(child, input, back)))
+        back.set(shardId, asItWas(maker, row));
     }
-  }
+  } while (back.size > found);
   return back;
+}
+
+/**
+ * Whether a shard may have been read. Its row says so, also one that comes `back`. Where there is none, a row of a descendant does. But a
+ * shard without a row has not begun while one of its parents is being read.
+ */
+function mayHaveBegun(
+  shardId: string,
+  { shards, rows, malformed }: SyncInput,
+  back: ReadonlyMap<string, LeaseRow>,
+): boolean {
+  const row = rows.get(shardId) ?? back.get(shardId);
+  if (row !== undefined) return hasProgress(row) || hasEnded(row);
+  if (malformed.has(shardId)) return true;
+  const parents = shards.filter((each) => each.shardId === shardId).flatMap(parentsOf);
+  const isRead = (parent: string): boolean => {
+    const found = rows.get(parent);
+    return found !== undefined && !hasEnded(found);
+  };
+  if (parents.some(isRead)) return false;
+  // Iterating a Set also visits members added during the loop: each descendant once, however often lines have parted and met.
+  const below = new Set([shardId]);
+  for (const each of below) for (const child of childrenIn(shards, each)) below.add(child.shardId);
+  below.delete(shardId);
+  return [...below].some((each) => rows.has(each) || malformed.has(each));
 }
 
 /** The row without an owner, at its last known checkpoint; the counter as in any row that we make. */

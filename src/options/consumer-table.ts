@@ -208,7 +208,12 @@ export const consumerTable = {
     'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators, which restart the pipeline too, are counted apart.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
-  stopDeadlineMs: defaulting(milliseconds(0), 30_000, 'How long a restart waits for user effects under way.', '10_000'),
+  stopDeadlineMs: defaulting(
+    milliseconds(0),
+    30_000,
+    'How long running calls of your code are waited for: when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
+    '10_000',
+  ),
   workerId: optional(
     text('name of 1 to 256 characters', /^.{1,256}$/s),
     'The name of this process in the lease table. It must be unique per process.',

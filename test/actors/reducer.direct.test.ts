@@ -210,7 +210,7 @@ describe('a reducer, message by message', () => {
       acknowledge: 'manual',
       reduce: (state, item, context) => (handed.push({ item, context }), state),
     });
-    const called: ReducerActorMessage = { type: 'called' };
+    const called: ReducerActorMessage = { type: 'contextCalled' };
     expect(returned(await end(items([0, 1])), stage)).to.deep.equal([{ credit: 2, dispositions: [] }]);
     expect(status().unacknowledged).to.equal(2);
     const { context, item } = handed[1]!;

@@ -84,13 +84,13 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** DeletedRow rows whose holders may be about to create them. */
+/** Deleted rows that their holders may be about to create again. */
 function awaitedRows({ table: { deletedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
   const awaited = [...deletedRows].filter(([, { waitIsOver }]) => !waitIsOver);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
 }
 
-/** DeletedRow rows of this stream whose holders have had their time, by shard id. */
+/** Deleted rows of this stream whose holders have had their time, by shard id. */
 function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
   const lost = new Map<string, LeaseRow | undefined>();
   for (const [leaseKey, gone] of state.table.deletedRows) {

@@ -249,7 +249,8 @@ export interface ConsumerOptions<Value = any> {
       }
     | undefined;
   /**
-   * How long a restart waits for user effects under way. Takes: milliseconds, 0 to 2147483647.
+   * How long running calls of your code are waited for: when the pipeline restarts, a shard ends, or a lease is given
+   * up after failures. A stop has its own deadline: `stop({ deadlineMs })`. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example

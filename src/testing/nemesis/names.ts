@@ -66,7 +66,7 @@ export const names: Readonly<Record<string, Known>> = {
       behaved: true,
       broken: true,
       flushDue: true,
-      called: true,
+      contextCalled: true,
     },
     { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true },
   ),
@@ -114,7 +114,7 @@ export const names: Readonly<Record<string, Known>> = {
       writeFailed: true,
       workerDown: true,
       shardEndPlanned: true,
-      called: true,
+      onCheckpointSettled: true,
       callsEnded: true,
     },
     {

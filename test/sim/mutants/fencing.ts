@@ -33,7 +33,7 @@ const acknowledgesAll = (base: Actors = actors): Actors => ({
             item.tenure = tenure;
           }
         }
-        acknowledging = message.type === 'folded' || message.type === 'flushed' || message.type === 'called';
+        acknowledging = message.type === 'folded' || message.type === 'flushed' || message.type === 'contextCalled';
         const step = behaviour.receive(state, message);
         acknowledging = false;
         return step;
