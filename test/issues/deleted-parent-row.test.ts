@@ -82,13 +82,23 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('is no reason to make the row again where the child was cleaned up as well: only what came of it has a row', async () => {
+  it('is no reason to make the row again where the child was cleaned up as well: what came of it has begun', async () => {
+    const grandchildren = driver.stream.split(child);
+    store.rows.delete(parent);
+    store.rows.delete(child);
+    for (const leaseKey of grandchildren)
+      store.put(leaseRow({ leaseKey, checkpoint: '5000', parentShardIds: [child] }));
+    await driver.harness.advance(2 * failoverMs + 1_500);
+    expect([parent, child].filter((leaseKey) => store.rows.has(leaseKey))).to.deep.equal([]);
+  });
+
+  it('comes back with it where what came of it has not begun: nobody can have cleaned it up', async () => {
     const grandchildren = driver.stream.split(child);
     store.rows.delete(parent);
     store.rows.delete(child);
     for (const leaseKey of grandchildren) store.put(leaseRow({ leaseKey, parentShardIds: [child] }));
     await driver.harness.advance(2 * failoverMs + 1_500);
-    expect(store.rows.has(parent)).to.equal(false);
+    expect([store.row(parent).checkpoint, store.row(child).checkpoint]).to.deep.equal(['4711', 'TRIM_HORIZON']);
   });
 
   it('does not wait, and the row is not made, where it has begun: the parent may have ended and been cleaned up', async () => {
