@@ -184,7 +184,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const wishes =
     hands &&
     options.hands &&
-    createWishes({ ...options.hands, now, failoverMsOf, wasTroubled: hands.wasTroubled, violate });
+    createWishes({ ...options.hands, now, failoverMsOf, rowOf, wasTroubled: hands.wasTroubled, violate });
 
   const lossOf = (id: string, why: 'trimmed' | 'dropped' | 'skipped'): Parameters<Losses['lost']>[1] => {
     const { shardId, sequenceNumber, sub, key } = log.item(id);

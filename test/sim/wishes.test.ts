@@ -9,6 +9,8 @@ interface Scene {
   readonly wishes: Wishes;
   readonly broken: string[];
   readonly troubled: Set<string>;
+  /** Rows that somebody has deleted. */
+  readonly deleted: Set<string>;
   at: number;
   write(
     leaseKey: string,
@@ -22,11 +24,13 @@ interface Scene {
 function scene(): Scene {
   const broken: string[] = [];
   const troubled = new Set<string>();
+  const deleted = new Set<string>();
   const rows = new Map<string, LeaseRow>();
   const wishes = createWishes({
     now: () => self.at,
     failoverMsOf: () => 10_000,
     tableOf: () => '',
+    rowOf: (leaseKey) => (deleted.has(leaseKey) ? undefined : rows.get(leaseKey)),
     wasTroubled: (process) => troubled.has(process),
     violate: (invariant) => void broken.push(invariant),
   });
@@ -34,6 +38,7 @@ function scene(): Scene {
     wishes,
     broken,
     troubled,
+    deleted,
     at: 0,
     write: (leaseKey, owner, wish, leaseCounter = 1) => {
       const text = wish && `${wish.by}/keeper 10000 ${wish.number} ${owner}/keeper ${wish.by}`;
@@ -100,6 +105,21 @@ describe('the law that every wish ends', () => {
     raised(5);
     expect(world.broken).to.deep.equal([]);
     world.write('4', 'a', { by: 'b', number: 1 });
+    expect(world.broken).to.deep.equal(['I47']);
+  });
+
+  it('does not count what its author had in rows that somebody has deleted', () => {
+    const world = scene();
+    for (const leaseKey of ['1', '2']) world.write(leaseKey, 'b');
+    for (const _ of [1, 2]) {
+      world.at += 20_000;
+      world.write('6', 'a');
+    }
+    // `a` has four and `b` three: with the one that `b` asks for, as many as `a` has left.
+    world.write('4', 'a', { by: 'b', number: 1 });
+    expect(world.broken).to.deep.equal(['I47']);
+    for (const leaseKey of ['1', '2', '7']) world.deleted.add(leaseKey);
+    world.write('5', 'a', { by: 'b', number: 1 });
     expect(world.broken).to.deep.equal(['I47']);
   });
 

@@ -11,6 +11,8 @@ export interface WishesOptions {
   readonly now: () => number;
   readonly failoverMsOf: (process: string) => number;
   readonly tableOf: (leaseKey: string) => string;
+  /** The row as it is. */
+  readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   /** Whether this process, or the world, was troubled at some time since then. */
   readonly wasTroubled: (process: string, since: number) => boolean;
   readonly violate: (invariant: string, text: string) => void;
@@ -51,7 +53,7 @@ interface Count {
   readonly kept: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate }: WishesOptions): Wishes {
+export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, violate }: WishesOptions): Wishes {
   const rows = new Map<string, Live>();
   const counts = new Map<string, Count[]>();
   const tablesOfJava = new Set<string>();
@@ -92,11 +94,13 @@ export function createWishes({ now, failoverMsOf, tableOf, wasTroubled, violate 
     counts.set(table, all);
   };
 
-  /** As a scan of a moment ago may have shown it. */
+  const isThere = (leaseKey: string): boolean => rowOf(leaseKey) !== undefined;
+
+  /** As a scan of a moment ago may have shown it. What the author has in deleted rows, no scan shows (seed 823658). */
   const isOwed = (table: string, author: string, loser: string): boolean => {
     const all = counts.get(table) ?? [];
     const had = new Set(all.flatMap(({ kept }) => [...(kept.get(loser) ?? [])]));
-    const least = Math.min(...all.map(({ own }) => own.get(author)?.size ?? 0));
+    const least = Math.min(...all.map(({ own }) => [...(own.get(author) ?? [])].filter(isThere).length));
     return had.size - least >= 2;
   };
 
