@@ -139,7 +139,7 @@ const longestCoolDownMs = 600_000;
 function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { options, state, now } = turn;
   if (yielding.phase === 'draining' && phase === 'refusing') {
-    // A shard that does not drain is read on, however many workers ask.
+    // A shard that does not drain is read on, however many peers ask.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = doubledMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
@@ -182,7 +182,7 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Y
 }
 
 /**
- * The worker that the next write names as the owner; undefined when any worker may take the lease. A worker that a stop has
+ * The peer that the next write names as the owner; undefined when any peer may take the lease. A worker that a stop has
  * cut off may have left behind a call whose records are settled already. Only after a pause is it certain that no call runs.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
@@ -194,7 +194,7 @@ export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   return { workerId, writer, failoverMs };
 }
 
-/** Ends the keeper: the lease belongs to another worker, and everything that was handed out here is settled. */
+/** Ends the keeper: the lease belongs to a peer, and everything that was handed out here is settled. */
 export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
   if (state.release !== undefined) return finishReleased(turn, true);
@@ -231,7 +231,7 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  // The wish was withdrawn, or another worker has asked since.
+  // The wish was withdrawn, or another peer has asked since.
   if (isWishOf(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);

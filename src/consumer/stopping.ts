@@ -41,8 +41,7 @@ const minimumStopMs = 1_000;
  * 5. The report says what became of each lease.
  *
  * All of it shares the deadline. But a silent coordinator is waited for a second longer, and step 4 gets at least a second. So does
- * step 3, unless `stopDeadlineMs` is shorter. So a stop takes `deadlineMs` and three seconds at most. The caller then closes sources and
- * tables. It never rejects.
+ * step 3, unless `stopDeadlineMs` is shorter. The caller then closes sources and tables. It never rejects.
  */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;

@@ -1,13 +1,11 @@
 // docs/tutorial.md does what it says, with the programs as they stand there: the servers, a service that prints, one that adds up and
 // begins where it was, a bad record that ends it, and one that skips it.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { environment, kinact } from '../support/command.js';
+import { environment, kinact, startProgram } from '../support/command.js';
+import type { Running } from '../support/command.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const page = readFileSync(join(root, 'docs/tutorial.md'), 'utf8');
@@ -15,43 +13,22 @@ const [serversProgram = '', printing = '', adding = '', skipping = ''] = [
   ...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm),
 ].map(([, text = '']) => text);
 
-interface Running {
-  readonly child: ChildProcess;
-  /** Of both streams, what has come so far. */
-  readonly said: () => string;
-  /** Resolves when that satisfies; rejects when the program ends before. */
-  until(satisfied: (said: string) => boolean): Promise<void>;
-  readonly ended: Promise<number | null>;
-}
+/** Both streams, what has come so far. */
+const said = ({ output }: Running): string => output.stdout + output.stderr;
 
 describe('docs/tutorial.md', () => {
-  const started: ChildProcess[] = [];
+  const started: Running[] = [];
   const files: string[] = [];
   let env: Record<string, string>;
 
-  function run(program: string, variables: Record<string, string | undefined> = env): Running {
+  function run(program: string, variables = env): Running {
     // Where the package's own name leads to what was built.
     const file = join(root, `.build/tutorial-${process.pid}-${files.length}.mjs`);
     files.push(file);
     writeFileSync(file, program);
-    const child = spawn(process.execPath, [file], { env: variables, stdio: ['ignore', 'pipe', 'pipe'] });
-    started.push(child);
-    let text = '';
-    const ended = once(child, 'close').then(([code]) => code as number | null);
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += String(chunk)));
-    return {
-      child,
-      said: () => text,
-      until: async (satisfied) => {
-        let isOver = false;
-        void ended.then(() => (isOver = true));
-        while (!satisfied(text)) {
-          if (isOver) throw new Error(`it ended: ${text}`);
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-      },
-      ended,
-    };
+    const running = startProgram(file, [], variables);
+    started.push(running);
+    return running;
   }
 
   const orders = Array.from({ length: 20 }, (_, i) => `{"customer":"customer ${(i + 1) % 4}","cents":${i + 1}}`);
@@ -61,53 +38,53 @@ describe('docs/tutorial.md', () => {
     expect([code, stderr]).to.deep.equal([0, `${lines.length} records put\n`]);
   }
 
-  async function interrupt({ child, said, ended }: Running): Promise<void> {
+  async function interrupt({ child, ended }: Running): Promise<void> {
     child.kill('SIGINT');
-    expect(await ended, said()).to.equal(0);
-    expect(said()).to.match(/drained: true\n$/);
+    expect(await ended).to.deep.include({ code: 0 });
+    expect((await ended).stdout).to.match(/drained: true\n$/);
   }
 
   /** Orders and cents of all lines `saved`. */
-  function saved(said: string): readonly number[] {
-    const lines = [...said.matchAll(/^saved: (\d+) orders of (\d+) cents$/gm)];
+  function saved({ stdout }: { readonly stdout: string }): readonly number[] {
+    const lines = [...stdout.matchAll(/^saved: (\d+) orders of (\d+) cents$/gm)];
     return [1, 2].map((place) => lines.reduce((sum, line) => sum + Number(line[place]), 0));
   }
 
   before(async () => {
     const servers = run(serversProgram, process.env as Record<string, string>);
-    await servers.until((said) => said.includes('export AWS_REGION='));
-    const [, kinesis, dynamodb] = /KINESIS=(\S+) AWS_ENDPOINT_URL_DYNAMODB=(\S+)/.exec(servers.said()) ?? [];
+    await servers.until(({ stdout }) => stdout.includes('export AWS_REGION='));
+    const [, kinesis, dynamodb] = /KINESIS=(\S+) AWS_ENDPOINT_URL_DYNAMODB=(\S+)/.exec(servers.output.stdout) ?? [];
     env = environment({ kinesis: kinesis!, dynamodb: dynamodb! });
   });
   after(async () => {
-    for (const child of started) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    for (const { child } of started) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     for (const file of files) rmSync(file, { force: true });
   });
 
   it('prints every order once, and begins where it was', async () => {
     await put(orders, '--key-field', 'customer');
     const first = run(printing);
-    await first.until((said) => said.split('"cents"').length === orders.length + 1);
+    await first.until(({ stdout }) => stdout.split('"cents"').length === orders.length + 1);
     await interrupt(first);
     await put(orders, '--key-field', 'customer');
     const second = run(adding);
-    await second.until((said) => saved(said)[0] === orders.length);
-    expect(saved(second.said())).to.deep.equal([20, 210]);
+    await second.until((output) => saved(output)[0] === orders.length);
+    expect(saved(second.output)).to.deep.equal([20, 210]);
     await interrupt(second);
   });
 
   it('ends with POISON_RECORD for a record that it cannot read, again when it is started again, until it skips it', async () => {
     const service = run(adding);
     await put(['this is no JSON']);
-    expect(await service.ended).to.equal(1);
-    expect(service.said()).to.include('POISON_RECORD');
+    expect((await service.ended).code).to.equal(1);
+    expect(said(service)).to.include('POISON_RECORD');
     const again = run(adding);
-    expect(await again.ended).to.equal(1);
+    expect((await again.ended).code).to.equal(1);
     const options = /  onFailure: [\s\S]*?^  \},\n/m.exec(skipping)?.[0];
     const skips = run(adding.replace('  reducer: adding,\n', `  reducer: adding,\n${options}`));
-    await skips.until((said) => said.includes('skipped'));
+    await skips.until(({ stderr }) => stderr.includes('skipped'));
     await put(orders, '--key-field', 'customer');
-    await skips.until((said) => saved(said)[0] === orders.length);
+    await skips.until((output) => saved(output)[0] === orders.length);
     await interrupt(skips);
   });
 });

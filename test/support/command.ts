@@ -48,8 +48,9 @@ export function environment(
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-/** Starts `kinact …`. It is killed when it has not ended after `limitMs` (default 150,000). */
-export function startKinact(
+/** Starts a program of Node. It is killed when it has not ended after `limitMs` (default 150,000). */
+export function startProgram(
+  file: string,
   args: readonly string[],
   env: Record<string, string>,
   {
@@ -65,7 +66,7 @@ export function startKinact(
     limitMs?: number;
   } = {},
 ): Running {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [file, ...args], {
     env,
     stdio: ['pipe', stdout, 'pipe'],
   }) as ChildProcessWithoutNullStreams;
@@ -105,6 +106,15 @@ export function startKinact(
         );
       }),
   };
+}
+
+/** Starts `kinact …`. */
+export function startKinact(
+  args: readonly string[],
+  env: Record<string, string>,
+  options?: Parameters<typeof startProgram>[3],
+): Running {
+  return startProgram(main, args, env, options);
 }
 
 /** Runs `kinact …` to its end. */
