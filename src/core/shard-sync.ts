@@ -2,7 +2,7 @@
 // own for LATEST (docs/design.md, section 5): a row says when LATEST was, so that no record falls between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
-import { childrenIn, firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
+import { firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
 import type {
   FirstCheckpoint,
   LeasedShard,
@@ -143,32 +143,51 @@ function comeBack(input: SyncInput): Map<string, LeaseRow> {
     const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
     if (isIts && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId)) candidates.set(shardId, row);
   }
+  const children = childrenOfAll(input);
   const back = new Map<string, LeaseRow>();
   // A child that comes back may let its parents come back, so all are looked at again until none does.
   let found: number;
   do {
     found = back.size;
     for (const [shardId, row] of candidates) {
-      const children = [...row.childShardIds, ...childrenIn(shards, shardId).map((child) => child.shardId)];
-      if (!back.has(shardId) && !children.some((child) => mayHaveBegun(child, input, back)))
-        back.set(shardId, asItWas(maker, row));
+      const hasBegun = [...(children.get(shardId) ?? [])].some((child) => mayHaveBegun(child, input, children, back));
+      if (!back.has(shardId) && !hasBegun) back.set(shardId, asItWas(maker, row));
     }
   } while (back.size > found);
   return back;
 }
 
+/** Children by shard id, from the listing and from all rows: a listing may omit shards (seed 825402). */
+function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
+  const children = new Map<string, Set<string>>();
+  const add = (parent: string, child: string): void => {
+    const known = children.get(parent);
+    if (known === undefined) children.set(parent, new Set([child]));
+    else known.add(child);
+  };
+  for (const shard of shards) for (const parent of parentsOf(shard)) add(parent, shard.shardId);
+  for (const [shardId, row] of [...lost, ...rows]) {
+    for (const parent of row?.parentShardIds ?? []) add(parent, shardId);
+    for (const child of row?.childShardIds ?? []) add(shardId, child);
+  }
+  return children;
+}
+
 /**
- * Whether a shard may have been read. Its row says so, also one that comes `back`. Where there is none, a row of a descendant does. But a
- * shard without a row has not begun while one of its parents is being read.
+ * Whether a shard may have been read. Its row says so, also one that comes `back` or is lost. Without one, a row of a descendant does.
+ * But a shard without a row has not begun while one of its parents is being read.
  */
 function mayHaveBegun(
   shardId: string,
-  { shards, rows, malformed }: SyncInput,
+  { shards, rows, malformed, lost = none }: SyncInput,
+  children: ReadonlyMap<string, ReadonlySet<string>>,
   back: ReadonlyMap<string, LeaseRow>,
 ): boolean {
   const row = rows.get(shardId) ?? back.get(shardId);
   if (row !== undefined) return hasProgress(row) || hasEnded(row);
   if (malformed.has(shardId)) return true;
+  const last = lost.get(shardId);
+  if (last !== undefined && hasProgress(last)) return true;
   const parents = shards.filter((each) => each.shardId === shardId).flatMap(parentsOf);
   const isRead = (parent: string): boolean => {
     const found = rows.get(parent);
@@ -177,7 +196,7 @@ function mayHaveBegun(
   if (parents.some(isRead)) return false;
   // Iterating a Set also visits members added during the loop: each descendant once, however often lines have parted and met.
   const below = new Set([shardId]);
-  for (const each of below) for (const child of childrenIn(shards, each)) below.add(child.shardId);
+  for (const each of below) for (const child of children.get(each) ?? []) below.add(child);
   below.delete(shardId);
   return [...below].some((each) => rows.has(each) || malformed.has(each));
 }

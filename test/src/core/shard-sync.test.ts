@@ -172,11 +172,14 @@ describe('deleted rows that a worker has seen', () => {
         leaseRow({ leaseKey, checkpoint, parentShardIds: [...(parentsOfEach[leaseKey] ?? [])] }),
       ]),
     );
-  const comeBack = (there: Readonly<Record<string, string>>, lost: Readonly<Record<string, string>>) =>
-    rowsOf({ shards, rows: at(there), lost: at(lost), initial: 'TRIM_HORIZON' }).map(({ leaseKey, checkpoint }) => [
-      leaseKey,
-      checkpoint,
-    ]);
+  const comeBack = (
+    there: Readonly<Record<string, string>>,
+    lost: Readonly<Record<string, string>>,
+    listed: readonly ListedShard[] = shards,
+  ) =>
+    rowsOf({ shards: listed, rows: at(there), lost: at(lost), initial: 'TRIM_HORIZON' }).map(
+      ({ leaseKey, checkpoint }) => [leaseKey, checkpoint],
+    );
 
   it('come back where they stood, unless a child has begun or may have', () => {
     expect(comeBack({ a: '7' }, { b: '500' })).to.deep.equal([['b', '500']]);
@@ -186,6 +189,12 @@ describe('deleted rows that a worker has seen', () => {
 
   it('come back while the shard that they were merged with is read, whatever is behind both', () => {
     expect(comeBack({ a: '7', d: '9', e: '9' }, { b: '500' })).to.deep.equal([['b', '500']]);
+  });
+
+  it('do not come back where the listing omits a child that has begun', () => {
+    const without = (...omitted: readonly string[]) => shards.filter(({ shardId }) => !omitted.includes(shardId));
+    expect(comeBack({ c: '9' }, { a: '7', b: '500' }, without('c', 'd', 'e'))).to.deep.equal([]);
+    expect(comeBack({ d: '9', e: '9' }, { b: '500', c: '600' }, without('c'))).to.deep.equal([]);
   });
 
   it('come back together with a child that has not begun', () => {
