@@ -5,7 +5,7 @@ import type { Behaviour, ChildStarted, Ref, ReplyTo, SupervisorMessage } from 'k
 
 type AppEvent = { readonly name: 'opened' | 'expired'; readonly what: string };
 
-// A pool: so many calls at once, so many starts a second. Who asks waits for a turn.
+// A pool: at most `width` calls at once, at most `perSecond` starts a second. Other calls wait in a queue.
 type PoolMessage =
   | { readonly type: 'call'; readonly work: () => Promise<string>; readonly replyTo: ReplyTo<string | Error> }
   | { readonly type: 'done'; readonly replyTo: ReplyTo<string | Error>; readonly result: string | Error }
@@ -65,7 +65,7 @@ function pool({
   };
 }
 
-// A breaker in front of the pool: after three failures in a row it refuses for a second.
+// A breaker in front of the pool: after three failures in a row it refuses calls for a second.
 type BreakerMessage =
   | { readonly type: 'fetch'; readonly key: string; readonly replyTo: ReplyTo<string | Error> }
   | { readonly type: 'answered'; readonly replyTo: ReplyTo<string | Error>; readonly result: string | Error }
@@ -105,7 +105,7 @@ function breaker(
   };
 }
 
-// A session: one per user, with a cache of its own; it ends when nobody has asked it for a while.
+// A session: one per user, each with its own cache. A session ends after `idleMs` without a `get`.
 type SessionMessage =
   | { readonly type: 'get'; readonly key: string; readonly replyTo: ReplyTo<string | Error> }
   | {
@@ -164,7 +164,7 @@ const load = async (key: string): Promise<string> => {
 };
 
 let source: Ref<BreakerMessage> | undefined;
-// The pool and the breaker restart together; sessions come and go beside them.
+// If the pool crashes, the breaker restarts too. Sessions come and go beside them.
 const backend = supervisor({
   strategy: 'rest-for-one',
   children: [

@@ -1,5 +1,5 @@
-// exmld's example processor, setting by setting: one flow for two streams, each with its own lease table; what a batch did is
-// written every 10 items or 10 s; a shard is checkpointed every minute.
+// exmld's example processor with the same settings: one flow for two streams, each stream with its own lease table. A batch is
+// flushed after 10 items or 10 s. A shard is checkpointed every minute.
 // Run: npm run example -- batch-processor
 import { createConsumer, defineReducer, kinesisStream } from 'kinact';
 import type { Item } from 'kinact';
@@ -22,7 +22,7 @@ const processor = defineReducer({
   batch: { size: 10, intervalMs: 10_000 }, // BatchSize, FlushInterval
   flush: async (batch) => {
     largest = Math.max(largest, batch.length);
-    processed += batch.length; // the place to write the batch somewhere
+    processed += batch.length; // write the batch to your store here
     if (processed === 600) allProcessed();
     return [];
   },

@@ -1,5 +1,5 @@
-// A consumer inside an application that is itself made of nact actors: the tree is spawned under the application's own
-// system, and a reducer hands what it found to an actor of the application.
+// A consumer inside an application of nact actors. The consumer's tree is spawned under the application's own system, and a
+// reducer sends its batches to an actor of the application.
 // Run: npm run example -- embedded
 import { createConsumer, defineReducer, kinesisStream } from 'kinact';
 import { dispatch, spawn, start, stop } from 'nact';

@@ -1,4 +1,4 @@
-// A test of your own, for mocha: kills your reducer actors at random, by a seed, and checks that nothing was lost.
+// A mocha test of your own: it kills your reducer actors at random, by a seed, and checks that nothing was lost.
 import assert from 'node:assert/strict';
 import { createConsumer, defineReducer } from 'kinact';
 import { expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';

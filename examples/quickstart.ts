@@ -32,7 +32,7 @@ const consumer = createConsumer({
   source: kinesisStream({ streamName: 'orders' }),
   reducer: totals,
 });
-// A service would say `await runUntilSignal(consumer)` instead of what follows.
+// A service would call `await runUntilSignal(consumer)` instead of the lines below.
 await consumer.start();
 await done;
 const report = await consumer.stop();

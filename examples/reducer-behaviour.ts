@@ -1,5 +1,5 @@
-// A reducer as a raw actor behaviour: it sees every message and acknowledges when it sees fit. This one keeps the latest
-// reading per sensor. It writes a sensor only when a flush is asked for, or a heartbeat finds it old enough.
+// A reducer as a raw actor behaviour: it gets every message and decides when to acknowledge. This one keeps the latest reading
+// per sensor. It writes and acknowledges all sensors on a flush, a drain or a heartbeat.
 // Run: npm run example -- reducer-behaviour
 import { createConsumer, defineReducer, kinesisStream } from 'kinact';
 import type { Token } from 'kinact';
@@ -32,7 +32,7 @@ const latest = defineReducer({
       }
       return sensors;
     }
-    if (message.type === 'revoked') return sensors; // its records are read again by the next owner
+    if (message.type === 'revoked') return sensors; // the next owner of the lease reads its records again
     for (const [key, { reading, tokens }] of sensors) {
       written.set(key, reading);
       for (const token of tokens) ctx.ack(token);

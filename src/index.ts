@@ -1,4 +1,4 @@
-// The public surface of `kinact`: explicit, values first.
+// The public surface of `kinact`: every export by name, values before types.
 export { createConsumer } from './consumer/consumer.js';
 export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';

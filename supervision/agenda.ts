@@ -1,6 +1,6 @@
-// The steps that are left while actors end, as a stack. An ending may pass through any number of children and levels without
-// a call per child or level on the host's stack. Depth first: what a step adds comes before what was there. A step must not
-// throw. Called by `stopping.ts`.
+// The remaining steps while actors end, as a stack. So an ending can pass through any number of children and levels without a
+// nested call for each. The order is depth first: an added step runs before the older ones. A step must not throw. Called by
+// `stopping.ts`.
 
 /** One per runtime. */
 export interface Agenda {
@@ -12,7 +12,10 @@ export function createAgenda(): Agenda {
   return { steps: [], busy: false };
 }
 
-/** Runs `step` and all it leads to before it returns. Called within a step, it runs them as soon as that step is over. */
+/**
+ * Runs `step`, and all steps that it adds, before it returns. When called within a step, it returns at once; the new step runs
+ * when the current one is over.
+ */
 export function perform(agenda: Agenda, step: () => void): void {
   agenda.steps.push(step);
   if (agenda.busy) return;

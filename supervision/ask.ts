@@ -1,11 +1,11 @@
-// Questions and their answers. A question has a number of its own, never reused in the process, because nact's temporary ids
-// are random 32-bit numbers and collide. It is closed exactly once: by `reply`, the death of the asked actor, its deadline, or
-// the stop of the asker. nact's query is not used.
+// Questions and their answers. Each question has a number that is never reused, because nact's temporary ids are random 32-bit
+// numbers and collide. A question is closed exactly once: by `reply`, the death of the asked actor, the deadline, or the stop of
+// the asker. nact's query is not used.
 import { KinactError } from '../src/api/errors.js';
 import type { Ref, ReplyTo } from './actor.js';
 import type { Timers } from '../src/api/ports.js';
 
-/** One open question. The first to close it wins; the others find it gone. */
+/** One open question. The first event that closes it wins; later ones do not find it. */
 export interface OpenQuestion {
   readonly replyTo: ReplyTo<unknown>;
   answer(answer: unknown, by: Ref<never> | undefined): void;
@@ -14,13 +14,13 @@ export interface OpenQuestion {
   withdraw(): void;
 }
 
-/** The open questions an actor asked, or was asked. */
+/** The open questions that an actor has asked, or those that it was asked. */
 export type Questions = Set<OpenQuestion>;
 
 const open = new Map<number, OpenQuestion>();
 let lastQuestion = 0;
 
-/** Opens a question. `asked` and `asking` keep it until it is closed. `answered` and `failed` are called at most once. */
+/** Opens a question. `asked` and `asking` keep it until it is closed. Either `answered` or `failed` is called, at most once. */
 export function openQuestion(question: {
   readonly asker: Ref<never>;
   readonly to: Ref<never>;
@@ -63,10 +63,10 @@ export function openQuestion(question: {
   return entry;
 }
 
-/** Answers a question. False when it is closed: answered before, failed, or its asker has stopped. */
+/** Answers a question. Returns false if the question is closed: answered before, failed, or withdrawn. */
 export function answerQuestion(replyTo: ReplyTo<never>, answer: unknown, by: Ref<never> | undefined): boolean {
   const entry = open.get(replyTo.question);
-  // Another copy of this module counts from 1 as well.
+  // The number alone is not enough, because another copy of this module also counts from 1.
   if (entry?.replyTo.asker !== replyTo.asker) return false;
   entry.answer(answer, by);
   return true;
@@ -77,7 +77,7 @@ export function openQuestions(): number {
   return open.size;
 }
 
-/** `because`: the error of its own crash, or of the actor above that stopped it. */
+/** `because`: the error of the actor's own crash, or of the actor above that stopped it. */
 export function actorStopped(ref: Ref<never>, because?: Error): KinactError {
   return new KinactError('ACTOR_STOPPED', `Actor ${ref.path} has stopped, or never existed.`, {
     data: { actor: ref.path },

@@ -1,6 +1,6 @@
-// What the runtime requires of a behaviour and of what it returns. Applications write behaviours too, some in JavaScript: a
-// wrong one fails where it is wrong, with an error that says so. Called by `incarnation.ts`, `interpret.ts`, `effects.ts`
-// and `operations.ts`.
+// Checks behaviours and the values that they return. Applications write behaviours too, some in JavaScript, so a mistake must
+// fail where it is made, with an error that explains it. Called by `incarnation.ts`, `interpret.ts`, `effects.ts` and
+// `operations.ts`.
 import type { Behaviour, Step } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { unawaited } from '../src/core/callback.js';
@@ -9,7 +9,7 @@ import { duration, refuse, show } from '../src/options/option-table.js';
 const needed = ['initial', 'receive'] as const;
 const hooks = ['stopped', 'stopOrder', 'status'] as const;
 
-/** Throws INVALID_OPTION. */
+/** Throws INVALID_OPTION for a behaviour, name or time that is not valid. */
 export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: unknown): void {
   const expected = 'an object with kind, initial and receive';
   if (typeof behaviour !== 'object' || behaviour === null) refuse('behaviour', expected, behaviour);
@@ -31,7 +31,7 @@ export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: un
   duration.parse(shutdownMs, 'shutdownMs');
 }
 
-/** What `initial` or `receive` has returned. Throws INVALID_BEHAVIOUR. */
+/** Checks what `initial` or `receive` has returned. Throws INVALID_BEHAVIOUR. */
 export function checkStep(made: unknown, hook: 'initial' | 'receive'): Step<unknown, unknown> {
   unawaited(made);
   if (Array.isArray(made) && made.length === 2 && Array.isArray(made[1]))

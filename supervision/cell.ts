@@ -1,4 +1,5 @@
-// What the runtime keeps of one incarnation of an actor, and how a Ref leads to it. Private to `supervision`, but for `Runtime`.
+// The runtime's data about one incarnation of an actor (its cell), and how a `Ref` leads to it. Private to `supervision`, except
+// `Runtime`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
@@ -21,14 +22,14 @@ export interface Runtime {
   readonly random: Random;
 }
 
-/** The runtime from inside. */
+/** The runtime as the files of `supervision` see it. */
 export interface Engine extends Runtime {
   readonly options: Pick<RuntimeOptions<unknown>, 'emit' | 'parent' | 'trace'> & { readonly probeMs: number };
   readonly counts: Map<string, number>;
   readonly roots: Set<Cell>;
   /** In the order in which they were attached. */
   intercepts: Intercept[];
-  /** All of them as one. */
+  /** All `intercepts` combined into one. */
   intercept: Intercept | undefined;
   /** The nact actor above all mailboxes of this runtime, while there are any. */
   holder?: NactReference | undefined;
@@ -36,41 +37,41 @@ export interface Engine extends Runtime {
   system?: NactReference | undefined;
   incarnations: number;
   readonly agenda: Agenda;
-  /** Hooks and listeners whose first failure has been reported. */
+  /** The hooks and listeners with a failure that has been reported. */
   readonly failedSeams: Set<string>;
   stopProbe?: (() => void) | undefined;
 }
 
-/** Why an actor is stopping, and until when. */
+/** Why an actor is stopping, until when, and how far its stop has come. */
 export interface Departure {
   readonly reason: Ending['reason'];
   readonly error: Error | undefined;
-  /** Its own error, or that of the actor above whose stop includes this one. */
+  /** The actor's own error, or the error of the actor above that stops it. */
   readonly because: Error | undefined;
-  /** During `beginning` and `leaving`, listeners and the stop hook run; they may stop this actor, or a child, once more. */
+  /** During `beginning` and `leaving`, listeners and the stop hook run; they may stop this actor, or a child, again. */
   stage: 'beginning' | 'children' | 'leaving' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;
-  /** Children still to be stopped, the next one last. */
+  /** The children that are not stopped yet; the next one comes last. */
   left: Cell[];
   /** The child stopped last. */
   current?: Cell;
 }
 
-/** What a parent actor gets of a child, as messages to itself. */
+/** Functions that make the messages about a child for its parent actor. */
 export interface ParentHooks {
   readonly spawned: (child: Ref<never>) => unknown;
   readonly down: (child: Ref<never> | undefined, how: Ending) => unknown;
   readonly ending?: ((child: Ref<never>, how: Ending) => unknown) | undefined;
 }
 
-/** How an actor comes to be. */
+/** The arguments for starting an actor. */
 export interface Birth {
   readonly engine: Engine;
   /** Undefined for a root. */
   readonly parent: Cell | undefined;
-  /** Undefined when nobody but the parent's stop concerns itself with it: it was started from outside. */
+  /** Undefined for an actor that was started from outside: its parent stops it, but gets no messages about it. */
   readonly hooks: ParentHooks | undefined;
   readonly behaviour: Behaviour<unknown, unknown>;
   readonly name: string;
@@ -82,7 +83,7 @@ export interface Cell extends Omit<Birth, 'name'> {
   readonly shutdownMs: number;
   /** `starting` only while `initial` is being called. */
   phase: 'starting' | 'running' | 'stopping' | 'stopped';
-  /** Has its start been reported to the parent? */
+  /** Whether the start has been reported to the parent. */
   announced: boolean;
   state: unknown;
   mailbox: Mailbox<unknown>;
@@ -94,12 +95,12 @@ export interface Cell extends Omit<Birth, 'name'> {
   readonly asked: Questions;
   readonly asking: Questions;
   readonly deaths: DeathWatch;
-  /** Ends the watches that this actor has on others. */
+  /** Functions that end this actor's watches on other actors. */
   readonly unwatch: Set<() => void>;
   departure?: Departure;
 }
 
-/** What travels through nact: exactly one of `message` and `timer`. */
+/** The content of one nact message: exactly one of `message` and `timer`. */
 export interface Envelope {
   readonly stamp: symbol;
   readonly from: Ref<never> | undefined;
@@ -109,7 +110,7 @@ export interface Envelope {
   handled: boolean;
 }
 
-/** Distinguishes our envelopes from whatever else an application may dispatch to our mailboxes. */
+/** Distinguishes our envelopes from anything else that an application may dispatch to our mailboxes. */
 export const stamp = Symbol('kinact');
 
 const cells = new WeakMap<Ref<never>, Cell>();
@@ -124,12 +125,12 @@ export function bindRuntime(engine: Engine): Engine {
   return engine;
 }
 
-/** The actor behind a reference. Undefined for one that this process never made. */
+/** The cell of a reference; undefined if this copy of kinact did not make the reference. */
 export function cellOf(ref: Ref<never>): Cell | undefined {
   return cells.get(ref);
 }
 
-/** The clock that this actor lives by. */
+/** The clock of the actor's runtime. */
 export function clockOf(ref: Ref<never>): Clock {
   const cell = cells.get(ref);
   if (cell === undefined) throw new Error(`${ref.path} was not made by this copy of kinact`);
@@ -140,14 +141,14 @@ export function bindCell(cell: Cell): void {
   cells.set(cell.ref, cell);
 }
 
-/** The asker of the application's own questions. */
+/** The sender of the application's own messages and questions. */
 export const outside: Ref<never> = Object.freeze({ path: 'outside', id: 0 });
 
 export function count(engine: Engine, what: string, by = 1): void {
   engine.counts.set(what, (engine.counts.get(what) ?? 0) + by);
 }
 
-/** Passes on an event that an actor emits. A listener that throws, or rejects, is only counted. */
+/** Passes an event to the application's listener. If the listener throws or rejects, that is only counted. */
 export function emit(engine: Engine, event: unknown): void {
   const { emit: listen } = engine.options;
   if (listen !== undefined)
@@ -157,12 +158,12 @@ export function emit(engine: Engine, event: unknown): void {
     );
 }
 
-/** Events of the runtime itself. */
+/** Emits an event of the runtime itself. */
 export function emitRuntimeEvent(engine: Engine, event: RuntimeEvent): void {
   emit(engine, event);
 }
 
-/** The first failure of each seam is reported, all are counted: one that always fails would otherwise fill the log. */
+/** Counts every failure of a seam, but reports only the first: a seam that always fails would fill the log. */
 function seamFailed(engine: Engine, counter: string, seam: string, error: unknown): void {
   count(engine, counter);
   if (engine.failedSeams.has(seam)) return;

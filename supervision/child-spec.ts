@@ -6,7 +6,7 @@ import type { Member, Policy, Restart } from './strategy.js';
 
 /** The children that are running when another one is started. */
 export interface Siblings {
-  /** The running child of this id. The type of its messages is the caller's claim. */
+  /** The running child with this id. Whether it takes messages of type `M` is not checked. */
   ref<M>(id: string): Ref<M> | undefined;
 }
 
@@ -14,8 +14,8 @@ export interface Siblings {
 export interface ChildSpec {
   /** Unique among the children. The child's path is `kind/id#n`; an id that begins with its kind is not doubled. */
   readonly id: string;
-  /** Makes the behaviour of a new incarnation, with the siblings started before it. A throw is a failed start. */
-  // Children of one supervisor share nothing but being behaviours; `unknown` would fit none of them.
+  /** Makes the behaviour of a new incarnation, given the siblings that are running. A throw is a failed start. */
+  // The children of one supervisor have different message types, and `unknown` would fit none of them.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly start: (siblings: Siblings) => Behaviour<any, any, any>;
   /**
@@ -24,8 +24,8 @@ export interface ChildSpec {
    */
   readonly restart?: Restart;
   /**
-   * How long it may take to stop: the supervisor waits for its user effects and children for so many milliseconds. `brutal`:
-   * not at all. `infinity`: as long as it takes.
+   * How many milliseconds the supervisor waits for the child's user effects and children when it stops the child. `brutal`: not
+   * at all. `infinity`: as long as it takes.
    * @default 5_000, and `infinity` for a supervisor: a behaviour with `stopChildren`
    */
   readonly shutdown?: number | 'brutal' | 'infinity';
@@ -35,8 +35,8 @@ export interface ChildSpec {
    */
   readonly significant?: boolean;
   /**
-   * True: a restart that includes this child, or that it causes, drops it as if it were temporary. `dynamic`, or the caller
-   * who started it, decides whether to start it again. Its crash still counts.
+   * If true, a restart that includes this child, or that its crash causes, removes it as if it were temporary. `dynamic`, or the
+   * code that started it, decides whether to start it again. Its crash still counts as a restart.
    * @default false
    */
   readonly forgetOnRestart?: boolean;
@@ -53,7 +53,7 @@ const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
   forgetOnRestart: flag,
 };
 
-/** A spec as the strategy sees it. Throws INVALID_OPTION when it is wrong or its id is taken. */
+/** A spec as the strategy sees it. Throws INVALID_OPTION if the spec is wrong or its id is taken. */
 export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<string, unknown>): Omit<Member, 'alive'> {
   checkMembers(specKinds, spec, ['id', 'start'], 'children');
   const { id, restart = 'permanent', significant = false, forgetOnRestart = false } = spec;
@@ -65,7 +65,7 @@ export function memberOf(spec: ChildSpec, policy: Policy, taken: ReadonlyMap<str
   return { id, restart, significant, forgetOnRestart };
 }
 
-/** OTP's default for how long a child that is no supervisor may take to stop. */
+/** OTP's default for how long a child that is not a supervisor may take to stop. */
 export const defaultShutdownMs = 5_000;
 
 /** How long the child may take to stop. */

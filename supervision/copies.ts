@@ -1,12 +1,12 @@
-// Several copies of this package in one process: two versions, or one that a bundler included twice. Each works by itself.
-// What belongs to another copy is refused with an error that says so, and their nact actors have different names.
+// Several copies of this package may run in one process: two versions, or one that a bundler included twice. Each copy works by
+// itself. It refuses references and runtimes of another copy with an error that says so. Their nact actors have different names.
 import { KinactError } from '../src/api/errors.js';
 import { refuse } from '../src/options/option-table.js';
 import type { Ref } from './actor.js';
 import { cellOf, isRuntime } from './cell.js';
 
 interface Copy {
-  /** The location of its code. */
+  /** The location of the copy's code. */
   readonly url: string;
   owns(value: object): boolean;
 }

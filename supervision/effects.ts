@@ -1,20 +1,20 @@
-// The `run` effects of one actor: started under an AbortSignal, results returned through the host as messages. The host
-// drops results that come after its actor stopped; a stop waits for user effects. Created by `incarnation.ts`.
+// Runs the `run` effects of one actor, each under an AbortSignal. The host (`incarnation.ts`) turns results into messages, and
+// drops results that come after its actor has stopped. A stop waits for user effects.
 import { isThenable } from '../src/core/callback.js';
 import { invalidBehaviour } from './behaviour-check.js';
 
-/** What is known of a `run` effect: shown by `status()`, given to `Intercept.startEffect`. */
+/** The description of a `run` effect, for `status()` and `Intercept.startEffect`. */
 export interface EffectInfo {
   readonly name: string;
   /** `user`: a call of application code, which a stop waits for. */
   readonly kind: 'io' | 'user';
-  /** Aborts when the result is wanted no more. */
+  /** Aborts when the result is no longer wanted. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds. */
   readonly startedAt: number;
 }
 
-/** A `run` effect as the interpreter hands it over, with its types forgotten. */
+/** A `run` effect as `interpret.ts` passes it, with its types erased. */
 export interface Work {
   readonly name: string;
   readonly kind: 'io' | 'user';
@@ -25,9 +25,9 @@ export interface Work {
 
 export interface EffectHost {
   now(): number;
-  /** Calls `start`, or replaces it. */
+  /** Calls `start`, unless an intercept replaces it. */
   start(info: EffectInfo, start: () => unknown): unknown;
-  /** Once per effect, after it has left the running ones. `toMessage` may throw. */
+  /** Called once per effect, after it has left `running`. `toMessage` may throw. */
   settled(info: EffectInfo, toMessage: () => unknown): void;
 }
 
@@ -35,8 +35,8 @@ export interface ActorEffects {
   /** Throws INVALID_BEHAVIOUR when an effect of this name is running. */
   start(work: Work): void;
   /**
-   * Only aborts the signal: the effect stays until it has settled, and its result still comes. False when no effect has the
-   * name.
+   * Only aborts the signal. The effect stays until it has settled, and its result still arrives. Returns false if no running
+   * effect has the name.
    */
   abort(name: string, reason: Error): boolean;
   abortAll(reason: Error): void;
@@ -46,7 +46,7 @@ export interface ActorEffects {
   readonly userCount: number;
 }
 
-/** An intercept may start it late, and a listener may have stopped its actor meanwhile. */
+/** Checks the signal first: an intercept may start the effect late, and a listener may just have stopped the actor. */
 function startUnlessAborted(work: Work, signal: AbortSignal): unknown {
   signal.throwIfAborted();
   return work.start(signal);

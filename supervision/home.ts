@@ -1,5 +1,5 @@
-// Where the mailboxes of a runtime live in nact: under one actor of ours. That one lives under the application's parent or
-// in a system of our own. nact gives no notice when the application stops that parent, so this file probes for it. Called by
+// Places the mailboxes of a runtime in nact, under one actor: the holder. The holder lives under the application's parent, or in
+// a nact system of our own. nact gives no notice when the application stops that parent, so this file probes for it. Called by
 // `incarnation.ts`.
 import { KinactError } from '../src/api/errors.js';
 import { count, type Engine } from './cell.js';
@@ -15,7 +15,7 @@ import {
 } from './nact.js';
 import { depart } from './stopping.js';
 
-/** A mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
+/** Opens a mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
   const holder = holderOf(engine);
   try {
@@ -26,7 +26,7 @@ export function openMailbox(engine: Engine, name: string, receive: (mail: unknow
   }
 }
 
-/** The nact actor above all mailboxes of a runtime, so that an application's parent has one child from us. */
+/** The nact actor above all mailboxes of a runtime, the only child that this runtime adds to the application's parent. */
 function holderOf(engine: Engine): NactReference {
   if (engine.holder !== undefined) return engine.holder;
   const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
@@ -41,7 +41,7 @@ function holderOf(engine: Engine): NactReference {
   return engine.holder;
 }
 
-/** Checks every `probeMs` whether nact still finds us. If not, the application stopped our parent, and everything stops. */
+/** Checks every `probeMs` whether nact still finds the holder. If not, the application has stopped our parent; everything stops. */
 function probe(engine: Engine): void {
   engine.stopProbe = engine.timers.after(engine.options.probeMs, () => {
     if (engine.holder === undefined) return;
@@ -54,7 +54,7 @@ function stopOrphanedTree(engine: Engine): void {
   for (const root of [...engine.roots]) depart(root, 'shutdown', parentStopped(), root.shutdownMs);
 }
 
-/** After the last root, nothing of ours stays in the application's nact. */
+/** After the last root has stopped, removes everything of ours from the application's nact. */
 export function releaseHolder(engine: Engine): void {
   if (engine.roots.size > 0) return;
   engine.stopProbe?.();

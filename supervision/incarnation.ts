@@ -1,5 +1,5 @@
-// One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Every
-// throw of a behaviour is caught here; nact sees none. Called by `system.ts`.
+// One incarnation of an actor: how it starts on nact, under a name never used before, and how it handles each message. Everything
+// that a behaviour throws is caught here, before it reaches nact. Called by `system.ts`.
 import type { Behaviour, Effect, Ref } from './actor.js';
 import { defaultShutdownMs } from './child-spec.js';
 import { callGuarded } from '../src/core/callback.js';
@@ -19,8 +19,8 @@ import { asError } from '../src/core/thrown.js';
 let lastId = 0;
 
 /**
- * Starts an actor, and the actors that it starts at once. Throws INVALID_OPTION for a value that is not a behaviour; an
- * actor that does not start comes back unannounced.
+ * Starts an actor, and the children that its first effects start. Throws INVALID_OPTION for a value that is not a behaviour. If
+ * the actor does not start, the returned cell is not `announced`.
  */
 export function start(birth: Birth): Cell {
   const [cell, first] = begin(birth);
@@ -35,7 +35,7 @@ const startChild: StartChild = (parent, effect) => {
   return begin({ engine: parent.engine, parent, hooks, behaviour, name, shutdownMs })[1];
 };
 
-/** Starts it up to its first effects. */
+/** Starts an actor, and returns its first effects before they are carried out. */
 function begin(birth: Birth): readonly [Cell, Frame | undefined] {
   const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = birth;
   checkBehaviour(behaviour, name, shutdownMs);
@@ -110,7 +110,7 @@ function effectSettled(cell: Cell, { kind, name }: EffectInfo, toMessage: () => 
   effectSettledWhileStopping(cell);
 }
 
-/** One nact message. */
+/** Handles one nact message. */
 function arrive(cell: Cell, mail: unknown): void {
   const envelope = mail as Envelope | undefined;
   if (envelope?.stamp !== stamp) {
@@ -138,7 +138,7 @@ function arrive(cell: Cell, mail: unknown): void {
 }
 
 function handle(cell: Cell, envelope: Envelope): void {
-  // Its messages were counted when it stopped; nact still delivers them where the application stopped our parent.
+  // The messages of a stopped actor are already counted. nact still delivers them if the application has stopped our parent.
   if (cell.phase === 'stopped') return;
   cell.queued -= 1;
   if (cell.phase !== 'running') {
@@ -170,12 +170,12 @@ function handle(cell: Cell, envelope: Envelope): void {
   carryOut({ cell, effects, at: 0 }, startChild);
 }
 
-/** The listener of the trace may have stopped it just now. */
+/** The trace listener may just have stopped the actor. */
 const hasBeenStopped = (cell: Cell): boolean => cell.phase !== 'running';
 
 /**
- * Acting twice on a result or an answer would run two calls of one actor at once. Actors recognise repeated messages of one
- * another by the numbers that they give them.
+ * Whether a signal (a result, an answer, a timer) arrives a second time. Acting on it again could run two calls of one actor at
+ * once. Actors recognize repeated messages and questions by their numbers.
  */
 function isRepeatedSignal({ via, handled }: Envelope): boolean {
   return handled && via !== 'send' && via !== 'ask';

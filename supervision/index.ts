@@ -1,4 +1,5 @@
-// `kinact/supervision`: actors for applications, on the runtime that kinact itself uses. A thin layer over `system.ts`.
+// `kinact/supervision`: actors for applications, on the runtime that kinact itself uses. It checks its arguments and calls
+// `system.ts`.
 import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
 import { callback, resolveTable } from '../src/options/option-table.js';
 import { isRuntime, type Runtime } from './cell.js';
@@ -42,18 +43,18 @@ export { attachIntercept } from './intercept.js';
 export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
 
 /**
- * What an actor can live under: another actor of ours, a runtime, or a reference of the application's nact (an actor or a
- * system). `undefined` stands for a runtime made for this actor alone.
+ * The parent of a new actor: another actor of kinact's, a runtime, or a reference of the application's nact (an actor or a
+ * system). With `undefined`, a runtime is made for this actor alone.
  *
- * When an application stops its nact parent, that is noticed within `probeMs` (250 by default). Everything under it then
- * stops as if it had been asked to, and the ending's error has the code PARENT_STOPPED.
+ * If the application stops a nact parent, kinact notices it within `probeMs` (250 by default). Everything under that parent then
+ * stops, as after `stop`. The `Ending` of the topmost actors has an error with the code PARENT_STOPPED.
  */
 export type Parent = Ref<never> | Runtime | NactReference | undefined;
 
 /**
  * Starts an actor.
  *
- * Its path is `kind/name#n`, with `n` never used before in its runtime; a reference to it never reaches a later one.
+ * The actor's path is `kind/name#n`, where `n` was never used before in its runtime. A reference never reaches a later actor.
  *
  * @throws KinactError START_FAILED when `initial` threw or did not return a step, ACTOR_STOPPED or PARENT_STOPPED when the
  * parent is gone. INVALID_OPTION for arguments that are not valid, or that come from another copy of kinact or nact.
@@ -80,7 +81,7 @@ export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '
 }
 
 /**
- * Sends a message. Messages from one sender to one actor arrive in order. To a stopped actor: counted and dropped.
+ * Sends a message. Messages from one sender to one actor arrive in order. A message to a stopped actor is counted and dropped.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -122,7 +123,7 @@ export function ask<M, const Q extends M>(
 }
 
 /**
- * Resolves with how the actor ended, once it has stopped entirely; at once if it already has. Never rejects.
+ * Resolves with the `Ending` of an actor once it has stopped entirely, or at once if it already has. Never rejects.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -132,7 +133,7 @@ export function watch(ref: Ref<never>): Promise<Ending> {
 }
 
 /**
- * Crashes an actor where it stands, as if its behaviour had thrown: its supervisor decides. `error` may be anything.
+ * Crashes an actor at once, as if its behaviour had thrown; its supervisor decides what follows. `error` may be any value.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -142,12 +143,13 @@ export function crash(ref: Ref<never>, error: unknown): void {
 }
 
 /**
- * Starts a supervisor and its children, in order. It takes `startChild` and `terminateChild` later. Only watchers learn how
- * it ends: a supervisor that should escalate is a child of another one, made with `supervisor(options)`.
+ * Starts a supervisor and its children, in order. While it runs, it takes the messages `startChild` and `terminateChild`. Only
+ * watchers learn how it ends. A supervisor that should escalate must be the child of another one: make it with
+ * `supervisor(options)`.
  *
- * The reference comes back before the children have started: a question `children` is answered once they have. When a child
- * does not start, or restarts exceed `intensity` within `periodMs`, the supervisor stops what is running and crashes.
- * `watch` then gives START_FAILED or RESTART_INTENSITY, with the last error as cause.
+ * Returns before the children have started; the question `children` is answered once they have. If a child does not start, or
+ * restarts exceed `intensity` within `periodMs`, the supervisor stops its running children and crashes. `watch` then gives
+ * START_FAILED or RESTART_INTENSITY, with the last error as cause.
  *
  * @throws KinactError INVALID_OPTION.
  *
@@ -169,9 +171,8 @@ export function supervise<Event = unknown>(parent: Parent, options: SupervisorOp
 }
 
 /**
- * Stops an actor: its children first, in reverse start order. Then its effects are aborted and its user effects waited for,
- * `deadlineMs` in all. Idempotent; a second call with an
- * earlier deadline brings it forward.
+ * Stops an actor, after its children, which stop in reverse start order. Then the actor's effects are aborted, and the stop waits
+ * for its user effects. All of this takes at most `deadlineMs`. Idempotent: a second call can only bring the deadline forward.
  *
  * @throws KinactError INVALID_OPTION.
  */

@@ -1,5 +1,5 @@
-// Intercepts stand between actors and their messages and effects: the one of the runtime's options, and those attached
-// later. They run one after the other, the first attached outermost. `mail.ts` calls `deliver`, `incarnation.ts` the others.
+// Intercepts run between actors and their messages and effects: the one from the runtime's options, and those attached later.
+// They are nested, with the first one outermost. `mail.ts` calls `deliver`, `incarnation.ts` the other methods.
 import { refuse } from '../src/options/option-table.js';
 import type { Kind } from '../src/options/option-table.js';
 import { cellOf } from './cell.js';
@@ -14,7 +14,7 @@ import { asError } from '../src/core/thrown.js';
 
 const methods = ['deliver', 'receive', 'startEffect'] as const;
 
-/** No other methods: one with a misspelt name would silently do nothing. */
+/** Refuses other methods, because one with a misspelled name would silently do nothing. */
 export const interceptKind: Kind<Intercept> = {
   expected: `an object with methods of ${methods.join(', ')}, and no others`,
   type: 'Intercept',
@@ -31,7 +31,7 @@ export const interceptKind: Kind<Intercept> = {
   },
 };
 
-/** A copy: the same intercept may be attached twice, and each works for itself. Also takes the instance of a class. */
+/** Makes a copy, because the same intercept may be attached twice and detached separately. Instances of classes work too. */
 export function ownIntercept(given: Intercept): Intercept {
   const own: Intercept = {};
   for (const name of methods) if (given[name] !== undefined) Object.assign(own, { [name]: given[name].bind(given) });
@@ -39,8 +39,8 @@ export function ownIntercept(given: Intercept): Intercept {
 }
 
 /**
- * Attaches `added` behind those that are there already: each sees what the one before lets through. Returns a function that
- * detaches it again. Messages that it holds back at that time remain its own to deliver.
+ * Attaches `added` behind the existing intercepts; each one sees what the one before lets through. Returns a function that
+ * detaches it. Messages that it holds back at that time are still its own to deliver.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -56,7 +56,7 @@ export function attachIntercept(runtime: Runtime, added: Intercept): () => void 
   };
 }
 
-/** All as one; undefined when there is none, so that mail without intercepts costs one comparison. */
+/** Combines all intercepts into one. Undefined if there are none, so mail without intercepts costs one comparison. */
 function chained(engine: Engine): Intercept | undefined {
   const { intercepts } = engine;
   if (intercepts.length < 2) return intercepts[0];
@@ -64,8 +64,8 @@ function chained(engine: Engine): Intercept | undefined {
 }
 
 /**
- * The caller hears of what fails in the outer one. What fails in the inner one is dealt with here: the outer one need not
- * pass on what it throws, or a promise that it returns.
+ * Combines two intercepts. The caller handles failures of the outer one. Failures of the inner one are handled here, because the
+ * outer one may swallow its throw, or drop the promise that it returns.
  */
 function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
   return {

@@ -1,5 +1,5 @@
-// Carries out the effects of behaviours, one case per effect type. A throw while doing so crashes the actor; nothing reaches
-// nact. Called by `incarnation.ts` with the effects of `initial` and `receive`.
+// Carries out the effects of behaviours, one case per effect type. An effect that throws crashes the actor; nothing reaches nact.
+// Called by `incarnation.ts` with the effects of `initial` and `receive`.
 import type { Effect, Ending, Ref } from './actor.js';
 import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
@@ -13,7 +13,7 @@ import { asError } from '../src/core/thrown.js';
 
 type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
 
-/** Effects under way: those of a child that was just started come before the rest of its parent's. */
+/** A list of effects under way. The effects of a child that was just started come before the rest of its parent's, in `below`. */
 export interface Frame {
   readonly cell: Cell;
   readonly effects: readonly Effect<unknown>[];
@@ -21,12 +21,12 @@ export interface Frame {
   below?: Frame;
 }
 
-/** Starts a child, and returns its first effects, which are carried out next; undefined when it has ended already. */
+/** Starts a child and returns its first effects, which are carried out next; undefined if the child has already ended. */
 export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
 
 /**
- * In order, until the actor ends or is stopped by one of them. A loop starts a child's own children too, without nested
- * calls: one message may start 10,000 levels.
+ * Carries out effects in order, until the actor ends or an effect stops it. A loop also starts a child's own children, without
+ * nested calls, because one message may start 10,000 levels.
  */
 export function carryOut(first: Frame, startChild: StartChild): void {
   for (let frame: Frame | undefined = first; frame !== undefined;) {
@@ -104,10 +104,7 @@ function unknownEffect(effect: never): never {
   );
 }
 
-/**
- * Throws INVALID_OPTION for a value that is not a reference, or is one of another copy of kinact: a message to it would
- * never arrive.
- */
+/** Throws INVALID_OPTION for a value that is not a reference, or that another copy of kinact made: no message would reach it. */
 function known(ref: Ref<never>): Cell | undefined {
   const cell = cellOf(ref);
   if (cell === undefined) checkRef(ref, 'effect');
@@ -164,14 +161,14 @@ function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   depart(child, 'shutdown', undefined, effect.deadlineMs);
 }
 
-/** Reports to the parent that the start is over. Once. */
+/** Reports to the parent, once, that the start is over. */
 export function reportStarted(cell: Cell): void {
   if (cell.announced) return;
   cell.announced = true;
   tellParent(cell, () => cell.hooks?.spawned(cell.ref));
 }
 
-/** Posts a message that one of the actor's own functions makes: a throw of it crashes the actor. */
+/** Posts a message that one of the actor's own functions makes. If the function throws, the actor crashes. */
 export function postMade(
   cell: Cell,
   from: Ref<never> | undefined,

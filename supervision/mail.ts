@@ -1,5 +1,5 @@
-// Every message between our actors passes here: through `Intercept.deliver`, then through nact. One nact message carries one
-// of ours, so that the order per sender and receiver is nact's own. Called by the rest of `supervision`.
+// Every message between kinact's actors goes through this file: first `Intercept.deliver`, then nact. One nact message carries
+// one of kinact's, so nact keeps the order per sender and receiver. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import { count, interceptFailed, stamp } from './cell.js';
@@ -8,7 +8,7 @@ import type { Delivery, Intercept, Via } from './seams.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';
 
-/** Queues a message for an actor. One for a stopped actor is counted and dropped. */
+/** Queues a message for an actor. A message to a stopped actor is counted and dropped. */
 export function post(to: Cell, from: Ref<never> | undefined, via: Via, message: unknown): void {
   pass(to, { stamp, from, via, message, handled: false }, message);
 }
@@ -37,7 +37,7 @@ function pass(to: Cell, envelope: Envelope, message: unknown): void {
   deliverGuarded(to.engine, intercept, delivery, deliver);
 }
 
-/** Hands a message to an intercept. One may lose a message on purpose, not by a mistake. */
+/** Hands a message to an intercept. An intercept may drop a message on purpose, but a failing one must not lose it. */
 export function deliverGuarded(engine: Engine, intercept: Intercept, delivery: Delivery, deliver: () => void): void {
   if (intercept.deliver === undefined) return deliver();
   let delivered = false;

@@ -1,10 +1,10 @@
-// The only importer of nact (7.6.2): four of its functions behind types of our own. nact's reset, query and typings are used
-// nowhere (docs/design.md section 4). Its crash policy resumes, and no throw may reach it.
+// The only file that imports nact (7.6.2): it wraps four functions in types of our own. nact's reset, query and typings are not
+// used (docs/design.md section 4). nact actors resume after a crash, but no throw should ever reach nact.
 import { dispatch, spawn, start, stop } from 'nact';
 
 /**
- * A reference of the application's own nact: an actor or a system. nact's typings declare its references as an empty class.
- * So the shape can only be checked when the program runs (`isNactReference`).
+ * A reference of the application's own nact: an actor or a system. nact's typings declare its references as an empty class. So
+ * the shape can only be checked at run time (`isNactReference`).
  */
 export interface NactReference {
   readonly type?: string;
@@ -25,10 +25,13 @@ export function isNactReference(value: unknown): value is NactReference {
   return (type === 'actor' || type === 'system') && typeof system?.name === 'string';
 }
 
-/** The classes of our nact's references. Those of another copy of nact, which can reach nothing of ours, have other classes. */
+/**
+ * The classes of references that our copy of nact makes. References of another copy have other classes, and cannot reach our
+ * actors.
+ */
 let classes: readonly unknown[] | undefined;
 
-/** Whether the copy of nact that this package uses made it. */
+/** Whether the copy of nact that this package uses made the reference. */
 export function isOfOurNact(reference: NactReference): boolean {
   if (classes === undefined) {
     const system = startNactSystem();
@@ -52,18 +55,18 @@ export function spawnMailbox<M>(parent: NactReference, name: string, receive: (m
   return spawn(parent as never, handle, name, { onCrash: (_message, _error, context) => context.resume }) as Mailbox<M>;
 }
 
-/** Queues a message. Silent when the mailbox is gone: nact gives no notice. */
+/** Queues a message. If the mailbox is gone, the message is lost silently, because nact gives no notice. */
 export function dispatchMail<M>(mailbox: Mailbox<M>, message: M): void {
   dispatch(mailbox as never, message as never);
 }
 
-/** Stops this one mailbox or system. What is queued in it is dropped; its children run on. */
+/** Stops only this mailbox or system. Its queued messages are dropped; its children continue to run. */
 export function stopMailbox(mailbox: NactReference): void {
   stop(mailbox as never);
 }
 
 /**
- * Whether messages still reach this mailbox. nact has one synchronous sign of life. It refuses to spawn under an actor that
+ * Whether messages still reach this mailbox. A spawn is nact's only synchronous test. nact refuses to spawn under an actor that
  * it cannot find on the path from the system down, and dispatch makes the same search.
  */
 export function isReachable(mailbox: NactReference): boolean {
@@ -75,7 +78,7 @@ export function isReachable(mailbox: NactReference): boolean {
   }
 }
 
-/** nact refuses any other character; names stay unique because each ends in its incarnation's number. */
+/** Replaces all characters that nact refuses. Names stay unique, because each ends in its incarnation's number. */
 export function mailboxName(kind: string, name: string, incarnation: number): string {
   const readable = name === '' ? kind : `${kind}.${name}`;
   return `${readable.replaceAll(':', '!').replaceAll(/[^\w\-$.+!*'(),]/g, '_')}.n${incarnation}`;

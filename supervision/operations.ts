@@ -1,5 +1,6 @@
-// The state of a supervisor, and its operations: it starts children one after the other, stops them in reverse, and decides
-// with `strategy.ts`. One operation runs at a time; each ends by starting the next or in `idle`. Called by `supervisor.ts`.
+// A supervisor's state and operations: it starts children one after the other, stops them in reverse order, and applies the
+// decisions of `strategy.ts`. One operation runs at a time. At its end, it starts the next one or becomes `idle`. Called by
+// `supervisor.ts`.
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import { reply } from './actor.js';
 import { isKinactError, KinactError } from '../src/api/errors.js';
@@ -14,7 +15,7 @@ import * as strategy from './strategy.js';
 import { unawaited } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
-/** Why children are being started: it decides what a failure means. */
+/** Why children are being started. It determines what follows when a child does not start. */
 export type Purpose =
   | { readonly type: 'first' }
   | { readonly type: 'restart' }
@@ -23,15 +24,15 @@ export type Purpose =
 
 export type Operation =
   | { readonly type: 'idle' }
-  /** Starts the id of `ids` at place `at`. */
+  /** The child `ids[at]` is starting. */
   | { readonly type: 'starting'; readonly purpose: Purpose; readonly ids: readonly string[]; readonly at: number }
   | {
       readonly type: 'stopping';
-      /** To be stopped, in order; those before `at` have been asked to. */
+      /** The children to stop, in order; those before `at` have been told to. */
       readonly stop: readonly string[];
       at: number;
       readonly waitingFor: Set<Ref<never>>;
-      /** One by one: the child that has been asked to stop and is not down yet. */
+      /** With `one-by-one`: the child that was told to stop and is not down yet. */
       told: Ref<never> | undefined;
       readonly then: readonly string[];
     }
@@ -54,14 +55,11 @@ export interface State {
   readonly specs: Map<string, ChildSpec>;
   readonly refs: Map<string, Ref<never>>;
   readonly shutdownMs: Map<string, number>;
-  /** Ended by themselves, but not down yet: a group restart waits for them too. */
+  /** Children that end by themselves and are not down yet: a group restart waits for them too. */
   readonly leaving: Set<Ref<never>>;
   /** Messages that wait until the current operation is over, in the order in which they came. */
   readonly inbox: Deque<Waiting>;
-  /**
-   * The messages of `inbox` that say that a child is down, by child. An operation that starts to wait for a child takes its
-   * message out.
-   */
+  /** The `childDown` messages in `inbox`, by child. When an operation begins to wait for a child, it takes that message out. */
   readonly waitingDowns: Map<Ref<never>, Waiting>;
   /** Messages to be handled now. */
   readonly due: Deque<Message>;
@@ -88,7 +86,7 @@ function siblingsOf(state: State): Siblings {
   return { ref: <M>(id: string) => state.refs.get(id) as Ref<M> | undefined };
 }
 
-/** Starts the id at place `at` of `ids`, or ends the operation when there is none. */
+/** Starts the child `ids[at]`, or ends the operation if there is none. */
 export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
   const id = ids[at];
   if (id === undefined) {
@@ -119,7 +117,10 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
   });
 }
 
-/** A message, not a call: without a bound on restarts, immediate retries would never let the supervisor be stopped. */
+/**
+ * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
+ * supervisor.
+ */
 function didNotStart(id: string, thrown: unknown): Effect<Message> {
   const news = (): Message => ({ type: 'childDidNotStart', id, error: asError(thrown) });
   return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
@@ -225,16 +226,16 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
   }
 }
 
-/** A child began to end by itself, before it is down. */
+/** A child has begun to end by itself, but is not down yet. */
 export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
-  // One-for-one restarts a child when it is down; no sibling needs the news before that.
+  // One-for-one restarts a child when it is down, and no sibling has to stop earlier.
   if (state.group.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
   state.leaving.add(ref);
   takeDown(state, ref);
   childEnded(state, id, ref, how);
 }
 
-/** A child ended by itself: once per incarnation, at its first sign. */
+/** Handles the end of a child that ended by itself, once per incarnation. */
 function childEnded(state: State, id: string, ref: Ref<never>, how: Ending): void {
   if (state.refs.get(id) !== ref) return;
   state.refs.delete(id);
@@ -271,12 +272,12 @@ function decide(state: State, decision: strategy.Decision, error: Error): void {
 
 /** Forgets the specs of children that the strategy dropped, once they are down. */
 function prune(state: State): void {
-  // While they are being stopped, one pass at the end is enough.
+  // While children are being stopped, one pass at the end is enough.
   if (state.operation.type === 'stopping') return;
   for (const id of state.group.dropped) if (!state.refs.has(id)) forget(state, id);
 }
 
-/** Asks the next child, or all of them, to stop. When no child is left to wait for, starts what is to be started. */
+/** Tells the next child, or all of them, to stop. When none is left to wait for, starts the children in `then`. */
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
   state.operation = operation;
   const { stop, waitingFor, then } = operation;
@@ -296,7 +297,7 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
   startNext(state, { type: 'restart' }, then);
 }
 
-/** From now on the operation waits for this child to be down. If that message has already come, it is due now. */
+/** Called when the operation begins to wait until this child is down. If that message is already in `inbox`, it is due now. */
 function takeDown(state: State, ref: Ref<never>): void {
   const waiting = state.waitingDowns.get(ref);
   if (waiting === undefined) return;
@@ -319,7 +320,7 @@ function intensityError(state: State, cause: Error): KinactError {
   return escalated('RESTART_INTENSITY', text, cause, { actor: state.self.path });
 }
 
-/** The message of the first error in a chain of escalations: each supervisor above quotes that one, not all between. */
+/** The message of the first error in a chain of escalations. Each supervisor above quotes only that one. */
 const origins = new WeakMap<Error, string>();
 
 function escalated(

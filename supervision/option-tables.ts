@@ -1,4 +1,4 @@
-// The options of `kinact/supervision`, as tables: supervision/generated comes from them.
+// The option tables of `kinact/supervision`. The files in supervision/generated are made from them.
 import { KinactError } from '../src/api/errors.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import {
@@ -157,5 +157,5 @@ export const supervisorTable = {
   ),
 };
 
-/** What a supervisor goes by: its options, complete. */
+/** The options of a supervisor, with all defaults filled in. */
 export type Settings = Resolved<typeof supervisorTable>;

@@ -1,10 +1,10 @@
-// The user effects that outlived a stop, by the actor that started them. Every ending names those of all actors below. They
-// are kept as a tree and listed on demand: with a list at each of 10,000 levels, each would be a copy.
+// The user effects that outlived a stop, by the actor that started them. Every ending also names the orphans of all actors below.
+// They are kept as a tree and listed on demand, because lists at each of 10,000 levels would copy every name that often.
 
 export interface Orphans {
-  /** The actor's own. */
+  /** The orphans of the actor itself. */
   names: readonly string[];
-  /** Of the actors below that have any, in the order in which they ended. */
+  /** Those of its children, if they have any, in the order in which the children ended. */
   readonly below: Orphans[];
 }
 
@@ -16,7 +16,7 @@ export function anyOrphans({ names, below }: Orphans): boolean {
   return names.length > 0 || below.length > 0;
 }
 
-/** Those of the actors below first, in the order in which they ended. */
+/** Lists all names: those of the actors below first, in the order in which they ended. */
 export function listOrphans(orphans: Orphans): readonly string[] {
   if (orphans.below.length === 0) return orphans.names;
   const reversed: string[] = [];

@@ -1,5 +1,5 @@
-// Items by id, in the order in which they came. Appending, removing and finding take constant time, and iteration may start
-// at any of them. `strategy.ts` keeps a supervisor's children in it.
+// A list of items with ids, in the order in which they were added. Appending, removing and finding take constant time, and
+// iteration may start at any item. `strategy.ts` keeps a supervisor's children in a roster.
 
 interface Place<T> {
   readonly item: T;
@@ -9,10 +9,10 @@ interface Place<T> {
 
 export interface Roster<T> {
   get(id: string): T | undefined;
-  /** As the last one. The id must be free. */
+  /** Adds an item at the end. The id must be free. */
   append(id: string, item: T): void;
   remove(id: string): void;
-  /** All of them, or that one and those after it. Take what you need before you change anything. */
+  /** All items, or the item with this id and those after it. Do not change the roster during the iteration. */
   from(id?: string): Iterable<T>;
 }
 

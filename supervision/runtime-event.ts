@@ -1,6 +1,6 @@
-// The runtime's own events, among those that its actors emit.
+// The runtime's own events. The listener `emit` gets them along with the events of actors.
 
-/** What a runtime itself reports to `emit`. */
+/** An event that a runtime itself passes to `emit`. */
 export type RuntimeEvent =
   /** An actor crashed. */
   | { readonly name: 'actorCrashed'; readonly data: { readonly actor: string; readonly error: Error } }

@@ -1,4 +1,4 @@
-// What a running tree looks like from outside: a walk over the actors, in start order, and the counters. Reads only.
+// Shows a running tree from outside: the actors, in start order, and the counters. It changes nothing.
 import type { Ref } from './actor.js';
 import { cellOf, type Cell, type Engine, type Runtime } from './cell.js';
 import { checkRef, checkRuntime } from './copies.js';
@@ -14,7 +14,7 @@ export interface EffectStatus {
   readonly aborted: boolean;
 }
 
-/** An actor and those below it, as `status` shows them. */
+/** An actor and all actors below it, as `status` shows them. */
 export interface ActorStatus {
   readonly path: string;
   /** The kind of its behaviour. */
@@ -23,26 +23,26 @@ export interface ActorStatus {
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** What the behaviour's `status` returned; `{ error }` when it threw; undefined when it has none. */
   readonly state: object | undefined;
-  /** Messages that wait. */
+  /** How many messages wait. */
   readonly queued: number;
   readonly effects: readonly EffectStatus[];
   readonly children: readonly ActorStatus[];
 }
 
-/** One actor and everything under it. Undefined for a reference that this process never made. Throws INVALID_OPTION. */
+/** One actor and everything under it. Undefined for a reference that kinact never made. Throws INVALID_OPTION. */
 export function statusOf(ref: Ref<never>): ActorStatus | undefined {
   checkRef(ref);
   const cell = cellOf(ref);
   return cell === undefined ? undefined : statusOfTree([cell])[0];
 }
 
-/** What one actor reports of itself, without those under it. */
+/** The state that one actor reports, without the actors under it. */
 export function stateOfActor(ref: Ref<never>): object | undefined {
   const cell = cellOf(ref);
   return cell === undefined ? undefined : stateOf(cell);
 }
 
-/** Whether it is active: started, and neither stopping nor stopped. */
+/** Whether the actor is active: started, and neither stopping nor stopped. */
 export function isRunning(ref: Ref<never>): boolean {
   return cellOf(ref)?.phase === 'running';
 }
@@ -53,7 +53,7 @@ export function status(runtime: Runtime): readonly ActorStatus[] {
   return statusOfTree([...(runtime as Engine).roots]);
 }
 
-/** References to all of them, parents before their children. Throws INVALID_OPTION. */
+/** References to all actors of the runtime, parents before their children. Throws INVALID_OPTION. */
 export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
   checkRuntime(runtime);
   const refs: Ref<never>[] = [];
@@ -66,18 +66,18 @@ export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
 }
 
 /**
- * The counters of a runtime: those of `count` effects, and those of the runtime itself. kinact's actors count a message that
- * came twice as `repeatedMessages`, and the runtime a signal that came twice. `deadLetter`: messages to stopped actors.
+ * The counters of a runtime: those of `count` effects, and those of the runtime itself. `repeatedMessages`: messages (counted by
+ * kinact's actors) and signals (counted by the runtime) that arrived twice. `deadLetter`: messages to stopped actors.
  * `lateAnswer`: answers to closed questions. `lateResult`: effects that settled after their actor stopped. `unknownMessage`:
- * messages not from kinact. `orphan`: user effects left running; `orphanEnded`: those of them that have settled since. And
- * `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`. Throws INVALID_OPTION.
+ * messages not from kinact. `orphan`: user effects left running; `orphanEnded`: those of them that have settled since. The
+ * others: `listenerFailed`, `interceptFailed`, `stopHookFailed`, `effectAfterStop`. Throws INVALID_OPTION.
  */
 export function counters(runtime: Runtime): Readonly<Record<string, number>> {
   checkRuntime(runtime);
   return Object.fromEntries((runtime as Engine).counts);
 }
 
-/** A loop, not a call per level: there may be thousands. */
+/** A loop, not a call per level, because there may be thousands of levels. */
 function statusOfTree(cells: readonly Cell[]): readonly ActorStatus[] {
   const found: ActorStatus[] = [];
   const left = cells.map((cell) => ({ cell, into: found })).reverse();

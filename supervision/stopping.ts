@@ -1,6 +1,6 @@
-// How an actor ends, by itself or stopped. It handles no more messages at once, and its children stop first, in reverse
-// start order. Its stop hook runs, once; its effects are aborted; then it waits for its user effects until the deadline.
-// What still runs then is an orphan: named and counted. None of this depends on nact, which may be gone already.
+// How an actor ends, by itself or because it is stopped. It handles no messages from then on. First its children stop, in reverse
+// start order; then its stop hook runs once, and its effects are aborted. It waits for its user effects until the deadline. An
+// effect that still runs then is an orphan: named and counted. Nothing here depends on nact, which may already be gone.
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
@@ -11,7 +11,7 @@ import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
 import { unawaited } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
-/** Begins to end an actor. For one that is already ending, only brings its deadline forward. */
+/** Begins to end an actor. If the actor is already ending, only brings its deadline forward. */
 export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
   const deadlineAt = cell.engine.clock.now() + withinMs;
   if (cell.phase === 'stopped') return;
@@ -32,7 +32,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
     left: [],
   };
   cell.departure = departure;
-  // If a listener stops it now, it is already ending: the crash and its error stay.
+  // The departure is set by now: if this listener stops the actor, the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
     emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
@@ -40,7 +40,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   for (const question of [...cell.asking]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
-  // The inner step runs when the outer one is over: the parent hears before a child stops.
+  // The inner step runs when the outer one is over, so the parent is told before a child stops.
   perform(cell.engine.agenda, () => {
     perform(cell.engine.agenda, () => (uninitialised ? finish(cell, departure) : stopChildren(cell, departure)));
     if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
@@ -53,7 +53,7 @@ function stopChildren(cell: Cell, departure: Departure): void {
     leave(cell, departure);
     return;
   }
-  // The next one is taken from the end.
+  // `stopNextChild` takes the next child from the end.
   departure.left = inStopOrder(cell).reverse();
   stopNextChild(cell, departure);
 }
@@ -108,12 +108,12 @@ function waitForEffects(cell: Cell, departure: Departure): void {
     finish(cell, departure);
     return;
   }
-  // Even a deadline in the past leaves one turn of the event loop, in which effects that honour their signal settle.
+  // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal settle.
   const restMs = Math.max(0, departure.deadlineAt - clock.now());
   departure.cancelDeadline = timers.after(restMs, () => finish(cell, departure));
 }
 
-/** An effect of a stopping actor has settled; if it was the last one waited for, the actor has stopped. */
+/** Called when an effect of a stopping actor has settled. After the last user effect, the actor has stopped. */
 export function effectSettledWhileStopping(cell: Cell): void {
   const departure = cell.departure;
   if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.userCount === 0) {
@@ -225,7 +225,7 @@ function tellParentOfEnding(cell: Cell, departure: Departure): void {
   if (cell.hooks?.ending !== undefined) tellParent(cell, () => cell.hooks?.ending?.(cell.ref, how));
 }
 
-/** The parent's own functions make the message: a throw of them crashes the parent. */
+/** Sends the parent a message that the parent's own functions make. If they throw, the parent crashes. */
 export function tellParent(cell: Cell, toMessage: () => unknown): void {
   const parent = cell.parent;
   if (parent === undefined || cell.hooks === undefined || parent.phase !== 'running') return;

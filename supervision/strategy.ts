@@ -1,5 +1,5 @@
-// What a supervisor does when a child ends: OTP's rules. `exited` and `restartFailed` take a group and an event,
-// change the group, and return a decision; `operations.ts` carries it out. Their cost depends on the children decided about, not
+// What a supervisor does when a child ends, by OTP's rules. `exited` and `restartFailed` take a group and an event, change the
+// group, and return a decision; `operations.ts` carries it out. Their cost depends on how many children the decision affects, not
 // on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque } from '../src/core/deque.js';
 import type { Deque } from '../src/core/deque.js';
@@ -11,7 +11,7 @@ export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
 
 /**
  * Whether a child that ended is started again: always, after a crash, never. As in OTP, a supervisor that gave up
- * (RESTART_INTENSITY) counts as shut down, not as crashed. So a `transient` one is not started again.
+ * (RESTART_INTENSITY) counts as shut down, not as crashed. So a `transient` supervisor is not started again then.
  */
 export type Restart = 'permanent' | 'transient' | 'temporary';
 
@@ -30,7 +30,7 @@ export interface Member {
   readonly id: string;
   readonly restart: Restart;
   readonly significant: boolean;
-  /** On a restart it is removed, not started again; its own crash still counts. */
+  /** A restart removes the child instead of starting it again; its own crash still counts. */
   readonly forgetOnRestart: boolean;
   alive: boolean;
 }
@@ -39,9 +39,9 @@ export interface Group {
   readonly policy: Policy;
   /** In start order. */
   readonly members: Roster<Member>;
-  /** When restarts happened, within the period. */
+  /** The times of the restarts within the period. */
   readonly restarts: Deque<number>;
-  /** Removed from the group by a decision. The owner of their specs may forget them once they are down. */
+  /** The ids that a decision has removed from the group. `operations.ts` forgets their specs once the children are down. */
   readonly dropped: Set<string>;
   significantAlive: number;
 }
@@ -59,7 +59,7 @@ export function createGroup(policy: Policy): Group {
   return { policy, members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
 }
 
-/** Adds a last child, not alive yet. */
+/** Adds a child after all others. It is not alive yet. */
 export function addMember(group: Group, member: Omit<Member, 'alive'>): void {
   group.members.append(member.id, { ...member, alive: false });
 }
@@ -89,7 +89,7 @@ export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'c
   return isRestarted ? restartOrGiveUp(group, child, now) : leave(group, child);
 }
 
-/** A restart came to this child, which did not start. It is tried again, and counts again. */
+/** This child did not start during a restart. The start is tried again, and counts as another restart. */
 export function restartFailed(group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
   return child === undefined ? { type: 'nothing' } : restartOrGiveUp(group, child, now);
@@ -113,7 +113,7 @@ function endsSupervisor(group: Group, child: Member): boolean {
   }
 }
 
-/** Counts the restart; one more than the intensity allows, and the supervisor gives up instead. */
+/** Counts the restart. If there are more than the intensity allows, the supervisor gives up instead. */
 function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
   const { policy, restarts } = group;
   while ((restarts.peek() ?? now) < now - policy.periodMs) restarts.shift();

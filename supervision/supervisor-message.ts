@@ -1,4 +1,4 @@
-// The messages of a supervisor: requests of the application, and its own about its children.
+// The messages of a supervisor: requests of the application, and the supervisor's own messages about its children.
 import type { Ending, Ref, ReplyTo } from './actor.js';
 import type { ChildSpec } from './child-spec.js';
 
@@ -10,17 +10,17 @@ export type ChildStarted =
 /** One line of the answer to `children`. */
 export interface ChildInfo {
   readonly id: string;
-  /** Undefined for a transient child that ended normally. */
+  /** Undefined for a transient child that ended without a crash. */
   readonly ref: Ref<never> | undefined;
 }
 
-/** What a supervisor answers to. */
+/** The requests that a supervisor takes. */
 export type SupervisorMessage =
-  /** Adds a child after all others. Under an id that is taken, or when it does not start, it is not added. */
+  /** Adds a child after all others. It is not added if its id is taken or it does not start. */
   | { readonly type: 'startChild'; readonly spec: ChildSpec; readonly replyTo?: ReplyTo<ChildStarted> }
-  /** Stops a child and forgets its spec. The answer says how it ended; undefined when there was none of this id. */
+  /** Stops a child and forgets its spec. The answer is its `Ending`; undefined if no child with this id was running. */
   | { readonly type: 'terminateChild'; readonly id: string; readonly replyTo?: ReplyTo<Ending | undefined> }
-  /** Answered when no start or restart is under way. */
+  /** Answered when no start, stop or restart is under way. */
   | { readonly type: 'children'; readonly replyTo: ReplyTo<readonly ChildInfo[]> };
 
 export type Message =

@@ -1,5 +1,5 @@
-// A supervisor is a behaviour like any other: it applies the decisions of `strategy.ts` by spawning and stopping children,
-// one operation at a time. Meanwhile ends of other children and requests wait in `inbox`, in order.
+// A supervisor is a behaviour like any other. It applies the decisions of `strategy.ts` by spawning and stopping children, one
+// operation at a time. During an operation, requests and the ends of other children wait in `inbox`, in order.
 import type { Behaviour, Ref, Step } from './actor.js';
 import { reply } from './actor.js';
 import { createDeque } from '../src/core/deque.js';
@@ -25,7 +25,7 @@ import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';
 
-/** What a supervisor says of itself. */
+/** The status that a supervisor reports. */
 interface SupervisorStatus {
   readonly strategy: strategy.Strategy;
   readonly operation: State['operation']['type'];
@@ -34,9 +34,9 @@ interface SupervisorStatus {
 }
 
 /**
- * Makes a supervisor: a behaviour like any other, to spawn, or to `start` as the child of another supervisor. It escalates
- * to that one: when it gives up, the one above sees a crash with RESTART_INTENSITY and decides. It takes `startChild` and
- * `terminateChild` later.
+ * Makes a supervisor: a behaviour to spawn, or to return from `start` in the child spec of another supervisor. When this
+ * supervisor gives up, the other one sees a crash with RESTART_INTENSITY and decides. While it runs, it takes the messages
+ * `startChild` and `terminateChild`.
  *
  * @throws KinactError INVALID_OPTION for options or specs that are wrong.
  */
@@ -102,7 +102,7 @@ function begin(self: Ref<never>, options: Settings): Step<State, Message> {
   return proceed(state);
 }
 
-/** Handles whatever the current operation lets through, oldest first, until nothing is left that it does. */
+/** Handles the messages that the current operation lets through, oldest first, until none is left. */
 function proceed(state: State): Step<State, Message> {
   for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
   const effects = state.effects;

@@ -1,5 +1,5 @@
-// The runtime from outside: creating it; spawning, stopping, asking and crashing its actors; sending to them. Used by
-// `index.ts`, the consumer and the tests.
+// The runtime as seen from outside: create it, spawn, stop, ask and crash its actors, and send to them. Used by `index.ts`, the
+// consumer and the tests.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { resolveTable } from '../src/options/option-table.js';
@@ -17,7 +17,7 @@ import { crash, depart } from './stopping.js';
 import { asError } from '../src/core/thrown.js';
 
 /**
- * Makes a runtime. It holds nothing until an actor is spawned and nothing after the last has stopped.
+ * Makes a runtime. It holds no resources before an actor is spawned, and none after the last one has stopped.
  *
  * @throws KinactError INVALID_OPTION.
  */
@@ -38,7 +38,7 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
 }
 
 /**
- * Starts an actor without a parent among our actors. Throws START_FAILED when `initial` throws, PARENT_STOPPED when the nact
+ * Starts an actor that has no parent among our actors. Throws START_FAILED when `initial` throws, PARENT_STOPPED when the nact
  * parent has stopped.
  */
 export function spawnRoot<S, M>(
@@ -57,7 +57,10 @@ export function spawnRoot<S, M>(
   });
 }
 
-/** Starts an actor under another, from outside. It stops before its parent does; the parent gets no message about its end. */
+/**
+ * Starts an actor under another, from outside. The new actor stops before its parent does, but the parent gets no message about
+ * its end.
+ */
 export function spawnUnder<S, M>(
   parent: Ref<never>,
   behaviour: Behaviour<S, M>,
@@ -80,7 +83,7 @@ function startOrThrow<M>(birth: Omit<Birth, 'hooks'>): Ref<M> {
   });
 }
 
-/** Stops a root, or any actor, from outside. Resolves when it and everything under it has stopped. Idempotent. */
+/** Stops a root, or any actor, from outside. Resolves when the actor and everything under it have stopped. Idempotent. */
 export function stopRoot(ref: Ref<never>, options: { readonly deadlineMs: number }): Promise<Ending> {
   const cell = cellOf(ref);
   if (cell !== undefined) depart(cell, 'shutdown', undefined, options.deadlineMs);
@@ -94,7 +97,7 @@ export function endingOf(ref: Ref<never>): Promise<Ending> {
   return new Promise((resolve) => cell.deaths.add(resolve));
 }
 
-/** Sends from outside. Counted and dropped when the actor has stopped. */
+/** Sends from outside. A message to a stopped actor is counted and dropped. */
 export function sendFromOutside(ref: Ref<never>, message: unknown): void {
   const cell = cellOf(ref);
   if (cell !== undefined) post(cell, outside, 'send', message);
@@ -137,7 +140,7 @@ export function askFromOutside(
   });
 }
 
-/** Crashes an actor where it stands, as if its behaviour had thrown: its supervisor decides. */
+/** Crashes an actor at once, as if its behaviour had thrown; its supervisor decides what follows. */
 export function crashActor(ref: Ref<never>, error: unknown): void {
   const cell = cellOf(ref);
   if (cell !== undefined) crash(cell, asError(error));

@@ -1,5 +1,5 @@
-// Time and randomness of the host, and the timers of one actor. A timer that was cancelled or replaced, or whose actor has
-// stopped, never acts. That holds even when it had fired and its message was already queued.
+// Time and randomness of the host, and the timers of one actor. A timer never acts once it was canceled or replaced, or its actor
+// has stopped. That holds even when the timer had fired and its message was already queued.
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 
 /** The host's clock. The globals are looked up at every call, so that virtual time can replace them. */
@@ -11,7 +11,7 @@ export const systemClock: Clock = {
 /** The host's randomness. */
 export const systemRandom: Random = { next: () => Math.random() };
 
-/** Beyond this `setTimeout` fires at once. */
+/** With a longer timeout, `setTimeout` fires at once. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
 /** The host's timers, without its limits: any duration up to Infinity, and never early. */
@@ -28,8 +28,8 @@ export const systemTimers: Timers = {
       );
     };
     const wake = (): void => {
-      // setTimeout counts whole milliseconds and may be up to one early. One more is enough. It cannot loop where setTimeout
-      // is replaced and performance.now is not.
+      // setTimeout counts whole milliseconds and may fire up to one early. Waiting one more is enough. Waiting only once also
+      // avoids an endless loop when tests replace setTimeout but not performance.now.
       if (performance.now() < due) handle = setTimeout(callback, 1);
       else callback();
     };
@@ -38,7 +38,7 @@ export const systemTimers: Timers = {
   },
 };
 
-/** A timer on its way to its actor: `claim` yields the message unless the timer was cancelled or replaced meanwhile. */
+/** A fired timer on its way to its actor. `claim` returns false if the timer was canceled or replaced in the meantime. */
 export interface FiredTimer {
   readonly message: unknown;
   claim(): boolean;

@@ -1,14 +1,14 @@
-// Death watch: every watcher of an actor learns once how it ended, after everything it sent. nact has no monitors. A
-// watcher that stops first is removed, so that a long-lived actor does not collect dead watchers.
+// Death watch: every watcher of an actor is told once how the actor ended, after everything that the actor sent. nact has no
+// monitors. A watcher that stops first is removed, so a long-lived actor does not collect dead watchers.
 import type { Ending } from './actor.js';
 
 export interface DeathWatch {
   /**
-   * Calls back once. Returns a function that removes the watcher. When the ending is known already, calls back before it
+   * Calls `down` once. Returns a function that removes the watcher. If the actor has already ended, calls `down` before it
    * returns.
    */
   add(down: (how: Ending) => void): () => void;
-  /** Calls every watcher, in the order in which they came. */
+  /** Calls every watcher, in the order in which they were added. */
   tell(how: Ending): void;
 }
 

@@ -1,12 +1,13 @@
-// Keeps what rows say of the other workers' `failoverMs`. When a row vanishes, this worker waits for the longest of these times,
-// because the row's holder may create it again. It reports a living worker whose `failoverMs` differs, once. Every scan calls it.
+// Keeps the failover times in the lease rows. When a row vanishes, this worker waits for the longest of these times, because the
+// holder may create the row again. It warns once about a living worker with a different `failoverMs`. Every scan calls
+// `noteFailovers`.
 import { warn } from './turn.js';
 import type { CoordinatorTurn } from './turn.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 
-/** Reads the failover times in `rows`, a new scan; the state still has the rows of the scan before. */
+/** Reads the failover times in `rows`, the rows of a new scan. The state still has the rows of the last scan. */
 export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const { tableHistory: history, workerId } = settings;
@@ -17,7 +18,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
     if (ms === undefined) continue;
     history.longestFailoverMs = Math.max(history.longestFailoverMs, ms);
     if (history.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
-    // Only a counter that rises shows that its owner lives. The row of a dead owner is about to be taken, and says nothing.
+    // Only a rising counter shows that the owner lives. The row of a dead owner proves nothing, and is about to be taken.
     if (row.leaseCounter <= (state.table.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
     history.failoverTold = true;
     warn(
@@ -28,14 +29,14 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
   leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
 }
 
-/** Extends waits that have begun when a longer failover time becomes known: every possible holder gets the longest time. */
+/** Extends the waits under way by `moreMs`, because every possible holder gets the longest failover time known. */
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.sync.postponed && stream.sync.makesRowsAt !== undefined) stream.sync.makesRowsAt += moreMs;
   for (const gone of state.table.deletedRows.values()) if (!gone.waitIsOver) gone.until += moreMs;
 }
 
-/** How long a possible holder of a row that is gone has to create it again, milliseconds. */
+/** How long the possible holder of a vanished row has to create the row again, milliseconds. */
 export function holdersTimeMs({ settings }: Pick<CoordinatorTurn, 'settings'>): number {
   return Math.max(settings.failoverMs, settings.tableHistory.longestFailoverMs);
 }

@@ -25,7 +25,7 @@ import type { CoordinatorStatus } from './status.js';
 export type { CoordinatorMessage, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
 export type * from './messages.js';
 
-/** Throws INVALID_OPTION when several sources share a table whose keys do not distinguish streams. */
+/** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperSelf>(
   options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
 ): Behaviour<CoordinatorState, CoordinatorSelf, CoordinatorStatus> {
@@ -126,7 +126,6 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
   };
 }
 
-/** Each message goes to the part that it concerns. */
 const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
   subscribe: leases.subscribe,
   subscriberDown: leases.subscriberDown,
@@ -144,7 +143,7 @@ const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
   parentsRead: leases.parentsRead,
   parentsReadFailed: leases.parentsReadFailed,
   childrenRead: leases.childrenRead,
-  // The next scan finds the children like any other row.
+  // Nothing to do: the next scan finds the children like any other row.
   childrenReadFailed: () => undefined,
   streamOpened: start.streamOpened,
   openStreamFailed: start.openStreamFailed,

@@ -1,5 +1,5 @@
-// The leases that this process holds or is taking: it spawns their keepers, decides which shards may start, informs subscribers,
-// and gives leases up. Invariant: a lease is in `state.leases` exactly as long as it has a keeper that has not sent its last word.
+// Handles the leases that this process holds or is taking: spawns keepers, acts on their notices, decides which shards may start,
+// and informs subscribers. Invariant: a lease is in `state.leases` exactly as long as its keeper has not sent its last word.
 import { effect } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
@@ -22,14 +22,14 @@ import { hasEnded, hasProgress } from '../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../src/core/shard-proof.js';
 import { KinactError } from '../../src/api/errors.js';
 
-/** Spawns a keeper that tries to take this row, or with `wish` asks its holder for it. */
+/** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
 export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
   if (place === undefined || !takesPart(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
-  // The row belongs to another stream: the sync that is now due reports that.
+  // The row belongs to another stream. The shard sync, which is due now, reports that.
   if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.options;
@@ -118,7 +118,7 @@ export function keeperSpawned(
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
 }
 
-/** Handles the death of a keeper before its last word: its row is read and taken like any other, after a growing wait. */
+/** Handles a keeper that died before its last word. Its lease is taken like any other; after a crash, a growing cool-down begins. */
 export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }: Message<'keeperDown'>): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
@@ -171,7 +171,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       return scanWithin(turn, settings.scanIntervalMs);
     case 'lost':
       drop(turn, lease);
-      // The new owner may have joined since the last scan; the next scan shows what there is to steal back.
+      // The new owner may have joined since the last scan. The next scan shows which leases may be stolen in return.
       return scanWithin(turn, news.retake ? retakeLater(turn, lease) : settings.scanIntervalMs);
     case 'workerIdInUse':
       drop(turn, lease);
@@ -188,7 +188,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
   }
 }
 
-/** Notes where a keeper has left its row. If the next scan lacks the row, it is made again there; the last scan may be old. */
+/** Notes a keeper's last checkpoint. If the row vanishes before the next scan, it is created again at this checkpoint. */
 function noteLeft({ settings }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
   const { rows } = settings.tableHistory;
   const row = rows?.get(leaseKey);
@@ -214,7 +214,7 @@ function drop(turn: CoordinatorTurn, lease: Lease): void {
   finishRelease(turn);
 }
 
-/** Handles a durable SHARD_END: leases that waited for it may start, and children are taken without waiting for a scan. */
+/** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
 function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { settings, state, effects } = turn;
   const { keyPrefix } = lease.stream;
@@ -252,9 +252,9 @@ export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenR
 }
 
 /**
- * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). If this process has ended the parents itself, the
- * answer is known at once; otherwise consistent reads of the parents' rows give it. Called when the lease is taken, and when
- * something suggests that the answer has changed.
+ * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). It may start at once if it has progress, or if this
+ * process has written SHARD_END for all parents. Otherwise the parents' rows are read consistently. Called when the lease is
+ * taken, and when the answer may have changed.
  */
 export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { settings, state, effects } = turn;
@@ -277,7 +277,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
 
 const parentReading = 'reading the parents of a lease';
 
-/** Handles a failed read of parents' rows; the next scan asks again. */
+/** Handles a failed read of parents' rows. The next scan repeats the read. */
 export function parentsReadFailed(
   turn: CoordinatorTurn,
   { leaseKey, incarnation, error }: Message<'parentsReadFailed'>,
@@ -297,7 +297,7 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   if (lease.awaited?.length === 0) return;
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
-  // The holder of a parent whose row was deleted is about to create it again, and reads that shard meanwhile.
+  // A parent with a deleted row counts as open: its holder may still be reading the parent, and creates the row again.
   const deleted = lease.row.parentShardIds.filter((parent) => table.deletedRows.has(keyOf(parent)));
   const open = new Set([...awaited, ...deleted]);
   setAwaited(
@@ -316,7 +316,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'waiting', waiting: false }));
 }
 
-/** Reads parents' rows after a scan, where the scan suggests that the parents have ended or nothing is known of them yet. */
+/** After a scan, checks the parents of each waiting lease again, unless the scan shows that one of them has not ended. */
 export function reconsiderWaiting(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
@@ -334,7 +334,7 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
   const { state, effects } = turn;
   if (!state.publishing.subscribers.has(subscriber.id)) {
-    // A pipeline begins only when the calls of the pipeline before it have settled, or are orphans.
+    // A new subscriber is a new pipeline. It begins only when the calls of the last pipeline have settled, or are orphans.
     callsEnded(turn);
     state.publishing.subscribers.set(subscriber.id, subscriber);
     effects.push(effect.watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
@@ -346,7 +346,7 @@ export function subscriberDown({ state }: CoordinatorTurn, { id }: Message<'subs
   state.publishing.subscribers.delete(id);
 }
 
-/** At the end of a turn: informs every subscriber, if anything has changed. */
+/** Called at the end of each turn: informs every subscriber if the held leases have changed. */
 export function publish(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
   if (!state.publishing.changed) return;

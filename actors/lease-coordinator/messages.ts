@@ -1,4 +1,4 @@
-// The messages that a lease coordinator gets, its messages to itself included.
+// The messages that a lease coordinator receives, including those that it sends to itself.
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import type { CoordinatorMessage, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
@@ -9,10 +9,10 @@ import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult
 
 export type AskShardEnd = MessageOf<CoordinatorMessage, 'askShardEnd'>;
 
-/** The coordinator's message of one type. */
+/** The coordinator message of one type. */
 export type Message<Type extends CoordinatorSelf['type']> = MessageOf<CoordinatorSelf, Type>;
 
-/** All messages that a coordinator gets: questions, its keepers' notices, results of its own work, its timers. */
+/** All messages that a coordinator receives: questions, its keepers' notices, the results of its effects, its timers. */
 export type CoordinatorSelf =
   | CoordinatorMessage
   | KeeperNotice

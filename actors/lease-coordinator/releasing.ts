@@ -1,5 +1,5 @@
-// How a coordinator gives back every lease that its keepers hold when it is stopped, and reports what has become of each by the
-// deadline.
+// Releases all leases of a coordinator that is being stopped. The coordinator tells every keeper to release, and reports by the
+// deadline which leases were released.
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
@@ -8,7 +8,7 @@ import type { CoordinatorTurn } from './turn.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/writer-signature.js';
 
-/** Begins to release: from now on no lease is taken, and every keeper drains, checkpoints and releases. */
+/** Begins the release: the coordinator takes no more leases, and every keeper drains, checkpoints and releases. */
 export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Message<'releaseAll'>): void {
   const { settings, state, effects, now } = turn;
   if (state.releasing !== undefined) {
@@ -40,11 +40,11 @@ function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLeas
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
 }
 
-/** Reports, at the deadline, every lease whose keeper has not sent its last word, as it was last known. */
+/** Handles the deadline: a lease is reported as not released if its keeper has not sent its last word. */
 export function releaseOverdue(turn: CoordinatorTurn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;
-  // A take that has not been answered yet may have been written.
+  // A lease in phase `taking` is reported, too: the take may have been written.
   for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleasedLine(lease));
   answerRelease(turn, releasing);
 }
@@ -59,7 +59,7 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
   return blind ? undefined : report;
 }
 
-/** Forgets, after a scan, leases that another worker has taken or whose rows are gone: this worker cannot give them back. */
+/** After a scan, forgets leases that have no row or that another worker has taken: this worker cannot release them. */
 export function forgetAbandoned(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
@@ -69,14 +69,14 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
   }
 }
 
-/** Whether a keeper that has died asked for the lease a short time ago, so that the holder may still hand it over. */
+/** Whether the holder may still hand the lease over, because a keeper that has died asked for it a short time ago. */
 function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.table.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
-/** Tells the keepers that the calls of a pipeline that is gone have settled, or are not waited for any longer. */
+/** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */
 export function callsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(effect.send(keeper, { type: 'callsEnded' }));

@@ -1,46 +1,47 @@
-// The results of the coordinator's own work, as its effects deliver them.
+// The results of the coordinator's effects, as its messages carry them.
 import type { StreamDescription, Shard } from '../../src/api/ports.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 
 export interface SyncResult {
   readonly shards: readonly Shard[];
-  /** False when the listing was asked for only some of the shards. */
+  /** False if the listing was filtered. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
-  /** Whether there are rows to make but it is too early to make them: see Making. */
+  /** Whether rows are missing but it is too early to create them: see `Making.waits`. */
   readonly postponed: boolean;
-  /** Keys of the lost rows that were looked for: they exist now, or cannot be made as they were. */
+  /** Keys of the lost rows that this sync handled. Unless `postponed`, they exist now or cannot be created as they were. */
   readonly lookedFor: readonly string[];
-  /** Rows that belong to the stream but carry no stamp of it. */
+  /** Rows that belong to the stream but have no `kinactStream`. */
   readonly unstamped: readonly LeaseRow[];
-  /** Set when the listing contradicted itself: nothing was created. */
+  /** Why the listing contradicts itself, if it does: then no row was created. */
   readonly inconsistent: string | undefined;
-  /** Shards whose row had been deleted, and shards that began at TRIM_HORIZON although LATEST was asked for. */
+  /** Shards whose row had been deleted. */
   readonly orphans: readonly string[];
+  /** Shards that begin at TRIM_HORIZON although the source asks for LATEST. */
   readonly unanchored: readonly string[];
   /** How the stream places its records; undefined when its source does not say. */
   readonly placement: PlacementState | undefined;
 }
 
-/** The first description was older than this one, which a second request has confirmed. Nothing was done. */
+/** The identity noted at the start was outdated: two new descriptions agree on `another`. The sync has written nothing. */
 export interface Misidentified {
   readonly another: StreamDescription;
 }
 
 export interface CleanUpResult {
   readonly removed: readonly string[];
-  /** Another stream seems to have the name: nothing was removed. */
+  /** Whether another stream seems to have the name: then nothing was removed. */
   readonly isAnother: boolean;
 }
 
-/** What the service reported about a stream when a shard ended. */
+/** The answers of the service about a stream, requested because a shard has ended. */
 export interface Evidence {
   readonly shards: readonly Shard[];
   readonly serviceTimeMs: number;
-  /** The description was asked for after the listing. If it shows the same stream, so did the listing. */
+  /** Requested after the listing: if the description shows the same stream, the listing did so, too. */
   readonly description: StreamDescription;
-  /** When the evidence was asked for, monotonic. */
+  /** When the evidence was requested, monotonic. */
   readonly askedAt: number;
 }
 
@@ -49,9 +50,9 @@ export type ShardEndResult =
       readonly type: 'ready';
       readonly childShardIds: readonly string[];
       readonly childless: boolean;
-      /** The shard is not listed any more. */
+      /** The shard is no longer listed. */
       readonly gone: boolean;
-      /** Records that nobody has read may have expired. */
+      /** Unread records may have expired. */
       readonly mayHaveLost: boolean;
     }
   /**
@@ -65,7 +66,7 @@ export type ShardEndResult =
       readonly absent: readonly string[];
       readonly waits: boolean;
     }
-  /** The listing shows the shard, open or (where the reader could not find it) closed. */
+  /** The listing shows the shard as open, or as closed although the reader did not find it. `certain`: one listing is enough. */
   | { readonly type: 'readOn'; readonly reason: string; readonly certain: boolean }
   /** Another stream has the name now. */
   | { readonly type: 'changed'; readonly rowStream: string; readonly liveStream: string };

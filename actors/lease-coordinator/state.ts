@@ -23,7 +23,7 @@ export interface Settings {
   readonly multiStream: boolean;
   readonly isSuccessor: boolean;
   readonly workerId: string;
-  /** The text that each `kinactWriter` of this process starts with. */
+  /** The text with which each `kinactWriter` of this process starts. */
   readonly nonce: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,34 +39,34 @@ export interface Settings {
   readonly cleanUpIntervalMs: number;
   readonly coolDownMs: number;
   readonly coolDownCapMs: number;
-  /** The effect that spawns a keeper. */
+  /** Returns the effect that spawns a keeper. */
   readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<CoordinatorSelf>;
 }
 
-/** The first look at a stream. */
+/** The opening of a stream: the coordinator asks for its identity. */
 export interface Opening {
   attempt: number;
   /** Why the stream is not read yet. */
   error: unknown;
-  /** Since when (monotonic), and how often in a row, the service has said that there is no such stream. */
+  /** Since when (monotonic), and how many times in a row, the service has found no such stream. */
   missing: { readonly since: number; readonly times: number } | undefined;
 }
 
-/** The shard sync of a stream: its rows are compared with its shards, and made or stamped where they are not as they should be. */
+/** The shard sync of a stream: it compares the rows with the listed shards, creates missing rows and stamps unstamped ones. */
 export interface Sync {
   running: boolean;
   dueAt: number;
   attempt: number;
-  /** The first one has succeeded. */
+  /** The first sync has succeeded. */
   done: boolean;
   /**
-   * Monotonic. Until this time, the holders of rows that were missing when this coordinator first looked may be about to create
-   * these rows. Undefined until the coordinator has looked.
+   * Monotonic. Until this time, holders may still create the rows that were missing when this coordinator first looked. Undefined
+   * until the coordinator has looked.
    */
   makesRowsAt: number | undefined;
   /** The last sync has left some rows for their holders to create. */
   postponed: boolean;
-  /** The progress of the rows that it makes. */
+  /** How many of the missing rows have been created. */
   readonly progress: RowProgress;
   stamping: boolean;
 }
@@ -74,7 +74,7 @@ export interface Sync {
 /** The audit of a stream: do its rows cover all hash keys? */
 export interface Audit {
   dueAt: number;
-  /** The holes of the last one, each with the number of audits in a row that saw it. */
+  /** The holes of the last audit, each with the number of audits in a row that saw it. */
   holes: ReadonlyMap<string, number>;
   describing: boolean;
 }
@@ -93,16 +93,16 @@ export interface Stream {
   readonly index: number;
   readonly options: CoordinatorSource;
   readonly history: SourceHistory;
-  /** The stream has shown its identity. Before that, no row is known to be its own. */
+  /** The identity of the stream is known. Before that, no row can be assigned to the stream. */
   opened: boolean;
   readonly opening: Opening;
-  /** How row keys name the stream; undefined in a single-stream table. */
+  /** The prefix of the stream's lease keys; undefined in a single-stream table. */
   keyPrefix: string | undefined;
-  /** How idempotency keys name the stream. */
+  /** The name of the stream in idempotency keys. */
   idempotencyName: string;
   /** The `kinactStream` of its rows. */
   rowStamp: string;
-  /** How the stream places its records, as the last shard sync found it. */
+  /** How the stream placed its records at the last shard sync. */
   placement: PlacementState | undefined;
   /** Hash ranges from the last complete listing, by shard id. */
   ranges: ReadonlyMap<string, HashKeyRange>;
@@ -110,9 +110,9 @@ export interface Stream {
   readonly audit: Audit;
   readonly cleanUp: { running: boolean; dueAt: number };
   readonly shardEnds: ShardEnds;
-  /** Ended rows of shards that the last listings showed open. */
+  /** Shards that the last listings showed open although their rows have ended, by shard id. */
   contradictions: ReadonlyMap<string, Contradiction>;
-  /** How often in a row leases were given back because reads failed. No lease of the stream is taken before `againAt`. */
+  /** How often in a row leases were given back because reads failed. Until `againAt`, the leases are left to other workers. */
   readonly reads: { failures: number; againAt: number };
 }
 
@@ -123,7 +123,7 @@ export interface Lease {
   readonly stream: Stream;
   readonly incarnation: number;
   keeper: Ref<KeeperMessage> | undefined;
-  /** The row as far as this coordinator knows it. */
+  /** The row as the scan showed it and, after the take, as the take left it. */
   row: LeaseRow;
   /** `wishing`: the keeper asks the holder for the lease. */
   phase: 'wishing' | 'taking' | 'held';
@@ -131,24 +131,27 @@ export interface Lease {
   awaited: readonly string[] | undefined;
   readingParents: boolean;
   fence: number | undefined;
-  /** Monotonic; when a worker last began to deliver. */
+  /** Monotonic: when a worker last began to deliver. */
   workingSince: number | undefined;
-  /** How often the keeper has asked for SHARD_END without getting it, and how often a listing then showed the shard open. */
+  /** How often SHARD_END was refused since the last `readOn`. */
   endRefusals: number;
+  /** How often a listing showed the shard open since the last `readOn`. */
   openListings: number;
-  /** Since when (monotonic) no worker reads the shard although one may, and why; `unreadTold`: that was reported. */
+  /** Since when (monotonic) no worker reads the shard although a worker may. */
   idleSince: number | undefined;
+  /** Why no worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to make. */
   endWaits: boolean;
-  /** The last end that a worker of the shard reached was a false one. */
+  /** The last end that a worker reached was false: the shard is still listed. */
   falseEnd: boolean;
+  /** The lease has been reported as unread. */
   unreadTold: boolean;
   /** The last read of the shard succeeded. */
   readsWork: boolean;
   /** The lease is being given back because reads of the shard fail. */
   givenBack: boolean;
-  /** The number of the keeper's last question about the end of the shard: a repeated question is dropped. */
+  /** The number of the keeper's last question about the end of the shard. A repeated question is dropped. */
   lastEndQuestion: number;
 }
 
@@ -157,15 +160,15 @@ export interface Contradiction {
   told: boolean;
 }
 
-/** What is known of the tenures of one lease, over all its keepers in this process. */
+/** The consecutive tenures of one lease that made no progress, over all its keepers in this process. */
 export interface Standstill {
   /** The fence of the last tenure that began. */
   fence: number;
-  /** How many tenures in a row handed records over and ended without moving the frontier, the last tenure included. */
+  /** How many tenures in a row handed records over and did not move the frontier. A tenure counts once the next one begins. */
   tenures: number;
   /** When the first of these tenures began, monotonic milliseconds. */
   since: number;
-  /** How the last of these tenures ended; undefined while it has not. */
+  /** Why the last tenure ended without progress; undefined while it has not. */
   ended: string | undefined;
   reason: string;
 }
@@ -182,7 +185,7 @@ export interface Releasing {
   readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
   readonly deadlineAt: number;
   readonly report: ReleasedLease[];
-  /** A predecessor may have held leases that this coordinator has not looked for yet. */
+  /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
   readonly blind: boolean;
   answered: boolean;
 }
@@ -209,7 +212,7 @@ export interface Start {
   readonly waiters: ReplyTo<CoordinatorStarted>[];
 }
 
-/** Who is informed of the leases that are held. */
+/** The actors to inform about the leases that are held. */
 export interface Publishing {
   readonly subscribers: Map<number, Ref<HeldLeases>>;
   version: number;
@@ -220,17 +223,17 @@ export interface Publishing {
 /** The scans of the table; times are monotonic. */
 export interface Scan {
   running: boolean;
-  /** How many in a row have failed. */
+  /** How many scans in a row have failed. */
   attempt: number;
   sentAt: number;
   answeredAt: number | undefined;
-  /** When the timer of the next one fires. */
+  /** When the timer of the next scan fires. */
   dueAt: number;
 }
 
 /** The table as the last scan showed it. */
 export interface Table {
-  /** Why it could not be opened or scanned; undefined while it can. */
+  /** The last error of opening or scanning the table; undefined after a success. */
   lastError: unknown;
   /** Monotonic: when the scan was sent. */
   seenAt: number;
@@ -240,34 +243,34 @@ export interface Table {
   /** Every readable row. */
   rows: ReadonlyMap<string, LeaseRow>;
   malformed: ReadonlyMap<string, string>;
-  /** The rows of `malformed` as they were when they could last be read. */
+  /** The last readable version of each row in `malformed`. */
   lastReadable: ReadonlyMap<string, LeaseRow>;
-  /** Rows that vanished, until they are back or a shard sync has dealt with them. */
+  /** Rows that vanished, until they exist again or a shard sync has dealt with them. */
   readonly deletedRows: Map<string, DeletedRow>;
-  /** There was no table. */
+  /** The last scan found no table. */
   missing: boolean;
   entityType: string | undefined;
   observations: ReadonlyMap<string, Observation>;
-  /** Wishes that stand in the rows. */
+  /** The wishes in the rows. */
   wishes: ReadonlyMap<string, StandingWish>;
 }
 
-/** Leases that are left alone for a while, each by its key. */
+/** Leases that this worker leaves alone for a while, by lease key. */
 export interface Pauses {
   readonly coolDowns: Map<string, CoolDown>;
   /** This worker's wishes that were refused or not answered. */
   readonly failedWishes: Map<string, FailedWish>;
-  /** Rows of this process that it takes again: how often in a row, and the earliest time of the next take. */
+  /** Rows that this process wrote and takes again: how often in a row, and the earliest time of the next take. */
   readonly retakes: Map<string, { readonly count: number; readonly until: number }>;
 }
 
-/** What the last round of takes decided. */
+/** The results of the last round of takes. */
 export interface Planning {
   plan: LeasePlan | undefined;
   overflowing: boolean;
-  /** Leases that no worker takes and that have been reported. */
+  /** The leases that have been reported because no worker takes them. */
   untaken: ReadonlySet<string>;
-  /** Set while the table carries no further lease: how many leases have no owner, and its writes in the last second. */
+  /** Set while the table is too busy for another lease: how many leases have no owner, and the writes in the last second. */
   busy: { readonly leases: number; readonly writesPerSecond: number } | undefined;
 }
 
@@ -282,16 +285,15 @@ export interface CoordinatorState {
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;
-  /** Leases whose keepers died without a last word and that nobody has taken since: the rows may still be this worker's. */
+  /** Leases of keepers that died without a last word, unless a worker has taken them since: this worker may still own them. */
   readonly abandoned: Map<string, Lease>;
   readonly pauses: Pauses;
   readonly planning: Planning;
-  /** The record of each lease's tenures in this process, by lease. */
   readonly standstills: Map<string, Standstill>;
-  /** Keys of shards whose SHARD_END this process wrote. */
+  /** Keys of leases whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
   incarnations: number;
-  /** The number of the last effect whose name must be unique. */
+  /** A counter that makes the names of effects unique. */
   works: number;
   releasing: Releasing | undefined;
 }

@@ -1,4 +1,4 @@
-// Shows a coordinator to `status()` and `kinact leases`: the table as last scanned, and what the coordinator waits for.
+// The status of a coordinator for `status()`: the table as last scanned, and the reasons why the coordinator waits.
 import { isKinactError } from '../../src/api/errors.js';
 import { placementSnapshot } from './streams/record-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
@@ -26,12 +26,13 @@ export interface LeaseStatus {
     readonly keeper: string | undefined;
     readonly fence: number | undefined;
     readonly startable: boolean;
-    /** Parents that have not ended; undefined while that is being found out. */
+    /** Parents that have not ended; undefined until their rows have been read. */
     readonly awaits: readonly string[] | undefined;
   };
   readonly coolDownMs?: number;
-  /** Another worker has asked the owner for the lease, or this worker has asked, was refused, and waits before it asks again. */
+  /** The worker that has left a wish in the row. */
   readonly askedBy?: string;
+  /** How long this worker does not ask for the lease again, because its last wish failed. */
   readonly notAskedMs?: number;
 }
 
@@ -48,13 +49,13 @@ export interface CoordinatorStatus {
   readonly failing: readonly FailingSnapshot[];
   readonly sources: readonly Omit<SourceSnapshot, 'table'>[];
   readonly malformed: readonly { readonly leaseKey: string; readonly reason: string }[];
-  /** Set while the table carries no further lease. */
+  /** Set while the table is too busy for another lease. */
   readonly busy: CoordinatorState['planning']['busy'];
-  /** Leases held here whose tenures end again and again before a record is dealt with. */
+  /** Leases held here with several tenures in a row that ended before the frontier moved. */
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
-  /** Leases held here that nobody reads, without a reason such as a parent that has not ended. */
+  /** Leases held here that no worker reads, without an excuse such as a parent that has not ended. */
   readonly unread: readonly { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[];
-  /** Rows that say SHARD_END of a shard that listings show open. */
+  /** Keys of rows at SHARD_END, of shards that listings show open. */
   readonly contradictions: readonly string[];
   readonly leases: readonly LeaseStatus[];
 }
@@ -83,7 +84,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
   };
 }
 
-/** The calls that are being repeated. A source that has failed has none, and once all sources have failed the table has none. */
+/** The calls that are being repeated. Calls for failed sources are left out, and all calls once every source has failed. */
 function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
@@ -93,7 +94,7 @@ function repeated({ failing, streams, phase }: CoordinatorState): readonly Faili
 function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): LeaseStatus {
   const lease = state.leases.get(leaseKey);
   const scanned = state.table.rows.get(leaseKey);
-  // Both rows may be behind the table; the row with the higher counter is less so.
+  // Both rows may be older than the table. The row with the higher counter is the newer one.
   const row =
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned
@@ -126,7 +127,7 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
   };
 }
 
-/** A source that waits for the table has no error of its own. */
+/** A starting source without an error of its own shows the error of the table, because it waits for the table. */
 function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot, 'table'> {
   const { placement } = stream;
   const named = {

@@ -1,5 +1,5 @@
-// A turn is one call of `receive`, with its inputs and its effects. Every part of the coordinator takes a turn and adds to its
-// effects. Here are also the few functions that every part needs.
+// A turn is one call of `receive`, with its inputs and its effects. Every part of the coordinator takes a turn and adds effects to
+// it. This file also has the few functions that every part needs.
 import { effect } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
@@ -25,7 +25,7 @@ export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
   turn.effects.push(effect.emit(event));
 }
 
-/** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call was for, if it was one. */
+/** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call concerned, if any. */
 export function retrying(
   turn: CoordinatorTurn,
   operation: string,
@@ -43,7 +43,7 @@ export function retrying(
   emit(turn, retryingEvent(failing, delayMs, about));
 }
 
-/** A call of this kind has succeeded: the next that fails is a new story. */
+/** Forgets the failures of an operation that has succeeded: the next failure counts as the first. */
 export function clearFailure({ state }: CoordinatorTurn, operation: string, stream?: Stream): void {
   state.failing.delete(failingKey(operation, stream));
 }
@@ -52,7 +52,7 @@ function failingKey(operation: string, stream: Stream | undefined): string {
   return `${operation}/${stream?.index ?? ''}`;
 }
 
-/** The index of the stream that an operation is repeated for; empty for an operation of the table. */
+/** The index of the stream in a key from `failingKey`; empty if the operation concerned no stream. */
 export function failingStreamOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
@@ -66,8 +66,8 @@ export function warn(
 }
 
 /**
- * `kinactWriter` of the keeper with this number; 0 signs rows that are made outside any keeper. The coordinator's own number
- * distinguishes the keepers of a restarted coordinator from earlier ones.
+ * The `kinactWriter` of the keeper with this incarnation; 0 signs rows that the coordinator creates itself. The coordinator's own
+ * id distinguishes its keepers from the keepers of an earlier coordinator.
  */
 export function signature({ settings, state }: CoordinatorTurn, incarnation: number): string {
   return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
@@ -79,7 +79,7 @@ export function serviceNow(turn: CoordinatorTurn): number {
   return state.table.serviceTimeMs + (now - state.table.serviceTimeAt);
 }
 
-/** The stream that a row belongs to, with its shard id; undefined for rows of streams that this coordinator does not serve. */
+/** The stream and the shard id of a row; undefined if the coordinator does not serve the stream, or has not opened it yet. */
 export function placeOf(
   state: CoordinatorState,
   leaseKey: string,
@@ -92,7 +92,7 @@ export function placeOf(
   return undefined;
 }
 
-/** Whether its shards are listed and its leases may be taken. */
+/** Whether the stream's shards have been listed and its leases may be taken. */
 export function takesPart({ sync, history }: Stream): boolean {
   return sync.done && history.failure === undefined;
 }
@@ -101,7 +101,7 @@ export function hasFailed({ history }: Stream): boolean {
   return history.failure !== undefined;
 }
 
-/** Whether a row may belong to the stream that is read: its stamp matches, or it has none. */
+/** Whether a row may belong to this stream: its stamp matches, or it has no stamp. */
 export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
   return kinactStream === undefined || isSameStream(kinactStream, rowStamp);
 }
@@ -109,8 +109,8 @@ export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The rows of one stream in the last scan. `more`: rows to add as if the scan had them; a key without a known row counts as
- * unreadable.
+ * The rows of one stream in the last scan. `more`: rows to add as if the scan had shown them; a key without a row counts as
+ * malformed.
  */
 export function rowsOf(
   state: CoordinatorState,
@@ -138,7 +138,7 @@ export function rowsOf(
   return { rows, malformed, keyPrefix, otherEpochs, rowStamp, entityType: state.table.entityType };
 }
 
-/** Starts the next scan in `ms`, unless a scan is due before. */
+/** Schedules the next scan in `ms`, unless a scan is running or due earlier. */
 export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   const { state, now, effects } = turn;
   const scans = state.phase === 'syncing' || state.phase === 'running';
@@ -147,7 +147,7 @@ export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   effects.push(effect.after('scan', Math.ceil(ms), { type: 'scanDue' }));
 }
 
-/** Varies a time by a share of it in either direction, so that workers do not act in step. */
+/** Varies a time by up to a tenth in either direction, so that workers do not act in step. */
 export function jittered(turn: CoordinatorTurn, ms: number): number {
   return ms * (0.9 + 0.2 * turn.settings.random.next());
 }

@@ -6,7 +6,7 @@ import type { KeeperTurn } from './turn.js';
 import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Reports a checkpoint once the row is known to have it. SHARD_END covers the last frontier. */
+/** For SHARD_END, reports the last frontier, which SHARD_END covers. */
 export function reportDurable(turn: KeeperTurn): void {
   const { options, state, effects } = turn;
   const { row, frontier } = state.lease;

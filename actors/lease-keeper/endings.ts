@@ -1,10 +1,10 @@
 // How a lease ends: it is released at its frontier, ended with its shard, given up, lost, or never taken. The times of a release:
 //   before cutAt       The shard drains. The release is written as soon as no worker and no call is left.
-//   cutAt to writeAt   At cutAt the tenure is revoked, and no call is waited for any longer. The release waits for the worker's
-//                      last word, which brings its last frontier.
-//   writeAt to until   The release is written without that word, and tried again.
+//   cutAt to writeAt   At cutAt the keeper revokes the tenure and stops waiting for calls. The release now waits only for the
+//                      worker's last reports: its last frontier and its end.
+//   writeAt to until   The release is written without those reports, and retried if it fails.
 //   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
-//                      nobody waits for that release.
+//                      its release has no deadline.
 import { effect } from '../protocol/actor.js';
 import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
@@ -18,7 +18,7 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
-/** Parts of the whole reserve: what is left of it after the cut, and how much of it the worker's last word may take. */
+/** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
 const afterCut = 1 / 2;
 const forLastWord = 1 / 8;
 
@@ -29,7 +29,7 @@ export function release(
 ): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
-  // The drain and the write that follows it share the time given; the reserve is for the write.
+  // The drain and the write that follows share `deadlineMs`. The reserve is for the write.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs * afterCut;
   const until = now + Math.max(deadlineMs, options.marginMs);
@@ -50,7 +50,7 @@ export function release(
   }
 }
 
-/** Releases the lease on the keeper's own account, because this process makes no progress with the shard. */
+/** Releases the lease on the keeper's own initiative, because this process makes no progress with the shard. */
 export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const { state } = turn;
   const cutAt = turn.now + forCallsMs;
@@ -96,7 +96,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
 
 export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'shardEndPlanned'>): void {
   const { state, now } = turn;
-  // The answer belongs to a question about an end that has been taken back since.
+  // The answer is about an end that has been withdrawn since.
   if (state.shardEnd !== shardEnd) return;
   shardEnd.asking = false;
   switch (plan.type) {
@@ -113,7 +113,10 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
   }
 }
 
-/** Takes a false end back. The next worker reads on from the frontier, after a wait that grows until one moves the frontier. */
+/**
+ * Withdraws a false end. The next worker continues from the frontier, after a growing wait if false ends repeat at the same
+ * frontier.
+ */
 function notEnded({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
   const { falseEnds } = setbacks;
@@ -125,7 +128,7 @@ function notEnded({ options, state, now }: KeeperTurn): void {
   setbacks.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** Sends the keeper's last word about its lease. The keeper itself ends when the last `onCheckpoint` call has settled. */
+/** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const callsEnded = state.tenure === undefined && state.open.noUserCallsLeftAtEnd;
@@ -167,8 +170,8 @@ export function finishEnded(turn: KeeperTurn): void {
 }
 
 /**
- * Ends the keeper because it does not hold the lease. `retake`: the row is this process's own. `wishFailed`: the holder was
- * asked for the lease, and must not be asked again soon.
+ * Ends the keeper because it does not hold the lease. `retake`: this process wrote the row. `wishFailed`: the holder did not
+ * grant the wish, and must not be asked again soon.
  */
 export function notHeld(
   turn: KeeperTurn,

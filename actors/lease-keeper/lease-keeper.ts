@@ -1,7 +1,7 @@
-// The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time,
-// and keeps the frontier and the tenures under which workers deliver. A message only notes what is wanted or known. `proceed`
-// then compares that with the clock and starts the one next write. The lease coordinator spawns keepers; they are temporary,
-// so they are never restarted.
+// The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time, and
+// keeps the frontier and the tenures under which workers deliver. Message handlers only note what is wanted or known. `proceed`
+// then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
+// are never restarted.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
@@ -70,8 +70,8 @@ export function leaseKeeper(
 }
 
 /**
- * Ends the tenure if the machine was suspended, and believes nothing from before that (docs/design.md, section 5). The wall clock moves
- * on meanwhile, and the monotonic one need not. Returns whether it was.
+ * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/design.md, section 5). During a suspension
+ * the wall clock advances, but the monotonic clock may not. Returns true after a suspension.
  */
 function noticeSuspension(turn: KeeperTurn): boolean {
   const { options, state, now } = turn;
@@ -90,7 +90,8 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that is only `dead` is not revoked: the actor that found it so has told the worker, whose last words are coming.
+  // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // coming.
   if (state.tenure === undefined || state.tenure.revoked || now < state.tenure.shared.deadline) return;
   const blockedMs = Math.round(now - state.clocks.wakeAt);
   const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
@@ -119,7 +120,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   onCheckpointSettled,
 };
 
-/** A late message of an earlier worker does not move the frontier. */
+/** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
 function frontier(turn: KeeperTurn, { frontier: reported }: Message<'frontier'>): void {
   const before = turn.state.lease.frontier;
   noteFrontier(turn, reported);
@@ -176,16 +177,16 @@ function proceed(turn: KeeperTurn): void {
   const at = schedule.nextWakeAt(state, times, now);
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
-  // A timer may fire a fraction early: `wake` then finds nothing due and sets the rest.
+  // A timer may fire slightly early. Then nothing is due, and `proceed` sets a timer for the rest.
   if (at < Infinity) effects.push(effect.after('wake', Math.max(1, Math.ceil(at - now)), { type: 'wake' }));
 }
 
-/** Whether a step has just ended the keeper; the steps of a wish may. */
+/** Whether a step has ended the keeper, as `proceedWishing` may. */
 function isOver({ phase }: LeaseKeeperState): boolean {
   return phase === 'over';
 }
 
-/** How many times `failoverMs` a take waits for its permit; by then the row may have changed completely. */
+/** A take waits this many times `failoverMs` for its permit. After that the row may have changed completely. */
 const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
@@ -224,7 +225,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     tenure: undefined,
     open: {
       handedOut,
-      // A keeper of this lease before this one has crashed, or has lost it.
+      // An earlier keeper that crashed or lost the lease may have left calls behind.
       userCallsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
       noUserCallsLeftAtEnd: false,
       onCheckpointCalls: 0,
@@ -242,7 +243,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
   };
 }
 
-/** The state of a keeper that continues for an earlier one, whose last write may or may not have taken effect. */
+/** The state of a keeper that continues for a stopped one. The last write of the stopped keeper may have taken effect. */
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
   const { lease, shardEnd } = left;
   const { current, begun } = left.writes;
@@ -258,7 +259,8 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
     open: { ...fresh.open, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
-    // Without a coordinator nobody can make rows for children. So SHARD_END may be written only if it was allowed before.
+    // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
+    // before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
   };
 }

@@ -20,8 +20,8 @@ export interface LeaseKeeperOptions {
   /** The row as the coordinator read it; the take is conditional on its counter. */
   readonly seen: LeaseRow;
   /**
-   * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its author does not raise
-   * any more. Default: the keeper takes the lease without asking.
+   * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its author has stopped
+   * raising. Default: the keeper takes the lease without asking.
    */
   readonly wish?: { readonly stale: string | undefined };
   readonly workerId: string;
@@ -36,14 +36,14 @@ export interface LeaseKeeperOptions {
   /** True when no worker may start the shard yet: the keeper then keeps the lease although it has no worker. Default false. */
   readonly waiting?: boolean;
   readonly store: LeaseStore;
-  /** The queue of the table, in which each write waits for a permit. Default: none, so that every write begins at once. */
+  /** The queue of the table, in which each write waits for a permit. Default: no queue, and every write begins at once. */
   readonly traffic?: LeaseTraffic;
-  /** The newest record of each lease that this process has handed out; it outlives the keeper. Default: a new, empty one. */
+  /** For each lease, the newest record that this process has handed out. The map outlives the keeper. Default: a new, empty map. */
   readonly handedOut?: HandedOut;
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
-  /** How long a drain for a hand-over may stand still before it is called off; ten times that is the longest it may take. */
+  /** A drain for a hand-over is called off after this long without progress, and after ten times this long at the latest. */
   readonly handOverMs: number;
   /** Delivery stops this long before the lease can expire at a peer. */
   readonly marginMs: number;
@@ -54,8 +54,8 @@ export interface LeaseKeeperOptions {
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
   /**
-   * The state of an earlier keeper of this lease, with the same options, when it was stopped. The new keeper continues from
-   * there and only releases the lease. No worker delivers under it.
+   * The state of an earlier keeper of this lease, with the same options, when that keeper was stopped. The new keeper only
+   * releases the lease. No worker delivers under the new keeper.
    */
   readonly left?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

@@ -7,7 +7,7 @@ import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder } from '../../src/core/lease-traffic.js';
 
-/** Asks for a permit for the write that is due. Returns true when the write may begin now; if not, the permit is a message. */
+/** Asks for a permit for the write that is due. Returns true if the write may begin now. Otherwise `permitCame` follows. */
 export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
@@ -45,8 +45,8 @@ function keepUpToDate(
   kind: LeaseWriteKind | undefined,
 ): void {
   const { failoverMs, marginMs } = options;
-  // The take of a row that was created again cannot wait as long as other takes: peers leave the row alone only for a while. A
-  // hand-over counts as a renewal once one is due.
+  // The take of a row that was created again ranks as a duty, because peers leave such a row alone only for a while. A hand-over
+  // ranks as a renewal once a renewal is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.standing.renewAt);
   if (isRenewal) order.kind = 'renew';
   else if (kind === 'checkpoint') order.kind = 'checkpoint';
@@ -69,7 +69,7 @@ function givePermitBack(traffic: Traffic): void {
   traffic.permit = undefined;
 }
 
-/** Leaves the queue: the keeper writes nothing any more. */
+/** Leaves the queue, because the keeper has nothing more to write. */
 export function quitTraffic({ options, state }: KeeperTurn): void {
   givePermitBack(state.traffic);
   state.writes.current?.permit?.end('failed');
@@ -77,13 +77,13 @@ export function quitTraffic({ options, state }: KeeperTurn): void {
 }
 
 /**
- * Whether the keeper gives up a take that has waited too long for a permit: the table carries no further lease. If an earlier
- * attempt was written after all, the next scan finds the row as this process's own. A release also gives up a take that was
- * never sent.
+ * Whether the keeper gives up a take that has waited too long for a permit: the table is too busy for another lease. If an
+ * earlier attempt took effect after all, the next scan finds a row that this process wrote. A release also gives up a take that
+ * was never sent.
  */
 export function takeIsInVain({ state, now }: KeeperTurn): boolean {
   if (state.phase !== 'taking' || state.writes.current !== undefined || !state.traffic.queued) return false;
-  // A write of a wish is no attempt at a take.
+  // Writes of a wish do not count as attempts at the take.
   const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
   const isOurs = state.taking.handedFrom !== undefined;
   return now >= state.traffic.takeBy || (state.release !== undefined && isUnsent && !isOurs);

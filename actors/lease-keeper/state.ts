@@ -1,4 +1,4 @@
-// The state of a lease keeper; this file has only types. The state says what others want of the keeper (`workers.asked`,
+// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`workers.asked`,
 // `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`).
 // Each file of this folder changes its own part, within a turn. Members that change together share a sub-object.
 import type { MessageOf } from '../protocol/handlers.js';
@@ -19,12 +19,12 @@ import type { ChildShard, WishOutcome, WriteOutcome } from '../../src/api/ports.
 /** A keeper's messages to itself: results of its effects, and its one timer. */
 type Internal =
   | { readonly type: 'wake' }
-  /** The keeper may write to the table now; `permit` is undefined when it has to do without one after all. */
+  /** The wait for a permit is over. `permit` is undefined if the wait failed. */
   | { readonly type: 'permitCame'; readonly permit: TrafficPermit | undefined }
   | { readonly type: 'written'; readonly id: number; readonly outcome: WriteOutcome }
   | { readonly type: 'created'; readonly id: number }
   | { readonly type: 'wished'; readonly id: number; readonly outcome: WishOutcome }
-  /** The row of the lease that the keeper has asked for, as a look found it. */
+  /** The row of the lease that the keeper has asked for, as it was just read. */
   | { readonly type: 'looked'; readonly row: LeaseRow | undefined }
   | { readonly type: 'lookFailed' }
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
@@ -34,7 +34,6 @@ type Internal =
 
 export type LeaseKeeperMessage = KeeperMessage | Internal;
 
-/** The keeper's message of one type. */
 export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
 
 /** The write under way. */
@@ -47,11 +46,11 @@ export interface Write {
    */
   readonly startedAt: number;
   readonly change: RowChange;
-  /** How many records this write brings under the durable checkpoint. */
+  /** How many more records the durable checkpoint covers after this write. */
   readonly covers: number;
   /** The row that a write of kind `create` makes; undefined for other kinds. */
   readonly made: LeaseRow | undefined;
-  /** The worker whose question this renewal answers. */
+  /** The worker whose `beginTenure` this renewal answers. */
   readonly forWorker: number | undefined;
   readonly permit: TrafficPermit | undefined;
 }
@@ -62,7 +61,9 @@ export interface Asked {
   readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
-/** The tenure that is open. It stays until its worker has ended or the next worker begins: last words still count. */
+/**
+ * The open tenure. It stays until its worker has ended or the next worker begins, because the worker's last reports still count.
+ */
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly controller: AbortController;
@@ -79,13 +80,13 @@ export interface OpenTenure {
 export interface Release {
   readonly reason: string;
   readonly coolDown: boolean;
-  /** Monotonic; Infinity where nobody waits for the release. */
+  /** Monotonic: when to revoke the tenure and stop waiting for calls. */
   readonly cutAt: number;
-  /** When to write without waiting longer for a worker that was cut off. */
+  /** When to write the release even without the last reports of a worker that was cut off. */
   readonly writeAt: number;
-  /** When to stop trying to write the release. */
+  /** When to stop trying to write the release; Infinity for no deadline. */
   readonly until: number;
-  /** For the stop's report: records that are not settled; -1 where that is unknown. */
+  /** For the stop's report: how many records are not settled; -1 if unknown. */
   recordsLeft: number;
 }
 
@@ -107,7 +108,7 @@ export interface ShardEnd {
 /** How the keeper asks another worker for that worker's lease. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A third worker's wish in the row that has not been raised for long, and may be replaced. */
+  /** A third worker's wish in the row. Its author has stopped raising it, so it may be replaced. */
   readonly stale: string | undefined;
   /** The number of the last wish that was sent; 0 when none was. */
   number: number;
@@ -119,14 +120,14 @@ export interface Wishing {
   isYielding: boolean;
   /** When the wish is withdrawn if the lease has not come. */
   until: number;
-  /** The row's counter, and since when it has stood still: a holder that has died hands nothing over. */
+  /** The row's counter, and since when it has not changed. A holder that has died hands nothing over. */
   counter: number;
   counterAt: number;
-  /** Why the wish is to be withdrawn; at `until` it is forgotten in any case. `inVain`: the holder must not be asked again soon. */
+  /** Why the wish is to be withdrawn. At `until` the keeper ends in any case. `inVain`: the holder must not be asked again soon. */
   withdrawal: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
-/** Another worker's wish for the lease, and how far the keeper has come with it (yielding.ts). Times are monotonic. */
+/** Another worker's wish for the lease, and how far the hand-over has come (yielding.ts). Times are monotonic. */
 export interface Yielding {
   wish: Wish;
   /** When the number of the wish was last seen to change. */
@@ -134,21 +135,21 @@ export interface Yielding {
   phase: YieldingPhase;
   drainStartsAt: number;
   /**
-   * If the shard is not drained, or the lease not handed over, by this time, the keeper refuses. The time moves on whenever the
-   * frontier does, but never past `refuseAtLatest`.
+   * The keeper refuses if the lease is not handed over by this time. When the frontier moves, so does this time, but never past
+   * `refuseAtLatest`.
    */
   refuseAt: number;
   refuseAtLatest: number;
 }
 
-/** How the lease has come to this keeper, and how the lease comes back when its row has vanished. */
+/** How this keeper got the lease, and how often its row had to be taken or created again. */
 export interface Taking {
   everHeld: boolean;
-  /** How often the take met a row that an earlier keeper of this process wrote. */
+  /** How many takes were refused by a row that this process itself had written. */
   retakes: number;
-  /** How often in a row the lease row was found gone, although it had just been made. */
+  /** How often the row was created again since the last take that succeeded. */
   recreations: number;
-  /** The worker that has handed the lease over. */
+  /** The worker that has handed the lease over to this keeper. */
   handedFrom: string | undefined;
 }
 
@@ -156,7 +157,7 @@ export interface Taking {
 export interface Writes {
   /** The one under way. */
   current: Write | undefined;
-  /** How many writes have begun, which is the id of the newest. */
+  /** How many writes have begun. This is also the id of the newest write. */
   begun: number;
   /** Failed attempts in a row. */
   failed: number;
@@ -168,46 +169,45 @@ export interface Writes {
 
 /** The keeper's place in the table's queue, and the permit that it waits for or has. */
 export interface Traffic {
-  /** Undefined where the table has no queue. */
+  /** Undefined if the table has no queue. */
   readonly order: TrafficOrder | undefined;
   /** The keeper waits for a permit. */
   queued: boolean;
   /** The permit that has come and is not used yet. */
   permit: TrafficPermit | undefined;
-  /** How often the keeper has waited. */
+  /** How often the keeper has waited for a permit. */
   queues: number;
   /** When to stop waiting for the permit of the first take; Infinity once that take is written. */
   takeBy: number;
 }
 
-/** How the lease stands by its last writes, and when the next ones are due. */
+/** What the last writes have shown about the lease, and when the next writes are due. */
 export interface Standing {
-  /** No peer can hold the lease before this time, as far as the last renewal shows. */
+  /** No peer can hold the lease before this time, according to the last renewal. */
   liveUntil: number;
-  /** Writes begun before this time prove nothing: the machine has been suspended since. */
+  /** Earlier writes do not prove that the lease is held: the machine has been suspended since. */
   trustedSince: number;
   renewAt: number;
   /** The last checkpoint known to be durable. */
   reported: Checkpoint;
   /** When the last answered write that carried a checkpoint began. */
   checkpointAt: number;
-  /** When a checkpoint is due that does not wait for a renewal; Infinity when none is. */
+  /** When a checkpoint is due without a renewal; Infinity if none is. */
   extraAt: number;
 }
 
-/** What the clocks have shown, and when the next look is due. */
+/** What the clocks have shown, and when the timer fires. */
 export interface Clocks {
   /** The service's time when the keeper began, and the monotonic time of that moment. */
   readonly serviceTimeMs: number;
   readonly bornAt: number;
-  /** Both clocks at the last message: where they part, the machine was suspended. */
+  /** Both clocks at the last message. If the wall clock runs ahead of the monotonic one, the machine was suspended. */
   lastNow: number;
   lastWall: number;
-  /** When the timer fires. */
   wakeAt: number;
 }
 
-/** The shard's workers, one after the other, and the time without one. The worker that delivers has `LeaseKeeperState.tenure`. */
+/** The shard's successive workers, and the time without a worker. The worker that delivers has `LeaseKeeperState.tenure`. */
 export interface Workers {
   /** The worker that waits for its tenure. */
   asked: Asked | undefined;
@@ -215,19 +215,19 @@ export interface Workers {
   last: number | undefined;
   /** Since when the shard has had no worker. */
   idleSince: number;
-  /** No worker may start the shard yet, so its absence means nothing. */
+  /** No worker may start yet, so a missing worker is no fault. */
   waiting: boolean;
-  /** How often a worker was asked to pause. */
+  /** The number of the last pause. */
   pauses: number;
 }
 
-/** What the application may still have open of this shard. The lease is handed over only when nothing is open. */
+/** Records and calls of this shard that may still be open. The lease is handed over only when nothing is open. */
 export interface Open {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  /** A worker has gone without a last word: user code that it caused to run may still run. */
+  /** An earlier worker may have left user calls behind that still run. */
   userCallsLeftBehind: boolean;
-  /** The last worker ended after all of its calls had ended. Otherwise only the next worker can find out whether they have. */
+  /** All calls had ended when the last worker ended. If false, only the next worker can find out whether they have ended. */
   noUserCallsLeftAtEnd: boolean;
   /** `onCheckpoint` calls that have not settled. */
   onCheckpointCalls: number;
@@ -235,19 +235,19 @@ export interface Open {
   onCheckpointCallsMade: number;
 }
 
-/** What has gone wrong several times in a row, and what has to wait because of that. */
+/** Failures that may repeat, and how long the next attempt has to wait because of them. */
 export interface Setbacks {
-  /** Workers in a row that the watchdog ended while the frontier stood at `at`. */
+  /** How many workers in a row the watchdog has ended while the frontier stayed at `at`. */
   readonly watchdog: { count: number; at: Position | undefined };
-  /** False ends of the shard in a row while the frontier stood at `at`. */
+  /** How many false ends came in a row while the frontier stayed at `at`. */
   readonly falseEnds: { count: number; at: Position | undefined };
   /** No worker begins before this time, because of false ends. */
   readAt: number;
-  /** Drains in a row that failed, and until when a hand-over is refused without another try. */
+  /** How many drains in a row have failed, and until when a wish is refused without another drain. */
   failedDrains: { readonly count: number; readonly until: number };
 }
 
-/** Times are monotonic, but for `serviceTimeMs` and `lastWall`. */
+/** Times are monotonic, except `serviceTimeMs` and `lastWall`. */
 export interface LeaseKeeperState {
   readonly self: Ref<LeaseKeeperMessage>;
   readonly lease: LeaseState;

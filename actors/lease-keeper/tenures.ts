@@ -1,8 +1,8 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
 // tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5). It ends in one of three ways:
-//   revokeTenure   its time is over; the worker is told, and its last frontier and its end still count
-//   closeTenure    its worker has ended: nothing more comes
-//   dropTenure     nobody waits for the worker: it is told, and whatever it says from then on is stale
+//   revokeTenure   the right to deliver is over; the worker is informed, and its last frontier and its end still count
+//   closeTenure    the worker has ended; it reports nothing more
+//   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -20,8 +20,8 @@ import type { HashKeyRange } from '../../src/api/ports.js';
 
 export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Asked): void {
   const { state, effects } = turn;
-  // Each worker asks once, and later workers have higher numbers. So this question is a repeated one; answering it would end
-  // the tenure that it got the first time.
+  // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
+  // that the worker got the first time.
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
@@ -46,12 +46,12 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
 }
 
 /**
- * Whether a release waits for calls that earlier workers may have left behind. One more worker may begin then. It reads
- * nothing; it asks the reducers, and ends when those calls have ended.
+ * Whether a release waits for calls that earlier workers may have left behind. If so, one more worker may begin. That worker
+ * reads nothing: it asks the reducers, and ends when those calls have ended.
  */
 export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
   if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
-  // A hand-over may be under way where nothing was open any more.
+  // In the phase `ready` nothing is open, and a hand-over may be under way.
   return tenure === undefined && open.userCallsLeftBehind && yielding?.phase !== 'ready';
 }
 
@@ -83,14 +83,13 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     dead: false,
     hasPredecessor: callsMayRun(turn),
     onlyAsks: state.release !== undefined,
-    // The member is present from the start: reducers look into this object before every call, and a shape that changes
-    // would slow them down.
+    // Present from the start: reducers read this object before every call, and a member added later would slow them down.
     newestHandedOut: undefined,
     signal: controller.signal,
   };
   state.workers.asked = undefined;
   beganHandingOut(state.open.handedOut, leaseName(options), shared);
-  // The worker's pipeline began when the calls of the pipeline before had ended, even if no message has said so yet.
+  // This worker's pipeline began only after the calls of the previous pipeline had ended, even if `callsEnded` has not come yet.
   state.open.userCallsLeftBehind = false;
   state.open.noUserCallsLeftAtEnd = false;
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
@@ -98,7 +97,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
   if (shared.onlyAsks !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
 
-/** `liveUntil` as a reading of the wall clock; the slack keeps small corrections of that clock from ending tenures. */
+/** `liveUntil` on the wall clock, plus slack: small corrections of that clock must not end tenures. */
 export function wallDeadlineOf({ options, state, now }: KeeperTurn): number {
   return options.clock.wallNow() + (state.standing.liveUntil - now) + options.marginMs;
 }
@@ -108,7 +107,6 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
   return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
 }
 
-/** Ends the tenure for good and informs its worker, whose last frontier and end still count. */
 export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
@@ -116,31 +114,29 @@ export function revokeTenure(turn: KeeperTurn, reason: string): void {
   turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
-/** Closes the tenure of a worker that has ended. */
 export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   if (!tenure.revoked) kill(turn, tenure, reason);
   turn.state.tenure = undefined;
   turn.state.workers.idleSince = turn.now;
 }
 
-/** Ends the tenure without waiting for its worker: every later message of that worker is stale. */
 export function dropTenure(turn: KeeperTurn, reason: string): void {
   revokeTenure(turn, reason);
   turn.state.tenure = undefined;
 }
 
-/** The name of a lease in this process. It names the table too, because different tables may have keys in common. */
+/** The name of a lease in this process. It includes the table, because different tables may have keys in common. */
 export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
   `${store.tableName} ${leaseKey}`;
 
-/** Whether a call for a record of this lease may run in this process, whatever worker, keeper or ownership it is of. */
+/** Whether a call for a record of this lease may run in this process, whichever worker, keeper or ownership it belongs to. */
 export function callsMayRun({ options, state }: KeeperTurn): boolean {
   return callsMayRunOf(state.open.handedOut, leaseName(options));
 }
 
 /**
- * Whether a record that this process has handed out under this lease may be open. A new worker reads all such records again.
- * Until it has, the shard is not drained, even if the worker reports so.
+ * Whether a record that this process has handed out under this lease may be open. A new worker reads those records again. Until
+ * they are settled, the shard is not drained, even if a worker reports that it is.
  */
 export function mayHaveOpenRecords({ options, state }: KeeperTurn): boolean {
   const newest = newestOf(state.open.handedOut, leaseName(options));
@@ -154,7 +150,7 @@ function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { shared, controller } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
-  // Until its worker says that they have ended, or the next worker has asked for them.
+  // Calls may run until the worker reports their end, or the next worker has asked the reducers.
   turn.state.open.userCallsLeftBehind ||= callsMayRun(turn);
   shared.dead = true;
   shared.deadline = 0;
@@ -182,7 +178,7 @@ export function noteFrontier(turn: KeeperTurn, { worker, fence, position, record
   notifyCoordinator(turn, { type: 'advanced', fence });
 }
 
-/** Tells the coordinator how the worker's reads fare. */
+/** Tells the coordinator whether the worker's reads succeed. */
 export function noteReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });

@@ -17,7 +17,6 @@ export interface KeeperTurn {
   readonly effects: Effect<LeaseKeeperMessage>[];
 }
 
-/** Sends a notice to the coordinator. */
 export function notifyCoordinator({ options, state, effects }: KeeperTurn, news: KeeperNews): void {
   effects.push(
     effect.send(options.coordinator, { type: 'keeperNotice', keeper: state.self, leaseKey: options.leaseKey, news }),
@@ -37,12 +36,12 @@ export function warn(turn: KeeperTurn, message: string, error?: unknown): void {
   emit(turn, { name: 'warning', data: { message, source, shardId, ...(error === undefined ? {} : { error }) } });
 }
 
-/** The name of the request that carries this write out. */
+/** The name of the effect that sends this write. */
 export function effectName({ kind, id }: Pick<Write, 'kind' | 'id'>): string {
   return `${kind}#${id}`;
 }
 
-/** How long to wait after a failed attempt at the table: full jitter, up to a sixth of `failoverMs`. */
+/** How long to wait after a failed write to the table: full jitter, up to a sixth of `failoverMs`. */
 export function retryDelayMs({ options, state }: Pick<KeeperTurn, 'options' | 'state'>): number {
   return backoffMs(retryShapeOf(options), state.writes.failed, options.random);
 }

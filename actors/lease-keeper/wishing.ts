@@ -1,6 +1,6 @@
-// How a keeper asks another worker for a lease. It leaves a wish in the row and looks at the row now and then. As long as it
-// wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. If the lease is handed
-// over, the keeper takes it like any other.
+// How a keeper asks another worker for a lease. The keeper writes a wish into the row and reads the row at intervals. As long as
+// it wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. After a hand-over, it
+// takes the lease like any other.
 import { effect } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -17,7 +17,7 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import type { WishOutcome } from '../../src/api/ports.js';
 
-/** The times between two looks at the row, before and after its holder has said that it yields. */
+/** The times between two reads of the row, before and after the holder has answered that it yields. */
 const lookMs = 1_000;
 const soonMs = 100;
 
@@ -45,7 +45,7 @@ function isInRow({ lookAt }: Wishing): boolean {
   return lookAt < Infinity;
 }
 
-/** The request that leaves the wish, raises its number, or withdraws it. */
+/** Sends the request that writes the wish, raises its number, or withdraws it. */
 export function wishEffect(turn: KeeperTurn, current: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
@@ -80,10 +80,10 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
   wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
 }
 
-/** A wish that cannot be withdrawn is forgotten when nobody believes it any more. */
+/** Begins to withdraw the wish. If that fails, the wish stays in the row, and workers soon ignore it. */
 function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: string, inVain: boolean): void {
   const { failoverMs } = options;
-  // The stop of a keeper that holds nothing does not wait for the withdrawal: no living worker believes the wish for long.
+  // A release waits for a shorter time: this keeper holds nothing, and workers soon ignore its wish.
   wishing.withdrawal ??= { reason, inVain, until: now + (inVain ? failoverMs : renewalIntervalMs(failoverMs)) };
 }
 
@@ -92,7 +92,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
   if (wishing === undefined) return;
-  // The lease was handed over, and a stop has come before the take.
+  // The lease was handed over, and a release has come before the take.
   const isUntaken =
     state.phase === 'taking' && state.taking.handedFrom !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.writes.current === undefined) return toBeReleased(turn, release);
@@ -111,7 +111,7 @@ export function proceedWishing(turn: KeeperTurn): void {
     effect.run({
       name: `look#${wishing.looks}`,
       kind: 'io',
-      // No queue bounds this read: only those of the coordinator have one (store-traffic.ts).
+      // No queue bounds this read: only the coordinator's reads have a queue (store-traffic.ts).
       start: (signal) => options.store.get(options.leaseKey, signal),
       done: (row): LeaseKeeperMessage => ({ type: 'looked', row }),
       failed: (): LeaseKeeperMessage => ({ type: 'lookFailed' }),
@@ -135,7 +135,7 @@ export function lookFailed(turn: KeeperTurn): void {
   state.wishing.lookAt = Math.max(state.wishing.lookAt, now + lookMs);
 }
 
-/** Judges a row that the keeper has seen. `refused`: the write that the row has refused. */
+/** Decides what a row means for the wish. `refused`: the write that the row has refused, if any. */
 function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['kind'] | undefined): void {
   const { options, state, now } = turn;
   const { workerId, writerPrefix, writer, failoverMs } = options;
@@ -162,11 +162,11 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
   wishing.lookAt = now + soonMs;
-  // If the hand-over fails, the holder says so in the row.
+  // If the hand-over fails, the holder's answer in the row shows it.
   wishing.until = now + said.handOverMs + 2 * honouredFailoverMs(row, failoverMs);
 }
 
-/** Goes on to take a lease whose row names this keeper. If a stop has come meanwhile, the lease is given back at once. */
+/** Takes a lease whose row names this keeper already. If a release has come in the meantime, gives the lease back at once. */
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state } = turn;
   const { release } = state;
@@ -180,12 +180,12 @@ function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
   state.phase = 'held';
   state.taking.everHeld = true;
   release.recordsLeft = 0;
-  // Nothing of it was handed out in this ownership, and calls of an earlier one hold nothing: the lease was another's since.
+  // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
   state.open.userCallsLeftBehind = false;
   state.standing.renewAt = now;
 }
 
-/** Forgets a write of the wish that is under way: the row refuses it now. */
+/** Aborts a write of the wish that is under way: the row would refuse it now. */
 function dropWish({ state, effects }: KeeperTurn): void {
   if (state.writes.current === undefined) return;
   effects.push(effect.abort(effectName(state.writes.current), new Error('the lease has come')));
@@ -193,7 +193,7 @@ function dropWish({ state, effects }: KeeperTurn): void {
   state.writes.current = undefined;
 }
 
-/** Goes on to take a lease that has no living holder, or is this worker's. The take is a conditional write like any other. */
+/** Begins to take a lease that has no living holder, or that names this keeper. The take is a conditional write like any other. */
 function toBeTaken(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);

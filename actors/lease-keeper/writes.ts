@@ -1,13 +1,13 @@
-// The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way,
-// and an outcome that is unknown is remembered until a later write shows it. A write whose answer is lost or refused:
-//   1. unknown     `writeFailed`: an error, or no answer in time. `lease.unknown` keeps what the row says if it took effect.
-//   2. retry       after a back-off, whatever write is due then; it expects the row as it was before the lost one.
-//   3. refused     `refused`: the row is another one. It first looks for what this keeper itself may have done to it: SHARD_END,
-//                  a row that it made again, a hand-over (`resolveRefusedWrite`); then for a `kinactWriter` that was removed.
-//   4. judged      `classifyRefusal` (write-refusal.ts) says which of the following it is:
-//   5. spurious    `recovered`: a lost write took effect. The keeper goes on from the row, and sends what that lacks.
+// The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way, and
+// an unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
+//   1. unknown     `writeFailed`: an error, or no answer in time. `lease.unknown` keeps what the row has if the write took effect.
+//   2. retry       after a back-off, the write that is due then; it expects the row as it was before the lost write.
+//   3. refused     `refused`: the row is not as expected. The cause may be a write of this keeper (SHARD_END, a row created again,
+//                  a hand-over: `resolveRefusedWrite`) or a removed `kinactWriter`: `handleExplainedRefusal`.
+//   4. judged      otherwise `classifyRefusal` (write-refusal.ts) decides which of the following it is:
+//   5. spurious    `recovered`: a lost write took effect. The keeper continues from the row, and sends what the row lacks.
 //      gone        `recreate`, while the lease is live; otherwise the keeper ends (`notHeld`)
-//      own         before the first take: the row is taken as it is now; later the keeper ends, and another one takes it
+//      own         before the first take: the keeper takes the row as it is now; later the keeper ends, and another one takes it
 //      reassigned, lost, workerIdInUse: the keeper ends
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
@@ -37,7 +37,7 @@ import { latestMarginMs } from '../../src/core/shard-sync.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { RowCondition, WriteOutcome } from '../../src/api/ports.js';
 
-/** How many attempts at a take may meet rows that this process itself wrote, in an earlier attempt or by an earlier keeper. */
+/** How many takes may be refused by rows that this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
 
 export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
@@ -130,7 +130,7 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], checkpoint: Checkpoint 
   }
 }
 
-/** Handles an answer of the table. If its write was given up before, the answer is only counted: the outcome stays unknown. */
+/** Handles an answer of the table. The answer to a write that was given up is only counted, and the outcome stays unknown. */
 export function answered(turn: KeeperTurn, message: Message<'written' | 'created' | 'wished' | 'writeFailed'>): void {
   const { state } = turn;
   const current = state.writes.current;
@@ -139,14 +139,13 @@ export function answered(turn: KeeperTurn, message: Message<'written' | 'created
   current.permit?.end('answered');
   state.writes.current = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
-  // A refusal is an answer, but no success. The table may refuse the repetition of a write that took effect although it seemed
-  // to fail.
+  // A refusal is an answer, but not a success: the table may refuse a retry because the first attempt took effect after all.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.writes.failed = 0;
     state.writes.failing = undefined;
   }
   if (message.type === 'created') {
-    // The take that follows finds out which worker has made the row.
+    // The take that follows shows which worker has created the row.
     leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
     state.phase = 'taking';
   } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
@@ -177,8 +176,8 @@ function concernsOwner({ kind }: Write): boolean {
 }
 
 /**
- * The owner of a row that refused a write and cannot be read, if the owner is another worker. Then this worker does not hold
- * the lease even after the row is mended.
+ * The owner of a row that refused a write and cannot be read, if the owner is another worker. Then this worker does not hold the
+ * lease even after the row is repaired.
  */
 function otherOwner({ options, state }: KeeperTurn, error: unknown): string | undefined {
   if (!state.taking.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
@@ -202,7 +201,7 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   answerWritten(turn, current);
   wishSeen(turn, wish);
   const { asked } = state.workers;
-  // Only a renewal that began after the question, and after the last suspension, gives a fence and time to use it.
+  // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
   const isInTime = turn.now < state.standing.liveUntil && (state.release === undefined || awaitsCalls(state, turn.now));
   if (asked !== undefined && asked.worker === current.forWorker && isInTime) grant(turn, asked);
 }
@@ -228,7 +227,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   state.taking.recreations = 0;
   if (state.taking.everHeld) return;
   state.taking.everHeld = true;
-  // In between, the lease belonged to another worker or to none.
+  // Before the take, the lease belonged to another worker or to none.
   if (
     state.taking.handedFrom !== undefined ||
     before.leaseOwner !== workerId ||
@@ -249,7 +248,10 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   notifyCoordinator(turn, { type: 'taken', row });
 }
 
-/** Whether an earlier attempt whose reply was lost has created the vanished row again. The keeper takes such a row as it is. */
+/**
+ * Whether this keeper has created the vanished row again, in an attempt whose reply was lost. The keeper takes such a row as it
+ * is.
+ */
 function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return (
@@ -257,7 +259,10 @@ function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
   );
 }
 
-/** Whether somebody has removed `kinactWriter` from the row, and touched neither owner nor counter: the next write signs it again. */
+/**
+ * Whether another writer has only removed `kinactWriter` from the row, and left owner and counter alone. The next write adds it
+ * again.
+ */
 function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   const { row: known } = state.lease;
   return (
@@ -268,7 +273,7 @@ function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
   );
 }
 
-/** Whether SHARD_END was written, and its reply lost. If another worker has the row now, it has nothing to read. */
+/** Whether this keeper wrote SHARD_END and the reply was lost. A worker that has taken the row since has nothing to read. */
 function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   return (
     row?.checkpoint === 'SHARD_END' && state.shardEnd?.childShardIds !== undefined && state.lease.unknown.length > 0
@@ -276,8 +281,8 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
 }
 
 /**
- * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it was one; it may
- * have ended the keeper.
+ * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it did; the
+ * keeper may then have ended.
  */
 function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
   const { state, now } = turn;
@@ -320,21 +325,21 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
   }
 }
 
-/** Creates the row again. While the lease was live, no other worker can have processed and cleaned up the shard. */
+/** Creates the row again. The lease is live, so no other worker can have processed and cleaned up the shard. */
 function recreate(turn: KeeperTurn): void {
   const { options, state, now } = turn;
   revokeTenure(turn, 'the row has vanished');
   state.phase = 'recreating';
   if (state.taking.recreations === 0)
     warn(turn, 'The lease row was deleted; it is created again at the last settled record.');
-  // A table may say that the row is there, and then that it is not. It is asked less and less often.
+  // A table may keep reporting that the row exists, and then that it is gone. The keeper waits longer each time.
   else
     state.writes.retryAt =
       now + Math.max(1, backoffMs(retryShapeOf(options), state.taking.recreations, options.random));
   state.taking.recreations += 1;
 }
 
-/** Goes on from a row whose write seemed to fail. The row says what is durable; no deadline moves before the next renewal. */
+/** Continues from a row whose write seemed to fail. The row shows what is durable. No deadline moves before the next renewal. */
 function recovered(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   const before = state.lease.row;
@@ -354,7 +359,7 @@ function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
   finish(turn, { type: 'workerIdInUse', current }, reason);
 }
 
-/** Notes that an `onCheckpoint` call has settled. An error that it throws is only counted and reported. */
+/** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
 export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
   const { state, effects } = turn;
   state.open.onCheckpointCalls -= 1;

@@ -1,20 +1,20 @@
-// How a keeper gives its lease to a peer (another process) that has asked for it. It writes its answer, delivers one more second so
-// that the peer sees it, drains, and hands over in one write. `Worker` means the shard's own worker here. Invariants: it sends that
-// write only when no worker and no call of the application can touch the shard any more; no worker begins under this keeper before
-// the outcome is known.
+// How a keeper gives its lease to a peer (another process) that has asked for it. The keeper writes its answer, delivers for one
+// more second so that the peer sees the answer, drains, and hands over in one write. `Worker` means the shard's own worker here.
+// Invariants: the keeper sends the hand-over only when no worker and no call of the application can touch the shard. No worker
+// begins under this keeper until the outcome is known.
 //
 // The steps, and the phase after each (`Yielding.phase`):
-//   1. `wishSeen`          a write returned the row with a wish for this tenure                        asked
+//   1. `wishSeen`          a write returned the row with a wish for this keeper                        asked
 //   2. `answerWritten`     a renewal has carried the answer (`answerOf`)                               answered
 //   3. `startDraining`     a second later, or at once without a worker; `pause` goes to the worker     draining
-//   4. `decideAfterDrain`  the worker has ended, and left neither call nor open record behind          ready
+//   4. `decideAfterDrain`  the worker has ended, and left no call and no open record behind            ready
 //   5. `newOwnerOf`        the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
 //
-//   asked → answered → draining → ready → the lease is given (asked → draining where no worker reads)
-//     any phase → none                                `wishSeen`: the row shows no wish for this tenure any more;
-//     any phase → asked, refusing                     `wishSeen`: the row shows the wish of another peer;
-//     asked, answered, draining → stale               `proceedYielding`: the author raises the wish no more;
-//     ready → stale                                   the same, but never once the hand-over has been sent;
+//   asked → answered → draining → ready → the lease is given (asked → draining when no worker reads)
+//     any phase → none                                `wishSeen`: the row no longer has a wish for this keeper;
+//     any phase → asked, refusing                     `wishSeen`: the row has the wish of another peer;
+//     asked, answered, draining → stale               `proceedYielding`: the author has stopped raising the wish;
+//     ready → stale                                   the same, unless the hand-over has been sent;
 //     asked, answered, draining, ready → refusing     `proceedYielding`, `decideAfterDrain`: the reasons are below;
 //     refusing → refused                              `answerWritten`;
 //     stale → asked                                   `wishSeen`: the author has raised the wish after all.
@@ -39,10 +39,10 @@ import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-/** The peer that asked sees the answer within this time, and looks more often from then on. */
+/** The peer that asked sees the answer within this time, and reads the row more often from then on. */
 const noticeMs = 1_000;
 
-/** Reads the wish that a write found in the row. A wish addressed to another tenure counts as none. */
+/** Reads the wish that a write found in the row. A wish addressed to another keeper counts as none. */
 export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
@@ -116,10 +116,10 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   );
 }
 
-/** However far the frontier moves, a drain ends after this many times `handOverMs`. */
+/** A drain ends after this many times `handOverMs` even if the frontier still moves. */
 const mostDrains = 10;
 
-/** The longest drain. The answer tells it to the peer, which gives up some time after it; no peer believes a longer one. */
+/** The longest time a drain may take. The answer carries it. The peer waits somewhat longer, and accepts no larger value. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
   return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
 }
@@ -133,13 +133,13 @@ export function extendDrain({ options, state, now }: KeeperTurn): void {
 const longestCoolDownMs = 600_000;
 
 /**
- * Ends the hand-over. The worker, if it has not ended, reads on where it paused. Its write may have been sent already (phase `ready`):
- * then no worker begins until the row has shown whether the lease was given.
+ * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
+ * been sent: then no worker begins until the row shows whether it took effect.
  */
 function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
   const { options, state, now } = turn;
   if (yielding.phase === 'draining' && phase === 'refusing') {
-    // A shard that does not drain is read on, however many peers ask.
+    // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = doubledMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
@@ -158,10 +158,10 @@ function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void
 
 /** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
 function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
-  // No cool-down follows (`failedDrains`), as it does in `callOff`: the shard did not prove too slow to drain, its worker has gone.
-  // The next worker reads what was left, and may drain in time.
+  // Unlike `callOff`, this starts no cool-down (`failedDrains`): the worker has gone, but the shard may not be too slow to drain.
+  // The next worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
-  // An `onCheckpoint` call belongs to the shard as well.
+  // An `onCheckpoint` call of the shard must end first, too.
   else if (turn.state.open.onCheckpointCalls === 0) yielding.phase = 'ready';
 }
 
@@ -175,15 +175,15 @@ function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
   return tenure === undefined && (open.noUserCallsLeftAtEnd || !callsMayRun(turn));
 }
 
-/** Whether the author of the wish seems to live. Once the lease may have been handed over, that question is closed. */
+/** Whether the author of the wish seems to be alive. Always true once the hand-over may have been sent. */
 function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
   if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
 /**
- * The peer that the next write names as the owner; undefined when any peer may take the lease. A worker that a stop has
- * cut off may have left behind a call whose records are settled already. Only after a pause is it certain that no call runs.
+ * The peer that the next write names as the owner; undefined if that write leaves the lease free. A worker that a release has cut
+ * off may have left a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   const { yielding, release } = turn.state;
@@ -204,10 +204,10 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
   finish(turn, { type: 'handedOver', to, at }, `handed over to ${to}`);
 }
 
-/** If this many writes of a hand-over are refused although the wish still stands, the lease itself is suspect. */
+/** After this many refused hand-overs with the wish still in the row, the refusal is handled like that of any other write. */
 const mostRefusedWrites = 3;
 
-/** Handles a refused write as far as it concerns a hand-over. Returns true when nothing else is to be done about the write. */
+/** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
 export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
@@ -220,7 +220,7 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
     return maybeGiven;
   }
   if (maybeGiven && isTheirs(turn, yielding, current)) {
-    // The new owner reports whatever it has written since.
+    // Report only the checkpoint of the hand-over: the new owner reports its own.
     applyWritten(lease, renewChange(nextCheckpoint(lease)), current.leaseCounter, options.writer);
     reportDurable(turn);
     leaseGiven(turn, workerId);
@@ -231,8 +231,8 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  // The wish was withdrawn, or another peer has asked since.
   if (isWishOf(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
+  // The wish was withdrawn, or another peer has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
   state.writes.retryAt = now;
@@ -251,8 +251,8 @@ function tryAgain(turn: KeeperTurn): true {
 }
 
 /**
- * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back.
- * If the row is behind what was settled here, the lease was taken without the hand-over.
+ * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
+ * the row's checkpoint is behind this keeper's frontier, the peer took the lease without the hand-over.
  */
 function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;

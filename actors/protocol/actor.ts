@@ -1,4 +1,4 @@
-// The runtime's types as kinact's own actors use them: every event that they emit is a `KinactEvent`.
+// The runtime's types for kinact's own actors, which emit only events of type `KinactEvent`.
 import type { Behaviour as AnyBehaviour, Effect as AnyEffect, Step as AnyStep } from '../../supervision/actor.js';
 import type { KinactEvent } from '../../src/api/events.js';
 

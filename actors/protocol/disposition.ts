@@ -1,18 +1,18 @@
-// How reducers, stages and shard workers report items that have been dealt with. Reports are batches of parallel arrays, because
-// there is one entry per item.
+// The messages in which reducers, stages and shard workers report settled items. They use parallel arrays, because an object per
+// item would be expensive.
 
-/** The dispositions of the items of one worker: `ordinals[i]` with `items[i]`. */
+/** The dispositions of one worker. `ordinals[i]` and `items[i]` name one item. */
 export interface WorkerDispositions {
   readonly worker: number;
   readonly ordinals: number[];
   readonly items: number[];
-  /** A reducer found this worker's tenure dead, or the failure policy made it so. */
+  /** A reducer found this worker's tenure dead, or the failure policy ended the tenure. */
   dead?: boolean;
 }
 
-/** The dispositions that a stage returns to a worker with the first reply that leaves. */
+/** The dispositions that a stage sends to a worker with its next reply to `notify` or `collect`. */
 export interface Dispositions {
-  /** Pairs: ordinal, number of items. They come before the first settled item of their record. */
+  /** Pairs: ordinal, number of items. No pair comes after the first settled item of its record. */
   readonly itemCounts: number[];
   readonly ordinals: number[];
   readonly items: number[];
@@ -29,20 +29,20 @@ export function hasDispositions(dispositions: Dispositions): boolean {
 
 /** Where a worker's oldest open item is, for the watchdog and for `status()`. */
 export interface Whereabouts {
-  /** Path of the actor that holds it. */
+  /** Path of the actor that holds the item. */
   readonly holder: string;
   /**
-   * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `unknown`: in
-   * transit.
+   * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `unknown`: in transit,
+   * or lost.
    */
   readonly state: 'queued' | 'running' | 'folded' | 'unknown';
-  /** How long it has been in that state; for `queued` how long the reducer has settled nothing. */
+  /** How long the item has been in that state; for `queued`, how long the reducer has settled (or the stage extracted) nothing. */
   readonly forMs: number;
 }
 
 /**
- * A reducer's report to a stage: how many items were folded (or dropped), and which items are settled. The numbers of one
- * reducer's reports rise.
+ * A reducer's report to a stage. `credit` counts items folded or dropped; `dispositions` names settled items. `number` rises with
+ * every report.
  */
 export interface Disposed {
   readonly type: 'disposed';
@@ -52,7 +52,7 @@ export interface Disposed {
   readonly dispositions: readonly WorkerDispositions[];
 }
 
-/** The oldest of a worker's records that a reducer or a stage has. */
+/** The oldest record of one worker that a reducer or a stage holds. */
 export interface Held {
   readonly worker: number;
   readonly ordinal: number;

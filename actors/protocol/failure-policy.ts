@@ -1,4 +1,4 @@
-// What happens when user code fails on a record: the application's policy decides, in the same way wherever the code throws.
+// Applies the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
@@ -8,11 +8,14 @@ const policies: readonly unknown[] = ['crash', 'skip', 'stopShard'];
 
 export interface Verdict {
   readonly policy: FailurePolicy;
-  /** The application's error, wrapped so that it names the record. */
+  /** The application's error, wrapped in an error that names the record. */
   readonly error: KinactError;
 }
 
-/** Asks the policy. A policy function that throws, or returns an unknown policy, means `crash`: no record is skipped by mistake. */
+/**
+ * Asks the policy. If a policy function throws, or returns an unknown policy, the answer is `crash`: no record is skipped by
+ * mistake.
+ */
 export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
   let policy: unknown = onFailure;
   let reason = cause;

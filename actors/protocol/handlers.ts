@@ -1,4 +1,4 @@
-// What an actor does about each type of message: one function per type, all of one shape. An actor's file names them in one table.
+// Calls one handler function per message type. Each actor's file lists its handlers in one table.
 import { effect } from './actor.js';
 import type { Effect } from './actor.js';
 
@@ -6,15 +6,14 @@ interface Typed {
   readonly type: string;
 }
 
-/** The message of one type. */
 export type MessageOf<Message extends Typed, Type extends Message['type']> = Extract<Message, { readonly type: Type }>;
 
-/** `void` where there is nothing to do about a message: its sender wants no more than to be heard. */
+/** One handler per message type. A message that needs no action has a handler that does nothing. */
 export type Handlers<Turn, Message extends Typed> = {
   readonly [Type in Message['type']]: (turn: Turn, message: MessageOf<Message, Type>) => void;
 };
 
-/** An unknown message is only counted, so that nothing breaks. */
+/** Calls the message's handler. An unknown message is only counted. */
 export function handle<Self, Turn extends { readonly effects: Effect<Self>[] }, Message extends Typed>(
   handlers: Handlers<Turn, Message>,
   turn: Turn,

@@ -1,5 +1,5 @@
-// One item on its way to a reducer and back. A class, unlike most of this code, because there is one per item. Its prototype
-// getters make what the application rarely asks for (idempotency key, signal) free until it is asked for.
+// One item on its way to a reducer and back. It is a class, unlike most of this code, because there are so many items: prototype
+// getters compute rarely used members (idempotency key, signal) only on access.
 import type { Ref } from './actor.js';
 import type { Disposed } from './disposition.js';
 import type { Tenure } from './tenure.js';
@@ -13,7 +13,7 @@ export class DeliveredItem implements Item<unknown>, Token {
   readonly ordinal: number;
   readonly index: number;
   readonly record: UserRecord;
-  /** The stage that routed it here routes its disposition back. */
+  /** The stage that routed this item, and that routes its disposition back. */
   readonly stage: Ref<Disposed>;
   readonly opaque: unknown;
   readonly attempt: number = 1;

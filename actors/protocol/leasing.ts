@@ -8,16 +8,16 @@ import type { Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/api/errors.js';
 import type { ChildShard } from '../../src/api/ports.js';
 
-/** What a keeper may do about the end of its shard. */
+/** The answer to `askShardEnd`: what the keeper may do. */
 export type ShardEndPlan =
   /** Every child row exists: SHARD_END may be written, with these children in the same write. */
   | { readonly type: 'ready'; readonly childShardIds: readonly string[] }
   /**
    * SHARD_END may not be written yet (a merge partner's row is missing, or children are unknown): ask again after `retryMs`.
-   * `waits`: the holder of another shard has to make a row first, and no other holder of this shard could do better.
+   * `waits`: the holder of another shard has to make a row first, so any other holder of this shard would wait as well.
    */
   | { readonly type: 'blocked'; readonly reason: string; readonly retryMs: number; readonly waits?: boolean }
-  /** The shard has not ended, because listings show it. It must be read on. */
+  /** The listings contradict the end: a worker must continue to read the shard. */
   | { readonly type: 'readOn'; readonly reason: string };
 
 /** One line of the report that `consumer.stop()` returns. */
@@ -25,7 +25,7 @@ export interface ReleasedLease {
   /** The source's name. */
   readonly source: string;
   readonly shardId: string;
-  /** The key of its row in the lease table. */
+  /** The key of the lease's row in the lease table. */
   readonly leaseKey: string;
   /**
    * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
@@ -36,7 +36,7 @@ export interface ReleasedLease {
   readonly checkpoint: string;
   /** The checkpoint's place inside an aggregate; 0 outside of one. */
   readonly subSequenceNumber: number;
-  /** False when the releasing write failed, so that peers must wait for the lease to expire. */
+  /** False if no write released the lease. Peers must then wait until it expires. */
   readonly released: boolean;
 }
 
@@ -56,9 +56,9 @@ export type CoordinatorMessage =
       readonly type: 'askShardEnd';
       readonly leaseKey: string;
       readonly children?: readonly ChildShard[];
-      /** The service does not know the shard: a listing must show that it is gone, rather than that it is closed. */
+      /** The service did not find the shard: a listing must then show that the shard is gone, and not only closed. */
       readonly notFound: boolean;
-      /** Everything up to here was handed out and settled; absent when nothing was. */
+      /** Everything up to this position was handed out and settled. Absent if nothing was. */
       readonly position?: Position;
       readonly replyTo: ReplyTo<ShardEndPlan>;
     }
@@ -71,23 +71,23 @@ export type CoordinatorMessage =
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
     }
-  /** From the consumer: its pipeline has ended for good, and its calls of user code are not waited for any more. */
+  /** From the consumer: its pipeline has ended for good, and nothing waits for the pipeline's user calls any longer. */
   | { readonly type: 'callsEnded' }
-  /** Answered when table, streams and shards have been looked at once and leases are being taken, or when that failed. */
+  /** The answer comes when table, streams and shards were checked once and leases are taken, or when that failed. */
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
 /** From a keeper to the worker that delivers under its tenure. */
 export type WorkerControl =
-  /** The tenure is over: deliver nothing more, drop what is queued, end. */
+  /** The tenure is over: deliver nothing more, drop the queued items, and end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
   /**
-   * Fetch nothing more, flush, wait until everything is settled, report `workerEnded { drained }`; the keeper watches the
-   * time.
+   * Fetch nothing more, flush, wait until everything is settled, and report `workerEnded { drained }`. The keeper enforces the
+   * deadline.
    */
   | { readonly type: 'drain'; readonly fence: number }
   /**
-   * Another worker has asked for the lease. Fetch nothing more, flush, and report `workerEnded { drained }` once nothing is
-   * open and no call runs. `resume` takes the pause of this number back. Later pauses have higher numbers.
+   * Another worker has asked for the lease. Fetch nothing more, flush, and report `workerEnded { drained }` once nothing is open
+   * and no call runs. `resume` cancels the pause of the same number. Later pauses have higher numbers.
    */
   | { readonly type: 'pause'; readonly fence: number; readonly number: number }
   | { readonly type: 'resume'; readonly fence: number; readonly number: number };
@@ -100,37 +100,37 @@ export type KeeperMessage =
       readonly control: Ref<WorkerControl>;
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
-  /** Everything up to here is settled; durable with the next renewal. A stale fence is counted and dropped. */
+  /** Everything up to this position is settled, and durable with the next checkpoint. A stale fence is counted and dropped. */
   | { readonly type: 'frontier'; readonly frontier: FrontierReport }
-  /** Reads have succeeded (`forMs` 0: for the first time, or again), or failed one after the other for `forMs`. */
+  /** `forMs` 0: a read has succeeded, for the first time or again. Otherwise: reads have failed for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
-  /** A worker ended normally. The end of one that crashed or was stopped comes by death watch. */
+  /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
   /**
-   * From the worker: its reader has met a stream other than its row's, or none. It reads nothing meanwhile; the shard sync
-   * decides.
+   * From the worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
+   * decided.
    */
   | { readonly type: 'streamDoubted' }
-  /** Give the lease up: drain the worker, at most `deadlineMs`, then one write that checkpoints and releases. */
+  /** Give the lease up: drain the worker for at most `deadlineMs`, then checkpoint and release in one write. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator. `true`: no worker may start the shard, because a parent has not ended. `false`: a worker may start it. */
   | { readonly type: 'waiting'; readonly waiting: boolean }
-  /** From the coordinator: the user calls of a crashed pipeline have settled, or will be waited for no longer. */
+  /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 
 /**
- * What a keeper says of its lease. It ends after every kind but `taken`, `working`, `advanced`, `readsWork`, `readsFail`,
- * `streamDoubted` and `idle`.
+ * A keeper's news about its lease. The keeper ends after every kind except `taken`, `working`, `advanced`, `readsWork`,
+ * `readsFail`, `streamDoubted` and `idle`.
  */
 export type KeeperNews =
   /** The take has been written; `row` is the row as this keeper knows it now. */
   | { readonly type: 'taken'; readonly row: LeaseRow }
-  /** The take failed. `retake`: the row is this process's own (an earlier keeper wrote it): read it and take it again. */
+  /** The take failed. `retake`: an earlier keeper of this process wrote the row. Read it and take the lease again. */
   | {
       readonly type: 'notTaken';
       readonly reason: string;
       readonly retake: boolean;
-      /** Its holder was asked for the lease, and did not give it. */
+      /** This keeper left a wish, and the holder did not hand the lease over. */
       readonly wishFailed?: boolean;
     }
   /** A worker delivers under this fence. */
@@ -138,31 +138,30 @@ export type KeeperNews =
   /** The frontier has moved under this fence, for the first time. */
   | { readonly type: 'advanced'; readonly fence: number }
   /**
-   * The lease is still held, and no worker delivers any more: crashed, shut down, or its tenure died. `openRecords`: it had
-   * handed records over, and the frontier has not moved since it began.
+   * The lease is still held, but its worker no longer delivers: it crashed, shut down, or lost its tenure. `openRecords`: that
+   * worker had handed out records, and the frontier never moved under its tenure.
    */
   | { readonly type: 'idle'; readonly fence: number; readonly openRecords: boolean; readonly reason: string }
-  /** Its worker has read something, for the first time or after failures. */
+  /** A read of the worker has succeeded, for the first time or after failures. */
   | { readonly type: 'readsWork' }
-  /** Reads of its shard have failed, one after the other, for `forMs`. */
+  /** Reads of the shard have failed for `forMs`. */
   | { readonly type: 'readsFail'; readonly forMs: number }
-  /**
-   * Its worker has met a stream other than its row's, or none. The lease is still held, and drains when it is to be
-   * released.
-   */
+  /** The worker has found another stream than the row names, or none. The shard still drains before a release. */
   | { readonly type: 'streamDoubted' }
-  /** The row belongs to another worker. `retake` means what it means in `notTaken`. */
+  /** The row belongs to another worker. `retake`: as in `notTaken`. */
   | { readonly type: 'lost'; readonly reason: string; readonly retake: boolean }
-  /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is not held any more. */
+  /** Another process writes under this worker id: WORKER_ID_IN_USE. The lease is no longer held. */
   | { readonly type: 'workerIdInUse'; readonly current: LeaseRow }
-  /** The lease was given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: no write succeeded. */
+  /**
+   * The lease was given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: no write released it.
+   */
   | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
-  /** The lease was given, with nothing open, to the worker that had asked for it. `at`: the checkpoint that the row has now. */
+  /** Nothing was open, and the lease now belongs to the worker that asked for it. `at`: the checkpoint that the row has now. */
   | { readonly type: 'handedOver'; readonly to: string; readonly at: Checkpoint }
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */
   | { readonly type: 'ended'; readonly childShardIds: readonly string[] };
 
-/** A keeper's notices to its coordinator, in order. */
+/** A keeper's message to its coordinator. Notices arrive in order. */
 export interface KeeperNotice {
   readonly type: 'keeperNotice';
   readonly keeper: Ref<KeeperMessage>;
@@ -178,13 +177,13 @@ export interface HeldLease {
   readonly leaseKey: string;
   readonly shardId: string;
   readonly source: string;
-  /** Stable while the lease is held; a lease lost and taken again has a new keeper. */
+  /** Stable while the lease is held. A lease that is lost and taken again has a new keeper. */
   readonly keeper: Ref<KeeperMessage>;
   /** False while a parent has not ended. */
   readonly startable: boolean;
 }
 
-/** Complete as of `version`; an older version that arrives late is ignored. */
+/** All held leases of one table as of `version`. An older version that arrives late is ignored. */
 export interface HeldLeases {
   readonly type: 'held';
   readonly table: string;

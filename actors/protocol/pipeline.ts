@@ -1,4 +1,4 @@
-// The messages along the way of a record: to a stage from shard workers and reducers, to a reducer from stages.
+// The messages of the pipeline: from shard workers and reducers to a stage, and from stages to a reducer.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
@@ -8,7 +8,10 @@ import type { UserRecord } from '../../src/api/ports.js';
 export type StageMessage =
   /** A reducer has started and grants its first credit. */
   | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
-  /** Hands over records, in order. The answer means demand: there was some for all, or few enough of the worker's records wait. */
+  /**
+   * Hands over records, in order. The answer signals demand: all items of the batch have left the stage, or few of the worker's
+   * records wait there.
+   */
   | {
       readonly type: 'notify';
       readonly tenure: Tenure;
@@ -19,7 +22,7 @@ export type StageMessage =
     }
   /** A stage's message to itself: extract the next slice. */
   | { readonly type: 'extract'; readonly slice: number }
-  /** A worker with open records asks what has become of them. The answer comes as soon as there is a disposition. */
+  /** A worker with open records asks for dispositions. The answer comes as soon as there is one. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
   /** Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. */
   | {
@@ -29,7 +32,8 @@ export type StageMessage =
       readonly replyTo: ReplyTo<true>;
     }
   /**
-   * Asks where this record is, or without an ordinal the worker's last punctuation. The stage or the reducer that has it answers.
+   * Asks where this record is; without an ordinal, where the worker's last punctuation is. The stage or the reducer that holds it
+   * answers.
    */
   | {
       readonly type: 'locate';
@@ -45,8 +49,8 @@ export type StageMessage =
   | { readonly type: 'beat' };
 
 /**
- * What other actors send to a reducer. The numbers of one stage rise: a message whose number is not above the last one is
- * dropped and counted.
+ * The messages of other actors to a reducer. Each stage numbers its messages. One whose number is not above the last is dropped
+ * and counted.
  */
 export type ReducerInbox =
   | {
@@ -62,7 +66,7 @@ export type ReducerInbox =
       readonly id: number;
       readonly kind: 'flush' | 'drain';
     }
-  /** Heartbeats have no number: a repeated one is only one more tick. */
+  /** Heartbeats have no number, because a repeated heartbeat is harmless. */
   | { readonly type: 'heartbeat' }
   | {
       readonly type: 'revoked';
@@ -73,12 +77,12 @@ export type ReducerInbox =
       readonly shardId: string;
       readonly fence: number;
     }
-  /** These questions have no number: the first answer closes a question, so a second answer has no effect. */
+  /** These questions need no number: the first answer closes a question, so a second answer has no effect. */
   | (Sought & {
       readonly type: 'locate';
       readonly replyTo: ReplyTo<Whereabouts>;
       readonly next: readonly Ref<ReducerInbox>[];
-      /** The record waits at the stage for this reducer. */
+      /** It is still in the stage's queue for this reducer. */
       readonly queued: boolean;
     });
 

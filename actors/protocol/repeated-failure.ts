@@ -1,12 +1,12 @@
-// Keeps count of calls of one kind that fail one after the other. `retrying` reports each failure, and `ready()` reports those
-// that go on for long. The actor that repeats the call keeps the count, and its first success clears it.
+// Counts the calls of one kind that fail in a row. The event `retrying` reports each failure, and `ready()` reports failures that
+// last. The actor that repeats the call keeps the count, and clears it at the first success.
 import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/failures.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import { messageOf } from '../../src/core/thrown.js';
 
 export interface Failing {
-  /** Monotonic: when the first of these calls failed, and when the last did. */
+  /** The monotonic times of the first and the last of these failures. */
   readonly since: number;
   readonly last: number;
   /** How many calls have failed. */
@@ -16,12 +16,12 @@ export interface Failing {
 }
 
 /**
- * Longer than any call and the wait after it. An operation without a failure for this long has nothing to report: maybe its
- * success was not seen.
+ * Longer than any call and the wait after it. An operation that has not failed for this long is not reported, because its success
+ * may have gone unnoticed.
  */
 const staleMs = 90_000;
 
-/** Longer than the time between two calls of any kind: after this long the next failure is a new story. */
+/** Longer than the time between two calls of any kind: a failure that comes after this long starts a new count. */
 const forgottenMs = 600_000;
 
 export function failedAgain(before: Failing | undefined, operation: string, error: unknown, now: number): Failing {

@@ -1,6 +1,6 @@
-// The tenure: what a keeper, a shard worker and the reducers share of one worker's right to deliver. There is one per start
-// of a shard worker. A tenure ends once and is never revived (docs/design.md, section 5). The keeper moves `deadline` and
-// `wallDeadline`; reducers compare both with the clocks before every call.
+// The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
+// shard worker has its own. A tenure ends once and is never revived (docs/design.md, section 5). The keeper moves `deadline` and
+// `wallDeadline`. Reducers compare both with the clocks before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
@@ -13,54 +13,53 @@ export interface Tenure {
   readonly source: string;
   /** The prefix of idempotency keys: the stream with its creation time, and the shard. */
   readonly identity: string;
-  /** The lease counter that the renewal before this start returned. It rises over owners and over restarts. */
+  /** The lease counter that the renewal before this start returned. It rises across owners and restarts. */
   readonly fence: number;
   readonly start: StartPosition;
-  /** The identity of the stream that the lease belongs to: no other stream is read. */
+  /** The identity of the stream that the lease belongs to: no other stream may be read. */
   readonly stream?: string | undefined;
   /** The lease table. */
   readonly table?: string;
   readonly hashKeyRange?: HashKeyRange;
   /**
-   * Monotonic milliseconds until which records of this tenure may be delivered. The keeper moves it forward with every
-   * renewal (`renewal start + failover - margin`). It writes 0 when the lease is lost or the worker ends.
+   * Records of this tenure may be delivered until this time (monotonic milliseconds). The keeper moves it forward with every
+   * renewal (`renewal start + failover - margin`), and sets it to 0 when the lease is lost or the worker ends.
    */
   deadline: number;
   /**
-   * The same moment on the wall clock, with some slack: the monotonic clock stands still while a machine is suspended. The
-   * first actor to run after the machine wakes must not believe that the lease is still live.
+   * The same moment on the wall clock, with some slack. The monotonic clock stands still while a machine is suspended. The first
+   * actor to run after a suspension must not believe that the lease is still live.
    */
   wallDeadline: number;
   /**
-   * True once the tenure has ended: dead for good. It is written by
-   * - `endIfLate`, where a stage or a reducer sees the deadline passed;
-   * - `stopTenure`, where the failure policy stops the shard;
+   * True once the tenure has ended, and never false again. It is set by
+   * - `endIfLate`, when a stage or a reducer finds that the deadline has passed;
+   * - `stopTenure`, when the failure policy stops the shard;
    * - the shard worker when it ends (`finish`);
    * - a stage whose worker has ended or died (`retire`);
    * - the keeper when it ends the tenure (`kill`).
    */
   dead: boolean;
   /**
-   * Whether earlier workers of this process have handed out records of the lease under the same ownership. A call for such a
-   * record may still run. Default false.
+   * Whether a call may still run for a record that an earlier worker of this process handed out (under this or an earlier
+   * ownership of the lease). Default false.
    */
   readonly hasPredecessor?: boolean;
   /**
-   * The lease is being released, and waits for calls of earlier workers. This worker reads nothing; it ends when they have
-   * ended. Default false.
+   * A release waits for calls of earlier workers. This worker reads nothing, and ends when those calls have ended. Default false.
    */
   readonly onlyAsks?: boolean;
-  /** The newest record that the worker has handed to a stage. It stays known if the worker ends without a last word. */
+  /** The newest record that the worker has handed to a stage. It is stored here because a worker may die without a report. */
   newestHandedOut?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */
   stopError?: Error;
-  /** The signal that aborts when the tenure ends; it is `item.signal`. */
+  /** Aborts when the keeper ends the tenure. It is `item.signal`. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Ends a tenure whose deadline has passed, for good. Returns true when the tenure has ended, now or before: then user code may
- * get no more items of it. `now` is for callers that have just read the clock.
+ * Ends the tenure for good if its deadline has passed. Returns true if the tenure has ended, now or earlier: user code must then
+ * get no more of its items. `now` is for callers that have just read the clock.
  */
 export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): boolean {
   if (tenure.dead) return true;
@@ -75,20 +74,19 @@ export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.dead = true;
 }
 
-/** The answer to a keeper's `beginTenure`. */
+/** The keeper's answer to `beginTenure`. */
 export type TenureAnswer =
   | { readonly type: 'granted'; readonly tenure: Tenure }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** How a worker ended normally, as it tells its keeper. */
+/** How a worker ended normally, as it reports to its keeper. */
 export type WorkerEnd =
-  /** Every record that was read is settled, and there are no more as far as reading can show. */
+  /** Every record that was read is settled, and as far as the reader can tell there are no more. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly notFound: boolean }
-  /** Asked to drain, and drained. Where it was cut short, `open` records were left behind, and calls may still run. */
+  /** The worker was asked to drain. `isCut`: its tenure ended first, so `open` records were left behind and calls may still run. */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
   /** The tenure died (lost lease, deadline passed, suspended machine). */
   | { readonly type: 'tenureDead' }
-  /** The failure policy stopped this shard. */
   | { readonly type: 'stopShard'; readonly error: Error };
 
 /** A worker's report that everything up to this position is settled. It is the keeper's next checkpoint. */
@@ -96,6 +94,6 @@ export interface FrontierReport {
   readonly worker: number;
   readonly fence: number;
   readonly position: Position;
-  /** How many records of this worker that covers, from its first record on. */
+  /** How many of the worker's records this covers, from the first one on. */
   readonly records: number;
 }

@@ -1,5 +1,5 @@
-// The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls gather in a list; the
-// first one after the actor has taken the list sends it one message.
+// The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls collect in lists. Only the
+// first call after the actor has taken the lists sends the actor a message.
 import type { Ref } from '../protocol/actor.js';
 import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
 
@@ -10,11 +10,11 @@ export interface Called {
 
 export interface ContextController {
   readonly context: ReducerContext;
-  /** With `fences`, for a flush. */
+  /** The context of a flush, with `fences`. */
   flushContext(fences: ReadonlyMap<string, number>): FlushContext;
-  /** The calls since the last time. */
+  /** Returns the calls since the last `take`. */
   take(): Called;
-  /** Fires `ctx.signal`. Idempotent. */
+  /** Aborts `ctx.signal`. Idempotent. */
   abort(): void;
 }
 

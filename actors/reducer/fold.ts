@@ -1,8 +1,8 @@
-// Calls of the application's code, strictly one after the other: `reduce` over a slice of items, and `flush`. Before each
-// call the deadline of its items is compared with the clock (docs/design.md, section 5): after a stall timers and messages
-// come too late. Only a thenable is awaited, so that a synchronous `reduce` costs no promise. A run gives way only between two
-// calls, never within one (`nextItem`, `flushGroups`). To give way ends the effect: its message brings back what is left, and
-// the reducer starts another effect for that, in a later turn.
+// Calls the application's code, strictly one call after the other: `reduce` over a slice of items, and `flush`. Before each call
+// it compares the deadline of the items with the clock (docs/design.md, section 5): after a stall, timers and messages come too
+// late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way only between two calls
+// (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer starts another effect
+// for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -13,11 +13,11 @@ import type { FlushContext, Item, ReducerContext, ReducerDefinition } from '../.
 /** A state of the reducer: one in all, or one per shard. */
 export interface StateSlot {
   state: unknown;
-  /** Folded since the last flush, in order. */
+  /** The items folded since the last flush, in order. */
   folded: DeliveredItem[];
 }
 
-/** A state as `init` makes it. It may be a promise, which the application's own calls await. */
+/** Makes a new state with `init`. The state may be a promise, which the application's own code awaits. */
 export function freshState(definition: ReducerDefinition): unknown {
   return unawaited(definition.init() as unknown);
 }
@@ -26,13 +26,13 @@ export function freshState(definition: ReducerDefinition): unknown {
 export interface FoldJob {
   readonly items: readonly DeliveredItem[];
   readonly slotOf: (item: DeliveredItem) => StateSlot;
-  /** The first item not yet dealt with; the rest goes to the next job. */
+  /** The index of the first item not yet dealt with. The rest goes to the next job. */
   next: number;
   /** Items for which `reduce` has returned. */
   readonly done: DeliveredItem[];
-  /** How many of them the actor has noted already: it also looks while a call takes long. */
+  /** How many of `done` the actor has noted (`noteDone`, also during a long call). */
   noted: number;
-  /** Items whose tenure had ended: never handed out. */
+  /** Items not handed out, because their tenure had ended. */
   readonly dropped: DeliveredItem[];
   /** The call under way, for `status()`. */
   current: { readonly item: DeliveredItem; readonly since: number } | undefined;
@@ -45,7 +45,7 @@ export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: De
   return { items, slotOf: slotOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
 }
 
-/** What the calls of one run are made with. */
+/** What all calls of one run have in common. */
 interface FoldRun {
   readonly reduce: Reduce;
   readonly context: ReducerContext;
@@ -62,7 +62,7 @@ export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, cloc
   return job;
 }
 
-/** The next item to hand out; undefined when the job is over, or gives way. */
+/** The next item to hand out; undefined if the job is over or gives way. */
 function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): DeliveredItem | undefined {
   job.current = undefined;
   while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
@@ -79,7 +79,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
   return undefined;
 }
 
-/** Calls `reduce`; its result is pending when it is a thenable. */
+/** Calls `reduce`. Returns its result only if that is a thenable. */
 function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
   const slot = job.slotOf(item);
   try {
@@ -92,7 +92,7 @@ function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun
   return undefined;
 }
 
-/** A loop, not nested promises: a batch may be long. */
+/** A loop instead of nested promises, because a batch may be long. */
 async function foldRest(
   job: FoldJob,
   first: DeliveredItem,
@@ -130,9 +130,9 @@ export interface FlushGroup {
 export interface FlushJob {
   readonly groups: readonly FlushGroup[];
   readonly startedAt: number;
-  /** The first group not yet dealt with. */
+  /** The index of the first group not yet dealt with. */
   next: number;
-  /** How many of them the actor has noted already. */
+  /** How many groups the actor has noted. */
   noted: number;
 }
 
@@ -159,7 +159,7 @@ export async function flushGroups(
   while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
     const group = job.groups[job.next] as FlushGroup;
     job.next += 1;
-    // A state that embodies only ended tenures is left to the new owner: flushing it here could only do harm.
+    // A state with only items of ended tenures is not flushed: that could only do harm, because the new owner processes them.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     const context = contextOf(group.items);

@@ -1,6 +1,7 @@
-// The consequences of a finished call of user code: credit back, items settled, failures judged. Every item that has come to a call
-// ends here. Others end before. Filtered or undecodable records do in shard-worker/admission.ts, and those whose `extract` fails or
-// yields nothing in stage/extraction.ts. What was queued for a lost lease is dropped by `revoked` (reducer.ts).
+// Handles a finished call of user code: returns credit, settles items and applies the failure policy. Every item that was in a
+// call ends here. The others end earlier. Filtered or undecodable records end in shard-worker/admission.ts, and records whose
+// `extract` fails or returns no items in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a lost
+// lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
@@ -16,7 +17,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   const { state } = turn;
   const left = job.items.slice(job.next);
   if (left.length > 0) state.carry = [...left, ...state.carry];
-  // They were not handed out, so they cannot be acknowledged yet.
+  // These items were not handed out, so they cannot be acknowledged yet.
   for (const item of left) state.manual.delete(item);
   noteDone(turn, job);
   for (const item of job.dropped) drop(state, item);
@@ -28,7 +29,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
 }
 
 /**
- * Credit and acknowledgement of what has been folded so far. Also called while the job is under way: a call that takes long
+ * Returns credit for the items folded so far, and acknowledges them if no flush follows. Also called during a job: a long call
  * must not delay the dispositions of the items before it.
  */
 export function noteDone(turn: ReducerTurn, job: FoldJob): void {
@@ -53,7 +54,7 @@ export function noteDone(turn: ReducerTurn, job: FoldJob): void {
   state.unflushed += done.length;
 }
 
-/** An effect that took place after its lease was lost is not acknowledged: the new owner does it as well. */
+/** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it as well. */
 function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
   let afterLoss = 0;
   for (const item of items) {
@@ -76,7 +77,7 @@ function itemFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: 
   const { options, state, effects } = turn;
   state.manual.delete(item);
   if (endIfLate(item.tenure, options.clock)) {
-    // Not a failure: its tenure is over, even if a renewal comes after all, and no policy runs (docs/design.md, section 6).
+    // This is no failure, and no policy runs: the tenure is over, even if a renewal still comes (docs/design.md, section 6).
     reportDead(state.returns, item);
     return;
   }
@@ -96,7 +97,7 @@ function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void
   reportDead(state.returns, item);
 }
 
-/** Settles items that were not processed, because the application said so. They are counted and reported, never silent. */
+/** Settles items that were not processed, because the policy is `skip`. Each of them is counted and reported. */
 function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
   if (items.length === 0) return;
   effects.push(effect.count('skippedItems', items.length));
@@ -108,7 +109,7 @@ function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], 
   }
 }
 
-/** Notes what has been flushed since the last time. */
+/** Handles the groups finished since the last call. */
 export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
@@ -126,8 +127,8 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
 }
 
 /**
- * After a failed flush the state is worthless: it may be half saved. `skip` and `stopShard` begin again from `init` here; after `crash`
- * the restart does.
+ * After a failed flush the state cannot be used again: it may be half saved. `skip` and `stopShard` replace it by a new one from
+ * `init`; after `crash`, the restart does.
  */
 function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   const { options, state, effects } = turn;
@@ -155,11 +156,11 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   }
   if (job.failure === undefined) return;
   const { cause } = job.failure;
-  // What failed of a batch is what has not been acknowledged. A failed heartbeat or flush has no items of its own.
+  // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
   const open = job.items.filter((item) => state.manual.has(item));
   const live = open.filter(({ tenure }) => !endIfLate(tenure, options.clock));
   for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
-  // Reported even when it had acknowledged all of them: the call has failed, and its author must learn of it.
+  // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
   const current = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
   if (job.items.length > 0 && current.length === 0) return;
   const at = job.items.length > 0 ? 'reduce' : 'flush';
@@ -180,14 +181,14 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   else for (const item of live.length > 0 ? live : current) stopShard(state, item, error);
 }
 
-/** A failed call with nothing in it to skip is reported too. */
+/** Reports a failed call that left no item to skip. */
 function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
   effects.push(effect.count('failedCalls'));
   const message = `a reducer failed at ${job.message.type}`;
   effects.push(effect.emit({ name: 'warning', data: { message, error } }));
 }
 
-/** Handles the calls of `ctx` that application code has made since the last time. */
+/** Handles the calls of `ctx` that application code has made since the last `take`. */
 export function afterCalls(turn: ReducerTurn): void {
   const { state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();
@@ -201,7 +202,7 @@ export function afterCalls(turn: ReducerTurn): void {
   for (const { token, error } of failed) {
     if (!(token instanceof DeliveredItem) || !state.manual.has(token)) {
       strays += 1;
-      // Nothing is advanced silently: this item has been, or will be, acknowledged in any case.
+      // Warn, because this item has been, or will be, acknowledged in spite of the `fail`.
       const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
       effects.push(effect.emit({ name: 'warning', data: { message, error } }));
     } else itemFailed(turn, token, error, 'ack');

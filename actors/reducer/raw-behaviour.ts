@@ -1,5 +1,5 @@
 // Runs a reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
-// through `ctx`. The deadline of its items is still checked here.
+// through `ctx`. The deadlines of the items are still checked here.
 import { endIfLate } from '../protocol/tenure.js';
 import type { StateSlot } from './fold.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -7,7 +7,7 @@ import type { Clock } from '../../src/api/ports.js';
 import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
 
 export interface RawJob {
-  /** For a call with items: those handed out, once the call has begun, and those whose tenure had ended. */
+  /** For a call with items: all its items, including those in `dropped`, whose tenure had ended. */
   readonly items: readonly DeliveredItem[];
   readonly dropped: DeliveredItem[];
   readonly message: ReducerMessage<unknown>;
@@ -19,14 +19,14 @@ export function createRawJob(items: readonly DeliveredItem[], message: ReducerMe
   return { items, dropped: [], message, startedAt: now, failure: undefined };
 }
 
-/** What a call is made with. */
+/** What a call needs. */
 interface RawCall {
   readonly definition: RawReducer<unknown, unknown>;
   readonly context: ReducerContext;
   readonly clock: Clock;
 }
 
-/** Splits by deadline as late as possible, just before the call. */
+/** Checks the deadlines as late as possible, just before the call. */
 export async function behave(job: RawJob, slot: StateSlot, { definition, context, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {

@@ -1,6 +1,5 @@
 // The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
-// wait, but questions, lost leases and the stop are still answered. A flush acknowledges exactly the items folded before it
-// began.
+// wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the items folded before it began.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
@@ -22,7 +21,7 @@ import type { ReducerStatus } from './status.js';
 export type { ReducerInbox } from '../protocol/pipeline.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
-/** The name of the one slot of a reducer whose state is not by shard: no worker has this number. */
+/** The key of the only slot if there is no state per shard. No worker has this number. */
 const whole = -1;
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
@@ -32,7 +31,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       if (acceptNumber(turn, message)) handle(handlers, turn, message);
-      // After a failure nothing new may start: the restart waits for every call that has.
+      // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
       if (sendReturns(state.returns, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
@@ -63,7 +62,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
   };
-  // Made now, so that an `init` that throws is a failed start and not a crash at the first record.
+  // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
   if (options.definition.stateBy !== 'shard')
     state.slots.set(whole, { state: freshState(options.definition), folded: [] });
   const { index, credit } = options;
@@ -74,7 +73,6 @@ function hasFailed({ effects }: ReducerTurn): boolean {
   return effects.some(({ type }) => type === 'fail');
 }
 
-/** The reducer's message of one type. */
 type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorMessage, Type>;
 
 const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
@@ -108,10 +106,7 @@ function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
   effects.push(effect.fail(error));
 }
 
-/**
- * False for a repeated message: items would be folded twice, a punctuation answered twice, a loss reported twice to a raw
- * behaviour.
- */
+/** Returns false for a repeated message. Otherwise items would be folded twice, or punctuation answered twice. */
 function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
   if (message.number <= (state.received.get(message.stage) ?? 0)) {
@@ -125,13 +120,13 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.job?.type === 'fold') noteDone(turn, state.job.job);
-  // Only a raw behaviour wants heartbeats: a defined reducer flushes by its own timer, idle or not.
+  // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
   state.heartbeatWaits = true;
   state.queue.push(message);
 }
 
-/** Queued items of the ended tenure are dropped before the raw behaviour learns of it; what was folded stays folded. */
+/** Drops the queued items of the ended tenure before a raw behaviour gets the message. Folded items stay folded. */
 function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
@@ -145,7 +140,7 @@ function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
   state.queue.push(message);
 }
 
-/** Starts the next call, if none is under way. User code is started from nowhere else. */
+/** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
   const { options, state } = turn;
   while (state.job === undefined) {
@@ -183,7 +178,7 @@ function startMark(turn: ReducerTurn, mark: Mark): void {
 
 function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
-    // The dispositions of the flush must leave before the answer that promises them.
+    // Send the dispositions of the flush before this answer, which means that the flush is over.
     sendReturns(state.returns, options.index, effects);
     const number = nextNumber(state.returns, mark.stage);
     effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
@@ -226,7 +221,7 @@ function startItems(turn: ReducerTurn): void {
   );
 }
 
-/** A run of items, no longer than what may be folded before the next flush. */
+/** The next items to fold: at most as many as may be folded before the next flush. */
 function nextItems(options: ReducerOptions, state: ReducerState): readonly DeliveredItem[] {
   const most = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
   const items = state.carry.slice(0, most);
@@ -272,7 +267,7 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
   );
 }
 
-/** With a state per shard there may be many calls, and together they must not starve the lease keepers. */
+/** Continues a flush that gave way, or ends it. The many calls of a flush per shard must not starve the lease keepers. */
 function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
@@ -285,7 +280,7 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   effects.push(effect.cancel('flush'));
 }
 
-/** The highest fence per shard: after a restart, the state may hold items of the old and of the new tenure. */
+/** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
 function fencesOf(
   shardName: ReducerOptions['shardName'],
   items: readonly DeliveredItem[],
@@ -321,7 +316,7 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
   state.job = undefined;
-  // What it acknowledged in this very call counts, even if the call has failed, and before a punctuation behind it is
+  // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.
   afterCalls(turn);
   afterBehaviour(turn, job);

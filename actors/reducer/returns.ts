@@ -1,5 +1,5 @@
-// Gathers what a reducer gives back: credit for items folded or dropped, and the items that are settled, by stage and worker. It
-// gathers while the reducer handles one message, and then sends one message per stage, never one per item.
+// Collects what a reducer returns to its stages: credit for items folded or dropped, and settled items by worker. At the end of
+// each turn it sends one message per stage, never one per item.
 import { effect } from '../protocol/actor.js';
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
@@ -12,7 +12,7 @@ interface ToStage {
 
 export interface Returns {
   readonly open: Map<Ref<Disposed>, ToStage>;
-  /** Number of the last message to each stage of the kind that it must not take twice. */
+  /** The number of the last numbered message to each stage: `disposed` or `punctuated`. */
   readonly sent: Map<Ref<Disposed>, number>;
 }
 
@@ -40,7 +40,7 @@ function dispositionsOf(returns: Returns, item: DeliveredItem): WorkerDispositio
   return ofWorker;
 }
 
-/** The item was folded, skipped or dropped: the stage may send another one. Once per item. */
+/** Called once for each item folded, skipped or dropped: the stage may send another. */
 export function returnCredit(returns: Returns, item: DeliveredItem): void {
   toStage(returns, item.stage).credit += 1;
 }
@@ -51,19 +51,19 @@ export function settleItem(returns: Returns, item: DeliveredItem): void {
   ofWorker.items.push(item.index);
 }
 
-/** The tenure is dead: its worker must learn of it, because it gets no more dispositions. */
+/** Reports a dead tenure to its worker, which gets no more dispositions. */
 export function reportDead(returns: Returns, item: DeliveredItem): void {
   dispositionsOf(returns, item).dead = true;
 }
 
-/** The stage drops a number that it has seen already. */
+/** The next number for a stage, which drops repeated numbers. */
 export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
   const number = (returns.sent.get(stage) ?? 0) + 1;
   returns.sent.set(stage, number);
   return number;
 }
 
-/** Sends all that was gathered. Returns true when an item was settled. */
+/** Sends everything that was collected. Returns true if an item was settled. */
 export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
   let settled = false;
   for (const [stage, to] of returns.open) {

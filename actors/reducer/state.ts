@@ -14,7 +14,7 @@ export interface ReducerOptions {
   readonly index: number;
   readonly definition: ReducerDefinition;
   readonly stages: readonly Ref<StageMessage>[];
-  /** Items a stage may have under way to this reducer that have not been folded yet. */
+  /** How many items a stage may have sent to this reducer that are not folded yet. */
   readonly credit: number;
   readonly batchSize: number;
   readonly batchIntervalMs: number;
@@ -22,7 +22,7 @@ export interface ReducerOptions {
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
-  /** The key of `ctx.fences`: the shard id, made unique where the consumer has several sources. */
+  /** The key of `ctx.fences`: the shard id, made unique if the consumer has several sources. */
   readonly shardName: (source: string, shardId: string) => string;
 }
 
@@ -46,18 +46,18 @@ export type ReducerJob =
 export interface ReducerState {
   readonly self: Ref<ReducerActorMessage>;
   readonly queue: Deque<DeliveredItem | Mark>;
-  /** Left over from a job that ended early; goes before the queue. */
+  /** The items left over from a job that ended early. They go before the queue. */
   carry: readonly DeliveredItem[];
   job: ReducerJob | undefined;
-  /** By worker with `stateBy: 'shard'`, otherwise one under -1. */
+  /** One per worker with `stateBy: 'shard'`, otherwise one under the key -1. */
   readonly slots: Map<number, StateSlot>;
-  /** Folded and not flushed, over all slots; and since when the oldest of them has waited. */
+  /** How many items are folded and not flushed, over all slots, and since when the oldest of them has waited. */
   unflushed: number;
   unflushedSince: number;
   flushDue: boolean;
-  /** One heartbeat is in the queue: a slow behaviour gets one, however many have come. */
+  /** A heartbeat is in the queue. Until a behaviour has got it, further heartbeats are dropped. */
   heartbeatWaits: boolean;
-  /** Handed out and waiting for `ctx.ack`, and since when. Only with manual acknowledgement and raw behaviours. */
+  /** The items that wait for `ctx.ack`, and since when. Used only with manual acknowledgement and raw behaviours. */
   readonly manual: Map<DeliveredItem, number>;
   readonly received: Map<Ref<StageMessage>, number>;
   readonly returns: Returns;
@@ -65,14 +65,10 @@ export interface ReducerState {
   settledAt: number;
 }
 
-/** One call of `receive`: its inputs and its effects. */
 export interface ReducerTurn {
   readonly options: ReducerOptions;
   readonly state: ReducerState;
-  /**
-   * Monotonic, when the call began. Whether an item may still be handed out is decided by reading the clock, as late as
-   * possible.
-   */
+  /** Monotonic: when the call began. The deadline check before a call reads the clock itself, as late as possible. */
   readonly now: number;
   readonly effects: Effect<ReducerActorMessage>[];
 }

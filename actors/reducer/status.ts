@@ -1,5 +1,5 @@
-// Finds out where an item is inside a reducer, for the watchdog and for people. It walks the whole queue, so it runs only when a
-// shard stands still or `status()` is called.
+// Finds out where an item is inside a reducer, for the watchdog and for `status()`. It walks the whole queue, so it runs only for
+// a stalled shard or for `status()`.
 import { effect } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
@@ -8,7 +8,7 @@ import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
 type Locate = Extract<ReducerInbox, { type: 'locate' }>;
 
-/** Answers where the record is, or passes the question on to the next reducer; the last one answers for all. */
+/** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function answerLocate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
     ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
@@ -20,7 +20,7 @@ export function answerLocate({ state, now, effects }: ReducerTurn, question: Loc
   else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
 }
 
-/** Once a call that runs has ended, what waits behind it moves on. */
+/** Finds a punctuation. It counts as `running` while it waits for a running call. */
 function ofPunctuation(
   { self, job, queue, settledAt }: ReducerState,
   { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
@@ -98,7 +98,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 
 /** A reducer as `status()` shows it. `current` names the call under way and the record that the call is about. */
 export interface ReducerStatus {
-  /** The oldest record that each worker has here. */
+  /** The oldest record of each worker in this reducer. */
   readonly holding: readonly Held[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;

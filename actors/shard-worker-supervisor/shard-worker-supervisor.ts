@@ -1,6 +1,6 @@
-// The actor that runs one shard worker per lease that is held and may start, and none for any other lease. At its start it
-// subscribes to every coordinator and gets all held leases with a version number, so no start message can be missed. A worker
-// that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
+// The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
+// update lists all held leases of a table with a version number, so no start message can be missed. A worker that ends normally
+// leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
@@ -11,7 +11,7 @@ import { KinactError } from '../../src/api/errors.js';
 export interface ShardWorkerSupervisorOptions {
   readonly coordinators: readonly Ref<CoordinatorMessage>[];
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
-  /** How long to wait before a lease gets another worker, when one ended while the lease was still held. */
+  /** How long to wait before a lease that is still held gets another worker. */
   readonly againMs: number;
 }
 
@@ -22,7 +22,7 @@ export type ShardWorkerSupervisorMessage =
   | { readonly type: 'again'; readonly name: string };
 
 interface Slot {
-  /** The keeper whose lease this worker reads under. */
+  /** The lease, with its keeper, that this worker reads under. */
   readonly lease: HeldLease;
   /** The worker has ended, and may get a successor at the next `again`. */
   resting: boolean;
@@ -62,7 +62,7 @@ type Message<Type extends ShardWorkerSupervisorMessage['type']> = MessageOf<Shar
 
 const handlers: Handlers<SupervisorTurn, ShardWorkerSupervisorMessage> = {
   held,
-  // A slot is taken from the moment a worker is asked for.
+  // Nothing to do: `startFor` has filled the slot already.
   started: () => undefined,
   ended,
   again,
@@ -91,7 +91,7 @@ function nameOf(table: string, lease: HeldLease): string {
 
 function startFor({ options, state, effects }: SupervisorTurn, name: string, lease: HeldLease): void {
   const slot = state.slots.get(name);
-  // A worker of an earlier keeper is ending; its end starts the next one.
+  // If a worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
   state.slots.set(name, { lease, resting: false });
   effects.push(
@@ -113,7 +113,7 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
     return;
   }
   slot.resting = true;
-  // Still held, for instance because a suspended machine let the tenure die: it starts again, but never in a hot loop.
+  // If the lease is still held, for instance after a suspension, another worker starts. The wait prevents a hot loop.
   effects.push(effect.after(name, options.againMs, { type: 'again', name }));
   startIfHeld(turn, name);
 }

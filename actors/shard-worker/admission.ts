@@ -1,4 +1,4 @@
-// Turns raw records into admitted ones. It unpacks them, leaves out the records that an earlier run has settled, drops duplicates
+// Turns raw records into admitted ones. It unpacks them, skips the records that were settled before this tenure, drops duplicates
 // and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
@@ -14,7 +14,7 @@ import { KinactError } from '../../src/api/errors.js';
 import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
 
-/** Why a worker must stop at a record, if the policy requires it. */
+/** How a worker must end at a record, because a policy requires it. */
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
@@ -35,7 +35,7 @@ export function isEmpty(admission: Admission): boolean {
   return admission.current === undefined && admission.raw.length === 0;
 }
 
-/** Takes in the records that were read. */
+/** Queues the records that were read. */
 export function bufferRaw(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {
     admission.raw.push(record);
@@ -44,8 +44,8 @@ export function bufferRaw(admission: Admission, records: readonly RawRecord[]): 
 }
 
 /**
- * The clock is read after about this many bytes, which are a few milliseconds' work at most. A record counts for more bytes than
- * it has.
+ * The clock is read after about this many bytes, which take a few milliseconds at most. Each record counts `recordCostBytes` more
+ * than its size.
  */
 const lookBytes = 16_384;
 const recordCostBytes = 256;
@@ -57,18 +57,18 @@ interface GaveWay {
 const gaveWay: GaveWay = { type: 'gaveWay' };
 
 /**
- * Admits the records that there is room for, and hands them to the channels. `gaveWay`: the time was up, and the rest follows in
- * a later turn of the event loop.
+ * Admits records while there is room, and hands them to the channels. `gaveWay`: the time was up, and the rest follows in a later
+ * turn of the event loop.
  */
 export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveWay | undefined {
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
-  // A pause finishes an aggregate that is half admitted: no checkpoint may land inside of it.
+  // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
   let unlooked = 0;
-  /** Notes how much has been worked on. Returns true when the time is up. */
+  /** Counts the bytes worked on. Returns true when the time is up. */
   const spend = (bytes: number): boolean => {
     unlooked += bytes + recordCostBytes;
     if (unlooked < lookBytes) return false;
@@ -118,9 +118,9 @@ function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, un
   return { record, unpacked, next: 0, filtered: 0 };
 }
 
-/** Gives up the records that are not admitted. Returns the admission of a worker that reads no more. */
+/** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
 export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
-  // No checkpoint may land inside of the aggregate, so the part that was handed out would come again.
+  // Keep a half-admitted indivisible aggregate: no checkpoint may land inside it, so its first part would come again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
     return { ...createAdmission(undefined), duplicates, current };
   unpin(ledger);
@@ -129,7 +129,7 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
 
 /**
  * Admits the end of an aggregate that has no user records, or whose last ones cannot be decoded. The frontier must pass it, so it
- * has a place behind the user records that were decoded.
+ * has a position behind the decoded user records.
  */
 function admitAggregateEnd(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
@@ -175,7 +175,7 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
   };
-  // The end of what could be decoded is not the end of the aggregate.
+  // If the rest cannot be decoded, the last decoded record is not the end of the aggregate.
   const last = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = divisible || last ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
   if (ordinal === -1) return duplicate(turn, tenure, position);
@@ -193,14 +193,17 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   return undefined;
 }
 
-/** Hands a record to a channel. Where there are several, ordinals spread the records of a shard evenly. */
+/** Hands a record to a channel. If there are several channels, the ordinal spreads the records evenly. */
 function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
   const channel = channels[ordinal % channels.length] as Channel;
   channel.ordinals.push(ordinal);
   channel.records.push(record);
 }
 
-/** Whether the checkpoint that this tenure started from covers the record. It covers an indivisible aggregate as a whole. */
+/**
+ * Whether the checkpoint that this tenure started from covers the record. A checkpoint covers an indivisible aggregate as a
+ * whole.
+ */
 function wasDoneBefore(
   admission: Admission,
   sequenceNumber: string,
@@ -228,7 +231,7 @@ function duplicate(
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
 
-/** Applies the failure policy to an aggregate. `position`: its part behind the user records that were decoded. */
+/** Applies the failure policy to the part of an aggregate that cannot be decoded. `position`: where that part begins. */
 function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;

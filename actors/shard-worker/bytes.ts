@@ -1,5 +1,6 @@
-// A shard worker's part in the byte budget of the process. It opens an account for its tenure and updates it after every
-// message. A reader that counts nothing itself asks the account before each read. The account is closed with the tenure.
+// A shard worker's part in the byte budget of the process. The worker opens an account for its tenure, updates it after every
+// message, and closes it when the worker ends. `counting` asks the account before each read of a reader that counts nothing
+// itself.
 import type { ShardWorkerState, WorkerTurn } from './state.js';
 import {
   releaseReservation,
@@ -28,12 +29,12 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
   return source.countsBytes === true ? reader : counting(reader, account);
 }
 
-/** To be called before the next read: every record that the reader has handed over is admitted, buffered or given up. */
+/** Called before the next read: every record that the reader has handed over is admitted, buffered or dropped. */
 export function noteReadOver({ account, admission, ledger }: ShardWorkerState): void {
   if (account !== undefined) setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, true);
 }
 
-/** Reports how many bytes this worker holds now; once it has ended, none. */
+/** Updates the account, or closes it once the worker has ended. */
 export function recount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
@@ -41,8 +42,8 @@ export function recount({ account, finished, admission, ledger }: ShardWorkerSta
 }
 
 /**
- * Waits until there is room for an answer as large as the last one. No bytes stay reserved for the answer, because a source may
- * wait for records for any length of time. So each such shard may be one answer above the bound.
+ * Each read waits until there is room for an answer as large as the last one. No bytes stay reserved for the answer, because a
+ * source may wait for records for any length of time. So each such shard may exceed the bound by one answer.
  */
 function counting(reader: ShardReader, account: ByteAccount): ShardReader {
   let answerBytes = 1;

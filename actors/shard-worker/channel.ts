@@ -1,6 +1,6 @@
-// The messages between a shard worker and its stages. Notify and collect are two independent questions, with at most one of
-// each open per stage; a punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death
-// of the stage ends the question, and the watchdog judges stalls.
+// The messages between a shard worker and its stages. `notify` and `collect` are two independent questions, with at most one of
+// each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
+// the stage ends the question, and the watchdog detects stalls.
 import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
@@ -66,7 +66,7 @@ function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channe
   );
 }
 
-/** Notes the death of the stage, and no more: the supervisor is about to stop this worker as well. */
+/** The stage has died. The failure is only counted, because the supervisor is about to stop this worker as well. */
 function failed(): ShardWorkerMessage {
   return { type: 'askFailed' };
 }
@@ -88,31 +88,34 @@ export function isQuiet(state: ShardWorkerState): boolean {
   return !mayHaveCalls(state) || (punctuated.kind === 'drain' && !hasMovedSince(punctuated, notified, ledger.settled));
 }
 
-/** Whether records were handed over or settled since that punctuation. Both counts only rise. */
+/** Whether records were handed over or settled since the last punctuation. Both counts only rise. */
 function hasMovedSince(last: ShardWorkerState['punctuated'], notified: number, settled: number): boolean {
   return last.notified !== notified || last.settled !== settled;
 }
 
-/** Whether a reducer may hold a call. If nothing was handed out, no reducer can hold a call. */
+/** Whether a call for this shard may run in a reducer. If nothing was handed out, none can. */
 function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
   return notified > 0 || tenure?.hasPredecessor === true;
 }
 
-/** Whether everything is settled and no call of the application concerns the shard any more. */
+/** Whether everything is settled and no call of the application for this shard can still run. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
 
-/** Whether a call may run that has no open record here: it acknowledged early, or its record has not been read again. */
+/**
+ * Whether a call may run although its record is not open here: the call acknowledged early, or its record has not been read
+ * again.
+ */
 function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
   return acksEarly || tenure?.hasPredecessor === true;
 }
 
 /**
  * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will
- * come. Otherwise acknowledgements that wait for a fuller batch would wait for ever. The worker asks again only when
- * something has changed since.
+ * come. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the request only after records were
+ * handed over or settled.
  */
 export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;

@@ -1,4 +1,4 @@
-// Turns a reader's notices to people into events and counters of the worker that reads.
+// Turns a reader's notices into the worker's events and counters.
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { WorkerTurn } from './state.js';

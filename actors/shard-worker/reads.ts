@@ -11,7 +11,7 @@ import type { SourceNotice } from '../../src/api/ports.js';
  */
 const failingMs = 5_000;
 const againMs = 10_000;
-/** The report after this long must not come late, because the shard may then be given back. */
+/** The report of failures for this long must not come late, because the shard may then be given back. */
 const longMs = 60_000;
 
 type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'sayFailingAt'> & {
@@ -20,10 +20,11 @@ type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingS
 
 type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: Reads };
 
-/** Notes a failed read. Throttling is no failure: it is an answer of the service, and another worker would do no better. */
+/** Notes a failed read. Throttling is no failure: the service has answered, and another worker would do no better. */
 export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   const { state, now } = turn;
-  // Between reads the reader fetches ahead, and its successes are not heard of: two failures a minute apart are no minute of failures.
+  // Between reads the reader fetches ahead and reports no successes: two failures a minute apart do not prove a minute of
+  // failures.
   if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
   state.failingSince ??= now;
   const forMs = now - state.failingSince;

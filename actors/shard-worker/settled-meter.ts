@@ -1,9 +1,9 @@
-// Reports to the meter's tally, after every message, how many records the ledger has settled since the message before. So
-// nothing is left to report when the worker ends, however it ends.
+// After every message, adds the records that the ledger has settled since the previous message to the meter's tally. So nothing
+// is left to report when the worker ends or crashes.
 import type { WorkerTurn } from './state.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 
-/** Reports at the end of a turn. */
+/** Called at the end of each turn. */
 export function countSettled({ options: { settled }, state }: WorkerTurn): void {
   if (settled === undefined) return;
   addSettled(settled, state.ledger.settled - state.tallied);

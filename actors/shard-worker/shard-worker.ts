@@ -1,6 +1,6 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
-// stage. It settles what comes back, and reports the frontier to the keeper. It ends normally with its shard, its lease or its
-// tenure; any other end is a crash of the whole pipeline.
+// stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
+// shard, its lease or its tenure. Any other end crashes the whole pipeline.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
@@ -93,7 +93,6 @@ function initial(
   return [state, [begin]];
 }
 
-/** The worker's message of one type. */
 type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
@@ -104,7 +103,7 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   notified,
   collected,
   admit,
-  // What is to be done about it is seen in `proceed`.
+  // Nothing to do here: `proceed` calls `punctuate`, which reads the account.
   askedToFlush: () => undefined,
   punctuated,
   watchdog,
@@ -130,7 +129,7 @@ function punctuated({ state }: WorkerTurn, { channel }: Message<'punctuated'>): 
   channelOf(state, channel).punctuating = false;
 }
 
-/** No other message says that the rest may be admitted. */
+/** Allows the next slice of admission. A message with another number is a repeat. */
 function admit({ state, effects }: WorkerTurn, { slice }: Message<'admit'>): void {
   if (state.sliceIsDue && slice === state.slices) state.sliceIsDue = false;
   else effects.push(effect.count('repeatedMessages'));
@@ -221,7 +220,7 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
 function proceed(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (tenure.dead) {
-    // Records that are settled stay settled, and need not be replayed.
+    // Report first: settled records need not be replayed.
     report(turn, tenure);
     revoke(turn);
     return;
@@ -244,14 +243,14 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
 }
 
-/** Continues admission in a later turn: however much there is to admit, the lease keepers must get their turns in between. */
+/** Continues admission in a later turn. However much there is to admit, the lease keepers must get their turns in between. */
 function askForSlice({ state, effects }: WorkerTurn): void {
   state.sliceIsDue = true;
   state.slices += 1;
   effects.push(effect.send(state.self, { type: 'admit', slice: state.slices }));
 }
 
-/** Reports the frontier to the keeper, which makes checkpoints of nothing else. */
+/** Reports the frontier to the keeper, which makes checkpoints from nothing else. */
 function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
@@ -292,7 +291,7 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
   }
   const left = options.watchdogMs - (now - since);
   if (left > 0) {
-    // A timer may fire a fraction early. The rest must not be too small for a clock to move by it.
+    // A timer may fire slightly early. The rest must not be shorter than a clock can show.
     again(Math.max(1, Math.ceil(left)));
     return;
   }
@@ -315,7 +314,7 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
   const since = stillSince(state);
-  // The answer concerns a record that has been settled meanwhile.
+  // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
   if (found.state !== 'unknown') state.astray = undefined;
   else if (state.astray === undefined || state.astray.ordinal !== ordinal) state.astray = { ordinal, since: now };

@@ -40,7 +40,7 @@ export interface ShardWorkerOptions {
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly settled?: TallyEntry;
   readonly watchdogMs: number;
-  /** Whether acknowledgements may wait for a flush, so that a full ledger must ask for one. */
+  /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
   readonly acksEarly: boolean;
@@ -62,10 +62,10 @@ export type ShardWorkerMessage =
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
   | { readonly type: 'askedToFlush' }
-  /** Where the record of this ordinal is; undefined: where the punctuation is that a stage has not answered. */
+  /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
-  /** A stage has died: the supervisor is about to stop this worker as well. */
+  /** A stage has died. */
   | { readonly type: 'askFailed' };
 
 export interface ShardWorkerState {
@@ -73,7 +73,7 @@ export interface ShardWorkerState {
   readonly keeper: Ref<KeeperMessage>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
-  /** The worker's account in the byte budget; set from the beginning of the tenure on. */
+  /** The worker's account in the byte budget. It is opened together with the reader. */
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   admission: Admission;
@@ -82,21 +82,21 @@ export interface ShardWorkerState {
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
-  /** Calls of the reader that fail one after the other. */
+  /** The calls of the reader that have failed in a row. */
   failing: Failing | undefined;
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
   hasRead: boolean;
   failingSince: number | undefined;
   sayFailingAt: number;
-  /** Why the worker fetches nothing more; it ends once everything admitted is settled. */
+  /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   paused: boolean;
   /** The number of the last pause. */
   pauses: number;
   /**
-   * The last punctuation and when it was sent, with the records that were notified and settled by then. Another is sent only when
-   * one of the two has grown.
+   * The last punctuation and when it was sent, with the counts of records notified and settled by then. Another of that kind is
+   * sent only when a count has grown.
    */
   punctuated: {
     readonly kind: 'flush' | 'drain' | undefined;
@@ -111,7 +111,7 @@ export interface ShardWorkerState {
   /** How many of the settled records the meter's tally has counted. */
   tallied: number;
   millisBehindLatest: number | undefined;
-  /** The record that no actor had when the watchdog last asked for it, and since when none has had it. */
+  /** The record that no actor held when the watchdog last asked, and since when. */
   astray: { readonly ordinal: number | undefined; readonly since: number } | undefined;
   finished: boolean;
 }
@@ -123,9 +123,9 @@ export interface Channel {
   records: UserRecord[];
   notifying: boolean;
   collecting: boolean;
-  /** The stage knows this worker. Before that, the stage could not answer a collect. */
+  /** A notify was sent. Before the first, the stage answers no collect. */
   known: boolean;
-  /** A punctuation is not answered yet. */
+  /** The stage has not answered the last punctuation. */
   punctuating: boolean;
 }
 
@@ -153,7 +153,6 @@ export interface Admission {
   duplicates: number;
 }
 
-/** One call of `receive`: its inputs and its effects. */
 export interface WorkerTurn {
   readonly options: ShardWorkerOptions;
   readonly state: ShardWorkerState;

@@ -13,18 +13,18 @@ import { KinactError } from '../../src/api/errors.js';
 
 export interface Stall {
   readonly watchdogMs: number;
-  /** How long the frontier has stood still with this record open. */
+  /** How long the frontier has not moved with this record open. */
   readonly stillForMs: number;
   readonly settledNothingForMs: number;
   /** The ledger has no room. */
   readonly full: boolean;
   readonly whereabouts: Whereabouts;
-  /** Undefined: everything is settled, and the end of the shard waits for calls that have acknowledged early. */
+  /** Undefined: everything is settled, and the end of the shard waits for calls that may still run. */
   readonly oldest: LedgerEntry | undefined;
   readonly tenure: Tenure;
 }
 
-/** The places of a record in words for people. */
+/** The states of a record in the words of the error messages. */
 const inWords: Readonly<Record<Whereabouts['state'], string>> = {
   queued: 'queued',
   running: 'in a call',
@@ -32,18 +32,18 @@ const inWords: Readonly<Record<Whereabouts['state'], string>> = {
   unknown: 'not found',
 };
 
-/** Since when the worker waits for the application alone; undefined when it does not wait, or another limit applies. */
+/** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
 export function stillSince(state: ShardWorkerState): number | undefined {
   const { advancedAt, ending, ledger, punctuated } = state;
   const oldest = oldestOpen(ledger);
   if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
-  // A stop has its deadline, and so has a hand-over.
+  // A stop and a hand-over have their own deadlines.
   return ending?.type === 'shardEnd' && punctuating(state) !== undefined ? punctuated.at : undefined;
 }
 
 /**
- * The error to fail with, or undefined when an actor is only slow. Both must last `watchdogMs`: the frontier has not
- * moved, and the oldest record is running, unacknowledged, behind a reducer that settles nothing, or lost.
+ * The error to fail with, or undefined if an actor is only slow. Two conditions must last `watchdogMs`: the frontier does not
+ * move, and the oldest record is in a call, unacknowledged, behind a reducer that settles nothing, or not found.
  */
 export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;

@@ -1,12 +1,12 @@
-// How a shard worker ends: at its keeper's command, with its tenure, or by itself. A pause does not end it, and can be taken
-// back.
+// How a shard worker ends: at its keeper's command, with its tenure, or by itself. `resume` cancels a pause, which does not end
+// the worker at once.
 import { effect } from '../protocol/actor.js';
 import type { WorkerControl } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './admission.js';
 import type { WorkerTurn } from './state.js';
 
-/** Handles a message of the keeper. Each message is for one tenure. */
+/** Handles a message of the keeper. A message for another tenure is only counted. */
 export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push(effect.count('staleControls'));
@@ -25,12 +25,12 @@ export function controlled(turn: WorkerTurn, message: WorkerControl): void {
   }
 }
 
-/** Stops reading. Records that are fetched but not admitted are given up: no stage has them, and they will be read again. */
+/** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
 export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
   state.ending = ending;
   state.admission = abandon(state.admission, state.ledger);
-  // The bytes that the reader has fetched ahead count in the byte budget until it is closed.
+  // The bytes that the reader has fetched ahead count in the byte budget until the reader is closed.
   state.reader?.close();
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
@@ -48,7 +48,7 @@ export function revoke(turn: WorkerTurn): void {
 }
 
 export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: WorkerEnd): void {
-  // The tenure ends before anything else: no reducer may be handed an item of a worker that is gone.
+  // End the tenure first: no reducer may hand out an item of a worker that has ended.
   tenure.dead = true;
   state.finished = true;
   state.reader?.close();

@@ -1,6 +1,6 @@
-// Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the reducers.
-// It gives way after a slice of time and continues where it stopped, with the workers in turn. The order within a worker stays:
-// its next batch comes only when this one has been extracted completely.
+// Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the
+// reducers. It gives way after a time slice and continues later, with the workers in turn. The order within a worker is kept: its
+// next batch comes only after this one is extracted completely.
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, unawaited } from '../../src/core/callback.js';
@@ -27,13 +27,13 @@ export function isExtracted({ next, records }: Batch): boolean {
   return next >= records.length;
 }
 
-/** Whether a record of this worker, or the one of this ordinal, is not an item yet. */
+/** Whether a record of this worker, or the record `ordinal`, waits for extraction. */
 export function waitsForExtraction({ notify }: WorkerEntry, ordinal?: number): boolean {
   if (notify === undefined || isExtracted(notify.batch)) return false;
   return ordinal === undefined || notify.batch.ordinals.includes(ordinal, notify.batch.next);
 }
 
-/** The oldest record of a worker that is not an item yet, for `status()`. */
+/** The oldest record of a worker that waits for extraction, for `status()`. */
 export function unextracted(
   { tenure, notify, extractedAt }: WorkerEntry,
   now: number,
@@ -43,13 +43,13 @@ export function unextracted(
   return [{ worker: tenure.worker, ordinal, state: 'queued', forMs: now - extractedAt }];
 }
 
-/** Does one slice of work. Returns false when the stage crashes, so that no record after the failed one may be routed. */
+/** Does one slice of work. Returns false when the stage crashes, and no record after the failed one may be routed. */
 export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
   const { extracting, workers } = state;
   for (let entry = extracting.shift(); entry !== undefined; entry = extracting.shift()) {
-    // A worker that has retired meanwhile can no longer settle its records.
+    // A worker that has retired since can no longer settle its records.
     if (workers.get(entry.tenure.worker) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
@@ -78,7 +78,7 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
   }
   entry.extractedAt = options.clock.now();
   if (!tenure.dead) return true;
-  // The lease's new holder extracts the rest again; the worker is informed, and ends.
+  // The lease's new holder extracts the rest again. `dead` tells the worker to end.
   batch.next = batch.records.length;
   entry.outbox.dead = true;
   return true;
@@ -104,7 +104,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   return true;
 }
 
-/** The whole record or nothing: a throw half way through an iterable must not leave half of its items routed. */
+/** Makes all items of a record, or throws: if an iterable throws half way, none of its items may be routed. */
 function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordinal: number): DeliveredItem[] {
   const { options, state } = turn;
   const stage = state.self;
@@ -120,12 +120,12 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
     for (const made of returned) {
       if (isThenable(unawaited(made))) throw noItems('one of a promise: it must be synchronous');
       if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOfValue(made)}`);
-      // A value may be a promise, which the application's own calls await, but perhaps only after it has rejected.
+      // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
       const value = unawaited(made.value);
       items.push(new DeliveredItem(stage, textKey(made.key), value, tenure, ordinal, items.length, record, opaque));
     }
   } catch (error) {
-    // One of them has failed the record, and nobody awaits the others.
+    // The record has failed, so promises in the other elements are never awaited.
     if (Array.isArray(returned)) returned.forEach(leave);
     throw error;
   }
@@ -155,7 +155,7 @@ function kindOfValue(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** Awaiting would reorder a key: a later record could be extracted first. */
+/** Awaiting a promise would reorder a key: a later record could be extracted first. */
 function refuseThenable<T>(name: string, returned: T): T {
   if (!isThenable(unawaited(returned))) return returned;
   throw new TypeError(`${name} must be synchronous, it returned a promise`);
@@ -167,13 +167,13 @@ function textKey(key: unknown): string {
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
 }
 
-/** Settles a record of which nothing is routed. It counts as a record with one item, which is the first. */
+/** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */
 function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
   outbox.ordinals.push(ordinal);
   outbox.items.push(0);
 }
 
-/** Returns false when the stage crashes, so that no record after this one may be routed. */
+/** Returns false when the stage crashes, and no record after this one may be routed. */
 function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
   const { options, effects } = turn;
   const { source, shardId } = entry.tenure;

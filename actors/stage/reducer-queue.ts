@@ -1,6 +1,6 @@
 // The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
-// came, never more than the credit. Punctuation travels in the same queue, behind the data that it refers to, and uses no
-// credit.
+// came, and never more than the credit allows. Punctuation travels in the same queue, behind the data that it refers to, and uses
+// no credit.
 import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
@@ -64,7 +64,7 @@ function countDown(waiting: Waiting): void {
   waiting.batch.recordsQueued -= 1;
 }
 
-/** Drops the queued items of one worker: they would use up credit and be done twice. */
+/** Drops the queued items of one worker: they would use up credit and be processed twice. */
 export function discard(queue: ReducerQueue, worker: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
     const queued = queue.entries.shift() as Queued;
@@ -73,7 +73,10 @@ export function discard(queue: ReducerQueue, worker: number): void {
   }
 }
 
-/** The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a walk is good enough. */
+/**
+ * The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a linear search is good
+ * enough.
+ */
 export function positionOf(queue: ReducerQueue, sought: Sought): number | undefined {
   for (let place = 0; place < queue.entries.length; place += 1) {
     const queued = queue.entries.at(place) as Queued;

@@ -1,4 +1,4 @@
-// Recognises messages that a stage has had before: reducers number their messages, and the questions of a worker have rising
+// Recognizes messages that a stage has received before. Reducers number their messages, and the questions of a worker have rising
 // numbers. A repeated message is dropped and counted.
 import { effect } from '../protocol/actor.js';
 import type { Effect, ReplyTo } from '../protocol/actor.js';
@@ -7,7 +7,7 @@ import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
 
 export const repeated: Effect<StageMessage> = effect.count('repeatedMessages');
 
-/** False for a repeated message: credit would be given back twice, or a punctuation counted as answered by two reducers. */
+/** Returns false for a repeated message. Otherwise credit would return twice, or one answer to a punctuation would count as two. */
 export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number: number): boolean {
   if (number <= queue.received) {
     effects.push(repeated);
@@ -18,8 +18,8 @@ export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number
 }
 
 /**
- * False for a repeated message: records would be routed twice, or an answer given to a question that is closed, and its
- * content lost.
+ * Returns false for a repeated message. Otherwise records would be routed twice, or dispositions would be lost in the answer to a
+ * closed question.
  */
 export function acceptQuestion({ effects }: StageTurn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
   if (question <= entry.asked) {

@@ -1,6 +1,6 @@
 // The actor that takes batches from shard workers and makes items of their records. It routes each item by its key to a reducer,
-// within that reducer's credit, and routes the dispositions back. Invariants: it never loses the order of a key within a shard,
-// and never holds a disposition back because a queue is full. One slow reducer does not stop another.
+// within that reducer's credit, and routes the dispositions back. Invariants: it keeps the order of a key within a shard, and
+// never holds a disposition back because a queue is full. One slow reducer does not stop another.
 import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
@@ -57,7 +57,6 @@ function nextBeat(options: StageOptions): Effect<StageMessage> {
   return effect.after('beat', options.flushIntervalMs, { type: 'beat' });
 }
 
-/** The stage's message of one type. */
 type Message<Type extends StageMessage['type']> = MessageOf<StageMessage, Type>;
 
 const handlers: Handlers<StageTurn, StageMessage> = {
@@ -83,7 +82,7 @@ function beat({ options, state, effects }: StageTurn): void {
 function join(turn: StageTurn, message: Message<'join'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
-  // Its credit would count twice.
+  // A repeated `join`: its credit would count twice.
   if (queue.ref?.id === message.ref.id) return void effects.push(repeated);
   queue.ref = message.ref;
   queue.credit = message.credit;
@@ -106,7 +105,7 @@ function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref
       asked: 0,
     };
     state.workers.set(tenure.worker, entry);
-    // A worker that dies without a last word must not leave its items queued: their dispositions would have no receiver.
+    // If a worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
     effects.push(effect.watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
   }
   return entry;
@@ -122,7 +121,7 @@ function notify(turn: StageTurn, message: Message<'notify'>): void {
   askForSlice(turn);
 }
 
-/** Each slice is a message to itself, so that lease keepers run in between. */
+/** The stage sends itself one message per slice, so lease keepers run in between. */
 function askForSlice({ state, effects }: StageTurn): void {
   if (state.sliceIsDue) return;
   state.sliceIsDue = true;
@@ -142,7 +141,7 @@ function extract(turn: StageTurn, message: Message<'extract'>): void {
 
 function collect(turn: StageTurn, message: Message<'collect'>): void {
   const entry = turn.state.workers.get(message.worker);
-  // A collect never comes before the notify that made the entry, so this worker has retired and reads no answer.
+  // A collect never comes before the notify that makes the entry. So a worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.collect = message.replyTo;
   answer(turn, entry);
@@ -177,7 +176,7 @@ function answerAll(turn: StageTurn): void {
   for (const entry of turn.state.workers.values()) answer(turn, entry);
 }
 
-/** Dispositions leave with the first reply that may go; a notify that may be answered goes before a collect. */
+/** Sends the dispositions with the first reply that may go. The reply to a notify goes before the reply to a collect. */
 function answer({ options, effects }: StageTurn, entry: WorkerEntry): void {
   const open = entry.notify;
   const inDemand = open?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
@@ -206,7 +205,7 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   state.nextPunctuation += 1;
   state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.queues.length });
   const punctuation = { punctuation: id, kind: message.kind };
-  // The punctuation refers to all records handed over before it, some of which are not items yet.
+  // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
   for (const queue of state.queues) dispatch(turn, queue);
@@ -230,7 +229,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   for (const queue of state.queues) {
     if (positionOf(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
-    // The reducer knows best whether it makes progress: it may be settling what another stage has sent.
+    // The reducer answers, because it knows whether it makes progress: it may be settling items of another stage.
     if (queue.ref === undefined)
       effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
     else effects.push(effect.send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
@@ -242,7 +241,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     const forMs = now - entry.extractedAt;
     return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
   }
-  // Not here: every reducer is asked in turn, the first that holds it answers, the last one answers for all.
+  // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
   if (first === undefined) effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
   else effects.push(effect.send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
@@ -254,14 +253,13 @@ function punctuationOf({ punctuations, self }: StageState, worker: number): Soug
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
-/** A worker has ended, or died. Its items are dropped; their records come again, under the shard's next fence. */
+/** Handles a worker that has ended or died. Its items are dropped. Their records come again under the shard's next fence. */
 function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
   const { state, effects } = turn;
   const entry = state.workers.get(worker);
   if (entry === undefined) return;
   state.workers.delete(worker);
-  // A worker that died without a last word has not ended its tenure itself. Items that a reducer is about to fold must not
-  // be handed out.
+  // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
   entry.tenure.dead = true;
   const { source, shardId, fence } = entry.tenure;
   for (const queue of state.queues) {

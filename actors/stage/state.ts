@@ -19,16 +19,16 @@ export interface StageOptions {
   readonly flushIntervalMs: number;
 }
 
-/** The stage's knowledge of one worker. */
+/** The stage's entry for one worker. */
 export interface WorkerEntry {
   readonly tenure: Tenure;
   /** How many records have at least one item in a queue. */
   recordsQueued: number;
   outbox: Dispositions;
   notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
-  /** Punctuation that came while records before it were not items yet. */
+  /** Punctuation that waits for records before it to be extracted. */
   readonly behind: Punctuation[];
-  /** When its last record was extracted, or the entry was made; monotonic milliseconds. */
+  /** When the stage last received or extracted records of this worker, monotonic milliseconds. */
   extractedAt: number;
   collect: ReplyTo<Dispositions> | undefined;
   /** The number of the worker's last question: a repeated question is dropped. */
@@ -45,7 +45,7 @@ export interface Batch {
   recordsQueued: number;
 }
 
-/** A record some of whose items still wait in a queue of this stage. */
+/** A record with items that still wait in a queue of this stage. */
 export interface Waiting {
   readonly worker: WorkerEntry;
   readonly batch: Batch;
@@ -63,7 +63,7 @@ export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting }
 export interface ReducerQueue {
   ref: Ref<ReducerInbox> | undefined;
   credit: number;
-  /** Number of the last message sent to this reducer of the kind that it must not take twice. */
+  /** The number of the last numbered message to this reducer: `items`, `punctuation` or `revoked`. */
   sent: number;
   /** The number of the last message from this reducer: a repeated message is dropped. */
   received: number;
@@ -72,7 +72,7 @@ export interface ReducerQueue {
   settledAt: number;
 }
 
-/** A question for a flush or a drain, and how many reducers have not answered it. */
+/** A worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
   readonly worker: number;
   readonly replyTo: ReplyTo<true>;
@@ -83,29 +83,28 @@ export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly queues: readonly ReducerQueue[];
   readonly workers: Map<number, WorkerEntry>;
-  /** The workers that have records which are not items yet, the next first. */
+  /** The workers with records to extract, the next one first. */
   readonly extracting: Deque<WorkerEntry>;
-  /** Slices of extraction asked for, and whether the last one is still to come. */
+  /** How many slices of extraction were asked for, and whether the last one is still to come. */
   slices: number;
   sliceIsDue: boolean;
   readonly punctuations: Map<number, OpenPunctuation>;
   nextPunctuation: number;
 }
 
-/** One call of `receive`: its inputs and its effects. */
 export interface StageTurn {
   readonly options: StageOptions;
   readonly state: StageState;
-  /** Monotonic, when the call began; extraction takes long enough to read the clock itself. */
+  /** Monotonic: when the call began. Extraction may take long, so it reads the clock itself. */
   readonly now: number;
   readonly effects: Effect<StageMessage>[];
 }
 
 /** A stage as `status()` shows it. */
 export interface StageStatus {
-  /** How many shard workers the stage knows. */
+  /** How many shard workers have an entry in the stage. */
   readonly workers: number;
-  /** The oldest record that each worker has here. */
+  /** The oldest record of each worker in this stage. */
   readonly holding: readonly Held[];
   readonly queues: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }

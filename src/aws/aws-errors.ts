@@ -1,10 +1,10 @@
-// Turns anything that the AWS SDK throws into one KinactError, and says of a failed write whether it may have happened
-// all the same. Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` is false only when the
-// service answered that it refused, or the request cannot have left this machine.
+// Turns anything that the AWS SDK throws into one KinactError, and determines whether a failed write may still have happened.
+// Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` of a write is false only if the service answered
+// with a refusal, or the request cannot have left this machine.
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { ErrorCode, ErrorData, FailureKind } from '../api/errors.js';
 
-/** The call that failed: what the message names and the error's data carries. */
+/** The call that failed, for the message and the data of the error. */
 export interface AwsCall {
   readonly service: 'dynamodb' | 'kinesis';
   /** The API operation, as IAM writes it: `UpdateItem`, `GetRecords`. */
@@ -13,19 +13,19 @@ export interface AwsCall {
   readonly stream?: string;
   readonly leaseKey?: string;
   readonly shardId?: string;
-  /** True for calls that change something: only these have an outcome that can be unknown. */
+  /** True for calls that change something. Only their outcome can be unknown. */
   readonly write?: boolean;
 }
 
 export interface AwsFailure {
   readonly kind: FailureKind;
-  /** `error.retryable` says whether the same call may succeed later by itself; `cause` is what was thrown. */
+  /** `error.retryable`: whether the same call may succeed later by itself. `error.cause`: the value that was thrown. */
   readonly error: KinactError;
-  /** Of a write: whether it may have been carried out although it failed here. Always false for a read. */
+  /** Whether a write may have been carried out although it failed here. Always false for a read. */
   readonly outcomeUnknown: boolean;
 }
 
-/** The members of an SDK or node:net error that are read here; none is certain to be there. */
+/** The members of an SDK or node:net error that are read here; any of them may be missing. */
 interface ErrorShape {
   readonly name?: unknown;
   readonly message?: unknown;
@@ -89,7 +89,7 @@ const kindByName: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
     'UnknownOperationException',
     'ItemCollectionSizeLimitExceededException',
   ]),
-  // The key that encrypts the data: people change it, or the right to use it, and change it back.
+  // Failures of the key that encrypts the data. People change it, or the right to use it, and change it back.
   ...names('encryption', [
     'KMSAccessDeniedException',
     'KMSDisabledException',
@@ -139,8 +139,8 @@ const networkCodes: ReadonlySet<string> = new Set([
 const dialling: ReadonlySet<string> = new Set(['connect', 'getaddrinfo']);
 
 /**
- * Says what a failed AWS call was. A KinactError passes through as it is, so that a caller may classify anything that
- * its `try` block threw.
+ * Classifies a failed AWS call. A KinactError passes through unchanged, so a caller may classify anything that its `try` block
+ * threw.
  */
 export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
   if (isKinactError(cause))
@@ -169,7 +169,7 @@ function kindOf(error: ErrorShape): FailureKind {
   const name = text(error.name);
   const code = text(error.code);
   if (/region (is missing|not accepted)/i.test(text(error.message))) return 'credentials';
-  // A reset arrives under the name TimeoutError from the SDK's HTTP handler: the code knows better.
+  // The SDK's HTTP handler gives a connection reset the name TimeoutError, so the code comes first.
   if (networkCodes.has(code) || /^ERR_(HTTP2|SSL|TLS)/.test(code) || isCertificateCode(code)) return 'network';
   const byName = kindByName.get(name) ?? kindByName.get(code);
   if (byName !== undefined) return byName;
@@ -215,7 +215,7 @@ function mayHaveHappened(kind: FailureKind, error: ErrorShape): boolean {
   }
 }
 
-/** True when no byte of the request can have been sent: the name was not resolved, or no connection came about. */
+/** True if no byte of the request can have been sent: the name was not resolved, or no connection was made. */
 function neverLeft(error: ErrorShape): boolean {
   if (Array.isArray(error.errors) && error.errors.length > 0) {
     return error.errors.every((each: unknown) => typeof each === 'object' && each !== null && neverLeft(each));
@@ -336,7 +336,7 @@ function notFoundVerdict(call: AwsCall, said: string): { code: ErrorCode; retrya
       message: `kinesis:${call.operation}${targetOf(call)}: not found in this region and account; check name, region and credentials (${said})`,
     };
   }
-  // DynamoDB says the same of a table that is still being created, which passes.
+  // DynamoDB gives the same answer for a table that is still being created, so a retry may succeed.
   return {
     code: 'TABLE_NOT_FOUND',
     retryable: true,

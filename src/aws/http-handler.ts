@@ -1,6 +1,6 @@
-// HTTP for kinact's own Kinesis clients and for clients of the local servers: keep-alive HTTP/1.1 with a deadline per
-// request. The SDK's default for Kinesis is HTTP/2, which opens a connection per call when polling, and kinesalite
-// never answers some requests.
+// The HTTP handler for kinact's own Kinesis clients and for clients of the local servers: keep-alive HTTP/1.1 with a deadline per
+// request. The SDK's default for Kinesis is HTTP/2, which opens a connection per call when polling. kinesalite never answers some
+// requests, so a deadline is necessary.
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
 export type { NodeHttpHandler };

@@ -1,8 +1,8 @@
-// One attempt, bounded in time, of one SDK operation, whatever client carries it out. Invariant: at most one request
-// goes on the wire. The call settles within its time even when a body stalls or the client ignores its signal.
+// Makes one attempt, bounded in time, of one SDK operation, with any client. Invariant: at most one request is sent. The call
+// settles in time even if a body stalls or the client ignores its signal.
 import type { Timers } from '../api/ports.js';
 
-/** Carries the first failure past the SDK's retry loop. Not as `cause`: the SDK looks into that and would retry. */
+/** Carries the first failure past the SDK's retry loop. It is not in `cause`, because the SDK looks there and would retry. */
 class OneAttempt extends Error {
   readonly failure: unknown;
   constructor(failure: unknown) {
@@ -11,7 +11,7 @@ class OneAttempt extends Error {
   }
 }
 
-/** As much of an SDK command as is used here: the layers that are laid on this one call. */
+/** The part of an SDK command that is used here: the middleware layers that are added for this one call. */
 export interface LayeredCommand {
   readonly middlewareStack: {
     add(layer: Layer, options: object): void;
@@ -21,15 +21,15 @@ export interface LayeredCommand {
 
 type Layer = (next: (args: never) => Promise<unknown>) => (args: never) => Promise<unknown>;
 
-/** What an attempt saw of the answer, be it a success or a refusal. */
+/** What an attempt saw of the answer, whether a success or a refusal. */
 export interface Observation {
   /** The answer's `Date` header, epoch milliseconds. */
   dateMs?: number;
 }
 
 /**
- * Runs `send` once. Rejects with what the client threw, with `AbortError` once `signal` aborts, or with `TimeoutError`
- * after `timeoutMs`.
+ * Runs `send` once. Never rejects: `failure` has the error that the client threw, an `AbortError` once `signal` aborts, or a
+ * `TimeoutError` after `timeoutMs`.
  */
 export async function oneAttempt<Output>(
   command: object,
@@ -51,7 +51,8 @@ function isLayered(command: object): command is LayeredCommand {
 }
 
 function observe(command: LayeredCommand, seen: Observation): void {
-  // Between retrying and signing: the signer must see errors as they are, because it corrects clock skew by them.
+  // This layer runs between retrying and signing. The signer must see the original errors, because it corrects clock skew with
+  // them.
   command.middlewareStack.addRelativeTo(
     (next) => async (args) => {
       try {
@@ -94,8 +95,7 @@ async function bounded<Output>(
   const ended = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  // The promise that loses the race must not be reported as unhandled, not even when `run` throws before there is a
-  // race.
+  // A rejection of `ended` must not be reported as unhandled, even if `run` throws before the race begins.
   ended.catch(() => undefined);
   const end = (name: string, message: string): void => {
     fail(named(name, message));

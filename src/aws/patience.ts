@@ -1,5 +1,5 @@
-// A call that is repeated, for a limited time, while its failure may pass (throttling, a lost connection). For
-// commands, which have no actor that repeats.
+// Repeats a call, for a limited time, while its failure may pass (throttling, a lost connection). For commands, which have no
+// actor that repeats calls.
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { isKinactError } from '../api/errors.js';
 import type { Environment } from '../api/source.js';
@@ -8,18 +8,18 @@ import { pause } from './pause.js';
 export interface Patience extends Environment {
   /** Milliseconds after which no new attempt is begun. */
   readonly retryForMs: number;
-  /** What waits, for the error when `signal` aborts. */
+  /** The name of the call, for messages. */
   readonly name: string;
-  /** Hears of each failure that is waited out: a command that waited in silence would look as if it hung. */
+  /** Called for each failure before a retry, because a command that waits in silence looks as if it hangs. */
   readonly repeating?: Repeating | undefined;
 }
 
-/** What is repeated, in words, and what it failed with. */
+/** Gets the operation that is repeated, in words, and its error. */
 export type Repeating = (operation: string, error: unknown) => void;
 
 const again: Backoff = { baseMs: 200, capMs: 3_000 };
 
-/** Rejects with the last failure: at once with one that is not retryable. */
+/** Rejects with the last failure, and at once with a failure that is not retryable. */
 export async function patiently<Result>(
   { clock, timers, random, retryForMs, name, repeating }: Patience,
   call: () => Promise<Result>,

@@ -1,8 +1,8 @@
-// A wait between two calls that ends at once when nobody wants the next one any more. For loops that repeat calls.
+// A wait between two calls of a loop, which ends at once when `signal` aborts.
 import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
 
-/** Resolves after `ms`; rejects with STOPPED, `what` in its message, as soon as `signal` aborts. */
+/** Resolves after `ms`; rejects with STOPPED, with `what` in its message, as soon as `signal` aborts. */
 export function pause(timers: Timers, ms: number, signal: AbortSignal, what: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {

@@ -1,9 +1,8 @@
-// What an answer of the service really says. A member that the model calls optional may be absent, null or an empty
-// string, depending on who wrote it and whose client read it. Here all three are absent. Called for every small answer
-// of Kinesis, and for descriptions of tables. GetRecords, whose records come by the thousand, does the same by itself
-// (get-records.ts).
+// Removes the empty members of an answer. A member that the model calls optional may be absent, null or an empty string,
+// depending on the service and on the client. Here all three become absent. Used for every Kinesis answer but GetRecords, and for
+// descriptions of tables. GetRecords returns records by the thousand, so get-records.ts checks them itself.
 
-/** A copy without members that say nothing, at every depth. Lists keep their length: an entry that is null stays. */
+/** A copy without null and empty members, at every depth. Lists keep their length: an empty entry becomes null. */
 export function presentMembers<Answer>(answer: Answer): Partial<Answer> {
   return (present(answer) ?? {}) as Partial<Answer>;
 }
@@ -11,7 +10,7 @@ export function presentMembers<Answer>(answer: Answer): Partial<Answer> {
 function present(value: unknown): unknown {
   if (value === null || value === '') return undefined;
   if (Array.isArray(value)) return value.map((entry) => present(entry) ?? null);
-  // Dates, bytes and everything else with a class of its own is a value.
+  // Dates, bytes and other instances of classes are values.
   if (typeof value !== 'object' || !isPlain(value)) return value;
   const members = Object.entries(value).map(([name, member]) => [name, present(member)] as const);
   return Object.fromEntries(members.filter(([, member]) => member !== undefined));

@@ -1,6 +1,6 @@
-// One request for all readers of a source that need its answer at the same time: who the stream is, which shards are
-// closed. Invariant: every caller gets an answer to a request that was begun after it asked. A few requests leave
-// quickly, then one a second. Iterators of a thousand shards may expire together, and the account has twenty
+// Shares one request among all readers of a source that need its answer at the same time: the stream's identity, or which shards
+// are closed. Invariant: every caller gets an answer to a request that began after the caller asked. A few requests leave
+// quickly, then one a second, because iterators of a thousand shards may expire together. The account has only twenty
 // descriptions a second.
 import type { Clock, Timers } from '../api/ports.js';
 import { stopped } from './kinesis/prefetch-buffer.js';
@@ -8,14 +8,14 @@ import { stopped } from './kinesis/prefetch-buffer.js';
 export type Ask<T> = (signal: AbortSignal) => Promise<T>;
 
 export interface SharedRequest<T> {
-  /** Rejects with what the request failed with, or when `signal` aborts. */
+  /** Rejects with the error of the request, or when `signal` aborts. */
   ask: Ask<T>;
   close(): void;
 }
 
 const quickMs = 250;
 const slowMs = 1_000;
-/** So many requests leave quickly; after a pause of this length as many again. */
+/** `quickOnes` requests leave quickly; after a pause of `restMs`, as many may leave quickly again. */
 const quickOnes = 4;
 const restMs = 10_000;
 
@@ -58,7 +58,7 @@ export function sharedRequest<T>(request: Ask<T>, deps: { clock: Clock; timers: 
     else cancel = timers.after(Math.ceil(waitMs), () => void send());
   }
 
-  /** The last waiter that leaves cancels the timer. */
+  /** Cancels the timer when the last waiter has left. */
   function unschedule(): void {
     if (waiters.size > 0 || cancel === undefined) return;
     cancel();

@@ -1,5 +1,5 @@
-// `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes nothing is changed. With
-// it, nothing while anybody writes to one of the tables, and never a lease.
+// `kinact adopt`: takes over the tables that a KCL 3 fleet has left. Invariant: without --yes, nothing is changed. With --yes,
+// nothing is changed while a worker writes to one of the tables, and no lease is ever removed.
 import { openKcl3Remains, type Kcl3Remains, type Remains, type RemainsFound } from '../aws/dynamodb/kcl3-remains.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
@@ -10,7 +10,9 @@ import { repeatsTo } from './repeats.js';
 import { firstMove } from './still-table.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
-/** A KCL 3 worker writes its metrics, and a leader its row, every 30 s: twice that, and some more for a slow one. */
+/**
+ * A KCL 3 worker writes its metrics, and a leader its row, every 30 s. This is twice as long, and some more for a slow worker.
+ */
 const leastWatchMs = 70_000;
 
 export interface Adoption {
@@ -47,13 +49,12 @@ it would remove.
   },
 };
 
-/** Where it is done. */
 export interface AdoptionPlace {
   readonly tables: Kcl3Remains;
   readonly environment: Pick<Environment, 'clock' | 'timers'>;
 }
 
-/** What `kinact adopt` does, with the caller's streams, services and time. Resolves to the exit code. */
+/** The work of `kinact adopt`, with the caller's streams, services and clock. Resolves to the exit code. */
 export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: CommandIo): Promise<number> {
   const { tableName, yes } = adoption;
   const { tables } = place;
@@ -77,7 +78,7 @@ export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: 
   return 0;
 }
 
-/** The tables, once nobody was seen to write to them for long enough. */
+/** Watches the tables. Resolves to their content if nothing changes for long enough, or throws REFUSED. */
 async function atRest(
   { tableName, watchMs: asked }: Adoption,
   { tables, environment }: AdoptionPlace,
@@ -99,7 +100,7 @@ async function atRest(
   );
 }
 
-/** One after the other: a run that is cut off has removed the first ones, and the next run removes the rest. */
+/** Removes one after the other. If a run is interrupted, the next run removes the rest. */
 async function removeAll(
   { tableName }: Adoption,
   { tables }: AdoptionPlace,

@@ -1,9 +1,9 @@
-// A checkpoint as people read it in a table of `kinact leases` and `kinact reset`.
+// A checkpoint as text, for the tables that `kinact leases` and `kinact reset` print.
 import type { LeaseRow } from '../core/lease.js';
 
 /**
- * LATEST is a moment: if the row says which, the text names it, because reading begins there and not at the newest
- * record.
+ * LATEST stands for a moment. If the row has that moment, the text includes it, because reading begins there and not at the
+ * newest record.
  */
 export function checkpointText(
   row: Pick<LeaseRow, 'checkpoint' | 'checkpointSubSequenceNumber' | 'kinactLatestAt'>,

@@ -1,7 +1,7 @@
-// Text in columns, for what commands print for people.
+// Aligns text in columns, for the tables that commands print.
 import { visible } from '../core/visible.js';
 
-/** Rows of text with each column as wide as its widest cell, two spaces apart. A cell may hold anything: it is escaped. */
+/** Makes each column as wide as its widest cell, two spaces apart. A cell may contain any text, because it is escaped. */
 export function alignColumns(given: readonly (readonly string[])[]): readonly string[] {
   const rows = given.map((row) => row.map(visible));
   const widths: number[] = [];

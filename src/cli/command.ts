@@ -1,17 +1,17 @@
-// What a command of `kinact` is, and how its arguments are read. Every command gets streams and environment as
-// arguments, so that tests can run one inside their own process; main.ts hands in the real ones.
+// What a command of `kinact` is, and how its arguments are read. Every command gets streams and environment as arguments:
+// main.ts passes the real ones, and tests run a command in their own process.
 import { parseArgs } from 'node:util';
 import type { Readable, Writable } from 'node:stream';
 import { oneLine } from '../core/visible.js';
 import { isKinactError } from '../api/errors.js';
 
-/** What a command may touch. */
+/** Everything that a command may use of its process. */
 export interface CommandIo {
   readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborts on SIGTERM or SIGINT: the command finishes what it must and ends by itself. */
+  /** Aborts on SIGTERM or SIGINT. The command then finishes its work and ends by itself. */
   readonly signal: AbortSignal;
 }
 
@@ -20,7 +20,7 @@ export interface Command {
   readonly usage: string;
   /** False for a command that is to end at once on a signal, as programs do by default. */
   readonly handlesSignals: boolean;
-  /** Resolves to the exit code. Throws UsageError (exit 2) or what went wrong (exit 1). */
+  /** Resolves to the exit code. Throws UsageError (exit 2) or any other error (exit 1). */
   run(args: readonly string[], io: CommandIo): Promise<number>;
 }
 
@@ -59,7 +59,7 @@ export function required(value: string | undefined, name: string): string {
   return value;
 }
 
-/** How every failure looks on stderr: one line. */
+/** The one line on stderr that reports a failure. */
 export function errorLine(error: unknown): string {
   const { message } = error as { readonly message?: unknown };
   const text = typeof message === 'string' && message.trim() !== '' ? message : String(error);
@@ -71,12 +71,12 @@ export function say({ stderr }: { readonly stderr: Pick<Writable, 'write'> }, te
   stderr.write(`${oneLine(text)}\n`);
 }
 
-/** A stream by its name, or by its ARN, which also says account and region. */
+/** A stream by its name, or by its ARN, which includes account and region. */
 export type StreamReference =
   | { readonly streamName: string; readonly streamArn?: undefined }
   | { readonly streamArn: string; readonly streamName?: undefined };
 
-/** By Kinesis' own rules for names and ARNs; undefined for what is neither. */
+/** By Kinesis's own rules for names and ARNs. Undefined if the text is neither. */
 export function streamReference(text: string): StreamReference | undefined {
   if (/^[a-zA-Z0-9_.-]{1,128}$/.test(text)) return { streamName: text };
   if (/^arn:[\w-]+:kinesis:[\w-]+:\d{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/.test(text)) return { streamArn: text };
@@ -91,24 +91,24 @@ export function streamOf(text: string): StreamReference {
   throw new UsageError(`--stream: expected a stream name (letters, digits, '_', '-', '.') or ${arn}, got '${text}'`);
 }
 
-/** DynamoDB's rule for tables, since an application's name is its lease table's. */
+/** DynamoDB's rule for table names: an application and its lease table have the same name. */
 export function applicationOf(text: string): string {
   if (!/^[\w.-]{3,255}$/.test(text))
     throw new UsageError(`--application: expected 3 to 255 letters, digits, '_', '-' and '.', got '${text}'`);
   return text;
 }
 
-/** What `timeOf` takes, as people read it. */
+/** The formats that `timeOf` accepts, for error messages. */
 export const timeExpected = 'a date (midnight UTC) or a time with its zone, such as 2026-01-31T12:00:00Z';
 
-/** A time at which records may have come: the service refuses to begin at any other. */
+/** Throws for a time in the future or before 1970, because Kinesis refuses to begin there. */
 export function pastTime(at: Date, text: string, option: string, nowMs: number): Date {
   if (at.getTime() > nowMs) throw new UsageError(`${option}: ${text} is in the future: LATEST begins now`);
   if (at.getTime() < 0) throw new UsageError(`${option}: ${text} is before 1970`);
   return at;
 }
 
-/** A date, which is midnight UTC, or a date and time with its zone, in ISO 8601; undefined for every other text. */
+/** Parses an ISO 8601 date (midnight UTC), or date and time with zone. Undefined for any other text. */
 export function timeOf(text: string): Date | undefined {
   const at = /^\d{4}-\d\d-\d\d(T[\d:.,]{1,40}(Z|[+-]\d\d:?\d\d))?$/.test(text) ? new Date(text) : new Date(Number.NaN);
   return Number.isNaN(at.getTime()) ? undefined : at;

@@ -1,6 +1,6 @@
-// The listing that `kinact reset` goes by. Invariant: it is complete. If it lacks shards that are named elsewhere,
-// another listing, some seconds before, showed the same. One listing alone may lack a closed shard, whose row would
-// then be removed.
+// The listing that `kinact reset` uses. Invariant: it is complete. If it lacks shards that are named elsewhere, another
+// listing, some seconds before, was the same. One listing alone may lack a closed shard, and the row of that shard would then
+// be removed.
 import { patiently, type Patience } from '../aws/patience.js';
 import { pause } from '../aws/pause.js';
 import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
@@ -8,15 +8,15 @@ import { KinactError } from '../api/errors.js';
 import type { ShardListing, StreamSource } from '../api/ports.js';
 
 export interface ListingPatience extends Patience {
-  /** For the message of a refusal. */
+  /** For the data of a REFUSED error. */
   readonly tableName: string;
 }
 
 const listings = 5;
-/** The time between two listings of which the second confirms the first. */
+/** The time between a listing and the one that confirms it. */
 const confirmAfterMs = 3_000;
 
-/** What it lacks of `known` shards and of parents, a second listing lacks as well. */
+/** A listing that lacks `known` shards or parents is returned once a second one is the same. */
 export async function confirmedListing(
   source: StreamSource,
   known: readonly string[],

@@ -1,5 +1,5 @@
-// `kinact demo`, which is what `npm start` runs: kinact's main job on real local servers, before your eyes. Bounded in
-// time; however it ends, its processes and servers are gone.
+// `kinact demo`, which `npm start` runs: the main job of kinact on real local servers. The demo is bounded in time. However it
+// ends, it leaves no process or server behind.
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
@@ -13,7 +13,7 @@ import { findPacker } from './demo/writer.js';
 const limitMs = 85_000;
 const progressMs = 2_000;
 const defaultRecords = 24_000;
-/** The exit code that a shell gives to what Ctrl-C has ended. */
+/** The exit code that a shell gives to a command that Ctrl-C has ended. */
 const interrupted = 130;
 
 export const demo: Command = {
@@ -27,7 +27,7 @@ Takes less than 90 s.
   handlesSignals: true,
   async run(args, io) {
     readOptions(args, {});
-    // For the demo's own tests: fewer records, and a record that is lost on purpose, here or in the reducer.
+    // For the demo's own tests: fewer records, and a record that is lost on purpose, in the sink or in the reducer.
     const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
     if (records !== undefined && !/^[1-9]\d{1,6}$/.test(records))
       throw new UsageError(`KINACT_DEMO_RECORDS: expected a number from 10 to 9999999, got '${records}'`);
@@ -38,7 +38,7 @@ Takes less than 90 s.
     const story = { consumers: [] as ConsumerProcess[], checkpoints: new Map<string, number>() };
     const say = narrator(io);
     const failure = await perform({ total, dropInReducer, sink, say }, story, io);
-    // What was written and not read yet is no loss.
+    // No verdict after an interrupt: records that are not read yet are not lost.
     if (io.signal.aborted) {
       await new Promise((resolve) => io.stdout.write('interrupted, no verdict\n', resolve));
       return interrupted;
@@ -57,7 +57,7 @@ Takes less than 90 s.
   },
 };
 
-/** Runs the scenario between a first and a last act that always run. Resolves to what it failed with. */
+/** Starts the servers, runs the scenario, and always cleans up. Resolves to the error of the scenario. */
 async function perform(
   wanted: Pick<ScenarioOptions, 'total' | 'dropInReducer' | 'sink' | 'say'>,
   story: Story & { consumers: ConsumerProcess[] },
@@ -74,7 +74,7 @@ async function perform(
   say(`aggregates are made by ${packer.name}`);
   const progress = setInterval(() => say(progressText(story, sink)), progressMs);
   try {
-    // The clients of this process, too, are to find nothing but these servers.
+    // The AWS clients of this process, too, must reach only these servers.
     for (const name of foreignSettings) delete process.env[name];
     Object.assign(process.env, localEnvironment(servers));
     const limit = AbortSignal.timeout(limitMs);
@@ -96,7 +96,7 @@ async function perform(
   }
 }
 
-/** Settings that would lead an AWS client elsewhere. */
+/** Settings that could send an AWS client elsewhere. */
 const foreignSettings = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
 
 function localEnvironment(servers: { readonly kinesis: string; readonly dynamodb: string }): Record<string, string> {

@@ -1,6 +1,6 @@
-// Ended rows of shards that their stream still lists as open: nobody will ever read those again. For `kinact leases`; a
-// running consumer finds them by itself (`leaseContradiction`). Here too, two listings a minute apart have to show it,
-// because a listing may be older than the row. If the first shows none, there is no wait.
+// Finds rows that have ended although their stream lists the shard as open: no worker will ever read that shard. For `kinact
+// leases`; a running consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart must agree,
+// because a listing may be older than the row. If the first shows no open shard, there is no wait.
 import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
@@ -10,7 +10,7 @@ import type { StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 
-/** As the coordinator has it. */
+/** The same as in the coordinator. */
 const believedAfterMs = 60_000;
 const requestTimeoutMs = 5_000;
 
@@ -23,13 +23,13 @@ export interface EndedButOpen {
 interface Asked {
   readonly streamArn: string;
   readonly source: StreamSource;
-  /** Ended rows; after the first listing, those that it contradicts. */
+  /** Ended rows; after a listing, only those of shards that are listed as open. */
   suspects: readonly LeaseRow[];
 }
 
 /**
- * Asks the streams that ended rows name, by their ARN. Rows that name none are passed over. `say` hears why it takes a
- * minute. Never rejects.
+ * Asks the streams that ended rows name by ARN, and skips rows without one. Tells `say` why the wait takes a minute. Never
+ * rejects.
  */
 export async function endedButOpen(
   rows: readonly LeaseRow[],
@@ -79,16 +79,16 @@ function byStream(rows: readonly LeaseRow[], environment: Environment): readonly
     try {
       return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, environment), suspects }];
     } catch {
-      // A row may hold anything.
+      // The row may contain any text as its ARN.
       return [];
     }
   });
 }
 
-/** A row of an earlier stream of that name is another matter, which a consumer reports at its start. */
+/** The suspects that are open. Rows of an earlier stream of that name are left out: a consumer reports those at its start. */
 async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
   const description = await source.describe(signal);
-  // A stream that is being deleted is listed with the shards it had.
+  // A stream that is being deleted still lists its shards.
   if (description.status === 'DELETING')
     throw new KinactError('STREAM_NOT_FOUND', `Stream ${streamArn} is being deleted.`);
   const identity = streamIdentityOf(description);

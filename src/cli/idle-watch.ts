@@ -1,7 +1,6 @@
-// Judges by empty reads when nothing more comes: `kinact tail --until-idle`. A shard is quiet when an empty read at its
-// tip was answered at least `idleMs` after the last record of any shard. The stream is idle when all shards that are
-// read are quiet, and nothing waits to be written. Reading slowly, or not at all behind a full pipe, never counts as
-// idle.
+// Finds out for `kinact tail --until-idle` when no more records come. A shard is quiet when an empty read at its tip was
+// answered at least `idleMs` after the last record of any shard. The stream is idle when all shards that are read are quiet,
+// and no line waits to be written. A slow read, or a full pipe that stops the reading, never counts as idle.
 import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
@@ -16,37 +15,37 @@ export interface TailRequest {
   readonly untilIdleMs: number | undefined;
 }
 
-/** How long shards that are not open yet are waited for. */
+/** How long to wait for shards that are not open yet. */
 const openingMs = 30_000;
-/** Milliseconds between reads at the tip, as in the library. */
+/** The library's default for the time between reads at the tip. */
 const defaultIdleMs = 1_000;
 
 export interface IdleWatch {
   /** Resolves once the stream is idle. */
   readonly idle: Promise<void>;
-  /** The source, observed: every answer of its readers is noticed on its way. */
+  /** Wraps the source, so that the watch sees every answer of its readers. */
   observe(source: StreamSource): StreamSource;
-  /** Counts like a record: something is about to be read, or was just done. */
+  /** Restarts the idle time, as a record does: something is about to be read, or was just done. */
   stir(): void;
-  /** Checks whether it is idle now. Called on every empty read, and by a writer when its last write is done. */
+  /** Checks whether the stream is idle now, as every empty read does. Call it after the last write. */
   check(): void;
 }
 
 export function idleWatch(options: {
   readonly idleMs: number;
-  /** How long the readers of a shard's children may take to appear after its end: added to `idleMs`. */
+  /** How long the readers of a shard's children may take to appear after the end of the shard. Added to `idleMs`. */
   readonly handOverMs: number;
   readonly now: () => number;
-  /** Nothing waits to be written. */
+  /** True if no line waits to be written. */
   readonly settled: () => boolean;
   /**
-   * No further shard is about to be opened. Not waited for without end, because a lease may stay without an owner.
+   * True if no further shard is about to be opened. The wait for this is limited, because a lease may stay without an owner.
    * Default: true.
    */
   readonly opened?: () => boolean;
 }): IdleWatch {
   const { idleMs, handOverMs, now, settled, opened = () => true } = options;
-  /** Per open reader when its last read, an empty one at the tip, was answered; undefined when it was another. */
+  /** Per open reader: when its last read was answered, if that was an empty read at the tip; else undefined. */
   const quiet = new Map<object, number | undefined>();
   let stirredAt = now();
   let settle: () => void = () => undefined;
@@ -99,7 +98,7 @@ export function idleWatch(options: {
   };
 }
 
-/** The judge of `--until-idle`; undefined without it. `opened`: no shard is about to be opened, as far as anybody knows. */
+/** The watch for `--until-idle`; undefined without it. `opened`: no shard is about to be opened, as far as is known. */
 export function watchOf(
   request: TailRequest,
   writer: LineWriter,
@@ -117,7 +116,7 @@ export function watchOf(
   });
 }
 
-/** Reads often enough to tell idleness when it is due, within what the service grants. */
+/** The time between reads at the tip: short enough to notice idleness in time, within the limits of the service. */
 export function idleMsOf({ untilIdleMs = 2 * defaultIdleMs }: TailRequest): number {
   return Math.min(defaultIdleMs, Math.max(200, Math.floor(untilIdleMs / 2)));
 }

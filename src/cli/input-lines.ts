@@ -1,10 +1,10 @@
-// Splits a byte stream into lines without decoding it, because a record need not be text. For the command `put`.
+// Splits a byte stream into lines for `kinact put`, without decoding it, because a record need not be text.
 
 const newline = 0x0a;
 
 /**
- * The lines of each chunk, as soon as it has come; without their newlines. The last line needs none. A line longer than
- * `maxBytes` comes out cut to `maxBytes + 1` bytes, so that memory is bounded and the reader can tell.
+ * Yields the lines of each chunk as soon as the chunk arrives, without their newlines. The last line needs no newline. A line
+ * longer than `maxBytes` is cut to `maxBytes + 1` bytes. That bounds memory, and shows the caller that the line is too long.
  */
 export async function* linesOf(
   chunks: AsyncIterable<Uint8Array | string>,

@@ -1,4 +1,4 @@
-// `kinact leases`: who owns what, from one scan of the lease table. Reads only; works on any KCL table.
+// `kinact leases`: who owns which lease, from one scan of the lease table. It only reads, and works on any KCL table.
 import { listLeases } from '../aws/dynamodb/lease-listing.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { wishOf } from '../core/lease-wish.js';
@@ -18,9 +18,11 @@ import { hostEnvironment } from '../consumer/host-environment.js';
 /** One element of what `--json` prints. */
 export interface LeaseLine {
   readonly leaseKey: string;
-  /** The ARN of the stream that the row was made for; of a multi-stream row without one what its key says; null: it says none. */
+  /**
+   * The ARN of the stream that the row was made for; without an ARN, the stream in the key of a multi-stream row; else null.
+   */
   readonly stream: string | null;
-  /** When that stream was created, in ISO 8601; only in a row that says it. */
+  /** When that stream was created, in ISO 8601; only if the row has it. */
   readonly streamCreatedAt?: string;
   /** Null when free. */
   readonly owner: string | null;
@@ -29,17 +31,17 @@ export interface LeaseLine {
   readonly subSequenceNumber: number | null;
   readonly parents: readonly string[];
   readonly children: readonly string[];
-  /** Null: the table does not say, and asking every shard for it would take reads away from its owner. */
+  /** Null: the table does not have it, and asking every shard would take reads away from its owner. */
   readonly millisBehindLatest: null;
-  /** Only in a row that cannot be read: why. */
+  /** Only for a row that cannot be read: the reason. */
   readonly malformed?: string;
-  /** Only in a row at LATEST that says when that was: the time where reading begins, in ISO 8601. */
+  /** Only for a row at LATEST that has the moment: the time where reading begins, in ISO 8601. */
   readonly latestAt?: string;
-  /** Only in a row that says it of its owner, a kinact worker: its `leases.failoverMs`. */
+  /** Only if the owner is a kinact worker that has written it: its `leases.failoverMs`. */
   readonly failoverMs?: number;
-  /** Only while another kinact worker asks the owner for the lease, or did until it died: its worker id. */
+  /** Only if another kinact worker, perhaps dead by now, has asked the owner for the lease: its worker id. */
   readonly askedBy?: string;
-  /** Only in a row that has ended while its shard is listed as open: nobody reads that shard. */
+  /** Only for a row that has ended although its shard is listed as open: no worker reads that shard. */
   readonly shardIsOpen?: true;
 }
 
@@ -69,7 +71,7 @@ An open shard whose lease has ended is looked at twice, a minute apart, before i
   },
 };
 
-/** What `kinact leases` does, with the caller's streams, services and time. Resolves to the exit code. */
+/** The work of `kinact leases`, with the caller's streams, services and clock. Resolves to the exit code. */
 export async function printLeases(
   { tableName, asJson }: { readonly tableName: string; readonly asJson: boolean },
   environment: Environment,
@@ -145,7 +147,7 @@ function streamOfRow({ kinactStream, streamName }: LeaseRow): Pick<LeaseLine, 's
   return { stream: arnOf(kinactStream), ...(created === undefined ? {} : { streamCreatedAt: created }) };
 }
 
-/** Which streams the leases belong to, each on a line of its own below the table. */
+/** The lines below the table: each stream with its number of leases. */
 function streamLines(lines: readonly LeaseLine[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const { stream, streamCreatedAt, malformed } of lines) {

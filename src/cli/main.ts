@@ -1,15 +1,14 @@
 #!/usr/bin/env node
-// The command `kinact` as a process: its streams, signals and exit code. What it does is in run.ts.
+// The `kinact` process: its streams, signals and exit code. run.ts runs the command.
 import { stopSignals } from '../core/stop-signal.js';
 import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
 import { run } from './run.js';
 
-// The SDK's notice about future Node versions is for people who install packages, and would stand between our own
-// lines.
+// The SDK's notice about future Node versions is for people who install packages. It would appear between our own lines.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
-/** How long a pipe that nobody reads may hold up the end. */
+/** How long a pipe without a reader may delay the exit. */
 const lastWordsMs = 2_000;
 
 const stopping = new AbortController();
@@ -24,8 +23,8 @@ function restoreSignals(): void {
 }
 
 process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-// Without stdout there is nothing left to do. A reader that went away ends the command as SIGTERM does; a full disk is
-// a failure.
+// Without stdout the command has nothing left to do. If the reader has gone, it ends as on SIGTERM. Any other error, such as a
+// full disk, is a failure.
 let outputError: Error | undefined;
 process.stdout.on('error', (error) => {
   if (!isClosedPipe(error)) outputError = error;
@@ -40,8 +39,8 @@ if (outputError !== undefined) {
   code = 1;
 }
 process.exitCode = code;
-// What is still to be read is not waited for. What is still to be written is, unless nobody reads it.
+// Unread input does not delay the exit. Unwritten output does, at most for `lastWordsMs`.
 stdin.destroy();
-// A signal that comes twice may come a second time only now: it must not turn a clean end into another one.
+// The second signal of one stop request may come only now. It must not change a clean exit.
 if (!stopping.signal.aborted) restoreSignals();
 setTimeout(() => process.exit(code), lastWordsMs).unref();

@@ -1,5 +1,5 @@
-// The work of `kinact put`: reads lines, makes records, sends them while reading goes on. Invariants: a line is counted
-// once, as put or as refused. At most `maxPending…` wait, so the input is read no faster than the stream takes it.
+// The work of `kinact put`: reads lines, makes records, and sends them while it reads on. Invariants: a line is counted once,
+// as put or as refused. At most `maxPending…` wait, so the input is read no faster than the stream accepts records.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregation/aggregate-encoder.js';
@@ -19,9 +19,9 @@ export interface PutJob {
   readonly producer: KinesisProducer;
   readonly keyField: string | undefined;
   readonly aggregate: boolean;
-  /** Ends the reading: what was read by then is put. */
+  /** Ends the reading. Lines that were read by then are put. */
   readonly signal: AbortSignal;
-  /** Kept up to date all the time: a job that fails leaves nothing else. */
+  /** Always up to date: if the job fails, the counts are its only result. */
   readonly counts: PutCounts;
   readonly refused: (line: number, reason: string) => void;
   readonly warn: (text: string) => void;
@@ -37,13 +37,13 @@ const maxPendingBytes = 16 * 1024 * 1024;
 const aggregateBytes = 51_200;
 const longestKey = 256;
 
-/** What is on its way is not given up: the producer's own limits bound it, and a later signal ends the process. */
+/** An abort does not cancel a put: the producer's own limits bound it, and a later signal ends the process. */
 const never = new AbortController().signal;
 
-/** Resolves when the input has ended and everything is counted; rejects with the error that ended it before. */
+/** Resolves when the input has ended and every line is counted. Rejects with the error that ended the job early. */
 export async function putLines(job: PutJob): Promise<void> {
   const { input, producer, signal, counts } = job;
-  // Also says at once that the stream is missing, before any input is waited for.
+  // Also fails at once if the stream is missing, before `put` waits for input.
   let shards = await producer.openShards(signal);
   const stream = await lookAt(job);
   let pending: Pending[] = [];
@@ -66,7 +66,7 @@ export async function putLines(job: PutJob): Promise<void> {
         );
     }
   };
-  /** Sends what is pending, beside the reading; a failure ends the reading. */
+  /** Sends pending records while the reading continues. A failure ends the reading. */
   const kick = (): void => {
     if (sending !== undefined) return;
     sending = send().finally(() => (sending = undefined));
@@ -96,7 +96,7 @@ export async function putLines(job: PutJob): Promise<void> {
     () => undefined,
     (error: unknown) => ({ error }),
   );
-  // A broken input takes nothing back: what it gave before is put and counted like the rest.
+  // Lines that came before the input broke are put and counted too.
   await sending;
   if (failure !== undefined) throw failure;
   kick();
@@ -111,8 +111,8 @@ interface PutStream {
 }
 
 /**
- * How the stream places records, and how large they may be. Where asking is not allowed, the usual values hold. Throws
- * where aggregates are wanted of a stream that has no use for them.
+ * How the stream places records, and how large they may be. Assumes the usual values if `describe` is denied, or, without
+ * `aggregate`, fails for now. Throws for `aggregate` if the stream places records itself.
  */
 async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStream> {
   const said = await producer.describe(signal).catch((error: unknown) => {
@@ -128,7 +128,7 @@ async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStrea
   return { placesByKey, maxRecordBytes };
 }
 
-/** Hands over lines until the input ends or is to end; a line that was begun then is none. */
+/** Passes lines to `take` until the input ends or `signal` aborts. An abort drops an unfinished line. */
 async function read(
   { input, signal }: Pick<PutJob, 'input' | 'signal'>,
   maxLineBytes: number,
@@ -140,21 +140,21 @@ async function read(
   try {
     for await (const lines of linesOf(input, maxLineBytes)) await take(lines);
   } catch (error) {
-    // An input that is ended early reports that by an error.
+    // After `destroy`, the iteration ends with an error.
     if (!signal.aborted) throw error;
   } finally {
     signal.removeEventListener('abort', stop);
   }
 }
 
-/** Packs and puts. Resolves to the shards as they are then: a result from another shard than expected tells of a reshard. */
+/** Packs and puts. Resolves to the open shards, listed again if an aggregate landed in another one than expected. */
 async function sendAggregates(
   job: PutJob,
   records: readonly Pending[],
   shards: readonly Shard[],
 ): Promise<readonly Shard[]> {
   const { producer } = job;
-  // Aggregates are only made for streams that place by key, where every line has one.
+  // Only a stream that places records by key gets aggregates, so each record has a key.
   const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & AggregatedRecord)[], shards, {
     maxBytes: aggregateBytes,
   });
@@ -189,7 +189,7 @@ function count(job: PutJob, lines: readonly (readonly Pending[])[], results: rea
   }
 }
 
-/** The record of a line, or why it is refused. */
+/** The record of a line, or why the line is refused. */
 function recordOf(
   data: Uint8Array,
   line: number,

@@ -1,11 +1,11 @@
-// `kinact put`: lines of stdin into a stream. Every line is either put or counted as refused, and the last line on stderr
-// says how many the service accepted, whatever happened.
+// `kinact put`: puts the lines of stdin into a stream. Every line is either put or counted as refused. The last line on stderr
+// always gives the number of records that the service accepted.
 import { kinesisProducer } from '../aws/kinesis/kinesis-producer.js';
 import { errorLine, readOptions, required, say, streamOf, type Command } from './command.js';
 import { putLines, type PutCounts } from './put-lines.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
-/** Refused lines that are named one by one; the others are only counted. */
+/** How many refused lines are named on stderr. The others are only counted. */
 const namedRefusals = 10;
 
 export const put: Command = {

@@ -1,23 +1,23 @@
-// What `kinact tail` writes: one JSON line per user record, and when a line counts as written. Invariant: a promise of
-// `write` resolves when the write callback of stdout has fired for the whole text. On a full pipe that is when somebody
-// has read on. Until then callers that wait for it take no more records.
+// Writes the output of `kinact tail`: one JSON line per user record. Invariant: the promise of `write` resolves when the write
+// callback of stdout has fired for the whole text. If the pipe is full, that is when its reader has read more. Callers await
+// the promise before they take more records.
 import type { Writable } from 'node:stream';
 import { visible } from '../core/visible.js';
 import type { UserRecord } from '../api/ports.js';
 
-/** As much of a record as a line says. */
+/** The part of a record that its line shows. */
 export interface TailedRecord extends Pick<UserRecord, 'sequenceNumber' | 'data'> {
   readonly shardId: string;
   readonly partitionKey?: string | undefined;
   readonly subSequenceNumber?: number | undefined;
 }
 
-/** The line of a record, with its newline. Members and their order are a contract. */
+/** The line of a record, with its newline. The members and their order are a contract. */
 export function recordLine(record: TailedRecord, asText: boolean): string {
   const { shardId, sequenceNumber, partitionKey = null, subSequenceNumber = null, data } = record;
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey };
-  // An escape of JSON's, so that a parser gets what was in the record.
+  // `visible` writes JSON escapes, so a parser gets the original text.
   return `${visible(JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') }))}\n`;
 }
 
@@ -47,7 +47,7 @@ export function lineWriter(out: Writable): LineWriter {
   };
 }
 
-/** True for the error of a pipe whose reader has gone away: an end, and no failure. */
+/** True if the reader of the pipe has gone. That ends the command, but it is no failure. */
 export function isClosedPipe(error: unknown): boolean {
   const code = (error as { readonly code?: unknown } | undefined)?.code;
   return (

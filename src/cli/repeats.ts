@@ -1,12 +1,12 @@
-// What a command says of calls that it repeats. It names a kind of failure at once, then every ten seconds with how
-// often, whichever shard met it. Otherwise an outage of a stream of many shards would fill the screen.
+// Reports calls that a command repeats: a kind of failure at once, then at most every ten seconds with a count, for all shards
+// together. Otherwise an outage of a stream with many shards would fill the screen.
 import { isKinactError } from '../api/errors.js';
 import type { Clock } from '../api/ports.js';
 import { errorLine } from './command.js';
 
 const everyMs = 10_000;
 
-/** Hears of every failure; `operation` names a call of the code, not a shard. */
+/** Called on every failure. `operation` names the call that failed, not a shard. */
 export type SayRepeat = (operation: string, error: unknown) => void;
 
 export function repeatsTo(say: (text: string) => void, clock: Pick<Clock, 'now'>): SayRepeat {

@@ -1,10 +1,10 @@
-// How the arguments of `kinact reset` are read: shards, stream and position.
+// Reads shards and position from the arguments of `kinact reset`, and the streams from lease rows.
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf } from '../core/stream-identity.js';
 import { isDecimal } from '../core/decimal.js';
 import { pastTime, streamReference, timeExpected, timeOf, UsageError, type StreamReference } from './command.js';
 
-/** Where reading is to begin, as far as the arguments say. */
+/** Where reading is to begin, as given by `--to`. */
 export type AskedPosition =
   | { readonly type: 'trimHorizon' }
   | { readonly type: 'latest' }
@@ -44,7 +44,7 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
   return { type: 'at', timestampMs: pastTime(at, text, '--to', nowMs).getTime() };
 }
 
-/** The streams that rows name, each once: by ARN where a row has it, because it may be another account's. */
+/** The streams that rows name, each once: by ARN if a row has it, because the stream may be in another account. */
 export function streamsNamedIn(rows: readonly LeaseRow[]): readonly StreamReference[] {
   const texts = new Set(
     rows.map(({ kinactStream, streamName }) =>

@@ -1,6 +1,6 @@
-// What `kinact reset` does once its arguments are read. Invariant: without --yes nothing is written. With it, nothing
-// where a worker may hold a row, and each row only as it was seen. The plan is src/core/reset-plan.ts. Time and
-// services are arguments, so that the simulation can run it as well.
+// The work of `kinact reset` once its arguments are read. Invariant: without --yes nothing is written. With --yes, nothing is
+// written if a worker may hold a row, and a row that has changed since it was read stays. src/core/reset-plan.ts makes the
+// plan. Time and services are arguments, because the simulation runs this too.
 import type { Writable } from 'node:stream';
 import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { patiently, type Patience } from '../aws/patience.js';
@@ -23,8 +23,8 @@ import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
 import { firstMove } from './still-table.js';
 
 /**
- * How long counters are watched at least: three renewals of a worker with the default failover time. They are watched
- * longer if rows say that their owners may go longer without a renewal.
+ * The least time to watch counters: three renewals of a worker with the default failover time. A row with a longer failover
+ * time extends it.
  */
 export const leastWatchMs = 30_000;
 
@@ -39,21 +39,20 @@ export interface ResetRequest {
   readonly patience: Patience;
 }
 
-/** Where it is done. */
 export interface ResetPlace {
   readonly environment: Environment;
   readonly table: LeaseRewriting;
-  /** Everything opened is closed again. */
+  /** `runReset` closes every source that it opens. */
   readonly open: (stream: StreamReference) => StreamSource;
 }
 
-/** What a run may touch of the command line's. */
+/** The part of `CommandIo` that a reset uses. */
 export type ResetIo = Pick<CommandIo, 'signal'> & {
   readonly stdout: Pick<Writable, 'write'>;
   readonly stderr: Pick<Writable, 'write'>;
 };
 
-/** Resolves to the exit code. Rejects with REFUSED, or with what the services failed with. */
+/** Resolves to the exit code. Rejects with REFUSED, a UsageError, or the error of a service. */
 export async function runReset(request: ResetRequest, place: ResetPlace, io: ResetIo): Promise<number> {
   const { table, environment } = place;
   const first = await table.scan(io.signal);
@@ -61,7 +60,7 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
   try {
     const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
     const keyPrefix = keyPrefixOf(first, described);
-    // A user who writes a whole ARN means that stream.
+    // A user who gives an ARN wants that stream, so rows of another one are rewritten too.
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(keyPrefix, first.rows), described, request.tableName);
     const scan = request.yes ? await watched(request, place, { keyPrefix, scan: first }, io) : first;
@@ -91,10 +90,7 @@ function onlyStream({ rows }: LeaseScan, tableName: string): StreamReference {
   throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
 }
 
-/**
- * The same application name for two streams, or a stream of the same name in another account or region: not ours to
- * rewrite.
- */
+/** Refuses rows of another stream, which shares the application name, or has the same name elsewhere. */
 function refuseOtherStream(
   rows: readonly { readonly row: LeaseRow }[],
   { streamArn }: StreamDescription,
@@ -109,7 +105,7 @@ function refuseOtherStream(
   );
 }
 
-/** A table serves one stream by bare shard ids, or several by keys that name them. */
+/** Keys are bare shard ids in a table for one stream. In a table for several, they begin with the stream's identifier. */
 function keyPrefixOf({ rows, malformed }: LeaseScan, stream: StreamDescription): string | undefined {
   const isMultiStream = [...rows, ...malformed].some(({ leaseKey }) => /^\d+:[^:]+:\d+:/.test(leaseKey));
   return isMultiStream ? streamIdentifier(stream) : undefined;
@@ -119,13 +115,13 @@ function refused(reason: string, tableName: string): KinactError {
   return new KinactError('REFUSED', reason, { data: { table: tableName } });
 }
 
-/** The table as it was read, and how its rows name the stream. */
+/** One scan of the table, and the prefix of the stream's keys. */
 interface Seen {
   readonly keyPrefix: string | undefined;
   readonly scan: LeaseScan;
 }
 
-/** The table, after nobody was seen to write to an unended row of the stream for long enough. */
+/** Watches the unended rows of the stream. Resolves to the table if none changes for long enough, or throws REFUSED. */
 async function watched(
   { tableName, only, watchMs: asked }: ResetRequest,
   { table, environment }: ResetPlace,
@@ -134,7 +130,7 @@ async function watched(
 ): Promise<LeaseScan> {
   const own = (): readonly LeaseRow[] => rowsOfStream(keyPrefix, scan.rows, only).map(({ row }) => row);
   let scan = first;
-  // Every worker writes its name into what it holds; the conditions of our writes stop one that comes now.
+  // A worker writes its name into each row that it holds, so no row is held. If a worker takes one now, our write is refused.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
   const watchMs = Math.max(asked, ...own().map((row) => failoverOf(row) ?? 0));
   say(
@@ -143,7 +139,7 @@ async function watched(
   );
   const moved = await firstMove(environment, watchMs, async () => {
     scan = await table.scan(io.signal);
-    // A Java worker takes ended rows as well, and reads nothing there.
+    // A Java worker takes ended rows, too, and reads nothing there.
     return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));
   });
   if (moved === undefined) return scan;
@@ -152,7 +148,7 @@ async function watched(
   throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
 }
 
-/** A stream, and until when it is asked. */
+/** A stream, and the signal that ends requests to it. */
 interface Asked {
   readonly source: StreamSource;
   readonly signal: AbortSignal;
@@ -205,7 +201,7 @@ async function openAt(
   return shards.map(({ shardId }) => shardId);
 }
 
-/** One after the other: a run that is cut off leaves a prefix, and the next one does it all again. */
+/** One row after the other: after an interrupted run, the next one writes all rows again. */
 async function writeAll(
   { tableName }: ResetRequest,
   table: LeaseRewriting,
@@ -246,7 +242,7 @@ function stepLines(steps: readonly ResetStep[]): readonly string[] {
   return alignColumns([['LEASE', 'OWNER', 'CHECKPOINT', 'BECOMES'], ...cells]);
 }
 
-/** The owner of an unended row may be alive: only watching shows that. */
+/** The owner of a row that has not ended may be alive: only watching shows that. */
 function whenYes(steps: readonly ResetStep[]): string {
   const owners = steps.flatMap((step) =>
     step.type === 'create' || step.seen.leaseOwner === undefined || hasEnded(step.seen) ? [] : [step.seen.leaseOwner],

@@ -1,5 +1,5 @@
-// `kinact reset`: writes into the lease rows where an application is to begin on a stream. This file is the command
-// line; reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
+// `kinact reset`: sets in the lease rows where an application begins to read a stream. This file reads the command line;
+// reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
 import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
@@ -50,7 +50,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
     };
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
-    // As a consumer has it: the table of a stream that goes by its ARN is in that region.
+    // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.
     const region = request.stream?.streamArn?.split(':')[3];
     const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostEnvironment, repeating });
     try {

@@ -1,10 +1,9 @@
-// Which command runs, help and version, exit codes, how errors look. 0: done. 1: failed, with one line on stderr,
-// `CODE: what happened and what to do`. 2: wrong usage. Called by main.ts with the real streams, by tests with streams
-// of their own.
+// Runs a command, answers `--help` and `--version`, prints errors, returns the exit code. 0: done. 1: failed, with one line on
+// stderr, `CODE: what happened and what to do`. 2: wrong usage. main.ts passes the real streams, and tests their own.
 import { readFileSync } from 'node:fs';
 import { errorLine, say, UsageError, type Command, type CommandIo } from './command.js';
 
-/** Loaded when it is run: no command needs all of the SDK. */
+/** Loaded only when the command runs: no command needs all of the SDK. */
 interface Listed {
   readonly name: string;
   readonly summary: string;
@@ -53,7 +52,8 @@ signal ended it at once.
 `;
 
 /**
- * Runs a command to its exit code; never rejects. `restoreSignals` is called for a command that is to end at once on a signal.
+ * Runs a command, and resolves to its exit code; never rejects. Calls `restoreSignals` if a signal is to end the command at
+ * once.
  */
 export async function run(args: readonly string[], io: CommandIo, restoreSignals: () => void): Promise<number> {
   const [name, ...rest] = args;
@@ -82,7 +82,7 @@ function usageLine(error: UsageError, command: string | undefined): string {
   return `USAGE: ${error.message}; see kinact ${command === undefined ? '' : `${command} `}--help`;
 }
 
-/** `package.json` stands beside `dist` in a package and beside `.build` in a checkout: three levels up in both. */
+/** `package.json` is beside `dist` in a package and beside `.build` in a checkout: three levels up in both. */
 function version(): string {
   const read = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as object;
   return String((read as { readonly version?: unknown }).version);

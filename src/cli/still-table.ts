@@ -1,15 +1,15 @@
-// Whether anybody writes to a table: watches for a while what must stand still in it. For commands that change a table
-// by hand while no worker runs.
+// Watches a table for a while, to find out whether a worker writes to it. For commands that may change a table only while no
+// worker runs.
 import type { Clock, Timers } from '../api/ports.js';
 
-/** By row key, what does not change while nobody writes to the row. */
+/** By row key: a text that stays the same while no worker writes to the row. */
 export type Picture = ReadonlyMap<string, string>;
 
 const lookEveryMs = 3_000;
 
 /**
- * Looks again and again for `forMs`, the last time at the end. Resolves with the key of the first row that is new, gone
- * or different; undefined when all stood still.
+ * Calls `look` repeatedly for `forMs`, the last time at the end. Resolves to the key of the first row that is new, gone or
+ * different, or to undefined if no row changed.
  */
 export async function firstMove(
   { clock, timers }: { readonly clock: Clock; readonly timers: Timers },

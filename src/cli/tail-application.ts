@@ -1,6 +1,6 @@
-// `kinact tail --application`: a full member of an application whose reducer writes lines. Invariant: an item is
-// acknowledged after the write callback of its line has fired, so no checkpoint is ever ahead of what was written.
-// While a pipe is full its items stay open, which is the back-pressure, and leases are still renewed.
+// `kinact tail --application`: a full member of an application, with a reducer that writes lines. Invariant: an item is
+// acknowledged after the write callback of its line has fired, so no checkpoint is ever ahead of the written lines. While a
+// pipe is full, items stay open, which slows the reading; leases are still renewed.
 import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import { recordKey } from '../core/record-key.js';
@@ -15,11 +15,11 @@ import { sayEvents } from './tail-events.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
-/** As `runUntilSignal` has it. */
+/** The same as in `runUntilSignal`. */
 const drainDeadlineMs = 20_000;
-/** When nobody reads any more there is nothing to drain: open items stay open, leases are released where they stand. */
+/** With a closed pipe nothing can drain: items stay open, and leases are released at their checkpoint. */
 const closedPipeDeadlineMs = 1_000;
-/** A pipe may be full for as long as its reader likes, without that being a stall: the longest there is, 24 days. */
+/** For the watchdog, because a full pipe is no stall, however long it is full: the longest time there is, 24 days. */
 const longestMs = 2 ** 31 - 1;
 /** A child's lease is taken within two seconds of its parent's end. */
 const handOverMs = 3_000;
@@ -43,7 +43,7 @@ export async function tailApplication(application: string, request: TailRequest,
   return await runToItsEnd(consumer, io.signal, broken, idle);
 }
 
-/** What a coordinator says of a lease, as far as it matters here. */
+/** The part of a coordinator's lease status that is used here. */
 interface LeaseSaid {
   readonly leaseKey: string;
   readonly owner: string | undefined;
@@ -52,8 +52,8 @@ interface LeaseSaid {
 }
 
 /**
- * Every lease that is not another member's has ended, is read here, or waits for its parents. On a slow machine the
- * first shards are read to their tips before the last ones are taken.
+ * True if every lease has ended, is read here, waits for its parents, or is another member's. Quiet shards alone prove nothing:
+ * a slow machine reads the first shards to their tips before it takes the last leases.
  */
 export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus): boolean {
   if (state !== 'running') return false;
@@ -61,7 +61,7 @@ export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus
   return leases.every(({ state: said }) => {
     const rows = (said as { readonly leases?: readonly LeaseSaid[] } | undefined)?.leases ?? [];
     return rows.every(({ leaseKey, owner, checkpoint, here }) => {
-      // A key with colons is of another stream, in a table that several share.
+      // In a table that several streams share, a key with colons belongs to another stream.
       if (checkpoint === 'SHARD_END' || leaseKey.includes(':')) return true;
       if (here === undefined) return owner !== undefined && owner !== workerId;
       return here.phase === 'held' && (!here.startable || reading.has(leaseKey));
@@ -83,7 +83,7 @@ async function runToItsEnd(
     void idle?.idle.then(resolve);
   });
   let stopping = false;
-  // A failed start and an end by itself reject; the end that `stop` brings about does not.
+  // Rejects if the start fails or the consumer ends by itself, but not if `stop` ends the consumer.
   const ended = consumer
     .start()
     .then(() => consumer.closed)
@@ -94,8 +94,7 @@ async function runToItsEnd(
   stopping = true;
   const deadlineMs = broken.signal.aborted ? closedPipeDeadlineMs : drainDeadlineMs;
   const { leases } = await consumer.stop({ deadlineMs });
-  // Open records are nobody's loss: they are behind the checkpoint that was released. A lease still held delays the
-  // next owner.
+  // Open records are not lost: they are behind the released checkpoint. A lease still held delays its next owner.
   return leases.every(({ released }) => released) ? 0 : 1;
 }
 

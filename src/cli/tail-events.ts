@@ -1,5 +1,5 @@
-// What `kinact tail --application` says on stderr of its consumer's events: all that people have to know while lines come
-// out on stdout. What ends the command is said when it ends.
+// Reports events of the consumer of `kinact tail --application` on stderr, while lines go to stdout. An error that ends the
+// command is reported at its end.
 import type { Emitter } from '../consumer/emitter.js';
 import { errorLine } from './command.js';
 import type { SayRepeat } from './repeats.js';

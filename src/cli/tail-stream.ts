@@ -1,6 +1,6 @@
-// `kinact tail` without an application: every shard of a stream, read by this process alone; no position is stored.
-// Invariants: a child shard is opened when all its parents that are read here are written to their end. So a key's
-// lines leave in order. No more of a shard is read while what was read of it is being written.
+// `kinact tail` without an application: this process alone reads every shard of a stream, and stores no position. Invariants: a
+// child shard is opened after all its parents that are read here are written to their end. So the lines of a key are in order.
+// A shard is not read further while records from its last read are being written.
 import { backoffMs } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
@@ -24,27 +24,27 @@ export interface TailJob extends Environment {
   readonly asText: boolean;
   readonly writer: LineWriter;
   readonly signal: AbortSignal;
-  /** For people: what was malformed or lost. */
+  /** Prints a message for the user. */
   readonly say: (text: string) => void;
   readonly repeat: SayRepeat;
 }
 
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
 const latestSlackMs = 2_000;
-/** How long a request is repeated before the first shard is read. */
+/** How long the first listing is repeated before the command fails. */
 const startDeadlineMs = 20_000;
-/** Texts of about this size go to stdout at once. */
+/** Lines go to stdout in texts of about this many characters. */
 const textChunk = 64 * 1024;
-/** Listings after a shard's end that shows no children: AWS names them within a moment. */
+/** How many listings may lack the children of an ended shard. AWS names them within a moment. */
 const childListings = 5;
 const again = { baseMs: 500, capMs: 5_000 };
 
-/** How long listings have to lack a shard. */
+/** The time between the two listings that must lack a shard. */
 const goneAfterMs = 5_000;
 
 type ShardEnd = Extract<ReadResult, { readonly type: 'shardEnd' }>;
 
-/** A shard to read: its parents that are read here have to be done before. */
+/** A shard to read once its parents that are read here are done. */
 interface Planned {
   readonly shardId: string;
   readonly parents: readonly string[];
@@ -76,7 +76,7 @@ export async function tailStream(job: TailJob): Promise<void> {
           .then((children) => {
             done.add(shard.shardId);
             running.delete(shard.shardId);
-            // Records of a child all come after the moment its parent was read to its end: none is left out.
+            // All records of a child came after the end of its parent, so none is left out.
             for (const { shardId, parentShards, hashKeyRange } of children)
               plan(shardId, parentShards, { type: 'trimHorizon' }, hashKeyRange);
             launch(failed);
@@ -88,7 +88,7 @@ export async function tailStream(job: TailJob): Promise<void> {
   };
   await new Promise<void>((resolve, reject) => {
     const ended = (error: unknown): void => {
-      // A stream whose shards have all ended without children is one that was deleted: the listing has said so.
+      // If every shard has ended without children, the stream was deleted, as a listing has shown.
       if (error === undefined || job.signal.aborted) resolve();
       else reject(error as Error);
     };
@@ -98,14 +98,14 @@ export async function tailStream(job: TailJob): Promise<void> {
   });
 }
 
-/** How far a shard is written. */
+/** How far the records of a shard are written. */
 interface Written {
-  /** The number of the last record. */
+  /** The sequence number of the last record. */
   upTo: string | undefined;
   complained: boolean;
 }
 
-/** Reads a shard to its end, or until aborted; resolves to its children when all is written. */
+/** Reads a shard to its end, or until `signal` aborts. Resolves to its children when all is written. */
 async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildShard[]> {
   const { shardId } = shard;
   const written: Written = { upTo: undefined, complained: false };
@@ -119,7 +119,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
   }
 }
 
-/** From where it is written, to an end. */
+/** Reads from behind the last written record to an end. */
 async function readOn(job: TailJob, { shardId, start, range }: Planned, written: Written): Promise<ShardEnd> {
   const { source, signal, writer } = job;
   const { upTo } = written;
@@ -132,7 +132,7 @@ async function readOn(job: TailJob, { shardId, start, range }: Planned, written:
       if (result.type === 'shardEnd') return result;
       let text = '';
       for (const raw of result.records) {
-        // A reader that resumes begins with the record that it resumes behind.
+        // A reader that resumes behind a record begins with that record.
         if (upTo !== undefined && compareSequenceNumbers(raw.sequenceNumber, upTo) <= 0) continue;
         const { records, complaint } = source.unpack(raw, range);
         if (complaint !== undefined && !written.complained) {
@@ -154,7 +154,7 @@ async function readOn(job: TailJob, { shardId, start, range }: Planned, written:
   }
 }
 
-/** Reading has not found the shard, which may pass. It is gone when two listings, some seconds apart, lack it. */
+/** A read has not found the shard. It is gone when two listings, some seconds apart, lack it. */
 async function isGone(job: TailJob, shardId: string): Promise<boolean> {
   for (let listing = 1; ; listing += 1) {
     const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));
@@ -164,7 +164,7 @@ async function isGone(job: TailJob, shardId: string): Promise<boolean> {
   }
 }
 
-/** If the end did not name them, the listing does; perhaps not at once. */
+/** The children that the end names, or else those in a listing, which may lack them at first. */
 async function childrenOf(job: TailJob, shardId: string, end: ShardEnd): Promise<readonly ChildShard[]> {
   if (end.children !== undefined) return end.children;
   for (let listing = 1; ; listing += 1) {
@@ -182,18 +182,18 @@ function parentsOf({ parentShardId, adjacentParentShardId }: Shard): readonly st
 
 function filterOf(from: InitialPosition): ShardFilter {
   if (from === 'LATEST') return { type: 'atLatest' };
-  // From a time on: the shards open then, and those that came after. The trim horizon asks for all, because a server
-  // that ignores filters shows the children too, and they have to wait for their parents.
+  // `atTimestamp` lists the shards open then, and later ones. TRIM_HORIZON lists all: a server that ignores filters lists the
+  // children too, and they have to wait for their parents.
   return from === 'TRIM_HORIZON' ? { type: 'all' } : { type: 'atTimestamp', timestampMs: from.getTime() };
 }
 
 function startOf(from: InitialPosition, serviceTimeMs: number): StartPosition {
   if (from === 'TRIM_HORIZON') return { type: 'trimHorizon' };
-  // The tip as it was at the listing: a record that is put before the first read must not be missed.
+  // LATEST is the tip at the time of the listing: a record that is put before the first read must not be missed.
   return { type: 'atTimestamp', timestampMs: from === 'LATEST' ? serviceTimeMs - latestSlackMs : from.getTime() };
 }
 
-/** Repeats what may succeed later by itself. */
+/** Repeats a call whose error is `retryable`. */
 async function persistently<T>(job: TailJob, deadlineMs: number, call: () => Promise<T>): Promise<T> {
   const { clock, random } = job;
   const giveUpAt = clock.now() + deadlineMs;

@@ -1,4 +1,4 @@
-// `kinact tail`: user records as JSON lines on stdout, of the whole stream, or as a member of an application.
+// `kinact tail`: writes user records as JSON lines to stdout, from the whole stream or as a member of an application.
 import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
 import type { InitialPosition } from '../core/position.js';
 import {

@@ -1,5 +1,5 @@
-// What each kind of actor says of itself, typed by the actors' own types, and the shards that a tree reads. The runtime forgets these
-// types, so this is the one place where they are claimed again. Called by `inspection.ts` and by tests.
+// The status of each kind of actor, with the types of the actors, and the shards that a tree reads. The runtime does not keep
+// these types: only this file casts a status back to its type. `inspection.ts` and tests call it.
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Held } from '../../actors/protocol/disposition.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
@@ -17,7 +17,7 @@ export interface StatusByKind {
   readonly reducer: ReducerStatus;
 }
 
-/** Undefined for an actor of another kind, and for one that is stopped, or whose `status` threw. */
+/** The typed status of an actor. Undefined if the actor is of another kind or has stopped, or if its `status` threw. */
 export function statusOf<K extends keyof StatusByKind>(
   { kind, state }: Pick<ActorSnapshot, 'kind' | 'state'>,
   of: K,
@@ -25,10 +25,10 @@ export function statusOf<K extends keyof StatusByKind>(
   return kind === of && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
 }
 
-/** By worker and ordinal. */
+/** Keyed by worker and ordinal. */
 type Holders = ReadonlyMap<string, Held & { readonly path: string }>;
 
-/** The shards a tree reads, each with the holder of its oldest open record. */
+/** The shards that a tree reads, each with the holder of its oldest open record. */
 export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
   const actors = walk(tree);
   const holders = new Map<string, Held & { readonly path: string }>();

@@ -1,5 +1,5 @@
-// `createConsumer`: starts the tree, hands out events and status, and ends it in order. Leases are drained and released
-// first, then the actors stop. It ends by itself after the last source (`#sourceFailed`), or as `escalation.ts` decides.
+// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
+// first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -29,32 +29,31 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
-/** What `stop()` found, one line per lease that was held. */
+/** The result of `stop()`, with one entry per lease that was held. */
 export interface StopReport {
   readonly leases: readonly ReleasedLease[];
-  /** True when every lease was released and none of their records was left open. */
+  /** True if every lease was released without open records, and no call of user code still runs. */
   readonly drained: boolean;
 }
 
-/** A consumer, running or not yet. Made by `createConsumer`. */
+/** A consumer, started or not. `createConsumer` makes it. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is
-   * done for every source that can be read. With several sources, one that can be read is enough: `ready()` then says which
-   * sources are missing and why, and they are tried again in the background. A second call returns the same promise.
+   * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
+   * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
+   * missing and why, and kinact retries them in the background. A second call returns the same promise.
    *
-   * @throws KinactError if no source can be read. The promise rejects at once for what waiting cannot repair
-   * (STREAM_NOT_FOUND, STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL,
-   * KCL3_TABLE). It rejects with START_TIMEOUT, whose cause is the last error, after `leases.startDeadlineMs`, and with
-   * STOPPED when `stop` was called.
+   * @throws KinactError if no source can be read. The promise rejects at once for errors that waiting cannot repair (STREAM_NOT_FOUND,
+   * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL, KCL3_TABLE). It rejects with
+   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error), and with STOPPED if `stop` was called.
    */
   start(): Promise<void>;
   /**
-   * Takes no more leases, drains every shard, and releases its lease and writes its last checkpoint in one write. A shard that
-   * is not drained within `deadlineMs` (default 20,000) is released at its last settled record. A second call returns the same
-   * promise. The promise always resolves, except for an invalid deadline:
+   * Stops taking leases, drains every shard, and releases each lease with its last checkpoint, in one write. A shard that is not
+   * drained within `deadlineMs` (default 20,000) is released at its last settled record. A second call returns the same promise.
+   * The promise always resolves, except for an invalid deadline:
    *
-   * @throws KinactError INVALID_OPTION; the consumer runs on.
+   * @throws KinactError INVALID_OPTION; the consumer continues to run.
    *
    * @example
    * ```ts
@@ -63,20 +62,19 @@ export interface Consumer extends AsyncDisposable {
    * ```
    */
   stop(options?: StopOptions): Promise<StopReport>;
-  /** A snapshot of the tree, the shards and the holders of their oldest open records. A call walks over all actors. */
+  /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */
   status(): ConsumerStatus;
   /**
-   * Whether this process takes part: all of the following holds, and `reasons` says what does not. It has started, and every
-   * source is read. Every lease table has a running coordinator, which has scanned it within 30 s. No call has failed for 30 s
-   * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and
-   * `leaseTableBusy` holds. Other events of the level `error` do not count: `malformedLease`, `leaseHole`,
-   * `pipelineRestarted`, `orphaned`, `actorCrashed`.
+   * Whether this process takes part in the work; `reasons` lists what is missing. The consumer must have started, and must read every
+   * source. Every lease table must have a running coordinator that has scanned the table within 30 s. No call may have failed for 30 s
+   * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and `leaseTableBusy` may
+   * hold. Other events of the level `error` do not count: `malformedLease`, `leaseHole`, `pipelineRestarted`, `orphaned`, `actorCrashed`.
    */
   ready(): Health;
-  /** True until the consumer ends by itself, and after `stop`. When it is false, restart the process. */
+  /** True until the consumer ends by itself, and also after `stop`. If it is false, restart the process. */
   live(): Health;
   /**
-   * Listens to an event; returns a function that unsubscribes. What a listener throws, or rejects with, is counted and
+   * Listens to an event, and returns a function that unsubscribes. If a listener throws or rejects, the error is counted and
    * logged, nothing more.
    *
    * @throws KinactError INVALID_OPTION for an event that does not exist.
@@ -87,13 +85,13 @@ export interface Consumer extends AsyncDisposable {
    * ```
    */
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
-  /** Where its actors live: for `kinact/supervision`'s `status`, `actorsOf`, `attachIntercept`, `spawn`. */
+  /** The runtime of the consumer's actors: for `status`, `actorsOf`, `attachIntercept` and `spawn` of `kinact/supervision`. */
   readonly runtime: Runtime;
-  /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason when it ended by itself. */
+  /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason if the consumer ended by itself. */
   readonly closed: Promise<void>;
 }
 
-/** Without `extract` an item's value is the bytes of its record: a reducer of anything else needs one. */
+/** Without `extract` the value of an item is the bytes of its record. A reducer of any other type needs an `extract`. */
 export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { readonly extract: Extract<Value> };
 
 /**
@@ -112,7 +110,7 @@ export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { rea
  * await runUntilSignal(consumer);
  * ```
  *
- * @example Failures: an item that `reduce` throws at is skipped and reported; any other failure restarts the pipeline.
+ * @example Failures: if `reduce` throws, the item is skipped and reported; any other failure restarts the pipeline.
  * ```ts
  * const source = kinesisStream({ streamName: 'orders' });
  * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : 'crash');
@@ -124,7 +122,7 @@ export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Valu
   return consumerOf(options, actors);
 }
 
-/** As `createConsumer`, with the behaviours given. */
+/** The same as `createConsumer`, with the given behaviors. */
 export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
   return new TreeConsumer(resolveOptions(options), made);
 }
@@ -149,7 +147,7 @@ class TreeConsumer implements Consumer {
   #endReason: Error | undefined;
   #restarts = 0;
   readonly #orphans: string[] = [];
-  /** How often application code passed in has thrown at us: counted, nothing worse. */
+  /** How often the application's logger and meter have thrown. A throw is counted and has no other effect. */
   readonly #callbackThrows = { logger: 0, meter: 0 };
 
   constructor(options: ResolvedOptions, made: Actors) {
@@ -177,7 +175,7 @@ class TreeConsumer implements Consumer {
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
     this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#settle = settle as NonNullable<typeof settle>;
-    // Applications that ignore `closed` hear of its end by the event; it must not end the process as well.
+    // An application that ignores `closed` still gets the event `closed`. The unhandled rejection must not end its process.
     this.closed.catch(() => {});
   }
 
@@ -227,7 +225,7 @@ class TreeConsumer implements Consumer {
     this.#state = 'running';
   }
 
-  /** The error of a start that failed. If the consumer ended by itself, or was stopped, the asked actor knows only that it ended. */
+  /** The error of a failed start. If the consumer ended by itself or was stopped, `error` shows only that an actor has ended. */
   #startFailure(error?: Error): Error {
     const stopped = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
     return this.#endReason ?? (this.#state === 'starting' && error !== undefined ? error : stopped);
@@ -250,7 +248,7 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineEnded(ending: Ending): void {
-    // Leases that are being released wait for the calls of this pipeline.
+    // Keepers that are releasing leases wait for the calls of this pipeline to end.
     for (const coordinator of this.#wiring?.coordinators.values() ?? [])
       sendFromOutside(coordinator, { type: 'callsEnded' });
     this.#escalation.pipelineEnded(ending);
@@ -262,7 +260,7 @@ class TreeConsumer implements Consumer {
     return poison === undefined ? told : [{ type: 'fail', error: poison }];
   }
 
-  /** After any crash the pipeline restarts, and its incarnations are counted through. */
+  /** Every crash restarts the pipeline, whichever actor crashed, and raises the number of its incarnation. */
   #restarted(error: Error): readonly Effect<never>[] {
     this.#restarts += 1;
     const data = { incarnation: this.#restarts + 1, error };
@@ -271,7 +269,7 @@ class TreeConsumer implements Consumer {
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
     for (;;) {
-      // Answered when nothing is about to be started any more: of several tables, each begins when the one before has begun.
+      // The root answers once no child is left to start. It starts the coordinators of several tables one after the other.
       await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
       const all = [...wiring.coordinators.values()];
       const started = await Promise.all(
@@ -282,7 +280,7 @@ class TreeConsumer implements Consumer {
       const [failed] = started.flatMap((answer) => (answer?.type === 'failed' ? [answer.error] : []));
       if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
       if (!started.includes(undefined)) return;
-      // One that died meanwhile is restarted as soon as its supervisor has heard of it.
+      // A coordinator that has died is restarted as soon as its supervisor notices.
       await new Promise<void>((resolve) => void this.#environment.timers.after(restartPollMs, resolve));
     }
   }
@@ -332,9 +330,9 @@ class TreeConsumer implements Consumer {
     void this.#end(error, this.#options.stopDeadlineMs);
   }
 
-  /** Ends the consumer by itself. The leases are released, so that other workers need not wait for them to expire. */
+  /** Ends the consumer without a `stop`. Releases the leases, so other workers need not wait until they expire. */
   #end(error: Error, deadlineMs: number): Promise<void> {
-    // A start that failed waits for an end that is under way. So nothing runs any more when the caller learns of the failure.
+    // A failed start waits for an end that is already under way. So nothing runs any longer when `start` rejects.
     this.#ending ??= this.#endNow(error, deadlineMs);
     return this.#ending;
   }
@@ -389,11 +387,13 @@ class TreeConsumer implements Consumer {
   }
 }
 
-/** A coordinator's supervisor allows no crash: it escalates at once, and wraps the coordinator's error in one of its own. */
+/**
+ * The error of the coordinator itself. Its supervisor allows no crash: it escalates at once, with an error of its own around this one.
+ */
 const causeOf = (error: Error): Error =>
   isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 
-/** How often a start looks whether a coordinator that died has a successor. */
+/** How often a start checks whether a coordinator that died has been restarted. */
 const restartPollMs = 50;
 /** Without a pipeline there is nothing to drain: releasing is one write per lease. */
 const escalationDeadlineMs = 5_000;

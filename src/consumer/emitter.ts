@@ -1,23 +1,23 @@
-// Hands events to listeners and to the log. Free when nobody listens. A listener that throws, or returns a promise that
-// rejects, is counted and reported to the log, and harms nothing else.
+// Passes events to the log and to listeners. If a listener throws, or returns a promise that rejects, the failure is counted and
+// logged, and has no other effect.
 import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
 import type { Logger, LogLevel } from '../api/logger.js';
 import { callback, oneOf } from '../options/option-table.js';
 
-/** May be async: nobody waits for it, and what it rejects with counts as what it throws. */
+/** May be async: the emitter does not wait for the promise, and its rejection counts as a throw. */
 export type Listener<Name extends ConsumerEventName> = (data: ConsumerEvents[Name]) => unknown;
 
 export interface Emitter {
-  /** Returns a function that unsubscribes. Throws INVALID_OPTION. */
+  /** Returns a function that unsubscribes. Throws INVALID_OPTION for an unknown event, or if `listener` is not a function. */
   on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
   emit(event: KinactEvent): void;
   /** How many listeners have thrown so far. */
   failures(): number;
 }
 
-/** At what level an event is logged, if it is. */
+/** The level at which each event is logged. */
 export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseTaken: 'info',
   leaseLost: 'warn',
@@ -64,7 +64,7 @@ export function createEmitter(logger: Logger): Emitter {
       const { name, data } = readable(event);
       logger[levels[name]](data, name);
       const set = listeners.get(name);
-      // Those that listened when it came. One that is added meanwhile hears the next one.
+      // A listener that is added during this loop gets only the next event. A listener that is removed during the loop is skipped.
       for (const listener of [...(set ?? [])]) {
         if (set?.has(listener) !== true) continue;
         const failed = (error: unknown): void => {
@@ -78,7 +78,7 @@ export function createEmitter(logger: Logger): Emitter {
   };
 }
 
-/** Members that are our sentences with words from outside in them; all others are data and stay as they are. */
+/** Members that hold our own sentences, which may contain text from outside. All other members are data and stay as they are. */
 const sentences = ['message', 'reason', 'complaint', 'remedy'] as const;
 
 function readable(event: KinactEvent): KinactEvent {

@@ -1,18 +1,18 @@
-// An error in a few lines, for the person who reads the last words of a process: code, what happened, why, what to do.
-// Called by `runUntilSignal` for a KinactError that nobody catches, in place of Node's print of the object.
+// An error in a few lines, for a person who reads the last output of a process: code, message, causes and what to do.
+// `runUntilSignal` prints it for an uncaught KinactError, in place of Node's print of the object.
 import { oneLine, visible } from '../core/visible.js';
 import { isKinactError } from '../api/errors.js';
 import type { KinactError } from '../api/errors.js';
 import { remedies } from '../api/remedies.js';
 
 const mostCauses = 8;
-/** Of a stack that leads through the application. */
+/** How many stack frames of the application are shown for each cause. */
 const mostFrames = 5;
 const longestData = 400;
-/** Where kinact's own programs are, as a frame of a stack has it. */
+/** The folders of kinact's own code, as they appear in stack frames. */
 const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../../${root}/`, import.meta.url).pathname);
 
-/** Lines without their ends. If a cause is the application's own, the places in it where the cause came from follow. */
+/** Lines without line ends. Below a cause that is not kinact's, the stack frames of the application follow. */
 export function errorReport(error: KinactError): readonly string[] {
   const lines = [`kinact: ${error.code}: ${oneLine(error.message)}`];
   let cause: unknown = error.cause;
@@ -35,11 +35,11 @@ function nameOf(cause: unknown): string {
 function messageOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if (cause.message !== '') return cause.message;
-  // Several addresses of one host: Node says nothing but what each of them said.
+  // A host with several addresses: Node gives no message of its own, only one error per address.
   return cause instanceof AggregateError ? cause.errors.map((each) => messageOf(each)).join('; ') : '(no message)';
 }
 
-/** The frames that are neither Node's, nor a package's, nor kinact's. */
+/** The stack frames that are not Node's, a package's or kinact's. */
 function framesOf(cause: unknown): readonly string[] {
   if (!(cause instanceof Error) || typeof cause.stack !== 'string') return [];
   const frames = cause.stack.split('\n').filter((line) => /^ {4}at /.test(line));
@@ -49,7 +49,7 @@ function framesOf(cause: unknown): readonly string[] {
     .slice(0, mostFrames);
 }
 
-/** Markdown as a terminal shows it: of a link the page. */
+/** Markdown as plain text for a terminal. Of a link only the page is left. */
 function plain(markdown: string): string {
   return markdown.replaceAll(/\[[^[\]]*\]\(([^()]*)\)/g, 'docs/$1').replaceAll(/[`*]/g, '');
 }

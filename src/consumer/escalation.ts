@@ -1,6 +1,6 @@
-// Decides when failures end a consumer: its pipeline or coordinators fail more often than `restart` allows, or one record
-// keeps failing. It also ends when the application stops the parent that it lives under. The failure of the last source
-// ends it as well; consumer.ts handles that.
+// Decides when failures end a consumer: if its pipeline or coordinators fail more often than `restart` allows, or if one record
+// keeps failing. A consumer also ends if the application stops the parent that the consumer runs under. consumer.ts handles one
+// more case, the failure of the last source.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
@@ -29,7 +29,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   return {
     noteFailure,
     pipelineEnded: ({ reason: how, error }) => {
-      // A stop with the tree, or for a restart of the coordinators, is decided elsewhere.
+      // A pipeline that was stopped, with the tree or for a restart of the coordinators, needs no decision here.
       if (how !== 'crash' || error === undefined) return;
       const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
       const last = isOverIntensity && error.cause instanceof Error ? noteFailure(error.cause) : undefined;
@@ -41,7 +41,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
   };
 }
 
-/** Finds the error of a user function, however often supervisors have wrapped it. */
+/** Finds the error of the failed record, however often supervisors have wrapped it. */
 function failedRecord(error: Error): KinactError | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (isKinactError(at) && (at.code === 'PROCESSING_FAILED' || at.code === 'UNDECODABLE_RECORD')) return at;
@@ -58,7 +58,7 @@ function identityOf({ data }: KinactError): {
   return { shardId: `${stream}/${shardId}`, sequenceNumber, subSequenceNumber };
 }
 
-/** A partition key has 256 characters at most; what `extract` makes may have any number. */
+/** The longest partition key has 256 characters. A key from `extract` may be longer, and is cut. */
 const longestKeyShown = 256;
 
 function poison(failed: KinactError, times: number): KinactError {

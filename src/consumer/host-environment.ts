@@ -1,4 +1,4 @@
-// The host's clock, timers and dice: the defaults of a consumer, and what commands use that need an adapter without a consumer.
+// The host's clock, timers and random numbers: the defaults of a consumer. Commands use them for an adapter without a consumer.
 import type { Environment } from '../api/source.js';
 import { systemClock, systemRandom, systemTimers } from '../../supervision/timers.js';
 

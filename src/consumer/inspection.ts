@@ -1,4 +1,4 @@
-// `status()`, `ready()` and `live()`: reads the running tree, changes nothing.
+// `status()`, `ready()` and `live()`: they read the running tree and change nothing.
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Ref } from '../../actors/protocol/actor.js';
@@ -9,9 +9,7 @@ import { shardsOf, statusOf } from './actor-status.js';
 import { walk } from '../api/status.js';
 import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
 
-/**
- * Several times what lies between two scans of an idle worker. If it is longer, this worker does not see free leases.
- */
+/** Several times the time between two scans of an idle worker. With an older scan, this worker does not see free leases. */
 const longestScanAgeMs = 30_000;
 
 export interface Inspected {
@@ -19,7 +17,7 @@ export interface Inspected {
   readonly workerId: string;
   readonly restarts: number;
   readonly orphans: readonly string[];
-  /** Of the application's logger, meter and listeners. */
+  /** How often the application's logger, meter and listeners have thrown. */
   readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
   readonly bytes: ConsumerStatus['bytes'];
@@ -51,11 +49,12 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   };
 }
 
-/** How long calls may fail before this process does not count as taking part. */
+/** Once calls have failed for this long, the process is not ready. */
 const longestFailingMs = 30_000;
 
 /**
- * One reason per operation and kind of failure, however many shards meet it. A source that has failed repeats nothing.
+ * One reason per operation and kind of failure, for any number of shards. Workers of failed sources are left out, because a
+ * failed source retries nothing.
  */
 function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();

@@ -1,7 +1,6 @@
-// Leases that keepers still held when their tree ended under them, with no coordinator to release them. The coordinator
-// was down, or the application had stopped our parent, and no message arrived any more. Their keepers are started once
-// more, in a runtime of their own, to do that one write each. By then nothing of the old tree acts any more, and its
-// user calls have settled or are orphans.
+// Releases leases that keepers still held when their tree ended, and that no coordinator could release. Either the coordinator
+// was down, or the application had stopped the parent, so no message arrived any longer. The keepers are started again in a
+// separate runtime, for one write each. By then the old tree has stopped, and its user calls have settled or are orphans.
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -12,20 +11,20 @@ import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervisio
 import type { Runtime } from '../../supervision/index.js';
 import type { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 
-/** A keeper that was stopped while it held its lease, or may have. */
+/** A keeper that was stopped while it held its lease, or may have held it. */
 export interface LeftLease {
   readonly options: LeaseKeeperOptions;
   readonly state: LeaseKeeperState;
-  /** Another coordinator has begun since: what it did with the row is not known here. */
+  /** A new coordinator has started since, and may have changed the row. */
   superseded: boolean;
 }
 
 export interface LeftLeases {
-  /** A keeper's behaviour that leaves its state here when it is stopped. */
+  /** Wraps the behavior of a keeper so that its state is kept here when the keeper is stopped. */
   kept(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
-  /** A new coordinator begins. It looks after all leases of its table itself, once it knows them. */
+  /** Notes that a new coordinator starts. It handles all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
-  /** For these tables. */
+  /** The left leases of these tables. */
   of(tableNames: ReadonlySet<string>): readonly LeftLease[];
 }
 
@@ -54,7 +53,7 @@ export function createLeftLeases(): LeftLeases {
 const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
   phase === 'taking' && (writes.current !== undefined || lease.unknown.length > 0);
 
-/** It may have been handed over since, or has been. */
+/** The lease has been handed over to this keeper, or may have been since. */
 const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
   taking.handedFrom !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
 
@@ -65,7 +64,7 @@ const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || 
 type AsCoordinator = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
 type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleasedLease[]> };
 
-/** In place of the coordinator: notes what became of each lease. */
+/** Stands in for the coordinator: collects the outcome of each release. */
 const listener = (): Behaviour<ReleasedLease[], Told> => ({
   kind: 'left-leases',
   initial: () => [[], []],
@@ -76,7 +75,7 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
   },
 });
 
-/** Of a consumer that stops, what its left leases are released with. */
+/** The parts of a stopping consumer that are needed to release its left leases. */
 export interface LeftBehind {
   readonly environment: Environment;
   readonly actors: { readonly leaseKeeper: typeof leaseKeeper };
@@ -84,8 +83,8 @@ export interface LeftBehind {
 }
 
 /**
- * Releases each at its frontier, within `deadlineMs`; the report has the leases released, and those not released in
- * time. Never rejects.
+ * Releases each lease at its frontier, within `deadlineMs`. The report has the leases that were released, and those that were not
+ * released in time. Never rejects.
  */
 export async function releaseLeft(
   { environment, actors, emit }: LeftBehind,
@@ -111,7 +110,7 @@ export async function releaseLeft(
   return report;
 }
 
-/** It ends by itself at its deadline, except for an `onCheckpoint` that never settles. */
+/** Runs one keeper. The keeper ends by itself at its deadline, unless an `onCheckpoint` never settles. */
 async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>, deadlineMs: number): Promise<void> {
   const keeper = spawn(runtime, behaviour, '', { shutdownMs: 0 });
   const cancel = runtime.timers.after(deadlineMs + graceMs, () => void stop(keeper, { deadlineMs: 0 }));
@@ -122,8 +121,8 @@ async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>
 const graceMs = 1_000;
 
 /**
- * Nobody knows whether a take under way has landed, or what has become of a lease that a dead coordinator left. The row
- * says so, and nothing is taken only to release it.
+ * Whether the row belongs to this keeper. That is not known if a take was under way, or if a new coordinator may have changed the
+ * row. So this function reads the row. It never takes a lease only to release it.
  */
 async function isOurs(
   { options, state }: Pick<LeftLease, 'options' | 'state'>,
@@ -138,7 +137,7 @@ async function isOurs(
     adoptRow(state.lease, row);
     return true;
   } catch {
-    // Unknown, as before: peers see it expire.
+    // Still not known: peers wait until the lease expires.
     return false;
   } finally {
     cancel();

@@ -1,5 +1,4 @@
-// Reports to the meter: events as they come, the state of every shard at an interval. Costs nothing when no meter was
-// given.
+// Reports to the meter: events as they happen, and the state of every shard at an interval. Costs nothing without a meter.
 import { takeSettled } from '../core/settled-tally.js';
 import type { SettledTally } from '../core/settled-tally.js';
 import type { Emitter } from './emitter.js';
@@ -11,30 +10,30 @@ import type { ConsumerStatus } from '../api/status.js';
 /** How often gauges are set and running totals reported. */
 const intervalMs = 10_000;
 
-/** What the meter got at the last look. */
+/** The values at the last report to the meter. */
 interface Told {
-  /** Running totals: the meter gets what they have risen by. */
+  /** Running totals: the meter gets the increase since the last report. */
   incidents: ConsumerStatus['counters'];
-  /** Shards and sources whose gauges are not 0: one that leaves must not keep its last value on a dashboard. */
+  /** Shards and sources with gauges. When one disappears, its gauges are set to 0, or a dashboard would keep the last values. */
   shards: ReadonlyMap<string, Labels>;
   sources: ReadonlySet<string>;
 }
 
 export interface Metering {
-  /** When nothing happens any more, after one last look. */
+  /** Stops the metering after one last report. To be called when nothing happens any longer. */
   end(): void;
 }
 
 export const noMetering: Metering = { end: () => {} };
 
-/** What is measured: events, what workers settle, and the rest as `status` has it. */
+/** What is measured: events, settled records, and the values in `status`. */
 export interface Measured {
   readonly emitter: Emitter;
   readonly settled: SettledTally | undefined;
   readonly status: () => ConsumerStatus;
 }
 
-/** Starts to measure. `failed` hears of what the meter throws. */
+/** Starts the metering. `failed` is called whenever the meter throws. */
 export function startMetering(
   given: Meter,
   { emitter, settled, status }: Measured,

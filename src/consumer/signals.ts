@@ -1,5 +1,5 @@
-// `runUntilSignal`: the last line of a service. Opt-in, because a library must not take over a process's signals, or
-// what it prints at its end.
+// `runUntilSignal`: the last line of a service. It is opt-in, because a library must not take over the signals of a process, or
+// its last output.
 import { isMainThread } from 'node:worker_threads';
 import type { Consumer, StopReport } from './consumer.js';
 import { sameStopMs, stopSignals } from '../core/stop-signal.js';
@@ -10,18 +10,16 @@ import { resolveTable, shaped } from '../options/option-table.js';
 import { runTable } from '../options/stop-tables.js';
 
 /**
- * Starts the consumer and runs it until a signal comes: then drains, checkpoints and releases. Resolves with the
- * report, with `process.exitCode` 0 when everything was drained and 1 when not. A signal during the start ends the
- * start.
+ * Starts the consumer and runs it until a signal comes. Then it drains, checkpoints and releases. Resolves with the report;
+ * `process.exitCode` is 0 if everything was drained, otherwise 1. A signal during the start ends the start.
  *
- * Signals within 2 s of the first ask for the same stop, because `timeout`, npm and terminals send several. A later one
- * ends the process at once, with the exit code that shells give to that signal. So does a SIGQUIT among `signals` that
- * follows a weaker one.
+ * Signals within 2 s of the first ask for the same stop, because `timeout`, npm and terminals send several. A later signal ends the
+ * process at once, with the exit code that shells give to that signal. So does a SIGQUIT among `signals` that follows a weaker signal.
  *
- * When it rejects, `process.exitCode` is 1. A KinactError that nobody catches is printed in a few lines: code, message,
- * causes and what to do.
+ * If the promise rejects, `process.exitCode` is 1. A KinactError that the application does not catch is printed in a few lines: code,
+ * message, causes and what to do.
  *
- * @throws what `consumer.start()` and `consumer.closed` reject with; KinactError INVALID_OPTION.
+ * @throws the errors that `consumer.start()` and `consumer.closed` reject with; KinactError INVALID_OPTION.
  */
 export async function runUntilSignal(consumer: Consumer, options: RunOptions = {}): Promise<StopReport> {
   shaped('a consumer, as createConsumer makes it', ['start', 'stop']).parse(consumer, 'consumer');
@@ -42,7 +40,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   try {
     const ended = consumer.start().then(() => consumer.closed);
     const stopped = asked.then(() => consumer.stop({ deadlineMs }));
-    // Whichever comes first: `start` rejects with STOPPED when the signal ended it, and that is no failure.
+    // If the signal ends the start, `start` rejects with STOPPED. That is not a failure.
     await Promise.race([ended.catch((error: unknown) => ignoreWhen(signalled, error)), stopped]);
     const report = await (signalled ? stopped : consumer.stop({ deadlineMs }));
     process.exitCode = report.drained ? 0 : 1;
@@ -52,7 +50,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     tellWhenUncaught(error);
     throw error;
   } finally {
-    // If draining took no time, the second signal of the same stop may come only now.
+    // After a quick drain, the second signal of the same stop may still be on its way.
     if (signalled) setTimeout(unlisten, sameStopMs).unref();
     else unlisten();
   }
@@ -65,7 +63,7 @@ function ignoreWhen(signalled: boolean, error: unknown): void {
 /** Errors that `runUntilSignal` has rejected with. */
 const rejected = new WeakSet<object>();
 
-/** Only for errors of kinact: of anything else people want the stack, and Node prints it. */
+/** Only for errors of kinact. For any other error people need the stack, and Node prints it. */
 function tellWhenUncaught(error: unknown): void {
   if (!isMainThread || !isKinactError(error)) return;
   rejected.add(error);
@@ -76,7 +74,7 @@ function tellWhenUncaught(error: unknown): void {
 
 function onUncaught(error: unknown): void {
   if (!isKinactError(error) || !rejected.has(error)) return;
-  // A handler of uncaught errors decides what becomes of it.
+  // The application has its own handler of uncaught errors.
   if (process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()) return;
   process.stderr.write(`${errorReport(error).join('\n')}\n`);
   process.exit(1);

@@ -1,5 +1,5 @@
-// The stop of a consumer, once it is decided. Leases go first, while the pipeline still works. The actors stop when
-// nothing of theirs is left to do. The report says what became of each lease. Called once per consumer.
+// Stops a consumer. Leases are released first, while the pipeline still works. Then the actors stop. The report shows what became
+// of each lease. Called once per consumer.
 import { ask, counters, stop as stopActor } from '../../supervision/index.js';
 import type { Runtime, SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
@@ -9,7 +9,7 @@ import { isKinactError } from '../api/errors.js';
 import { releaseLeft, type LeftBehind } from './left-leases.js';
 import type { Wiring } from './wiring.js';
 
-/** What is to be stopped. The functions say what there is by then: a start may still be under way. */
+/** The parts to stop. They are functions, because a start that is under way may still create the parts. */
 export interface Releasing extends LeftBehind {
   readonly runtime: Runtime;
   readonly wiring: () => Wiring | undefined;
@@ -23,25 +23,25 @@ export interface Released {
   readonly drained: boolean;
 }
 
-/** How long a pipeline that is not restarting may take to say so. */
+/** How long a pipeline that is not restarting may take to answer. */
 const idleMs = 50;
-/** What is kept of the deadline for releasing after a restart: one write per lease. */
+/** The part of the deadline that a restart must leave for the releases: one write per lease. */
 const afterRestartMs = 5_000;
 /** The coordinator answers by its deadline; this much later it counts as dead. */
 const graceMs = 1_000;
-/** What stopping the actors gets even when draining has used up the deadline. */
+/** The least time for `stopTree` and for `releaseLeft`, even if draining has used up the deadline. */
 const minimumStopMs = 1_000;
 
 /**
  * Stops the consumer, in this order:
- * 1. `endRestart` stops a pipeline that is in the middle of a restart. Its old calls are waited for, and no new ones begin.
- * 2. Each coordinator is asked to `releaseAll`. Keepers drain, checkpoint and release while the pipeline still works.
+ * 1. `endRestart` stops a pipeline that is in the middle of a restart. It waits for the old calls, and no new calls begin.
+ * 2. Each coordinator gets a `releaseAll`. Keepers drain, checkpoint and release while the pipeline still works.
  * 3. `stopTree` stops the actors.
- * 4. `releaseLeft` releases what no coordinator has answered for, with keepers that are started once more.
- * 5. The report says what became of each lease.
+ * 4. `releaseLeft` releases the leases of coordinators that did not answer. It starts their keepers again.
+ * 5. The report shows what became of each lease.
  *
- * All of it shares the deadline. But a silent coordinator is waited for a second longer, and step 4 gets at least a second. So does
- * step 3, unless `stopDeadlineMs` is shorter. The caller then closes sources and tables. It never rejects.
+ * All steps share the deadline. But step 2 waits one second longer for a silent coordinator, and step 4 gets at least a second.
+ * So does step 3, unless `stopDeadlineMs` is shorter. The caller then closes sources and tables. Never rejects.
  */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
@@ -50,7 +50,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
   const leftMs = Math.max(0, until - clock.now());
   const coordinators = [...(wiring()?.coordinators ?? [])];
-  // A coordinator that does not answer, or does not know what its predecessor held, may have held anything.
+  // Tables with a coordinator that did not answer, or does not know what its predecessor held. Any of their leases may be held.
   const unheard = new Set<string>();
   const reports = await Promise.all(
     coordinators.map(([table, ref]) =>
@@ -73,7 +73,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
   const ending = await stopTree(releasing, leftMsNow());
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
-  // No coordinator could: it was down, or the application has stopped the parent, and no message arrived any more.
+  // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
   const left = wiring()?.left.of(unheard) ?? [];
   const late = await releaseLeft(releasing, left, reason, leftMsNow());
   const leases = [...reports.flatMap((report) => report ?? []), ...late];
@@ -82,12 +82,13 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
 }
 
 /**
- * A pipeline in the middle of a restart drains nothing. Its keepers would release at once, while user calls of the old
- * incarnation still run. So these calls are waited for, and the new incarnation is not started any more.
+ * A pipeline in the middle of a restart cannot drain. Keepers would release at once, while user calls of the old incarnation
+ * still run. So this waits for these calls, and stops the pipeline before a new incarnation starts.
  */
 async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineMs: number): Promise<void> {
   if (pipeline === undefined) return;
-  // Asked behind the news of a crash, if any is on its way: a shard worker's takes two steps.
+  // A message about a crash may be on its way to the pipeline, and the question queues behind it. The crash of a shard worker
+  // takes two messages, so the question is asked twice.
   const question = (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }) as const;
   const idle = (): Promise<unknown> => ask(pipeline, question, { deadlineMs: idleMs });
   await idle()
@@ -101,7 +102,7 @@ async function stopTree({ root, stopDeadlineMs }: Releasing, leftMs: number): Pr
   return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(leftMs, stopDeadlineMs) });
 }
 
-/** Calls of user code that outlived their deadline and have not ended since. */
+/** Whether calls of user code have outlived their deadline and still run. */
 function hasOrphans(runtime: Runtime): boolean {
   const { orphan = 0, orphanEnded = 0 } = counters(runtime);
   return orphan > orphanEnded;

@@ -1,13 +1,12 @@
-// The lease table as a coordinator reaches it. What it writes passes the queue of its keepers' writes, and the single
-// rows it reads pass one, too. So hundreds of them do not wait at the table before a renewal. Scans are one at a time,
-// outside the queue.
+// The lease table for a coordinator. Its writes pass the queue of the keepers' writes, and its reads of single rows pass a queue
+// of reads. So hundreds of requests do not wait at the table before a renewal. Scans run one at a time, outside the queues.
 import type { LeaseTraffic } from '../core/lease-traffic.js';
 import { outcomeOf } from '../core/send-pace.js';
 import type { LeaseStore } from '../api/ports.js';
 
 export interface TableTraffic {
   readonly writes: LeaseTraffic;
-  /** A queue of their own: DynamoDB bills and bounds reads apart from writes. */
+  /** A separate queue: DynamoDB bills and limits reads apart from writes. */
   readonly reads: LeaseTraffic;
 }
 
@@ -22,9 +21,7 @@ export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffi
   };
 }
 
-/**
- * How often a call is sent that the table refuses for its pace: the queue finds the pace by being refused now and then.
- */
+/** How often a throttled call is sent. Some throttling is normal, because the queue finds its pace by it. */
 const mostAttempts = 5;
 
 async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {
@@ -40,7 +37,7 @@ async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => P
       } catch (error) {
         const outcome = outcomeOf(error);
         permit.end(outcome);
-        // A refusal is no attempt whose outcome is unknown: nothing was written.
+        // The outcome of a throttled call is known: nothing was written. So the call may be repeated.
         if (outcome !== 'throttled' || attempt === mostAttempts) throw error;
       }
     }

@@ -10,9 +10,8 @@
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
-// A pipeline that restarts more often than that is not started again: the consumer releases its leases and ends. A restart is
-// a stop and a spawn under new names. The stop waits for the user effects of the old incarnation, so that an old `save`
-// cannot land over a new one.
+// If a pipeline restarts more often than that, it is not started again: the consumer releases its leases and ends. A restart is a stop
+// and a spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -20,11 +19,11 @@ import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
 import { supervisor } from '../../supervision/supervisor.js';
 import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
 
-// Behaviours of different actors have nothing in common but being behaviours.
+// Behaviors of different actors have no other type in common.
 // oxlint-disable-next-line typescript/no-explicit-any
 type AnyBehaviour = Behaviour<any, any>;
 
-/** How each actor of the tree is made; `wiring.ts` knows. */
+/** How to make each actor of the tree; `wiring.ts` provides it. */
 export interface TreeParts {
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /** How long a restart or stop waits for running user effects. */
@@ -39,9 +38,9 @@ export interface TreeParts {
     stages: readonly Ref<StageMessage>[],
     coordinators: readonly Ref<CoordinatorMessage>[],
   ) => AnyBehaviour;
-  /** The coordinators of now: every incarnation of the pipeline asks again. */
+  /** The current coordinators. Every incarnation of the pipeline calls this again. */
   readonly coordinators: () => readonly Ref<CoordinatorMessage>[];
-  /** Called when a pipeline supervisor has started: the consumer watches for its end, however it comes. */
+  /** Called when a pipeline supervisor has started. The consumer then watches for its end. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
   readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
@@ -100,7 +99,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
 function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
   return {
     ...behaviour,
-    // `unknown` takes any message and so fits every behaviour's own address.
+    // A `Ref<unknown>` takes any message, so it fits the address of every behavior.
     initial: (self: Ref<unknown>) => {
       started(self);
       return behaviour.initial(self) as ReturnType<AnyBehaviour['initial']>;

@@ -1,5 +1,5 @@
-// Turns checked options into the parts of the tree: which tables there are, and how each actor is made. Opens sources
-// and lease tables; knows no strategy and no lifetime.
+// Turns checked options into the parts of the tree: the tables, and how to make each actor. Opens sources and lease tables.
+// Strategies and lifetimes are not decided here (tree.ts).
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -31,16 +31,16 @@ import { throughTraffic } from './store-traffic.js';
 import type { TableTraffic } from './store-traffic.js';
 import type { KeeperArguments, TableHistory } from '../../actors/lease-coordinator/options.js';
 
-/** A source, opened. */
+/** An open source. */
 interface Opened {
   readonly spec: SourceSpec;
   readonly tableName: string;
   readonly source: StreamSource;
-  /** The state of the source, whichever coordinator looks after it. */
+  /** The state of the source, which outlives its coordinators. */
   readonly history: SourceHistory;
 }
 
-/** A lease table and the sources whose shards are in it. */
+/** A lease table and the sources with shards in it. */
 interface Table {
   readonly store: LeaseStore;
   readonly traffic: TableTraffic;
@@ -58,17 +58,17 @@ export interface Wiring {
   >;
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
-  /** What was held when the tree ended under its keepers. */
+  /** The leases that keepers still held when the tree ended. */
   readonly left: Pick<LeftLeases, 'of'>;
-  /** What the shard workers hold together. */
+  /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
-  /** What they settle, for the meter; undefined without a meter, because nobody would empty it. */
+  /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
-  /** Releases the sockets of everything, even if some cannot be closed; those are reported. Idempotent. */
+  /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
   close(failed: (what: string, error: unknown) => void): void;
 }
 
-/** The behaviours the tree is made of. Tests pass in others, to show what a broken one would lead to. */
+/** The behaviors of the tree. Tests replace some of them, to show what a broken one would lead to. */
 export interface Actors {
   readonly leaseCoordinator: typeof leaseCoordinator;
   readonly leaseKeeper: typeof leaseKeeper;
@@ -80,14 +80,14 @@ export interface Actors {
 
 export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
 
-/** The delay before a held lease gets a new worker after its old one ended normally. */
+/** The delay before a held lease gets a new worker after its old worker ended normally. */
 const againMs = 1_000;
-/** What waits behind a backlog may settle nothing for some seconds: a short `failoverMs` must not call that a standstill. */
+/** The least default of `handOverMs`. Records behind a backlog may settle only after some seconds, even with a short `failoverMs`. */
 const leastHandOverMs = 10_000;
 
 let lastWorker = 0;
 
-/** What all actors of one consumer are made with. */
+/** The input for all actors of one consumer. */
 interface WiringInput {
   readonly made: Actors;
   readonly options: ResolvedOptions;
@@ -95,7 +95,7 @@ interface WiringInput {
   readonly processNonce: string;
 }
 
-/** What its shard workers have in common. */
+/** What all shard workers of a consumer share. */
 interface WorkerContext extends Pick<Wiring, 'budget' | 'settled'> {
   readonly sources: ReadonlyMap<string, Opened>;
 }
@@ -234,7 +234,7 @@ function coordinatorOf(
     makeKeeper: (args: KeeperArguments) => {
       const keeper: LeaseKeeperOptions = {
         ...args,
-        // The bare store: a keeper asks for a permit for each write itself, and its few reads of a row have no queue.
+        // The store without a queue: a keeper asks for a permit before each write itself, and its few reads of a row have no queue.
         store,
         traffic: traffic.writes,
         clock,
@@ -242,7 +242,7 @@ function coordinatorOf(
         handedOut: table.handedOut,
         failoverMs,
         handOverMs,
-        // A tenth of the failover time: more than two machines' clocks drift in it, and than a request needs to arrive.
+        // A tenth of the failover time: two machines' clocks drift apart by less in that time, and a request needs less to arrive.
         marginMs: failoverMs / 10,
         checkpointIntervalMs,
         checkpointRecords,

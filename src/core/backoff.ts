@@ -1,35 +1,35 @@
 // How long to wait before the next attempt: exponential, capped, with full jitter. Without jitter, workers that failed
-// together would come back together. The shapes, base to cap, are where the calls are made:
+// together would also retry together. Each caller defines its own shape (here from base to cap):
 //   actors/lease-coordinator/sources/start.ts        0.5 to 5 s: scans, shard syncs, opening a source or the table
-//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 s plus up to 2 s, each time: evidence of a shard's end was not gathered
+//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
 //   actors/lease-keeper/turn.ts                      failoverMs / 40 to failoverMs / 6: writes to a row
-//   actors/lease-keeper/endings.ts                   failoverMs / 10 to failoverMs: reading on after a false end of shard
+//   actors/lease-keeper/endings.ts                   failoverMs / 10 to failoverMs: reads after a shard end that proved false
 //   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
-//   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: a shard not found
+//   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: reads of a shard that was not found
 //   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
 //   src/aws/patience.ts                              0.2 to 3 s: calls of commands
 //   src/cli/tail-stream.ts                           0.5 to 5 s: calls of `kinact tail`
-// Jitter may come out as 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan waits at
-// least a tenth of its interval.
+// Full jitter can result in a wait of 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan
+// a tenth of its interval.
 //
-// Pauses that double without jitter (`doubledMs`), base to cap:
+// Pauses that double without jitter (`doubledMs`), from base to cap:
 //   actors/lease-coordinator/unread/cool-downs.ts    a lease left alone: 10 s (after a crash of its keeper 1 s) to 10 minutes;
-//                                                    a holder that did not give a lease: failoverMs to 10 minutes;
-//                                                    a row of this process taken again: 0.25 s to failoverMs
+//                                                    a holder that did not hand a lease over: failoverMs to 10 minutes;
+//                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
 //   actors/lease-coordinator/unread/unread.ts        60 s to 10 minutes: a source whose reads fail
-//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 to 10 s: the next question of an end that is not proven
-//   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: after a failed drain
+//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 to 10 s: the keeper asks again about a shard end that is not proven
+//   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: wishes are refused after a failed drain
 
 /** The shape of a back-off. */
 export interface Backoff {
-  /** The ceiling of the wait before the first repetition, milliseconds. */
+  /** Upper limit of the wait before the first repetition, in milliseconds. */
   readonly baseMs: number;
-  /** No wait is longer than this, milliseconds. */
+  /** Upper limit of every wait, in milliseconds. */
   readonly capMs: number;
 }
 
 /**
- * The wait in whole milliseconds before repetition `attempt` (0 is the first): evenly spread over 0 up to
+ * The wait in whole milliseconds before repetition `attempt` (0 is the first). It is uniformly random from 0 to
  * `min(capMs, baseMs * 2^attempt)`, both included.
  */
 export function backoffMs(shape: Backoff, attempt: number, random: { next(): number }): number {

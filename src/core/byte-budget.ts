@@ -1,57 +1,57 @@
-// How many bytes of records a process may hold at once, and who may have the next ones. There is one budget per consumer. A
-// shard worker opens an account for its tenure, and its reader charges each fetch to that account.
+// Limits the bytes of records that a process holds, and decides which shard may fetch next. There is one budget per consumer.
+// A shard worker opens an account for its tenure, and its reader charges each fetch to that account.
 //
-// The rule: half of the bytes are shares, an equal part for every account, lent to nobody. The other half is a pool,
-// for accounts that hold more than their share. It follows that:
-// - No account can take another's share.
-// - An account below its share waits in one case: new accounts shrank the shares while the pool was lent out. It waits until
-//   the borrowed bytes return.
-// - An account that holds nothing is always granted a record. So no account waits for ever, and shards cannot block one
+// Half of the bytes are shares: each account has an equal share, and no other account can use it. The other half is a pool
+// for accounts that hold more than their share. As a result:
+// - A request that fits in the account's share waits only while accounts borrow more than the pool has. That happens after new
+//   accounts shrink the shares, or after an answer larger than the bytes that were free.
+// - An account that holds nothing is always granted one record. So no account waits forever, and shards cannot block one
 //   another.
-// - Of the accounts that wait, the one that holds least comes first.
+// - If several waiting requests fit, the account that holds least is first.
 //
-// The process holds less than `maxBytes` plus one record per account. Where an answer is larger than what was reserved for it, it is
-// one answer per account instead (docs/memory.md).
+// The process holds less than `maxBytes` plus one record per account. If answers are larger than their reservations, the excess
+// can be one answer per account instead (docs/memory.md).
 
-/** The part of the budget that is shared out; the rest is lent. */
+/** The part of the budget that is divided into shares; the rest is the pool. */
 const SHARED = 1 / 2;
-/** An account that holds at least this part of what the largest account holds is asked to give back. */
+/** An account is asked to flush if its `ownBytes` are at least this part of the largest `ownBytes`. */
 const LARGE = 1 / 2;
 
 export interface ByteBudget {
   readonly maxBytes: number;
   readonly accounts: Set<ByteAccount>;
-  /** Accounts whose reader waits. */
+  /** Accounts with a reader that waits for bytes. */
   readonly waiting: Set<ByteAccount>;
   heldBytes: number;
-  /** What accounts hold beyond their shares. */
+  /** Bytes that accounts hold beyond their shares, in total. */
   borrowedBytes: number;
 }
 
-/** What a reader is about to ask its service for. */
+/** The size of a reader's next read. */
 export interface ByteRequest {
-  /** Bytes of a record, judged by what was read last; undefined until something has been read. */
+  /** Expected bytes per record, from the last answer; undefined before the first answer with records. */
   readonly recordBytes: number | undefined;
   readonly maxRecords: number;
-  /** Bytes of the largest answer that the service may give. */
+  /** Bytes of the largest possible answer. */
   readonly answerBytes: number;
 }
 
-/** What one shard holds. Anyone may read it; only the functions of this file change it. */
+/** The bytes that one shard holds. Other files may read an account, but only this file changes it. */
 export interface ByteAccount {
   readonly budget: ByteBudget;
-  /** Called when others wait for what this account holds. */
+  /** Called when `askedToFlush` becomes true. */
   readonly askToFlush: () => void;
-  /** Bytes expected of the request that is not answered yet. */
+  /** Bytes reserved for the answer to the open request. */
   reservedBytes: number;
   /** Bytes that the reader has fetched and the worker has not asked for yet. */
   aheadBytes: number;
   /** Bytes on their way from the reader to the worker. */
   handedBytes: number;
-  /** Bytes that the worker has: admitted, or waiting to be. */
+  /** Bytes that the worker has, admitted or waiting for admission. */
   ownBytes: number;
+  /** The sum of the four numbers above. */
   heldBytes: number;
-  /** Other accounts, or the reader of this one, wait for bytes: acknowledgements must not wait for a fuller batch. */
+  /** This account or another waits for bytes, so acknowledgements must not wait for a fuller batch. */
   askedToFlush: boolean;
   waiter: { readonly request: ByteRequest; readonly granted: (limit: number) => void } | undefined;
   closed: boolean;
@@ -81,8 +81,8 @@ export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAcc
 }
 
 /**
- * Gives everything back; afterwards nothing changes the account any more. A second call has no effect. A request that waits
- * is granted: the code that made it then finds its reader closed.
+ * Returns all bytes of the account to the budget. Later calls, `closeAccount` included, do not change it. A waiting
+ * request is granted, and its caller then finds the reader closed.
  */
 export function closeAccount(account: ByteAccount): void {
   const { budget, waiter } = account;
@@ -99,20 +99,20 @@ export function closeAccount(account: ByteAccount): void {
   wake(budget);
 }
 
-/** The part of the budget that an account has whatever the others do. */
+/** The bytes that each account may hold, however much the others hold. */
 export function shareOf({ maxBytes, accounts }: ByteBudget): number {
   return Math.floor((maxBytes * SHARED) / Math.max(1, accounts.size));
 }
 
-/** Bytes the account may take on now; zero or negative when there are none. */
+/** How many more bytes the account may hold now; zero or negative if none. */
 export function allowance({ budget, heldBytes }: ByteAccount): number {
   const pool = budget.maxBytes * (1 - SHARED);
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
 }
 
 /**
- * Calls `granted` with how many records may be asked for, at once or when there is room, and reserves their bytes until
- * `releaseReservation`. At most one request of an account is open. Returns a function that withdraws it.
+ * Calls `granted` with the number of records that the reader may request, at once or when there is room. Their bytes stay
+ * reserved until `releaseReservation`. An account has at most one open request. The returned function withdraws it.
  */
 export function requestRecords(
   account: ByteAccount,
@@ -138,28 +138,28 @@ export function requestRecords(
   };
 }
 
-/** Notes the bytes of an answer that the reader keeps until the worker asks for them. */
+/** Adds the bytes of an answer that the reader keeps until the worker asks for it. */
 export function keepAhead(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes += bytes;
   change(account, bytes);
 }
 
-/** Gives the reservation back: the request has failed, or `keepAhead` has noted its answer. */
+/** Drops the reservation: the request has failed, `keepAhead` has counted the answer, or the answer may take any length of time. */
 export function releaseReservation(account: ByteAccount): void {
   const { reservedBytes } = account;
   account.reservedBytes = 0;
   change(account, -reservedBytes);
 }
 
-/** Notes the bytes that the worker has asked for and gets from what was fetched ahead. */
+/** Moves bytes that were fetched ahead to the worker, which has asked for them. */
 export function passToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
   account.handedBytes += bytes;
 }
 
-/** Gives back what the reader holds and has asked for: it needs nothing any more. */
+/** Drops the reservation and the bytes that were fetched ahead, because the reader is closed. */
 export function dropAhead(account: ByteAccount): void {
   if (account.closed) return;
   const bytes = account.aheadBytes + account.reservedBytes;
@@ -168,7 +168,7 @@ export function dropAhead(account: ByteAccount): void {
   change(account, -bytes);
 }
 
-/** Notes the bytes that the worker holds now. `received`: nothing is on its way to it any more. */
+/** Sets the bytes that the worker holds now. `received`: all `handedBytes` have arrived. */
 export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
   const before = account.ownBytes + (received ? account.handedBytes : 0);
@@ -177,7 +177,7 @@ export function setWorkerBytes(account: ByteAccount, bytes: number, received: bo
   change(account, bytes - before);
 }
 
-/** How many records the account may ask for now; 0 when it must wait. */
+/** How many records the account may request now; 0 if it must wait. */
 function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }: ByteRequest): number {
   const free = allowance(account);
   if (free >= answerBytes) return maxRecords;
@@ -186,7 +186,7 @@ function limitFor(account: ByteAccount, { recordBytes, maxRecords, answerBytes }
 }
 
 function reserve(account: ByteAccount, { recordBytes, answerBytes }: ByteRequest, limit: number): void {
-  // Without a known record size, reserve a full answer, or nothing when asking for one record.
+  // If the record size is unknown, a request for one record reserves nothing, and any other request reserves a full answer.
   const expected = recordBytes === undefined ? (limit === 1 ? 0 : answerBytes) : limit * recordBytes;
   account.reservedBytes = Math.min(answerBytes, expected);
   change(account, account.reservedBytes);
@@ -210,8 +210,8 @@ function recount(budget: ByteBudget): void {
 }
 
 /**
- * Grants what fits, first to the account that holds least. If some accounts still wait, the largest holders are asked to
- * give back.
+ * Grants the waiting requests that fit, starting with the account that holds least. If accounts still wait, asks them and the
+ * largest holders to flush.
  */
 function wake(budget: ByteBudget): void {
   while (budget.waiting.size > 0) {

@@ -1,9 +1,9 @@
-// Calls the functions that an application passes in to be informed: listeners, loggers, meters, `onCheckpoint`, traces. A
-// failure in such a function must harm nothing, and a promise that nobody waits for must not end the process.
+// Calls functions of the application safely: listeners, loggers, meters and traces. An error in one of them must not reach the
+// caller, and an unhandled rejection must not end the process.
 
 /**
- * Calls `callback`. `failed` gets, at most once, the error that the callback throws or that its promise rejects with. `failed`
- * must not throw.
+ * Calls `callback`. If the callback throws or its promise rejects, `failed` is called once with the error. `failed` must not
+ * throw.
  */
 export function callGuarded(callback: () => unknown, failed: (error: unknown) => void): void {
   try {
@@ -15,21 +15,21 @@ export function callGuarded(callback: () => unknown, failed: (error: unknown) =>
 }
 
 /**
- * Passes on what a synchronous function of the application has returned. If that is a promise, nobody awaits it, so its
- * rejection is dropped here and cannot end the process. Other thenables are left alone: they may begin their work only when
- * somebody asks for the result.
+ * Returns the value that a synchronous function of the application has returned. If the value is a promise, its rejection is
+ * ignored here: no caller awaits the promise, and an unhandled rejection would end the process. Other thenables are not
+ * touched, because calling `then` may start their work.
  */
 export function unawaited<Returned>(returned: Returned): Returned {
   if (isPromise(returned)) returned.then(undefined, () => {});
   return returned;
 }
 
-/** Whether the value is a promise, judged by the name of its class: test runners with a realm per file have several classes. */
+/** Whether the value is a promise. `instanceof` would miss promises of another realm: some test runners have a realm per file. */
 function isPromise(value: unknown): value is Promise<unknown> {
   return Object.prototype.toString.call(value) === '[object Promise]' && isThenable(value);
 }
 
-/** Whether `await` would wait for the value. Throws the error that the getter of `then` throws. */
+/** Whether `await` would wait for the value. If `then` is a getter that throws, so does this function. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
   return typeof (value as { readonly then?: unknown }).then === 'function';

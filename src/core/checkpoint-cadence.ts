@@ -1,32 +1,32 @@
-// Decides when a checkpoint is written: which renewals take one along, and when one is worth an extra write. Invariant: without
-// a new frontier no checkpoint is written. The functions are pure; lease keepers call them.
+// Decides when a checkpoint is written: which renewals carry one, and when one is worth an extra write. Invariant: a checkpoint
+// is written only after the frontier has moved. The functions are pure; lease keepers call them.
 export interface CheckpointCadence {
   /**
-   * 0: every renewal takes a checkpoint along. Below `renewalMs`: so does every renewal, and extra writes keep this interval.
-   * Otherwise at least this much time lies between two checkpoints, and the renewals in between take none along.
+   * 0: every renewal carries a checkpoint. Below `renewalMs`: every renewal carries one, and extra writes keep this interval.
+   * Otherwise a renewal carries one only if this much time has passed since the last checkpoint, or `records` is reached.
    */
   readonly intervalMs: number;
-  /** A checkpoint that would cover this many records is worth a write. 0: off. */
+  /** A checkpoint that covers at least this many records is worth an extra write. 0: off. */
   readonly records: number;
-  /** The time between two renewals that the lease needs. */
+  /** The time between two renewals. */
   readonly renewalMs: number;
 }
 
-/** How far the checkpoints of a lease have come. Times are monotonic milliseconds. */
+/** The progress of a lease's checkpoints. Times are monotonic milliseconds. */
 export interface CheckpointStanding {
-  /** When the last write that was answered with a checkpoint began. */
+  /** The start of the last confirmed write that carried a checkpoint. */
   readonly checkpointAt: number;
   /** Records between the durable checkpoint and the frontier. */
   readonly behind: number;
 }
 
-/** Whether a renewal that goes out now takes the checkpoint along. */
+/** Whether a renewal that is sent now carries the checkpoint. */
 export function takesAlong(cadence: CheckpointCadence, standing: CheckpointStanding, now: number): boolean {
   const { intervalMs, renewalMs } = cadence;
   return intervalMs < renewalMs || now >= standing.checkpointAt + intervalMs || isEnough(cadence, standing);
 }
 
-/** When an extra checkpoint is due: a time in the past if it is due already, Infinity if none is. */
+/** When an extra checkpoint is due: a time in the past if one is due now, Infinity if none is due. */
 export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointStanding): number {
   const { intervalMs, renewalMs } = cadence;
   if (standing.behind === 0) return Infinity;

@@ -1,11 +1,12 @@
-// The order of checkpoints as the KCL has it (KCL clause 1.1): AT_TIMESTAMP < TRIM_HORIZON < LATEST < any number, then its
-// sub-sequence < SHARD_END. Lease keepers compare checkpoints by these functions, and never write one that is lower than the
-// row's.
+// The order of checkpoints, the same as in the KCL (KCL clause 1.1):
+//   AT_TIMESTAMP < TRIM_HORIZON < LATEST < any sequence number < SHARD_END
+// Equal sequence numbers are ordered by sub-sequence number. Lease keepers compare checkpoints with these functions, and never
+// write a checkpoint lower than the one in the row.
 import type { CheckpointText, Position, Sentinel } from './position.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { excerpt } from './visible.js';
 
-/** The two attributes of a lease row that together are its checkpoint. Sentinels carry sub-sequence 0. */
+/** The two attributes of a lease row that form its checkpoint. A sentinel has sub-sequence number 0. */
 export interface Checkpoint {
   readonly checkpoint: CheckpointText;
   readonly subSequenceNumber: number;
@@ -20,7 +21,7 @@ const sentinelRanks: ReadonlyMap<string, number> = new Map<Sentinel, number>([
   ['SHARD_END', 4],
 ]);
 
-/** Whether the text is one of the four words that may stand where a sequence number does. */
+/** Whether the text is one of the four words that a checkpoint may have instead of a sequence number. */
 export function isSentinel(text: string): text is Sentinel {
   return sentinelRanks.has(text);
 }
@@ -31,8 +32,8 @@ export function isCheckpointText(text: string): boolean {
 }
 
 /**
- * Compares two checkpoints: the result is negative, zero or positive as `left` is before, at or after `right`. The sub-sequence
- * of a sentinel is ignored. Throws RangeError on a text that is no checkpoint, because garbage must not have an order.
+ * Compares two checkpoints: the result is negative, zero or positive if `left` is before, equal to or after `right`. The
+ * sub-sequence number of a sentinel is ignored. Throws RangeError for a text that is not a checkpoint, because it has no order.
  */
 export function compareCheckpoints(left: Checkpoint, right: Checkpoint): number {
   const leftRank = rankOf(left.checkpoint);
@@ -42,12 +43,12 @@ export function compareCheckpoints(left: Checkpoint, right: Checkpoint): number 
   return compareSequenceNumbers(left.checkpoint, right.checkpoint) || left.subSequenceNumber - right.subSequenceNumber;
 }
 
-/** The checkpoint that says: everything up to and including this position is done. */
+/** The checkpoint that marks everything up to and including `position` as done. */
 export function checkpointAt(position: Position): Checkpoint {
   return { checkpoint: position.sequenceNumber, subSequenceNumber: position.subSequenceNumber };
 }
 
-/** The position a checkpoint names; undefined for a sentinel. */
+/** The position in a checkpoint; undefined for a sentinel. */
 export function positionOf(checkpoint: Checkpoint): Position | undefined {
   if (isSentinel(checkpoint.checkpoint)) return undefined;
   return { sequenceNumber: checkpoint.checkpoint, subSequenceNumber: checkpoint.subSequenceNumber };

@@ -1,18 +1,18 @@
-// A queue in a ring: it removes the oldest item in O(1), where an array's `shift` takes O(n). The queues between stages,
-// reducers and workers use it, because they may hold thousands of items. An empty slot is cleared, so that it keeps nothing
-// alive.
+// A queue in a ring buffer. It removes the oldest item in O(1), while an array's `shift` takes O(n). The queues between stages,
+// reducers and workers use it, because they may hold thousands of items. An empty slot is cleared: otherwise the garbage
+// collector could not free the removed item.
 
-/** First in, first out; amortised O(1) at both ends and by index. */
+/** First in, first out; amortized O(1) at both ends and by index. */
 export interface Deque<T> {
   readonly length: number;
   push(item: T): void;
   /** Removes and returns the oldest item; undefined when empty. */
   shift(): T | undefined;
-  /** The oldest item without removing it; undefined when empty. */
+  /** Returns the oldest item without removing it; undefined when empty. */
   peek(): T | undefined;
-  /** The item `index` places behind the oldest; undefined out of range. */
+  /** Returns the item at `index`, where 0 is the oldest; undefined if out of range. */
   at(index: number): T | undefined;
-  /** Keeps the items for which `keep` holds, in order; returns how many were dropped. O(n). */
+  /** Keeps the items for which `keep` returns true, in order; returns how many were dropped. O(n). */
   retain(keep: (item: T) => boolean): number;
 }
 
@@ -20,7 +20,7 @@ const FIRST_CAPACITY = 16;
 
 /** An empty deque. */
 export function createDeque<T>(): Deque<T> {
-  // The capacity is always a power of two, so that a mask finds the place.
+  // The capacity is always a power of two, so `& mask` wraps an index around.
   let slots = new Array<T | undefined>(FIRST_CAPACITY);
   let mask = FIRST_CAPACITY - 1;
   let head = 0;

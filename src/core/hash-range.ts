@@ -1,5 +1,5 @@
-// Finds the hash keys that a set of ranges leaves uncovered (KCL clause 2.10). The shard sync asks whether a listing is
-// complete, and the audit asks whether every key is leased. Numbers are bigints: this runs every few minutes, never per record.
+// Finds the hash keys that a set of ranges does not cover (KCL clause 2.10). The shard sync uses it to check that a listing is
+// complete, and the audit to check that every key is leased. Bigints are fast enough: this runs every few minutes, not per record.
 import { HASH_KEY_DIGITS, readDecimal } from './decimal.js';
 
 /** An inclusive range of hash keys in decimal. */
@@ -23,8 +23,8 @@ function parse(text: HashRangeText): Range | undefined {
 }
 
 /**
- * The gaps that `ranges` leave in 0 … 2^128−1, lowest first; empty when every key is covered. Overlapping and touching
- * ranges count as one, in whatever order they come. A range that cannot be read covers nothing.
+ * The gaps that `ranges` leave in 0 … 2^128−1, lowest first; empty when every key is covered. The ranges may overlap and come
+ * in any order. A range that cannot be parsed covers nothing.
  */
 export function holesIn(ranges: Iterable<HashRangeText>): HashRangeText[] {
   const sorted: Range[] = [];

@@ -1,30 +1,30 @@
-// Decides after how long without a renewal another worker's lease counts as expired. Workers of one application may differ in
-// this time while a deploy changes it. So every take writes the holder's time into the row, and each worker honours the larger
-// of that time and its own. Otherwise a worker with a short failover time would keep taking leases from live holders that renew
-// more slowly. Coordinators, keepers and commands use this.
+// Decides how long a lease must go without a renewal before it counts as expired. While a deploy changes this failover time,
+// workers of one application may have different values. So every take writes the holder's value into the row, and each worker
+// applies the larger of that value and its own. Otherwise a worker with a short failover time would keep taking leases from live
+// holders that renew less often. Coordinators, keepers and commands use this file.
 import { isDecimal } from './decimal.js';
 import { isForeign } from './writer-signature.js';
 import type { LeaseRow } from './lease.js';
 
 /**
- * Milliseconds: the longest `leases.failoverMs` that a worker starts with. Larger values in a row are ignored.
+ * The longest `leases.failoverMs` that a worker accepts, in milliseconds. A larger failover time in a row is ignored.
  */
 export const LONGEST_FAILOVER_MS = 600_000;
 
-/** How often a holder renews, and a worker raises its wish, milliseconds: three times within the failover time, as the KCL renews. */
+/** Milliseconds between two renewals of a lease, or two writes of a wish: a third of the failover time, as in the KCL. */
 export function renewalIntervalMs(failoverMs: number): number {
   return failoverMs / 3;
 }
 
-/** The `kinactFailover` of a row after a take: the holder's milliseconds, and the `kinactWriter` that they belong to. */
+/** The `kinactFailover` that a take or hand-over writes: the new holder's milliseconds, a space, and its `kinactWriter`. */
 export function failoverText(failoverMs: number, writer: string): string {
   return `${Math.ceil(failoverMs)} ${writer}`;
 }
 
 /**
- * The failover time of a row's owner, milliseconds; undefined if the row does not say it. A value that an earlier owner left
- * does not count. An older kinact, which does not know the attribute, writes a different `kinactWriter`, so the value no longer
- * matches. A Java worker's take leaves both attributes in place, under an owner that did not write them.
+ * The failover time of the row's owner in milliseconds; undefined if the row does not have it. A value that an earlier owner
+ * wrote does not count. An older kinact does not write `kinactFailover`, but changes `kinactWriter`, so the two no longer match.
+ * A take by a Java worker changes neither, but `isForeign` finds that the new owner did not write `kinactWriter`.
  */
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;
@@ -36,17 +36,17 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
   return ms <= LONGEST_FAILOVER_MS ? ms : undefined;
 }
 
-/** For how many milliseconds a row's counter must stand still before this worker treats the lease as expired. */
+/** How many milliseconds a row's counter must stay unchanged before the lease counts as expired for this worker. */
 export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
   return Math.max(ownMs, failoverOf(row) ?? 0);
 }
 
-/** Whether a lease counts as expired here, now that its row's counter has stood still for this long. */
+/** Whether a lease counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
 export function isRowExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
   return isExpired(stillForMs, honouredFailoverMs(row, ownFailoverMs));
 }
 
-/** The same, where the failover time to honour is known already. */
+/** Like `isRowExpired`, for callers that already have the result of `honouredFailoverMs`. */
 export function isExpired(stillForMs: number, honouredMs: number): boolean {
   return stillForMs > honouredMs;
 }

@@ -1,7 +1,7 @@
-// The keys of lease rows (KCL clause 1.2). In a table of one stream a key is a bare shard id. In a table of several streams it
-// is `<account>:<stream>:<creation epoch>:<shard>`. Parents and children are bare shard ids in both.
+// The keys of lease rows (KCL clause 1.2). In a single-stream table a key is the shard id. In a multi-stream table it is
+// `<account>:<stream>:<creation epoch>:<shard>`. In both tables, a row names parents and children by shard id alone.
 
-/** The name of a stream in multi-stream keys: stable while the stream lives, different for its re-created namesake. */
+/** The name of a stream in multi-stream keys. A stream that is deleted and created again under its old name gets a new one. */
 export function streamIdentifier(stream: {
   readonly accountId: string;
   readonly streamName: string;
@@ -25,8 +25,8 @@ export function shardIdOf(keyPrefix: string | undefined, leaseKey: string): stri
 }
 
 /**
- * The shard id of a multi-stream row that names the account and stream in `keyPrefix` under another epoch. A stream that was
- * deleted since has left the row behind, or a worker with a configured epoch has made it. Undefined for every other row.
+ * The shard id of a multi-stream row with the account and stream of `keyPrefix` but another epoch; undefined for every other
+ * row. Either the row is of a deleted stream with the same name, or a worker with a configured epoch created the row.
  */
 export function otherEpochShardId(keyPrefix: string, leaseKey: string): string | undefined {
   const upToEpoch = keyPrefix.slice(0, keyPrefix.lastIndexOf(':') + 1);

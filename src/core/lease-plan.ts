@@ -1,7 +1,7 @@
-// Decides from one scan which leases a worker takes and which it steals. Ages are local: how long this worker has seen a
-// counter stand still (KCL clause 2.2), never the clock of another machine. While a Java worker owns a row, both sides must
-// share one formula (`planLikeKcl`), or leases would go to and fro for ever. Otherwise kinact uses `planEvenly`. The
-// coordinator calls `planLeases` after every scan.
+// Decides from one scan which leases a worker takes and which it steals. The age of a lease is how long this worker has seen its
+// counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
+// KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. The coordinator
+// calls `planLeases` after every scan.
 import { honouredFailoverMs, isExpired } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
@@ -12,24 +12,24 @@ export interface Observation {
   readonly counter: number;
   /** When the row was first seen with this counter. */
   readonly seenAt: number;
-  /** Age counts from here: normally `seenAt`; minus infinity if the row was first seen without an owner. */
+  /** The age counts from this time: normally `seenAt`; minus infinity if the row was first seen without an owner. */
   readonly since: number;
 }
 
-/** A row with how long its counter has stood still. */
+/** A row, and how long its counter has not changed. */
 export interface ObservedLease {
   readonly row: LeaseRow;
   /** The age as the KCL counts it: infinite if the row was first seen without an owner. */
   readonly ageMs: number;
   /** How long ago this worker first saw this counter. */
   readonly seenMs: number;
-  /** The lease has expired when its age exceeds this: the larger of this worker's failover time and the owner's. */
+  /** The lease has expired if `ageMs` exceeds this time: the larger of this worker's failover time and the owner's. */
   readonly failoverMs: number;
 }
 
 /**
- * Brings the observations up to date with a scan. The age of a row seen for the first time counts from now if the row has
- * an owner, who may be alive. A new row without an owner counts as infinitely old. Rows that are gone are forgotten.
+ * Updates the observations with a scan. If a row seen for the first time has an owner, its age counts from now, because the owner
+ * may be alive. A new row without an owner counts as infinitely old. Rows that are gone are removed.
  */
 export function updateObservations(
   previous: ReadonlyMap<string, Observation>,
@@ -50,7 +50,7 @@ export function updateObservations(
   return next;
 }
 
-/** Gives the rows of a scan their ages, from observations that are up to date with the scan. `failoverMs` is this worker's own. */
+/** Adds the ages to the rows of a scan. `observations` must include this scan. `failoverMs` is this worker's own. */
 export function observe(
   rows: readonly LeaseRow[],
   observations: ReadonlyMap<string, Observation>,
@@ -68,44 +68,41 @@ export interface LeasePlanInput {
   readonly leases: readonly ObservedLease[];
   readonly workerId: string;
   readonly maxLeases: number;
-  /** Keys this process holds or is about to take, whatever the scan says of them. */
+  /** Keys of leases that this process holds or is about to take, whatever the scan shows. */
   readonly held: ReadonlySet<string>;
-  /** Keys this process must leave alone for now. */
+  /** Keys of leases that this process must neither take nor ask for now. */
   readonly avoid: ReadonlySet<string>;
   /**
-   * Keys of leases that other workers have asked for, with the asking worker. Such a lease counts as that worker's, and
-   * nobody else asks for it. Default: none.
+   * Keys of leases that other workers have asked for, with the id of the worker that asked. Each counts as a lease of that
+   * worker, and no other worker asks for it. Default: none.
    */
   readonly askedBy?: ReadonlyMap<string, string>;
-  /** Keys of leases that this worker has asked for in vain, and must not ask for again now. Default: none. */
+  /** Keys of leases that this worker has asked for without success, and must not ask for again yet. Default: none. */
   readonly notToAskFor?: ReadonlySet<string>;
-  /** Keys of rows that carry this worker's id, that none of its keepers holds, and that may be taken back at once. */
+  /** Keys of rows with this worker as the owner. If no keeper of this process holds the lease, it may be taken back at once. */
   readonly reclaim: ReadonlySet<string>;
-  /** Keys of parents that leases held here wait for. Default: none. */
+  /** Keys of the parents that leases held here wait for. Default: none. */
   readonly awaited?: ReadonlySet<string>;
-  /** How many of the leases held here wait for parents, so that nothing of their shards is read. Default: none. */
+  /** How many leases held here wait for parents: their shards are not read yet. Default: none. */
   readonly awaitingParents?: number;
-  /**
-   * An available lease is left to workers below their target for this long; then the first worker that sees it takes
-   * it.
-   */
+  /** For this long, only workers below their target take an available lease. After that, the first worker that sees it takes it. */
   readonly spareMs: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
 }
 
 export interface LeasePlan {
   /** Free or expired leases to take; each take is a conditional write that may fail. */
   readonly take: readonly LeaseRow[];
-  /** Leases to steal from living workers: by a wish where the worker knows wishes, otherwise by a conditional write. */
+  /** Leases to steal from live workers: by a wish if the owner supports wishes, otherwise by a conditional write. */
   readonly fromPeers: readonly LeaseRow[];
   /** How many leases this worker should hold. */
   readonly target: number;
-  /** How many available leases are left to others only because of `maxLeases`. */
+  /** How many available leases this worker leaves to others only because of `maxLeases`. */
   readonly overflow: number;
-  /** Whether this plan leaves available leases to others for a moment. */
+  /** Whether this plan takes fewer leases than are available. */
   readonly leavesSome: boolean;
-  /** Whether a Java worker owns a row, so that the KCL's formula applies. */
+  /** Whether a Java worker owns a lease that has not expired: the KCL's formula then applies. */
   readonly foreign: boolean;
   /** Whether another worker owns a lease that is not expired. */
   readonly peers: boolean;
@@ -116,7 +113,7 @@ export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean 
   return row.leaseOwner === undefined || isExpired(ageMs, failoverMs);
 }
 
-/** Fisher–Yates, so that workers that look at the same table at once rarely reach for the same row. */
+/** Fisher–Yates. Workers that scan the table at the same time then rarely try to take the same row. */
 function shuffled<T>(list: readonly T[], random: () => number): T[] {
   const result = [...list];
   for (let index = result.length - 1; index > 0; index--) {
@@ -131,22 +128,22 @@ interface PeerLeases {
   /** The leases that may be stolen. */
   readonly rows: LeaseRow[];
   count: number;
-  /** How many leases the worker has asked others for, and may not get. */
+  /** How many leases the worker has asked others for. It may not get them. */
   requested: number;
 }
 
-/** The state of the table as both formulas see it. */
+/** The leases of the table, sorted into the groups that both formulas use. */
 interface Table {
   readonly input: LeasePlanInput;
-  /** Available leases that this worker may take: not held here, not ended, not to be avoided. */
+  /** Available leases that this worker may take: not held here, not ended, not in `avoid`. */
   readonly available: readonly ObservedLease[];
   /** Leases of other workers that have neither ended nor expired, by owner. */
   readonly owned: ReadonlyMap<string, PeerLeases>;
   readonly reclaimed: readonly LeaseRow[];
   readonly ownCount: number;
-  /** How many leases are held here but asked for by others; `ownCount` leaves them out. */
+  /** How many leases held here have been asked for by others; `ownCount` does not include them. */
   readonly promisedToOthers: number;
-  /** How many leases held here, among `ownCount`, the scan lacks. The scan may miss rows created just before it. */
+  /** How many leases of `ownCount` are held here but not in the scan, which may miss rows created just before it. */
   readonly heldButNotScanned: number;
 }
 
@@ -173,7 +170,7 @@ function classify(input: LeasePlanInput): Table {
     } else if (input.held.has(row.leaseKey)) ownCount++;
     else if (input.reclaim.has(row.leaseKey)) {
       if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
-      // The lease is left alone for a moment, because its keeper crashed. Peers count it as this worker's until it expires.
+      // This worker leaves the lease alone for now because its keeper crashed. Peers still count it as this worker's until it expires.
       else if (!isAvailable(lease)) ownCount++;
     } else if (isAvailable(lease)) {
       if (!input.avoid.has(row.leaseKey)) available.push(lease);
@@ -206,8 +203,8 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
 }
 
 /**
- * A full worker whose leases wait for unread parents would wait forever, so it may take those parents. It takes only so many
- * that it never reads more than `maxLeases` shards.
+ * A worker with `maxLeases` leases that wait for unread parents would wait forever. So it may also take these parents, but it
+ * never reads more than `maxLeases` shards.
  */
 function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, take: readonly LeaseRow[]): LeaseRow[] {
   const { awaited, awaitingParents = 0, maxLeases } = input;
@@ -219,16 +216,16 @@ function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, t
 type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
 
 /**
- * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If any lease has stood still for three
- * failover times, the round takes all such leases, whatever the target is, and nothing else. One lease is stolen at a time.
- * Unlike the KCL, kinact never takes a row at SHARD_END, where nothing is left to read, so such a row never fills a round.
+ * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If some counters have not changed for three
+ * failover times, the round takes only their leases, up to `maxLeases`, whatever the target is. The round steals one lease at most.
+ * Unlike the KCL, kinact never takes a row at SHARD_END, because nothing is left to read. So these rows never use up a round.
  */
 function planLikeKcl(table: Table, ownCount: number): Choice {
   const { input, available } = table;
   const counts = new Map<string, number>([[input.workerId, ownCount]]);
   for (const lease of input.leases) {
     const { leaseKey, leaseOwner: owner } = lease.row;
-    // `ownCount` has this worker's own leases, but not the ended ones, whose owner stays.
+    // `ownCount` already includes this worker's leases, except the ended ones: an ended row keeps its owner.
     const isCounted = input.held.has(leaseKey) || (input.reclaim.has(leaseKey) && !hasEnded(lease.row));
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
@@ -260,12 +257,11 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 }
 
 /**
- * kinact's own formula, where ended leases do not count. A worker takes available leases up to the even share, rounded up:
- * with the share rounded down, some leases would have no taker. After `spareMs` any worker takes them. When none is available,
- * leases are stolen, each from the worker that has most at that point. That worker must have at least two more than this one,
- * earlier steals counted, so that it never steals back. A worker that holds at least the even share, rounded down, steals with
- * probability 1/`rivals`, because not every rival can have one more. On average one rival steals per round; otherwise all of
- * them would empty the worker that has too many.
+ * kinact's own formula: ended leases do not count. A worker takes available leases up to the even share, rounded up. If the share were
+ * rounded down, some leases would have no taker. After `spareMs` any worker takes them. If no lease is available, the worker steals,
+ * each lease from the peer that has most at that point. That peer must have at least two leases more than this worker, earlier steals
+ * included. Otherwise it would steal back. A worker at or above the even share, rounded down, steals with probability 1/`rivals`,
+ * because there is not one more lease for every rival. So on average one rival steals per round; if all did, they would empty the peer.
  */
 function planEvenly(table: Table, ownCount: number): Choice {
   const { input, available, owned } = table;

@@ -1,6 +1,7 @@
-// Decides which write a lease keeper sends next, and when it must look again: pure functions of what is wanted and of the clock.
-// Invariants: one write at a time. While a worker may settle records, the keeper sends only renewals (answers and checkpoints
-// count as such). SHARD_END goes before a release, a release before a renewal, and a renewal before an extra checkpoint.
+// Decides which write a lease keeper sends next, and when the keeper must check again. The functions are pure: the result depends
+// on the keeper's state and the time. Invariants: one write at a time. While a worker may settle records, the keeper sends only
+// renewals (answers and checkpoints count as renewals). SHARD_END goes before a release, a release before a renewal, and a
+// renewal before an extra checkpoint.
 export type LeaseWriteKind =
   | 'wish'
   | 'unwish'
@@ -13,7 +14,7 @@ export type LeaseWriteKind =
   | 'release'
   | 'shardEnd';
 
-/** The part of a keeper's state that decides. Times are monotonic milliseconds. */
+/** The part of a keeper's state that decides the next write. Times are monotonic milliseconds. */
 export interface LeaseWants {
   readonly phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
   readonly writes: WriteWants;
@@ -26,9 +27,9 @@ export interface LeaseWants {
   readonly open?: OpenWants;
   readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
   readonly shardEnd: ShardEndWants | undefined;
-  /** The wish, in the phase `wishing`. */
+  /** This keeper's own wish, in the phase `wishing`. */
   readonly wishing?: WishWants | undefined;
-  /** The wish of another worker for this lease. Default: nobody has asked. */
+  /** The wish of another worker for this lease. Default: no worker has asked. */
   readonly yielding?: YieldingWants | undefined;
 }
 
@@ -40,7 +41,7 @@ export interface WriteWants {
 }
 
 export interface TrafficWants {
-  /** The keeper waits for a permit: nothing is due before it comes. */
+  /** The keeper waits for a permit: no write is due before the permit comes. */
   readonly queued: boolean;
   /** When to stop waiting for the permit of a first take. */
   readonly takeBy: number;
@@ -53,17 +54,17 @@ export interface StandingWants {
 }
 
 export interface WorkerWants {
-  /** A worker that waits for a renewal, whose counter will be its fence. */
+  /** A worker that waits for a renewal: the counter of that renewal becomes its fence. */
   readonly asked: unknown;
   readonly idleSince: number;
-  /** No worker may start the shard now, so its absence means nothing. */
+  /** No worker may start the shard now, so the time without a worker does not count as idle. */
   readonly waiting: boolean;
 }
 
 export interface OpenWants {
-  /** Calls of user code for this shard may run, although it has no worker. */
+  /** Calls of user code for this shard may still run, although the shard has no worker. */
   readonly userCallsLeftBehind: boolean;
-  /** How many calls of `onCheckpoint` run. */
+  /** How many calls of `onCheckpoint` are running. */
   readonly onCheckpointCalls: number;
 }
 
@@ -72,11 +73,11 @@ export interface WishWants {
   readonly lookAt: number;
   readonly looking: boolean;
   readonly until: number;
-  /** The wish is to be withdrawn, and forgotten by `until`. */
+  /** The wish is to be withdrawn. At `until` the keeper forgets the wish in any case. */
   readonly withdrawal: { readonly until: number } | undefined;
 }
 
-/** How far a hand-over has come (actors/lease-keeper/yielding.ts). */
+/** The phases of a hand-over (actors/lease-keeper/yielding.ts). */
 export type YieldingPhase =
   /** The wish is to be answered with `yielding`. */
   | 'asked'
@@ -90,7 +91,7 @@ export type YieldingPhase =
   | 'refusing'
   /** The refusal is in the row. */
   | 'refused'
-  /** The author has not raised the wish for so long that nobody seems to wait for the lease. */
+  /** The author has not raised the wish for so long that it probably no longer waits for the lease. */
   | 'stale';
 
 export interface YieldingWants {
@@ -106,16 +107,14 @@ export interface ShardEndWants {
   readonly askAt: number;
   readonly blocked: boolean;
   readonly childShardIds: readonly string[] | undefined;
-  /** How long the end waits for calls of `onCheckpoint`. */
+  /** SHARD_END waits until this time for calls of `onCheckpoint`. */
   readonly callsUntil: number;
 }
 
 export interface LeaseTimes {
-  /** A write without an answer for this long counts as one with an unknown outcome. */
+  /** After this long without an answer, the outcome of a write counts as unknown. */
   readonly writeTimeoutMs: number;
-  /**
-   * The lease is given up after this long without a worker, or after this long without proof of the end of its shard.
-   */
+  /** The keeper gives the lease up after `idleLimitMs` without a worker, or after `endLimitMs` without proof that its shard has ended. */
   readonly idleLimitMs: number;
   readonly endLimitMs: number;
 }
@@ -135,8 +134,8 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
     case 'held':
       if (shardEndIsDue(wants, now)) return 'shardEnd';
       if (releaseIsDue(wants, now)) return 'release';
-      // A hand-over goes before a renewal, because it replaces one: it is the last write of this keeper. `onCheckpointCalls` is
-      // checked again, because the answer to an earlier write may have begun a call since.
+      // A hand-over goes before a renewal, because it replaces the renewal: it is this keeper's last write. `onCheckpointCalls`
+      // is checked again, because the answer to an earlier write may have started a call since.
       if (
         wants.yielding?.phase === 'ready' &&
         wants.release === undefined &&
@@ -149,7 +148,7 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
   }
 }
 
-/** Whether no worker may begin, because another worker is about to get the lease. */
+/** Whether another worker is about to get the lease: then no shard worker may begin. */
 export function isHandingOver(yielding: YieldingWants | undefined): boolean {
   return yielding?.phase === 'draining' || yielding?.phase === 'ready';
 }
@@ -160,17 +159,20 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
   return now >= wishing.raiseAt ? 'wish' : undefined;
 }
 
-/** Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, for the children begin after it. */
+/**
+ * Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, or its time is up (`callsUntil`). The
+ * children start right after SHARD_END.
+ */
 function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
   return (open?.onCheckpointCalls ?? 0) === 0 || now >= shardEnd.callsUntil;
 }
 
-/** Whether the release is due: the shard is drained and no SHARD_END, which would say more, is about to come; or time is up. */
+/** Whether the release is due: the shard is drained, and no SHARD_END is about to replace the release; or its time is up. */
 function releaseIsDue(wants: LeaseWants, now: number): boolean {
   const { open, release } = wants;
   if (release === undefined) return false;
-  // The next worker to take the lease must not work beside them.
+  // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
   if (open !== undefined && (open.userCallsLeftBehind || open.onCheckpointCalls > 0) && now < release.cutAt)
     return false;
   if (wants.tenure !== undefined) return wants.tenure.revoked && now >= release.writeAt;
@@ -183,7 +185,7 @@ export function writeIsOverdue(wants: LeaseWants, times: LeaseTimes, now: number
   return current !== undefined && now >= current.startedAt + times.writeTimeoutMs;
 }
 
-/** Whether the lease has been without a worker, and without a reason for that, for too long. */
+/** Whether the lease has been without a worker, or without proof of its shard's end, for too long and without an excuse. */
 export function idleTooLong(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
   return now >= idleEnd(wants, times);
 }
@@ -206,7 +208,7 @@ export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
   return shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
 }
 
-/** The next moment at which any answer above changes by itself; Infinity when none does. */
+/** The next time at which a result of these functions changes without a message; Infinity if none does. */
 export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): number {
   const { writes, standing, tenure, release, shardEnd } = wants;
   const { current } = writes;
@@ -226,7 +228,7 @@ export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): n
   return at;
 }
 
-/** The next moment that matters for wishes between workers. */
+/** The next time at which a wish, of this keeper or of another worker, needs a step. */
 function askedLook({ phase, wishing, yielding, writes, traffic, release }: LeaseWants, now: number): number {
   if (phase !== 'wishing' || wishing === undefined) {
     const times = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
@@ -241,7 +243,7 @@ function askedLook({ phase, wishing, yielding, writes, traffic, release }: Lease
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 
-/** Until when a write that waits in the queue needs no look: an extra checkpoint then becomes a renewal. */
+/** Until when a write that waits in the queue needs no check. A take is given up at `takeBy`; an extra checkpoint becomes a renewal. */
 function queuedUntil({ phase, standing, traffic }: LeaseWants, now: number): number {
   if (phase === 'taking') return traffic?.takeBy ?? Infinity;
   return standing.renewAt > now ? standing.renewAt : Infinity;

@@ -1,8 +1,8 @@
-// What a keeper knows of the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
-// than the row's (I2) and never past the frontier (I1); only the row's own checkpoint is durable. The chain: the ledger of
-// the shard worker moves the frontier, `noteFrontier` (tenures.ts) keeps it here, and writes.ts puts `nextCheckpoint` into
-// the next renewal. Releases and hand-overs carry it too. Beside it: write-refusal.ts judges refusals, and lease-update.ts makes an
-// update expression of a change.
+// What a keeper knows about the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
+// than the row's (I2) and never past the frontier (I1). Only the checkpoint in the row is durable. The ledger of the shard worker
+// moves the frontier, `noteFrontier` (tenures.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
+// Releases and hand-overs carry the checkpoint, too. Related: write-refusal.ts classifies refusals, and lease-update.ts turns a
+// change into an update expression.
 import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
@@ -16,15 +16,15 @@ export interface LeaseState {
   /** Everything up to this position is settled: the furthest frontier that any worker under this keeper has reported. */
   frontier: Position | undefined;
   /**
-   * How many records the frontier has passed since the row's checkpoint. After a write whose reply was lost the number may
-   * be too high, never too low.
+   * How many records the frontier has passed since the row's checkpoint. After a write whose reply was lost, the number may be
+   * too high, but never too low.
    */
   behind: number;
-  /** Attempts at the next counter whose outcome nobody knows. The list is emptied as soon as one outcome is known. */
+  /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
   unknown: UnknownWrite[];
 }
 
-/** The part of ports.ts' LeaseChange that a keeper uses. */
+/** The part of `LeaseChange` (ports.ts) that a keeper uses. */
 export interface RowChange {
   readonly checkpoint?: Checkpoint;
   readonly leaseOwner?: string | null;
@@ -45,8 +45,8 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
 }
 
 /**
- * Moves the frontier forward over this many records. Returns false, and changes nothing, when the position is not ahead of
- * the frontier.
+ * Moves the frontier to `position`, forward over `records` records. Returns false, and changes nothing, if the position is not
+ * ahead of the frontier.
  */
 export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
   if (lease.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(lease.frontier)) <= 0) {
@@ -57,14 +57,14 @@ export function advanceFrontier(lease: LeaseState, position: Position, records: 
   return true;
 }
 
-/** The checkpoint that the next write may carry; undefined when the row already is at the frontier or past it. */
+/** The checkpoint that the next write may carry; undefined if the row is already at the frontier or past it. */
 export function nextCheckpoint(lease: LeaseState): Checkpoint | undefined {
   if (lease.frontier === undefined) return undefined;
   const checkpoint = checkpointAt(lease.frontier);
   return compareCheckpoints(checkpoint, durableCheckpoint(lease.row)) > 0 ? checkpoint : undefined;
 }
 
-/** The change of a take: new owner, its failover time and, for a row at LATEST without a stamp, the time. */
+/** The change of a take: the new owner, its failover time and, for a row at LATEST without `kinactLatestAt`, the time. */
 export function takeChange(
   row: LeaseRow,
   taker: { readonly workerId: string; readonly failoverMs: number },
@@ -88,14 +88,14 @@ export function releaseChange(lease: LeaseState): RowChange {
   return { ...renewChange(nextCheckpoint(lease)), leaseOwner: null };
 }
 
-/** The change of a hand-over. It leaves the row as if `newOwner` had taken it: the row has changed hands once since its checkpoint. */
+/** The change of a hand-over. It counts as one owner switch, as if `newOwner` had taken the lease. */
 export function handOverChange(lease: LeaseState, newOwner: NonNullable<RowChange['handOver']>): RowChange {
   return { ...renewChange(nextCheckpoint(lease)), handOver: newOwner, countOwnerSwitch: true };
 }
 
 /**
- * The change that ends a shard. The owner stays in the row, as the KCL leaves it: the KCL's workers would take an ended row
- * without an owner and count it in their share.
+ * The change that ends a shard. The owner stays in the row, as in the KCL: Java workers would take an ended row without an owner
+ * and count it in their share.
  */
 export function shardEndChange(childShardIds: readonly string[]): RowChange {
   return {
@@ -129,7 +129,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   lease.unknown = [];
 }
 
-/** Notes a write that may have taken effect. Attempts that would leave the same row behind count once. */
+/** Notes a write that may have taken effect. Attempts with the same counter and owner count once. */
 export function applyUnknown(lease: LeaseState, change: RowChange): void {
   const to = change.handOver?.workerId ?? change.leaseOwner;
   const owner = to === undefined ? lease.row.leaseOwner : (to ?? undefined);
@@ -137,7 +137,7 @@ export function applyUnknown(lease: LeaseState, change: RowChange): void {
   if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
 }
 
-/** Takes over a row that was read. The frontier stays, and is written again if it is ahead of the row's checkpoint. */
+/** Replaces the row with one that was read. The frontier stays, and the next write carries it if it is ahead of the row's checkpoint. */
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknown = [];
@@ -145,11 +145,10 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 }
 
 /**
- * The row of a vanished lease, made again without an owner and at the frontier. The last durable checkpoint would not do: a
- * write whose reply was lost may have taken effect. The counter begins at the service's time, as in every row that kinact
- * makes. So no write that is still under way can expect that counter. No fence decreases either, even if the row has been
- * made, taken and deleted once more since. What this process does not read (a prepared checkpoint, foreign attributes) is
- * lost.
+ * The row of a lease that has vanished, created again without an owner and at the frontier. The last durable checkpoint may be too
+ * low: a write whose reply was lost may have taken effect. The counter starts at the service's time, as in every row that kinact
+ * creates. So no write that is still under way can expect that counter. Fences never decrease, even if another worker has created,
+ * taken and deleted the row since. Attributes that this process does not read (a prepared checkpoint, foreign attributes) are lost.
  */
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
@@ -164,7 +163,7 @@ export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: n
   };
 }
 
-/** Where a worker is to begin; undefined when the shard has ended. */
+/** Where a worker starts; undefined if the shard has ended. */
 export function startOf(lease: LeaseState, initialPosition: InitialPosition): StartPosition | undefined {
   const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   if (!isSentinel(checkpoint)) {
@@ -176,7 +175,7 @@ export function startOf(lease: LeaseState, initialPosition: InitialPosition): St
     case 'TRIM_HORIZON':
       return { type: 'trimHorizon' };
     case 'LATEST':
-      // Taking stamps such a row. A missing stamp means that the row was changed since, and early is safe.
+      // A take sets `kinactLatestAt`. If it is missing, the row was changed since, and an early start is safe.
       return lease.row.kinactLatestAt === undefined
         ? { type: 'trimHorizon' }
         : { type: 'atTimestamp', timestampMs: lease.row.kinactLatestAt };

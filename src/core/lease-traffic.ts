@@ -1,18 +1,18 @@
-// The queue of all writes of this process to one lease table: bounded, and in order of what a delay would cost. A late renewal
-// costs a lease; a late take costs nothing yet. Requests wait here, never at the table. A writer that has a permit sends at once,
-// so deadlines and time limits count from there. There is one queue per table and process. Keepers and the coordinator ask for a
-// permit before each write; keepers decide what to write when they have it.
+// The queue of all writes of this process to one lease table. It limits the writes under way, and orders the rest by the cost of
+// a delay: a late renewal costs a lease, a late take costs nothing yet. Requests wait here, not at the table. Keepers and the
+// coordinator ask for a permit before each write. A keeper decides what to write when it has the permit, and sends at once. So
+// deadlines and time limits count from the permit. There is one such queue per table and process.
 import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
 import type { SendOutcome, SendPace } from './send-pace.js';
 
 /**
  * The kinds of writes, in order of rank:
- * - `renew`: a renewal that is due, the earliest deadline before the others;
- * - `duty`: what else a lease that is held needs (a hand-over, a release, the end of a shard, the answer to a wish), and every write
- *   of the coordinator;
+ * - `renew`: a renewal that is due; the earliest deadline goes first;
+ * - `duty`: any other write that a held lease needs (a hand-over, a release, the end of a shard, the answer to a wish), and every
+ *   write of the coordinator;
  * - `take`: the first take of a lease, and wishes;
- * - `checkpoint`: a renewal that the lease does not need yet. It is sent only if the table has refused nothing for `calmMs` and less
- *   than half of the places are taken.
+ * - `checkpoint`: a renewal that the lease does not need yet. It is sent only if the table has refused nothing for `calmMs` and
+ *   less than half of the window is in use.
  */
 export type TrafficKind = 'renew' | 'duty' | 'take' | 'checkpoint';
 
@@ -21,7 +21,7 @@ export interface TrafficOrder {
   kind: TrafficKind;
   /** Monotonic milliseconds: when the lease is lost without this write. */
   deadline: number;
-  /** When a lease that is held is due to be renewed, whether its keeper waits or not; Infinity where none is. */
+  /** When the held lease is due to be renewed, whether its keeper waits for a permit or not; Infinity if no lease is held. */
   renewalDue: number;
 }
 
@@ -40,14 +40,14 @@ export interface QueueReport {
 }
 
 export interface LeaseTraffic {
-  /** Makes an order, which the queue knows until `leave`. */
+  /** Creates an order, which the queue counts until `leave`. */
   join(): TrafficOrder;
   leave(order: TrafficOrder): void;
   /** Tells the queue that the rank of a waiting order has changed. */
   moved(order: TrafficOrder): void;
-  /** Returns a permit at once, if one is free and no waiting order goes first. */
+  /** Returns a permit if one is free now and no waiting order goes first. */
   enter(order: TrafficOrder): TrafficPermit | undefined;
-  /** Resolves with a permit when it comes. Rejects if `signal` aborts first. */
+  /** Resolves with the permit when the queue grants it. Rejects if `signal` aborts first. */
   wait(order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit>;
   report(): QueueReport;
 }
@@ -69,9 +69,9 @@ interface Permit extends TrafficPermit {
   readonly sentAt: number;
 }
 
-/** The guaranteed rate is raised by this factor, so that writes which have fallen behind catch up. */
+/** Raises the guaranteed rate, so that writes that have fallen behind can catch up. */
 const guaranteedSlack = 1.2;
-/** For how long the guaranteed rate is used. Orders change by the hundred, and each permit asks for the count. */
+/** How long a computed rate is reused. Every permit needs the rate, and computing it means counting hundreds of orders. */
 const countedMs = 100;
 
 /** How often the queue checks, while requests are under way, whether this process is too busy to notice their answers. */
@@ -86,7 +86,7 @@ interface Queue {
   /** Permits in use, in the order in which their requests were sent. */
   readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
-  /** For how long in all timers of this process were late while requests were under way. */
+  /** The total time by which timers of this process were late while requests were under way. */
   stalledMs: number;
   cancelProbe: (() => void) | undefined;
   /** The last result of `guaranteedRate`, and when it was counted. */
@@ -94,7 +94,7 @@ interface Queue {
 }
 
 const ranks: Readonly<Record<TrafficKind, number>> = { renew: 0, duty: 1, take: 2, checkpoint: 3 };
-/** How long a table must not have refused anything before checkpoints that no lease needs are sent again. */
+/** After the last refusal of the table, checkpoints that no lease needs wait for this long. */
 export const calmMs = 5_000;
 
 export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
@@ -118,7 +118,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     },
     leave(order) {
       queue.orders.delete(order);
-      // Nobody would use a permit of this order, neither one that it has already nor one that would still come.
+      // A writer that has left uses no permit, neither the one that it has nor the one that it waits for.
       for (const waiting of queue.waiting) if (waiting.order === order) queue.waiting.delete(waiting);
       for (const permit of queue.underWay) if (permit.order === order) queue.underWay.delete(permit);
       stopProbe(queue);
@@ -160,7 +160,7 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
   });
 }
 
-/** Grants every permit that may be granted, and sets a timer for the next look. */
+/** Grants every permit that may be granted now, and sets a timer for the next check. */
 function serve(queue: Queue): void {
   const now = queue.options.clock.now();
   dropLost(queue, now);
@@ -175,7 +175,7 @@ function serve(queue: Queue): void {
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
 
-/** When the pace allows the next request. If the window is full, an answer or its absence makes room instead. */
+/** When the pace allows the next request. If the window is full, this is Infinity: an answer or a lost permit makes room. */
 function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
@@ -186,8 +186,8 @@ function nextSlot(queue: Queue, now: number): number {
     nextAt(pace, guaranteed),
     first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity,
   );
-  // An order that waits although there is room waits for an answer, which the queue will notice. A look now and then costs
-  // nothing.
+  // If the pace allows a request now, the order waits for answers to other writes, and each answer calls `serve`. This check is
+  // only a cheap fallback.
   return at > now ? at : now + options.failoverMs / 10;
 }
 
@@ -202,15 +202,15 @@ function firstOf({ waiting }: Queue): Waiting | undefined {
   return best;
 }
 
-/** Whether `one` must go before `other`. Orders of equal rank go in the order in which they came. */
+/** Whether `one` must go before `other`. Within a kind the earlier deadline goes first, and equal orders keep their order of arrival. */
 function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
   if (one.kind !== other.kind) return ranks[one.kind] < ranks[other.kind];
   return one.deadline < other.deadline;
 }
 
 /**
- * Whether the order may have a permit now. While renewals are late, the table carries no further lease, and no write that no
- * lease needs. A renewal so late that its lease is lost says something about its row, not about the table, and holds up nobody.
+ * Whether the order may have a permit now. While a renewal is late, the queue sends no takes, and no checkpoints that no lease
+ * needs. A renewal so late that its lease is lost blocks nothing: it shows a problem of its row, not of the table.
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
@@ -224,9 +224,9 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
 }
 
 /**
- * The rate at which all held leases can be renewed, or released, in time. Refusals do not lower the pace below this rate: leases
- * that wait for the table to recover are lost as surely as leases that it refuses. Takes, and checkpoints that can wait, have no
- * claim to the rate.
+ * The rate at which all held leases can be renewed, or released, in time. Refusals do not lower the pace below this rate. A lease
+ * is lost if the table refuses its renewal, and just as surely if the renewal waits for the table to recover. Takes, and
+ * checkpoints that can wait, have no guaranteed rate.
  */
 function guaranteedRate(queue: Queue, order: TrafficOrder, now: number): number {
   if (!isGuaranteed(order)) return 0;
@@ -263,7 +263,10 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
   return permit;
 }
 
-/** Notes how late timers are. A busy process notices answers late; if the table counted as slow, renewals would be even later. */
+/**
+ * Measures how late timers are. A busy process notices answers late. If the table counted as slow because of that, renewals would
+ * be even later.
+ */
 function probe(queue: Queue): void {
   if (queue.cancelProbe !== undefined || queue.underWay.size === 0) return;
   const { clock, timers } = queue.options;
@@ -277,14 +280,14 @@ function probe(queue: Queue): void {
   });
 }
 
-/** Stops the check when no request is under way: there is no answer to notice late, and no timer outlives the last request. */
+/** Stops the probe if no request is under way. No timer may outlive the last request. */
 function stopProbe(queue: Queue): void {
   if (queue.underWay.size > 0) return;
   queue.cancelProbe?.();
   queue.cancelProbe = undefined;
 }
 
-/** Drops permits that nobody ends, because their keepers died first: they must not take up room for ever. */
+/** Drops the permits of keepers that died before they ended them. Otherwise these permits would take up room forever. */
 function dropLost(queue: Queue, now: number): void {
   for (const permit of queue.underWay) {
     if (now < permit.sentAt + queue.options.failoverMs) return;

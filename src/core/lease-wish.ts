@@ -1,23 +1,23 @@
-// How a worker asks another worker for a lease: by a wish in the lease's row, with the holder's answer beside it. Both are
-// attributes of kinact's that touch neither counter nor owner, so they do not concern a Java worker. A wish names the
-// `kinactWriter` that the row had when it was written: any change of `kinactWriter` makes it void. Keepers write both texts;
-// coordinators read them, too.
+// How a worker asks another worker for a lease: it writes a wish into the lease's row, and the holder writes its answer beside
+// the wish. Both are kinact's own attributes, apart from counter and owner, so they do not affect a Java worker. A wish names the
+// `kinactWriter` that the row had when the wish was written: any change of `kinactWriter` makes the wish void. Keepers write and
+// read both texts; coordinators read wishes.
 import { isDecimal } from './decimal.js';
 import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 
 export interface Wish {
-  /** The `kinactWriter` of the keeper that asks; its take will carry the same values. */
+  /** The `kinactWriter` of the keeper that asks; its take will carry the same value. */
   readonly writer: string;
   readonly workerId: string;
   readonly failoverMs: number;
-  /** A number that rises as long as the worker that asks lives. */
+  /** A number that rises as long as the asking worker lives. */
   readonly number: number;
   /** The `kinactWriter` of the keeper that is asked. */
   readonly holder: string;
 }
 
-/** How a holder answers: it will drain and hand over, or it will not. */
+/** The holder's answer: it will drain and hand over, or it will not. */
 export type WishAnswer = 'yielding' | 'refused';
 
 export interface Answer {
@@ -38,7 +38,7 @@ export function wishPrefix(writer: string): string {
 
 const shape = /^(\S+) (\d{1,6}) (\d{1,15}) (\S+) (.+)$/s;
 
-/** Reads a wish; undefined if the text is none. It never throws. */
+/** Parses a wish; undefined if the text is not a wish. Never throws. */
 export function readWish(text: string | undefined): Wish | undefined {
   const match = text === undefined ? null : shape.exec(text);
   if (match === null) return undefined;
@@ -54,7 +54,7 @@ export function readWish(text: string | undefined): Wish | undefined {
   return { writer, workerId, failoverMs: Number(failoverMs), number: Number(number), holder };
 }
 
-/** The wish that stands in a row for its present tenure. */
+/** The wish in a row, if it is addressed to the row's current `kinactWriter`. */
 export function wishOf(row: LeaseRow): Wish | undefined {
   if (row.kinactWish === undefined || !holderCanBeAsked(row)) return undefined;
   const wish = readWish(row.kinactWish);
@@ -62,19 +62,19 @@ export function wishOf(row: LeaseRow): Wish | undefined {
 }
 
 /**
- * Whether the holder of a row can be asked: only a worker that knows of wishes has written its failover time beside its
- * signature. Rows name no version of the wish protocol, so this attribute has to show it.
+ * Whether the holder of a row can be asked. Rows carry no version of the wish protocol, but only a worker that supports wishes
+ * writes its failover time beside its signature.
  */
 export function holderCanBeAsked(row: LeaseRow): boolean {
   return failoverOf(row) !== undefined;
 }
 
-/** The text of `kinactAnswer`. A holder that yields says for how many milliseconds it may drain at most. */
+/** The text of `kinactAnswer`. `handOverMs` is the longest time for which a yielding holder may drain. */
 export function answerText(answer: WishAnswer, wish: Pick<Wish, 'writer'>, handOverMs?: number): string {
   return `${answer} ${wish.writer}${handOverMs === undefined ? '' : ` ${Math.ceil(handOverMs)}`}`;
 }
 
-/** The answer to the wishes of this keeper; undefined while there is none. */
+/** The answer in a row to the wishes of the keeper `writer`; undefined if there is none. */
 export function answerTo(writer: string, { kinactAnswer }: LeaseRow): Answer | undefined {
   const [answer, to, ms = '0', ...more] = kinactAnswer?.split(' ') ?? [];
   if (to !== writer || more.length > 0 || !isDecimal(ms)) return undefined;
@@ -82,7 +82,7 @@ export function answerTo(writer: string, { kinactAnswer }: LeaseRow): Answer | u
   return answer === 'yielding' ? { answer, handOverMs: Math.min(Number(ms), LONGEST_FAILOVER_MS) } : undefined;
 }
 
-/** For how long a wish counts although its number does not change: both sides look three times in that time. */
+/** How long a wish counts while its number does not change. In this time each side accesses the row three times. */
 export function wishLastsMs(wish: Pick<Wish, 'failoverMs'>, ownFailoverMs: number): number {
   return Math.max(wish.failoverMs, ownFailoverMs);
 }

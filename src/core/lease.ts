@@ -1,11 +1,11 @@
-// A lease row as kinact reads and writes it (KCL clause 1.1). `checkpoint.ts` has the order of checkpoints.
+// A lease row as kinact reads and writes it (KCL clause 1.1). `checkpoint.ts` defines the order of checkpoints.
 import type { CheckpointText } from './position.js';
 
 /** One row of the lease table. Members that are absent in the table are absent here; lists are empty when absent there. */
 export interface LeaseRow {
   readonly leaseKey: string;
   readonly leaseOwner?: string;
-  /** The counter: it rises with every write that concerns the owner, and every write to a held row depends on it. */
+  /** The counter. Every take and every write of the holder raises it, and is conditional on it. */
   readonly leaseCounter: number;
   readonly ownerSwitchesSinceCheckpoint: number;
   readonly checkpoint: CheckpointText;
@@ -14,21 +14,21 @@ export interface LeaseRow {
   readonly childShardIds: readonly string[];
   readonly startingHashKey?: string;
   readonly endingHashKey?: string;
-  /** KCL 3 only: a graceful handoff is pending and this worker still processes. */
+  /** KCL 3 only: the worker that still processes the shard while a graceful handoff is pending. */
   readonly checkpointOwner?: string;
   readonly entityType?: string;
   /** Multi-stream rows only (KCL clause 1.2). */
   readonly streamName?: string;
   readonly shardId?: string;
-  /** kinact's own: the time, epoch milliseconds, that LATEST stood for when the row was created. */
+  /** kinact's own: the time, in epoch milliseconds, that LATEST stands for. */
   readonly kinactLatestAt?: number;
-  /** kinact's own, in a few rows: when, epoch milliseconds, the `RecordDistributionStrategy` was last seen to be AUTO. */
+  /** kinact's own, in a few rows: when the `RecordDistributionStrategy` was last seen to be AUTO, in epoch milliseconds. */
   readonly kinactAutoAt?: number;
   /** kinact's own: which process and keeper incarnation wrote last. Absent in rows that only a Java worker has written. */
   readonly kinactWriter?: string;
   /**
-   * kinact's own: the owner's `failoverMs` and the `kinactWriter` that it belongs to (lease-failover.ts). Present from a take of
-   * kinact to the release.
+   * kinact's own: the owner's `failoverMs` and the `kinactWriter` that it belongs to (lease-failover.ts). Present from a kinact
+   * take until the release.
    */
   readonly kinactFailover?: string;
   /**

@@ -1,8 +1,7 @@
-// What one incarnation of a shard worker has admitted, and what of it is settled. It answers the question that decides
-// whether records are lost: how far may the checkpoint go? Invariant: the frontier never passes a record of which any
-// item is open, and never stops inside an indivisible aggregate. There is one ledger per fence: a late settle of an old
-// incarnation cannot touch the new ledger. The shard worker calls the ledger for every record; a call is O(1), amortised,
-// and allocates nothing.
+// The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the
+// checkpoint may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never
+// stops inside an indivisible aggregate. There is one ledger per fence, so a late settle of an old incarnation cannot touch the new
+// ledger. The shard worker calls the ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -10,7 +9,7 @@ import { comparePositions } from './sequence-number.js';
 export interface LedgerBounds {
   /** Records that are admitted and not settled; at least 1. */
   readonly maxPending: number;
-  /** Their bytes. A record that is larger by itself is admitted alone. */
+  /** Bytes of these records. A single larger record is admitted alone. */
   readonly maxPendingBytes: number;
   /**
    * Records from the oldest open one to the newest admitted one, settled or not: all of them are replayed after a crash.
@@ -19,55 +18,55 @@ export interface LedgerBounds {
   readonly maxSpan?: number;
 }
 
-/** The state. Anyone may read the counters; only the functions of this file change anything. */
+/** The state. Other files may read the counters, but only the functions of this file change them. */
 export interface Ledger {
   readonly maxPending: number;
   readonly maxPendingBytes: number;
   readonly maxSpan: number;
   /** Records admitted so far, which is also the next ordinal. */
   admitted: number;
-  /** Records all of whose items are settled. */
+  /** Records with all items settled. */
   settled: number;
   openRecords: number;
   openBytes: number;
-  /** What open records keep in memory: their bytes, and for records with a pin the buffer, once per buffer. */
+  /** Bytes that open records keep in memory. For records that share a buffer (`Pin`), the whole buffer counts, once. */
   heldBytes: number;
-  /**
-   * Calls of `settle` and `expectItems` that were ignored: repeats, and those that name an unknown record or item.
-   */
+  /** Ignored calls: repeats of `settle`, and calls of `settle` or `expectItems` for an unknown record or item. */
   ignoredCalls: number;
-  /** The ordinal the frontier stands on; -1 as long as there is none. */
+  /** The ordinal of the frontier; -1 while there is none. */
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
   newest: Position | undefined;
-  /** The buffer that everything admitted now is a part of, from `pin` to `unpin`. */
+  /** The buffer that contains all records admitted from `pin` to `unpin`. */
   pinned: Pin | undefined;
   /** The oldest open ordinal: everything before it is settled. Equal to `admitted` when nothing is open. */
   head: number;
   ring: Ring;
 }
 
-/** An open record as people and watchdogs see it. */
+/** An open record, for status reports and watchdogs. */
 export interface LedgerEntry {
   readonly ordinal: number;
   readonly position: Position;
-  /** The clock's `now()` when it was admitted. */
+  /** The clock's `now()` when the record was admitted. */
   readonly admittedAt: number;
   readonly bytes: number;
-  /** Items not settled yet; 0 for a record that is done but stands behind an open one. */
+  /** Items not settled yet; 0 for a settled record behind an open one. */
   readonly itemsOpen: number;
 }
 
 /**
- * A buffer that several records are views of: it stays in memory until the last of them is settled, however small that
- * is. The code that admits the records holds it until all are admitted.
+ * A buffer that several records are views of. It stays in memory until the last of them is settled, however small that record is.
+ * The code that admits the records is a holder, too, until all are admitted.
  */
 export interface Pin {
   readonly bytes: number;
   holders: number;
 }
 
-/** The entries from `head` to `admitted`, entry `ordinal` in slot `ordinal & mask`: one array per member, not an object each. */
+/**
+ * The entries from `head` to `admitted`; entry `ordinal` is in slot `ordinal & mask`. One array per member avoids one object per entry.
+ */
 interface Ring {
   readonly mask: number;
   readonly positions: Position[];
@@ -75,12 +74,12 @@ interface Ring {
   readonly admittedAt: Float64Array;
   readonly checkpointable: Uint8Array;
   readonly pins: (Pin | undefined)[];
-  /** Items in all; `UNCOUNTED` counts as one. */
+  /** How many items the record has; `UNCOUNTED` counts as one. */
   readonly items: Int32Array;
   readonly itemsOpen: Int32Array;
   /** Which of the first 32 items are settled, one bit each. */
   readonly settledItems: Int32Array;
-  /** The same for the items from 32 on, for the rare record that has so many; by ordinal. */
+  /** The same for items from 32 on, by ordinal. Few records have that many items. */
   readonly moreItems: Map<number, Int32Array>;
 }
 
@@ -90,7 +89,7 @@ const FIRST_CAPACITY = 16;
 const SPAN_PER_PENDING = 64;
 const nowhere: Position = { sequenceNumber: '', subSequenceNumber: 0 };
 
-/** An empty ledger. */
+/** Creates an empty ledger. */
 export function createLedger(bounds: LedgerBounds): Ledger {
   return {
     maxPending: bounds.maxPending,
@@ -112,8 +111,8 @@ export function createLedger(bounds: LedgerBounds): Ledger {
 }
 
 /**
- * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether to fetch more. When
- * nothing is open there is always room, so that a record above the byte bound still passes, alone.
+ * Whether one more record, of `bytes` bytes, may be admitted. Without `bytes`: whether to fetch more. If nothing is open, there
+ * is always room: a record above the byte bound is admitted alone.
  */
 export function hasRoom(ledger: Ledger, bytes = 1): boolean {
   return (
@@ -125,9 +124,9 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
 }
 
 /**
- * Admits a record and returns its ordinal, dense from 0. Returns -1, and notes nothing, for a duplicate: a record
- * whose position is not greater than that of the last one admitted. Throws RangeError when the ledger is full; `bytes` itself
- * is not checked.
+ * Admits a record and returns its ordinal; ordinals count up from 0 without gaps. Returns -1, and changes nothing, for a
+ * duplicate: a record whose position is not greater than that of the last admitted record. Throws RangeError if the ledger is
+ * already full; it does not check whether `bytes` still fit.
  */
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
@@ -152,36 +151,36 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   return ordinal;
 }
 
-/** Admits a record of an indivisible (erlmld) aggregate that is not its last: no checkpoint may stop there. */
+/** Admits a record of an indivisible (erlmld) aggregate, but not the last one: no checkpoint may stop at it. */
 export function admitInside(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   const ordinal = admit(ledger, position, bytes, nowMs);
   if (ordinal !== -1) ledger.ring.checkpointable[ordinal & ledger.ring.mask] = 0;
   return ordinal;
 }
 
-/** Notes a buffer: what is admitted until `unpin` is a part of it. */
+/** Notes a buffer of `bytes` bytes: all records admitted until `unpin` are parts of it. */
 export function pin(ledger: Ledger, bytes: number): void {
   ledger.heldBytes += bytes;
   ledger.pinned = { bytes, holders: 1 };
 }
 
-/** Ends what `pin` began: nothing more of the buffer is to be admitted. Has no effect where no buffer is noted. */
+/** Ends the effect of `pin`: no more records of the buffer are admitted. Does nothing without a `pin`. */
 export function unpin(ledger: Ledger): void {
   const held = ledger.pinned;
   ledger.pinned = undefined;
   if (held !== undefined) letGo(ledger, held);
 }
 
-/** Takes note that one holder needs the buffer no more. */
+/** Removes one holder of the buffer. Without holders its bytes no longer count. */
 function letGo(ledger: Ledger, held: Pin): void {
   held.holders--;
   if (held.holders === 0) ledger.heldBytes -= held.bytes;
 }
 
 /**
- * The record became `items` items, numbered from 0; none at all settles it at once. Without this call a record has one
- * item, number 0. Saying the same again changes nothing. Throws RangeError when some of the record is settled, or when
- * another number was said before: otherwise some items would never be counted.
+ * Notes that the record has `items` items, numbered from 0. With 0 items it is settled at once. Without this call a record has
+ * one item, number 0. A repeated call with the same number changes nothing. Throws RangeError if the record is already settled,
+ * or if an earlier call gave another number: otherwise some items would never be counted.
  */
 export function expectItems(ledger: Ledger, ordinal: number, items: number): void {
   const { ring } = ledger;
@@ -203,9 +202,9 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 }
 
 /**
- * Marks item `item` of the record as dealt with. Items settle in any order and any number of times; the call returns true
- * the first time, false afterwards. A record is complete when each of its items has been settled; the number of calls
- * proves nothing, because a call may be repeated.
+ * Marks item `item` of the record as dealt with. Items settle in any order and any number of times; the call returns true the
+ * first time, false afterwards. A record is complete when each of its items has been settled. Counting the calls would not show
+ * that, because calls may repeat.
  */
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
@@ -220,7 +219,7 @@ export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   return true;
 }
 
-/** The last position a checkpoint may name: it and everything before it is settled. Undefined as long as there is none. */
+/** The last position that a checkpoint may name: everything up to and including it is settled. Undefined while there is none. */
 export function frontier(ledger: Ledger): Position | undefined {
   return ledger.frontierPosition;
 }
@@ -231,8 +230,8 @@ export function oldestOpen(ledger: Ledger): LedgerEntry | undefined {
 }
 
 /**
- * A record at or behind the oldest open one. Undefined for records before it, which are forgotten, and for records
- * never admitted.
+ * The record with this ordinal. Undefined for records before the oldest open one, which the ledger has forgotten, and for records
+ * that were never admitted.
  */
 export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefined {
   if (!isHeld(ledger, ordinal)) return undefined;
@@ -251,7 +250,7 @@ function isHeld(ledger: Ledger, ordinal: number): boolean {
   return ordinal >= ledger.head && ordinal < ledger.admitted;
 }
 
-/** Notes the item; false when it was noted before or the record has no such item. A complete record has no notes left. */
+/** Marks the item as settled. Returns false if it was marked before, the record has no such item, or the record is complete. */
 function markItem(ring: Ring, ordinal: number, slot: number, item: number): boolean {
   if (ring.itemsOpen[slot] === 0) return false;
   const items = ring.items[slot] as number;
@@ -266,7 +265,7 @@ function markItem(ring: Ring, ordinal: number, slot: number, item: number): bool
   return true;
 }
 
-/** Closes a record whose last item is settled. If the record was the oldest open one, the frontier moves. */
+/** Closes a record when its last item is settled. If the record was the oldest open one, the frontier moves. */
 function complete(ledger: Ledger, ordinal: number, slot: number): void {
   const { ring } = ledger;
   ledger.settled++;
@@ -281,9 +280,8 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
 }
 
 /**
- * Forgets the settled records at the head, and so moves the frontier. From here the frontier goes on as a message: `report`
- * of the shard worker sends it, `noteFrontier` of the keeper keeps it, and `nextCheckpoint` puts it into the next write. The
- * loop visits each record once.
+ * Forgets the settled records at the head, and so moves the frontier. The shard worker's `report` then sends the frontier, the
+ * keeper's `noteFrontier` stores it, and `nextCheckpoint` puts it into the next write. The loop visits each record once.
  */
 function advance(ledger: Ledger): void {
   const { ring, admitted } = ledger;

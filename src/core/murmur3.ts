@@ -1,5 +1,5 @@
-// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key. routing.ts decides by it, so it must never change. Called once
-// per item: for ASCII it allocates nothing.
+// Murmur3 (x86, 32 bits) over the UTF-8 bytes of a key. routing.ts chooses by this hash, so it must never change. It runs once
+// per item, and allocates nothing for ASCII keys.
 
 const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
@@ -25,7 +25,7 @@ export function murmur3(key: string, seed = 0): number {
     seen |= code;
     tail = (tail << 8) | code;
   }
-  // Only now is it known that every code unit was one byte. A key that has others is rare, and is hashed again.
+  // A code unit above 0x7f takes several bytes in UTF-8. Keys with such code units are rare, and are hashed again as bytes.
   if (seen > 0x7f) return murmur3Bytes(encoder.encode(key), seed);
   return finish(hash, tail, key.length);
 }
@@ -57,7 +57,7 @@ function scramble(block: number): number {
 }
 
 function finish(hash: number, tail: number, length: number): number {
-  // An empty tail scrambles to 0, so it needs no case of its own.
+  // An empty tail scrambles to 0, so it needs no special case.
   let mixed = hash ^ scramble(tail) ^ length;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);

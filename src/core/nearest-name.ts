@@ -1,12 +1,12 @@
-// Tells people which name they may have meant when they misspelt an option or a member.
+// Suggests the name that a person meant who misspelled an option or a member.
 
-/** The complaint about an unknown name. It names the nearest known name; if none is near, it lists all of them. */
+/** The error text for an unknown name. It suggests the nearest known name; if none is near, it lists all names. */
 export function unknownName(what: 'option' | 'member', given: string, names: readonly string[]): string {
   const nearest = nearestName(given, names);
   return `no such ${what}; ${nearest === undefined ? `known: ${names.join(', ')}` : `did you mean ${nearest}?`}`;
 }
 
-/** The name that is nearest to `given`: at most a third of the letters differ. Undefined when no name is that near. */
+/** The name nearest to `given`: at most a third of the letters, but at least one, may differ. Undefined if no name is that near. */
 export function nearestName(given: string, names: readonly string[]): string | undefined {
   const most = Math.max(1, Math.floor(given.length / 3));
   let nearest: string | undefined;
@@ -20,7 +20,7 @@ export function nearestName(given: string, names: readonly string[]): string | u
   return nearest;
 }
 
-/** Levenshtein's, in time and space that the lengths bound: both names are short here. */
+/** The Levenshtein distance. The lengths bound its time and space, and both names are short. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, place) => place);
   for (let at = 1; at <= one.length; at += 1) {

@@ -1,5 +1,5 @@
-// Recognises a record that fails again and again. Failures count however far apart they are, as long as no incarnation
-// in between fails at something else.
+// Recognizes a record that fails again and again. Failures count however far apart they are, as long as no incarnation in between
+// fails for another reason.
 
 /** What identifies a failed record. */
 export interface FailedRecord {
@@ -17,7 +17,7 @@ export function createPoisonWatch(): PoisonWatch {
   return { last: undefined, times: 0 };
 }
 
-/** Notes why an incarnation failed (undefined: not at a record) and returns how many in a row failed at the same record. */
+/** Notes the record at which an incarnation failed (undefined: another reason). Returns how many in a row have failed at that record. */
 export function noteFailedRecord(watch: PoisonWatch, record: FailedRecord | undefined): number {
   const { last } = watch;
   const same =

@@ -1,22 +1,22 @@
 // The types of positions and checkpoints. A sequence number is a decimal string of up to 56 digits (in tests, of any length);
-// `sequence-number.ts` has the order.
+// `sequence-number.ts` compares them.
 
-/** A place in a shard: a record, and inside an aggregated record the user record. A plain record has sub-sequence 0. */
+/** A place in a shard: a record and, in an aggregated record, the user record. A plain record has sub-sequence number 0. */
 export interface Position {
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number;
 }
 
-/** The words that may stand where a sequence number does (the KCL's SentinelCheckpoint). */
+/** The words that a checkpoint may have instead of a sequence number (the KCL's SentinelCheckpoint). */
 export type Sentinel = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP' | 'SHARD_END';
 
 /** The value of a lease row's `checkpoint` attribute: a decimal sequence number or a sentinel. */
 export type CheckpointText = string;
 
-/** Where a consumer begins on a shard that has no checkpoint yet. */
+/** Where a consumer starts on a shard that has no checkpoint yet. */
 export type InitialPosition = 'TRIM_HORIZON' | 'LATEST' | Date;
 
-/** Where a reader of one shard is to begin. */
+/** Where the reader of a shard starts. */
 export type StartPosition =
   | { readonly type: 'trimHorizon' }
   | { readonly type: 'atTimestamp'; readonly timestampMs: number }

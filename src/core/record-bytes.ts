@@ -1,6 +1,6 @@
-// How many bytes a record counts for wherever bytes are bounded: in a reader, in a shard worker, in the budget of the process.
+// The size of a record for every limit in bytes: in a reader, in a shard worker and in the budget of the process.
 
-/** The bytes of a record: its data and its key, which may be longer than the data. */
+/** The bytes of a record: its data and its partition key, which may be longer than the data. */
 export function recordBytes(record: { readonly data: Uint8Array; readonly partitionKey?: string | undefined }): number {
   return record.data.byteLength + (record.partitionKey?.length ?? 0);
 }

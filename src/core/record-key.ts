@@ -1,5 +1,5 @@
-// The key of a record for which the application names none. A pure function of the record: every delivery of it, on any
-// machine, has the same key. Called once per record, by the stage and by `kinact tail`.
+// The key of a record if the application names none. It depends only on the record, so every delivery of the record has the same
+// key on every machine. The stage and `kinact tail` call this once per record.
 
 /** The members of a record that decide its key. */
 export interface KeyedRecord {
@@ -9,8 +9,8 @@ export interface KeyedRecord {
 }
 
 /**
- * The partition key. If a record has none (as on streams whose `RecordDistributionStrategy` is AUTO), its sequence numbers are
- * the key. So such records spread over the reducers; they have no order anyway.
+ * The partition key. If a record has none (as on streams with the `RecordDistributionStrategy` AUTO), its sequence numbers are
+ * the key. So these records spread over all reducers; they have no order to keep.
  */
 export function recordKey({ partitionKey, sequenceNumber, subSequenceNumber }: KeyedRecord): string {
   if (partitionKey !== undefined) return partitionKey;

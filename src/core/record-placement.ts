@@ -1,34 +1,34 @@
-// Keeps what is known about how a stream chooses its records' shards, and decides which records may be dropped for their hash
-// keys. Invariant: a record that the service may have placed without regard to its key is never dropped for it. So no record is
-// dropped while the stream is in the on-demand mode, where RecordDistributionStrategy can be AUTO for an unseen moment. The same
-// holds for the stream's retention after that mode, or AUTO, was last seen. A source keeps this state, its `unpack` asks it, and
-// the coordinator shows it. Times are the service's, epoch milliseconds.
+// Keeps what is known about how a stream places records in shards, and decides which records may be dropped because of their hash
+// keys. Invariant: a record that the service may have placed without regard to its key is never dropped for its key. So nothing
+// is dropped while the stream is in on-demand mode: RecordDistributionStrategy can then be AUTO for a moment that nothing shows.
+// Nor is anything dropped until the retention has passed since that mode, or AUTO, was last seen. A source keeps this state, its
+// `unpack` reads it, and the coordinator shows it. Times are the service's, in epoch milliseconds.
 
 /**
- * How the service chooses a record's shard: by the hash of its key, or as it likes (`RecordDistributionStrategy`). A strategy
- * that is not known yet counts as AUTO: nothing may be concluded from hash keys.
+ * How the service chooses the shard of a record (`RecordDistributionStrategy`): by the hash of its key, or freely (AUTO). A
+ * strategy that kinact does not know counts as AUTO: hash keys then prove nothing.
  */
 export type RecordDistribution = 'USER_PARTITION_KEY' | 'AUTO';
 
-/** What is done with user records whose hash key lies outside the shard they came from. */
+/** What happens to user records with a hash key outside the range of the shard they came from. */
 export type OutOfRangePolicy = 'emit' | 'dropRecord' | 'dropAggregate';
 
-/** Added to the retention: AUTO may have lasted until the next look, and lease rows are not brought up to date at once. */
+/** Added to the retention: AUTO may have lasted until the next description, and lease rows are updated with a delay. */
 export const placementSlackMs = 15 * 60_000;
-/** The longest retention there is, for a service that does not say. */
+/** The longest retention that exists, for a service that does not report one. */
 const longestRetentionMs = 8_760 * 3_600_000;
 
 /** How the stream places records, as far as it is known now. */
 export interface PlacementState {
-  /** What is done with user records outside their shard's hash range where nothing speaks against it. */
+  /** The policy that the source's options ask for. It applies unless records must be kept. */
   readonly configured: OutOfRangePolicy;
-  /** The strategy in the last description; a stream that does not say places by key. */
+  /** The strategy in the last description. A stream that reports none places records by key. */
   readonly distribution: RecordDistribution;
-  /** What is done now with user records outside their shard's hash range. */
+  /** The policy that applies now. */
   readonly outOfRange: OutOfRangePolicy;
-  /** When AUTO was last seen, while records placed then may still be in the stream. */
+  /** When AUTO was last seen; present while the stream may still hold records from then. */
   readonly autoSeenAt?: number;
-  /** Until when nothing is dropped for its hash key; present with `autoSeenAt`. */
+  /** No record is dropped for its hash key until this time; present with `autoSeenAt`. */
   readonly keepsAllUntil?: number;
 }
 
@@ -36,7 +36,7 @@ export interface Placement {
   /** Notes a description of the stream, which was made at `atMs`. */
   described(description: {
     readonly distribution: RecordDistribution;
-    /** Whether the stream may be switched to AUTO and back at any moment. Default: true under AUTO. */
+    /** Whether the stream may be switched to AUTO and back at any moment. Default: true for AUTO, otherwise false. */
     readonly switchable?: boolean | undefined;
     readonly retentionHours?: number | undefined;
     readonly atMs: number;
@@ -44,14 +44,14 @@ export interface Placement {
   /** Notes that AUTO was seen at this time. */
   seenAuto(atMs: number): void;
   /**
-   * When the stream was last seen to place records by key, with no way to switch to AUTO. Undefined if the last description
-   * said something else, or if there is none.
+   * When the last description was made, if it showed that the stream places records by key and cannot switch to AUTO. Otherwise
+   * undefined.
    */
   keyedAt(): number | undefined;
   state(nowMs: number): PlacementState;
 }
 
-/** Makes the state of a stream that nothing is known of yet. `configured` is the source's option. */
+/** Creates the state of a stream that has not been described yet. `configured` is the source's option. */
 export function createPlacement(configured: OutOfRangePolicy): Placement {
   let distribution: RecordDistribution = 'USER_PARTITION_KEY';
   let retentionMs = longestRetentionMs;

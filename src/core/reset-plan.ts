@@ -1,10 +1,10 @@
-// Plans what `kinact reset` does to each row of a stream: the one place where a checkpoint may move back. The command prints
-// the plan, and with --yes writes the rows in the order of the plan. Invariants:
-// - The plan has no rows of other streams.
+// Plans what `kinact reset` does to each row of a stream. No other code moves a checkpoint back. The command prints the plan, and with
+// --yes writes the rows in the order of the plan. Invariants:
+// - The plan has no rows of streams with another name.
 // - Parents come before children, and removals come last.
-// - Rows that show another stream come after all the others. So a run that breaks off leaves rows that no start takes for a
-//   finished reset.
-// - An unended row stays if its shard may hold records and is merely not listed: the worker that takes the row finds out.
+// - Rows that show that they belong to a former stream of this name come after all other rows. No worker starts while one of them
+//   is left, so an interrupted run never looks like a finished reset.
+// - An unended row stays if its shard is not listed but may still hold records. The worker that takes the row finds out whether it does.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
 import { isForeign } from './writer-signature.js';
@@ -14,39 +14,39 @@ import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './sha
 import { latestMarginMs, newLeaseRow, type RowMaker } from './shard-sync.js';
 import { judgeStream } from './stream-verdict.js';
 
-/** Where reading is to begin. */
+/** Where reading starts after the reset. */
 export type ResetPosition =
   | { readonly type: 'trimHorizon' }
   | { readonly type: 'latest' }
-  /** `openShardIds`: what the service lists as open at that time; one that ignores filters names every shard. */
+  /** `openShardIds`: the shards that the service lists as open at that time. A service that ignores filters lists every shard. */
   | { readonly type: 'at'; readonly timestampMs: number; readonly openShardIds: readonly string[] }
   | { readonly type: 'behind'; readonly sequenceNumber: string };
 
 export interface ResetInput {
   readonly position: ResetPosition;
-  /** The shards that it is restricted to; undefined: all of the stream. */
+  /** The shards to reset; undefined: all shards of the stream. */
   readonly only: ReadonlySet<string> | undefined;
-  /** A complete listing, which a second one has confirmed where it lacks shards that are named (shard-listing.ts). */
+  /** A complete listing. If it lacks shards that are named elsewhere, a second listing has confirmed it (shard-listing.ts). */
   readonly shards: readonly ListedShard[];
-  /** Every readable lease row of the table, and the keys of those that cannot be read. */
+  /** Every readable lease row of the table; `malformed`: the keys of the unreadable rows. */
   readonly rows: readonly LeaseRow[];
   readonly malformed: readonly string[];
-  /** Of the stream that has the name now. */
+  /** For the stream that has the name now. */
   readonly maker: RowMaker;
 }
 
 export type ResetStep =
   | { readonly type: 'create'; readonly row: LeaseRow }
-  /** `row` on condition that its counter still is `seen.leaseCounter`. */
+  /** Writes `row` on condition that the counter is still `seen.leaseCounter`. */
   | { readonly type: 'rewrite'; readonly seen: LeaseRow; readonly row: LeaseRow }
-  /** The stream has no such shard. */
+  /** The stream that has the name now does not list the shard of this row. */
   | { readonly type: 'remove'; readonly seen: LeaseRow };
 
 export type ResetPlan =
   | { readonly type: 'plan'; readonly steps: readonly ResetStep[] }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** The rows of the stream whose keys begin with `keyPrefix` (undefined: a single-stream table), of every epoch, with their shards. */
+/** The rows of the stream with this `keyPrefix` (undefined: a single-stream table), of every epoch, with their shard ids. */
 export function rowsOfStream(
   keyPrefix: string | undefined,
   rows: readonly LeaseRow[],
@@ -94,8 +94,8 @@ export function planReset(input: ResetInput): ResetPlan {
 }
 
 /**
- * Some rows of the former stream may not show that they are of it. Then those that do come last, parents or not: as
- * long as one of them stands, no worker starts.
+ * Some rows of a former stream may not show that they belong to it. Then the rows that do show it come last, even parents: while
+ * one of them is left, no worker starts.
  */
 function evidenceLast(
   steps: readonly ResetStep[],
@@ -111,7 +111,7 @@ function evidenceLast(
   return [...steps.filter((step) => !isEvidence(step)), ...steps.filter(isEvidence)];
 }
 
-/** Unended rows of parents that are not listed: the service has forgotten them, or the listing leaves them out. */
+/** Unended rows of parents that are not listed: the service has forgotten these shards, or the listing omits them. */
 function keptParents(
   shards: readonly ListedShard[],
   rows: ReadonlyMap<string, LeaseRow>,
@@ -122,7 +122,7 @@ function keptParents(
   });
 }
 
-/** The stream, as far as its row shows it. */
+/** The shard, as far as its row shows it. */
 function shardOf(shardId: string, { parentShardIds, startingHashKey, endingHashKey }: LeaseRow): ListedShard {
   const [parentShardId, adjacentParentShardId] = parentShardIds;
   return {
@@ -159,7 +159,7 @@ function unknownShard(
   return unknown === undefined ? undefined : `neither the stream nor the table has a shard ${unknown}`;
 }
 
-/** A Java worker resolves LATEST at the moment when it takes the lease, whatever our attribute says. */
+/** A Java worker resolves LATEST when it takes the lease, and ignores `kinactLatestAt`. */
 function foreignOwner(position: ResetPosition, own: readonly { readonly row: LeaseRow }[]): string | undefined {
   if (position.type !== 'latest' && position.type !== 'at') return undefined;
   const found = own.find(({ row }) => !hasEnded(row) && isForeign(row));
@@ -186,7 +186,7 @@ function outsideRange(
   return `shard ${shardId} goes from ${start} to ${end ?? 'now'}: ${sequenceNumber} is outside`;
 }
 
-/** Shards that surely were closed at the position, so that nothing behind it is in them. */
+/** Shards that were certainly closed at the position: they have no records after it. */
 function closedBefore(position: ResetPosition, shards: readonly ListedShard[]): ReadonlySet<string> {
   switch (position.type) {
     case 'trimHorizon':
@@ -199,7 +199,7 @@ function closedBefore(position: ResetPosition, shards: readonly ListedShard[]): 
   }
 }
 
-/** Without those that are in `shardIds` themselves. */
+/** All ancestors of these shards, without those that are in `shardIds` themselves. */
 function ancestorsOf(shardIds: readonly string[], shards: readonly ListedShard[]): ReadonlySet<string> {
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
   const ancestors = new Set<string>();
@@ -244,7 +244,7 @@ function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
   return { ...row, checkpoint: checkpointFor(input.position) };
 }
 
-/** What another worker keeps in the row stays; everything that a row is made with is made again. */
+/** Attributes that other workers keep in the row stay. Attributes that every new row gets are set as in a new row. */
 function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver: boolean): LeaseRow {
   const made = fresh(input, shard);
   const { leaseOwner: _, checkpointOwner: _2, startingHashKey: _3, endingHashKey: _4, kinactLatestAt, ...kept } = seen;
@@ -263,7 +263,7 @@ function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver
   };
 }
 
-/** Every shard behind its listed parents, and otherwise the oldest first. Without recursion: lineages may be long. */
+/** The oldest shards first, but each one after its listed parents. Not recursive, because lineages may be long. */
 function parentsFirst(shards: readonly ListedShard[]): readonly ListedShard[] {
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
   const state = new Map<string, 'expanded' | 'done'>();

@@ -1,15 +1,15 @@
-// The order in which the lease rows of a stream are made. A row answers for all its ancestors. If it were made before
-// them and its maker then died, they would stay unread for ever. Called by the coordinator's shard sync.
+// The order in which the lease rows of a stream are created. If a shard has a row, its ancestors need none. So if a row were created
+// before its ancestors' rows and the worker then died, the ancestors would stay unread forever. The coordinator's shard sync calls this.
 import type { LeaseRow } from './lease.js';
 
-/** Groups of rows, each to be begun when the one before is there; within a group no row has another for an ancestor. */
+/** Groups of rows, to be created one group after the other. No row of a group is an ancestor of another row in the group. */
 export function generationsOf(rows: readonly LeaseRow[], shardIdOf: (row: LeaseRow) => string): readonly LeaseRow[][] {
   const byShard = new Map(rows.map((row) => [shardIdOf(row), row]));
   const depths = new Map<string, number>();
   const depthOf = (shardId: string): number => {
     const row = byShard.get(shardId);
     if (row === undefined) return -1;
-    // A chain of resharding is as long as the stream is old: no recursion.
+    // Not recursive: a chain of reshards grows with the age of the stream.
     const open = [shardId];
     while (open.length > 0) {
       const id = open.at(-1)!;

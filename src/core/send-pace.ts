@@ -1,7 +1,7 @@
-// Decides how many requests may be under way to a table, and how fast they may follow one another. It learns both from the
-// answers, because no number fits both an on-demand table and a table that carries a hundred writes a second. Slow answers show a
-// table that queues, and refusals show one that is at its limit. The functions are pure: time is passed in. `lease-traffic.ts`
-// uses them.
+// Decides how many requests may be under way to a table, and how fast they may follow one another. Both limits adapt to the
+// answers, because no number fits both an on-demand table and a table that carries a hundred writes a second. Slow answers show
+// that requests queue at the table, and refusals show that the table is at its limit. The functions read no clock:
+// `lease-traffic.ts`, which calls them, passes the time.
 
 /** How a request ended. `unused`: it was never sent. */
 export type SendOutcome = 'answered' | 'throttled' | 'failed' | 'unused';
@@ -11,40 +11,41 @@ export interface SendPace {
   window: number;
   /** How many requests may be sent in a second; Infinity until the first refusal. */
   perSecond: number;
-  /** Monotonic milliseconds: the slot of the last request. The next one follows it at the rate that holds for that one. */
+  /** The time slot of the last request, in monotonic milliseconds. The next request follows at the rate that holds for it. */
   slotAt: number;
-  /** Requests sent before this time say nothing new, because the pace has been lowered since. */
+  /** When the pace was last lowered. Requests sent before this time do not lower it again. */
   loweredAt: number;
   throttledAt: number;
-  /** How many requests were answered in the last `rememberedMs`, by slices of time. */
+  /** How many requests were answered in the last `rememberedMs`, per slice of `sliceMs`. */
   readonly answers: { readonly slice: number; count: number }[];
   readonly rememberedMs: number;
   readonly startedAt: number;
-  /** An answer that takes longer means that requests queue at the table, unless the quickest of late took nearly as long. */
+  /** A slower answer means that requests queue at the table, unless the quickest recent answer took at least half as long. */
   readonly slowMs: number;
-  /** How long a request occupies its place, on average of late. */
+  /** The average time for which recent requests occupied their places. */
   placeMs: number;
-  /** The quickest answers of this spell of time and of the one before: what no pace makes quicker. */
+  /** The quickest answers of this spell (`spellMs`) and of the one before. No pace makes answers quicker than that. */
   readonly quickest: { spell: number; ms: number; beforeMs: number };
 }
 
 const firstWindow = 32;
 const leastWindow = 2;
-/** The widest window: below the 50 sockets of the SDK's agent, where more requests would queue unseen and time out. */
+/** The widest window. The SDK's agent has 50 sockets, and more requests would queue there unseen and time out. */
 const mostWindow = 48;
-/** The lowest rate, so that a table that has refused everything for long is still asked. */
+/** The lowest rate. Even a table that has refused everything for long still gets requests. */
 const leastPerSecond = 10;
 const mostPerSecond = 5_000;
 const windowBackOff = 0.7;
-/** Little, because the answers have shown quite exactly what the table carries. */
+/** A small step, because the answers show quite exactly what the table can carry. */
 const paceBackOff = 0.88;
-/** Refusals that come while little is sent say little of what the table carries: no step is larger than this. */
+/** The largest step. Refusals while few requests are sent show little about what the table can carry. */
 const leastBackOff = 0.5;
 /**
- * The lowest rate after the first refusal, where too little was sent to know better: four steps from any small table's.
+ * The lowest rate after the first refusal, if too few requests were sent to measure the table. From here, four steps reach the
+ * rate of any small table.
  */
 const firstPerSecond = 100;
-/** Per answer: 5 % a second at the pace there is; more when no refusal has come for a while. */
+/** Added to the rate per answer: 5 % a second at the current rate. `fastGrowth` applies after `fastAfterMs` without a refusal. */
 const growth = 0.05;
 const fastGrowth = 0.25;
 const fastAfterMs = 4_000;
@@ -52,19 +53,19 @@ const measuredMs = 1_000;
 const sliceMs = 100;
 const slicesMeasured = measuredMs / sliceMs;
 const lateMs = 10;
-/** Several refusals often come from one overflow. */
+/** One overflow often causes several refusals. Requests sent within this time after a refusal do not lower the rate again. */
 const overflowMs = 250;
-/** What one request adds to the average. */
+/** The weight of one request in the average. */
 const placeWeight = 1 / 16;
 const spellMs = 15_000;
-/** Answers that take this much longer than the quickest one show a queue. */
+/** Answers that take this many times as long as the quickest one show a queue. */
 const queueing = 2;
-/** Times `slowMs`: a table that takes longer never counts as merely far away, and gets no more at once. */
+/** A multiple of `slowMs`. A table that takes longer never counts as merely far away, and gets no more requests at once. */
 const farthest = 4;
 
 /**
- * `rememberedMs`: how far back a busy second counts. Writes come in bunches, one bunch per renewal period, so that the last
- * second alone says next to nothing.
+ * `rememberedMs`: how far back a busy second counts. Writes come in bunches, one bunch per renewal period, so the last second
+ * alone shows next to nothing.
  */
 export function createSendPace(slowMs: number, rememberedMs: number, now: number): SendPace {
   return {
@@ -82,14 +83,14 @@ export function createSendPace(slowMs: number, rememberedMs: number, now: number
   };
 }
 
-/** Whether one more may be sent now, beside those under way. `owedPerSecond`: see `nextAt`. */
+/** Whether one more request may be sent now, beside the `underWay` requests. `owedPerSecond`: see `nextAt`. */
 export function maySend(pace: SendPace, underWay: number, owedPerSecond: number, now: number): boolean {
   return underWay < roomIn(pace, owedPerSecond) && now >= nextAt(pace, owedPerSecond);
 }
 
 /**
- * How many may be under way at once. What is owed needs as many places as requests come due while one is occupied. With
- * fewer, a table that is slow for a while, whatever is sent to it, would cost every lease.
+ * How many requests may be under way at once. Owed requests need as many places as come due while one is under way. With fewer
+ * places, a table that is slow for a while, at any load, would cost every lease.
  */
 export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: number): number {
   const owed = Math.ceil((owedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
@@ -97,8 +98,8 @@ export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: num
 }
 
 /**
- * When the pace allows the next request. `owedPerSecond` is the rate that this request may have whatever the table has
- * refused, because a delay would cost more than a refusal. It is 0 where the request can wait.
+ * When the pace allows the next request. `owedPerSecond` is the rate that this request may have even if the table refuses
+ * requests, because a delay would cost more than a refusal. It is 0 if the request can wait.
  */
 export function nextAt(pace: SendPace, owedPerSecond: number): number {
   return pace.slotAt + 1_000 / Math.max(pace.perSecond, owedPerSecond);
@@ -106,8 +107,8 @@ export function nextAt(pace: SendPace, owedPerSecond: number): number {
 
 export function noteSent(pace: SendPace, owedPerSecond: number, now: number): void {
   if (pace.perSecond === Infinity) return;
-  // Timers are late by a millisecond or so, and that is caught up. A pause is not: the table may have forgotten it,
-  // too.
+  // Timers are late by a millisecond or so, and the pace catches up on that. It does not catch up on a pause: the table may have
+  // forgotten the pause, too.
   const gapMs = 1_000 / Math.max(pace.perSecond, owedPerSecond);
   pace.slotAt = Math.max(pace.slotAt + gapMs, now - Math.max(gapMs, lateMs));
 }
@@ -115,9 +116,9 @@ export function noteSent(pace: SendPace, owedPerSecond: number, now: number): vo
 export interface Sent {
   readonly outcome: SendOutcome;
   readonly sentAt: number;
-  /** How long the table took; what this process lost to its own work is not the table's. */
+  /** How long the table took, without the time that this process lost to its own work. */
   readonly tookMs: number;
-  /** The window was used up when the answer came, so that a wider one would have been used. */
+  /** The window was full when the answer came: a wider window would have been used. */
   readonly full: boolean;
 }
 
@@ -188,7 +189,7 @@ function noteAnswer({ answers, rememberedMs }: SendPace, now: number): void {
   while (answers[0]!.slice < slice - rememberedMs / sliceMs) answers.shift();
 }
 
-/** What the table has carried in the last second. */
+/** How many requests per second the table has answered in the last second. */
 export function measuredPerSecond(pace: SendPace, now: number): number {
   const spanMs = Math.min(measuredMs, Math.max(sliceMs, now - pace.startedAt));
   const after = Math.floor(now / sliceMs) - slicesMeasured;
@@ -197,7 +198,7 @@ export function measuredPerSecond(pace: SendPace, now: number): number {
   return (count * 1_000) / spanMs;
 }
 
-/** What the table has carried in the best second that is remembered. */
+/** The same for the best second that is remembered. */
 function carriedPerSecond(pace: SendPace, now: number): number {
   const { answers, rememberedMs } = pace;
   const oldest = Math.floor(now / sliceMs) - rememberedMs / sliceMs;
@@ -215,7 +216,9 @@ function carriedPerSecond(pace: SendPace, now: number): number {
 
 const throttleName = /Throttl|Throughput|RequestLimit|TooManyRequests|SlowDown/;
 
-/** What a rejected request says of the table: that it refuses more than it carries, or nothing (a network, a time limit). */
+/**
+ * Whether a rejected request shows that the table is at its limit (`throttled`) or shows nothing, like a network error or a time limit.
+ */
 export function outcomeOf(error: unknown): 'throttled' | 'failed' {
   for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
     if (throttleName.test(at.name)) return 'throttled';

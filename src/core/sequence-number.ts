@@ -1,5 +1,5 @@
-// The order of sequence numbers: decimal strings of 56 digits and more, compared for every record that is admitted. So
-// they are compared by length and then by text, which for digits is the order of the numbers, without a BigInt.
+// The order of sequence numbers: decimal strings of 56 digits and more. Every admitted record is compared, so no BigInt is made.
+// The functions compare the lengths, and then the texts: for digits this is the order of the numbers.
 import { isDecimal, withoutLeadingZeros } from './decimal.js';
 import type { Position } from './position.js';
 
@@ -11,9 +11,8 @@ export function isSequenceNumber(text: string): boolean {
 }
 
 /**
- * Negative, zero or positive as the number `left` is less than, equal to or greater than the number `right`. Leading
- * zeros do not count. Both must be sequence numbers (`isSequenceNumber`); this is not checked, because it runs for
- * every record.
+ * Returns a negative number, zero or a positive number if `left` is less than, equal to or greater than `right`. Leading zeros are
+ * ignored. Both must be sequence numbers (`isSequenceNumber`). The function does not check that, because it runs for every record.
  */
 export function compareSequenceNumbers(left: string, right: string): number {
   if (left === right) return 0;
@@ -23,7 +22,7 @@ export function compareSequenceNumbers(left: string, right: string): number {
   return compareStripped(left, right);
 }
 
-/** The order of records in a shard: by sequence number, then by place inside the aggregate. */
+/** The order of records in a shard: by sequence number, then by sub-sequence number. */
 export function comparePositions(left: Position, right: Position): number {
   return (
     compareSequenceNumbers(left.sequenceNumber, right.sequenceNumber) ||

@@ -1,8 +1,8 @@
-// Counts the user records that the shard workers of a process have settled since the meter last looked. The tally outlives the
-// workers, so that records settled right before a worker's end count, too. A message of a worker costs one addition; a look
-// empties the tally.
+// Counts the user records that the shard workers of a process have settled since the last report to the meter. The tally outlives
+// the workers, so records settled right before a worker ends count, too. Each message of a worker costs one addition, and each
+// report empties the tally.
 
-/** The records that are settled and not reported yet. A worker that has settled none since the last look has no entry. */
+/** The settled records that are not reported yet. A worker without unreported records has no entry. */
 export interface SettledTally {
   untold: TallyEntry[];
 }
@@ -12,16 +12,16 @@ export interface TallyEntry {
   readonly tally: SettledTally;
   readonly source: string;
   readonly shardId: string;
-  /** How many user records were settled. */
+  /** User records settled since the last report. */
   records: number;
 }
 
-/** Makes an empty tally. */
+/** Creates an empty tally. */
 export function createSettledTally(): SettledTally {
   return { untold: [] };
 }
 
-/** Makes the entry of one worker of this shard; several workers may follow one another. */
+/** Creates the entry of one worker. A shard may have several workers, one after the other. */
 export function openEntry(tally: SettledTally, source: string, shardId: string): TallyEntry {
   return { tally, source, shardId, records: 0 };
 }
@@ -33,7 +33,7 @@ export function addSettled(entry: TallyEntry, records: number): void {
   entry.records += records;
 }
 
-/** Empties the tally, and returns what was settled since the last call. A shard comes once for each of its workers. */
+/** Empties the tally, and returns what was settled since the last call, with one element per worker of a shard. */
 export function takeSettled(tally: SettledTally): readonly Pick<TallyEntry, 'source' | 'shardId' | 'records'>[] {
   const { untold } = tally;
   tally.untold = [];

@@ -1,5 +1,5 @@
-// The lineage of shards and what follows from it for leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), and
-// which may be removed (2.9). The functions work on listings and lease rows; coordinators, keepers and `kinact reset` call them.
+// The lineage of shards, and what it means for leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), and which
+// may be removed (2.9). The functions work on listings and lease rows; coordinators, keepers and `kinact reset` call them.
 import { holesIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
@@ -14,7 +14,7 @@ export interface ListedShard {
   readonly endingSequenceNumber?: string;
 }
 
-/** A child as the end of its parent names it. */
+/** A child shard, as the service reports it at the end of a parent. */
 export interface ListedChild {
   readonly shardId: string;
   readonly parentShards: readonly string[];
@@ -24,7 +24,7 @@ export interface ListedChild {
 /** The checkpoint a lease begins with. */
 export type FirstCheckpoint = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP';
 
-/** A shard that has a row. `malformed`: nobody can read that row, so it does not say whether the shard is read. */
+/** A shard that has a row. `malformed`: the row cannot be read, so it does not show whether the shard is being read. */
 export interface LeasedShard {
   readonly ended: boolean;
   readonly malformed?: boolean;
@@ -35,18 +35,19 @@ export interface MissingLease {
   readonly shard: ListedShard;
   readonly checkpoint: FirstCheckpoint;
   /**
-   * Why the lease is missing. `initial`: no ancestor is known, and the configured position holds. `lineage`: the shard is an
-   * ancestor of leased shards. `orphan`: every parent has ended and no worker will make this lease: somebody deleted the row.
+   * Why the lease is to be created. `initial`: no ancestor is leased, and the configured position applies. `lineage`: reading
+   * starts at this ancestor of shards without a row. `orphan`: every parent has ended, so no other worker will create this lease:
+   * somebody deleted its row.
    */
   readonly because: 'initial' | 'lineage' | 'orphan';
 }
 
 export type MissingLeases =
   | { readonly type: 'missing'; readonly leases: readonly MissingLease[] }
-  /** The listing contradicts itself, as it does for a moment during a reshard: list again before anything is created. */
+  /** The listing contradicts itself, which happens for a moment during a reshard: list again before you create anything. */
   | { readonly type: 'inconsistent'; readonly reason: string };
 
-/** Those parents of a shard, none to two, that its record names. */
+/** The parents that a shard names: none, one or two. */
 export function parentsOf(shard: ListedShard): string[] {
   const parents: string[] = [];
   if (shard.parentShardId !== undefined) parents.push(shard.parentShardId);
@@ -60,13 +61,15 @@ export function isOpen(shard: ListedShard): boolean {
   return shard.endingSequenceNumber === undefined;
 }
 
-/** Orders shards by starting sequence number, then by shard id. Older shards come first, so that a half-done sync is a prefix. */
+/** Orders shards by starting sequence number, then by shard id. If a sync is interrupted, the oldest shards already have rows. */
 function byStart(a: MissingLease, b: MissingLease): number {
   const order = compareSequenceNumbers(a.shard.startingSequenceNumber, b.shard.startingSequenceNumber);
   return order !== 0 ? order : a.shard.shardId < b.shard.shardId ? -1 : 1;
 }
 
-/** An open shard that has a child already: the listing was taken in the middle of a reshard. */
+/**
+ * Describes an open shard that already has a child; undefined if there is none. Then the listing was taken in the middle of a reshard.
+ */
 export function openParent(shards: readonly ListedShard[]): string | undefined {
   const open = new Set(shards.filter(isOpen).map((shard) => shard.shardId));
   for (const shard of shards) {
@@ -78,8 +81,8 @@ export function openParent(shards: readonly ListedShard[]): string | undefined {
 }
 
 /**
- * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position. If a
- * server ignores filters, the open shards count for LATEST, otherwise the shards without a listed parent.
+ * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position. If the server
+ * ignores filters, LATEST selects the open shards, and other positions the shards without a listed parent.
  */
 export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckpoint): MissingLeases {
   const listed = new Set(shards.map((shard) => shard.shardId));
@@ -108,9 +111,9 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
 }
 
 /**
- * The leases that a stream with rows in the table lacks, from a complete listing. A shard with a lease answers for all
- * its ancestors. Of an open shard's unleased ancestry only the first generation is created; later ones follow at shard
- * end. The same holds for a merge child whose parent is being read: the end of that parent waits for the other one's row.
+ * The leases that a stream with rows in the table lacks, by a complete listing. If a shard has a lease, its ancestors need none.
+ * Of the unleased ancestors of an open shard, only the oldest generation is created; each later one is created when its parents
+ * end. The same holds for a merge child while one parent is read: the end of that parent waits for the row of the other one.
  */
 export function missingLeases(
   shards: readonly ListedShard[],
@@ -136,9 +139,8 @@ export function missingLeases(
       const row = leased.get(parent);
       if (row?.ended !== true) everyParentEnded = false;
       if (row !== undefined || descendants.has(parent)) continue;
-      // The parent is the oldest unleased shard of its line. If reading begins at the start of the stream, the parent
-      // is part of what is read. If it begins at LATEST, the parent is the merge partner of a shard that is leased
-      // already.
+      // The parent is the oldest unleased shard of its line. Unless reading starts at LATEST, the parent is to be read. With
+      // LATEST it is the merge partner of a shard that already has a lease.
       missing.set(
         parent,
         covered(parent)
@@ -152,8 +154,8 @@ export function missingLeases(
 }
 
 /**
- * Every shard without a lease that is open, or merged from one that is being read, and its ancestors up to, not including, leased ones;
- * parents before children.
+ * Every shard without a lease that is open, or is a merge child with a parent that is being read, and its unleased ancestors.
+ * Parents come before children.
  */
 function unleasedAncestry(
   shards: readonly ListedShard[],
@@ -162,7 +164,7 @@ function unleasedAncestry(
 ): ListedShard[] {
   const order: ListedShard[] = [];
   const state = new Map<string, 'expanded' | 'done'>();
-  // Without recursion: a stream that was resharded daily for years is thousands of generations deep.
+  // Not recursive: a stream that was resharded daily for years is thousands of generations deep.
   const stack: ListedShard[] = [];
   const visit = (shard: ListedShard | undefined): void => {
     if (shard !== undefined && !leased.has(shard.shardId) && !state.has(shard.shardId)) stack.push(shard);
@@ -189,7 +191,7 @@ function unleasedAncestry(
   return order;
 }
 
-/** True when the row's checkpoint is a sequence number: its shard has been read, whatever became of its parents. */
+/** True if the row's checkpoint is a sequence number: then the shard has been read, whatever the state of its parents. */
 export function hasProgress(row: LeaseRow): boolean {
   return isSequenceNumber(row.checkpoint);
 }
@@ -199,8 +201,8 @@ export function hasEnded(row: LeaseRow): boolean {
 }
 
 /**
- * The parents that a lease waits for: those whose row exists and is not at SHARD_END. `parentRow` must come from
- * consistent reads. Empty when the lease may start; a lease whose checkpoint is a number waits for nobody.
+ * The parents that a lease waits for: those with a row that is not at SHARD_END. `parentRow` must come from consistent reads.
+ * Empty if the lease may start. A lease with a sequence number as its checkpoint waits for no parent.
  */
 export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => LeaseRow | undefined): string[] {
   if (hasProgress(row)) return [];
@@ -210,7 +212,7 @@ export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => Le
   });
 }
 
-/** The children of a shard by a complete listing, for servers that name none at shard end. */
+/** The children of a shard in a complete listing, for servers that report no children at the end of a shard. */
 export function childrenIn(shards: readonly ListedShard[], shardId: string): ListedChild[] {
   return shards
     .filter((shard) => parentsOf(shard).includes(shardId))
@@ -227,9 +229,9 @@ export type ChildLeases =
   | { readonly type: 'blocked'; readonly reason: string; readonly missing: readonly string[] };
 
 /**
- * Which child leases the end of `shardId` has to create (KCL clause 2.7). A merge child is created only when the rows of
- * both parents are there, or neither is. With one missing, nobody would hold the child back until that parent is read.
- * A parent that is gone is read by nobody, and holds nothing back.
+ * Which child leases the end of `shardId` has to create (KCL clause 2.7). A merge child is created only if both parents have
+ * rows, or neither has. If one row is missing, nothing would make the child wait until that parent is read. A parent that is gone
+ * is never read, so the child does not wait for it.
  */
 export function childLeases(
   shardId: string,
@@ -254,10 +256,10 @@ export function childLeases(
 }
 
 /**
- * Which rows may be deleted (KCL clause 2.9), keyed by shard id on both sides. Only ended ones may go, of two kinds. The
- * first: all children have rows that do not stand at TRIM_HORIZON or AT_TIMESTAMP any more, and the rows of the own parents are
- * gone. (A child at LATEST needs nothing from its parents.) The second: the service has forgotten the shard. Such a row stays
- * while a listed child still lacks its row, because the child's lineage would be lost.
+ * The shard ids of the rows that may be deleted (KCL clause 2.9). `rows` is by shard id. Only ended rows may be deleted, in two
+ * cases. First: all children have rows that are past TRIM_HORIZON and AT_TIMESTAMP, and the rows of the shard's own parents are
+ * gone. (A child at LATEST needs nothing from its parents.) Second: the service has forgotten the shard. But the row stays while
+ * a listed child has no row, because the child's lineage would be lost.
  */
 export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
   const listed = new Set(shards.map((shard) => shard.shardId));
@@ -271,7 +273,7 @@ export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly 
     if (!hasEnded(row)) continue;
     const children = [...new Set([...row.childShardIds, ...(listedChildren.get(shardId) ?? [])])];
     if (!listed.has(shardId)) {
-      // An empty listing says nothing about what the service has forgotten.
+      // An empty listing does not show that the service has forgotten the shard.
       if (listed.size > 0 && children.every((child) => rows.has(child) || !listed.has(child))) result.push(shardId);
       continue;
     }

@@ -1,11 +1,11 @@
-// Decides whether a listing shows all of a stream's shards. Only a complete listing proves that a shard is gone, or never was.
-// Called before anything is concluded from a shard's absence.
+// Decides whether a listing shows all of a stream's shards. Only a complete listing proves that a shard is gone, or never
+// existed. Callers check this before they conclude anything from the absence of a shard.
 import { holesIn } from './hash-range.js';
 import { isOpen, openParent, parentsOf, type ListedShard } from './shard-graph.js';
 
 /**
- * Why a listing is incomplete; undefined when nothing shows that it is. `shards` must be all pages of one listing. Its open
- * shards have to cover all hash keys, where the service has any. No open shard may be listed together with its child.
+ * Why a listing is incomplete; undefined if nothing shows that it is. `shards` must be all pages of one listing. Its open shards
+ * must cover all hash keys, if the service reports hash ranges. No open shard may be listed together with its child.
  */
 export function incompleteness(shards: readonly ListedShard[]): string | undefined {
   const open = shards.filter(isOpen);
@@ -20,8 +20,8 @@ export function incompleteness(shards: readonly ListedShard[]): string | undefin
 }
 
 /**
- * Shards that are named but not listed: parents of listed shards, and `known`. An older stream rightly has such parents, and
- * hash keys do not show whether a closed shard is missing. So a conclusion about these shards needs a second listing.
+ * Shards that are named but not listed: parents of listed shards, and `known`. In an older stream it is normal that parents are not
+ * listed, and hash keys do not show whether a closed shard is missing. So a conclusion about these shards needs a second listing.
  */
 export function unlisted(shards: readonly ListedShard[], known: Iterable<string> = []): ReadonlySet<string> {
   const missing = new Set([...shards.flatMap(parentsOf), ...known]);

@@ -1,6 +1,6 @@
-// Judges what listings prove about the end of a shard. Invariants: no SHARD_END is written without a listing that proves it.
-// A shard that is missing counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can
-// be read. The coordinator calls this before every SHARD_END.
+// Decides what listings prove about the end of a shard. Invariants: no SHARD_END is written unless a listing proves the end. A
+// missing shard counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can be read. The
+// coordinator calls this before every SHARD_END.
 import type { LeaseRow } from './lease.js';
 import { parentsOf } from './shard-graph.js';
 import type { ListedShard } from './shard-graph.js';
@@ -10,12 +10,12 @@ export type ShardInListing =
   | { readonly type: 'open' }
   | { readonly type: 'closed'; readonly shard: ListedShard }
   | { readonly type: 'absent' }
-  /** The listing does not name the shard, and does not prove either that the shard is gone. */
+  /** The listing lacks the shard, but does not prove that the shard is gone. */
   | { readonly type: 'unclear'; readonly reason: string };
 
 /**
- * What a listing says of one shard. `ancestors` are those that lease rows name: a listing that shows one of them open is older
- * than the shard.
+ * What a listing shows about one shard. `ancestors` are named by lease rows: if one of them is listed as open, the listing is
+ * older than the shard.
  */
 export function findInListing(
   shards: readonly ListedShard[],
@@ -40,12 +40,12 @@ export function ancestorsIn(rows: ReadonlyMap<string, Pick<LeaseRow, 'parentShar
   return [...ancestors];
 }
 
-/** Since when (monotonic milliseconds) complete listings lack a shard, by shard id. */
+/** By shard id: the time (monotonic milliseconds) since which complete listings have lacked the shard. */
 export type Absences = ReadonlyMap<string, number>;
 
 /**
- * Whether a listing that lacks the shard and was begun at `askedAt` is the second one: the first was answered at least
- * `shardGoneAfterMs` before.
+ * Whether a listing without the shard counts as the second one. It must have begun, at `askedAt`, at least `shardGoneAfterMs`
+ * after the answer to the first.
  */
 export function isSecondAbsence(
   absences: Absences,
@@ -57,21 +57,21 @@ export function isSecondAbsence(
   return first !== undefined && askedAt - first >= shardGoneAfterMs;
 }
 
-/** The absences after a listing that names these shards: they are not absent. */
+/** The absences after a listing: the listed shards are not absent. */
 export function afterListed(absences: Absences, listed: readonly ListedShard[]): Map<string, number> {
   const next = new Map(absences);
   for (const { shardId } of listed) next.delete(shardId);
   return next;
 }
 
-/** The absences after a complete listing that lacks these shards. The first one that lacks a shard counts. */
+/** The absences after a complete listing that lacks these shards. For each shard the first listing without it counts. */
 export function afterAbsent(absences: Absences, absent: readonly string[], answeredAt: number): Map<string, number> {
   const next = new Map(absences);
   for (const shardId of absent) if (!next.has(shardId)) next.set(shardId, answeredAt);
   return next;
 }
 
-/** The absences without that of one shard. Nobody asks about the shard any more, and a later absence starts a new count. */
+/** The absences without this shard. The worker has dropped the shard's lease, so a later absence starts a new count. */
 export function withoutAbsence(absences: Absences, shardId: string): Absences {
   if (!absences.has(shardId)) return absences;
   const next = new Map(absences);
@@ -83,9 +83,9 @@ export function withoutAbsence(absences: Absences, shardId: string): Absences {
 export const shortestRetentionMs = 24 * 3_600_000;
 
 /**
- * Whether records may have expired of a closed shard that was never read. They cannot have if the shard is younger than the
- * retention: then a parent of the shard is still listed, or the whole stream is that young. `createdMs` is 0 where the
- * service does not say when the stream was made.
+ * Whether records of a closed shard that was never read may have expired. They cannot have if the shard is younger than the
+ * retention. This is so if a parent is still listed, or the whole stream is that young. `createdMs` is 0 if the service does not
+ * report when the stream was created.
  */
 export function mayHaveExpired(
   shards: readonly ListedShard[],

@@ -1,5 +1,5 @@
 // Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts), and kinact's
-// own for LATEST (docs/design.md, section 5): a row says when LATEST was, so that no record falls between two starts.
+// own for LATEST (docs/design.md, section 5): a row records the time of LATEST, so no record is lost between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import { firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
@@ -14,19 +14,19 @@ import type {
 import { isSameStream } from './stream-identity.js';
 import type { HashRangeText } from './hash-range.js';
 
-/** LATEST is resolved this long before the service's time, so that clock skew between its hosts hides no record. */
+/** LATEST means this long before the service's time. So clock skew between the service's hosts hides no record. */
 export const latestMarginMs = 2_000;
 
-/** The values that all rows of one stream share when they are made. */
+/** The values that all new rows of one stream share. */
 export interface RowMaker {
-  /** How row keys name the stream; undefined in a single-stream table. */
+  /** The part of the row keys that names the stream; undefined in a single-stream table. */
   readonly keyPrefix: string | undefined;
-  /** Written only where the table shows it already. */
+  /** Written only if rows of the table already have it. */
   readonly entityType: string | undefined;
   readonly writer: string;
   /**
-   * The service's own time: a new row's first counter. No lease is written once a millisecond, so a fence never decreases
-   * when a row is created again.
+   * The service's own time, and the first counter of a new row. No lease is written as often as once a millisecond, so a fence
+   * never decreases when a row is created again.
    */
   readonly serviceTimeMs: number;
   /** The identity of the stream (stream-identity.ts), which every row carries. */
@@ -41,7 +41,7 @@ export interface NewRow {
   readonly latestAt: number | undefined;
 }
 
-/** A row as it is created: without an owner, free to be taken by anybody. */
+/** A new row: it has no owner, and any worker may take it. */
 export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
   const { keyPrefix, entityType, writer, serviceTimeMs, stream } = maker;
   return {
@@ -65,12 +65,12 @@ export interface SyncInput {
   readonly shards: readonly ListedShard[];
   /** The readable rows of this stream by shard id. */
   readonly rows: ReadonlyMap<string, LeaseRow>;
-  /** Shards whose row cannot be read: they count as leased and are left alone. */
+  /** Shards with a row that cannot be read: they count as leased and are left alone. */
   readonly malformed: ReadonlySet<string>;
-  /** Rows that somebody has deleted, as they could last be read: they come back where they were, as far as that can be. */
+  /** Deleted rows, as they were last read (undefined: never read). Where possible they are created again as they were. */
   readonly lost?: ReadonlyMap<string, LeaseRow | undefined>;
   readonly initial: FirstCheckpoint;
-  /** How long before the listing the table was seen to have these rows. Default: 0. */
+  /** How long before the listing the rows were read. Default: 0. */
   readonly seenAgoMs?: number;
   readonly maker: RowMaker;
 }
@@ -80,15 +80,15 @@ export type SyncPlan =
       readonly type: 'create';
       readonly rows: readonly LeaseRow[];
       /**
-       * Shard ids among them that somebody must have deleted, and those begun at TRIM_HORIZON because nothing better is
-       * known.
+       * `orphans`: the shards with a row that somebody must have deleted. `unanchored`: the shards that start at TRIM_HORIZON
+       * because no row records the time of LATEST.
        */
       readonly orphans: readonly string[];
       readonly unanchored: readonly string[];
     }
   | { readonly type: 'inconsistent'; readonly reason: string };
 
-/** True when the stream has no row at all, readable or not: then the listing is filtered by the initial position. */
+/** True if the stream has no row at all, readable or not: then the listing is filtered by the initial position. */
 export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: ReadonlySet<string>): boolean {
   return rows.size === 0 && malformed.size === 0;
 }
@@ -99,8 +99,8 @@ export function planSync(input: SyncInput): SyncPlan {
   if (isFirstSync(rows, malformed) && lost.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
-    // A worker that made rows between the two looks may have begun before the listing, and what it reads may have been
-    // split since.
+    // If another worker has created rows since the table was read, it may have started before the listing. The shards that it
+    // reads may have been split since.
     const sinceMs = maker.serviceTimeMs - (input.seenAgoMs ?? 0);
     const latestAt = initial === 'LATEST' ? sinceMs - latestMarginMs : undefined;
     const made = found.leases.map(({ shard, checkpoint }) =>
@@ -116,7 +116,7 @@ export function planSync(input: SyncInput): SyncPlan {
   const anchor = earliestLatest([...rows.values(), ...lost.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
-  // A parent of a leased shard has been read to its end; a listing that shows it open is older than that.
+  // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
   const answered = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
   const missing = found.leases.filter(({ shard }) => !isOpen(shard) || !answered.has(shard.shardId));
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
@@ -131,8 +131,8 @@ export function planSync(input: SyncInput): SyncPlan {
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The lost rows that can be made as they were. A shard that is not listed is left out, and so is a row of another stream. A row is also
- * left out once a child of its shard may have begun: then it may have ended and been cleaned up since it was seen.
+ * The lost rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to another stream.
+ * It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have been cleaned up.
  */
 function comeBack(input: SyncInput): Map<string, LeaseRow> {
   const { shards, rows, malformed, lost = none, maker } = input;
@@ -145,7 +145,7 @@ function comeBack(input: SyncInput): Map<string, LeaseRow> {
   }
   const children = childrenOfAll(input);
   const back = new Map<string, LeaseRow>();
-  // A child that comes back may let its parents come back, so all are looked at again until none does.
+  // A child that comes back may allow its parents to come back, so the loop repeats until no row is added.
   let found: number;
   do {
     found = back.size;
@@ -157,7 +157,7 @@ function comeBack(input: SyncInput): Map<string, LeaseRow> {
   return back;
 }
 
-/** Children by shard id, from the listing and from all rows: a listing may omit shards (seed 825402). */
+/** The children of each shard. The listing names them, and so do the rows: a listing may omit shards (seed 825402). */
 function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
   const children = new Map<string, Set<string>>();
   const add = (parent: string, child: string): void => {
@@ -174,8 +174,8 @@ function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<st
 }
 
 /**
- * Whether a shard may have been read. Its row says so, also one that comes `back` or is lost. Without one, a row of a descendant does.
- * But a shard without a row has not begun while one of its parents is being read.
+ * Whether reading of a shard may have begun. Its row shows it, and so does a row that is lost or comes `back`. Without a row, a row
+ * of a descendant shows it. But a shard without a row has not begun while one of its parents is being read.
  */
 function mayHaveBegun(
   shardId: string,
@@ -194,14 +194,14 @@ function mayHaveBegun(
     return found !== undefined && !hasEnded(found);
   };
   if (parents.some(isRead)) return false;
-  // Iterating a Set also visits members added during the loop: each descendant once, however often lines have parted and met.
+  // Iterating a Set also visits members added during the loop. So each descendant is visited once, after any number of splits and merges.
   const below = new Set([shardId]);
   for (const each of below) for (const child of children.get(each) ?? []) below.add(child);
   below.delete(shardId);
   return [...below].some((each) => rows.has(each) || malformed.has(each));
 }
 
-/** The row without an owner, at its last known checkpoint; the counter as in any row that we make. */
+/** The row without an owner, at its last known checkpoint, with the counter of a row created again (`recreatedRow`). */
 function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = row;
   const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
@@ -209,9 +209,8 @@ function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): Le
 }
 
 /**
- * LATEST is a moment in the past once the stream has rows. What a shard has got since then must be read, also where the
- * shard is closed by now. So lineages begin where AT_TIMESTAMP would have them begin. A descendant of a leased shard is
- * still read from its first record on.
+ * Once the stream has rows, LATEST is a time in the past. Records since then must be read, even if their shard is closed by now.
+ * So lineages start where they would start for AT_TIMESTAMP. A descendant of a leased shard is still read from its first record.
  */
 function missingSince(
   shards: readonly ListedShard[],
@@ -231,7 +230,7 @@ function missingSince(
   return { type: 'missing', leases };
 }
 
-/** The oldest moment that LATEST stands for in these rows. */
+/** The earliest time that LATEST stands for in these rows. */
 export function earliestLatest(rows: Iterable<LeaseRow | undefined>): number | undefined {
   let earliest: number | undefined;
   for (const row of rows) {
@@ -245,7 +244,9 @@ function described(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds
   return { shardId: shard.shardId, parentShardIds: parentsOf(shard), hashKeyRange: shard.hashKeyRange };
 }
 
-/** A shard that would begin at LATEST long after the stream did begins where the stream did: what came since is unread. */
+/**
+ * A row that would start at LATEST starts at the time of LATEST in the existing rows (`anchor`), because records since then are unread.
+ */
 function missingRow(
   maker: RowMaker,
   lease: MissingLease,
@@ -264,7 +265,7 @@ function missingRow(
   return newLeaseRow(maker, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
 }
 
-/** The row of a child at the end of its parent (KCL clause 2.7): from its first record on. */
+/** The row of a child at the end of its parent (KCL clause 2.7). Reading starts at the child's first record. */
 export function childRow(maker: RowMaker, child: ListedChild, latestAt: number | undefined): LeaseRow {
   return newLeaseRow(maker, {
     shardId: child.shardId,

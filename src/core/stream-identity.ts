@@ -1,8 +1,8 @@
-// The identity of the stream that a lease row belongs to: its ARN and creation time. The ARN alone would not do, because a stream
-// that is deleted and created again keeps it. Rows carry both as `kinactStream`, which is compared before a shard is read,
-// restarted or ended.
+// The identity of the stream that a lease row belongs to: its ARN and creation time. The ARN alone is not enough, because a
+// stream that is deleted and created again keeps its ARN. Rows carry both as `kinactStream`, and kinact compares them before it
+// reads, restarts or ends a shard.
 
-/** What identifies a stream. `creationEpochSeconds` is 0 where the service has no creation time. */
+/** What identifies a stream. `creationEpochSeconds` is 0 if the service has no creation time. */
 export interface IdentifiedStream {
   readonly streamArn: string;
   readonly creationEpochSeconds: number;
@@ -10,12 +10,12 @@ export interface IdentifiedStream {
 
 const separator = '#';
 
-/** The text that a row carries: `<arn>#<creation epoch seconds>`, or `<arn>` where the service has no creation time. */
+/** The text that a row carries: `<arn>#<creation epoch seconds>`, or `<arn>` if the service has no creation time. */
 export function streamIdentityOf({ streamArn, creationEpochSeconds }: IdentifiedStream): string {
   return creationEpochSeconds === 0 ? streamArn : `${streamArn}${separator}${creationEpochSeconds}`;
 }
 
-/** True when both texts name the same stream. The ARN decides alone where one of them has no creation time. */
+/** True if both texts name the same stream. If one of them has no creation time, the ARN alone decides. */
 export function isSameStream(one: string, other: string): boolean {
   if (one === other) return true;
   const [arn, created] = one.split(separator);
@@ -28,16 +28,16 @@ export function arnOf(identity: string): string {
   return identity.split(separator)[0]!;
 }
 
-/** An identity as people read it: `<arn> (created <time>)`. */
+/** An identity as text for people: `<arn> (created <time>)`. */
 export function readableIdentity(identity: string): string {
   const created = createdAt(identity);
   return created === undefined ? identity : `${arnOf(identity)} (created ${created})`;
 }
 
-/** The creation time in an identity as people read it, to the second; undefined where it has none. */
+/** The creation time in an identity as text for people, to the second; undefined if it has none. */
 export function createdAt(identity: string): string | undefined {
   const text = identity.split(separator)[1] ?? '';
-  // A row may hold anything.
+  // The identity may come from a row, which may hold any text.
   if (!/^\d{1,12}$/.test(text)) return undefined;
   return new Date(Number(text) * 1_000).toISOString().replace('.000Z', 'Z');
 }

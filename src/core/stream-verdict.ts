@@ -1,12 +1,12 @@
-// Decides whether lease rows belong to the stream that is about to be read, from the rows and a complete listing of its shards.
-// Invariant: a row that belongs to another stream is never stamped, and its checkpoint never counts. Every shard sync calls it
-// before it creates a row; `kinact reset` calls it, too.
+// Decides from lease rows and a listing of shards whether the rows belong to the stream that is about to be read. Invariant: a
+// row of another stream is never stamped (never gets this stream's `kinactStream`), and its checkpoint never counts. Every shard
+// sync calls this before it creates a row; `kinact reset` calls it, too.
 import type { LeaseRow } from './lease.js';
 import { hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { isSameStream } from './stream-identity.js';
 
-/** A row with the shard it is for. */
+/** A row and the shard that it is for. */
 export interface ShardRow {
   readonly shardId: string;
   readonly row: LeaseRow;
@@ -16,10 +16,7 @@ export interface VerdictInput {
   /** The identity of the stream that has the name now (stream-identity.ts). */
   readonly identity: string;
   readonly shards: readonly ListedShard[];
-  /**
-   * Whether these are all of its shards (shard-listing.ts). Only then does it mean anything that a shard is not among
-   * them.
-   */
+  /** Whether `shards` are all shards of the stream (shard-listing.ts). Only then does the absence of a shard mean anything. */
   readonly complete: boolean;
   /** The rows under the keys of this stream, ended rows included. */
   readonly rows: Iterable<ShardRow>;
@@ -28,11 +25,11 @@ export interface VerdictInput {
 }
 
 export type StreamVerdict =
-  /** Nothing speaks against it. `unstamped` are the rows that belong to the stream and do not say so yet. */
+  /** No row contradicts the stream. `unstamped`: the rows that belong to the stream and have no `kinactStream` yet. */
   | { readonly type: 'same'; readonly unstamped: readonly LeaseRow[] }
   | {
       readonly type: 'changed';
-      /** The stream that the rows name; undefined where none does. */
+      /** The stream that the rows name; undefined if they name none. */
       readonly rowStream: string | undefined;
       /** The evidence, in words that may follow "because". */
       readonly evidence: string;
@@ -53,7 +50,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
       unstamped.push(row);
     isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
   }
-  // Once the stream of today is read under its own keys, the rows that an earlier one left mean nothing.
+  // Once the current stream is read under its own keys, the rows that an earlier stream left no longer matter.
   if (!isUnderWay) {
     for (const { shardId, row } of otherEpochs) {
       const evidence = leftBehind(row, listed.get(shardId), complete, identity);
@@ -68,7 +65,7 @@ interface Difference {
   readonly evidence: string;
 }
 
-/** Says what the clearest row shows: a row that names its stream comes before one that does not. */
+/** Reports the clearest row: a row that names its stream comes before one that does not. */
 function changed(against: readonly Difference[], identity: string): StreamVerdict {
   const naming = against.find(({ row }) => foreignStamp(row, identity) !== undefined);
   const { row, evidence } = naming ?? against[0]!;
@@ -86,7 +83,7 @@ function foreignStamp({ kinactStream }: LeaseRow, identity: string): string | un
   return 'was made for the former';
 }
 
-/** Sequence numbers rise with time: nothing of this stream can have been read before its shard began. */
+/** Sequence numbers rise with time: no checkpoint of this stream can be lower than the start of its shard. */
 function beforeStart({ checkpoint }: LeaseRow, shard: ListedShard | undefined): string | undefined {
   if (shard === undefined || !isSequenceNumber(checkpoint) || !isSequenceNumber(shard.startingSequenceNumber)) return;
   if (compareSequenceNumbers(checkpoint, shard.startingSequenceNumber) >= 0) return undefined;
@@ -94,8 +91,8 @@ function beforeStart({ checkpoint }: LeaseRow, shard: ListedShard | undefined): 
 }
 
 /**
- * A shard keeps its parents. Asked of rows that do not say which stream they are for. Hash keys prove nothing: rows
- * that people made or corrected often carry those of another shard.
+ * A shard keeps its parents. Only rows without `kinactStream` are compared. Hash keys prove nothing: rows that people created or
+ * corrected often carry those of another shard.
  */
 function otherParents({ kinactStream, parentShardIds }: LeaseRow, shard: ListedShard | undefined): string | undefined {
   const parents = shard === undefined ? [] : parentsOf(shard);
@@ -105,8 +102,8 @@ function otherParents({ kinactStream, parentShardIds }: LeaseRow, shard: ListedS
 }
 
 /**
- * Whether a row without evidence may be stamped. A row that the listing contradicts is left alone: an older listing
- * would contradict it, too.
+ * Whether a row without evidence against it may be stamped. A row that the listing contradicts is left alone, because the listing
+ * may be outdated.
  */
 function isPlausible(row: LeaseRow, shard: ListedShard | undefined, listed: ReadonlyMap<string, ListedShard>): boolean {
   const isListedOpen = (shardId: string): boolean => {
@@ -123,8 +120,8 @@ function isBehindEnd({ checkpoint }: LeaseRow, { endingSequenceNumber: end }: Li
 }
 
 /**
- * A row under another epoch may come from a Java worker with a configured epoch of its own. It is another stream's if
- * it says so, if this stream never had its shard, or if this stream began the shard later.
+ * A row under another epoch may come from a Java worker with a configured epoch of its own. It belongs to another stream if it
+ * names one, if this stream never had the shard, or if its checkpoint is before the shard's start.
  */
 function leftBehind(
   row: LeaseRow,

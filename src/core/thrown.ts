@@ -1,4 +1,4 @@
-// A thrown value need not be an error, but code that handles a failure needs an error, or its text.
+// Any value can be thrown, but code that handles a failure needs an error, or its message.
 
 /** The thrown error itself, or an error whose cause is the thrown value. */
 export function asError(thrown: unknown): Error {

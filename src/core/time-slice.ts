@@ -1,8 +1,8 @@
-// How long one actor may compute before it gives way. Everything in a process shares one thread. An actor that never
-// gives way keeps the lease keepers from renewing, and the records it works on are then another worker's. Used wherever
-// a batch is worked through: admission, extraction, folding.
+// How long one actor may compute before it gives way. All actors of a process share one thread. If an actor never gives way, the
+// lease keepers cannot renew, and the records that it works on then belong to another worker. Admission, extraction and folding
+// use slices for their batches.
 
-/** After this much time a loop over a batch gives way and goes on in a later turn of the event loop. */
+/** After this time a loop over a batch gives way, and continues in a later turn of the event loop. */
 export const sliceMs = 25;
 
 export interface TimeSlice {

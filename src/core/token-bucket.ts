@@ -1,12 +1,12 @@
-// A rate with a burst: tokens flow in at `perSecond` up to `capacity`. Time is passed in, so there is no timer here:
-// the reader asks how long to wait and waits itself. A take may go into debt, because the size of a response is known
-// only when it has come. The next request then waits until the debt is paid.
+// A rate limit with bursts: tokens are added at `perSecond`, up to `capacity`. There is no timer here: the reader passes the
+// time, asks how long to wait, and waits itself. A take may leave a debt, because the size of a response is known only after it
+// has arrived. The next request then waits until the debt is paid.
 
-/** A bucket's state; made by `createTokenBucket`, changed by `take` alone. */
+/** The state of a bucket. Only the functions of this file change it. */
 export interface TokenBucket {
   readonly capacity: number;
   readonly perSecond: number;
-  /** Below zero: in debt. */
+  /** Negative: the bucket is in debt. */
   tokens: number;
   updatedAt: number;
 }
@@ -20,8 +20,8 @@ export function createTokenBucket(
 }
 
 /**
- * Milliseconds, rounded up, until `amount` tokens are there; 0 when they are. An amount above the capacity waits for a
- * full bucket; otherwise it would wait for ever.
+ * Milliseconds, rounded up, until `amount` tokens are available; 0 if they are. For an amount above the capacity, a full bucket
+ * is enough; otherwise the wait would never end.
  */
 export function waitMs(bucket: TokenBucket, amount: number, nowMs: number): number {
   refill(bucket, nowMs);
@@ -29,7 +29,7 @@ export function waitMs(bucket: TokenBucket, amount: number, nowMs: number): numb
   return missing <= 0 ? 0 : Math.ceil((missing * 1000) / bucket.perSecond);
 }
 
-/** Takes `amount` tokens whether they are there or not. */
+/** Takes `amount` tokens, even if there are not so many. */
 export function take(bucket: TokenBucket, amount: number, nowMs: number): void {
   refill(bucket, nowMs);
   bucket.tokens -= amount;

@@ -1,6 +1,6 @@
-// Decides what a refused conditional write means (docs/design.md, section 5). It looks only at the row as it stood at the
-// refusal, and at writes of this process whose answers were lost. The lease keeper calls it. Beside it: lease-state.ts decides
-// what a write changes, before it is sent, and writer-signature.ts reads who has written a row.
+// Decides what a refused conditional write means (docs/design.md, section 5). It uses only the row at the time of the refusal,
+// and the writes of this keeper with lost answers. The lease keeper calls it. Related: lease-state.ts decides what a write
+// changes, and writer-signature.ts shows which worker has written a row.
 import type { LeaseRow } from './lease.js';
 
 /** The author of a write: `writer` is `writerPrefix` + `/` + the keeper's incarnation. */
@@ -19,12 +19,15 @@ export interface UnknownWrite {
 }
 
 export type Refusal =
-  /** The refused write, or an earlier attempt at it, had taken effect: the lease is where that write left it. */
+  /** The refused write, or an earlier attempt at it, had taken effect: the row is as that write left it. */
   | { readonly type: 'spurious'; readonly row: LeaseRow }
-  /** A KCL 3 leader has assigned the lease to `to` while this worker processes. */
+  /** A KCL 3 leader has assigned the lease to `to` while this worker still processes the shard. */
   | { readonly type: 'reassigned'; readonly row: LeaseRow; readonly to: string | undefined }
   | { readonly type: 'lost'; readonly row: LeaseRow; readonly reason: string }
-  /** The row has this worker id and was written by this process, but not by the write at hand: read and take it again. */
+  /**
+   * The row has this worker id and a `kinactWriter` of this process, but no known write left it like this: read it and take the
+   * lease again.
+   */
   | { readonly type: 'own'; readonly row: LeaseRow; readonly reason: string }
   /** The row has this worker id, but another process wrote it. */
   | { readonly type: 'workerIdInUse'; readonly row: LeaseRow }
@@ -47,8 +50,8 @@ export function classifyRefusal(
 }
 
 /**
- * Whether a write of unknown outcome left the row like this. A Java worker's take leaves `kinactWriter` in place, so the owner
- * must match, too. Attempts at a renewal and at a release of the same counter may both be open: the owner tells which it was.
+ * Whether a write with an unknown outcome left the row like this. A Java worker's take leaves `kinactWriter` in place, so the owner
+ * must match, too. A renewal and a release of the same counter may both have unknown outcomes: the owner shows which one took effect.
  */
 function leftBy(write: UnknownWrite, current: LeaseRow): boolean {
   return write.counter === current.leaseCounter && write.owner === current.leaseOwner;

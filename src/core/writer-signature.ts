@@ -1,6 +1,6 @@
-// How `kinactWriter` tells kinact's workers from Java's. A Java worker's take leaves the attribute in place, so its mere presence
-// proves nothing. Therefore the text begins with a digest of the id of the worker that wrote it. If the row's owner does not
-// match that digest, a worker that does not know the attribute has taken the row. Beside it: write-refusal.ts judges a refused write.
+// How `kinactWriter` tells kinact's workers from Java workers. A Java worker's take leaves the attribute in place, so its presence
+// alone proves nothing. Therefore the text begins with a digest of the id of the worker that wrote it. If the digest does not match
+// the row's owner, a worker that does not know the attribute has taken the row. Related: write-refusal.ts classifies a refused write.
 
 /** FNV-1a, 32 bits: enough to tell the handful of workers of one table apart. */
 function digest(workerId: string): string {
@@ -24,7 +24,7 @@ export function isWriterOf(nonce: string, writer: string | undefined): boolean {
   return writer !== undefined && writer.startsWith(`${nonce}/`);
 }
 
-/** Whether the owner is a Java worker, whose formula the plan must follow. */
+/** Whether the owner is a Java worker: the plan must then follow the KCL's formula. */
 export function isForeign(row: { readonly leaseOwner?: string; readonly kinactWriter?: string }): boolean {
   if (row.leaseOwner === undefined) return false;
   return row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${digest(row.leaseOwner)}.`);

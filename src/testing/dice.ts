@@ -1,4 +1,4 @@
-// One seed decides everything: a small generator of our own, so that no library's version changes what a seed means.
+// Random numbers from one seed. The generator is our own, because a new version of a library could change what a seed means.
 
 export interface Dice {
   /** In [0, 1). */
@@ -7,7 +7,7 @@ export interface Dice {
   between(low: number, high: number): number;
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;
-  /** Independent dice: what one part throws does not change what another gets. */
+  /** Makes independent dice: the throws of one do not change the throws of another. */
   split(): Dice;
 }
 

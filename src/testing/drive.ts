@@ -1,5 +1,6 @@
-// A reducer on the bench: the reducer actor of the consumer itself, without a runtime, streams or leases. Items go in,
-// acknowledgements and state come out, and time moves only when the test says so. This file carries out its effects.
+// Runs one reducer in a test: the consumer's own reducer actor, without a runtime, streams or leases. Items go in,
+// acknowledgements and state come out, and time moves only when the test advances it. This file carries out the actor's
+// effects.
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerActorMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
@@ -25,7 +26,7 @@ import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
 
-/** An item to hand to the reducer. Members left out are made up: numbers rise from 1, the shard is `shard`. */
+/** An item for the reducer. Missing members get defaults: numbers rise from 1, the shard is `shard`. */
 export interface DrivenItem {
   readonly key: string;
   readonly value?: unknown;
@@ -35,33 +36,33 @@ export interface DrivenItem {
   readonly opaque?: unknown;
 }
 
-/** Plays the rest of the tree for one reducer. Made by `drive`. */
+/** Takes the place of the rest of the tree for one reducer. Made by `drive`. */
 export interface Driver {
-  /** Hands items over, in order. Like all of these, it resolves when no call of the reducer is under way any more. */
+  /** Sends items, in order. Like all async methods here, it resolves when no call of the reducer is running. */
   items(items: readonly DrivenItem[]): Promise<void>;
   /** Lets this many milliseconds pass: timers of the reducer fire, a raw behaviour gets its heartbeats. */
   advance(ms: number): Promise<void>;
-  /** What a worker with a full ledger asks for: acknowledge what you can. */
+  /** Asks for a flush, as a worker with a full ledger does. */
   flush(): Promise<void>;
-  /** What a worker asks for at the end of its shard, or before a stop. */
+  /** Asks for a drain, as a worker does at the end of its shard, or before a stop. */
   drain(): Promise<void>;
-  /** The lease of this shard is lost. The next item of the shard is delivered under a new fence. */
+  /** Revokes the lease of this shard. The next item of the shard is delivered under a new fence. */
   revoke(shardId: string): Promise<void>;
   /** Fires `ctx.signal`, as a stop does. */
   stop(): void;
-  /** What was acknowledged, as it was handed over, in the order of acknowledgement. Skipped items are not in it. */
+  /** The acknowledged items, as they were given, in the order of acknowledgement. No skipped items. */
   readonly acknowledged: readonly DrivenItem[];
-  /** What the failure policy skipped. */
+  /** The items that the failure policy skipped. */
   readonly skipped: readonly DrivenItem[];
   /** Shards that the failure policy stopped. */
   readonly stopped: readonly string[];
   /** The state; with `stateBy: 'shard'` a Map from shard id to state. */
   readonly state: unknown;
-  /** What the reducer has crashed with. It does nothing more then. */
+  /** The error that crashed the reducer. A crashed reducer does nothing more. */
   readonly failed: Error | undefined;
-  /** What it counted: `strayAcknowledgements`, `foldedAfterLoss`, … */
+  /** The counters of the reducer: `strayAcknowledgements`, `foldedAfterLoss`, … */
   readonly counts: Readonly<Record<string, number>>;
-  /** The events that it emitted, in order. */
+  /** The events that the reducer emitted, in order. */
   readonly events: readonly KinactEvent[];
 }
 
@@ -85,7 +86,7 @@ function checkItems(items: readonly DrivenItem[]): void {
 }
 
 /**
- * Drives a reducer definition: `init`, `reduce`, `flush` or `behaviour` are called exactly as a consumer would.
+ * Drives a reducer definition: calls `init`, `reduce`, `flush` or `behaviour` exactly as a consumer does.
  *
  * @example
  * ```ts
@@ -95,7 +96,7 @@ function checkItems(items: readonly DrivenItem[]): void {
  * expect(driver.acknowledged).to.have.length(2);
  * ```
  *
- * @throws what `init` throws; KinactError INVALID_OPTION, as the methods of the driver do.
+ * @throws the error of `init`, or KinactError INVALID_OPTION; the methods of the driver throw INVALID_OPTION too.
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
@@ -202,7 +203,7 @@ interface Bench {
   failed(): Error | undefined;
 }
 
-/** Carries out the reducer's effects: what a runtime would do, for one actor. */
+/** Carries out the reducer's effects, as a runtime does. */
 function createBench(
   definition: ReducerDefinition,
   onFailure: OnFailure,

@@ -1,10 +1,10 @@
-// The question every test of a consumer ends with: is everything that was put in also seen? Compares ids, nothing else.
+// Checks that every id that a test put in was also seen. Nothing but ids is compared.
 import { visible } from '../core/visible.js';
 import { refuse } from '../options/option-table.js';
 
 /** The verdict of `expectNothingLost`. */
 export interface NothingLost {
-  /** Always 0: losing something throws. */
+  /** Always 0, because a loss throws. */
   readonly lost: 0;
   /** How many ids were seen more than once: replays, which at-least-once delivery allows. */
   readonly moreThanOnce: number;
@@ -13,10 +13,10 @@ export interface NothingLost {
 const shown = 20;
 
 /**
- * Throws unless every id of `input` occurs in `seen`. The error names the first missing ones, in the order of `input`,
- * and has all of them in `missing`. What was seen and never put in is ignored: other tests may share the stream.
+ * Throws unless every id of `input` occurs in `seen`. The error names the first missing ids, in the order of `input`, and has
+ * all of them in `missing`. Ids that are only in `seen` are ignored, because other tests may share the stream.
  *
- * Throws INVALID_OPTION for an `input` that is empty or has an id twice: neither would show a loss.
+ * Throws INVALID_OPTION if `input` is empty or has an id twice, because a loss might then go unnoticed.
  *
  * @example
  * ```ts
@@ -26,7 +26,7 @@ const shown = 20;
 export function expectNothingLost(input: Iterable<string>, seen: Iterable<string>): NothingLost {
   const times = new Map<string, number>();
   for (const id of ids(input, 'input')) {
-    // One that stands for two records would be found by one of them.
+    // If two records had the same id, one of them could be lost unnoticed.
     if (times.has(id)) refuse('input', 'every id once', `${id} (twice)`);
     times.set(id, 0);
   }

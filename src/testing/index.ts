@@ -1,4 +1,4 @@
-// `kinact/testing`: what an application needs to test its consumers, locally and in virtual time.
+// `kinact/testing`: tools to test an application's consumers, on local servers and in virtual time.
 export { startLocalServers } from './local-servers.js';
 export { scriptedServer } from './scripted-server/scripted-server.js';
 export { fakeStream } from './fake-stream/fake-stream.js';

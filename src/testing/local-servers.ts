@@ -1,6 +1,6 @@
-// Real local servers for tests and demos: kinesalite and dynalite in one worker thread, on loopback and free ports.
-// They are optional peers. They live in a thread of their own, because a client that aborts a request makes both of
-// them throw out of an event handler. That must not end the process that runs the tests.
+// Real local servers for tests and demos: kinesalite and dynalite in one worker thread, on loopback and free ports. Both
+// packages are optional peers. The servers run in their own thread, because a client that aborts a request makes them throw out
+// of an event handler. That must not end the test process.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { httpHandler, type NodeHttpHandler } from '../aws/http-handler.js';
@@ -9,12 +9,12 @@ import { resolveTable } from '../options/option-table.js';
 import type { LocalServersOptions } from './generated/local-servers-options.js';
 import { localServersTable } from './option-tables.js';
 
-/** What an SDK client of version 3 needs to reach one of the local servers: `new KinesisClient(servers.clientConfig.kinesis)`. */
+/** The configuration of an SDK client, version 3, for a local server: `new KinesisClient(servers.clientConfig.kinesis)`. */
 export interface LocalClientConfig {
   readonly region: string;
   readonly endpoint: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
-  /** Keep-alive HTTP/1.1 with a deadline per request; the local servers do not speak the SDK's default HTTP/2. */
+  /** Keep-alive HTTP/1.1 with a deadline per request; the local servers do not support the SDK's default HTTP/2. */
   readonly requestHandler: NodeHttpHandler;
 }
 
@@ -24,9 +24,9 @@ export interface LocalServers {
   readonly kinesis: string;
   /** The DynamoDB endpoint, `http://127.0.0.1:…`. */
   readonly dynamodb: string;
-  /** What SDK clients take to reach them: `new KinesisClient(servers.clientConfig.kinesis)`. */
+  /** For SDK clients of the two servers: `new KinesisClient(servers.clientConfig.kinesis)`. */
   readonly clientConfig: { readonly kinesis: LocalClientConfig; readonly dynamodb: LocalClientConfig };
-  /** Ends both servers, their data and the sockets of `clientConfig`. Idempotent. */
+  /** Stops both servers, deletes their data, and closes the sockets of `clientConfig`. Idempotent. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -34,7 +34,7 @@ export interface LocalServers {
 /** Long enough for any answer of a local server, short enough to end the requests that kinesalite never answers. */
 const localRequestTimeoutMs = 5_000;
 
-/** The configuration by which an SDK client reaches a server on loopback that checks no signature. */
+/** The configuration of an SDK client for a server on loopback that checks no signature. */
 export function localClientConfig(endpoint: string, requestTimeoutMs = localRequestTimeoutMs): LocalClientConfig {
   return {
     region: 'us-east-1',
@@ -44,7 +44,7 @@ export function localClientConfig(endpoint: string, requestTimeoutMs = localRequ
   };
 }
 
-/** Where the two packages are, or PEER_MISSING with the line that installs them. */
+/** Finds the two packages. Throws PEER_MISSING with the command that installs them. */
 export function resolveServerPeers(resolve: (name: string) => string): { kinesalite: string; dynalite: string } {
   const at = (name: string): string => {
     try {
@@ -60,7 +60,7 @@ export function resolveServerPeers(resolve: (name: string) => string): { kinesal
   return { kinesalite: at('kinesalite'), dynalite: at('dynalite') };
 }
 
-/** Runs in the thread. Both servers rethrow a request's `error` event, so their own listener for it is taken off. */
+/** Runs in the thread. Both servers rethrow a request's `error` event, so `up` removes their listener for it. */
 const boot = `
   const { parentPort, workerData } = require('node:worker_threads');
   const up = (server) => new Promise((resolve, reject) => {
@@ -74,11 +74,11 @@ const boot = `
 `;
 
 /**
- * Starts a local Kinesis (kinesalite) and a local DynamoDB (dynalite), empty, in memory, on free ports of 127.0.0.1.
- * Ready in about 0.2 s. They do not keep the process alive.
+ * Starts a local Kinesis (kinesalite) and a local DynamoDB (dynalite), empty, in memory, on free ports of 127.0.0.1. Ready in
+ * about 0.2 s. The servers do not keep the process alive.
  *
- * They differ from AWS: no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, no fan-out;
- * `scriptedServer()` shows what they do not.
+ * Unlike AWS, the servers have no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, and no fan-out.
+ * `scriptedServer()` covers cases that these servers do not.
  *
  * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed, INVALID_OPTION.
  */

@@ -1,10 +1,9 @@
-// Virtual time: a clock and timers that move only when a test says so, and that let everything come to rest between two
-// timers. Installed, it also replaces the host's timer functions, so that nact moves with it, in the same order every
-// run.
+// Virtual time: a clock and timers that move only when a test advances them. Between two timers, everything comes to rest.
+// `install` also replaces the host's timer functions. Then nact runs in virtual time too, in the same order in every run.
 import { callback, checkMembers, finite, integer, kind } from '../options/option-table.js';
 import type { Clock, Timers } from '../api/ports.js';
 
-/** The host's own, from before anything replaced it: its callback runs when every promise callback has. */
+/** The host's own, saved before anything replaces it. Its callback runs after all promise callbacks. */
 const realSetImmediate = globalThis.setImmediate;
 
 const replaced = [
@@ -28,7 +27,7 @@ const delay = kind('milliseconds', (value) => typeof value === 'number' && !Numb
 const aFunction = callback<unknown>();
 
 /**
- * A `Clock` and `Timers` for tests. Its methods throw, or reject with, INVALID_OPTION for what is no number of milliseconds.
+ * A `Clock` and `Timers` for tests. Methods throw, or reject with, INVALID_OPTION if an argument is no number of milliseconds.
  *
  * @example
  * ```ts
@@ -44,19 +43,19 @@ export class ManualClock implements Clock, Timers {
   #wallOffset: number;
   #order = 0;
   #advancing = false;
-  /** Time has passed within a callback, so timers may have fallen due since the last look. */
+  /** True after `spend`: timers may have become due within the callback. */
   #spent = false;
   #restless = 0;
   readonly #restlessAfter: number;
-  /** A binary heap by due time, then by order of setting. Cancelled tasks stay until they come up. */
+  /** A binary heap by due time, then by order of setting. A cancelled task stays in the heap until it is due. */
   readonly #timers: Task[] = [];
   #immediates: Task[] = [];
   #saved: Map<string, unknown> | undefined;
 
   /**
-   * `now` and `wallNow` in milliseconds; by default 0 and the start of 2026. `restlessAfter` callbacks (default a million)
-   * without time moving on are taken for an endless loop.
-   * @throws KinactError INVALID_OPTION for another member, or a value that is no number.
+   * `now` and `wallNow` are in milliseconds; by default 0 and the start of 2026. If `restlessAfter` callbacks (default a
+   * million) run at one instant, the clock assumes an endless loop.
+   * @throws KinactError INVALID_OPTION for an unknown member, or a value that is no number.
    */
   constructor(options: { readonly now?: number; readonly wallNow?: number; readonly restlessAfter?: number } = {}) {
     checkMembers(clockKinds, options);
@@ -73,20 +72,20 @@ export class ManualClock implements Clock, Timers {
     return this.#now + this.#wallOffset;
   }
 
-  /** How many timers and immediates are set and have neither run nor been cancelled. */
+  /** The number of timers and immediates that have neither run nor been cancelled. */
   pending(): number {
     return [...this.#timers, ...this.#immediates].filter((task) => task.run !== undefined).length;
   }
 
-  /** Moves the wall clock alone, as a suspended machine or a time server does. */
+  /** Moves only the wall clock, as a suspended machine or a time server does. */
   jumpWall(ms: number): void {
     finite.parse(ms, 'ms');
     this.#wallOffset += ms;
   }
 
   /**
-   * Lets time pass inside a callback, like code that computes for `ms` milliseconds. Nothing else runs meanwhile, and
-   * what falls due in that time is late.
+   * Lets time pass inside a callback, like code that computes for `ms` milliseconds. Nothing else runs in this time, so timers
+   * that become due run late.
    */
   spend(ms: number): void {
     this.#now += ms;
@@ -104,23 +103,23 @@ export class ManualClock implements Clock, Timers {
   }
 
   /**
-   * Lets `ms` milliseconds pass: runs what is due, in order, one callback at a time. Lets promises and (when installed)
-   * immediates come to rest before and after each. Rejects with what a callback throws, and when callbacks run without
-   * end at one instant. Do not call it again before it has resolved.
+   * Lets `ms` milliseconds pass: runs due timers in order, one callback at a time. Before and after each callback, promises and
+   * (when installed) immediates come to rest. Rejects with the error of a callback, and if callbacks run without end at one
+   * instant. Do not call `advance` again before it has resolved.
    */
   async advance(ms: number): Promise<void> {
     passing.parse(ms, 'ms');
     await this.#advance(ms, () => false);
   }
 
-  /** As `advance`, but stops as soon as everything rests and `condition` holds. Resolves to whether it does. */
+  /** Like `advance`, but stops as soon as everything rests and `condition` holds. Resolves to whether it holds. */
   async advanceUntil(condition: () => boolean, ms: number): Promise<boolean> {
     aFunction.parse(condition, 'condition');
     passing.parse(ms, 'ms');
     return this.#advance(ms, condition);
   }
 
-  /** Replaces the host's timer functions by this clock's. `performance` and `Date` stay as they are. */
+  /** Replaces the host's timer functions with this clock's. `performance` and `Date` stay as they are. */
   install(): void {
     if (this.#saved !== undefined) throw new Error('this ManualClock is installed already');
     const host = globalThis as Record<string, unknown>;
@@ -128,7 +127,7 @@ export class ManualClock implements Clock, Timers {
     const cancel = (handle: unknown): void => {
       if (handle instanceof VirtualHandle) handle.close();
     };
-    // As Node does, nothing waits less than 1 ms.
+    // As in Node, every delay is at least 1 ms.
     const wait = (ms: unknown): number => Math.max(1, Number(ms) || 0);
     host['setTimeout'] = (callback: (...args: unknown[]) => void, ms?: unknown, ...args: unknown[]) =>
       new VirtualHandle(
@@ -153,7 +152,7 @@ export class ManualClock implements Clock, Timers {
     for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) host[name] = cancel;
   }
 
-  /** Gives the host its functions back. Harmless when not installed. */
+  /** Restores the host's functions. Has no effect if the clock is not installed. */
   uninstall(): void {
     for (const [name, original] of this.#saved ?? []) (globalThis as Record<string, unknown>)[name] = original;
     this.#saved = undefined;
@@ -163,7 +162,7 @@ export class ManualClock implements Clock, Timers {
     this.uninstall();
   }
 
-  /** Without `ms`, an immediate: due now, but before any timer. */
+  /** Without `ms`, sets an immediate: due now, but before any timer. */
   #schedule(ms: number | undefined, run: () => void): Task {
     const task: Task = { due: this.#now + Math.max(0, ms ?? 0), order: ++this.#order, run };
     if (ms === undefined) this.#immediates.push(task);
@@ -196,7 +195,7 @@ export class ManualClock implements Clock, Timers {
     }
   }
 
-  /** Code that keeps spending time never comes to rest: what it has left to do waits for the next advance. */
+  /** Runs immediates until none is left. If code keeps calling `spend`, the rest waits for the next advance. */
   async #rest(until: number): Promise<void> {
     await settlePromises();
     while (this.#now <= until) {
@@ -208,7 +207,7 @@ export class ManualClock implements Clock, Timers {
     }
   }
 
-  /** Timers that fell due while code was running come before the next round of immediates, as in Node. */
+  /** Timers that became due while code was running run before the next round of immediates, as in Node. */
   async #catchUp(): Promise<void> {
     this.#spent = false;
     const now = this.#now;
@@ -230,7 +229,7 @@ export class ManualClock implements Clock, Timers {
   }
 }
 
-/** What the replaced functions return: as much of Node's Timeout and Immediate as callers use. */
+/** The return value of the replaced functions: the part of Node's Timeout and Immediate that callers use. */
 class VirtualHandle {
   readonly #schedule: (run: () => void) => Task;
   readonly #run: () => void;

@@ -1,6 +1,6 @@
-// A LeaseStore in memory with the rules of ports.ts and KCL clause 1.3, and faults that a test scripts call by call. It is
-// the lease table of every fake stream, and serves the tests of keeper and coordinator. Tests in test/integration
-// compare it with the real table.
+// A LeaseStore in memory, by the rules of ports.ts and KCL clause 1.3, with faults that a test scripts per call. It is the
+// lease table of every fake stream, and of the tests of keeper and coordinator. Tests in test/integration compare it with the
+// real table.
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { wishPrefix } from '../core/lease-wish.js';
@@ -16,13 +16,13 @@ import type {
 
 export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
 
-/** What happens to one call. `before`: no effect, the call rejects. `after`: the effect stands, the reply is lost. */
+/** A fault of one call. `failBefore`: no effect, and the call rejects. `failAfter`: the effect happens, the reply is lost. */
 export type StoreFault =
   | { readonly type: 'failBefore'; readonly error?: unknown }
   | { readonly type: 'failAfter'; readonly error?: unknown }
   /** The effect and the answer wait for this promise. */
   | { readonly type: 'holdBefore'; readonly until: Promise<unknown> }
-  /** The effect is immediate, the answer waits for this promise. */
+  /** The effect is immediate, but the answer waits for this promise. */
   | { readonly type: 'holdAfter'; readonly until: Promise<unknown> }
   /** An action of another worker between the caller's decision and this call. */
   | { readonly type: 'meanwhile'; readonly act: () => void; readonly then?: StoreFault };
@@ -38,28 +38,28 @@ export interface StoreCall {
 }
 
 export interface MemoryLeaseStore extends LeaseStore {
-  /** The table itself: tests read it and play other workers by writing to it. */
+  /** The table itself. Tests read it, and write to it in the role of other workers. */
   readonly rows: Map<string, LeaseRow>;
   readonly malformed: MalformedRow[];
   /** Every call in order, faulty ones included. */
   readonly calls: StoreCall[];
-  /** Added to the time of scans; tests set it. */
+  /** The service time in the answers of scans; tests set it. */
   serviceTimeMs: number;
   tableExists: boolean;
-  /** The next call of this operation (after those already scripted) meets this fault; `leaseKey` narrows it. */
+  /** The next call of this operation without a scripted fault gets this fault; `leaseKey` narrows it. */
   script(operation: StoreOperation, fault: StoreFault, leaseKey?: string): void;
-  /** Scans answer with this picture until `undefined` is given: an eventually consistent read. */
+  /** Scans return these rows, like an eventually consistent read, until `undefined` is given. */
   staleScan(rows: readonly LeaseRow[] | undefined): void;
-  /** Puts a row with defaults for everything but the key; returns it. */
+  /** Puts a row, with defaults for every missing member, and returns it. */
   put(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow;
-  /** Another worker's take, as a Java KCL 2.x writes it: `kinactWriter` is left standing unless `writer` is given. */
+  /** Takes the lease as another worker, like a Java KCL 2.x: `kinactWriter` stays as it is unless `writer` is given. */
   takeAs(leaseKey: string, owner: string, writer?: string): LeaseRow;
-  /** Another worker's renewal, likewise. */
+  /** Renews the lease as another worker, in the same way. */
   renewAs(leaseKey: string, writer?: string): LeaseRow;
   row(leaseKey: string): LeaseRow;
 }
 
-/** The row with meta-information filled in: a time of something is written once, or only raised. */
+/** The row with meta-information. `kinactLatestAt` and `kinactStream` are written once, and `kinactAutoAt` only rises. */
 function described(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[1]): LeaseRow {
   const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);
@@ -75,7 +75,7 @@ function described(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[
   };
 }
 
-/** A row as a syncer creates it; members given win. */
+/** A row as the shard sync creates it. The given members replace the defaults. */
 export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow {
   return {
     leaseCounter: 0,
@@ -90,7 +90,7 @@ export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string })
   };
 }
 
-/** What an update makes of a row: KCL clause 1.3 with the additions that ports.ts names. */
+/** The row after an update, by KCL clause 1.3 with the additions in ports.ts. */
 export function applyChange(row: LeaseRow, change: LeaseChange, writer: string): LeaseRow {
   const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
     ...row,

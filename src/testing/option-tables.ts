@@ -1,4 +1,4 @@
-// The options of `kinact/testing`, as tables: src/testing/generated comes from them.
+// The options of `kinact/testing`, as tables. src/testing/generated is made from these tables.
 import type { RecordDistribution } from '../core/record-placement.js';
 import type { Clock } from '../api/ports.js';
 import { consumerTable } from '../options/consumer-table.js';
@@ -19,7 +19,7 @@ import {
 } from '../options/option-table.js';
 import { kinesisStreamTable } from '../options/source-options.js';
 
-/** Of `drive`: as in a consumer. */
+/** The options of `drive`, the same as in a consumer. */
 export const driveTable = {
   onFailure: consumerTable.onFailure,
   flushIntervalMs: consumerTable.flushIntervalMs,

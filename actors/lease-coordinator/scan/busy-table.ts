@@ -1,18 +1,18 @@
-// Notices when a lease table is too slow for another lease: takes wait behind renewals for their permits, and the leases that
-// this worker would take stay without an owner. It reports that once, and shows it while it lasts. Meanwhile only a few takes
-// wait for a permit. The scan calls it.
+// Detects a lease table that is too busy for another lease: takes wait for their permits behind renewals, and free leases stay
+// without an owner. The event `leaseTableBusy` reports this once; `status()` shows it while it lasts. During that time only a few
+// takes wait for a permit. The scan calls `takesAllowed`.
 import { emit } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** This many takes may wait while the table is busy. */
 const fewTakes = 16;
-/** A table counts as busy when a take has waited this many times `failoverMs`. */
+/** A table counts as busy when a take has waited for this multiple of `failoverMs`. */
 const patience = 2;
 
 /**
- * `wanted`: how many rows the plan would take. Returns how many of them may be asked for now. Also notes whether the table is busy,
- * and reports it once.
+ * Returns how many leases this worker may take or ask for now, out of the `wanted` ones of the plan. Also notes whether the table
+ * is busy, and reports that once.
  */
 export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;

@@ -1,4 +1,4 @@
-// The coordinator's pulse: it scans the table, sees which workers live, takes free leases, and decides when to look again. Scans
+// The coordinator's main loop: it scans the table, finds out which workers live, takes leases, and schedules the next scan. Scans
 // never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
 import { effect } from '../../protocol/actor.js';
 import { takesAllowed } from './busy-table.js';
@@ -83,14 +83,14 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.table.lastError = undefined;
   clearFailure(turn, operation);
   state.table.missing = false;
-  // These compare the scan with the one before, whose rows the state still has.
+  // These three compare the new scan with the rows of the last scan, which the state still has.
   noteFailovers(turn, result.rows);
   noteDeleted(turn, result);
   noteMalformed(turn, result);
   actOnScan(turn, storeScan(turn, result));
 }
 
-/** Returns the rows of the streams that this worker reads. */
+/** Stores the scan in the state. Returns the rows of the streams that this worker reads. */
 function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[] {
   const { state, now } = turn;
   state.scan.answeredAt = now;
@@ -105,7 +105,7 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
     return stream !== undefined && !hasFailed(stream);
   });
   state.table.observations = updateObservations(state.table.observations, ours, now);
-  // The row was deleted or reset. If the scan is older than SHARD_END instead, a consistent read shows it.
+  // A row without SHARD_END was deleted or reset. If the scan is only older than SHARD_END, `checkParents` reads the row again.
   for (const leaseKey of state.endedHere)
     if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys())
@@ -139,7 +139,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   scanWithin(turn, untilNextScan(turn));
 }
 
-/** The table's next coordinator must not take a row that vanishes before its first scan for one that never existed. */
+/** Keeps the rows for the table's next coordinator, which can then see that a row vanished before its own first scan. */
 function rememberRows({ settings, state }: CoordinatorTurn): void {
   const { tableHistory: history } = settings;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
@@ -165,8 +165,8 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
 }
 
 /**
- * Notes that a row is gone which had not ended: somebody deleted it. Its stream is synced soon rather than in a minute. But a
- * living holder first gets its time to create the row again, because only the holder knows the last checkpoint.
+ * Notes rows that vanished without SHARD_END: somebody deleted them. A living holder first gets time to create its row again,
+ * because only the holder knows the last checkpoint. When that time is over, a shard sync is due at once.
  */
 function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
   const { settings, state, now } = turn;
@@ -186,7 +186,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const place = placeOf(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
-    // Rows that were free or expired vanish in the same way: somebody may have taken them since the last scan.
+    // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
     state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
@@ -197,7 +197,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
   }
 }
 
-/** For this fraction of a scan interval, an available lease is left to workers that have fewer. */
+/** For this fraction of a scan interval, an available lease is left to workers below their target. */
 const spare = 0.3;
 
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
@@ -209,8 +209,8 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const leases = observe(rows, state.table.observations, now, failoverMs);
   const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
   askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
-  // Rows of this process whose keeper is gone may be taken back. In the first round so may rows of an earlier process of the same
-  // name. Later such a row belongs to a living worker with the same id, and is taken when it expires, like any other.
+  // Rows that this process wrote, and that no keeper holds, may be taken back. In the first round, so may rows of an earlier
+  // process with this worker id. Later, such a row belongs to a living process with the same id, and is taken when it expires.
   const mine = rows.filter(
     (row) => row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
   );
@@ -259,8 +259,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
 
 /**
  * How soon to scan again. Scans are frequent while a lease may become free or a parent may end elsewhere. They are rare while
- * every lease is this worker's own, or it may hold no more. A scan is due as soon as a counter that stands still makes a lease
- * available.
+ * this worker owns every lease, or may hold no more. A scan is also due as soon as the next lease expires.
  */
 function untilNextScan(turn: CoordinatorTurn): number {
   const { settings, state, now } = turn;

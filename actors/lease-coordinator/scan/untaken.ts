@@ -1,15 +1,15 @@
-// Reports leases without a living owner that no worker takes, this worker included. Each worker has its reasons to leave a lease
-// alone for a while. But people must hear of a shard that stands still, whatever the reasons are. The coordinator calls this
-// after each scan.
+// Reports leases without a living owner that no worker takes. Each worker may have a reason to leave a lease alone for a while.
+// But people must learn of a shard that no worker reads, whatever the reasons are. The coordinator calls `watchUntaken` after
+// each scan.
 import { freeForMs } from '../unread/cool-downs.js';
 import { placeOf, warn } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
-/** How long a lease may stay untaken after two failover times, when any worker takes it that can. */
+/** How much longer than two failover times a lease may stay untaken. After two, any worker that can take the lease takes it. */
 const untakenMs = 60_000;
 
-/** Reports each untaken lease once, for as long as it stays untaken. `rows`: the rows of streams that are read here. */
+/** Reports a lease once, however long it stays untaken. `rows`: the rows of streams that this worker reads. */
 export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state } = turn;
   const before = state.planning.untaken;

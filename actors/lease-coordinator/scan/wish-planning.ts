@@ -1,6 +1,6 @@
-// Leases that change hands between living workers: which holders this worker asks, how often, and which wishes of others
-// stand in the rows. Invariants: a lease whose living holder knows of wishes is never stolen by force. Few wishes are open at
-// a time. A holder that did not give a lease is left alone, as far as that lease goes, for a growing time.
+// Moves leases between living workers: decides which holders this worker asks and how often, and reads the wishes of other
+// workers. Invariants: a lease is never stolen by force from a living holder that can be asked. Few wishes are open at a time.
+// After a wish has failed, this worker waits for a growing time before it asks the same holder for that lease again.
 import { spawnKeeper } from '../leases.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
@@ -10,7 +10,7 @@ import { isWriterOf } from '../../../src/core/writer-signature.js';
 /** At most this many wishes of one worker are open at a time. */
 const mostWishes = 4;
 
-/** Notes, after every scan, since when each wish has had its text. */
+/** After every scan, notes since when each wish has had its text, and forgets failed wishes of leases with a new holder. */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.table.wishes;
   const standing = rows.flatMap((row) => {
@@ -26,7 +26,7 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
       state.pauses.failedWishes.delete(leaseKey);
 }
 
-/** Which other worker has asked for each lease: the lease counts as that worker's. */
+/** The leases that other workers have asked for, with the asking worker. The plan counts the lease as that worker's. */
 export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<string, string> {
   const asked = new Map<string, string>();
   for (const [leaseKey, { wish, seenAt }] of state.table.wishes) {
@@ -37,8 +37,8 @@ export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<st
 }
 
 /**
- * Resumes the wishes of keepers of this process that died, perhaps with their coordinator. Otherwise the holders would hand over
- * to nobody. `rows`: the rows whose holders live.
+ * Resumes the wishes of keepers of this process that died, perhaps with their coordinator. Otherwise a holder would hand over a
+ * lease that no keeper takes. `rows`: the rows of living holders.
  */
 export function askAgain(
   turn: CoordinatorTurn,
@@ -58,7 +58,7 @@ function openWishes({ state }: CoordinatorTurn): number {
   return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
 }
 
-/** Asks the holders for these leases, as many as may be asked for, and takes the leases whose holders cannot be asked. */
+/** Asks the holders for these leases, within `mostWishes`. Takes by force each lease with a holder that cannot be asked. */
 export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   let open = openWishes(turn);

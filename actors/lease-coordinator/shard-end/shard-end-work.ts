@@ -1,7 +1,7 @@
 // Checks the evidence that a shard has ended, then creates its children's rows (docs/kcl-compatibility.md, 2.7). The evidence
 // is gathered once for all shards of a stream that end at the same time. Invariant: the result is `ready` only for a shard
-// that a listing shows closed, or that two complete listings lack. The stream must be the one that the row belongs to, and
-// every child must have a row.
+// that a listing shows closed, or that two complete listings lack. The row must belong to the stream that was listed, and every
+// child must have a row.
 import type { CoordinatorSource } from '../options.js';
 import { readRow } from '../streams/table-work.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -31,7 +31,7 @@ export interface EndCase {
   readonly row: LeaseRow;
   /** The shard's ancestors, as far as lease rows name them. */
   readonly ancestors: readonly string[];
-  /** The children that reading the shard named; undefined when the service named none. */
+  /** The children that GetRecords named at the end of the shard; undefined if it named none. */
   readonly children: readonly ChildShard[] | undefined;
   readonly notFound: boolean;
   /** No record of the shard was ever handed out. */
@@ -40,18 +40,18 @@ export interface EndCase {
   /** Whether a closed shard without listed children is accepted as one that has none. */
   readonly acceptChildless: boolean;
   readonly absences: Absences;
-  /** The least time between two listings that prove a shard gone: this worker's `failoverMs`. */
+  /** The minimum time between two listings that prove a shard gone: this worker's `failoverMs`. */
   readonly shardGoneAfterMs: number;
 }
 
-/** The means to read and make rows. */
+/** Everything that is needed to read and create rows. */
 interface RowWork {
   readonly store: LeaseStore;
   readonly maker: RowMaker;
   readonly signal: AbortSignal;
 }
 
-/** Judges the evidence and makes the rows of the shard's children. */
+/** Decides whether the evidence proves the end of the shard. If it does, creates the rows of the children. */
 export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence): Promise<ShardEndResult> {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
@@ -105,14 +105,14 @@ function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): Shard
   }
 }
 
-/** The children that reading the shard named, and those that are listed. */
+/** The children that GetRecords named, and the children in the listing. */
 function childrenOf(end: EndCase, shards: readonly Shard[]): readonly ListedChild[] {
   const children = new Map<string, ListedChild>();
   for (const child of [...(end.children ?? []), ...childrenIn(shards, end.shardId)]) children.set(child.shardId, child);
   return [...children.values()];
 }
 
-/** Makes the rows of the children that lack one. Returns undefined when every child has a row, and otherwise the obstacle. */
+/** Creates the missing rows of the children. Returns undefined if every child has a row now, otherwise the obstacle. */
 async function makeChildren(
   { store, maker, signal }: RowWork,
   end: EndCase,
@@ -125,21 +125,21 @@ async function makeChildren(
   )) {
     if ((await readRow(store, leaseKeyOf(maker.keyPrefix, shardId), signal)) !== undefined) present.add(shardId);
   }
-  // A merge partner that has no row is gone once two listings lack it.
+  // A merge partner without a row counts as gone once two listings lack the partner.
   const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.shardGoneAfterMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);
   if (plan.type === 'blocked') {
     const absent = plan.missing.filter(isAbsent);
-    // A listed merge partner gets its row at the end of its own parent, which another worker may have to read for hours.
+    // A listed merge partner gets its row when its own parent ends. Another worker may need hours to read that parent.
     return { ...blocked(plan.reason, absent), sync: true, waits: absent.length === 0 };
   }
   for (const child of plan.children) {
     const row = childRow(maker, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
       continue;
-    // The write was refused as if the row existed, but it does not. One wrong answer must not leave a child without a row.
+    // The store answered that the row exists, but a read found none. One wrong answer must not leave a child without a row.
     return blocked(`the row of its child ${child.shardId} was refused as one that exists, and does not`);
   }
   return undefined;

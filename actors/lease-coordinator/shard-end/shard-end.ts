@@ -1,12 +1,12 @@
-// What the coordinator does when a keeper asks whether it may write SHARD_END. It gathers evidence from the stream, one
-// request at a time for all shards that end, judges the evidence and answers. Keepers write nothing before the answer. The
-// end of a shard takes these steps through the code:
-//   1. shard worker   `fetched`: reading found an end; `finish`, when all is settled: `workerEnded` with `shardEnd`
-//   2. lease keeper   `workerEnded` notes it; `askShardEnd` sends the message of that name
+// Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
+// at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
+// these steps through the code:
+//   1. shard worker   `fetched` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
+//   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
 //   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
-//   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts): `obstacleOf`, then rows for the children
-//   5. here           `shardEndJudged`: `ready`, `readOn` (the shard is read on) or `blocked` (the keeper asks again)
-//   6. lease keeper   `shardEndPlanned`; `ready`: the write of SHARD_END, and `ended`
+//   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts) calls `obstacleOf`, then creates the children's rows
+//   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
+//   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/leasing.js';
 import type { CoordinatorSelf, AskShardEnd, Message } from '../messages.js';
@@ -24,13 +24,13 @@ import { earliestLatest } from '../../../src/core/shard-sync.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
 
-/** After this many listings, about half a second apart, a closed shard without listed children is believed to have none. */
+/** After this many listings, about half a second apart, a closed shard without listed children counts as childless. */
 const childlessPatience = 5;
-/** After this many listings that show a shard open, it is believed to be: fewer may lag behind its end. */
+/** A shard counts as open after this many listings that show it open: fewer listings may all be older than its end. */
 const openPatience = 3;
-/** So many questions are answered at the shortest interval: the listings that `childlessPatience` waits for, twice over. */
+/** After this many refusals the keeper's pauses begin to double: twice as many as `childlessPatience` needs. */
 const quickAsks = 2 * childlessPatience;
-/** A question that failed is repeated as after this many attempts: by then a stream that throttles has been left alone for a while. */
+/** The back-off of a failed question starts as after this many attempts: a stream that throttles gets a longer pause. */
 const attemptsBefore = 2;
 const retryMs = 500;
 const longestRetryMs = 10_000;
@@ -55,8 +55,8 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
 }
 
 /**
- * Asks the stream for evidence, unless a request is under way. A question that comes meanwhile waits for the next request,
- * because the answer to this one may be older than the question.
+ * Asks the stream for evidence, unless a request is under way. A question that arrives during a request waits for the next
+ * request, because the evidence under way may be older than the question.
  */
 function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
@@ -112,7 +112,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   const { shardId } = lease;
   const known = rowsOf(state, stream);
   const scanned = known.rows.get(shardId);
-  // A scan may be older than the row that the keeper has taken.
+  // The scanned row may be older than the row that the keeper took.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const maker = {
     keyPrefix: stream.keyPrefix,
@@ -175,7 +175,7 @@ export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message
   }
 }
 
-/** Reports what is unusual about the end of a shard. */
+/** Reports an unusual end: the shard is gone or childless, or unread records may have expired. */
 function sayReady(
   turn: CoordinatorTurn,
   { shardId, stream }: Lease,
@@ -211,15 +211,15 @@ function stillBlocked(
     0,
     ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + settings.failoverMs),
   );
-  // While there is a reason to wait, the shard does not count as unread.
+  // The time that the end waits for another shard's row does not count as unread.
   if (waits || lease.endWaits) lease.idleSince = now;
   lease.endWaits = waits;
   block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });
 }
 
 /**
- * Another stream seems to have the name, and its shards say nothing of this shard's children. So nothing is written, and the
- * shard sync decides what becomes of the source.
+ * Handles a stream that seems to be another one under the same name. Its shards prove nothing about this shard's children. So
+ * SHARD_END is not written, and the shard sync decides whether the source fails.
  */
 function changed(
   turn: CoordinatorTurn,
@@ -242,7 +242,7 @@ function changed(
   answer(turn, asked, { type: 'blocked', reason: error.message, retryMs });
 }
 
-/** Has the keeper ask again: later each time, and not before `leastMs` have passed. */
+/** Tells the keeper to ask again, after growing pauses and not before `leastMs` have passed. */
 function block(
   turn: CoordinatorTurn,
   lease: Lease,
@@ -260,7 +260,7 @@ function block(
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 
-/** Reports a `retrying` although no call has failed: the shard is read on. */
+/** Emits `retrying` although no call has failed: the end of the shard is not proven. */
 function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.options.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, operation, error, turn.now), delayMs, { source, shardId }));

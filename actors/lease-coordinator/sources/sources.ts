@@ -1,4 +1,4 @@
-// How a source of the table fails for good. It gives its leases back and is left alone, while the others go on.
+// Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
 import { effect } from '../../protocol/actor.js';
 import { answerStart } from './start-outcome.js';
 import { emit, hasFailed, scanWithin } from '../turn.js';
@@ -8,8 +8,8 @@ import type { KinactError } from '../../../src/api/errors.js';
 import { endsSource, isHopeless, isStreamNotFound } from '../../../src/api/failures.js';
 
 /**
- * Ends one source for good: nothing of it is listed, synced or taken any more; what is held drains, checkpoints and is
- * released. The caller has decided that waiting is of no use. A second call changes nothing.
+ * Ends one source for good. Its stream is no longer listed or synced, and its leases are no longer taken. The leases held here
+ * drain, checkpoint and are released. Call this only if waiting cannot help. A second call changes nothing.
  */
 export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactError): void {
   const { state } = turn;
@@ -24,28 +24,28 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   answerStart(turn);
 }
 
-/** How soon the table is scanned and the stream synced after a different stream was seen under its name. */
+/** How soon the table is scanned, and the stream synced, after a doubt about the stream. */
 const doubtMs = 500;
 
 /**
- * A reader or keeper has seen a description of another stream under this name, or none. One answer may be old. Only the
- * shard sync, due now, can fail the source: it asks twice and reads the rows consistently. From
- * that sync on, every look must miss the stream for 60 s before it counts as gone. The actor in doubt reads and writes nothing meanwhile.
+ * Handles a description that shows another stream, or none, under this name. One answer may be outdated, so only the shard sync,
+ * which is due now, can fail the source. The sync asks twice and reads the rows consistently. From that sync on, every look must
+ * miss the stream for 60 s before the stream counts as gone. Until then a reader or keeper in doubt reads and writes nothing.
  */
 export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
-  // Once a sync has not found it, the stream is looked for again and again anyway.
+  // If the last look did not find the stream, the coordinator repeats the look anyway.
   if (hasFailed(stream) || stream.opening.missing !== undefined) return;
   stream.sync.dueAt = Math.min(stream.sync.dueAt, turn.now);
   scanWithin(turn, doubtMs);
 }
 
-/** A stream counts as gone when every look has found none of this name, for this long and this often. */
+/** A stream counts as gone when every look has missed it, for at least this long and this many times. */
 const goneAfterMs = 60_000;
 const goneAfterTimes = 5;
 
 /**
- * Notes a failure of a describe or listing. True when it ends its source. A source that has worked ends only when its stream
- * is another one now, or is gone, which one answer does not prove.
+ * Notes a failed describe or shard sync. Returns true if the failure ends the source. A source that has worked ends only if
+ * another stream has its name, or if the stream is gone. One answer does not prove that a stream is gone.
  */
 export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
   if (endsSource(error)) return true;
@@ -65,7 +65,7 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
   for (const stream of turn.state.streams) failSource(turn, stream, error);
 }
 
-/** Has the lease of a source that has failed drained and released. */
+/** Tells the keeper of a failed source's lease to drain and release the lease. */
 export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;

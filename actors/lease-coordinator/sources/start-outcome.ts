@@ -1,5 +1,5 @@
-// What `start()` is told, and when: every source is read or has failed, the deadline has passed, or the consumer was stopped before.
-// The deadline counts from the coordinator's start, and again from each row that is made.
+// Decides how and when `start()` is answered: once every source is read or has failed, at the deadline, or at a stop before that.
+// The deadline counts from the coordinator's start, and again from each lease row that is created.
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
@@ -19,13 +19,13 @@ export function answerStart(turn: CoordinatorTurn): void {
   if (streams.every((stream) => hasFailed(stream) || stream.sync.done)) answerWaiters(turn, { type: 'started' });
 }
 
-/** The deadline: if some sources are read it has started; the others are tried further in either case. */
+/** Handles the deadline: the start has succeeded if any source is read. The coordinator keeps trying the others anyway. */
 export function startOverdue(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   if (state.start.outcome !== undefined) return;
   if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
   const { startDeadlineMs } = settings;
-  // Slow progress is no standstill: the deadline counts from the last row that was made.
+  // Slow progress is not a standstill: the deadline counts from the last row that was created.
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
   const leftMs = movedAt + startDeadlineMs - turn.now;
   if (leftMs > 0) {
@@ -52,14 +52,14 @@ function overdue({ settings, state }: CoordinatorTurn): string {
   return `The lease rows in ${store.tableName} could not be made: ${rows.join(', ')}, and none within ${startDeadlineMs} ms.`;
 }
 
-/** Stopped before it was done. */
+/** Fails a start that is still under way when the consumer is stopped. */
 export function abandonStart(turn: CoordinatorTurn): void {
   const error = new KinactError('STOPPED', 'The consumer was stopped while it was starting.');
   if (turn.state.start.outcome === undefined) answerWaiters(turn, { type: 'failed', error });
 }
 
 function answerWaiters({ state, effects }: CoordinatorTurn, outcome: CoordinatorStarted): void {
-  // A source that failed only for lack of time may have started since.
+  // `started` is final. A start that failed at the deadline may still succeed later.
   if (state.start.outcome?.type === 'started') return;
   state.start.outcome = outcome;
   effects.push(effect.cancel('startDeadline'));

@@ -1,6 +1,6 @@
-// How a coordinator starts. It asks for the identity of each stream separately, and opens and reads the table with the first
-// answer. A failure that may pass is retried without end, because a source that comes late joins the others. `start()` waits
-// only for a while.
+// Starts a coordinator. It asks for the identity of each stream separately, and opens and scans the table after the first answer.
+// It repeats calls that fail for a temporary reason without end: a source that comes late joins the others. `start()` waits only
+// until its deadline.
 import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
@@ -17,7 +17,7 @@ import type { StreamDescription } from '../../../src/api/ports.js';
 const operation = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
-/** Begins the start. Sources that failed under an earlier coordinator are not tried again. */
+/** Opens every source, except those that failed under an earlier coordinator. */
 export function open(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const stream of state.streams) openStream(turn, stream);
@@ -54,8 +54,8 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
 }
 
 /**
- * Notes the identity of the stream. It is called only before a lease of the stream is held, because a single description may
- * be older than the stream.
+ * Notes the identity of the stream. A single description may be outdated. The shard sync then corrects the identity, but only
+ * before a lease of the stream is held.
  */
 export function identify({ settings }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
@@ -112,7 +112,7 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 
-/** Whether the table is of no use here: a KCL 3 table at any time, another wrong table only before anything has worked. */
+/** Whether this error ends every source: KCL3_TABLE does at any time, other hopeless errors only before a source has worked. */
 export function isTableFailure({ state }: CoordinatorTurn, error: unknown): error is Parameters<typeof failTable>[1] {
   return endsTable(error) || (isHopeless(error) && !state.streams.some(({ history }) => history.worked));
 }

@@ -1,5 +1,6 @@
-// Finds rows that say SHARD_END of a shard that listings show open: nobody would ever read such a shard again. Two listings, a
-// minute apart, must show it before it is reported, because one listing may be older than the row. Every shard sync calls this.
+// Finds rows at SHARD_END of shards that listings show open: no worker would ever read these shards again. Two listings, a minute
+// apart, must show this before it is reported, because one listing may be older than the row. Every shard sync with a complete
+// listing calls `contradict`.
 import { emit, rowsOf, scanWithin } from '../turn.js';
 import type { Stream, Contradiction } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -29,7 +30,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     known.told = true;
     const { name: source, region } = stream.options.source;
     const { tableName: table } = settings.store;
-    // Only `kinact reset` moves a checkpoint back, and people have to find out how far the shard was read.
+    // Only `kinact reset` moves a checkpoint back, and a person has to find out first how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.rowStamp, shardId });
     const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints what it would do, with --yes it does it.`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
@@ -37,7 +38,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
   stream.contradictions = found;
 }
 
-/** Keys of rows that contradict the stream, for `status()` and `ready()`. */
+/** Keys of rows that contradict the listings, for `status()` and `ready()`. */
 export function contradictionsOf(streams: readonly Stream[]): string[] {
   return streams.flatMap(({ contradictions, keyPrefix }) =>
     [...contradictions].flatMap(([shardId, { told }]) => (told ? [leaseKeyOf(keyPrefix, shardId)] : [])),

@@ -1,6 +1,6 @@
-// How each stream places its records (RecordDistributionStrategy). Every shard sync asks the stream, keeps the answer in lease
-// rows so that it outlives every worker, and reports it. The source decides what follows for records out of range
-// (src/core/record-placement.ts).
+// Tracks how each stream places its records (RecordDistributionStrategy). Every shard sync asks the stream and reports changes.
+// Lease rows store when AUTO was last seen, because rows outlive every worker. The source decides what happens to records out of
+// range (src/core/record-placement.ts).
 import { emit } from '../turn.js';
 import type { Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -11,12 +11,12 @@ import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { LeaseStore, StreamSource } from '../../../src/api/ports.js';
 import type { PlacementSnapshot } from '../../../src/api/status.js';
 
-/** This many rows keep the answer. One is not enough, because a row is removed some time after its shard has ended. */
+/** This many rows store the time. One is not enough, because a row is removed some time after its shard has ended. */
 const remembering = 3;
-/** A row is updated when it is behind by this much, well within the slack. */
+/** A row is updated when its time is behind by this much, well within `placementSlackMs`. */
 const staleMs = placementSlackMs - 5 * 60_000;
 
-/** After the stream was described: rows and source exchange when AUTO was last seen. */
+/** Called after the stream was described. Copies the time when AUTO was last seen from rows to source, and from source to rows. */
 export async function notePlacement(
   store: LeaseStore,
   source: StreamSource,
@@ -38,12 +38,12 @@ export async function notePlacement(
   return known;
 }
 
-/** Whether the records of one key are still in one shard, in their order. */
+/** Whether the records of one key are all in one shard, in their order. */
 function keepsKeyOrder({ autoSeenAt }: PlacementState): boolean {
   return autoSeenAt === undefined;
 }
 
-/** The placement as an event and `status()` show it. */
+/** The placement as the event `recordDistribution` and `status()` show it. */
 export function placementSnapshot(known: PlacementState): PlacementSnapshot {
   const { distribution, outOfRange, keepsAllUntil } = known;
   const until = keepsAllUntil === undefined ? {} : { keepsAllUntil: new Date(keepsAllUntil).toISOString() };
@@ -51,8 +51,8 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
 }
 
 /**
- * Reports how records are placed, when that has changed. At the start it reports placement by key only if the source does not
- * rely on it.
+ * Reports how records are placed, if that has changed. The first sync reports nothing if records are placed by key and the
+ * configured `outOfRange` applies.
  */
 export function tellPlacement(turn: CoordinatorTurn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;

@@ -1,15 +1,15 @@
-// Makes the rows that a stream lacks, several at once, generation by generation, and reports the progress. Invariant: a row is
-// begun only when the rows of all its parents exist. The shard sync calls it. It rejects with the first failure, after every
-// write that was under way has settled.
+// Creates the missing rows of a stream, several at once, generation by generation, and reports the progress. Invariant: a row is
+// created only when the rows of all its parents exist. The shard sync calls `makeRows`. It rejects with the first failure, after
+// every write under way has settled.
 import { generationsOf } from '../../../src/core/row-generations.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore } from '../../../src/api/ports.js';
 
-/** How many rows a stream's first sync has made. The sync writes the numbers, and the start reads them. */
+/** How many rows of a stream have been created. The shard sync writes the numbers, and the start deadline reads them. */
 export interface RowProgress {
   made: number;
   toMake: number;
-  /** Monotonic: when the last row was made. */
+  /** Monotonic: when the last row was created. */
   at: number | undefined;
 }
 
@@ -19,10 +19,10 @@ interface Noting {
   readonly noted: () => void;
 }
 
-/** This many writes are under way at once: more would wait in the table's own queue, where their time limit already runs. */
+/** At most this many writes are under way at once. More would wait in the table's own queue, where their time limit already runs. */
 const width = 10;
 
-/** Makes the rows, and returns those that did not exist yet. */
+/** Creates the rows, and returns those that did not exist before. */
 export async function makeRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],

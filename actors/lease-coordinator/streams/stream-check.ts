@@ -1,6 +1,6 @@
-// Checks whether the rows of a table belong to the stream that is read, at every shard sync, before anything is written. A scan
-// and a description may be older than what they are compared with, and a failed source stays failed. So evidence against the
-// stream is read once more, consistently, before it counts.
+// Checks at every shard sync, before anything is written, whether the rows of a table belong to the stream that is read. A scan or
+// a description may be outdated, and a failed source stays failed. So evidence against the stream counts only if it is read once
+// more, consistently.
 
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
@@ -35,8 +35,8 @@ interface Check {
 }
 
 /**
- * Whether the stream is the one that this coordinator took it for. If it is not and `begun` is true, records of it may have
- * been read: then the promise rejects with STREAM_CHANGED.
+ * Whether the stream has the identity that this coordinator has noted for it. If not, and if `begun` is true, records may have
+ * been read already: then the promise rejects with STREAM_CHANGED.
  */
 export async function isIdentified(
   { store, source, stream, description, signal }: Check,
@@ -60,7 +60,7 @@ export async function isIdentified(
 }
 
 /**
- * The rows to stamp. The promise rejects with STREAM_CHANGED if some rows belong to another stream. `listed`: undefined for a
+ * Resolves with the rows to stamp. Rejects with STREAM_CHANGED if some rows belong to another stream. `listed`: undefined for a
  * filtered listing.
  */
 export async function checkRows(check: Check, listed: readonly Shard[] | undefined): Promise<readonly LeaseRow[]> {

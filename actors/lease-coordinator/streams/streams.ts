@@ -1,5 +1,5 @@
 // The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
-// and clean-up (2.9). The end of a shard is in shard-end.ts.
+// and clean-up (2.9). The ends of shards are in shard-end.ts.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
@@ -38,9 +38,9 @@ import type { HashKeyRange } from '../../../src/api/ports.js';
 
 /** This many audits in a row must see the same hole before it is reported. */
 const confirmations = 3;
-/** One sync stamps at most this many rows: the table's writes are for renewals first. */
+/** One sync stamps at most this many rows, because renewals need the table's writes first. */
 const stampsPerSync = 100;
-/** How soon the table is scanned for a sync that was asked for while another was under way. */
+/** How soon the next scan follows if another sync was requested while a sync was under way. */
 const againMs = 500;
 
 const syncOperation = 'shard sync';
@@ -53,13 +53,13 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.sync.running || stream.sync.dueAt > now) continue;
     stream.sync.running = true;
-    // A request that comes from now on needs another sync: this one may have looked at the stream before the request.
+    // A request from now on needs another sync: this sync may look at the stream before the request arrives.
     stream.sync.dueAt = Infinity;
     const { index, options } = stream;
-    // A row that its holder is about to create again is not missing: a new row would begin long before the holder's checkpoint.
+    // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
     const rows = rowsOf(state, stream, awaitedRows(state));
     const lost = lostRows(state, stream);
-    // Before the first sync no worker has begun. If this coordinator has made only some rows, it may continue at once.
+    // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
     if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.sync.makesRowsAt ??= now;
     const { progress } = stream.sync;
     const making = {
@@ -84,13 +84,13 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** Deleted rows that their holders may be about to create again. */
+/** Deleted rows that their holders may still create again. */
 function awaitedRows({ table: { deletedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
   const awaited = [...deletedRows].filter(([, { waitIsOver }]) => !waitIsOver);
   return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
 }
 
-/** Deleted rows of this stream whose holders have had their time, by shard id. */
+/** Deleted rows of this stream that no holder has created again in time, by shard id. */
 function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
   const lost = new Map<string, LeaseRow | undefined>();
   for (const [leaseKey, gone] of state.table.deletedRows) {
@@ -107,15 +107,14 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   if ('another' in result) {
-    // The wrong identity decided which rows were the stream's own. The next sync compares the rows with the stream that is read
-    // now.
+    // The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity.
     identify(turn, stream, result.another);
     stream.sync.makesRowsAt = undefined;
     stream.sync.dueAt = now;
     return scanWithin(turn, 100);
   }
   tellPlacement(turn, stream, result.placement);
-  // A listing that names a shard ends its absence: an earlier listing without it was wrong.
+  // A listing that names a shard ends its absence: an earlier listing without the shard was wrong.
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {
     const error = new Error(
@@ -133,7 +132,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   if (result.postponed) makeLater(turn, stream);
   else {
     stream.sync.makesRowsAt ??= now;
-    // A row that came back and has vanished again since is left to its holder, as before.
+    // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
     for (const leaseKey of result.lookedFor)
       if (state.table.deletedRows.get(leaseKey)?.waitIsOver === true) state.table.deletedRows.delete(leaseKey);
   }
@@ -158,8 +157,8 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
 }
 
 /**
- * Makes missing rows later, as for a row that vanishes while this coordinator runs (noteDeleted): a holder has its
- * `failoverMs` to create the row again.
+ * Postpones the creation of missing rows. First a holder gets `holdersTimeMs` to create its row again, the same time as for a row
+ * that vanishes while this coordinator runs (`noteDeleted`).
  */
 function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
@@ -169,7 +168,7 @@ function makeLater(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** Stamps rows with their stream. The rows that are left are due soon: without a stamp they may pass for a later stream's. */
+/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { settings, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;
@@ -196,7 +195,7 @@ export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message
   else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.sync.dueAt });
 }
 
-/** Reports unusual results: rows that were re-created, positions that had to be guessed. */
+/** Reports unusual results: rows that were created again, and start positions that are not known. */
 function explain(turn: CoordinatorTurn, stream: Stream, { orphans, unanchored }: SyncResult): void {
   const source = stream.options.source.name;
   for (const shardId of orphans) {
@@ -229,7 +228,7 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
   scanWithin(turn, delayMs);
 }
 
-/** Looks for hash keys that no row of an unended shard covers. The same hole seen three times means a shard without a lease. */
+/** Looks for hash keys that no row of an unended shard covers. A hole that `confirmations` audits see is a shard without a lease. */
 export function auditWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
@@ -314,7 +313,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** Reports a failed back-fill or clean-up. It is repeated at its next regular time, because nobody waits for it. */
+/** Reports a failed back-fill of hash ranges. The next audit repeats it, because nothing waits for it. */
 export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
   const stream = turn.state.streams[index]!;
   stream.audit.describing = false;
@@ -340,7 +339,7 @@ export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: M
   laterAgain(turn, cleanUpOperation, { stream, error, at: stream.cleanUp.dueAt });
 }
 
-/** Reports that an operation has failed and when it is repeated. */
+/** Reports that an operation has failed and is repeated at its next regular time, `at`. */
 function laterAgain(
   turn: CoordinatorTurn,
   operation: string,
@@ -349,7 +348,7 @@ function laterAgain(
   retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }
 
-/** The state of a stream that the coordinator has not looked at yet. */
+/** The initial state of a stream. */
 export function newStream(options: CoordinatorSource, index: number): Stream {
   return {
     index,

@@ -1,6 +1,6 @@
-// The coordinator's work on table and streams. Each function is one effect: a short sequence of calls whose result comes back as
-// one message. Every write is conditional, so any number of workers may do the same at once. If an effect rejects, the
-// coordinator repeats it.
+// The coordinator's calls to the table and the streams. They run as effects: short sequences of calls, each with one message as
+// its result. Every write is conditional, so any number of workers may make the same writes at once. The coordinator repeats an
+// effect that rejects.
 import type { CoordinatorSource } from '../options.js';
 import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './record-placement.js';
@@ -30,7 +30,7 @@ function filterFor(initial: InitialPosition): ShardFilter {
   return { type: 'atTimestamp', timestampMs: initial.getTime() };
 }
 
-/** How a sync is to make rows. */
+/** What a sync needs to create rows. */
 export interface Making {
   readonly stream: StreamRows;
   readonly writer: string;
@@ -40,18 +40,18 @@ export interface Making {
   /** Whether an earlier sync has succeeded, so that leases may be held. */
   readonly begun: boolean;
   /**
-   * Whether missing rows of a stream that has others are not to be made yet. Somebody may have deleted them a moment ago, and a
-   * living holder creates its row again at its checkpoint.
+   * Whether it is too early to create missing rows, unless the stream has no row at all. Somebody may just have deleted a row, and
+   * its living holder creates the row again at its own checkpoint.
    */
   readonly waits: boolean;
   /** Monotonic: when the scan that showed the rows was sent. */
   readonly seenAt: number;
-  /** Rows that were deleted and not created again, as they could last be read, by shard id. */
+  /** The last readable version of each row that was deleted and not created again, by shard id. */
   readonly lost: ReadonlyMap<string, LeaseRow | undefined>;
 }
 
 /**
- * Asks for the stream's identity, lists its shards, compares both with the rows and creates the missing ones
+ * Asks for the stream's identity, lists its shards, compares both with the rows and creates the missing rows
  * (docs/kcl-compatibility.md, 2.6). Rejects with STREAM_CHANGED, before anything is written, if the rows belong to another
  * stream.
  */
@@ -66,7 +66,7 @@ export async function syncShards(
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, begun))) return { another: description };
   const first = isFirstSync(rows, malformed) && lost.size === 0;
-  // A shard that a filter leaves out proves nothing: rows are compared with a complete listing.
+  // A filtered listing lacks shards that exist, so rows are compared only with a complete listing.
   const compares = !first || otherEpochs.length > 0;
   const filter: ShardFilter = first ? filterFor(initialPosition) : { type: 'all' };
   let listing = await source.listShards(compares ? { type: 'all' } : filter, signal);
@@ -74,12 +74,12 @@ export async function syncShards(
   if (first && compares) listing = await source.listShards(filter, signal);
   const { shards, serviceTimeMs } = listing;
   const seenAgoMs = Math.ceil(now() - seenAt);
-  // The source must know this before anything is read: it decides which records may be dropped.
+  // The source must know the placement before any record is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(initialPosition);
   const planned = planSync({ shards, rows, malformed, lost, initial, seenAgoMs, maker });
-  // A start at LATEST leaves out closed shards in either case.
+  // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;
   const plan: SyncPlan = isSameListing(shards, again.shards)
@@ -111,8 +111,7 @@ export async function syncShards(
 }
 
 /**
- * Whether the plan makes a row although one of its parents has neither a row nor a place in the listing. That parent would
- * never be read.
+ * Whether the plan creates a row with a parent that has no row and is not listed. That parent would never be read.
  */
 function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): boolean {
   const missing = unlisted(shards);
@@ -120,7 +119,7 @@ function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: r
   return plan.type === 'create' && plan.rows.some(({ parentShardIds }) => parentShardIds.some(isSkipped));
 }
 
-/** Stamps rows that do not say which stream they belong to. The counter and all other attributes stay as they are. */
+/** Writes `kinactStream` into rows that lack it. The counter and all other attributes stay as they are. */
 export async function stampRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],
@@ -145,8 +144,7 @@ export async function readRow(
 }
 
 /**
- * The parents that a lease still waits for, by consistent reads. A parent whose row cannot be read counts as one that has not
- * ended.
+ * Reads consistently which parents a lease still waits for. A parent with a malformed row counts as one that has not ended.
  */
 export async function readParents(
   store: LeaseStore,
@@ -165,7 +163,7 @@ export async function readParents(
   return [...awaitedParents(row, readable), ...unreadable];
 }
 
-/** The rows of these keys that exist and can be read. */
+/** Reads the rows of these keys. Missing and malformed rows are left out. */
 export async function readRows(
   store: LeaseStore,
   leaseKeys: readonly string[],
@@ -176,8 +174,8 @@ export async function readRows(
 }
 
 /**
- * Deletes rows of ended shards (docs/kcl-compatibility.md, 2.9), each on condition that nobody has written to it since the
- * scan. A listing of a stream that was deleted and created again says nothing of these rows.
+ * Deletes rows of ended shards (docs/kcl-compatibility.md, 2.9), each on condition that its counter has not changed since the
+ * scan. If the stream was deleted and created again, its listing proves nothing about these rows, and none is deleted.
  */
 export async function cleanUp(
   store: LeaseStore,
@@ -199,7 +197,7 @@ export async function cleanUp(
   return { removed, isAnother: false };
 }
 
-/** Gives a child that a Java worker made the time of LATEST. Only the parent's row has that time, and it is about to go. */
+/** Copies the time of LATEST to children that a Java worker made. Only the parent's row has it, and that row is deleted next. */
 async function handDownLatest(
   store: LeaseStore,
   stream: StreamRows,

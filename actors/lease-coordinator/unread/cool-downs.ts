@@ -1,13 +1,13 @@
-// Keeps the shards that this worker leaves alone for a while, longer each time, so that another may take them. Invariant: a
-// shard that was given back because its reads failed is tried again by at least one worker. A worker tries it when one of its
-// own reads of that source works again. It also does so when the shard has had no living owner for twice `failoverMs`.
+// Keeps the leases that this worker leaves alone for a growing time, so that another worker may take them. Invariant: if a lease
+// was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
+// source works again. A worker also tries when the lease has had no living owner for twice `failoverMs`.
 import { doubledMs } from '../../../src/core/backoff.js';
 import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
-/** Leaves a shard alone from now on. If it was read for long enough in between, the count starts again at 1. */
+/** Starts a cool-down. If the last worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */
 export function coolDown(
   turn: CoordinatorTurn,
   lease: Lease,
@@ -29,8 +29,8 @@ export function coolDown(
 const retakeMemoryMs = 60_000;
 
 /**
- * Notes that a row which this process itself has written is to be read and taken again. That happens soon the first time,
- * then less and less often, because a table may keep refusing a correct write. Returns in how many milliseconds to look.
+ * Plans to take a row again that this process itself wrote. The wait is short the first time and then grows, because a table may
+ * keep refusing a correct write. Returns the wait in milliseconds.
  */
 export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.pauses.retakes.get(leaseKey);
@@ -40,7 +40,7 @@ export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKe
   return ms;
 }
 
-/** Keys of leases whose holder must not be asked for them now. */
+/** Keys of leases that this worker must not ask for now. */
 export function keysNotToAskFor({ state, now }: CoordinatorTurn): string[] {
   return [...state.pauses.failedWishes].flatMap(([leaseKey, { until }]) => (until > now ? [leaseKey] : []));
 }
@@ -59,7 +59,7 @@ export function isLeft(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
 }
 
-/** For how long any worker could have taken this lease, as far as this worker has seen. */
+/** For how long this worker has seen the lease free or expired, milliseconds; 0 or less if the lease is neither. */
 export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
   const seen = state.table.observations.get(leaseKey);
   const row = state.table.rows.get(leaseKey);
@@ -73,7 +73,7 @@ interface Clocked {
   readonly now: number;
 }
 
-/** Keys of the rows that must not be taken now. */
+/** Keys of the rows that this worker must not take now. */
 export function cooling(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.pauses.retakes)
@@ -85,7 +85,7 @@ export function cooling(turn: CoordinatorTurn): string[] {
   return [...cool, ...retaken];
 }
 
-/** Reads of this source work here again: leases that were given back for failing reads may be tried again. */
+/** Ends the cool-downs of leases that were given back for failing reads, because reads of their source work here again. */
 export function readsAgain({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
   for (const [leaseKey, { cause }] of state.pauses.coolDowns)
     if (cause === 'reads' && isOfStream(leaseKey)) state.pauses.coolDowns.delete(leaseKey);

@@ -1,11 +1,11 @@
-// Notices shards that stand still although they are read. One tenure after the other ends before one of its records was dealt
-// with, and each reads the same records again. One such end is normal; several in a row are a fault that nothing else notices.
+// Detects shards that make no progress although workers read them. Each tenure ends before the frontier has moved, and the next
+// tenure reads the same records again. One such end is normal. Several in a row are a fault that nothing else detects.
 import type { KeeperNews } from '../../protocol/leasing.js';
 import { emit } from '../turn.js';
 import type { Lease, Standstill } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
-/** A standstill is first reported after this many such ends in a row, then at every doubling. */
+/** A standstill is first reported after this many tenures in a row without progress, then each time the number doubles. */
 const firstTold = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
@@ -48,7 +48,7 @@ export function tenureEnded(
   if (known?.fence === fence && openRecords) known.ended = reason;
 }
 
-/** Notes that the frontier has moved under this tenure: it has made progress, however it ends. */
+/** Notes that the frontier has moved: the tenure has made progress, however it ends. */
 export function tenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence !== fence) return;
@@ -57,7 +57,7 @@ export function tenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { 
   known.ended = undefined;
 }
 
-/** The shards of this process that stand still, for `status()` and `ready()`. */
+/** The leases held here that make no progress, for `status()` and `ready()`. */
 export function standingStill(
   standstills: ReadonlyMap<string, Standstill>,
   leases: ReadonlyMap<string, Lease>,

@@ -1,7 +1,7 @@
 // Handles leases that are held here but not read, and leases whose reads fail. An unread lease is reported and healed: the
-// pipeline gets the held leases again, and a keeper without a worker gives up. A lease whose reads fail is given back while a
-// healthy worker can take it. Then its source is left alone for a growing time, and tried with one shard. The coordinator calls
-// this on notices of keepers and around scans.
+// pipeline gets the held leases again, and a keeper without a worker gives up. A lease whose reads fail is given back if a peer is
+// alive. If no shard of the source can be read here, this worker leaves the source alone for a growing time, then tries one shard.
+// The coordinator calls these functions on notices of keepers and around scans.
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLeft, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from '../turn.js';
@@ -14,18 +14,18 @@ import type { LeaseRow } from '../../../src/core/lease.js';
 /** Reads that have failed for this long count as failing for good. */
 const failingMs = 60_000;
 
-/** Notes that from now on no worker reads the shard, although one may. */
+/** Notes that no worker reads the shard from now on, although a worker may. */
 export function beganIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
   lease.idleSince ??= now;
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
-/** Notes that a worker has begun. After a false end that proves nothing: the new worker may end like the one before. */
+/** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
 export function beganReading(lease: Lease): void {
   if (!lease.falseEnd) noteRead(lease);
 }
 
-/** Notes that the shard is read: records were dealt with, or the worker has lasted long enough. */
+/** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
 export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.endWaits = false;
@@ -37,14 +37,14 @@ function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, n
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
-/** For how long a held lease has not been read; 0 if that is excused, or is not longer than `failoverMs`. */
+/** For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. */
 function unreadMs(
   { settings, state }: { settings: Settings; state: CoordinatorState },
   lease: Lease,
   now: number,
 ): number {
   const { awaited, endWaits, idleSince, phase, stream } = lease;
-  // Good reasons not to read: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
+  // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
   const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
   const isExcused = phase !== 'held' || isWaiting || endWaits || idleSince === undefined;
   if (
@@ -58,7 +58,7 @@ function unreadMs(
   return ms > settings.failoverMs ? ms : 0;
 }
 
-/** Whether rows make a shard its own ancestor, which cannot be true: a shard would wait for such a parent for ever. */
+/** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself for ever. */
 function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
   if (awaited === undefined || awaited.length === 0) return false;
   const ancestors = new Set(row.parentShardIds);
@@ -82,7 +82,7 @@ export function watchUnread(turn: CoordinatorTurn): void {
     if (ms === 0) continue;
     // The supervisor of shard workers may have missed a message, so it gets the held leases again.
     state.publishing.changed = true;
-    // Readers that come and go because the shard seems to end last a few seconds each; together they fail for all that time.
+    // After a false end, each reader lasts only a few seconds. Together, these readers count as reads that have failed for `ms`.
     if (lease.falseEnd) readsFail(turn, lease, ms);
     if (lease.unreadTold) continue;
     lease.unreadTold = true;
@@ -105,11 +105,11 @@ export function unreadLeases(
   });
 }
 
-/** Notes that a read has succeeded: the trouble that made this source unreadable here is over. */
+/** Notes that a read has succeeded: this worker can read the source again. */
 export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
-  // A shard whose reads never failed proves nothing for the shards beside it whose reads fail.
+  // If the reads of this shard have not failed, one more success proves nothing about other shards whose reads fail.
   if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
   lease.readsWork = true;
   if (stream.reads.failures === 0) return;
@@ -120,7 +120,7 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
 
 /**
  * Handles reads of a shard that have failed for `forMs`. If a peer is alive, the lease is given back. If this worker reads no
- * other shard of the source, it leaves the whole source alone: otherwise the next steal would bring another shard here.
+ * other shard of the source, it leaves the whole source alone: otherwise it would soon steal another of its shards.
  */
 export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): void {
   const { settings, state, effects, now } = turn;
@@ -132,13 +132,13 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
   const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
   if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
-  // Shards of one source fail together, and count once.
+  // The shards of one source fail together, and count as one failure.
   if (stream.reads.againAt > now) return;
   stream.reads.againAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.reads.failures);
   stream.reads.failures += 1;
 }
 
-/** Keys of rows to leave to others: those of sources that cannot be read here, unless nobody has taken them for long. */
+/** Keys of rows to leave to other workers, because their source cannot be read here. Rows that stay untaken for long are exempt. */
 export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   const resting = state.streams.filter(({ reads }) => reads.againAt > now);
@@ -149,8 +149,8 @@ export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
 }
 
 /**
- * The rows that may be taken now. If a source could not be read here, one row of it is tried, and no other until a read of the
- * source has worked. Rows that nobody else has taken for long are not held back.
+ * The rows that may be taken now. If a source could not be read here, only one of its rows is tried until a read of the source
+ * succeeds. Rows that no other worker has taken for long are not held back.
  */
 export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): LeaseRow[] {
   const { state } = turn;

@@ -12,9 +12,9 @@ import type { TargetShard } from '../kinesis/shard-map.js';
 
 export type { TargetShard } from '../kinesis/shard-map.js';
 
-/** The service's limit on one record, data and partition key together; a stream may have a lower one, 1 MiB unless set. */
+/** The service's limit on one record, data and partition key together. A stream may have a lower limit, 1 MiB by default. */
 export const MAX_RECORD_BYTES = 10 * 1024 * 1024;
-/** The limit of a stream for which none was set. */
+/** The default limit of a stream. */
 export const USUAL_RECORD_BYTES = 1024 * 1024;
 /** The KPL's default for AggregationMaxCount. */
 const MAX_RECORDS = 0xffff_ffff;
@@ -23,34 +23,34 @@ const MAGIC = Buffer.of(0xf3, 0x89, 0x9a, 0xc2);
 
 export interface AggregationLimits {
   /**
-   * Most bytes of one aggregate, outer partition key included; a larger user record goes alone, as in the KPL.
-   * At most 10 MiB. Default: 1 MiB, which every stream takes.
+   * The most bytes in one aggregate, outer partition key included. A larger user record goes alone, as in the KPL. At most 10
+   * MiB. Default: 1 MiB, which every stream takes.
    */
   readonly maxBytes?: number;
-  /** Most user records in one aggregate. Default: 4,294,967,295, the KPL's own. */
+  /** The most user records in one aggregate. Default: 4,294,967,295, the KPL's own. */
   readonly maxRecords?: number;
 }
 
-/** One record to put: an aggregate, or a user record that stayed alone and needs none. */
+/** One record to put: an aggregate, or a single user record, which needs none. */
 export interface RecordToPut {
   /** The first user record's. */
   readonly partitionKey: string;
   /** The first user record's; absent when it has none. */
   readonly explicitHashKey?: string;
   readonly data: Uint8Array;
-  /** Where it will land, when the shards were given and one of them has the hash key. */
+  /** The shard that it will go to, if the shards were given and one of them has the hash key. */
   readonly shardId?: string;
-  /** The user records it stands for, in order. */
+  /** The user records in it, in order. */
   readonly records: readonly AggregatedRecord[];
 }
 
 /**
  * Encodes user records as the data of one aggregated record.
  *
- * Put it under a hash key of the shard that *all* of them belong to; otherwise a KCL drops it whole.
+ * Put the aggregate under a hash key of the shard that *all* user records belong to; otherwise a KCL drops it whole.
  *
- * @throws KinactError INVALID_OPTION for no records, more than 10 MiB, and data that is no Uint8Array. Also for a
- * partition key that is not 1 to 256 characters long, and an explicit hash key that is no decimal below 2^128.
+ * @throws KinactError INVALID_OPTION for no records, more than 10 MiB, and data that are not a Uint8Array. Also for a partition
+ * key that is not 1 to 256 characters long, and an explicit hash key that is not a decimal below 2^128.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
   if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');
@@ -68,10 +68,9 @@ export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Arra
 /**
  * Packs user records into as few records to put as the limits allow, keeping their order within each shard.
  *
- * With `shards`, user records share an aggregate only when they belong to the same open shard. One whose hash key no
- * open shard has goes alone, as in the KPL. Without `shards`, all of them share aggregates in their order. That is
- * right for a stream of one shard, and for consumers that accept user records of other shards (`outOfRange: 'emit'`),
- * not for a KCL.
+ * With `shards`, user records share an aggregate only if they belong to the same open shard. If no open shard has the hash key of
+ * a user record, it goes alone, as in the KPL. Without `shards`, all of them share aggregates, in order. That is right for a
+ * stream of one shard, and for consumers that accept user records of other shards (`outOfRange: 'emit'`), but not for a KCL.
  *
  * Results are ordered by their first user record.
  *
@@ -105,20 +104,20 @@ export function aggregateRecords(
   return drafts.map(toPut);
 }
 
-/** An aggregate that is being built. The tables keep the order in which keys were first seen: indices refer to it. */
+/** An aggregate that is being built. The tables keep the order in which keys were first seen, because indices refer to it. */
 interface Draft {
   readonly shardId: string | undefined;
   readonly records: AggregatedRecord[];
   readonly partitionKeys: KeyTable;
   readonly explicitHashKeys: KeyTable;
-  /** Per user record what `measure` found. */
+  /** The result of `measure` for each user record. */
   readonly costs: Cost[];
   /** Bytes of the protobuf message so far. */
   bytes: number;
 }
 
 interface KeyTable {
-  /** A Map, not an object: an object would sort integer-like keys to the front (the error of aws-kinesis-agg). */
+  /** A Map, because an object would sort integer-like keys to the front (the error of aws-kinesis-agg). */
   readonly indices: Map<string, number>;
   readonly entries: Buffer[];
 }
@@ -156,7 +155,7 @@ function measure(draft: Draft, { partitionKey, explicitHashKey, data }: Aggregat
 
 const NO_KEY = { index: -1, bytes: 0 };
 
-/** Where a key is or would be in the table, and the bytes its entry adds. */
+/** The index that a key has or would get in the table, and the bytes that its entry adds. */
 function lookUp(table: KeyTable, key: string): { index: number; bytes: number } {
   const index = table.indices.get(key);
   return index === undefined
@@ -199,8 +198,8 @@ function seal(draft: Draft): Buffer {
 
 function toPut(draft: Draft): RecordToPut {
   const first = draft.records[0]!;
-  // Like the KPL, puts nothing around a user record that is alone. Only if its own data would be taken for an aggregate
-  // does it need the envelope, to come out as it went in.
+  // Like the KPL, puts no envelope around a single user record. It needs one only if its own data look like an aggregate, because
+  // a consumer would unpack them.
   const bare = draft.records.length === 1 && openAggregate(first.data).type === 'plain';
   const size = bare ? first.data.length + draft.partitionKeys.entries[0]!.length : sizeOf(draft, 0);
   if (size > MAX_RECORD_BYTES)
@@ -224,7 +223,7 @@ function effectiveHashKey({ partitionKey, explicitHashKey }: AggregatedRecord): 
 }
 
 function validate(record: AggregatedRecord, index: number): void {
-  // Plain JavaScript calls this too, and a text would make an aggregate that nobody can read.
+  // Plain JavaScript calls this too, and a string as data would make an unreadable aggregate.
   const given = record as { readonly [Member in keyof AggregatedRecord]?: unknown } | null | undefined;
   if (typeof given?.partitionKey !== 'string')
     throw invalid(`records[${index}].partitionKey`, 'a string', typeof given?.partitionKey);
@@ -244,7 +243,7 @@ function invalid(option: string, expected: string, got: string): KinactError {
   return new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${got}`, { data: { option } });
 }
 
-/** Bytes of a length-delimited field of fewer than 16 as its number. */
+/** Bytes of a length-delimited field with a field number below 16. */
 function fieldBytes(length: number): number {
   return 1 + varintBytes(length) + length;
 }

@@ -1,11 +1,11 @@
-// The bytes of an aggregated record (KCL clause 3.3): envelope and protobuf message, read the way the KCL's Java reads
-// them. `openAggregate` is total: it returns for any bytes. Nothing is copied but the keys; data stay spans of the
-// message. Used by the other files of this folder alone.
+// Reads the bytes of an aggregated record (KCL clause 3.3), envelope and protobuf message, as the KCL's Java does.
+// `openAggregate` never throws, whatever the bytes are. Only keys are copied; data stay spans of the message. Used only by the
+// other files of this folder.
 import { hash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import protobuf from 'protobufjs/minimal.js';
 
-/** `kpl` is the standard format. The two of erlmld (P5) differ from it in the magic; the second is also deflated. */
+/** `kpl` is the standard format. The two formats of erlmld (P5) have other magic bytes; the second is also deflated. */
 export type AggregateFormat = 'kpl' | 'erlmld' | 'erlmld-deflate';
 
 export const MAGIC_BYTES = 4;
@@ -13,8 +13,8 @@ export const DIGEST_BYTES = 16;
 const MAGIC_TAIL = 0x899ac2;
 
 /**
- * erlmld closes an aggregate before its *inflated* message reaches the size of a record, 10 MiB at most. So twice that
- * refuses nothing genuine, and still bounds what a deflate bomb can make us allocate.
+ * erlmld closes an aggregate before its *inflated* message reaches the size of a record, 10 MiB at most. So a limit of twice that
+ * refuses no genuine aggregate, and still bounds the memory that a deflate bomb can take.
  */
 const MAX_INFLATED_BYTES = 20 * 1024 * 1024;
 
@@ -33,12 +33,12 @@ const TAG_KEY = (1 << 3) | 2;
 
 /** Index of an unset explicit hash key. */
 export const UNSET = -1;
-/** No table is this long; larger indices are cut to it so that all of them stay small integers. */
+/** No table is this long. Larger indices are cut to it, so all indices stay small integers. */
 const INDEX_CAP = 0x3fff_ffff;
 /** Numbers per user record in `WireMessage.records`. */
 export const STRIDE = 4;
 
-/** A parsed message. The tables may follow the records that name them, so indices are resolved by the caller. */
+/** A parsed message. The caller resolves indices, because the tables may follow the records that refer to them. */
 export interface WireMessage {
   readonly bytes: Uint8Array;
   readonly partitionKeys: readonly string[];
@@ -48,13 +48,13 @@ export interface WireMessage {
 }
 
 export type Opened =
-  /** Not an aggregate; with a complaint where it began like one. */
+  /** Not an aggregate. It has a complaint if it began like one. */
   | { readonly type: 'plain'; readonly complaint?: string }
   | { readonly type: 'aggregate'; readonly format: AggregateFormat; readonly message: WireMessage };
 
 const PLAIN: Opened = { type: 'plain' };
 
-/** Which aggregate's magic the data begin with, if any. */
+/** The aggregate format that the first bytes show, if any. */
 export function formatOf(data: Uint8Array): AggregateFormat | undefined {
   if (data.length < MAGIC_BYTES || ((data[1]! << 16) | (data[2]! << 8) | data[3]!) !== MAGIC_TAIL) return undefined;
   const kind = data[0]!;
@@ -110,7 +110,7 @@ function readMessage(bytes: Buffer): WireMessage {
   const explicitHashKeys: string[] = [];
   const records: number[] = [];
   while (reader.pos < reader.len) {
-    // Tags and lengths are read as uint32: like Java it accepts a varint longer than it needs to be.
+    // Tags and lengths are read as uint32, which like Java accepts a varint longer than it needs to be.
     const tag = reader.uint32();
     switch (tag) {
       case PARTITION_KEY_TABLE:
@@ -182,7 +182,10 @@ function readTag(reader: protobuf.Reader): void {
   if (!keyed) throw new Error('a tag without key');
 }
 
-/** Reads the length of a length-delimited field; the reader then stands at its first byte. */
+/**
+ * Reads the length of a length-delimited field, and returns the position of its end. The reader is then at the field's first
+ * byte.
+ */
 function endOfField(reader: protobuf.Reader): number {
   const length = reader.uint32();
   const end = reader.pos + length;
@@ -197,14 +200,14 @@ function readString(reader: protobuf.Reader, bytes: Buffer): string {
   return start === end ? '' : bytes.toString('utf8', start, end);
 }
 
-/** A uint64 as a number, without a Long: the first byte is enough for the first 128 entries of a table. */
+/** Reads a uint64 as a number, without a Long. The first byte is enough for the first 128 entries of a table. */
 function readIndex(reader: protobuf.Reader): number {
   let value = 0;
   let scale = 1;
   for (let i = 0; i < 10; i++) {
     if (reader.pos >= reader.len) throw new Error('a varint cut short');
     const byte = reader.buf[reader.pos++]!;
-    // 64 bits end with the lowest bit of the tenth byte.
+    // Of the tenth byte, only the lowest bit belongs to the 64 bits.
     value += (i === 9 ? byte & 1 : byte & 0x7f) * scale;
     if (byte < 0x80) return value > INDEX_CAP ? INDEX_CAP : value;
     scale *= 128;
@@ -212,7 +215,7 @@ function readIndex(reader: protobuf.Reader): number {
   throw new Error('a varint of more than ten bytes');
 }
 
-/** Skips a field of no interest. Reader.skipType is no substitute: it lets a varint go on for ever. */
+/** Skips an unused field. `Reader.skipType` cannot do this: it accepts a varint of any length. */
 function skipField(reader: protobuf.Reader, tag: number, depth: number): void {
   const field = tag >>> 3;
   if (field === 0) throw new Error('field number 0');

@@ -1,6 +1,6 @@
-// Unpacks aggregated records by the KCL's rules (KCL clause 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is
-// the hot path of every source that can carry aggregates: synchronous and total. It loses no record: what is not an
-// aggregate comes out as it went in, and what cannot be decoded is reported as such.
+// Unpacks aggregated records by the KCL's rules (KCL clause 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is the
+// hot path of every source that can carry aggregates; it is synchronous and never throws. It loses no record: plain records come
+// out unchanged, and data that cannot be decoded are reported.
 import { types } from 'node:util';
 import { excerpt } from '../../core/visible.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
@@ -13,7 +13,7 @@ import type { HashKeySpan } from './hash-key.js';
 
 export type { AggregateFormat } from './aggregate-wire.js';
 
-/** A user record as it stands in an aggregate. */
+/** A user record inside an aggregate. */
 export interface AggregatedRecord {
   readonly partitionKey: string;
   /** Decimal, as the producer wrote it; absent when it set none. */
@@ -23,23 +23,23 @@ export interface AggregatedRecord {
 
 /** What `decodeAggregate` found. */
 export interface DecodedAggregate {
-  /** In order. Undefined when the data are not an aggregate: they are then a plain record's. */
+  /** In order. Undefined if the data are those of a plain record. */
   readonly records: readonly AggregatedRecord[] | undefined;
   /** Present with `records`. */
   readonly format?: AggregateFormat;
-  /** What was wrong and which rule was applied; absent when nothing was, plain data included. */
+  /** What was wrong and which rule was applied. Absent if nothing was wrong, as with plain data. */
   readonly complaint?: string;
   /** True when the aggregate holds more user records than could be decoded. */
   readonly incomplete?: boolean;
 }
 
 /**
- * Decodes aggregated record data by the KCL's rules. Never throws for bytes. Data that begin like an aggregate and are
- * none (short, wrong checksum, invalid protobuf) are plain data with a complaint. If a user record names a key that is
- * not in its table, the ones before it are returned. The records' data are views of the given bytes, not copies (of the
- * inflated bytes for erlmld's deflated format).
+ * Decodes aggregated record data by the KCL's rules. Never throws for bytes. Data that only begin like an aggregate (short, wrong
+ * checksum, invalid protobuf) are plain data with a complaint. If a user record names a key that is not in its table, only the
+ * records before it are returned. The records' data are views of the given bytes, not copies (of the inflated bytes for erlmld's
+ * deflated format).
  *
- * @throws KinactError INVALID_OPTION for what is no Uint8Array.
+ * @throws KinactError INVALID_OPTION for data that are not a Uint8Array.
  */
 export function decodeAggregate(data: Uint8Array): DecodedAggregate {
   if (!types.isUint8Array(data)) refuse('data', 'a Uint8Array, as the `data` of a record', data);
@@ -63,8 +63,8 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
 }
 
 /**
- * Turns a record into the user records it stands for. Synchronous and total. `range` is the shard's; while it is
- * unknown nothing is out of range. Under `emit` hash keys are not even computed.
+ * Turns a record into its user records. Synchronous; never throws. `range` is the shard's; while it is unknown, nothing is out of
+ * range. Under `emit`, hash keys are not even computed.
  */
 export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): Unpacked {
   const opened = openAggregate(record.data);
@@ -91,7 +91,7 @@ export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined,
 const NONE: readonly number[] = [];
 const EMPTY = new Uint8Array(0);
 
-/** How many user records, from the first on, name keys that are in their tables. */
+/** How many user records, counted from the first, name only keys that are in their tables. */
 function resolvable(message: WireMessage): number {
   const { records } = message;
   const partitionKeys = message.partitionKeys.length;
@@ -103,8 +103,8 @@ function resolvable(message: WireMessage): number {
 }
 
 /**
- * Which of the first `valid` user records lie outside the shard. A hash key that is no number ends the decoding, as
- * anything does that throws inside the KCL's loop.
+ * Which of the first `valid` user records lie outside the shard. A hash key that is not a number ends the decoding, as any throw
+ * inside the KCL's loop does.
  */
 function place(
   message: WireMessage,
@@ -173,7 +173,7 @@ function explicitHashKeyAt(message: WireMessage, i: number): string | undefined 
 
 function dataAt(message: WireMessage, i: number): Uint8Array {
   const length = message.records[i * STRIDE + 3]!;
-  // Empty data share one array: six bytes on the wire must not cost a view each.
+  // Empty data share one array, because a record of six bytes must not cost a view.
   if (length === 0) return EMPTY;
   return new Uint8Array(message.bytes.buffer, message.bytes.byteOffset + message.records[i * STRIDE + 2]!, length);
 }

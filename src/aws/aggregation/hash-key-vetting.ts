@@ -1,7 +1,7 @@
-// Keeps a source from dropping what the service placed without regard to its key. Some streams can be switched to AUTO
-// at any moment, and nothing announces it. So a record is dropped for its hash key only if the stream was seen to be
-// bound to keys after the record had come. Such records are rare, so the question is too. While it is unanswered, the
-// record is handed on. Called by the polling source, around each read and for each record.
+// Keeps a source from dropping records that the service placed without regard to their keys. Some streams can be switched to AUTO
+// at any moment, and nothing announces it. So a record is dropped for its hash key only if a description after its arrival showed
+// that the stream places by key. Few records need such a description. Without one, the record is handed on. Called by the polling
+// source, around each read and for each record.
 import { createPlacement } from '../../core/record-placement.js';
 import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/record-placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
@@ -10,15 +10,15 @@ import { unpackRecord } from './aggregate.js';
 
 export interface HashKeyVetting {
   readonly placement: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
-  /** Every description of the stream goes through here. */
+  /** Notes a description of the stream. Every description must come here. */
   noted(description: StreamDescription): void;
-  /** Resolves when each of these records has been judged. Never rejects. */
+  /** Resolves when it is decided for each record whether it may be dropped. Never rejects. */
   vet(records: readonly RawRecord[], range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
-  /** What may be done with user records of this one that are out of range. */
+  /** The policy for user records of this record that are out of range. */
   policyFor(record: RawRecord): OutOfRangePolicy;
 }
 
-/** Arrival times and the `Date` header come from different hosts. */
+/** Arrival times and the `Date` header come from different hosts, whose clocks differ a little. */
 const skewMs = 2_000;
 
 export function hashKeyVetting(
@@ -30,7 +30,7 @@ export function hashKeyVetting(
   /** How far the service's clock is ahead of this host's, as of the last description. */
   let aheadMs = 0;
   const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
-  /** Records that came before the stream was seen to place by key, although their arrival time does not show it. */
+  /** Records that arrived before a description showed that the stream places by key, although their arrival times do not prove it. */
   const keyed = new WeakSet<RawRecord>();
   let asking: Promise<boolean> | undefined;
   let next: Promise<boolean> | undefined;
@@ -39,7 +39,7 @@ export function hashKeyVetting(
     const keyedAt = placement.keyedAt();
     return keyedAt !== undefined && arrivedAt !== undefined && arrivedAt <= keyedAt - skewMs;
   };
-  /** One question at a time. A question that is under way may have been asked before these records came. */
+  /** Asks for one description at a time. A request under way may be older than these records, so they wait for the next one. */
   const ask = (signal: AbortSignal): Promise<boolean> => {
     next ??= Promise.resolve(asking).then(() => {
       next = undefined;
@@ -73,8 +73,8 @@ export function hashKeyVetting(
 }
 
 /**
- * The code that unpacks it may know a range that is not known here. A hash key that is no number counts too: whether it
- * ends the aggregate must not depend on when the record is read.
+ * Whether user records of this record may be dropped. If the range is unknown here, they may: the code that unpacks them may know
+ * it. An invalid hash key counts too: whether it ends the aggregate must not depend on when the record is read.
  */
 function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
   if (formatOf(record.data) === undefined) return false;

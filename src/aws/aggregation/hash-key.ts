@@ -1,6 +1,6 @@
-// Hash keys: the 128-bit numbers by which Kinesis assigns a record to a shard. Inside kinact they are 32 lower-case
-// hexadecimal digits, because strings of one length compare as the numbers do; the service and the KPL write decimals.
-// Used by the aggregation codec, by producers that group records by shard, and by sources that read ranges.
+// Hash keys: the 128-bit numbers by which Kinesis assigns a record to a shard. Inside kinact they are 32 lower-case hexadecimal
+// digits, because strings of one length compare like the numbers. The service and the KPL write decimals. Used by the aggregation
+// codec, by producers that group records by shard, and by sources that read ranges.
 import { hash } from 'node:crypto';
 import { HASH_KEY_DIGITS, isDecimal, readDecimal } from '../../core/decimal.js';
 import type { HashKeyRange } from '../../api/ports.js';
@@ -17,15 +17,15 @@ export function hashKeyOf(partitionKey: string): HashKey {
   return hash('md5', partitionKey);
 }
 
-/** True when the service would accept this text as an ExplicitHashKey: a plain decimal below 2^128. */
+/** Whether the service accepts this text as an ExplicitHashKey: a plain decimal below 2^128. */
 export function isExplicitHashKey(text: string): boolean {
   return STRICT_DECIMAL.test(text) && hexadecimal(text) !== undefined;
 }
 
 /**
- * Reads an explicit hash key found in an aggregate, as leniently as the KCL's BigInteger does (sign, leading zeros).
- * One pass over a text of any length. 'outside' is a number that is no hash key, however many digits it has, so that no
- * shard's range contains it. 'invalid' is no number at all.
+ * Reads an explicit hash key found in an aggregate, as leniently as the KCL's BigInteger does (sign, leading zeros). It passes
+ * once over a text of any length. 'outside': a number that is not a hash key, so no shard's range contains it. 'invalid': not a
+ * number.
  */
 export function readExplicitHashKey(text: string): HashKey | 'outside' | 'invalid' {
   const isSigned = text.startsWith('-') || text.startsWith('+');
@@ -42,7 +42,7 @@ function hexadecimal(decimal: string): HashKey | undefined {
   return hex?.length === HEXADECIMAL_DIGITS ? hex : undefined;
 }
 
-/** What an answer says about a hash range. Empty where it gives no valid range; every shard that AWS lists has one. */
+/** The hash range in an answer. Empty if it has no valid range; every shard that AWS lists has one. */
 export function hashKeyRangeOf(
   answered: { readonly StartingHashKey?: unknown; readonly EndingHashKey?: unknown } | null | undefined,
 ): { readonly hashKeyRange?: HashKeyRange } {

@@ -1,6 +1,5 @@
-// One attempt, bounded in time, of one DynamoDB operation: what lies between the lease table's rules and the SDK.
-// Invariant: a call puts at most one request on the wire and settles within `requestTimeoutMs`, whatever client is
-// used. So a caller always knows which writes may have happened.
+// Makes one attempt, bounded in time, of one DynamoDB operation. Invariant: a call sends at most one request and settles within
+// `requestTimeoutMs`, whatever client is used. So the caller always knows which writes may have happened.
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type {
   $Command,
@@ -17,10 +16,10 @@ import type { AwsCall, AwsFailure } from '../aws-errors.js';
 import { oneAttempt } from '../one-attempt.js';
 
 /**
- * A DynamoDB client as users may pass it in: the shape of the SDK's, whichever copy of the package made it. kinact
- * makes one attempt per call whatever `maxAttempts` such a client has, because a retry inside would hide a write whose
- * reply was lost. It gives a call up by itself after a third of `failoverMs`. The client should speak keep-alive
- * HTTP/1.1 and have time limits of its own below that. A client that runs no SDK middleware (a stub) must not retry.
+ * A DynamoDB client that users may pass in: it has the shape of the SDK's, whichever copy of the package made it. kinact makes
+ * one attempt per call, whatever the client's `maxAttempts`, because an internal retry would hide a write whose reply was lost.
+ * kinact gives up a call after a third of `failoverMs`. The client should use keep-alive HTTP/1.1, with time limits below that. A
+ * client that runs no SDK middleware (a stub) must not retry.
  */
 export interface DynamoDbClientLike {
   send(command: never, options?: never): Promise<unknown>;
@@ -41,7 +40,7 @@ export type Attempt<Output> =
   | {
       readonly type: 'answered';
       readonly output: Output;
-      /** The answer's `Date` header; the wall clock where there is none (a stub). Epoch milliseconds. */
+      /** The answer's `Date` header; the wall clock if there is none (a stub). Epoch milliseconds. */
       readonly serviceTimeMs: number;
     }
   | { readonly type: 'failed'; readonly failure: AwsFailure; readonly cause: unknown };
@@ -65,7 +64,7 @@ export interface DynamoDbCallerOptions {
   readonly client: DynamoDbClientLike;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** How long one call may take before it fails, its outcome unknown. Milliseconds. */
+  /** How long one call may take before it fails with an unknown outcome. Milliseconds. */
   readonly requestTimeoutMs: number;
 }
 
@@ -83,7 +82,7 @@ export function createDynamoDbClient(
     requestHandler: new NodeHttpHandler({
       connectionTimeout: requestTimeoutMs,
       requestTimeout: requestTimeoutMs,
-      // `requestTimeout` ends with the response's head; this one bounds a body that stalls.
+      // `requestTimeout` ends with the response's head; `socketTimeout` bounds a body that stalls.
       socketTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
     }),
@@ -93,7 +92,7 @@ export function createDynamoDbClient(
 /** Wraps a client. It does not close the client: the code that opened it does. */
 export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
   const { clock, timers, requestTimeoutMs } = options;
-  // The only place where the structural type becomes the SDK's: nothing but `send` is used of it.
+  // The only cast from the structural type to the SDK's; only `send` is used.
   const client = options.client as unknown as Pick<DynamoDBClient, 'send'>;
 
   async function attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
@@ -102,7 +101,7 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
     signal: AbortSignal,
   ): Promise<Attempt<Output>> {
     const call: AwsCall = { ...what, service: 'dynamodb' };
-    // Nothing was sent yet, so an abort that came first has a known outcome.
+    // Nothing was sent yet, so the outcome of an earlier abort is known.
     if (signal.aborted)
       return failed(new KinactError('STOPPED', `dynamodb:${call.operation} was not begun: aborted`), call);
     const limits = { signal, timers, timeoutMs: requestTimeoutMs };
@@ -123,18 +122,13 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
   };
 }
 
-/**
- * The answer without members that are null: which client read it must make no difference. lease-row.ts reads the rows.
- */
+/** The answer without null members, which some clients return and others leave out. lease-row.ts handles the rows. */
 function saidIn<Output>(output: Output | undefined): Output {
   const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
   return Object.fromEntries(said) as Output;
 }
 
-/**
- * The item in an answer of GetItem; undefined where it says that there is none. Throws where the item has no
- * attributes.
- */
+/** The item in an answer of GetItem; undefined if there is none. Throws if the item has no attributes. */
 export function itemIn<Item extends object>(
   output: { readonly Item?: Item | undefined },
   table: string,
@@ -143,7 +137,7 @@ export function itemIn<Item extends object>(
   throw badAnswer('GetItem', 'an item without attributes', table);
 }
 
-/** An answer that the service's model does not allow: the next one may be right. */
+/** The error for an answer that the service's model does not allow. The next answer may be right, so it is retryable. */
 export function badAnswer(operation: string, what: string, table: string): KinactError {
   return new KinactError('AWS_ERROR', `dynamodb:${operation} was answered with ${what}`, {
     retryable: true,

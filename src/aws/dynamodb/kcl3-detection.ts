@@ -1,5 +1,5 @@
-// Finds out whether a KCL 3 fleet governs a lease table (KCL clause 1.9). There a leader assigns the leases, and a worker
-// that steals would fight it. Such a table is refused, with the action to take, until that protocol is built.
+// Detects whether a KCL 3 fleet governs a lease table (KCL clause 1.9). In such a fleet a leader assigns the leases, and a worker
+// that steals leases would work against it. kinact refuses the table, with the action to take, until it supports that protocol.
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
 import { itemIn } from './dynamodb-client.js';
@@ -7,8 +7,8 @@ import type { DynamoDbCaller } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';
 
 /**
- * Client versions under which a KCL 3 library still behaves as KCL 2.x. Any other text, an unknown one too, refuses the
- * table.
+ * Client versions under which a KCL 3 library still behaves as KCL 2.x. With any other text, also an unknown one, the table is
+ * refused.
  */
 const stealingVersions: ReadonlySet<string> = new Set([
   'CLIENT_VERSION_INIT',
@@ -20,8 +20,8 @@ const leaderKey = 'Leader';
 const migrationKey = 'Migration3.0';
 
 /**
- * Why this item of the lease table shows a KCL 3 fleet; undefined when it does not. The entity type shows `Leader` and
- * `Migration3.0` here, because every row of another kind in a lease table carries one (KCL clause 1.1).
+ * The evidence in this item of the lease table that a KCL 3 fleet governs it; undefined if there is none. The rows `Leader` and
+ * `Migration3.0` are recognized by their entity type, because every row that is not a lease has one (KCL clause 1.1).
  */
 export function kcl3Evidence(item: Item): string | undefined {
   switch (textOf(item, 'entityType')) {
@@ -39,7 +39,7 @@ export function kcl3Evidence(item: Item): string | undefined {
   }
 }
 
-/** The refusal, with what to do. */
+/** Makes KCL3_TABLE, with the action to take. */
 export function kcl3Refusal(tableName: string, evidence: string): KinactError {
   return new KinactError(
     'KCL3_TABLE',
@@ -60,7 +60,7 @@ export interface Kcl3Tables {
 /**
  * Reads the four places where KCL 3 leaves its state: in its side table, and in the lease table itself since 3.5.
  *
- * @throws KinactError KCL3_TABLE, or what the reads failed with. A side table that is missing or not the KCL's is none.
+ * @throws KinactError KCL3_TABLE, or the error of a read. A side table that is missing or not the KCL's is no evidence.
  */
 export async function refuseKcl3Table(
   caller: DynamoDbCaller,
@@ -76,13 +76,13 @@ export async function refuseKcl3Table(
     { table: tableName, keyName: 'leaseKey', key: leaderKey, judge: leaderEvidence },
   ] as const;
   for (const { table, keyName, key, judge } of places) {
-    // A scan has shown what is in the lease table itself.
+    // A scan has already shown the rows of the lease table itself.
     if (where === 'side table' && table !== coordinatorTableName) continue;
     const command = new GetItemCommand({ TableName: table, Key: { [keyName]: { S: key } }, ConsistentRead: true });
     const result = await caller.attempt(command, { operation: 'GetItem', table }, signal);
     if (result.type === 'failed') {
       const { kind, error } = result.failure;
-      // A table of that name with another key is somebody else's.
+      // A table of that name with another key is not the KCL's.
       if (table === coordinatorTableName && (kind === 'notFound' || kind === 'invalidArgument')) continue;
       throw error;
     }
@@ -92,7 +92,7 @@ export async function refuseKcl3Table(
   }
 }
 
-/** A row that nobody released counts, heartbeat or not: its holder may be in a long pause. */
+/** A leader row that is not released counts, even without a heartbeat, because its holder may be in a long pause. */
 function leaderEvidence(item: Item): string | undefined {
   return textOf(item, 'isReleased') === '1'
     ? undefined

@@ -1,6 +1,6 @@
-// What a KCL 3 fleet has left in the tables of an application, and its removal, for `kinact adopt`. Invariants: a lease
-// is never removed, and each row only as it was seen. What makes a table a KCL 3 table goes last, so that a run that is
-// cut off leaves a table that is still refused.
+// Finds and removes what a KCL 3 fleet has left in an application's tables, for `kinact adopt`. Invariants: a lease is never
+// removed, and a row only if it is unchanged. Rows that make a table a KCL 3 table go last. So a run that breaks off leaves a
+// table that is still refused.
 import {
   DeleteItemCommand,
   DeleteTableCommand,
@@ -23,28 +23,28 @@ import { tablePages } from './table-pages.js';
 
 /** One thing to remove. */
 export type Remains =
-  /** A row of the lease table that is no lease. */
+  /** A row of the lease table that is not a lease. */
   | { readonly type: 'row'; readonly key: string; readonly entityType: string; readonly item: Item }
-  /** The attribute of a lease that a leader was handing over. */
+  /** The attribute `checkpointOwner` of a lease that a leader was handing over. */
   | { readonly type: 'handover'; readonly key: string; readonly checkpointOwner: string; readonly item: Item }
   /** A side table of KCL 3.0 to 3.4. */
   | { readonly type: 'table'; readonly tableName: string; readonly rows: number };
 
 export interface RemainsFound {
-  /** In the order in which they are to go. */
+  /** In the order of their removal. */
   readonly remains: readonly Remains[];
-  /** By table and key, every row as it stands: every worker of the application changes one of them. */
+  /** The content of every row, by table and key. It shows whether workers run: each of them keeps changing a row. */
   readonly picture: ReadonlyMap<string, string>;
-  /** How long the owner of a lease may go without a renewal, by what the rows say of kinact's workers; 0 where none does. */
+  /** The longest failover time that kinact's workers have written into the rows, milliseconds; 0 if there is none. */
   readonly failoverMs: number;
-  /** Tables that have the name of a side table and are not the KCL's: they are left alone. */
+  /** Tables with the name of a side table that are not the KCL's. They are left alone. */
   readonly strangers: readonly string[];
 }
 
 export interface Kcl3Remains {
   /** Rejects with TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with. */
   find(signal: AbortSignal): Promise<RemainsFound>;
-  /** `refused`: somebody has written to the row meanwhile. What is gone already is `removed`. */
+  /** `refused`: the row has changed since it was found. Remains that are already gone count as `removed`. */
   remove(remains: Remains, signal: AbortSignal): Promise<'removed' | 'refused'>;
   close(): void;
 }
@@ -54,7 +54,7 @@ export interface Kcl3RemainsOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  /** A client of the caller's; it is never closed here. Default: a client of our own. */
+  /** The caller's own client, which is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
   /** Milliseconds one request may take. Default 10,000. */
   readonly requestTimeoutMs?: number;
@@ -63,7 +63,7 @@ export interface Kcl3RemainsOptions {
   readonly repeating?: Repeating | undefined;
 }
 
-/** The side tables with their keys (KCL clauses 1.5, 1.6), the one that shows a leader last. */
+/** The side tables with their keys (KCL clauses 1.5, 1.6). The one that shows a leader comes last. */
 const sideTables = [
   { suffix: '-WorkerMetricStats', keyName: 'wid' },
   { suffix: '-CoordinatorState', keyName: 'key' },
@@ -135,7 +135,7 @@ async function itemsOf(caller: DynamoDbCaller, tableName: string, signal: AbortS
   return items;
 }
 
-/** The name of a table's key, '' for one of two parts; undefined where there is no such table. */
+/** The name of a table's key, '' if the key has two parts; undefined if there is no such table. */
 async function keyOfTable(caller: DynamoDbCaller, table: string, signal: AbortSignal): Promise<string | undefined> {
   const command = new DescribeTableCommand({ TableName: table });
   const result = await caller.attempt(command, { operation: 'DescribeTable', table }, signal);
@@ -158,7 +158,7 @@ async function remove(
     const table = remains.tableName;
     const command = new DeleteTableCommand({ TableName: table });
     const result = await caller.attempt(command, { operation: 'DeleteTable', table, write: true }, signal);
-    // It is being deleted already, by somebody or by an earlier attempt whose reply was lost.
+    // The table is gone or being deleted already, perhaps by an earlier attempt with a lost reply.
     if (result.type === 'answered' || result.failure.kind === 'notFound' || result.failure.kind === 'inUse')
       return 'removed';
     throw result.failure.error;
@@ -177,10 +177,7 @@ async function remove(
   return (await isGone(caller, tableName, remains, signal)) ? 'removed' : 'refused';
 }
 
-/**
- * The condition that a row still is what it was: each of its texts and numbers, because a heartbeat changes one of
- * them.
- */
+/** The condition that a row is unchanged. It compares all texts and numbers, because a heartbeat changes one of them. */
 function asSeen(item: Item): {
   readonly ConditionExpression: string;
   readonly ExpressionAttributeNames: Record<string, string>;
@@ -203,7 +200,7 @@ function asSeen(item: Item): {
   };
 }
 
-/** A condition may fail on what an earlier attempt has done, if its reply was lost. */
+/** Whether the remains are gone already. If a reply was lost, the earlier removal makes the condition fail. */
 async function isGone(
   caller: DynamoDbCaller,
   tableName: string,

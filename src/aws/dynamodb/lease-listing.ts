@@ -1,5 +1,5 @@
-// The lease table for people to look at: read once, never changed, and refused for nothing. For the command `leases`
-// and the demo; a consumer opens the table by `openLeaseTable` instead.
+// Reads the lease table once, for people to look at, and changes nothing. Malformed rows and KCL 3 state are shown, not refused.
+// Used by the command `leases` and the demo; a consumer opens the table with `openLeaseTable`.
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError } from '../../api/errors.js';
 import type { Clock, MalformedRow, Random, Timers } from '../../api/ports.js';
@@ -22,7 +22,7 @@ export interface LeaseListingOptions {
   readonly random: Random;
   /** Milliseconds one request may take. Default 10,000. */
   readonly requestTimeoutMs?: number;
-  /** How long what passes (throttling, a lost connection) is waited out, milliseconds. Default 20,000. */
+  /** How long reading is repeated while its failure may pass (throttling, a lost connection), milliseconds. Default 20,000. */
   readonly retryForMs?: number;
   readonly repeating?: Repeating | undefined;
 }
@@ -30,12 +30,12 @@ export interface LeaseListingOptions {
 export interface LeaseListing {
   readonly rows: readonly LeaseRow[];
   readonly malformed: readonly MalformedRow[];
-  /** What shows that a KCL 3 fleet governs the table, with what to do; absent where nothing does. */
+  /** The evidence that a KCL 3 fleet governs the table; absent if there is none. */
   readonly kcl3?: string;
 }
 
 /**
- * Every row of a lease table, from one scan that got through.
+ * Returns every row of a lease table, from one complete scan.
  * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
  */
 export async function listLeases(options: LeaseListingOptions, signal: AbortSignal): Promise<LeaseListing> {
@@ -68,7 +68,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
 }
 
-/** People who may not read the side table see the leases all the same. */
+/** The evidence in the side table. People who may not read that table still see the leases. */
 async function inSideTable(
   caller: DynamoDbCaller,
   tableName: string,

@@ -1,5 +1,5 @@
-// The lease table for `kinact reset`, which changes it while no worker runs. What passes (throttling, lost connections)
-// is waited out. Each step is written once, on condition that nobody has written to its row since it was read.
+// The lease table for `kinact reset`, which changes it while no worker runs. Calls that fail for a passing reason (throttling,
+// lost connections) are repeated. Each step is one write, on condition that its row has not changed since it was read.
 import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import type { ResetStep } from '../../core/reset-plan.js';
@@ -14,7 +14,7 @@ import { patiently, type Repeating } from '../patience.js';
 
 export interface LeaseRewritingOptions {
   readonly tableName: string;
-  /** Default: the AWS environment's. */
+  /** Default: the region of the AWS environment. */
   readonly region?: string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -24,14 +24,14 @@ export interface LeaseRewritingOptions {
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
   readonly repeating?: Repeating | undefined;
-  /** A client of the caller's, which is not closed. Default: one of the AWS environment's. */
+  /** The caller's own client, which is not closed here. Default: a client for the AWS environment. */
   readonly client?: DynamoDbClientLike | undefined;
 }
 
 export interface LeaseRewriting {
   /** Rejects with TABLE_NOT_FOUND, TABLE_NOT_KCL, KCL3_TABLE, or what the service failed with. */
   scan(signal: AbortSignal): Promise<LeaseScan>;
-  /** `refused`: somebody else has written to the row meanwhile. A step that is written already is `written`. */
+  /** `refused`: the row has changed since it was read. A step that is already written counts as `written`. */
   write(step: ResetStep, signal: AbortSignal): Promise<'written' | 'refused'>;
   close(): void;
 }
@@ -71,7 +71,7 @@ interface Table {
   readonly store: LeaseStore;
 }
 
-/** A condition may fail on what an earlier attempt has written, if its reply was lost: the row tells. */
+/** If the reply of an earlier attempt was lost, its write makes the condition fail. The row shows whether that is the case. */
 async function write(table: Table, step: ResetStep, signal: AbortSignal): Promise<'written' | 'refused'> {
   const { store } = table;
   switch (step.type) {

@@ -1,6 +1,6 @@
-// A lease row between DynamoDB's attribute values and LeaseRow (KCL clause 1.1). Reading is total: for any item the answer
-// is a lease, another entity's row, or a reason why it cannot be read. Writing is exact: KCL types, absent instead of
-// empty or NULL. A row that could not be read back is refused.
+// Converts lease rows between DynamoDB's attribute values and LeaseRow (KCL clause 1.1). Reading never throws: each item is a
+// lease, a row of another kind, or malformed with a reason. Writing uses the KCL's types, and leaves an attribute out instead of
+// writing an empty or NULL value. A row that could not be read back is not written.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { HASH_KEY_DIGITS, isDecimal, readDecimal } from '../../core/decimal.js';
 import type { LeaseRow } from '../../core/lease.js';
@@ -11,7 +11,7 @@ import type { HashKeyRange, MalformedRow } from '../../api/ports.js';
 /** An item as DynamoDB returns it. */
 export type Item = Record<string, AttributeValue>;
 
-/** What an item of the lease table turned out to be. */
+/** The result of reading an item of the lease table. */
 export type ReadRow =
   | { readonly type: 'lease'; readonly row: LeaseRow }
   /** A row of another kind (KCL clause 1.5), which lease readers ignore. */
@@ -34,19 +34,22 @@ const optionalTexts = [
   'kinactStream',
 ] as const;
 
-/** Characters of a value that is wrong, in the reason. */
+/** How many characters of a wrong value the reason shows. */
 const longestShown = 64;
 
-/** Leaves room for centuries of renewals. No counter gets there by itself. */
+/** Counters above this are malformed. Renewals never reach it, and it leaves room for centuries of renewals below 2^53. */
 const highestCounter = Number.MAX_SAFE_INTEGER - 2 ** 32;
 
-/** The end of the year 9999, epoch milliseconds. Not every number is a date, and what is none cannot be read from or shown. */
+/**
+ * The end of the year 9999, epoch milliseconds. Larger numbers may not be dates: reading cannot start there, nor can they be
+ * shown.
+ */
 const latestTime = 253_402_300_799_999;
 
-/** Thrown and caught inside this file alone: the reason a row is malformed. */
+/** The reason why a row is malformed. Thrown and caught only in this file. */
 class Unreadable extends Error {}
 
-/** Reads one item of the lease table. Total: never throws, whatever the item holds. */
+/** Reads one item of the lease table. Never throws, whatever the item holds. */
 export function readLeaseRow(item: Item): ReadRow {
   if (typeof item !== 'object' || item === null)
     return { type: 'malformed', malformed: { leaseKey: '', reason: 'the item is no map' } };
@@ -65,7 +68,7 @@ export function readLeaseRow(item: Item): ReadRow {
 
 /**
  * The item that creates a lease row.
- * @throws KinactError BROKEN_INVARIANT when the row could not be read back: nothing of that kind may reach the table.
+ * @throws KinactError BROKEN_INVARIANT when the row could not be read back: no malformed row may reach the table.
  */
 export function writeLeaseRow(row: LeaseRow): Item {
   const item: Item = {
@@ -103,7 +106,7 @@ export function textSet(members: readonly string[]): AttributeValue {
   return { SS: [...new Set(members)] };
 }
 
-/** Whether a text may stand in the attribute `checkpoint`. */
+/** Whether the attribute `checkpoint` may have this text. */
 export function isCheckpoint(text: string): boolean {
   return sentinels.has(text) || isDecimal(text);
 }
@@ -138,9 +141,7 @@ function leaseOf(item: Item): LeaseRow {
   };
 }
 
-/**
- * Every write raises it. A row whose counter cannot rise could be read, but its lease could never be taken or renewed.
- */
+/** Every write of a holder raises the counter. If it cannot rise, the lease could never be taken or renewed. */
 function counterOf(item: Item): number {
   const counter = required(countOf(item, 'leaseCounter'), 'leaseCounter');
   if (counter > highestCounter)
@@ -151,8 +152,8 @@ function counterOf(item: Item): number {
 }
 
 /**
- * A range that no shard can have (one end missing, not decimal, start ≥ end) reads as none. It is back-filled from
- * ListShards like a missing one (KCL clause 2.10), and DynamoDB Streams rows carry a dummy anyway.
+ * Reads a range that no shard can have (one end missing, not decimal, start ≥ end) as none. It is then filled in from ListShards
+ * like a missing one (KCL clause 2.10). DynamoDB Streams rows have a dummy range anyway.
  */
 function rangeOf(item: Item): Partial<HashKeyRange> {
   const startingHashKey = textOf(item, 'startingHashKey');
@@ -216,7 +217,7 @@ function attributeOf(item: Item, name: string): Record<string, unknown> | undefi
   return attribute as Record<string, unknown>;
 }
 
-/** The key for a report, also of a row whose key is the trouble. */
+/** The key for a report; empty if the key itself is wrong. */
 function keyOf(item: Item): string {
   const key: unknown = Object.hasOwn(item, 'leaseKey') ? item['leaseKey'] : undefined;
   const text: unknown = typeof key === 'object' && key !== null ? (key as { S?: unknown }).S : undefined;

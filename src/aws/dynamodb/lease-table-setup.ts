@@ -1,5 +1,5 @@
-// Creates a lease table, or makes sure that the one that exists is a KCL lease table. Any number of workers may do this
-// at once: those that lose the race to create wait for the winner's table.
+// Creates a lease table, or checks that the existing one is a KCL lease table. Any number of workers may do this at once: those
+// that lose the race to create wait for the winner's table.
 import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
@@ -18,15 +18,15 @@ export interface LeaseTableSetup {
   readonly tableName: string;
   readonly billing: LeaseTableBilling;
   readonly timers: Timers;
-  /** The first wait between two looks at a table that is not ready; later ones double up to 5 s. Milliseconds. */
+  /** The first wait between two checks of a table that is not ready; later ones double up to 5 s. Milliseconds. */
   readonly pollMs: number;
 }
 
 const longestPollMs = 5_000;
 
 /**
- * Creates the table where it is missing and waits until it is ACTIVE.
- * @throws KinactError TABLE_NOT_KCL for a table with another key; what the service failed with; STOPPED on abort.
+ * Creates the table if it is missing, and waits until it can be used.
+ * @throws KinactError TABLE_NOT_KCL for a table with another key; the service's error; STOPPED on abort.
  */
 export async function ensureLeaseTable(
   caller: DynamoDbCaller,
@@ -57,7 +57,7 @@ export async function ensureLeaseTable(
 }
 
 /**
- * Looks at a table without changing anything: for code that only reads it.
+ * Checks a table that must already exist, without changing it.
  *
  * @throws KinactError TABLE_NOT_FOUND, TABLE_NOT_KCL, or what the service failed with.
  */
@@ -81,7 +81,7 @@ async function describe(
   const result = await caller.attempt(command, { operation: 'DescribeTable', table: tableName }, signal);
   if (result.type === 'answered') {
     const table = presentMembers(result.output.Table ?? {});
-    // If it says nothing of the key, that is no reason to take the table for another's.
+    // An answer without the key does not mean that the table belongs to another application.
     const { hash, hashType } = keyOf(table);
     if (hash !== undefined && hashType !== undefined) return table;
     throw badAnswer('DescribeTable', 'a table without its key', tableName);
@@ -90,7 +90,7 @@ async function describe(
   throw result.failure.error;
 }
 
-/** True when this call created the table; false when somebody else is changing it just now. */
+/** True if this call created the table; false if another process is creating or changing it now. */
 async function create(caller: DynamoDbCaller, setup: LeaseTableSetup, signal: AbortSignal): Promise<boolean> {
   const { tableName, billing } = setup;
   const input: CreateTableCommandInput = {
@@ -128,7 +128,7 @@ function keyOf(table: Partial<TableDescription>): TableKey {
   return { hash, hashType: definition?.AttributeType, range: named('RANGE') };
 }
 
-/** What is wrong with the table's key, and whose table it may be; undefined when it is the KCL's. */
+/** Describes what is wrong with the table's key, and which consumer the table may belong to; undefined for the KCL's key. */
 function keyComplaint(table: TableDescription): string | undefined {
   const { hash, hashType, range } = keyOf(table);
   if (hash === 'leaseKey' && range === undefined && hashType === 'S') return undefined;

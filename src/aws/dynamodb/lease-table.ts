@@ -1,6 +1,5 @@
-// The LeaseStore port on DynamoDB, to the letter of KCL clauses 1.1 to 1.5. One attempt per call, every write conditional,
-// existing rows changed attribute by attribute. Called by the lease coordinator and its keepers, which retry and
-// decide.
+// The LeaseStore port on DynamoDB, exactly as in KCL clauses 1.1 to 1.5. Each call is one attempt, every write is conditional,
+// and existing rows are changed attribute by attribute. The lease coordinator and its keepers call it; they retry and decide.
 import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
@@ -30,9 +29,9 @@ export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' |
   readonly tableName: string;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** A call is given up after a third of it, so that a renewal can be tried three times. Milliseconds, default 10,000. */
+  /** A call is given up after a third of this time, so a renewal can be tried three times. Milliseconds, default 10,000. */
   readonly failoverMs?: number;
-  /** A client of the application's; it is never closed here. Default: a client of our own. */
+  /** The application's own client, which is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
   /** How the table is billed if it has to be created. Default `'PAY_PER_REQUEST'`. */
   readonly billing?: LeaseTableBilling;
@@ -48,10 +47,10 @@ interface Context {
   readonly tableName: string;
   readonly caller: DynamoDbCaller;
   readonly scanPageItems: number | undefined;
-  /** Rows carry `entityType` since KCL 3.5; ours do where the others' do. */
+  /** Whether new rows get an `entityType`, as in KCL 3.5 and later. They do once a scanned row has one. */
   writesEntityType: boolean;
   readonly kcl3: Kcl3Tables;
-  /** Monotonic. */
+  /** When the side table was last read; monotonic milliseconds. */
   sideTableAskedAt: number;
   readonly now: () => number;
 }
@@ -109,17 +108,17 @@ function connection(options: LeaseTableOptions): Pick<DynamoDBClientConfig, 'reg
   };
 }
 
-/** How often the KCL looks for a leader, and so must a worker that shares a table with one. */
+/** How often the KCL looks for a leader. A worker that shares a table with a leader must look as often. */
 const sideTableIntervalMs = 60_000;
 
-/** A leader of KCL 3.0 to 3.4 shows in its side table alone, and may come at any time. */
+/** Looks for a leader of KCL 3.0 to 3.4: it shows only in its side table, and may appear at any time. */
 async function askSideTable(context: Context, signal: AbortSignal): Promise<void> {
   if (context.now() - context.sideTableAskedAt < sideTableIntervalMs) return;
   try {
     await refuseKcl3Table(context.caller, context.kcl3, signal, 'side table');
     context.sideTableAskedAt = context.now();
   } catch (error) {
-    // Any other failure says nothing of the lease table, which has been read: the next scan asks again.
+    // Any other failure does not concern the lease table, which has been read. The next scan asks again.
     if (isKinactError(error) && error.code === 'KCL3_TABLE') throw error;
   }
 }
@@ -177,7 +176,7 @@ async function update(
     TableName: tableName,
     Key: keyOf(leaseKey),
     ...leaseUpdate(expected, change, writer),
-    // A holder hears of a wish by its own renewals.
+    // The returned row shows the holder whether another worker has left a wish.
     ReturnValues: 'ALL_NEW',
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   });
@@ -190,7 +189,7 @@ async function update(
   return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
 }
 
-/** A row that is gone has no owner: no wish makes one. */
+/** A wish makes no new row: a row that is gone fails the condition. */
 async function wish(
   context: Context,
   leaseKey: string,
@@ -210,7 +209,7 @@ async function wish(
   return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
 }
 
-/** The row as it stood at a refusal. */
+/** The row at the time of a refusal. */
 async function currentOf(
   context: Context,
   leaseKey: string,
@@ -218,7 +217,7 @@ async function currentOf(
   signal: AbortSignal,
 ): Promise<LeaseRow | undefined> {
   const old = oldItemOf(result);
-  // Without an item either the row is gone or the store does not return any (dynalite): one read tells.
+  // Without an item, either the row is gone or the store returns none (dynalite). One read finds out.
   return old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
 }
 
@@ -257,14 +256,14 @@ function held(result: Attempt<unknown>): boolean {
   throw result.failure.error;
 }
 
-/** The wish that a write has left in its row, where the store says what it left. */
+/** The wish in the row after a write, if the store returns the row. */
 function wishIn(result: Attempt<unknown>): { readonly wish?: string } {
   const { Attributes } = (result.type === 'answered' ? result.output : {}) as { readonly Attributes?: Item | null };
   const text: unknown = Attributes?.['kinactWish']?.S;
   return typeof text === 'string' ? { wish: text } : {};
 }
 
-/** The row as the failed condition saw it, where the store says so. */
+/** The row that the failed condition saw, if the store returns it. */
 function oldItemOf(result: Attempt<unknown>): Item | undefined {
   if (result.type === 'answered') return undefined;
   const item = (result.cause as { readonly Item?: Item | null }).Item;

@@ -1,5 +1,5 @@
-// The update expressions of KCL clause 1.3: which attributes a change of a lease row sets, removes and adds, and under
-// which condition. Only the named attributes are touched, so everything else in a row survives. It decides nothing: core's
+// Builds the update expressions of KCL clause 1.3: which attributes a change of a lease row sets, removes and adds, and on which
+// condition. Only the named attributes are touched, so everything else in a row survives. This file decides nothing: core's
 // lease-state.ts decides what a write changes, and the keeper's writes.ts on what condition.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../../core/lease-failover.js';
@@ -9,7 +9,7 @@ import { KinactError } from '../../api/errors.js';
 import type { HashKeyRange, LeaseChange, RowCondition, WishCondition } from '../../api/ports.js';
 import { isCheckpoint, textSet } from './lease-row.js';
 
-/** The four parts of an UpdateItem request that come out of a change. */
+/** The four parts of an UpdateItem request for a change. */
 export interface UpdateParts {
   readonly ConditionExpression: string;
   readonly UpdateExpression: string;
@@ -17,21 +17,21 @@ export interface UpdateParts {
   readonly ExpressionAttributeValues: Record<string, AttributeValue>;
 }
 
-/** What a prepared checkpoint leaves in a row; every checkpoint removes it. */
+/** The attributes of a prepared checkpoint; every checkpoint removes them. */
 const pendingCheckpoint = [
   'pendingCheckpoint',
   'pendingCheckpointSubSequenceNumber',
   'pendingCheckpointState',
 ] as const;
 
-/** What two workers say to each other about the tenure that a row shows. */
+/** The attributes for a wish and its answer, which belong to one tenure. */
 const wishes = ['kinactWish', 'kinactAnswer'] as const;
 
 function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {
   return leaseOwner !== undefined || handOver !== undefined || checkpoint?.checkpoint === 'SHARD_END';
 }
 
-/** A wish for a row, see ports.ts: it touches neither counter nor owner, and makes no row. */
+/** Leaves or withdraws a wish (`LeaseStore.wish` in ports.ts). It touches neither counter nor owner, and creates no row. */
 export function wishUpdate(
   expected: WishCondition,
   wish: { readonly author: string; readonly text: string | null },
@@ -52,7 +52,7 @@ export function wishUpdate(
   return parts.finish();
 }
 
-/** The one write to a held row: condition on the counter and, where given, owner and last author; the counter rises by one. */
+/** A write to a held row. Its condition is the counter and, if given, owner and last author; the counter rises by one. */
 export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer: string): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(expected.counter));
@@ -72,14 +72,14 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
     parts.set('checkpoint', text(checkpoint));
     parts.set('checkpointSubSequenceNumber', count(subSequenceNumber));
     for (const name of pendingCheckpoint) parts.remove(name);
-    // When the same write switches the owner, the row has changed hands once since this checkpoint.
+    // If the same write switches the owner, the row has changed hands once since this checkpoint.
     parts.set('ownerSwitchesSinceCheckpoint', count(change.countOwnerSwitch === true ? 1 : 0));
   } else if (change.countOwnerSwitch === true) {
     parts.add('ownerSwitchesSinceCheckpoint', count(1));
   }
   if (change.leaseOwner === null) {
     parts.remove('leaseOwner');
-    // A Java worker of the same name, which takes the row next, has a failover time of its own.
+    // A Java worker of the same name may take the row next, and has a failover time of its own.
     parts.remove('kinactFailover');
   } else if (change.leaseOwner !== undefined) {
     parts.set('leaseOwner', text(change.leaseOwner));
@@ -91,21 +91,18 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
     parts.remove('checkpointOwner');
   }
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
-  // The tenure that they are about is over.
+  // The tenure of the wish and its answer is over.
   if (endsTenure(change)) for (const name of wishes) parts.remove(name);
   else if (change.answer !== undefined) parts.set('kinactAnswer', text(change.answer));
   if (change.kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(change.kinactLatestAt));
-  // No children is an absent attribute, never an empty set.
+  // Without children the attribute is absent, never an empty set.
   if (change.childShardIds !== undefined && change.childShardIds.length > 0) {
     parts.set('childShardIds', textSet(change.childShardIds));
   }
   return parts.finish();
 }
 
-/**
- * What `kinact reset` writes over a row: everything that a row is made with, on condition that nobody has written to it
- * since.
- */
+/** The write of `kinact reset` over a row: all attributes of a new row, on condition that the counter has not changed. */
 export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(seen.leaseCounter));
@@ -157,9 +154,9 @@ interface Clauses {
   whenPresent(name: string): void;
   whenAbsent(name: string): void;
   whenNot(name: string, value: AttributeValue): void;
-  /** The attribute is there and begins with this. */
+  /** The attribute exists and begins with `prefix`. */
   whenBegins(name: string, prefix: string): void;
-  /** The attribute is not there, or begins with this, or is exactly that. */
+  /** The attribute is absent, begins with `prefix`, or equals `exactly`. */
   whenNoneBut(name: string, prefix: string, exactly: string | undefined): void;
   set(name: string, value: AttributeValue): void;
   /** Sets the attribute unless the row has it already. */
@@ -172,7 +169,7 @@ interface Clauses {
   finish(): UpdateParts;
 }
 
-/** Every name goes in as `#name` (some are reserved words), every value as `:n`. */
+/** Names are written as `#name`, because some are reserved words, and values as `:v0`, `:v1`, … */
 function clauses(): Clauses {
   const names: Record<string, string> = {};
   const values: Record<string, AttributeValue> = {};

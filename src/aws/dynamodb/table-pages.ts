@@ -1,4 +1,4 @@
-// A whole table, page by page, as DynamoDB returns its items. What they mean is for the caller: the lease table reads
+// Reads a whole table, page by page, as DynamoDB returns its items. The caller interprets the items: the lease table reads
 // leases, the commands read the KCL's other rows as well.
 import { ScanCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { badAnswer, type DynamoDbCaller } from './dynamodb-client.js';
@@ -13,11 +13,11 @@ export interface WholeTable {
   readonly tableName: string;
   /** Items per page; absent: as many as fit into 1 MB. */
   readonly pageItems?: number | undefined;
-  /** Sees every write that was answered before. Costs twice as much. Default false. */
+  /** A consistent scan sees every write that was answered before it, and costs twice as much. Default false. */
   readonly consistent?: boolean;
 }
 
-/** Throws what the service fails with, and on an answer that the service's model does not allow. */
+/** Throws the service's error, or an error for an answer that the service's model does not allow. */
 export async function* tablePages(
   caller: DynamoDbCaller,
   { tableName, pageItems, consistent = false }: WholeTable,
@@ -37,13 +37,13 @@ export async function* tablePages(
     next = page.output.LastEvaluatedKey;
     if (next !== undefined && Object.keys(next).length === 0)
       throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
-    // It would go on without end, and without a word.
+    // Otherwise the loop would never end, and report nothing.
     if (next !== undefined && JSON.stringify(next) === before)
       throw badAnswer('Scan', 'the key that it was to go on from', tableName);
   } while (next !== undefined);
 }
 
-/** A page that withholds its items must not look like a table that has lost them. */
+/** Throws if a page lacks its items, because it would look like a table that has lost its rows. */
 function itemsIn(
   { Items, Count }: { readonly Items?: Item[] | undefined; readonly Count?: number | undefined },
   tableName: string,

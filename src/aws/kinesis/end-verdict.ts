@@ -1,21 +1,19 @@
-// A GetRecords answer without NextShardIterator may mean the end of a shard; polling-reader.ts asks here whether it does. If
-// its MillisBehindLatest reports a backlog, the end is doubted, and accepted only after many repeats. kinesalite never
-// reports a backlog: there MillisBehindLatest is the time since the shard was closed.
+// Decides for polling-reader.ts whether a GetRecords answer without NextShardIterator means the end of a shard. If its
+// MillisBehindLatest reports a backlog, the end is doubted, and accepted only after many repeats. kinesalite never reports a
+// backlog: its MillisBehindLatest is the time since the shard was closed.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Progress } from './reading-progress.js';
 
-/** What the service of a source has used MillisBehindLatest for, so far. All readers of the source share it. */
+/** What MillisBehindLatest has meant in a source's answers so far. All readers of the source share it. */
 export interface BacklogsTold {
   /** MillisBehindLatest was above 0 in an answer that named another iterator, so it means a backlog. */
   backlogs: boolean;
 }
 
-/**
- * An unclear end counts as proof after this many chains in a row, over this time, ended in the same way.
- */
+/** An uncertain end counts as proof after this many chains in a row, over this time, have ended in the same way. */
 const patience = {
   unclear: { times: 4, ms: 5_000 },
-  // Nobody has seen AWS report a backlog at a true end. If it ever did, the shard's children must not wait for ever.
+  // AWS was never seen to report a backlog at a true end. If it does, the shard's children must not wait forever.
   more: { times: 60, ms: 900_000 },
 } as const;
 
@@ -33,7 +31,7 @@ export function goesOn<Answer extends Output>(
   return typeof next === 'string' && next !== '';
 }
 
-/** Notes what an answer tells about backlogs and about the chain of iterators that it belongs to. */
+/** Notes what an answer shows about backlogs, and about the chain of iterators that it belongs to. */
 export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind } = output;
   const isOn = goesOn(output);
@@ -43,8 +41,8 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
 }
 
 /**
- * `end`: the reader has come to the end. `more`: the answer says that records are left. `unclear`: it may mean either. The
- * last two verdicts are counted, and become `end` after enough repeats over enough time.
+ * `end`: the reader is at the end. `more`: the answer reports that records are left. `unclear`: it may mean either. The last two
+ * verdicts are counted, and become `end` after enough repeats over enough time.
  */
 export function weighEnd(
   told: BacklogsTold,
@@ -53,7 +51,7 @@ export function weighEnd(
   now: number,
 ): 'end' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'end';
-  // This chain was begun when the shard was known to be closed: if it was up to date once, nothing can have come since.
+  // This chain began when the shard was known to be closed. If it was up to date once, no record can have come since.
   if (progress.proving?.upToDate === true) return 'end';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};

@@ -1,6 +1,6 @@
-// The way of GetRecords answers from bytes to RawRecords. The SDK's deserialiser spends most of its time validating
-// base64 by regular expression. So our own client bypasses it for this one operation; a user's client is left as it is.
-// Either way `recordsOf` says what came.
+// Turns GetRecords answers from bytes into RawRecords. The SDK's deserializer spends most of its time validating base64 by
+// regular expression. So our own client bypasses it for this one operation; a user's client is left as it is. `recordsOf` returns
+// the records in both cases.
 import type {
   _Record as SdkRecord,
   ChildShard as SdkChildShard,
@@ -11,14 +11,14 @@ import { isSequenceNumber } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord } from '../../api/ports.js';
 import { hashKeyRangeOf } from '../aggregation/hash-key.js';
 
-/** Where the fast path leaves the records it made; the SDK's own `Records` is then empty. */
+/** The member in which the fast path leaves its records; the SDK's own `Records` is then empty. */
 const fastRecords = Symbol('kinact.records');
 
 interface FastOutput extends Partial<GetRecordsOutput> {
   [fastRecords]?: readonly RawRecord[];
 }
 
-/** The SDK's protocol object, as far as it is used here: semi-public, so every member is checked before it is touched. */
+/** The part of the SDK's protocol object that is used here. It is semi-public, so every member is checked before use. */
 interface Protocol {
   deserializeResponse?: (operation: { readonly name: string }, context: unknown, response: Response) => Promise<object>;
   deserializeMetadata?: (response: Response) => object;
@@ -29,7 +29,7 @@ interface Response {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** What a GetRecords answer is in JSON. */
+/** A GetRecords answer in JSON. */
 interface WireAnswer {
   readonly Records?: readonly {
     readonly SequenceNumber?: unknown;
@@ -42,7 +42,7 @@ interface WireAnswer {
   readonly ChildShards?: SdkChildShard[] | null;
 }
 
-/** Puts the fast path on a client of ours. Returns whether it could: an SDK of another make keeps its own way. */
+/** Puts the fast path on a client of ours. Returns false for an SDK that is built differently, which keeps its own path. */
 export function installFastGetRecords(client: KinesisClient): boolean {
   const protocol = (client.config as unknown as { readonly protocol?: Protocol }).protocol;
   const slow = protocol?.deserializeResponse;
@@ -67,7 +67,7 @@ async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts, bytes);
 }
 
-/** Throws a SyntaxError on anything that is no answer of GetRecords: the caller takes that for a broken connection. */
+/** Throws a SyntaxError on anything but an answer of GetRecords. The caller treats that as a broken connection. */
 export function parseAnswer(bytes: Buffer): FastOutput {
   const answer = JSON.parse(bytes.toString()) as WireAnswer | null;
   if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
@@ -88,13 +88,13 @@ export function parseAnswer(bytes: Buffer): FastOutput {
   };
 }
 
-/** The records of an answer, whichever way it came. Throws a SyntaxError when it has none. */
+/** The records of an answer, from the fast path or the SDK. Throws a SyntaxError if there is no list of records. */
 export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord[] {
   const fast = (output as FastOutput)[fastRecords];
   if (fast !== undefined) return fast;
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
   return output.Records.map((record): RawRecord => {
-    // A user's client may be of another version, or none of the SDK's: its types are not trusted.
+    // A user's client may be of another version, or none of the SDK's, so its types are not trusted.
     const {
       SequenceNumber,
       PartitionKey,
@@ -106,9 +106,7 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
   });
 }
 
-/**
- * A record of an answer. Optional members may be missing. Throws a SyntaxError where it lacks what every record has.
- */
+/** Makes one record. Optional members may be missing. Throws a SyntaxError without a valid sequence number. */
 function rawRecord(
   sequenceNumber: unknown,
   partitionKey: unknown,
@@ -117,7 +115,8 @@ function rawRecord(
 ): RawRecord {
   if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
   const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);
-  // Written out, not spread: this runs once per record. A partition key has at least one character: an empty one is none.
+  // Written out, not spread: this runs once per record. An empty partition key counts as none, because a key has at least one
+  // character.
   if (typeof partitionKey !== 'string' || partitionKey === '') {
     return dated ? { sequenceNumber, data, arrivedAt } : { sequenceNumber, data };
   }
@@ -129,8 +128,8 @@ function noRecord(): SyntaxError {
 }
 
 /**
- * The children an answer names at the end of `shardId`. Undefined when it names none, or one that is not a child of this
- * shard: then ListShards decides.
+ * The children that an answer names at the end of `shardId`. Undefined if it names none, or one that is not a child of this
+ * shard; ListShards decides then.
  */
 export function childrenOf(output: Partial<GetRecordsOutput>, shardId: string): readonly ChildShard[] | undefined {
   const named: unknown = output.ChildShards;

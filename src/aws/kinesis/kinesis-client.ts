@@ -1,5 +1,5 @@
-// How kinact talks to Kinesis. It has a client (our own or the user's), one bounded attempt per call, every failure
-// classified, and the names of a stream in requests. Called by the polling source's parts, the producer and the
+// Sends requests to Kinesis, by our own client or the user's. Each call is one attempt, bounded in time, and every failure is
+// classified. This file also has the names of a stream in requests. Called by the polling source's parts, the producer and the
 // stream's administration.
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import type {
@@ -19,9 +19,9 @@ import { oneAttempt } from '../one-attempt.js';
 import { presentMembers } from '../present-members.js';
 
 /**
- * A Kinesis client as users may pass it in: the shape of the SDK's, whichever copy of the package made it. It should
- * speak keep-alive HTTP/1.1 (`NodeHttpHandler`). kinact makes one attempt per call whatever `maxAttempts` it has, and
- * gives a call up by itself after the request timeout.
+ * A Kinesis client that users may pass in: it has the shape of the SDK's, whichever copy of the package made it. It should use
+ * keep-alive HTTP/1.1 (`NodeHttpHandler`). kinact makes one attempt per call, whatever the client's `maxAttempts`, and gives up a
+ * call after the request timeout.
  */
 export interface KinesisClientLike {
   send(command: never, options?: never): Promise<unknown>;
@@ -37,7 +37,7 @@ export type KinesisCommand<Input extends ServiceInputTypes, Output extends Servi
   ServiceOutputTypes
 >;
 
-/** How one attempt ended. `serviceTimeMs` is the answer's `Date` header, or the wall clock where there was none. */
+/** How one attempt ended. `serviceTimeMs` is the answer's `Date` header, or the wall clock if there is none. */
 export type KinesisAttempt<Output> =
   | { readonly type: 'answered'; readonly output: Output; readonly serviceTimeMs: number }
   | { readonly type: 'failed'; readonly failure: AwsFailure; readonly serviceTimeMs: number };
@@ -57,7 +57,7 @@ export interface KinesisCaller {
   ): Promise<{ readonly output: Output; readonly serviceTimeMs: number }>;
 }
 
-/** Our own client: keep-alive HTTP/1.1, one attempt per call, the fast way for GetRecords. */
+/** Our own client: keep-alive HTTP/1.1, one attempt per call, the fast path for GetRecords. */
 export function createKinesisClient(
   options: Pick<KinesisClientConfig, 'region'> & { readonly requestTimeoutMs: number },
 ): KinesisClient {
@@ -67,7 +67,7 @@ export function createKinesisClient(
     maxAttempts: 1,
     requestHandler: httpHandler(requestTimeoutMs),
   });
-  // It would filter every answer, record by record, for a logger that says nothing.
+  // This layer would filter every answer, record by record, for a logger that writes nothing.
   client.middlewareStack.remove('loggerMiddleware');
   installFastGetRecords(client);
   return client;
@@ -83,7 +83,7 @@ export function kinesisCaller(options: {
   readonly requestTimeoutMs: number;
 }): KinesisCaller {
   const { stream, clock, timers, requestTimeoutMs } = options;
-  // The only place where the structural type becomes the SDK's: nothing but `send` is used of it.
+  // The only cast from the structural type to the SDK's; only `send` is used.
   const client = options.client as unknown as Pick<KinesisClient, 'send'>;
 
   const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...what }, signal) => {
@@ -93,7 +93,7 @@ export function kinesisCaller(options: {
     );
     const serviceTimeMs = seen.dateMs ?? clock.wallNow();
     if (output !== undefined && output !== null) {
-      // The records of GetRecords come by the thousand; get-records.ts reads them as carefully.
+      // GetRecords returns records by the thousand; get-records.ts checks them as carefully.
       const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
       return { type: 'answered', output: said, serviceTimeMs };
     }
@@ -110,16 +110,16 @@ export function kinesisCaller(options: {
   };
 }
 
-/**
- * The members by which a request names the stream. Both where the ARN is known, because local servers know the name
- * alone.
- */
+/** The members by which a request names the stream: both if the ARN is known, because local servers know only the name. */
 export interface StreamNames {
   readonly StreamName: string;
   readonly StreamARN?: string;
 }
 
-/** Name, ARN and region from what the user configured. Throws INVALID_OPTION unless exactly one of the two is given. */
+/**
+ * Name, ARN and region from the user's options. Throws INVALID_OPTION unless exactly one of `streamName` and `streamArn` is
+ * given.
+ */
 export function streamNames(options: {
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
@@ -149,8 +149,8 @@ export function streamNames(options: {
 }
 
 /**
- * Rejects with WRONG_REGION when the client is known to be configured for another region than the ARN names. A provider that fails or
- * does not answer is left to the request, which asks it as well and says why.
+ * Rejects with WRONG_REGION if the client's region is known and is not the ARN's. If the client's region provider fails or does
+ * not answer, the request will ask it too, and report why.
  */
 export async function checkRegion(
   client: KinesisClientLike,

@@ -1,6 +1,5 @@
-// A Kinesis stream read by polling, as a StreamSource: describe, list, open readers, unpack. Made by `kinesisStream`
-// and by commands. Everything here goes over keep-alive HTTP/1.1 with a deadline per call; the SDK's default transport
-// never polls.
+// A StreamSource that reads a Kinesis stream by polling: describe, list, open readers, unpack. Made by `kinesisStream` and by
+// commands. Our own client uses keep-alive HTTP/1.1 with a deadline per call, never the SDK's default transport.
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import type {
   Clock,
@@ -30,7 +29,7 @@ import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
 
-/** What can be set on a polled stream. Exactly one of `streamName` and `streamArn`. */
+/** The options of a polled stream. Exactly one of `streamName` and `streamArn` is required. */
 export interface KinesisPollingOptions {
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
@@ -40,9 +39,9 @@ export interface KinesisPollingOptions {
   readonly outOfRange?: OutOfRangePolicy;
   /** Records per GetRecords, 1–10,000. Default 10,000. */
   readonly maxRecords?: number;
-  /** Milliseconds between reads of a shard whose tip is reached. Default 1,000; never faster than 5 reads a second. */
+  /** Milliseconds between reads of a shard at its tip. Default 1,000; never faster than 5 reads a second. */
   readonly idleMs?: number;
-  /** A client of the user's own, which is neither changed nor closed. */
+  /** The user's own client, which is neither changed nor closed. */
   readonly client?: KinesisClientLike;
   /** How far a shard is read ahead of its worker. Default 4 batches, 30,000 records, 8 MiB, whichever comes first. */
   readonly prefetch?: Partial<PrefetchBounds>;
@@ -58,7 +57,7 @@ export interface KinesisPollingDeps {
 
 const defaultPrefetch: PrefetchBounds = { batches: 4, records: 30_000, bytes: 8 * 1024 * 1024 };
 
-/** AWS answers an iterator request in milliseconds; kinesalite leaves some of them unanswered for good. */
+/** AWS answers an iterator request in milliseconds; kinesalite never answers some of them. */
 const longestTimestampWaitMs = 2_000;
 
 /**
@@ -151,7 +150,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   };
 }
 
-/** There is a choice only before anything was read; what is switched later must not stop a consumer. */
+/** Refuses to drop records of an AUTO stream, but only at the first description: a later switch must not stop a consumer. */
 function refuseDropping(
   { distribution }: StreamDescription,
   outOfRange: OutOfRangePolicy,

@@ -1,6 +1,6 @@
-// Puts records into a stream: PutRecords in batches within the service's limits. What was refused for a passing reason
-// is put again with back-off. For the command `put` and the demo. At least once: after a lost reply the whole batch is
-// put again.
+// Puts records into a stream: PutRecords in batches within the service's limits. Records that were refused for a passing reason
+// are put again with back-off. Delivery is at least once: after a lost reply the whole batch is put again. For the command `put`
+// and the demo.
 import { randomUUID } from 'node:crypto';
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { backoffMs, type Backoff } from '../../core/backoff.js';
@@ -12,14 +12,14 @@ import { describeStream, listShards } from './stream-listing.js';
 
 /** A record to put, as it goes to the service. */
 export interface OutgoingRecord {
-  /** Only streams that place records themselves (AUTO) take records without one. */
+  /** Only streams that place records themselves (AUTO) take records without a key. */
   readonly partitionKey?: string;
   /** Decimal; absent: the service hashes the partition key. */
   readonly explicitHashKey?: string;
   readonly data: Uint8Array;
 }
 
-/** What became of one record. */
+/** The result for one record. */
 export type PutResult =
   | { readonly type: 'put'; readonly shardId: string; readonly sequenceNumber: string }
   | { readonly type: 'refused'; readonly reason: string };
@@ -30,7 +30,7 @@ export interface KinesisProducer {
    * rejects with the KinactError of a request that failed for good, or STOPPED.
    */
   put(records: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]>;
-  /** What the stream says of itself; rejects with the KinactError of the request. */
+  /** Describes the stream; rejects with the KinactError of the request. */
   describe(signal: AbortSignal): Promise<StreamDescription>;
   /** The stream's shards that take records now. */
   openShards(signal: AbortSignal): Promise<readonly Shard[]>;
@@ -38,13 +38,13 @@ export interface KinesisProducer {
 }
 
 export interface KinesisProducerOptions {
-  /** The stream, by one of these two. An ARN also says the region. */
+  /** The stream, by one of these two. An ARN also names the region. */
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
-  /** A client of the caller's own, which is not closed. */
+  /** The caller's own client, which is not closed. */
   readonly client?: KinesisClientLike;
   /** Milliseconds one request may take. Default 10,000. */
   readonly requestTimeoutMs?: number;
@@ -57,10 +57,10 @@ export const maxBatchRecords = 500;
 export const maxBatchBytes = 5 * 1024 * 1024;
 
 const again: Backoff = { baseMs: 200, capMs: 5_000 };
-/** Full jitter may come out as nothing. */
+/** The shortest wait, because full jitter may be 0. */
 const shortestRetryMs = 50;
 
-/** The bytes by which the service counts a record. */
+/** The size of a record as the service counts it. */
 export function sizeOf(record: OutgoingRecord): number {
   return record.data.length + Buffer.byteLength(record.partitionKey ?? '');
 }
@@ -92,7 +92,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
   const client: KinesisClientLike = own ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, clock, timers, requestTimeoutMs });
 
-  /** One request. Entries that come back undefined are to be put again. */
+  /** Sends one request. Records with an undefined result are to be put again. */
   const request = async (
     batch: readonly OutgoingRecord[],
     signal: AbortSignal,
@@ -106,7 +106,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
     if (answer.type === 'failed') {
       const { error, kind } = answer.failure;
-      // The stream has been switched to placing by key: a random key spreads as well.
+      // The stream was switched to placing by key. A random key spreads the records as well.
       if (kind === 'invalidArgument' && batch.some(({ partitionKey }) => partitionKey === undefined))
         return request(batch.map(keyed), signal);
       if (!error.retryable) throw error;
@@ -141,7 +141,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       for (const [position, index] of sending.entries()) results[index] = got[position];
       open = sending.filter((index) => results[index] === undefined);
       if (open.length === 0) return results as readonly PutResult[];
-      // As long as something gets through, the rest will.
+      // As long as some records get through, the rest will.
       if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
       const delayMs = Math.max(shortestRetryMs, backoffMs(again, attempt, random));
       if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });

@@ -1,5 +1,4 @@
-// `kinesisStream`: a Kinesis stream as a source. What the application wrote is checked here; nothing is opened before the
-// consumer starts.
+// `kinesisStream`: a Kinesis stream as a source. The options are checked here; nothing is opened before the consumer starts.
 import { openLeaseTable } from '../dynamodb/lease-table.js';
 import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
 import { kinesisPollingSource } from './kinesis-polling.js';

@@ -1,6 +1,6 @@
-// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every turn of the
-// loop waits for something. The position moves forward only with records that are handed on. Failures that may pass
-// are repeated without end and reported; the others end the reader. Opened by the polling source, one per shard worker.
+// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every round of the loop
+// waits for something. The position moves forward only past records that are handed on or deliberately skipped. Failures that may
+// pass are reported and retried without end; the others end the reader. The polling source opens one reader per shard worker.
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';
 import type { StartPosition } from '../../core/position.js';
@@ -47,20 +47,20 @@ export interface PollingReaderDeps {
 }
 
 /**
- * AWS grants all readers of a shard together five reads and 2 MB a second. There is no burst, and a call counts from
- * its answer on. So no six calls arrive within a second, however they are delayed on their way. A little is left for
- * clocks that count in whole milliseconds.
+ * AWS grants all readers of a shard together five reads and 2 MB a second. The reader allows no burst, and counts a call from its
+ * answer on. So no six calls arrive within a second, however they are delayed on their way. The margin below 5 is for clocks that
+ * count in whole milliseconds.
  */
 const readsPerSecond = 4.9;
 const bytesPerSecond = 2_000_000;
 
 const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
-/** How long the service must not know a shard before the reader takes it for gone. */
+/** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
-/** How soon a second chain must have ended to prove the end of the first: an older one says nothing of it any more. */
+/** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
 const proofMs = 30_000;
 
-/** Which shard is read, from where, and for whom. */
+/** Which shard is read, from where, and under which lease. */
 export interface Opening {
   readonly shardId: string;
   readonly start: StartPosition;
@@ -68,7 +68,7 @@ export interface Opening {
   readonly lease: LeasedRead | undefined;
 }
 
-/** Opens a reader. It asks for nothing before the first `read`. */
+/** Opens a reader. It sends no request before the first `read`. */
 export function openPollingReader(deps: PollingReaderDeps, opening: Opening): ShardReader {
   const { shardId, lease } = opening;
   const closing = new AbortController();
@@ -109,7 +109,7 @@ interface Poll extends PollingReaderDeps, Opening {
   readonly signal: AbortSignal;
 }
 
-/** What may be asked of the shard, and read of it. */
+/** The rate limits of the shard: iterators, reads and bytes. */
 interface Quota {
   readonly iterators: TokenBucket;
   readonly reads: TokenBucket;
@@ -145,8 +145,8 @@ async function poll(on: Poll): Promise<void> {
 }
 
 /**
- * One GetRecords and what follows from it; true at the end of the shard. A function of its own, so that no answer lives
- * on in the loop while that waits for room.
+ * Makes one GetRecords call and handles its answer; true at the end of the shard. It is a separate function so that `poll` keeps
+ * no answer in memory while it waits for room.
  */
 async function readOnce(on: Poll, progress: Progress, iterator: string, { reads, traffic }: Quota): Promise<boolean> {
   const { clock } = on;
@@ -181,7 +181,7 @@ async function pace(on: Poll, buckets: readonly TokenBucket[]): Promise<void> {
   }
 }
 
-/** True when nothing more is to be read: the service has not known the shard for long enough. */
+/** Begins a chain. True when there is nothing more to read: the service has not found the shard for long enough. */
 async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
   const found = await findIterator(on, progress.position);
   switch (found.type) {
@@ -217,8 +217,8 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
 }
 
 /**
- * The stream is there and its shard is not. That may pass, for instance while a stream is being recreated, so it is
- * believed only after a while.
+ * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the result is
+ * true, and the shard counts as gone, only after a while.
  */
 async function missing(
   on: Poll,
@@ -278,8 +278,8 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   reportGap(on, progress, knewMore && records.length === 0 && !behind);
-  // A page that is skipped whole on the way to the start is no news, except at the tip. An empty one that ends the chain is no
-  // success: it is weighed as an end, or has failed.
+  // A page of skipped records only is not pushed, except at the tip. Nor is an empty page that ends the chain: `chainEnded`
+  // decides what it means.
   if (fresh.length > 0 || (goesOn(output) && (records.length === 0 || !behind)))
     on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
@@ -292,9 +292,7 @@ function reportGap(on: Poll, progress: Progress, certain: boolean): void {
   on.notice({ type: 'trimmed', shardId: on.shardId, position: gap, certain });
 }
 
-/**
- * An answer without another iterator. True when that is the end of the shard: when a second chain has ended there, too.
- */
+/** Handles an answer without another iterator. True if a second chain has ended there too, which proves the end of the shard. */
 async function chainEnded(
   on: Poll,
   progress: Progress,
@@ -305,7 +303,7 @@ async function chainEnded(
   const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
   const weight = weighEnd(on.told, progress, answer.output, now);
   if (proving?.records === false && now - proving.since <= proofMs && weight === 'end') {
-    // The record to resume behind was never met: what came behind it may have expired with it.
+    // The record to resume behind was never read, so records behind it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
     reportGap(on, progress, false);
     on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
@@ -315,15 +313,15 @@ async function chainEnded(
   progress.ended = true;
   progress.proving = { since: now, children, records: false, upToDate: false };
   if (proving?.records === true || weight === 'more') await falseEnd(on, progress);
-  // kinesalite ends every shard that way: nothing to report.
+  // kinesalite ends every shard in this way, so nothing is reported.
   else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
   return false;
 }
 
 /**
- * Asks whether a listing shows a shard closed whose chain has ended, and notes the answer. Only a chain begun after that
- * can prove the end, because records may have come between a false end and the true one. A shard that is not listed any
- * more is for the coordinator to judge.
+ * Asks a listing whether the shard is closed, after its chain has ended, and notes the answer. Only a chain that begins after the
+ * listing can prove the end, because records may lie between a false end and the true one. If the shard is not listed, the
+ * coordinator decides.
  */
 async function askWhetherClosed(on: Poll, progress: Progress): Promise<boolean> {
   try {
@@ -343,7 +341,7 @@ async function askWhetherClosed(on: Poll, progress: Progress): Promise<boolean> 
   return false;
 }
 
-/** The service went on behind an answer that looked like the end of the shard. The first time, no wait is needed. */
+/** Reports an end of a chain that was not the end of the shard. Only the first one is retried without a wait. */
 async function falseEnd(on: Poll, progress: Progress): Promise<void> {
   const { shardId } = on;
   const error = new KinactError(
@@ -364,7 +362,7 @@ function delayOfFalseEnd(on: Poll, progress: Progress): number {
   return times === 0 ? 0 : readRetryDelayMs(failing, times - 1, on.random);
 }
 
-/** The chain goes on: if it was to show that the shard has ended, it has shown that it has not. */
+/** Continues the chain. A chain that still continues after `proofMs` no longer proves the end of the shard. */
 function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
   const { proving } = progress;
   progress.iterator = iterator;
@@ -372,11 +370,11 @@ function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
     progress.falseEnds = 0;
     return;
   }
-  // A closed shard, too, may be answered with nothing and an iterator for a while.
+  // A closed shard, too, may give empty answers with an iterator for a while.
   if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
 }
 
-/** Far-off records are being skipped because AT_TIMESTAMP was once not answered: ask for it again. */
+/** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */
 async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
   if (progress.skipBefore === undefined || !progress.askAgain) return;
   const found = await findIterator(on, on.start);
@@ -387,6 +385,6 @@ async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
     return recover(on, progress, doubt, 'DescribeStreamSummary');
   }
   progress.iterator = found.iterator;
-  // The next chain may begin behind a skipped record. What follows that one is skipped, too.
+  // `skipBefore` stays set: the next chain may begin behind a skipped record, and must skip those after it too.
   progress.askAgain = false;
 }

@@ -1,11 +1,11 @@
-// What a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so it holds at
-// most the bounds and one answer. Batches come out in order, then the end or the error, which stays.
+// The records that a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so the buffer
+// holds at most the bounds and one answer. Batches come out in order. After them, every read gets the end or the error.
 import { dropAhead, passToWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
 import type { RawRecord, ReadResult } from '../../api/ports.js';
 
-/** How far ahead a reader may fetch; it stops as soon as one of them is reached. */
+/** How far ahead a reader may fetch; it stops as soon as one of the bounds is reached. */
 export interface PrefetchBounds {
   readonly batches: number;
   readonly records: number;
@@ -13,13 +13,13 @@ export interface PrefetchBounds {
 }
 
 export interface PrefetchBuffer {
-  /** Resolves when fetching may go on; rejects when `signal` aborts. */
+  /** Resolves when fetching may continue; rejects when `signal` aborts. */
   whenRoom(signal: AbortSignal): Promise<void>;
   push(records: readonly RawRecord[], bytes: number, millisBehindLatest: number | undefined): void;
-  /** After everything pushed, this is what every further read gets. The first call counts. */
+  /** Sets what every read gets after all pushed batches. Only the first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
   read(signal: AbortSignal): Promise<ReadResult>;
-  /** Forgets what nobody has read. */
+  /** Drops the batches that have not been read. */
   clear(): void;
 }
 
@@ -33,7 +33,7 @@ interface Waiter<T> {
   readonly reject: (error: KinactError) => void;
 }
 
-/** What is kept here is counted in `account`, if there is one. */
+/** Makes a buffer that counts its bytes in `account`, if there is one. */
 export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccount): PrefetchBuffer {
   const batches = createDeque<Batch>();
   let records = 0;
@@ -54,7 +54,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     return batch.result;
   }
 
-  /** Gives a waiting reader what there is. */
+  /** Gives a waiting read the next batch or the end, if there is one. */
   function serve(): void {
     if (reader === undefined) return;
     const result = takeBatch() ?? end;
@@ -69,7 +69,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
       const result = { type: 'records' as const, records: fetched, ...lag };
       const newest = batches.at(batches.length - 1);
-      // An idle shard says so once, however long nobody asks.
+      // Empty batches of an idle shard are merged into one while the worker does not read.
       if (fetched.length === 0 && newest?.result.records.length === 0) {
         newest.result = result;
         newest.bytes += size;
@@ -100,7 +100,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
   };
 }
 
-/** A promise that an abort ends; `keep` holds its waiter for as long as it is open. */
+/** A promise that rejects when `signal` aborts. `keep` gets its waiter, and undefined once the promise has settled. */
 export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefined) => void): Promise<T> {
   if (signal.aborted) return Promise.reject(stopped());
   return new Promise((resolve, reject) => {
@@ -112,7 +112,7 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
       settled();
       reject(stopped());
     };
-    // Before it is kept, because it may be resolved at once.
+    // The listener comes first, because `keep` may resolve the promise at once.
     signal.addEventListener('abort', onAbort, { once: true });
     keep({
       resolve: (value) => {
@@ -127,7 +127,7 @@ export function wait<T>(signal: AbortSignal, keep: (waiter: Waiter<T> | undefine
   });
 }
 
-/** How a cancelled read or wait ends. */
+/** The error of a canceled read or wait. */
 export function stopped(): KinactError {
   return new KinactError('STOPPED', 'The shard reader was stopped.');
 }

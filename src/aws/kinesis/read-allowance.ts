@@ -1,14 +1,14 @@
-// How many records a reader may ask for next. The byte budget of the process decides: as many as fit if they are as
-// large as those read last. Without an account every read may be as large as it likes.
+// How many records a reader may ask for next. The byte budget of the process allows as many as fit, if they are as large as the
+// last ones read. Without an account, a read may be of any size.
 import { releaseReservation, requestRecords, type ByteAccount } from '../../core/byte-budget.js';
 import type { RawRecord } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { wait } from './prefetch-buffer.js';
 
-/** What GetRecords gives at most in one answer. */
+/** The most bytes that GetRecords returns in one answer. */
 const answerBytes = 10 * 1024 * 1024;
 
-/** The size of a stream's records, by those its readers have read: a reader that has read none begins with this. */
+/** The size of a stream's records, as its readers have seen it. A reader that has read none yet begins with this size. */
 export interface RecordSizes {
   recordBytes: number | undefined;
 }
@@ -16,7 +16,7 @@ export interface RecordSizes {
 export interface ReadAllowance {
   /** Resolves to the limit of the next request, once there is room for its answer; rejects when `signal` aborts. */
   ask(signal: AbortSignal): Promise<number>;
-  /** After the answer has been kept, or none came. */
+  /** Called when the answer has been kept, or when none came. */
   answered(records: readonly RawRecord[]): void;
 }
 

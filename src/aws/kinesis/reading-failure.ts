@@ -1,5 +1,5 @@
-// What a polling reader does about a failed call: it reports it, waits, and gives up only where waiting cannot repair it.
-// Invariant: no loop that fails goes on without a wait. Called by polling-reader.ts.
+// Handles a failed call of a polling reader: reports it, waits, and gives up only if waiting cannot repair it. Invariant: no loop
+// that keeps failing continues without a wait. Called by polling-reader.ts.
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
@@ -9,7 +9,7 @@ import type { Progress } from './reading-progress.js';
 
 const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
 export const failing: Backoff = { baseMs: 500, capMs: 20_000 };
-/** Full jitter may come out as nothing; a loop that failed waits at least this long. */
+/** Full jitter may be 0; a loop that failed waits at least this long. */
 const shortestRetryMs = 100;
 
 export interface FailedRead {
@@ -26,7 +26,7 @@ export function readRetryDelayMs(shape: Backoff, attempt: number, random: Random
   return Math.max(shortestRetryMs, backoffMs(shape, attempt, random));
 }
 
-/** Reports what failed and waits before the next attempt; throws where another attempt is of no use. */
+/** Reports a failure and waits before the next attempt. Throws if another attempt is of no use. */
 export async function recover(
   on: FailedRead,
   progress: Progress,
@@ -48,7 +48,7 @@ export async function recover(
     return wait(throttled, attempt, (delayMs) => ({ type: 'throttled', shardId, delayMs }));
   }
   if (operation === 'GetRecords' && (kind === 'expiredIterator' || kind === 'invalidArgument' || kind === 'notFound')) {
-    // The chain is begun again from the position; if that does not help at once, more and more slowly.
+    // A new chain begins at the position. If that fails too, later attempts come more and more slowly.
     progress.iterator = undefined;
     const refusals = progress.refusals;
     progress.refusals += 1;
@@ -56,7 +56,7 @@ export async function recover(
     if (kind === 'invalidArgument' && refusals > 0 && on.lease === undefined) throw error;
     return refusals === 0 ? undefined : wait(failing, refusals - 1, retrying);
   }
-  // Under a lease, any failure of a service may pass; whether it does not, the coordinator finds out.
+  // Under a lease, any failure of a service may pass; the coordinator finds out which ones do not.
   if (kind === 'aborted' || error.retryable || on.lease !== undefined) return wait(failing, attempt, retrying);
   throw error;
 }

@@ -1,53 +1,51 @@
-// Where the loop of a polling reader stands. It has the position its next chain begins behind, what is left out of its
-// answers, and what was seen of the shard's end. Invariant: the position moves forward only with records that are
-// handed on. Called by polling-reader.ts and the modules beside it.
+// The state of a polling reader's loop: the position behind which its next chain begins, which records to leave out, and what was
+// seen of the shard's end. Invariant: the position moves forward only past records that are handed on or deliberately skipped.
+// Called by polling-reader.ts and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord, StreamDescription } from '../../api/ports.js';
 import type { IteratorPosition } from './shard-iterator.js';
 
 export interface Progress {
-  /** The next iterator of the chain; undefined when the chain has to be begun, or begun again. */
+  /** The next iterator of the chain; undefined when a chain must begin, or begin again. */
   iterator: string | undefined;
   position: IteratorPosition;
-  /** A chain has ended, and since then no listing was asked whether the shard is closed. */
+  /** A chain has ended, and no listing was asked since then whether the shard is closed. */
   ended: boolean;
-  /** Set while records that arrived before it are left out. */
+  /** Records that arrived before this time are left out. */
   skipBefore: number | undefined;
-  /** The start time may still be found by asking again. */
+  /** Whether asking for the start time again may find a later start. */
   askAgain: boolean;
-  /** Nothing was read since the start: the first record read shows whether the start's record still exists. */
+  /** No record was read since the start. The first one will show whether the start's record still exists. */
   unseen: boolean;
-  /** After a fall back to TRIM_HORIZON: everything up to here has been handed on already. */
+  /** Set after a fallback to TRIM_HORIZON: everything up to this number was already handed on. */
   doneUpTo: string | undefined;
-  /** Nothing was said yet of a start that may lie before the oldest record there is. */
+  /** It is not yet known whether the start time lies before the oldest record. */
   unjudged: boolean;
-  /** The last position known from before, if what came behind it may have expired: reported with the next answer. */
+  /** The last known position, if records behind it may have expired. Reported with the next answer. */
   gap: Position | undefined;
-  /**
-   * The highest number of a gap. It is one gap however many chains begin there; up to there everything was handed on.
-   */
+  /** The highest number of a noted gap. Everything up to it was handed on, so chains that begin there again note no gap. */
   gapAt: string | undefined;
-  /** The last answer with records said that there are more. */
+  /** The last answer with records reported that there are more. */
   moreKnown: boolean;
-  /** Failures in a row; of those, how many were refusals of the iterator, and how many ends that were none. */
+  /** Failures in a row, and refusals of an iterator among them. `falseEnds`: false or unclear ends in a row. */
   failures: number;
   refusals: number;
   falseEnds: number;
-  /** The chain before this one came to an end: this one shows whether that was the shard's. */
+  /** Set while this chain has to prove that the end of the chain before was the shard's. */
   proving: Proving | undefined;
-  /** Chains that have ended in a row, without records, with an answer that does not call itself up to date. */
+  /** Chains in a row that ended without records, by an answer that did not report being up to date. */
   unclear: { readonly since: number; readonly times: number } | undefined;
-  /** Since when the service does not know the shard. */
+  /** When the service first did not find the shard. */
   missingSince: number | undefined;
 }
 
 export interface Proving {
   readonly since: number;
   readonly children: readonly ChildShard[] | undefined;
-  /** Records came, so the end that was to be proven was none. */
+  /** Records came, so the end that was to be proven was false. */
   records: boolean;
-  /** The chain has said that nothing is behind its position, and then gone on. */
+  /** The chain's last empty answer with an iterator reported nothing behind its position. */
   upToDate: boolean;
 }
 
@@ -74,8 +72,8 @@ export function progressFrom(start: StartPosition): Progress {
 }
 
 /**
- * Whether records may have expired that came after the time at which reading was to begin. The service does not tell: it
- * begins at the oldest record. Of each start this is asked once.
+ * Whether records may have expired that came after the start time. The service does not report it: it begins at the oldest
+ * record. True at most once per start.
  */
 export function mayHaveBegunLate(
   progress: Progress,
@@ -89,15 +87,14 @@ export function mayHaveBegunLate(
   return start.timestampMs + retentionHours * 3_600_000 < describedAtMs;
 }
 
-/** The record that reading was to begin at or behind is gone, so everything that is left comes after it. */
+/** Notes that the record at the position is gone, so all records that are left come after it. */
 export function recordIsGone(progress: Progress): void {
   const { position } = progress;
   progress.unseen = false;
   if (position.type === 'after') noteGap(progress, position.position);
   if (position.type !== 'behind') return;
   const { sequenceNumber } = position;
-  // While records that were handed on are skipped, the position is behind what is done: that it is gone, too, says
-  // nothing new.
+  // While records that were handed on are skipped, the position is at or below `doneUpTo`, and its loss is no news.
   if (progress.doneUpTo === undefined || compareSequenceNumbers(sequenceNumber, progress.doneUpTo) > 0)
     progress.doneUpTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
@@ -120,7 +117,7 @@ export function noteRecords(
   if (last === undefined) return records;
   const { position } = progress;
   if (progress.unseen && position.type === 'after') {
-    // A service that silently begins at the next record that exists.
+    // Some services silently begin at the next record that exists.
     if (compareSequenceNumbers(records[0]!.sequenceNumber, position.position.sequenceNumber) > 0)
       recordIsGone(progress);
   }
@@ -130,9 +127,7 @@ export function noteRecords(
   return leaveOut(progress, records);
 }
 
-/**
- * Leaves out what arrived before the start time, up to the first record that did not, and what was handed on before.
- */
+/** Leaves out records before the first one that arrived at or after the start time, and records that were handed on before. */
 function leaveOut(progress: Progress, records: readonly RawRecord[]): readonly RawRecord[] {
   let fresh = records;
   const { skipBefore, doneUpTo } = progress;

@@ -1,6 +1,6 @@
-// Where a chain of iterators begins, and begins again: positions become iterators. This file knows how the answers of
-// AWS and of the local servers differ. Invariant: no way through this file leaves a record out. If the service cannot
-// say where a position is, reading starts earlier, never later.
+// Turns a position into the iterator at which a chain begins, or begins again. This file knows how the answers of AWS and of the
+// local servers differ. Invariant: no path through this file leaves out a record. If the service cannot find a position, reading
+// starts earlier, never later.
 import { GetShardIteratorCommand, type GetShardIteratorInput } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../../core/position.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
@@ -9,23 +9,23 @@ import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-clien
 import type { StreamDescription } from '../../api/ports.js';
 import type { Ask } from '../shared-request.js';
 
-/** Where to begin: the start that was asked for, or behind the last raw record this reader has read. */
+/** Where to begin: the requested start, or behind the last raw record that this reader has read. */
 export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
 
 export type FoundIterator =
   | {
       readonly type: 'iterator';
       readonly iterator: string;
-      /** The record to begin at does not exist any more: reading starts at TRIM_HORIZON. */
+      /** The record to begin at no longer exists, so reading starts at TRIM_HORIZON. */
       readonly trimmed: boolean;
-      /** Reading starts before this time (epoch milliseconds): leave out what arrived before it. */
+      /** Reading starts before this time (epoch milliseconds): leave out records that arrived before it. */
       readonly skipBefore?: number;
       /** Whether asking for the time again may find a later start than this one. */
       readonly askAgain: boolean;
-      /** Why the time that was asked for is not where reading starts. */
+      /** Why reading does not start at the requested time. */
       readonly instead?: KinactError;
     }
-  /** The service does not know the shard, but the stream exists and can be read. */
+  /** The service does not find the shard, but the stream exists and can be read. */
   | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
   | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: string };
 
@@ -34,7 +34,7 @@ export interface IteratorSearch {
   readonly names: StreamNames;
   readonly shardId: string;
   readonly signal: AbortSignal;
-  /** How long AT_TIMESTAMP may take; kinesalite never answers it where no record is that late. */
+  /** How long AT_TIMESTAMP may take; kinesalite never answers if no record is that late. */
   readonly timestampTimeoutMs: number;
   readonly describe: Ask<StreamDescription>;
 }
@@ -42,7 +42,7 @@ export interface IteratorSearch {
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
 const clockSlackMs = 2_000;
 
-/** One search; asks up to four times and never waits. The caller repeats it on `failed`, where that makes sense. */
+/** Makes one search of up to four requests, without waiting. On `failed`, the caller may repeat it. */
 export async function findIterator(search: IteratorSearch, position: IteratorPosition): Promise<FoundIterator> {
   const asked = await ask(search, position);
   if (asked.type === 'answered') return found(asked, {});
@@ -52,7 +52,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
       return failure.kind === 'notFound' ? whoIsGone(search, failure) : failed(failure);
     case 'after':
     case 'behind':
-      // For a number that no record has, AWS and kinesalite say invalid argument, kinesis-local says not found.
+      // For a number that no record has, AWS and kinesalite answer invalid argument, kinesis-local not found.
       if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failed(failure);
       return fromTrimHorizon(search, { trimmed: true });
     case 'atTimestamp':
@@ -60,7 +60,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
   }
 }
 
-/** The time was not accepted or not answered: begin at a moment that surely is earlier, and skip. */
+/** The time was refused or not answered: begins at an earlier moment and skips records. */
 async function fromEarlier(
   search: IteratorSearch,
   timestampMs: number,
@@ -68,11 +68,11 @@ async function fromEarlier(
 ): Promise<FoundIterator> {
   const { failure } = asked;
   if (failure.kind === 'notFound') return fromTrimHorizon(search, { skipBefore: timestampMs, instead: failure.error });
-  // On AWS a timeout is an accident: the reader asks again as it skips. On kinesalite it means that no record is that late.
+  // On AWS a timeout is an accident, so the reader asks again while it skips. On kinesalite it means that no record is that late.
   if (failure.kind === 'timeout')
     return fromTrimHorizon(search, { skipBefore: timestampMs, askAgain: true, instead: failure.error });
   if (failure.kind !== 'invalidArgument') return failed(failure);
-  // A time in the future is refused. What arrives until then is skipped; nothing that arrives from then on is missed.
+  // The service refuses a time in the future. Records that arrive before that time are skipped; no later one is missed.
   const earlierMs = Math.min(timestampMs, asked.serviceTimeMs - clockSlackMs);
   const clamped = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
   if (clamped.type === 'answered') return found(clamped, { skipBefore: timestampMs, instead: failure.error });
@@ -96,7 +96,7 @@ async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Prom
   return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
 }
 
-/** Not even the shard's oldest record can be asked for: is it the shard that is missing, or the stream? */
+/** Called when even TRIM_HORIZON is not found: finds out whether the shard is missing, or the stream. */
 async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
   const operation = 'DescribeStreamSummary';
   try {
@@ -113,10 +113,7 @@ async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<F
   }
 }
 
-/**
- * What a shared request failed with. classifyAwsError passes a KinactError through without its kind; the error that it
- * was made of has the kind.
- */
+/** The failure of a shared request. Its kind is that of the KinactError's cause, if there is one. */
 export function failureOf(thrown: unknown, operation: string): AwsFailure {
   const call = { service: 'kinesis', operation } as const;
   const classified = classifyAwsError(thrown, call);
@@ -143,7 +140,7 @@ function where(
     case 'atTimestamp':
       return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) };
     case 'after':
-      // At, not after: the worker leaves out the user records of this record that are done.
+      // AT, not AFTER: the worker leaves out the user records of this record that are done.
       return {
         ShardIteratorType: 'AT_SEQUENCE_NUMBER',
         StartingSequenceNumber: position.position.sequenceNumber,

@@ -1,4 +1,4 @@
-// Makes and reshards a stream: for the demo, which needs one of its own on local servers. A consumer never does this.
+// Creates and reshards a stream for the demo, which needs a stream of its own on local servers. A consumer never does this.
 import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { HASH_KEY_DIGITS, readDecimal } from '../../core/decimal.js';
 import type { Shard } from '../../api/ports.js';
@@ -18,7 +18,7 @@ export interface StreamAdmin {
 }
 
 const pollMs = 50;
-/** For how long a look at the stream is repeated that fails for a lost connection. */
+/** How long a description or listing is retried while its failure may pass (a lost connection). */
 const retryForMs = 10_000;
 
 export function streamAdmin(streamName: string, environment: Environment, signal: AbortSignal): StreamAdmin {

@@ -1,6 +1,5 @@
-// Whether the stream is still the one that a lease row belongs to, asked before anything of a chain is read. Invariant:
-// a reader that asks after it has an iterator knows, if there is no doubt, that the iterator is of that stream. Called
-// by the polling reader.
+// Checks whether the stream is still the one that a lease row belongs to, before any record of a chain is read. Invariant: if a
+// reader has an iterator, then asks, and there is no doubt, the iterator belongs to that stream. Called by the polling reader.
 import { isSameStream, streamIdentityOf } from '../../core/stream-identity.js';
 import type { LeasedRead, StreamDescription } from '../../api/ports.js';
 import { streamChanged } from '../../api/stream-changed.js';
@@ -15,13 +14,11 @@ export interface DoubtfulRead {
   readonly lease: LeasedRead | undefined;
   readonly describe: Ask<StreamDescription>;
   readonly signal: AbortSignal;
-  /** Gets the description that was asked for. */
+  /** Gets the description, if there is no doubt. */
   readonly described?: (description: StreamDescription) => void;
 }
 
-/**
- * Why nothing may be read now: the stream is not the one that the lease row belongs to, or nobody knows which it is.
- */
+/** Why nothing may be read now: the stream is not the one that the lease row belongs to, or its identity is unknown. */
 export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): Promise<AwsFailure | undefined> {
   const rowStream = on.lease?.stream;
   if (rowStream === undefined) return undefined;

@@ -1,5 +1,5 @@
-// What a stream says of itself and its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by
-// the polling source, the producer and the stream's administration; callers retry.
+// Describes a stream and lists its shards: DescribeStreamSummary and ListShards, one attempt per request. Called by the polling
+// source, the producer and the stream's administration; callers retry.
 import {
   DescribeStreamCommand,
   DescribeStreamSummaryCommand,
@@ -13,10 +13,7 @@ import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamStatus 
 import { hashKeyRangeOf } from '../aggregation/hash-key.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 
-/**
- * How often a listing is begun again because its token has expired: a token lives five minutes, a page takes
- * milliseconds.
- */
+/** How often a listing may begin, because its token may expire: a token lives five minutes, a page takes milliseconds. */
 const listingAttempts = 3;
 
 interface Summary {
@@ -53,7 +50,7 @@ export async function describeStream(
     accountId: arn.split(':')[4] ?? '',
     creationEpochSeconds: secondsOf(summary.StreamCreationTimestamp),
     status: statusOf(summary.StreamStatus),
-    // Of a strategy that kinact does not know, only this is certain: keys may not decide.
+    // With a strategy that kinact does not know, keys may not decide.
     ...(strategy === undefined ? {} : { distribution: strategy === 'USER_PARTITION_KEY' ? strategy : 'AUTO' }),
     ...(isSwitchable(summary) ? { switchable: true } : {}),
     ...(typeof retentionHours === 'number' ? { retentionHours } : {}),
@@ -77,7 +74,7 @@ function statusOf(text: string | undefined): StreamStatus {
   return text !== undefined && statuses.has(text) ? (text as StreamStatus) : 'UNKNOWN';
 }
 
-/** 0 where there is no time, or none that can be read. */
+/** 0 if there is no time, or no readable one. */
 function secondsOf(created: Date | undefined): number {
   const ms = created instanceof Date ? created.getTime() : Number.NaN;
   return Number.isFinite(ms) ? Math.floor(ms / 1000) : 0;
@@ -93,7 +90,7 @@ async function summaryOf(
   if (answer.type === 'answered') {
     return { summary: answer.output.StreamDescriptionSummary ?? {}, serviceTimeMs: answer.serviceTimeMs };
   }
-  // A server that does not know the newer call knows the older one.
+  // A server without the newer call has the older one.
   const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
   if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
   const older = new DescribeStreamCommand({ ...names, Limit: 1 });
@@ -101,7 +98,7 @@ async function summaryOf(
   return { summary: output.StreamDescription ?? {}, serviceTimeMs };
 }
 
-/** Every page. `serviceTimeMs` is the first page's: nothing that was listed later can be older than it says. */
+/** Lists every page. `serviceTimeMs` is that of the first page, so nothing in the listing is older. */
 export async function listShards(
   caller: KinesisCaller,
   names: StreamNames,
@@ -115,7 +112,7 @@ export async function listShards(
     let serviceTimeMs: number | undefined;
     let token: string | undefined;
     for (;;) {
-      // A token implies the stream and filter: a request that names them again is refused.
+      // A token implies the stream and filter. A request that repeats them is refused.
       const input = token === undefined ? { ...names, ...wanted } : { NextToken: token };
       const page = await caller.attempt(new ListShardsCommand(input), call, signal);
       if (page.type === 'failed') {
@@ -127,7 +124,7 @@ export async function listShards(
         const shard = toShard(listed);
         shards.set(shard.shardId, shard);
       }
-      // It would go on without end, and without a word.
+      // Otherwise the loop would never end, and report nothing.
       if (token !== undefined && page.output.NextToken === token)
         throw badAnswer('ListShards', 'the token it was given');
       token = page.output.NextToken;
@@ -150,9 +147,8 @@ function sdkFilter(filter: ShardFilter): { readonly ShardFilter?: SdkShardFilter
 }
 
 /**
- * Does what a server that ignores filters left undone, as far as the listing shows it. At the tip only open shards
- * exist. A shard whose parent is still listed was made after the trim horizon. Which shards were open at a time does
- * not show.
+ * Applies the filter here, for servers that ignore it, as far as the listing allows. At the tip only open shards exist. A shard
+ * with a listed parent was made after the trim horizon. The listing does not show which shards were open at a time.
  */
 function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[] {
   switch (filter.type) {
@@ -169,7 +165,7 @@ function narrow(shards: readonly Shard[], filter: ShardFilter): readonly Shard[]
   }
 }
 
-/** Throws where the entry does not say which shard it is: a row for a shard without a name must never be made. */
+/** Throws if the entry has no shard id: a row for a shard without a name must never be made. */
 function toShard(listed: SdkShard | null): Shard {
   const { ShardId, ParentShardId, AdjacentParentShardId, HashKeyRange, SequenceNumberRange } = listed ?? {};
   if (ShardId === undefined) throw badAnswer('ListShards', 'a shard without ShardId');
@@ -184,7 +180,7 @@ function toShard(listed: SdkShard | null): Shard {
   };
 }
 
-/** An answer that the service's model does not allow: the next one may be right. */
+/** The error for an answer that the service's model does not allow. It is retryable, because the next answer may be right. */
 function badAnswer(operation: string, what: string): KinactError {
   return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${what}`, {
     retryable: true,

@@ -1,5 +1,5 @@
 // One of the demo's two consumer processes. Invariant: an id is acknowledged only after the demo, another process, has
-// said that it received it. So what was acknowledged survives the SIGKILL of this process.
+// confirmed that it received the id. So every acknowledged id survives the SIGKILL of this process.
 import { kinesisStream } from '../../aws/kinesis/kinesis-stream.js';
 import { createConsumer } from '../../consumer/consumer.js';
 import { defineReducer } from '../../api/reducer.js';
@@ -13,11 +13,11 @@ const unconfirmed = new Map<number, () => void>();
 let batches = 0;
 
 function tell(message: FromConsumer): void {
-  // A channel that is closed means that the demo is gone: see `disconnect` below.
+  // A closed channel means that the demo has ended: see `disconnect` below.
   process.send?.(message, undefined, {}, () => undefined);
 }
 
-/** Resolves when the demo has received them. */
+/** Resolves when the demo has confirmed the ids. */
 function passOn(byShard: ReadonlyMap<string, readonly number[]>): Promise<void> {
   const batch = (batches += 1);
   return new Promise((resolve) => {
@@ -74,10 +74,10 @@ process.on('message', (message: ToConsumer) => {
     }));
   tell({ type: 'status', shards });
 });
-// Nothing of the demo stays behind, not even when the demo itself is killed.
+// Ends this process when the demo ends, even if the demo is killed.
 const orphaned = (): void => process.exit(1);
 process.on('disconnect', orphaned);
-// The demo may have ended while this was still loading: nothing received that event.
+// If the demo ended while this module was loading, no handler has received `disconnect`.
 if (!process.connected) orphaned();
 
 try {

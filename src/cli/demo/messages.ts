@@ -1,19 +1,19 @@
-// What the demo and its two consumer processes tell each other over IPC.
+// The messages between the demo and its two consumer processes, over IPC.
 
-/** A consumer process gets this as its one argument, in JSON. */
+/** The only argument of a consumer process, as JSON. */
 export interface ConsumerTask {
   readonly name: string;
   readonly application: string;
   readonly streamName: string;
   readonly reducers: number;
   readonly failoverMs: number;
-  /** Damage, for the test of the verdict: a record that the reducer acknowledges without passing it on. */
+  /** To test the verdict: a record that the reducer acknowledges without passing it on. */
   readonly dropId?: number;
 }
 
 /** From a consumer process. */
 export type FromConsumer =
-  /** Ids on their way to being acknowledged: they will be when `received` comes back. */
+  /** Delivered ids. The process acknowledges them when `received` for this batch arrives. */
   | { readonly type: 'records'; readonly batch: number; readonly byShard: Readonly<Record<string, readonly number[]>> }
   | { readonly type: 'checkpoint'; readonly shardId: string }
   | { readonly type: 'leaseTaken'; readonly shardId: string; readonly from?: string }
@@ -24,7 +24,7 @@ export interface ShardSays {
   readonly shardId: string;
   readonly openRecords: number;
   readonly reading: boolean;
-  /** It is read, up to its tip, and nothing of it is open or waits to be. */
+  /** The shard is read, up to its tip, and no record of it is open or prefetched. */
   readonly idle: boolean;
 }
 

@@ -1,4 +1,4 @@
-// The demo's consumer processes as the demo sees them: started, asked, killed, and never left running.
+// Starts, asks and kills the demo's consumer processes.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ConsumerTask, FromConsumer, ShardSays, ToConsumer } from './messages.js';
@@ -6,13 +6,13 @@ import type { ConsumerTask, FromConsumer, ShardSays, ToConsumer } from './messag
 export interface ConsumerProcess {
   readonly name: string;
   readonly pid: number;
-  /** Set once it has ended. */
+  /** Set once the process has ended. */
   readonly ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
-  /** Resolves when it has ended, however that came. */
+  /** Resolves when the process has ended, for any reason. */
   readonly closed: Promise<void>;
-  /** Says that a batch was received: only then its records are acknowledged. */
+  /** Confirms that a batch was received. The process acknowledges its records only then. */
   confirm(batch: number): void;
-  /** The shards it reads now; none when it has ended. */
+  /** The shards that the process reads now; none if it has ended. */
   status(): Promise<readonly ShardSays[]>;
   kill(signal: 'SIGKILL' | 'SIGTERM'): void;
 }

@@ -1,9 +1,9 @@
-// The end of the demo: the table per process and shard, what was to be shown and was not, and the verdict.
+// The end of the demo: a table per process and shard, the steps that did not happen, and the verdict.
 import { alignColumns } from '../columns.js';
 import type { Sink, Verdict } from './sink.js';
 import type { Story } from './scenario.js';
 
-/** Lines for people; the verdict is not among them. */
+/** The table, for people; without the verdict. */
 export function reportLines(story: Story, sink: Sink): readonly string[] {
   const head = ['PROCESS', 'SHARD', 'RECORDS', 'REPLAYS', 'CHECKPOINTS', ''];
   const rows = sink.byProcess
@@ -33,7 +33,7 @@ function remarks(story: Story, process: string, shardId: string): string {
   return all.join(', ');
 }
 
-/** What the run was meant to show and did not: then the verdict is not worth what it should be. */
+/** The parts of the scenario that did not happen: the verdict then proves less. */
 export function shortcomings(story: Story, sink: Sink): readonly string[] {
   const { killed, takenOver, split } = story;
   const missing: string[] = [];

@@ -1,6 +1,5 @@
-// What happens in the demo, in order: two consumer processes share a stream. One is killed with records open. Its lease
-// changes hands. A shard is split. Writing goes on throughout. The scenario only acts and waits; the sink alone judges
-// what it proves.
+// The steps of the demo: two consumer processes share a stream. One is killed with open records. The other takes its lease. A
+// shard is split. Writing continues throughout. The scenario only acts and waits; the verdict comes from the sink.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listLeases } from '../../aws/dynamodb/lease-listing.js';
 import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
@@ -17,17 +16,18 @@ export const streamName = 'kinact-demo';
 const failoverMs = 3_000;
 const reducers = 4;
 const perSecond = 1_800;
-/** Shares of the total: seen when a consumer is killed, written until it was killed, and until the split. */
+/** The share of all records that must be seen before the kill. */
 const killFrom = 0.45;
-/** Share that the victim delivers at most before its batches are withheld, however far behind the other consumer is. */
+/** The share that the victim may deliver before its batches are withheld, even if the other consumer is far behind. */
 const victimShare = 0.2;
+/** The shares of all records that may be written until the kill, and until the split. */
 const untilKilled = 0.6;
 const untilSplit = 0.8;
-/** After this long without a delivery, and with every shard read to its tip and nothing open, nothing more will come. */
+/** When nothing came for this long, every shard is read to its tip and no record is open, nothing more will come. */
 const quietMs = 5_000;
 const stalledMs = 30_000;
 
-/** What the report says besides the sink's numbers. */
+/** Everything that the report shows besides the sink's numbers. */
 export interface Story {
   readonly consumers: readonly ConsumerProcess[];
   readonly checkpoints: Map<string, number>;
@@ -38,7 +38,7 @@ export interface Story {
     readonly lease: string;
   };
   takenOver?: { readonly shardId: string; readonly by: string; readonly afterMs: number };
-  /** Aggregates with keys of both of the first shards. */
+  /** The number of aggregates with keys of both first shards. */
   mixedAggregates?: number;
   split?: { readonly shardId: string; readonly children: readonly string[] };
 }
@@ -54,17 +54,17 @@ export interface ScenarioOptions {
   readonly say: (text: string) => void;
 }
 
-/** Something that happened in a consumer process, for code that waits for it. */
+/** The options, the story, and callbacks for events in consumer processes. */
 interface Stage extends ScenarioOptions {
   readonly story: Story;
-  /** Batches of this process are received but not confirmed any more: their records stay open. */
+  /** Batches of this process are received but not confirmed, so their records stay open. */
   withheld: ConsumerProcess | undefined;
   /** Called on every batch. */
   onBatch: (from: ConsumerProcess) => void;
   onLease: (shardId: string, by: ConsumerProcess, from: string | undefined) => void;
 }
 
-/** Runs it to its end. Every process that it starts is in `story.consumers` at once, for the caller to stop. */
+/** Runs the scenario. Every process is in `story.consumers` as soon as it starts, because the caller has to stop it. */
 export async function play(options: ScenarioOptions, story: Story & { consumers: ConsumerProcess[] }): Promise<void> {
   const { sink, total, signal, say } = options;
   const stage: Stage = { ...options, story, withheld: undefined, onBatch: () => {}, onLease: () => {} };
@@ -81,7 +81,7 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
       accepted: (ids) => sink.write(ids),
     });
     writer.done.catch(() => undefined);
-    // A failure of the writer fails the scenario, wherever it is waiting.
+    // A failure of the writer fails the scenario at any step.
     const going = (work: Promise<void>): Promise<void> => Promise.race([work, writer.done.then(() => work)]);
     await going(killOne(stage));
     writer.limit = Math.floor(total * untilSplit);
@@ -144,7 +144,7 @@ async function eachHoldsOneLease(stage: Stage): Promise<void> {
   });
 }
 
-/** SIGKILL between receiving a batch of its records and confirming it: at that moment its records are open for certain. */
+/** SIGKILL between receiving and confirming a batch of the victim: its records are certainly open then. */
 async function killOne(stage: Stage): Promise<void> {
   const { sink, story, total, say, signal } = stage;
   const victim = story.consumers[0]!;
@@ -201,7 +201,7 @@ async function splitOne(stage: Stage, admin: ReturnType<typeof streamAdmin>): Pr
   say(`${shardId} is split into ${children.join(' and ')}`);
 }
 
-/** Ends when all is seen, or when it is plain that no more will be. */
+/** Ends when every record is seen, or when no more records can be expected. */
 async function everythingSeen(stage: Stage): Promise<void> {
   const { sink, story } = stage;
   let deliveries = -1;

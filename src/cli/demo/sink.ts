@@ -1,5 +1,5 @@
-// Where the demo's consumers pass the ids of their records, outside their processes. The verdict is computed from this
-// and nothing else. It knows what was written and what arrived, and nothing of checkpoints.
+// Collects the ids of the records that the demo's consumers deliver, outside their processes. Only this data decides the
+// verdict: the written ids and the delivered ids, and no checkpoints.
 
 /** What one process delivered of one shard. */
 export interface Delivered {
@@ -7,7 +7,7 @@ export interface Delivered {
   readonly shardId: string;
   /** Replays included. */
   records: number;
-  /** Records that somebody had delivered before. */
+  /** Records that any process had delivered before. */
   replays: number;
 }
 
@@ -26,13 +26,13 @@ export interface Sink {
   readonly written: number;
   /** How many written ids were delivered. */
   readonly seen: number;
-  /** Grows with every delivery: tells whether anything moves. */
+  /** Grows with every delivery, which shows progress. */
   readonly deliveries: number;
   readonly byProcess: readonly Delivered[];
   verdict(): Verdict;
 }
 
-/** `dropId`: damage for the test of the verdict, an id that is lost on its way in. */
+/** `dropId`: an id that the sink loses on purpose, to test the verdict. */
 export function createSink(dropId: number | undefined): Sink {
   const written = new Set<number>();
   const times = new Map<number, number>();
@@ -43,7 +43,7 @@ export function createSink(dropId: number | undefined): Sink {
     write(ids) {
       for (const id of ids) {
         written.add(id);
-        // A record may come back before the reply that says it was accepted.
+        // A record may be delivered before the reply of its put arrives.
         if (times.has(id)) seen += 1;
       }
     },

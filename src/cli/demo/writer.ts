@@ -1,5 +1,5 @@
-// Writes the demo's user records at a steady pace, up to a limit that the scenario raises. Half of them are plain, half
-// packed into KPL aggregates that hold keys of both shards. What counts as written is what the service has accepted.
+// Writes the demo's user records at a steady pace, up to a limit that the scenario raises. Half are plain, half are packed into
+// KPL aggregates with keys of both shards. A record counts as written when the service has accepted it.
 import { createRequire } from 'node:module';
 import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
 import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
@@ -8,7 +8,7 @@ import { shardMap } from '../../aws/kinesis/shard-map.js';
 import { KinactError } from '../../api/errors.js';
 import type { Shard } from '../../api/ports.js';
 
-/** A user record before it is packed or not. */
+/** A user record to write, plain or in an aggregate. */
 interface UserRecord {
   readonly id: number;
   readonly partitionKey: string;
@@ -19,14 +19,14 @@ interface Outgoing extends OutgoingRecord {
   readonly ids: readonly number[];
 }
 
-/** Packs user records as they are, whatever shards their keys belong to. */
+/** Packs user records together, whatever shards their keys belong to. */
 export interface Packer {
   /** The package that makes the aggregates. */
   readonly name: string;
   readonly pack: (records: readonly UserRecord[]) => OutgoingRecord;
 }
 
-/** aws-kinesis-agg, as far as it is used here; its own typings need packages that are not installed. */
+/** The part of aws-kinesis-agg that is used here. Its own typings need packages that are not installed. */
 interface AwsKinesisAgg {
   readonly RecordAggregator: new () => {
     addUserRecord(record: { partitionKey: string; data: Buffer }): void;
@@ -34,7 +34,7 @@ interface AwsKinesisAgg {
   };
 }
 
-/** The independent producer where it is installed, else our own encoder. */
+/** aws-kinesis-agg, which is independent, if it is installed; else our own encoder. */
 export function findPacker(): Packer {
   try {
     const { RecordAggregator } = createRequire(import.meta.url)('aws-kinesis-agg') as AwsKinesisAgg;
@@ -56,9 +56,9 @@ export function findPacker(): Packer {
 }
 
 export interface Writer {
-  /** Settles when everything is written; rejects when the service refuses a record. */
+  /** Resolves when everything is written. Rejects if the service refuses a record, or `signal` aborts. */
   readonly done: Promise<void>;
-  /** How many user records may be written in all, from now on. */
+  /** How many user records may be written in total. */
   limit: number;
   readonly counts: { aggregates: number; ofSeveralShards: number };
 }
@@ -66,7 +66,7 @@ export interface Writer {
 export interface WriterOptions {
   readonly producer: KinesisProducer;
   readonly packer: Packer;
-  /** Which shard a key belongs to as the writing begins: tells how many aggregates hold keys of several. */
+  /** The shards when the writing begins, to count aggregates with keys of several shards. */
   readonly shards: readonly Shard[];
   readonly total: number;
   readonly limit: number;
@@ -78,7 +78,7 @@ export interface WriterOptions {
 /** User records per request: half of them plain, the others in aggregates of `perAggregate`. */
 const perRound = 400;
 const perAggregate = 50;
-/** Keys that spread over any two shards. */
+/** How many keys there are: enough for any two shards. */
 const keys = 97;
 const padding = '.'.repeat(80);
 
@@ -128,7 +128,7 @@ function round(packer: Packer, from: number, count: number): Outgoing[] {
     batch = [];
   };
   for (let id = from; id < from + count; id += 1) {
-    // `order-`: aws-kinesis-agg mixes up keys that look like integers.
+    // The prefix is needed, because aws-kinesis-agg mixes up keys that look like integers.
     const record = { id, partitionKey: `order-${Math.floor(id / 2) % keys}`, data: Buffer.from(`${id} ${padding}`) };
     if (id % 2 === 0) plain.push({ partitionKey: record.partitionKey, data: record.data, ids: [id] });
     else if (batch.push(record) === perAggregate) pack();

@@ -1,12 +1,12 @@
-// The shards of a stream in memory, and what can happen to them: put, split, merge, trim. Only the order of the calls
-// decides every number and name.
+// The shards of a stream in memory, and the operations on them: put, split, merge, trim. Shard ids and sequence numbers depend
+// only on the order of the calls.
 import { createHash } from 'node:crypto';
 import type { RecordDistribution } from '../../core/record-placement.js';
 import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
 
 /** A record to put. */
 export interface FakeRecord {
-  /** May be left out where the stream's distribution is AUTO. */
+  /** May be absent only if the stream's distribution is AUTO. */
   readonly partitionKey?: string | undefined;
   readonly data: Uint8Array | string;
   readonly explicitHashKey?: string | undefined;
@@ -21,17 +21,17 @@ export interface FakeShard {
   trimmed: number;
   closed: boolean;
   children: ChildShard[];
-  /** Readers at the tip, waiting. */
+  /** Callbacks that wake the readers at the tip. */
   readonly waiting: Set<() => void>;
 }
 
 /** All shards of one stream, oldest first. */
 export interface FakeShards {
   readonly all: Map<string, FakeShard>;
-  /** How many there have been: no id is given twice. */
+  /** The number of shards ever made, so that shard ids are unique. */
   made: number;
   lastNumber: bigint;
-  /** As `RecordDistributionStrategy`: under AUTO the open shards take turns, whatever the keys are. */
+  /** `RecordDistributionStrategy`: under AUTO the open shards take turns, and keys are ignored. */
   distribution: RecordDistribution;
   readonly wallNow: () => number;
 }

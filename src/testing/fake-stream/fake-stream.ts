@@ -1,5 +1,5 @@
-// A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its
-// own. What a test puts in can be read at once; a reader that is at the tip waits until there is more.
+// A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its own. A
+// record can be read as soon as a test has put it. A reader at the tip waits for more.
 import { createShards, forget, merge, put, shardOf, split, trim, wake } from './fake-shards.js';
 import type { FakeRecord, FakeShard } from './fake-shards.js';
 import { createPlacement } from '../../core/record-placement.js';
@@ -36,15 +36,15 @@ import { distributions, fakeStreamTable } from '../option-tables.js';
 import { memoryLeaseStore } from '../memory-lease-store.js';
 import type { MemoryLeaseStore } from '../memory-lease-store.js';
 
-/** The stream, seen from the test. */
+/** The stream, as a test uses it. */
 export interface FakeStream {
-  /** For `createConsumer`. All consumers of this stream share its leases, also in memory. */
+  /** For `createConsumer`. All consumers of this stream share its leases, which are in memory too. */
   readonly source: SourceSpec;
   /** The stream as actors read it. */
   readonly port: StreamSource;
   /** The lease tables of the stream's consumers, by name. */
   readonly leases: ReadonlyMap<string, MemoryLeaseStore>;
-  /** Puts records, each into the open shard its hash key belongs to, or as AUTO has it; returns where they went. */
+  /** Puts each record into the open shard of its hash key, or under AUTO into the open shards in turn. Returns their places. */
   put(...records: readonly FakeRecord[]): { readonly shardId: string; readonly sequenceNumber: string }[];
   /** Splits an open shard in the middle; returns the ids of its children. */
   split(shardId: string): readonly [string, string];
@@ -53,25 +53,25 @@ export interface FakeStream {
   /** Forgets the first `count` records of a shard. */
   trim(shardId: string, count: number): void;
   /**
-   * The service forgets a shard, as when the retention of a closed one has passed: it is neither listed nor found any
-   * more.
+   * Removes a shard, as the service does when the retention of a closed shard has passed. The shard is then neither listed nor
+   * found.
    */
   forget(shardId: string): void;
-  /** The next reads of a shard, `times` of them, say that it ends, or that it is not found, though it is there and listed. */
+  /** Makes the next `times` reads of a shard report its end, or that it is not found, although it exists and is listed. */
   misreport(shardId: string, what: 'end' | 'missing', times?: number): void;
-  /** What the stream says that it is doing. */
+  /** Sets the status that the stream reports. */
   setStatus(status: StreamStatus): void;
-  /** The next reads of a shard fail with this error, `times` times. */
+  /** Makes the next `times` reads of a shard fail with this error. */
   failReads(shardId: string, error: Error, times?: number): void;
   /** Changes how records are placed from now on. */
   setDistribution(distribution: RecordDistribution): void;
   /** Ids of all shards, oldest first. */
   shardIds(): readonly string[];
-  /** Everything that was put and is not trimmed, per shard. */
+  /** The records of a shard that are not trimmed. */
   recordsOf(shardId: string): readonly RawRecord[];
 }
 
-/** As a stream on AWS has it whose settings nobody changed. Nothing is trimmed by time here. */
+/** The default of a stream on AWS. Nothing is trimmed by time here. */
 const retentionHours = 24;
 
 const lieKinds = oneOf('end', 'missing');
@@ -88,8 +88,8 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
 /**
  * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
  *
- * @throws KinactError INVALID_OPTION, as the methods of the stream do; they throw a RangeError for a shard that does
- * not exist.
+ * @throws KinactError INVALID_OPTION. The stream's methods throw it too, and a RangeError for a shard that does not
+ * exist.
  */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const settings = resolveTable(fakeStreamTable, options, '');
@@ -206,13 +206,13 @@ function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: 
   return { shards: shown.map(({ shard }) => ({ ...shard })), serviceTimeMs };
 }
 
-/** What a read is to say instead of the truth. */
+/** A scripted result of a read, in place of the real one. */
 interface Instead {
   readonly failure: () => Error | undefined;
   readonly lie: () => ReadResult | undefined;
 }
 
-/** Where a reader begins, whom it tells of gaps, and how much it reads at once. */
+/** Where a reader begins, where it reports gaps, and how much it reads at once. */
 interface Reading {
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;

@@ -1,10 +1,10 @@
-// Effects that fail, that hang, or whose actor dies while they run.
+// Effects that fail or hang, and actors that die before, during or after an effect.
 import type { EffectInfo, Ref } from '../../../supervision/index.js';
 import type { PendingKill } from './kills.js';
 import { createTriggers, isEffect } from './triggers.js';
 
 export interface Hang {
-  /** `before`: the work is not begun until the release. `after`: it is done, and nobody hears of it until then. */
+  /** `before`: the work begins only at the release. `after`: the work is done, but the actor gets the result at the release. */
   readonly when: 'before' | 'after';
   readonly released: Promise<void>;
   readonly release: () => void;
@@ -50,7 +50,7 @@ export function createEffectFaults(
     failures,
     hangs,
     kills,
-    /** Withdraws what has not come about, releases what hangs; returns the kills that were waited for. */
+    /** Withdraws the faults that wait, and releases effects that hang. Returns the kills that waited. */
     heal(): readonly PendingKill[] {
       failures.clear();
       for (const hang of [...hangs.clear(), ...hanging]) hang.release();
@@ -63,13 +63,13 @@ export function createEffectFaults(
 async function held(hang: Hang, info: EffectInfo, start: () => unknown): Promise<unknown> {
   if (hang.when === 'after') {
     const work = begin(start);
-    // It may fail long before anybody looks.
+    // The work may fail before the release: that must not be an unhandled rejection.
     work.catch(() => {});
     await hang.released;
     return work;
   }
   await hang.released;
-  // Its actor has stopped meanwhile: its work must not begin any more.
+  // If the actor has stopped by now, its work must not begin.
   info.signal.throwIfAborted();
   return start();
 }

@@ -1,4 +1,4 @@
-// A kill that waits for its moment.
+// A kill that waits for a message or an effect.
 import type { Delivery, Ref } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
@@ -7,13 +7,13 @@ import type { Triggers } from './triggers.js';
 
 export interface PendingKill {
   readonly when: 'before' | 'during' | 'after';
-  /** It has come about. */
+  /** Called when the actor has been killed. */
   readonly killed: (path: string) => void;
-  /** It will not. */
+  /** Called if `heal` comes before the kill. */
   readonly missed: () => void;
 }
 
-/** Callers may wait for the promise, but need not. */
+/** Callers may ignore the promise, so its rejection is handled. */
 export function killAt(
   target: string,
   moment: NemesisMoment,
@@ -35,7 +35,7 @@ export function killAt(
   return done;
 }
 
-/** Lets an actor handle a message, and kills it before or after where a kill waits for that. */
+/** Lets an actor handle a message, and kills the actor before or after that if a kill waits for the message. */
 export function receiveOrDie(
   { to, message }: Delivery,
   receive: () => void,
@@ -45,7 +45,7 @@ export function receiveOrDie(
   const type = (message as { readonly type?: unknown } | null | undefined)?.type;
   const kill = triggers.any && isRunning(to) ? triggers.take(to.path, type) : undefined;
   if (kill?.when === 'before') killNow(to, kill, String(type));
-  // Also after its death: the message then counts as a dead letter.
+  // Also after the kill: the message then counts as a dead letter.
   receive();
   if (kill?.when === 'after') killNow(to, kill, String(type));
 }

@@ -1,5 +1,5 @@
-// What a nemesis refuses, all with INVALID_OPTION: values with which it would silently do something other than was
-// meant, or nothing. A test that injects no fault passes.
+// Checks the arguments of a nemesis, and throws INVALID_OPTION for a wrong one. A wrong argument would silently cause another
+// fault or none, and the test would pass.
 import type { Runtime } from '../../../supervision/index.js';
 import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
 import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './types.js';
@@ -89,7 +89,7 @@ export function checkedProbability(probability: number): number {
   return may ? probability : refuse('probability', 'a number from 0 to 1', probability);
 }
 
-/** What `start` was given, with its defaults. */
+/** The options of `start`, with defaults filled in. */
 export function checkedStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
   checkMembers(shapes.start, given);
   const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = given;

@@ -1,4 +1,4 @@
-// What a nemesis has done, for the message of a failed test, and to check that a seed does the same again.
+// The log of a nemesis: for the message of a failed test, and to check that a seed repeats the same faults.
 import type { Runtime } from '../../../supervision/index.js';
 import type { NemesisEntry } from './types.js';
 

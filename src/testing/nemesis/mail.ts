@@ -1,5 +1,4 @@
-// Mail between actors that comes late or twice. The order between two actors always stays: later messages of a pair
-// wait behind one that is held.
+// Delivers messages between actors late or twice. Two actors' messages stay in order: later ones wait behind one that is held.
 import type { Intercept, Ref, Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import { isMeant } from './targets.js';
@@ -14,7 +13,7 @@ export interface Mail {
   readonly deliver: NonNullable<Intercept['deliver']>;
   delay(filter: MessageFilter, ms: number): () => void;
   duplicate(filter: MessageFilter, probability: number): () => void;
-  /** Delivers what is held, in order, and forgets every filter. */
+  /** Delivers all held messages in order, and removes every filter. */
   heal(): void;
 }
 

@@ -1,6 +1,6 @@
-// The names of all messages and effects of kinact's own actors, by kind: a misspelt one would be waited for without
-// end. The compiler checks them against the actors' own types. test/kill-points holds them against what the actors
-// really do, those too that exist only as text.
+// The names of all messages and effects of kinact's own actors, by kind: a fault for a misspelled name would wait forever. The
+// compiler checks these lists against the actors' own types. test/kill-points checks them against what the actors really do,
+// including names that exist only as text.
 import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';

@@ -1,5 +1,6 @@
-// Fault injection for users: kills, pauses, delays, repeats, hangs and fails what happens between and inside the actors
-// of one consumer, by a seed. Everything goes through the seams of `kinact/supervision`; the consumer does not know.
+// Fault injection for users: kills and pauses the actors of one consumer, delays and repeats their messages, and makes their
+// effects fail or hang. A seed decides every random choice. All faults use the seams of `kinact/supervision`: the consumer has
+// no code for them.
 import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
 import { attachIntercept, crash } from '../../../supervision/index.js';
@@ -155,7 +156,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       if (pauses.empty) detach();
     },
   };
-  // Nobody is left to be harmed, and no timer of ours may keep the process alive.
+  // After the end of the consumer no actor is left, and no timer of ours may keep the process alive.
   const end = (): void => ((ended = true), made.heal());
   consumer.closed.then(end, end);
   return made;

@@ -1,27 +1,27 @@
-// Actors that stand still: what they would handle waits, in order, until the pause ends.
+// Paused actors: their messages, timers and results wait, in order, until the pause ends.
 import type { Ref, Runtime } from '../../../supervision/index.js';
 
 interface Paused {
-  /** One per pause that has not been resumed. */
+  /** One per pause that has not ended. */
   readonly by: Set<object>;
   readonly waiting: (() => void)[];
 }
 
 export interface Pauses {
-  /** Runs `handle` now, or when its actor goes on. */
+  /** Runs `handle` now, or when the pause of its actor ends. */
   pass(actor: Ref<never>, handle: () => void): void;
-  /** Returns a function that resumes it: true the first time, while it is paused. */
+  /** Returns a function that ends this pause; it returns true if the pause had not ended before. */
   pause(actor: Ref<never>): () => boolean;
-  /** Resumes everyone. */
+  /** Resumes every actor. */
   heal(): void;
   readonly empty: boolean;
 }
 
-/** `emptied` is called whenever nobody stands still any more. */
+/** `emptied` is called whenever no actor is paused any longer. */
 export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
   const paused = new Map<number, Paused>();
 
-  /** On a stack of its own: the caller of a resume may itself be in the middle of handling a message. */
+  /** Work that waited runs from a timer: the caller of `resume` may itself be handling a message. */
   const resume = (id: number, by: object): boolean => {
     const actor = paused.get(id);
     if (actor?.by.delete(by) !== true) return false;

@@ -5,14 +5,14 @@ import type { Nemesis, NemesisStartOptions } from './types.js';
 import type { Later } from './timers.js';
 import { isMeant, living } from './targets.js';
 
-/** Where faults happen, and what decides which and when. */
+/** The actors that get the faults, and what decides which fault happens when. */
 export interface Chance {
   readonly runtime: Runtime;
   readonly dice: Dice;
   readonly later: Later;
 }
 
-/** Begins, and returns a function that ends it; faults under way then end in their own time. */
+/** Starts random faults. Returns a function that starts no more of them; faults under way end by themselves. */
 export function startRandomFaults(
   nemesis: Nemesis,
   { runtime, dice, later }: Chance,
@@ -20,11 +20,11 @@ export function startRandomFaults(
 ): () => void {
   let cancel = (): void => {};
 
-  /** A fault without an end of its own ends by itself after a while. */
+  /** Ends a fault that has no duration of its own after a random time. */
   const forAWhile = (end: () => void): void => void later(dice.between(1, 2 * everyMs), end);
   const act = (): void => {
     const meant = living(runtime).filter(({ path }) => kinds.some((kind) => isMeant(kind, path)));
-    // There are no actors while a start or a restart is under way.
+    // No actor is running while a start or a restart is under way.
     if (meant.length === 0) return;
     const { path } = dice.pick(meant);
     const ms = dice.between(1, everyMs);

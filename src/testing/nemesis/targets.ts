@@ -1,4 +1,4 @@
-// Which actors a fault is meant for: a path as `status().tree` shows it, the same without its incarnation, or a kind.
+// The actors of a fault: a path as `status().tree` shows it, the path without its incarnation, or a kind.
 import { actorsOf } from '../../../supervision/index.js';
 import type { Ref, Runtime } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
@@ -20,7 +20,7 @@ export const everydayKinds = [
 
 const kinds: readonly string[] = [...everydayKinds, 'consumer', 'coordinators', 'pipeline', 'outside'];
 
-/** Among several actors of one kind and number of work, `#3` or `/key` tell them apart; the name is before it. */
+/** The name of an effect without `#3` or `/key`, which tell apart effects that run at once. */
 const baseOf = (name: string): string => name.replace(/[#/].*/s, '');
 
 /** A message or an effect, as an option names it. */
@@ -31,13 +31,13 @@ export interface Named {
 }
 
 /**
- * A fault would wait for ever for a message or an effect that does not exist. Only an application knows what its own
- * actors say. Throws INVALID_OPTION.
+ * Throws INVALID_OPTION for an unknown message or effect, because its fault would wait forever. Names of an application's own
+ * actors are not checked.
  */
 export function checkName(runtime: Runtime, target: string | undefined, { what, name, option }: Named): void {
   if (name === undefined) return;
   if (typeof name !== 'string') refuse(option, 'a name', name);
-  // For any actor: then it is enough that one kind knows it.
+  // Without a target, one kind that has the name is enough.
   const meant = target === undefined ? kindsOf(runtime) : [kindOf(target)];
   if (meant.some((kind) => names[kind] === undefined)) return;
   const all = [...new Set(meant.flatMap((kind) => names[kind]?.[what] ?? []))];
@@ -58,12 +58,12 @@ export function isMeant(target: string, path: string): boolean {
   return target === path || target === name || target === kindOf(name);
 }
 
-/** In the order of the tree. */
+/** The running actors, in the order of the tree. */
 export function living(runtime: Runtime): readonly Ref<never>[] {
   return actorsOf(runtime).filter(isRunning);
 }
 
-/** A fault would wait for ever for a misspelt kind. Throws INVALID_OPTION. */
+/** Throws INVALID_OPTION for an unknown kind, because its fault would wait forever. */
 export function checkTarget(runtime: Runtime, target: string, option: string): void {
   if (typeof target !== 'string') refuse(option, "an actor's path or kind", target);
   const kind = kindOf(target);
@@ -72,7 +72,7 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
   throw new KinactError('INVALID_OPTION', message, { data: { option } });
 }
 
-/** One living actor that is meant; the dice decide between several. Throws ACTOR_STOPPED. */
+/** One running actor that matches; the dice choose between several. Throws ACTOR_STOPPED. */
 export function pickLiving(runtime: Runtime, dice: Dice, targets: readonly string[], option: string): Ref<never> {
   for (const target of targets) checkTarget(runtime, target, option);
   const meant = living(runtime).filter(({ path }) => targets.some((target) => isMeant(target, path)));

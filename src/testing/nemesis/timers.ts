@@ -1,7 +1,7 @@
-// Timers of the consumer's runtime that can all be taken away at once: nothing of a nemesis outlives it.
+// Timers of the consumer's runtime that `heal` cancels all at once, so that none outlives its nemesis.
 import type { Runtime } from '../../../supervision/index.js';
 
-/** Sets a timer; returns what cancels it. */
+/** Sets a timer. Returns a function that cancels it. */
 export type Later = (ms: number, act: () => void) => () => void;
 
 export function createTimers({ timers }: Runtime): { readonly later: Later; readonly heal: () => void } {

@@ -1,7 +1,7 @@
-// Faults that wait for their moment: the next actor of a target that handles a message of some type, or starts some effect.
+// Faults that wait for the next actor of a target to handle a message of some type, or to start some effect.
 import { isMeant } from './targets.js';
 
-/** Fires once, for the next of `target` that comes to `name`; without a name, at whatever comes first. */
+/** Fires once, for the next actor of `target` with the message or effect `name`; without a name, with any. */
 export interface Trigger<T> {
   readonly target: string;
   readonly name: string | undefined;
@@ -10,11 +10,11 @@ export interface Trigger<T> {
 
 export interface Triggers<T> {
   add(trigger: Trigger<T>): () => void;
-  /** Fires the first that fits; undefined when none does. */
+  /** Removes the first trigger that fits, and returns its `wanted`; undefined if none fits. */
   take(path: string, name: unknown): T | undefined;
-  /** Whether any is left. */
+  /** True if any trigger is left. */
   readonly any: boolean;
-  /** Withdraws all, and returns them. */
+  /** Removes all triggers, and returns their `wanted`. */
   clear(): readonly T[];
 }
 
@@ -46,7 +46,7 @@ export function createTriggers<T>(fits: (wanted: string, name: unknown) => boole
   };
 }
 
-/** Effects of one sort that may run at once carry a number or a key: `renew#3`, `parents/shardId-000000000000/1`. */
+/** Effects of one name that run at once end in a number or a key: `renew#3`, `parents/shardId-000000000000/1`. */
 export function isEffect(wanted: string, name: unknown): boolean {
   return (
     typeof name === 'string' && (name === wanted || name.startsWith(`${wanted}#`) || name.startsWith(`${wanted}/`))

@@ -1,8 +1,7 @@
-// What the scripted server can be ordered to answer, and how such an answer goes out on the wire. Called by
-// scripted-server.ts.
+// The answers that a test can script, and how the scripted server sends them. Called by scripted-server.ts.
 import type { ServerResponse } from 'node:http';
 
-/** The service answers with an error; thrown by the models, written as the AWS JSON protocols write it. */
+/** An error that the service answers with. The model throws it, and `errorAnswer` writes it as the AWS JSON protocols do. */
 export class AwsAnswerError extends Error {
   readonly code: string;
   readonly status: number;
@@ -28,7 +27,7 @@ export interface WireAnswer {
   readonly body: Buffer;
 }
 
-/** What each action of AWS' Fault Injection Service has Kinesis answer. */
+/** Kinesis's answer to each action of AWS Fault Injection Service. */
 const injected = {
   'aws:fis:inject-api-internal-error': { code: 'InternalFailure', status: 500 },
   'aws:fis:inject-api-throttle-error': { code: 'ThrottlingException', status: 400 },
@@ -40,10 +39,10 @@ const injected = {
   'aws:kinesis:stream-expired-iterator-exception': { code: 'ExpiredIteratorException', status: 400 },
 } as const;
 
-/** An action of AWS' Fault Injection Service that Kinesis knows, by its name there. */
+/** The name of an action of AWS Fault Injection Service that Kinesis supports. */
 export type FaultAction = keyof typeof injected;
 
-/** What `respond` can order. "Carried out" means that the call has its usual effect and answer. */
+/** The answers that `respond` accepts. "Carried out" means that the call has its usual effect and answer. */
 export type ScriptedAnswer =
   /** This body, with status 200; the call is not carried out. */
   | { readonly type: 'json'; readonly body: object | ((input: never) => object) }
@@ -55,21 +54,21 @@ export type ScriptedAnswer =
       readonly status?: number;
       readonly members?: object;
     }
-  /** What an experiment with this action of AWS' Fault Injection Service makes of the call, which is not carried out. */
+  /** The error of this action of AWS Fault Injection Service; the call is not carried out. */
   | { readonly type: 'fault'; readonly action: FaultAction }
-  /** These bytes, whatever they are: malformed JSON, a proxy's HTML. */
+  /** This body as it is, such as malformed JSON or a proxy's HTML; the call is not carried out. */
   | { readonly type: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
   /** The connection is reset instead of an answer; the call is not carried out. */
   | { readonly type: 'reset' }
-  /** No answer at all, until the client gives up or the server stops; the call is not carried out. */
+  /** No answer until the client gives up, the server stops, or `hangLimitMs` has passed; the call is not carried out. */
   | { readonly type: 'hang' }
-  /** Carried out, and the reply is lost: the connection is reset. */
+  /** Carried out, but the reply is lost: the connection is reset. */
   | { readonly type: 'dropReply' }
   /** Carried out at once; the answer leaves after `ms`. */
   | { readonly type: 'delay'; readonly ms: number }
-  /** Carried out; headers and half of the body leave at once, the rest after `ms`, or never where `ms` is absent. */
+  /** Carried out. Headers and half of the body leave at once, the rest after `ms` (default: `hangLimitMs`). */
   | { readonly type: 'slowBody'; readonly ms?: number }
-  /** Carried out, and the answer lacks these members: `['NextShardIterator', 'ChildShards']`. */
+  /** Carried out, but the answer lacks these members: `['NextShardIterator', 'ChildShards']`. */
   | { readonly type: 'omit'; readonly members: readonly string[] }
   /**
    * PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others
@@ -106,7 +105,7 @@ export function reset(response: ServerResponse): void {
   response.socket?.resetAndDestroy();
 }
 
-/** Writes an answer; `pause` splits the body in two halves and says when the second one may leave. */
+/** Writes an answer. With `pause`, half of the body leaves at once, and the other half when `pause` resolves. */
 export async function write(response: ServerResponse, answer: WireAnswer, pause?: Promise<void>): Promise<void> {
   if (response.destroyed) return;
   response.writeHead(answer.status, { ...answer.headers, 'content-length': String(answer.body.length) });
@@ -120,7 +119,6 @@ export async function write(response: ServerResponse, answer: WireAnswer, pause?
   response.end(answer.body.subarray(half));
 }
 
-/** A call that is to be answered as scripted. */
 export interface ScriptedCall {
   readonly input: Record<string, unknown>;
   readonly carryOut: (given?: Record<string, unknown>) => Promise<WireAnswer>;
@@ -129,7 +127,6 @@ export interface ScriptedCall {
   readonly hangLimitMs: number;
 }
 
-/** Gives a scripted answer. */
 export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
   const { carryOut, response, signal } = call;
   switch (scripted.type) {
@@ -196,7 +193,7 @@ async function failRecords(
   return jsonAnswer({ FailedRecordCount: failing.size, Records: merged });
 }
 
-/** Ends after `ms`, or as soon as the client leaves or the server stops. */
+/** Resolves after `ms`, or as soon as the client disconnects or the server stops. */
 function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

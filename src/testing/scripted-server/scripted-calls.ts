@@ -1,4 +1,4 @@
-// What the scripted server was ordered to answer, and what it has received. Called by scripted-server.ts.
+// The scripted answers of a server, and its log of received calls. Called by scripted-server.ts.
 import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
 import { answerTypes } from './scripted-answer.js';
 import type { ScriptedAnswer } from './scripted-answer.js';
@@ -6,13 +6,13 @@ import type { ScriptedAnswer } from './scripted-answer.js';
 /** One call the server has received. */
 export interface LoggedCall {
   readonly service: 'kinesis' | 'dynamodb' | 'streams' | 'unknown';
-  /** Its name, such as `GetRecords`. */
+  /** The name of the operation, such as `GetRecords`. */
   readonly operation: string;
   /** The request's body. */
   readonly input: Readonly<Record<string, unknown>>;
-  /** Monotonic milliseconds (performance.now) at which its body had arrived. */
+  /** When the whole body had arrived, in monotonic milliseconds (performance.now). */
   readonly at: number;
-  /** The connection it came on, counted from 1. */
+  /** The number of the connection, counted from 1. */
   readonly connection: number;
   /** `default`, or the type of the scripted answer. */
   readonly answeredBy: 'default' | ScriptedAnswer['type'];
@@ -22,7 +22,7 @@ export interface LoggedCall {
 export interface Script {
   /** How many answers are left. */
   readonly remaining: number;
-  /** Withdraws those that are left. */
+  /** Withdraws the answers that are left. */
   cancel(): void;
 }
 
@@ -33,10 +33,10 @@ interface Order {
   remaining: number;
 }
 
-/** As the services write them. A name of another form is no operation, and would be waited for without end. */
+/** The form of all operation names. A script for a name of another form would wait forever. */
 const operationName = text('the name of an operation, such as GetRecords', /^[A-Z][A-Za-z]+$/);
 
-/** The orders of one server, and its log. */
+/** The scripted answers of one server, and its log. */
 export interface ScriptBook {
   readonly log: readonly LoggedCall[];
   readonly respond: (
@@ -45,7 +45,7 @@ export interface ScriptBook {
     answer: ScriptedAnswer,
     when?: (input: LoggedCall['input']) => boolean,
   ) => Script;
-  /** Notes a call and uses up the order that answers it. */
+  /** Logs a call. Returns the scripted answer for the call, and uses it up. */
   readonly received: (call: Omit<LoggedCall, 'answeredBy' | 'at'>) => ScriptedAnswer | undefined;
   readonly calls: (operation: string) => readonly LoggedCall[];
   readonly called: (operation: string, count: number) => Promise<void>;

@@ -1,5 +1,5 @@
-// The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It answers one
-// operation at a time from plain JSON to plain JSON and knows nothing of HTTP. Called by scripted-server.ts and by tests.
+// The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It handles one
+// operation at a time, from plain JSON to plain JSON, without HTTP. Called by scripted-server.ts and by tests.
 import { resolveTable } from '../../options/option-table.js';
 import type { Resolved } from '../../options/option-table.js';
 import type { ScriptedKinesisOptions } from '../generated/scripted-kinesis-options.js';
@@ -29,7 +29,7 @@ const hashKeys = 2n ** 128n;
 const iteratorLifeMs = 300_000;
 const maxAnswerBytes = 10 * 1024 * 1024;
 const bytesPerSecond = 2 * 1024 * 1024;
-/** Sequence numbers of AWS have 56 digits; ours start where they would and keep the order of creation. */
+/** Sequence numbers on AWS have 56 digits. Ours start in the same range, and rise in the order of creation. */
 const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
 
 const precedes = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
@@ -40,7 +40,7 @@ export class ScriptedKinesis {
   readonly options: Resolved<typeof scriptedKinesisTable>;
   #skewMs = 0;
   #sequence = 0;
-  /** Iterators issued before this number are expired. */
+  /** Iterators up to this number have expired. */
   #oldestIterator = 0;
   #iterators = 0;
 
@@ -58,7 +58,7 @@ export class ScriptedKinesis {
     this.#skewMs += ms;
   }
 
-  /** Every iterator handed out until now is answered with ExpiredIteratorException. */
+  /** Every iterator issued until now gets ExpiredIteratorException. */
   expireIterators(): void {
     this.#oldestIterator = this.#iterators;
   }
@@ -107,8 +107,8 @@ export class ScriptedKinesis {
   }
 
   /**
-   * Adds one record to the open shard it belongs to, or to `shardId`. Returns its sequence number and shard. Only a stream
-   * with `distribution: 'AUTO'` takes records without a partition key.
+   * Adds one record to `shardId`, or to the open shard that the record belongs to. Returns the record's sequence number and
+   * shard. Only a stream with `distribution: 'AUTO'` takes records without a partition key.
    */
   put(
     streamName: string,
@@ -131,7 +131,7 @@ export class ScriptedKinesis {
     return { sequenceNumber, shardId: shard.shardId };
   }
 
-  /** Closes a shard and opens two; the second begins in its middle by default. Returns the children's ids. */
+  /** Closes a shard and opens two. By default the second one begins in the middle. Returns the children's ids. */
   split(streamName: string, shardId: string, newStartingHashKey?: string): [string, string] {
     const stream = this.stream(streamName);
     const parent = this.shard(streamName, shardId);
@@ -156,13 +156,13 @@ export class ScriptedKinesis {
     return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
   }
 
-  /** Removes the oldest records of a shard: the first `count`, as retention would. */
+  /** Removes the first `count` records of a shard, as retention does. */
   trim(streamName: string, shardId: string, count = Infinity): void {
     const shard = this.shard(streamName, shardId);
     shard.records = shard.records.slice(Math.min(count, shard.records.length));
   }
 
-  /** Makes a shard vanish: every later call for it is ResourceNotFoundException. */
+  /** Removes a shard: every later call for it fails with ResourceNotFoundException. */
   dropShard(streamName: string, shardId: string): void {
     const stream = this.stream(streamName);
     const { closedAt = 0 } = stream.shards.get(shardId) ?? {};
@@ -170,7 +170,7 @@ export class ScriptedKinesis {
     stream.shards.delete(shardId);
   }
 
-  /** Carries out one API call. Throws AwsAnswerError for what the service answers with an error. */
+  /** Carries out one API call. Throws AwsAnswerError if the service would answer with an error. */
   handle(operation: string, input: Input): object {
     switch (operation) {
       case 'CreateStream':
@@ -237,7 +237,7 @@ export class ScriptedKinesis {
     return { ShardIterator: this.#issue(streamName, shardId, from) };
   }
 
-  /** The sequence number the iterator begins at: the first record not below it is the first one read. */
+  /** The sequence number where the iterator begins: records below it are not read. */
   #iteratorStart(streamName: string, shard: ScriptedShard, input: Input): string {
     const type = text(input['ShardIteratorType']);
     const at = String(input['StartingSequenceNumber']);
@@ -306,7 +306,7 @@ export class ScriptedKinesis {
 
   #countRead(shard: ScriptedShard, bytes: number): void {
     const now = this.now();
-    // An answer of 10 MiB is five seconds' worth: nothing is answered until they have passed.
+    // A read of 10 MiB counts for five seconds: until they have passed, reads are refused.
     shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
     const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
     if (this.options.enforceReadLimits && (shard.reads.length >= 5 || recent > bytesPerSecond))
@@ -350,8 +350,8 @@ export class ScriptedKinesis {
       startingHashKey,
       endingHashKey,
       startingSequenceNumber: this.#nextSequence(),
-      // One moment for what happens together. A filter by time must never find a stream without its shards, or a gap
-      // between a shard and its children.
+      // A child begins when its parent closes, a first shard with its stream. Otherwise a filter by time could find a stream
+      // without shards, or a gap between parent and child.
       createdAt: stream.shards.get(parents.at(-1) ?? '')?.closedAt ?? stream.createdAt,
       records: [],
       reads: [],

@@ -1,7 +1,6 @@
-// A real HTTP/1.1 server on loopback that speaks the JSON protocols of Kinesis and DynamoDB and gives the answers that
-// a test scripts. Without a script, Kinesis calls go to a small in-memory model, and DynamoDB calls to an upstream
-// server, if one is given. It shows what no local server does: throttling, partial failures, lost replies, trimmed
-// data, connections that hang.
+// A real HTTP/1.1 server on loopback for the JSON protocols of Kinesis and DynamoDB, with answers that a test scripts. Without
+// a script, Kinesis calls go to a small in-memory model, and DynamoDB calls to an upstream server, if one is given. It
+// simulates what no local server shows: throttling, partial failures, lost replies, trimmed data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { finite, resolveTable } from '../../options/option-table.js';
@@ -24,19 +23,19 @@ import { ScriptedKinesis } from './scripted-kinesis.js';
 
 /** Kinesis and DynamoDB on loopback, with answers that a test scripts. Made by `scriptedServer`. */
 export interface ScriptedServer {
-  /** The endpoint for Kinesis and DynamoDB alike, `http://127.0.0.1:…`. */
+  /** The endpoint for both Kinesis and DynamoDB, `http://127.0.0.1:…`. */
   readonly url: string;
   /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
   readonly kinesis: ScriptedKinesis;
-  /** What SDK clients of both services take to reach it. */
+  /** The configuration of SDK clients for both services. */
   readonly clientConfig: LocalClientConfig;
   /** Every call, in order of arrival. */
   readonly log: readonly LoggedCall[];
   /** Connections that are open now. */
   readonly connections: number;
   /**
-   * The next `times` calls of `operation` (that `when` accepts) get this answer. Orders for one operation are used up in the
-   * order they were given. `Infinity` is a number, too.
+   * The next `times` calls of `operation` (that `when` accepts) get this answer. Answers for one operation are used in the
+   * order in which they were given. `times` may be `Infinity`.
    */
   respond(
     operation: string,
@@ -48,9 +47,9 @@ export interface ScriptedServer {
   calls(operation: string): readonly LoggedCall[];
   /** How many calls of one operation there were. */
   count(operation: string): number;
-  /** Resolves once `operation` has been called `count` times in all. */
+  /** Resolves once `operation` has been called `count` times in total. */
   called(operation: string, count: number): Promise<void>;
-  /** The `Date` header of every answer: epoch milliseconds, `none` to leave it out, undefined for the model's clock. */
+  /** Sets the `Date` header of every answer: epoch milliseconds, `none` to leave it out, undefined for the model's clock. */
   setDate(date: number | 'none' | undefined): void;
   /** Closes the server and resets every connection. Idempotent. */
   stop(): Promise<void>;
@@ -66,7 +65,7 @@ const services: Record<string, LoggedCall['service']> = {
 /**
  * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
  *
- * @throws KinactError INVALID_OPTION, as the methods of the server do.
+ * @throws KinactError INVALID_OPTION; the methods of the server throw it too.
  */
 export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
   const settings = resolveTable(scriptedServerTable, options, '');
@@ -172,7 +171,7 @@ async function onModel(
   }
 }
 
-/** Sends the call on as it came and returns the answer whole. */
+/** Forwards the call unchanged. Resolves to the whole answer. */
 function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(upstream);

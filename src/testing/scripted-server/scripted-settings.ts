@@ -1,10 +1,10 @@
-// What can be set on a scripted stream, and what DescribeStreamSummary says of it: capacity mode, record distribution,
+// The settings of a scripted stream, and DescribeStreamSummary, which shows them: capacity mode, record distribution,
 // retention, the size of a record. Called by scripted-kinesis.ts.
 import { createHash } from 'node:crypto';
 import { invalidArgument } from './scripted-answer.js';
 import { describeShard, openShards, type ScriptedShard, type ScriptedStream } from './scripted-shards.js';
 
-/** What `createStream` can set. The defaults are the service's, except that a stream is provisioned. */
+/** The settings that `createStream` takes. The defaults are the service's, except that a stream is provisioned. */
 export interface ScriptedStreamSettings {
   /** Default `PROVISIONED`. */
   readonly mode?: 'PROVISIONED' | 'ON_DEMAND';
@@ -28,7 +28,7 @@ export function settingsIn(input: Input): ScriptedStreamSettings {
   };
 }
 
-/** Carries out a request that changes a setting; undefined where the operation is none of these. */
+/** Carries out a request that changes a setting. Undefined for any other operation. */
 export function changeSetting(stream: () => ScriptedStream, operation: string, input: Input): object | undefined {
   switch (operation) {
     case 'IncreaseStreamRetentionPeriod':
@@ -54,7 +54,7 @@ export function changeSetting(stream: () => ScriptedStream, operation: string, i
   }
 }
 
-/** Has the stream place records in another way. */
+/** Changes how a stream places records. */
 export function distribute(stream: ScriptedStream, distribution: string): void {
   if (stream.mode !== 'ON_DEMAND' && distribution !== 'USER_PARTITION_KEY')
     throw invalidArgument('RecordDistributionStrategy AUTO is for streams in the on-demand mode only.');
@@ -89,7 +89,7 @@ export interface PlacedRecord {
   readonly explicitHashKey?: string;
 }
 
-/** The open shard that a record belongs to. Under AUTO they take turns, and neither key nor hash key counts. */
+/** The open shard for a record. Under AUTO the open shards take turns, and keys and hash keys are ignored. */
 export function shardFor(stream: ScriptedStream, record: PlacedRecord): ScriptedShard | undefined {
   const open = openShards(stream);
   if (stream.distribution !== 'USER_PARTITION_KEY') {
@@ -104,7 +104,7 @@ export function shardFor(stream: ScriptedStream, record: PlacedRecord): Scripted
 
 const hashOf = (partitionKey: string): bigint => BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
 
-/** Throws what PutRecord answers to a record that is too large for the stream. */
+/** Throws PutRecord's error for a record that is too large for the stream. */
 export function checkSize(stream: ScriptedStream, record: PlacedRecord, bytes: number): void {
   const limit = stream.maxRecordKiB * 1_024;
   if (bytes + Buffer.byteLength(record.partitionKey ?? '') > limit)

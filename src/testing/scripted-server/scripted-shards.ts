@@ -4,7 +4,7 @@ import { AwsAnswerError, invalidArgument } from './scripted-answer.js';
 export interface ScriptedRecord {
   readonly sequenceNumber: string;
   readonly partitionKey?: string;
-  /** Base64, as it travels. */
+  /** Base64, as in the API. */
   readonly data: string;
   readonly bytes: number;
   readonly arrivedAt: number;
@@ -20,7 +20,7 @@ export interface ScriptedShard {
   endingSequenceNumber?: string;
   closedAt?: number;
   records: ScriptedRecord[];
-  /** When and how much was read in the last second, for the read limits. */
+  /** Time and size of the recent reads, for the read limits. */
   reads: { at: number; bytes: number }[];
 }
 
@@ -29,15 +29,15 @@ export interface ScriptedStream {
   readonly arn: string;
   readonly createdAt: number;
   retentionHours: number;
-  /** Shards closed by then have passed out of retention by hand. */
+  /** Set by `dropShard`: the trim horizon of filters is not earlier. */
   trimmedTo?: number;
-  /** Only an ACTIVE or UPDATING stream shows its shards. Set it as a test needs it. */
+  /** Shards are found only while the stream is ACTIVE or UPDATING. Tests may set it. */
   status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING';
   mode: 'PROVISIONED' | 'ON_DEMAND';
-  /** RecordDistributionStrategy. Any other than USER_PARTITION_KEY places records without regard to their keys. */
+  /** `RecordDistributionStrategy`. Every value but USER_PARTITION_KEY ignores the keys of records. */
   distribution: string;
   maxRecordKiB: number;
-  /** Records placed without regard to their keys: whose turn it is. */
+  /** How many records were placed without regard to their keys: it decides which shard is next. */
   placed: number;
   readonly shards: Map<string, ScriptedShard>;
   shardNumber: number;
@@ -61,7 +61,7 @@ interface Token {
 
 const tokenLifeMs = 300_000;
 
-/** One page. A token excludes the stream's name, as on AWS, and lives five minutes. */
+/** Lists one page. As on AWS, a token excludes the stream's name. A token is valid for five minutes. */
 export function listShards(
   input: ListShardsInput,
   page: { readonly pageSize: number; readonly now: number },
