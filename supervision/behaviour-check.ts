@@ -3,7 +3,7 @@
 // `operations.ts`.
 import type { Behaviour, Step } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
-import { unawaited } from '../src/core/callback.js';
+import { ignoreRejection } from '../src/core/callback.js';
 import { duration, refuse, show } from '../src/options/option-table.js';
 
 const needed = ['initial', 'receive'] as const;
@@ -13,7 +13,7 @@ const hooks = ['stopped', 'stopOrder', 'status'] as const;
 export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: unknown): void {
   const expected = 'an object with kind, initial and receive';
   if (typeof behaviour !== 'object' || behaviour === null) refuse('behaviour', expected, behaviour);
-  unawaited(behaviour);
+  ignoreRejection(behaviour);
   const { kind, stopChildren, ...rest } = behaviour as Partial<Behaviour<unknown, unknown>>;
   if (typeof kind !== 'string' || kind === '') refuse('behaviour.kind', 'a text that is not empty', kind);
   const member = (hook: (typeof needed | typeof hooks)[number]): unknown => (behaviour as typeof rest)[hook];
@@ -33,7 +33,7 @@ export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: un
 
 /** Checks what `initial` or `receive` has returned. Throws INVALID_BEHAVIOUR. */
 export function checkStep(made: unknown, hook: 'initial' | 'receive'): Step<unknown, unknown> {
-  unawaited(made);
+  ignoreRejection(made);
   if (Array.isArray(made) && made.length === 2 && Array.isArray(made[1]))
     return made as unknown as Step<unknown, unknown>;
   throw invalidBehaviour(

@@ -43,7 +43,7 @@ export interface Engine extends Runtime {
 }
 
 /** Why an actor is stopping, until when, and how far its stop has come. */
-export interface Departure {
+export interface StopProgress {
   readonly reason: Ending['reason'];
   readonly error: Error | undefined;
   /** The actor's own error, or the error of the actor above that stops it. */
@@ -67,7 +67,7 @@ export interface ParentHooks {
 }
 
 /** The arguments for starting an actor. */
-export interface Birth {
+export interface StartArguments {
   readonly engine: Engine;
   /** Undefined for a root. */
   readonly parent: Cell | undefined;
@@ -78,7 +78,7 @@ export interface Birth {
   readonly shutdownMs: number | undefined;
 }
 
-export interface Cell extends Omit<Birth, 'name'> {
+export interface Cell extends Omit<StartArguments, 'name'> {
   readonly ref: Ref<never>;
   readonly shutdownMs: number;
   /** `starting` only while `initial` is being called. */
@@ -97,7 +97,7 @@ export interface Cell extends Omit<Birth, 'name'> {
   readonly deaths: DeathWatch;
   /** Functions that end this actor's watches on other actors. */
   readonly unwatch: Set<() => void>;
-  departure?: Departure;
+  departure?: StopProgress;
 }
 
 /** The content of one nact message: exactly one of `message` and `timer`. */

@@ -4,11 +4,20 @@ import type { Behaviour, Effect, Ref } from './actor.js';
 import { defaultShutdownMs } from './child-spec.js';
 import { callGuarded } from '../src/core/callback.js';
 import { checkBehaviour, checkStep } from './behaviour-check.js';
-import { bindCell, count, stamp, trace, type Birth, type Cell, type Envelope, type ParentHooks } from './cell.js';
+import {
+  bindCell,
+  count,
+  stamp,
+  trace,
+  type StartArguments,
+  type Cell,
+  type Envelope,
+  type ParentHooks,
+} from './cell.js';
 import { createActorEffects } from './effects.js';
 import type { EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
-import { reportStarted, carryOut, postMade, type Frame, type StartChild } from './interpret.js';
+import { reportStarted, carryOut, postMessageFrom, type Frame, type StartChild } from './interpret.js';
 import { postTimer } from './mail.js';
 import { mailboxName } from './nact.js';
 import { crash, effectSettledWhileStopping } from './stopping.js';
@@ -22,7 +31,7 @@ let lastId = 0;
  * Starts an actor, and the children that its first effects start. Throws INVALID_OPTION for a value that is not a behaviour. If
  * the actor does not start, the returned cell is not `announced`.
  */
-export function start(birth: Birth): Cell {
+export function start(birth: StartArguments): Cell {
   const [cell, first] = begin(birth);
   if (first !== undefined) carryOut(first, startChild);
   return cell;
@@ -36,7 +45,7 @@ const startChild: StartChild = (parent, effect) => {
 };
 
 /** Starts an actor, and returns its first effects before they are carried out. */
-function begin(birth: Birth): readonly [Cell, Frame | undefined] {
+function begin(birth: StartArguments): readonly [Cell, Frame | undefined] {
   const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = birth;
   checkBehaviour(behaviour, name, shutdownMs);
   const cell = createCell(birth, shutdownMs);
@@ -57,7 +66,7 @@ function begin(birth: Birth): readonly [Cell, Frame | undefined] {
   return [cell, { cell, effects, at: 0 }];
 }
 
-function createCell({ engine, parent, hooks, behaviour, name }: Birth, shutdownMs: number): Cell {
+function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, shutdownMs: number): Cell {
   const incarnation = ++engine.incarnations;
   const { kind } = behaviour;
   const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;
@@ -102,7 +111,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: Birth, shutdownM
 function effectSettled(cell: Cell, { kind, name }: EffectInfo, toMessage: () => unknown): void {
   trace(cell, 'settled', { type: name });
   if (cell.phase === 'running') {
-    postMade(cell, undefined, 'result', toMessage);
+    postMessageFrom(cell, undefined, 'result', toMessage);
     return;
   }
   count(cell.engine, 'lateResult');

@@ -8,7 +8,7 @@ import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
 import { crash, depart, tellParent } from './stopping.js';
-import { unawaited } from '../src/core/callback.js';
+import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 type EffectOf<Type extends Effect<unknown>['type']> = Extract<Effect<unknown>, { readonly type: Type }>;
@@ -120,7 +120,7 @@ function sendTo(cell: Cell, to: Ref<never>, message: unknown): void {
 function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
   const { to, deadlineMs } = effect;
   const target = known(to);
-  const failed = (error: Error): void => postMade(cell, to, 'reply', () => effect.failed(error));
+  const failed = (error: Error): void => postMessageFrom(cell, to, 'reply', () => effect.failed(error));
   if (target?.phase !== 'running') {
     failed(actorStopped(to, target?.departure?.because));
     return;
@@ -132,7 +132,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
     asking: cell.asking,
     timers: cell.engine.timers,
     deadlineMs,
-    answered: (answer, by) => postMade(cell, by, 'reply', () => effect.answered(answer as never)),
+    answered: (answer, by) => postMessageFrom(cell, by, 'reply', () => effect.answered(answer as never)),
     failed,
   });
   post(target, cell.ref, 'ask', effect.question(question.replyTo));
@@ -140,7 +140,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
 
 function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknown): void {
   const target = known(actor);
-  const tell = (how: Ending): void => postMade(cell, actor, 'down', () => down(how));
+  const tell = (how: Ending): void => postMessageFrom(cell, actor, 'down', () => down(how));
   if (target === undefined) {
     tell({ reason: 'shutdown', error: actorStopped(actor), orphans: [] });
     return;
@@ -169,7 +169,7 @@ export function reportStarted(cell: Cell): void {
 }
 
 /** Posts a message that one of the actor's own functions makes. If the function throws, the actor crashes. */
-export function postMade(
+export function postMessageFrom(
   cell: Cell,
   from: Ref<never> | undefined,
   via: 'reply' | 'down' | 'result',
@@ -178,7 +178,7 @@ export function postMade(
   if (cell.phase !== 'running' && cell.phase !== 'starting') return;
   let message: unknown;
   try {
-    message = unawaited(make());
+    message = ignoreRejection(make());
   } catch (thrown) {
     crash(cell, asError(thrown));
     return;

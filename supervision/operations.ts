@@ -12,7 +12,7 @@ import { memberOf, shutdownMsOf, type ChildSpec, type Siblings } from './child-s
 import type { Settings } from './option-tables.js';
 import type { ChildStarted, Message } from './supervisor-message.js';
 import * as strategy from './strategy.js';
-import { unawaited } from '../src/core/callback.js';
+import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Why children are being started. It determines what follows when a child does not start. */
@@ -137,7 +137,7 @@ function allStarted(state: State, purpose: Purpose): void {
   const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
   if (purpose.type !== 'first' && !group) return;
   const siblings: Siblings = siblingsOf(state);
-  const specs = unawaited(state.options.dynamic?.(siblings)) ?? [];
+  const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
   for (const spec of specs) addSpec(state, spec);
   if (specs.length > 0)
     startNext(
@@ -248,7 +248,7 @@ function decide(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
-      for (const effect of unawaited(state.options.restarting?.(state.restarts, error)) ?? [])
+      for (const effect of ignoreRejection(state.options.restarting?.(state.restarts, error)) ?? [])
         state.effects.push(effect);
       stopNext(state, {
         type: 'stopping',

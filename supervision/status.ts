@@ -2,7 +2,7 @@
 import type { Ref } from './actor.js';
 import { cellOf, type Cell, type Engine, type Runtime } from './cell.js';
 import { checkRef, checkRuntime } from './copies.js';
-import { isThenable, unawaited } from '../src/core/callback.js';
+import { isThenable, ignoreRejection } from '../src/core/callback.js';
 import { messageOf } from '../src/core/thrown.js';
 
 /** An effect under way, as `status` shows it. */
@@ -111,7 +111,7 @@ function statusOfOne(cell: Cell, children: readonly ActorStatus[]): ActorStatus 
 function stateOf(cell: Cell): object | undefined {
   if (cell.phase === 'starting' || cell.phase === 'stopped') return undefined;
   try {
-    const state = unawaited(cell.behaviour.status?.(cell.state));
+    const state = ignoreRejection(cell.behaviour.status?.(cell.state));
     return isThenable(state) ? { error: 'status must be synchronous, it returned a promise' } : state;
   } catch (thrown) {
     return { error: messageOf(thrown) };

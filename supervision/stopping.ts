@@ -4,11 +4,11 @@
 import type { Effect, Ending } from './actor.js';
 import { perform } from './agenda.js';
 import { actorStopped, answerQuestion } from './ask.js';
-import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type Departure } from './cell.js';
+import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type StopProgress } from './cell.js';
 import { post } from './mail.js';
 import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
-import { unawaited } from '../src/core/callback.js';
+import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Begins to end an actor. If the actor is already ending, only brings its deadline forward. */
@@ -16,13 +16,13 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   const deadlineAt = cell.engine.clock.now() + withinMs;
   if (cell.phase === 'stopped') return;
   if (cell.departure !== undefined) {
-    hasten(cell, deadlineAt);
+    bringDeadlineForward(cell, deadlineAt);
     return;
   }
   const uninitialised = cell.phase === 'starting';
   cell.phase = 'stopping';
   const because = error ?? cell.parent?.departure?.because;
-  const departure: Departure = {
+  const departure: StopProgress = {
     reason,
     error,
     because,
@@ -47,7 +47,7 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   });
 }
 
-function stopChildren(cell: Cell, departure: Departure): void {
+function stopChildren(cell: Cell, departure: StopProgress): void {
   departure.stage = 'children';
   if (cell.children.size === 0) {
     leave(cell, departure);
@@ -58,7 +58,7 @@ function stopChildren(cell: Cell, departure: Departure): void {
   stopNextChild(cell, departure);
 }
 
-function stopNextChild(cell: Cell, departure: Departure): void {
+function stopNextChild(cell: Cell, departure: StopProgress): void {
   let child = departure.left.pop();
   while (child?.phase === 'stopped') child = departure.left.pop();
   if (child === undefined) return;
@@ -76,7 +76,7 @@ function inStopOrder(cell: Cell): Cell[] {
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
   const named = new Set<Cell>();
   try {
-    for (const ref of unawaited(cell.behaviour.stopOrder(cell.state))) {
+    for (const ref of ignoreRejection(cell.behaviour.stopOrder(cell.state))) {
       const child = cellOf(ref);
       if (child !== undefined && cell.children.has(child)) named.add(child);
     }
@@ -87,7 +87,7 @@ function inStopOrder(cell: Cell): Cell[] {
 }
 
 /** The actor's own end, once its children are gone. */
-function leave(cell: Cell, departure: Departure): void {
+function leave(cell: Cell, departure: StopProgress): void {
   if (departure.stage !== 'children') return;
   departure.stage = 'leaving';
   runStopHook(cell, departure.reason);
@@ -100,7 +100,7 @@ function leave(cell: Cell, departure: Departure): void {
   waitForEffects(cell, departure);
 }
 
-function waitForEffects(cell: Cell, departure: Departure): void {
+function waitForEffects(cell: Cell, departure: StopProgress): void {
   const { clock, timers } = cell.engine;
   const brutal = cell.shutdownMs === 0;
   departure.cancelDeadline?.();
@@ -121,7 +121,7 @@ export function effectSettledWhileStopping(cell: Cell): void {
   }
 }
 
-function hasten(cell: Cell, deadlineAt: number): void {
+function bringDeadlineForward(cell: Cell, deadlineAt: number): void {
   const left = [cell];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const { departure } = next;
@@ -132,7 +132,7 @@ function hasten(cell: Cell, deadlineAt: number): void {
   }
 }
 
-function finish(cell: Cell, departure: Departure): void {
+function finish(cell: Cell, departure: StopProgress): void {
   if (cell.phase === 'stopped') return;
   const { engine, ref, parent } = cell;
   departure.cancelDeadline?.();
@@ -160,7 +160,7 @@ function finish(cell: Cell, departure: Departure): void {
   if (parent?.departure?.stage === 'children') childGone(parent, parent.departure, cell);
 }
 
-function endingFrom({ reason, error, orphans }: Departure): Ending {
+function endingFrom({ reason, error, orphans }: StopProgress): Ending {
   const how = { reason, ...(error === undefined ? {} : { error }) };
   if (orphans.below.length === 0) return { ...how, orphans: orphans.names };
   let names: readonly string[] | undefined;
@@ -172,7 +172,7 @@ function endingFrom({ reason, error, orphans }: Departure): Ending {
   };
 }
 
-function childGone(parent: Cell, departure: Departure, child: Cell): void {
+function childGone(parent: Cell, departure: StopProgress, child: Cell): void {
   const oneByOne = parent.behaviour.stopChildren === 'one-by-one';
   if (parent.children.size === 0) perform(parent.engine.agenda, () => leave(parent, departure));
   else if (oneByOne && departure.current === child) {
@@ -182,7 +182,7 @@ function childGone(parent: Cell, departure: Departure, child: Cell): void {
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
-    for (const effect of unawaited(cell.behaviour.stopped?.(cell.state, reason)) ?? []) lastEffect(cell, effect);
+    for (const effect of ignoreRejection(cell.behaviour.stopped?.(cell.state, reason)) ?? []) lastEffect(cell, effect);
   } catch (thrown) {
     hookFailed(cell, 'stop hook', thrown);
   }
@@ -219,7 +219,7 @@ function lastEffect(cell: Cell, effect: Effect<unknown>): void {
   }
 }
 
-function tellParentOfEnding(cell: Cell, departure: Departure): void {
+function tellParentOfEnding(cell: Cell, departure: StopProgress): void {
   const { reason, error } = departure;
   const how: Ending = { reason, ...(error === undefined ? {} : { error }), orphans: [] };
   if (cell.hooks?.ending !== undefined) tellParent(cell, () => cell.hooks?.ending?.(cell.ref, how));
@@ -231,7 +231,7 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
   if (parent === undefined || cell.hooks === undefined || parent.phase !== 'running') return;
   let message: unknown;
   try {
-    message = unawaited(toMessage());
+    message = ignoreRejection(toMessage());
   } catch (thrown) {
     crash(parent, asError(thrown));
     return;

@@ -6,7 +6,7 @@ import { resolveTable } from '../src/options/option-table.js';
 import { createAgenda } from './agenda.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
-import { bindRuntime, cellOf, outside, type Birth, type Engine, type Runtime } from './cell.js';
+import { bindRuntime, cellOf, outside, type StartArguments, type Engine, type Runtime } from './cell.js';
 import { start } from './incarnation.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
@@ -73,7 +73,7 @@ export function spawnUnder<S, M>(
   return startOrThrow({ engine: cell.engine, parent: cell, behaviour: behaviour as never, name, shutdownMs });
 }
 
-function startOrThrow<M>(birth: Omit<Birth, 'hooks'>): Ref<M> {
+function startOrThrow<M>(birth: Omit<StartArguments, 'hooks'>): Ref<M> {
   const cell = start({ ...birth, hooks: undefined });
   if (cell.announced) return cell.ref as Ref<M>;
   const cause = cell.departure?.error;

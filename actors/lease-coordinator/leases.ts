@@ -8,7 +8,7 @@ import type { CoordinatorSelf, Message } from './messages.js';
 import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
 import { callsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack } from './sources/sources.js';
-import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure, takesPart } from './turn.js';
+import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure, isActive } from './turn.js';
 import type { Lease } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { readParents, readRows } from './streams/table-work.js';
@@ -26,7 +26,7 @@ import { KinactError } from '../../src/api/errors.js';
 export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
   const place = placeOf(state, row.leaseKey);
-  if (place === undefined || !takesPart(place.stream)) return;
+  if (place === undefined || !isActive(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
   // The row belongs to another stream. The shard sync, which is due now, reports that.
@@ -85,7 +85,7 @@ function newLease(
     openListings: 0,
     idleSince: undefined,
     idleReason: '',
-    endWaits: false,
+    waitsForOtherShard: false,
     falseEnd: false,
     unreadTold: false,
     readsWork: false,
@@ -176,7 +176,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'workerIdInUse':
       drop(turn, lease);
       coolDown(turn, lease, settings.coolDownMs);
-      return warnOfTwin(turn, lease, news.current);
+      return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
       noteLeft(turn, leaseKey, news.lease);
@@ -196,7 +196,7 @@ function noteLeft({ settings }: CoordinatorTurn, leaseKey: string, at: Checkpoin
   rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
 }
 
-function warnOfTwin(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): void {
+function warnWorkerIdInUse(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): void {
   const { workerId } = turn.settings;
   const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
   warn(turn, message, {
@@ -313,7 +313,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (wasStartable || awaited.length > 0) return;
   lease.idleSince = turn.now;
   turn.state.publishing.changed = true;
-  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'waiting', waiting: false }));
+  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'mayStart' }));
 }
 
 /** After a scan, checks the parents of each waiting lease again, unless the scan shows that one of them has not ended. */

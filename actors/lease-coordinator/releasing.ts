@@ -65,12 +65,12 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
   for (const [leaseKey, { row: known }] of state.abandoned) {
     const row = state.table.rows.get(leaseKey);
     const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
-    if (row === undefined || (isTaken && !mayComeStill(turn, leaseKey))) state.abandoned.delete(leaseKey);
+    if (row === undefined || (isTaken && !mayStillArrive(turn, leaseKey))) state.abandoned.delete(leaseKey);
   }
 }
 
 /** Whether the holder may still hand the lease over, because a keeper that has died asked for it a short time ago. */
-function mayComeStill({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
+function mayStillArrive({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.table.wishes.get(leaseKey);
   if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);

@@ -142,7 +142,7 @@ export interface Lease {
   /** Why no worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to make. */
-  endWaits: boolean;
+  waitsForOtherShard: boolean;
   /** The last end that a worker reached was false: the shard is still listed. */
   falseEnd: boolean;
   /** The lease has been reported as unread. */

@@ -93,7 +93,7 @@ export function placeOf(
 }
 
 /** Whether the stream's shards have been listed and its leases may be taken. */
-export function takesPart({ sync, history }: Stream): boolean {
+export function isActive({ sync, history }: Stream): boolean {
   return sync.done && history.failure === undefined;
 }
 

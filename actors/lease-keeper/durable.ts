@@ -1,9 +1,9 @@
 // Reports a checkpoint once the row has it: as an event, and to the application's `onCheckpoint`.
 import { effect } from '../protocol/actor.js';
-import type { LeaseKeeperMessage } from './state.js';
-import { emit } from './turn.js';
+import type { LeaseKeeperMessage, Message } from './state.js';
+import { count, emit, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
-import { checkpointAt, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
+import { checkpointOf, compareCheckpoints, positionOf } from '../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** For SHARD_END, reports the last frontier, which SHARD_END covers. */
@@ -11,7 +11,7 @@ export function reportDurable(turn: KeeperTurn): void {
   const { options, state, effects } = turn;
   const { row, frontier } = state.lease;
   const durable =
-    row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointAt(frontier) : durableCheckpoint(row);
+    row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointOf(frontier) : durableCheckpoint(row);
   if (compareCheckpoints(durable, state.standing.reported) <= 0) return;
   state.standing.reported = durable;
   const position = positionOf(durable);
@@ -30,4 +30,15 @@ export function reportDurable(turn: KeeperTurn): void {
       failed: (error): LeaseKeeperMessage => ({ type: 'onCheckpointSettled', failure: { error } }),
     }),
   );
+}
+
+/** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
+export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
+  const { state, effects } = turn;
+  state.open.onCheckpointCalls -= 1;
+  if (failure !== undefined) {
+    count(turn, 'onCheckpointFailed');
+    warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
+  }
+  if (state.phase === 'over' && state.open.onCheckpointCalls === 0) effects.push(effect.end());
 }

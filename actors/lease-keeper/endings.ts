@@ -10,12 +10,12 @@ import type { ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
-import { awaitsCalls, dropTenure, mayHaveOpenRecords, leaseName, refuseTenureRequest } from './tenures.js';
+import { awaitsCalls, mayHaveOpenRecords, ownershipEnded } from './open-work.js';
+import { dropTenure, refuseTenureRequest } from './tenures.js';
 import { emit, notifyCoordinator, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
-import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 
 /** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
@@ -125,7 +125,7 @@ function notEnded({ options, state, now }: KeeperTurn): void {
   state.shardEnd = undefined;
   state.workers.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
-  setbacks.readAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
+  setbacks.nextWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
 /** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
@@ -135,7 +135,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
-  if (news.type !== 'notTaken') forgetHandedOut(state.open.handedOut, leaseName(turn.options), callsEnded);
+  if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
   state.standing.liveUntil = 0;
   quitTraffic(turn);
   state.writes.current = undefined;
@@ -158,7 +158,7 @@ export function finishReleased(turn: KeeperTurn, written: boolean): void {
 
 /** Ends the keeper when the time given for the release is over. */
 export function releaseTimedOut(turn: KeeperTurn): void {
-  if (turn.state.taking.everHeld) return finishReleased(turn, false);
+  if (turn.state.taking.hasHeldLease) return finishReleased(turn, false);
   return notHeld(turn, 'released before it was taken');
 }
 
@@ -179,7 +179,7 @@ export function notHeld(
   { retake = false, wishFailed = false }: { readonly retake?: boolean; readonly wishFailed?: boolean } = {},
 ): void {
   const { leaseKey, shardId, source } = turn.options;
-  if (!turn.state.taking.everHeld) {
+  if (!turn.state.taking.hasHeldLease) {
     const failed = wishFailed ? { wishFailed } : {};
     return finish(turn, { type: 'notTaken', reason, retake, ...failed }, reason);
   }

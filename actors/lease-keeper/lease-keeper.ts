@@ -6,26 +6,19 @@ import { effect } from '../protocol/actor.js';
 import type { Behaviour, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
-import { quitTraffic, requestPermit, takeIsInVain, permitCame } from './permit.js';
+import { onCheckpointSettled } from './durable.js';
+import { callsEnded, createOpenWork } from './open-work.js';
+import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame } from './permit.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
-import {
-  beginTenure,
-  dropTenure,
-  leaseName,
-  noteFrontier,
-  noteReads,
-  refuseTenureRequest,
-  revokeTenure,
-} from './tenures.js';
+import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
 import { effectName, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { extendDrain, proceedYielding } from './yielding.js';
-import { answered, beginWrite, nextExtraAt, onCheckpointSettled, writeFailed } from './writes.js';
-import { callsMayRunOf, createHandedOut } from '../../src/core/handed-out.js';
+import { answered, beginWrite, nextExtraAt, writeFailed } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -106,7 +99,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   workerDown,
   streamDoubted,
   release,
-  waiting,
+  mayStart,
   callsEnded,
   wake,
   permitCame,
@@ -131,13 +124,9 @@ function streamDoubted(turn: KeeperTurn): void {
   if (turn.state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
 }
 
-function waiting({ state, now }: KeeperTurn, message: Message<'waiting'>): void {
-  state.workers.waiting = message.waiting;
+function mayStart({ state, now }: KeeperTurn): void {
+  state.workers.waiting = false;
   state.workers.idleSince = now;
-}
-
-function callsEnded({ state }: KeeperTurn): void {
-  state.open.userCallsLeftBehind = false;
 }
 
 function wake({ state }: KeeperTurn): void {
@@ -167,7 +156,7 @@ function proceed(turn: KeeperTurn): void {
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return releaseTimedOut(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
-  if (takeIsInVain(turn)) return notHeld(turn, 'it waited in vain to write to the lease table');
+  if (shouldGiveUpTake(turn)) return notHeld(turn, 'it waited in vain to write to the lease table');
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
@@ -191,13 +180,13 @@ const takePatience = 3;
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
-  const { clock, seen, failoverMs, handedOut = createHandedOut() } = options;
+  const { clock, seen, failoverMs } = options;
   return {
     self,
     lease: leaseState.leaseStateOf(seen),
     phase: wishing === undefined ? 'taking' : 'wishing',
     wishing,
-    taking: { everHeld: false, retakes: 0, recreations: 0, handedFrom: undefined },
+    taking: { hasHeldLease: false, retakes: 0, recreations: 0, previousOwner: undefined },
     writes: { current: undefined, begun: 0, failed: 0, failing: undefined, retryAt: now },
     traffic: {
       order: options.traffic?.join(),
@@ -223,21 +212,14 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     },
     workers: { asked: undefined, last: undefined, idleSince: now, waiting: options.waiting ?? false, pauses: 0 },
     tenure: undefined,
-    open: {
-      handedOut,
-      // An earlier keeper that crashed or lost the lease may have left calls behind.
-      userCallsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
-      noUserCallsLeftAtEnd: false,
-      onCheckpointCalls: 0,
-      onCheckpointCallsMade: 0,
-    },
+    open: createOpenWork(options),
     yielding: undefined,
     release: undefined,
     shardEnd: undefined,
     setbacks: {
       watchdog: { count: 0, at: undefined },
       falseEnds: { count: 0, at: undefined },
-      readAt: now,
+      nextWorkerAt: now,
       failedDrains: { count: 0, until: 0 },
     },
   };
@@ -254,7 +236,7 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     ...fresh,
     lease,
     phase: 'held',
-    taking: { ...fresh.taking, everHeld: true },
+    taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
     standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },

@@ -50,7 +50,7 @@ function keepUpToDate(
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.standing.renewAt);
   if (isRenewal) order.kind = 'renew';
   else if (kind === 'checkpoint') order.kind = 'checkpoint';
-  else order.kind = state.taking.everHeld ? 'duty' : 'take';
+  else order.kind = state.taking.hasHeldLease ? 'duty' : 'take';
   order.deadline = isRenewal ? state.standing.liveUntil : Infinity;
   const renewed = state.standing.liveUntil + marginMs - failoverMs;
   order.renewalDue =
@@ -81,10 +81,10 @@ export function quitTraffic({ options, state }: KeeperTurn): void {
  * earlier attempt took effect after all, the next scan finds a row that this process wrote. A release also gives up a take that
  * was never sent.
  */
-export function takeIsInVain({ state, now }: KeeperTurn): boolean {
+export function shouldGiveUpTake({ state, now }: KeeperTurn): boolean {
   if (state.phase !== 'taking' || state.writes.current !== undefined || !state.traffic.queued) return false;
   // Writes of a wish do not count as attempts at the take.
   const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
-  const isOurs = state.taking.handedFrom !== undefined;
+  const isOurs = state.taking.previousOwner !== undefined;
   return now >= state.traffic.takeBy || (state.release !== undefined && isUnsent && !isOurs);
 }

@@ -114,8 +114,8 @@ export interface Wishing {
   number: number;
   raiseAt: number;
   /** Infinity until the wish is in the row. */
-  lookAt: number;
-  looking: boolean;
+  readRowAt: number;
+  readingRow: boolean;
   looks: number;
   isYielding: boolean;
   /** When the wish is withdrawn if the lease has not come. */
@@ -144,13 +144,13 @@ export interface Yielding {
 
 /** How this keeper got the lease, and how often its row had to be taken or created again. */
 export interface Taking {
-  everHeld: boolean;
+  hasHeldLease: boolean;
   /** How many takes were refused by a row that this process itself had written. */
   retakes: number;
   /** How often the row was created again since the last take that succeeded. */
   recreations: number;
   /** The worker that has handed the lease over to this keeper. */
-  handedFrom: string | undefined;
+  previousOwner: string | undefined;
 }
 
 /** The writes to the row, one at a time, and the attempts that have failed. */
@@ -222,7 +222,7 @@ export interface Workers {
 }
 
 /** Records and calls of this shard that may still be open. The lease is handed over only when nothing is open. */
-export interface Open {
+export interface OpenWork {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   /** An earlier worker may have left user calls behind that still run. */
@@ -242,7 +242,7 @@ export interface Setbacks {
   /** How many false ends came in a row while the frontier stayed at `at`. */
   readonly falseEnds: { count: number; at: Position | undefined };
   /** No worker begins before this time, because of false ends. */
-  readAt: number;
+  nextWorkerAt: number;
   /** How many drains in a row have failed, and until when a wish is refused without another drain. */
   failedDrains: { readonly count: number; readonly until: number };
 }
@@ -261,7 +261,7 @@ export interface LeaseKeeperState {
   readonly clocks: Clocks;
   readonly workers: Workers;
   tenure: OpenTenure | undefined;
-  readonly open: Open;
+  readonly open: OpenWork;
   yielding: Yielding | undefined;
   release: Release | undefined;
   shardEnd: ShardEnd | undefined;

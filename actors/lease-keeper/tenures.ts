@@ -5,16 +5,13 @@
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
-import type { LeaseKeeperOptions } from './options.js';
-import type { Asked, LeaseKeeperState, Message, OpenTenure } from './state.js';
+import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './open-work.js';
+import type { Asked, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator } from './turn.js';
 import type { KeeperTurn } from './turn.js';
-import { positionOf } from '../../src/core/checkpoint.js';
-import { beganHandingOut, callsMayRunOf, newestOf } from '../../src/core/handed-out.js';
-import { advanceFrontier, nextCheckpoint, durableCheckpoint, startOf } from '../../src/core/lease-state.js';
+import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { comparePositions } from '../../src/core/sequence-number.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
@@ -41,18 +38,8 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (awaitsCalls(state, now)) return undefined;
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
-  if (now < state.setbacks.readAt) return 'the shard seemed to end again and again: it is read on later';
+  if (now < state.setbacks.nextWorkerAt) return 'the shard seemed to end again and again: it is read on later';
   return undefined;
-}
-
-/**
- * Whether a release waits for calls that earlier workers may have left behind. If so, one more worker may begin. That worker
- * reads nothing: it asks the reducers, and ends when those calls have ended.
- */
-export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
-  if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
-  // In the phase `ready` nothing is open, and a hand-over may be under way.
-  return tenure === undefined && open.userCallsLeftBehind && yielding?.phase !== 'ready';
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
@@ -82,19 +69,16 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
-    onlyAsks: state.release !== undefined,
+    onlyAwaitsCalls: state.release !== undefined,
     // Present from the start: reducers read this object before every call, and a member added later would slow them down.
     newestHandedOut: undefined,
     signal: controller.signal,
   };
   state.workers.asked = undefined;
-  beganHandingOut(state.open.handedOut, leaseName(options), shared);
-  // This worker's pipeline began only after the calls of the previous pipeline had ended, even if `callsEnded` has not come yet.
-  state.open.userCallsLeftBehind = false;
-  state.open.noUserCallsLeftAtEnd = false;
+  tenureGranted(turn, shared);
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(asked.replyTo, { type: 'granted', tenure: shared }));
-  if (shared.onlyAsks !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
+  if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
 
 /** `liveUntil` on the wall clock, plus slack: small corrections of that clock must not end tenures. */
@@ -125,38 +109,17 @@ export function dropTenure(turn: KeeperTurn, reason: string): void {
   turn.state.tenure = undefined;
 }
 
-/** The name of a lease in this process. It includes the table, because different tables may have keys in common. */
-export const leaseName = ({ store, leaseKey }: Pick<LeaseKeeperOptions, 'store' | 'leaseKey'>): string =>
-  `${store.tableName} ${leaseKey}`;
-
-/** Whether a call for a record of this lease may run in this process, whichever worker, keeper or ownership it belongs to. */
-export function callsMayRun({ options, state }: KeeperTurn): boolean {
-  return callsMayRunOf(state.open.handedOut, leaseName(options));
-}
-
-/**
- * Whether a record that this process has handed out under this lease may be open. A new worker reads those records again. Until
- * they are settled, the shard is not drained, even if a worker reports that it is.
- */
-export function mayHaveOpenRecords({ options, state }: KeeperTurn): boolean {
-  const newest = newestOf(state.open.handedOut, leaseName(options));
-  if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
-  const reached = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
-  return reached === undefined || comparePositions(reached, newest) < 0;
-}
-
 function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
   const { shared, controller } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
-  // Calls may run until the worker reports their end, or the next worker has asked the reducers.
-  turn.state.open.userCallsLeftBehind ||= callsMayRun(turn);
+  tenureEnded(turn);
   shared.dead = true;
   shared.deadline = 0;
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
   controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
-  if (shared.onlyAsks === true) return;
+  if (shared.onlyAwaitsCalls === true) return;
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
   notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
 }

@@ -5,11 +5,10 @@ import { effect } from '../protocol/actor.js';
 import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
-import { leaseName } from './tenures.js';
+import { callsEnded, ownershipEnded } from './open-work.js';
 import { count, effectName } from './turn.js';
 import type { KeeperTurn } from './turn.js';
-import { forgetHandedOut } from '../../src/core/handed-out.js';
-import { isRowExpired, honouredFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
+import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -29,11 +28,11 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
     stale: wish.stale,
     number: 0,
     raiseAt: now,
-    lookAt: Infinity,
-    looking: false,
+    readRowAt: Infinity,
+    readingRow: false,
     looks: 0,
     isYielding: false,
-    until: now + 3 * honouredFailoverMs(seen, failoverMs),
+    until: now + 3 * effectiveFailoverMs(seen, failoverMs),
     counter: seen.leaseCounter,
     counterAt: now,
     withdrawal: undefined,
@@ -41,8 +40,8 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
 }
 
 /** Whether the wish has been written: from then on the keeper looks for the answer. */
-function isInRow({ lookAt }: Wishing): boolean {
-  return lookAt < Infinity;
+function isInRow({ readRowAt }: Wishing): boolean {
+  return readRowAt < Infinity;
 }
 
 /** Sends the request that writes the wish, raises its number, or withdraws it. */
@@ -76,8 +75,8 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
   state.writes.failing = undefined;
   wishing.raiseAt = current.startedAt + renewalIntervalMs(options.failoverMs);
   if (isInRow(wishing)) return;
-  wishing.lookAt = current.startedAt + lookMs;
-  wishing.until = current.startedAt + 2 * honouredFailoverMs(options.seen, options.failoverMs);
+  wishing.readRowAt = current.startedAt + lookMs;
+  wishing.until = current.startedAt + 2 * effectiveFailoverMs(options.seen, options.failoverMs);
 }
 
 /** Begins to withdraw the wish. If that fails, the wish stays in the row, and workers soon ignore it. */
@@ -94,7 +93,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   if (wishing === undefined) return;
   // The lease was handed over, and a release has come before the take.
   const isUntaken =
-    state.phase === 'taking' && state.taking.handedFrom !== undefined && state.lease.unknown.length === 0;
+    state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.writes.current === undefined) return toBeReleased(turn, release);
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
@@ -103,10 +102,10 @@ export function proceedWishing(turn: KeeperTurn): void {
     if (wishing.number === 0 || now >= wishing.withdrawal.until) withdrawn(turn);
     return;
   }
-  if (wishing.looking || now < wishing.lookAt) return;
-  wishing.looking = true;
+  if (wishing.readingRow || now < wishing.readRowAt) return;
+  wishing.readingRow = true;
   wishing.looks += 1;
-  wishing.lookAt = now + (wishing.isYielding ? soonMs : lookMs);
+  wishing.readRowAt = now + (wishing.isYielding ? soonMs : lookMs);
   effects.push(
     effect.run({
       name: `look#${wishing.looks}`,
@@ -122,7 +121,7 @@ export function proceedWishing(turn: KeeperTurn): void {
 export function looked(turn: KeeperTurn, { row }: Message<'looked'>): void {
   const { wishing, phase } = turn.state;
   if (wishing === undefined || phase !== 'wishing') return count(turn, 'lateLook');
-  wishing.looking = false;
+  wishing.readingRow = false;
   rowSeen(turn, row, undefined);
 }
 
@@ -131,8 +130,8 @@ export function lookFailed(turn: KeeperTurn): void {
   const { state, now } = turn;
   count(turn, 'failedLooks');
   if (state.wishing === undefined) return;
-  state.wishing.looking = false;
-  state.wishing.lookAt = Math.max(state.wishing.lookAt, now + lookMs);
+  state.wishing.readingRow = false;
+  state.wishing.readRowAt = Math.max(state.wishing.readRowAt, now + lookMs);
 }
 
 /** Decides what a row means for the wish. `refused`: the write that the row has refused, if any. */
@@ -161,27 +160,28 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
-  wishing.lookAt = now + soonMs;
+  wishing.readRowAt = now + soonMs;
   // If the hand-over fails, the holder's answer in the row shows it.
-  wishing.until = now + said.handOverMs + 2 * honouredFailoverMs(row, failoverMs);
+  wishing.until = now + said.handOverMs + 2 * effectiveFailoverMs(row, failoverMs);
 }
 
 /** Takes a lease whose row names this keeper already. If a release has come in the meantime, gives the lease back at once. */
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
-  const { options, state } = turn;
+  const { state } = turn;
   const { release } = state;
-  forgetHandedOut(state.open.handedOut, leaseName(options));
+  ownershipEnded(turn);
   toBeTaken(turn, row);
-  state.taking.handedFrom = state.wishing!.holder.owner;
+  state.taking.previousOwner = state.wishing!.holder.owner;
   if (release !== undefined) toBeReleased(turn, release);
 }
 
-function toBeReleased({ state, now }: KeeperTurn, release: Release): void {
+function toBeReleased(turn: KeeperTurn, release: Release): void {
+  const { state, now } = turn;
   state.phase = 'held';
-  state.taking.everHeld = true;
+  state.taking.hasHeldLease = true;
   release.recordsLeft = 0;
   // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
-  state.open.userCallsLeftBehind = false;
+  callsEnded(turn);
   state.standing.renewAt = now;
 }
 

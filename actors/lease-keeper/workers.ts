@@ -2,11 +2,11 @@
 // shard has ended or this process makes no progress with it.
 import { giveUp } from './endings.js';
 import type { Message } from './state.js';
-import { closeTenure, leaseName, tenureOf } from './tenures.js';
+import { workerReported, workerVanished } from './open-work.js';
+import { closeTenure, tenureOf } from './tenures.js';
 import { count } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
-import { callsHaveEnded } from '../../src/core/handed-out.js';
 
 /** The lease is given up after the watchdog has ended this many workers at one frontier. */
 const maxWatchdogs = 2;
@@ -18,7 +18,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
-      noteCallsAtEnd(turn, true);
+      workerReported(turn, true);
       if (state.release !== undefined) state.release.recordsLeft = 0;
       state.shardEnd = {
         children: how.children,
@@ -32,7 +32,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
       };
       return;
     case 'drained':
-      noteCallsAtEnd(turn, how.open === 0 && how.isCut !== true);
+      workerReported(turn, how.open === 0 && how.isCut !== true);
       if (state.release !== undefined) state.release.recordsLeft = how.open;
       return;
     case 'tenureDead':
@@ -46,13 +46,6 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
   }
 }
 
-function noteCallsAtEnd({ options, state }: KeeperTurn, isQuiet: boolean): void {
-  state.open.noUserCallsLeftAtEnd = isQuiet;
-  if (!isQuiet) return;
-  state.open.userCallsLeftBehind = false;
-  callsHaveEnded(state.open.handedOut, leaseName(options));
-}
-
 export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {
   const { state } = turn;
   if (state.workers.asked?.worker === worker) {
@@ -61,10 +54,10 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
   }
   if (state.tenure?.shared.worker === worker) {
     if (state.release !== undefined) state.release.recordsLeft = -1;
-    state.open.userCallsLeftBehind = true;
+    workerVanished(turn);
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
-  if (state.workers.last === worker && standstill(how.error)) {
+  if (state.workers.last === worker && failedByWatchdog(how.error)) {
     const { lease } = state;
     const { watchdog } = state.setbacks;
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
@@ -75,6 +68,6 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
 }
 
 /** Whether a worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
-function standstill(error: Error | undefined): boolean {
+function failedByWatchdog(error: Error | undefined): boolean {
   return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
 }

@@ -15,14 +15,14 @@ import { reportDurable } from './durable.js';
 import { finish, finishEnded, finishReleased, notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
-import { awaitsCalls, grant, leaseName, revokeTenure, wallDeadlineOf } from './tenures.js';
+import { awaitsCalls, ownershipEnded } from './open-work.js';
+import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
 import { count, effectName, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
-import { extraCheckpointAt, takesAlong } from '../../src/core/checkpoint-cadence.js';
+import { extraCheckpointAt, renewalCarriesCheckpoint } from '../../src/core/checkpoint-cadence.js';
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
-import { forgetHandedOut } from '../../src/core/handed-out.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
@@ -88,7 +88,7 @@ function serviceNow({ state, now }: KeeperTurn): number {
 
 function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kind']): boolean {
   const reached = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
-  return kind === 'checkpoint' || (kind === 'renew' && takesAlong(cadenceOf(options), reached, now));
+  return kind === 'checkpoint' || (kind === 'renew' && renewalCarriesCheckpoint(cadenceOf(options), reached, now));
 }
 
 /** When an extra checkpoint is due. A keeper that only finishes the work of an earlier keeper writes none. */
@@ -180,7 +180,7 @@ function concernsOwner({ kind }: Write): boolean {
  * lease even after the row is repaired.
  */
 function otherOwner({ options, state }: KeeperTurn, error: unknown): string | undefined {
-  if (!state.taking.everHeld || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
+  if (!state.taking.hasHeldLease || !isKinactError(error) || error.code !== 'MALFORMED_LEASE') return undefined;
   const { leaseOwner } = error.data;
   return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
@@ -225,18 +225,18 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
   const { row } = state.lease;
   state.phase = 'held';
   state.taking.recreations = 0;
-  if (state.taking.everHeld) return;
-  state.taking.everHeld = true;
+  if (state.taking.hasHeldLease) return;
+  state.taking.hasHeldLease = true;
   // Before the take, the lease belonged to another worker or to none.
   if (
-    state.taking.handedFrom !== undefined ||
+    state.taking.previousOwner !== undefined ||
     before.leaseOwner !== workerId ||
     !isWriterOf(options.writerPrefix, before.kinactWriter)
   )
-    forgetHandedOut(state.open.handedOut, leaseName(options));
+    ownershipEnded(turn);
   state.traffic.takeBy = Infinity;
   state.workers.idleSince = turn.now;
-  const loser = state.taking.handedFrom ?? before.leaseOwner;
+  const loser = state.taking.previousOwner ?? before.leaseOwner;
   const from = loser === undefined || loser === workerId ? {} : { from: loser };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
   if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
@@ -255,7 +255,7 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
 function isMadeByUs({ options, state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   const { leaseOwner, kinactWriter } = row ?? {};
   return (
-    state.phase === 'taking' && state.taking.everHeld && leaseOwner === undefined && kinactWriter === options.writer
+    state.phase === 'taking' && state.taking.hasHeldLease && leaseOwner === undefined && kinactWriter === options.writer
   );
 }
 
@@ -306,7 +306,7 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
     case 'spurious':
       return recovered(turn, refusal.row);
     case 'gone':
-      if (!state.taking.everHeld || now >= state.standing.liveUntil) return notHeld(turn, 'the row is gone');
+      if (!state.taking.hasHeldLease || now >= state.standing.liveUntil) return notHeld(turn, 'the row is gone');
       return recreate(turn);
     case 'reassigned':
       return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
@@ -314,7 +314,7 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
       return notHeld(turn, refusal.reason);
     case 'own':
       if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
-      if (state.taking.everHeld || state.taking.retakes >= maxRetakes)
+      if (state.taking.hasHeldLease || state.taking.retakes >= maxRetakes)
         return notHeld(turn, refusal.reason, { retake: true });
       state.taking.retakes += 1;
       leaseState.adoptRow(state.lease, refusal.row);
@@ -355,17 +355,6 @@ function recovered(turn: KeeperTurn, row: LeaseRow): void {
 function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
   const { leaseKey, shardId, source, workerId } = turn.options;
   const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
-  if (turn.state.taking.everHeld) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  if (turn.state.taking.hasHeldLease) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'workerIdInUse', current }, reason);
-}
-
-/** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
-export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
-  const { state, effects } = turn;
-  state.open.onCheckpointCalls -= 1;
-  if (failure !== undefined) {
-    count(turn, 'onCheckpointFailed');
-    warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
-  }
-  if (state.phase === 'over' && state.open.onCheckpointCalls === 0) effects.push(effect.end());
 }

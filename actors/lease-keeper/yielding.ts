@@ -28,11 +28,12 @@ import { finish, notHeld, finishReleased } from './endings.js';
 import { reportDurable } from './durable.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { callsMayRun, mayHaveOpenRecords, refuseTenureRequest } from './tenures.js';
+import { noWorkerAndNoCalls, nothingLeftBehind } from './open-work.js';
+import { refuseTenureRequest } from './tenures.js';
 import { emit, retryDelayMs } from './turn.js';
 import type { KeeperTurn } from './turn.js';
-import { doubledMs } from '../../src/core/backoff.js';
-import { checkpointAt, compareCheckpoints } from '../../src/core/checkpoint.js';
+import { exponentialMs } from '../../src/core/backoff.js';
+import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { LONGEST_FAILOVER_MS } from '../../src/core/lease-failover.js';
 import { applyWritten, nextCheckpoint, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
@@ -141,7 +142,7 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
-    const coolDownMs = doubledMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
+    const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
   resumeWorker(turn, yielding);
@@ -163,16 +164,6 @@ function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
   else if (turn.state.open.onCheckpointCalls === 0) yielding.phase = 'ready';
-}
-
-function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && !turn.state.open.userCallsLeftBehind && !mayHaveOpenRecords(turn);
-}
-
-/** Whether no worker reads the shard, and no call that a worker has left behind can run. */
-function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
-  const { open, tenure } = turn.state;
-  return tenure === undefined && (open.noUserCallsLeftAtEnd || !callsMayRun(turn));
 }
 
 /** Whether the author of the wish seems to be alive. Always true once the hand-over may have been sent. */
@@ -257,5 +248,5 @@ function tryAgain(turn: KeeperTurn): true {
 function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
   const { frontier } = state.lease;
-  return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointAt(frontier)) >= 0;
+  return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointOf(frontier)) >= 0;
 }

@@ -1,5 +1,5 @@
 // Applies the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
-import { isThenable, unawaited } from '../../src/core/callback.js';
+import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
 import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/reducer.js';
@@ -22,7 +22,7 @@ export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: Faile
   let note = '';
   if (typeof onFailure === 'function') {
     try {
-      policy = unawaited(onFailure(cause, failed) as unknown);
+      policy = ignoreRejection(onFailure(cause, failed) as unknown);
       if (isThenable(policy)) {
         note = 'onFailure must be synchronous, it returned a promise: taken for crash';
       } else if (!policies.includes(policy)) {

@@ -113,8 +113,8 @@ export type KeeperMessage =
   | { readonly type: 'streamDoubted' }
   /** Give the lease up: drain the worker for at most `deadlineMs`, then checkpoint and release in one write. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
-  /** From the coordinator. `true`: no worker may start the shard, because a parent has not ended. `false`: a worker may start it. */
-  | { readonly type: 'waiting'; readonly waiting: boolean }
+  /** From the coordinator: a worker may start the shard, because all its parents have ended. */
+  | { readonly type: 'mayStart' }
   /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 

@@ -48,7 +48,7 @@ export interface Tenure {
   /**
    * A release waits for calls of earlier workers. This worker reads nothing, and ends when those calls have ended. Default false.
    */
-  readonly onlyAsks?: boolean;
+  readonly onlyAwaitsCalls?: boolean;
   /** The newest record that the worker has handed to a stage. It is stored here because a worker may die without a report. */
   newestHandedOut?: Position | undefined;
   /** Set with `dead` when the failure policy stopped this shard. */

@@ -4,7 +4,7 @@
 // (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer starts another effect
 // for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
-import { isThenable, unawaited } from '../../src/core/callback.js';
+import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
 import type { Clock } from '../../src/api/ports.js';
@@ -19,7 +19,7 @@ export interface StateSlot {
 
 /** Makes a new state with `init`. The state may be a promise, which the application's own code awaits. */
 export function freshState(definition: ReducerDefinition): unknown {
-  return unawaited(definition.init() as unknown);
+  return ignoreRejection(definition.init() as unknown);
 }
 
 /** One run over items that may end early: at a failure, or when its time slice is over. */

@@ -19,14 +19,14 @@ export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
 
-export function createAdmission(doneBefore: Position | undefined): Admission {
+export function createAdmission(startPosition: Position | undefined): Admission {
   return {
     raw: createDeque<RawRecord>(),
     rawBytes: 0,
     current: undefined,
-    doneBefore,
+    startPosition,
     toldOutOfRange: false,
-    toldMalformed: false,
+    reportedMalformed: false,
     duplicates: 0,
   };
 }
@@ -137,7 +137,7 @@ function admitAggregateEnd(turn: WorkerTurn, tenure: Tenure, { record, unpacked 
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
   if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
-  admission.doneBefore = undefined;
+  admission.startPosition = undefined;
   if (undecoded !== undefined) {
     const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
@@ -153,8 +153,8 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {
     effects.push(effect.count('malformedAggregates'));
-    if (!admission.toldMalformed) {
-      admission.toldMalformed = true;
+    if (!admission.reportedMalformed) {
+      admission.reportedMalformed = true;
       const data = { ...placeOf(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
       effects.push(effect.emit({ name: 'malformedAggregate', data }));
     }
@@ -170,7 +170,7 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   const isFiltered = filtered?.[current.filtered] === current.next;
   if (isFiltered) current.filtered += 1;
   if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
-  admission.doneBefore = undefined;
+  admission.startPosition = undefined;
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
@@ -210,7 +210,7 @@ function wasDoneBefore(
   subSequenceNumber: number | undefined,
   divisible: boolean,
 ): boolean {
-  const done = admission.doneBefore;
+  const done = admission.startPosition;
   if (done === undefined) return false;
   const order = compareSequenceNumbers(sequenceNumber, done.sequenceNumber);
   if (order < 0) return true;

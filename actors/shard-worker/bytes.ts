@@ -6,7 +6,7 @@ import {
   releaseReservation,
   closeAccount,
   createByteBudget,
-  passToWorker,
+  moveToWorker,
   setWorkerBytes,
   keepAhead,
   openAccount,
@@ -55,7 +55,7 @@ function counting(reader: ShardReader, account: ByteAccount): ShardReader {
       if (result.type === 'records' && result.records.length > 0) {
         answerBytes = Math.max(1, bytesOf(result.records));
         keepAhead(account, answerBytes);
-        passToWorker(account, answerBytes);
+        moveToWorker(account, answerBytes);
       }
       return result;
     },

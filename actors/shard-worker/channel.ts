@@ -4,9 +4,10 @@
 import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
+import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
+import { hasMovedSince, mustAwaitCalls, punctuating } from './open-work.js';
 import { hasRoom } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -76,59 +77,22 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
   return (!isEmpty(admission) && !sliceIsDue) || !hasRoom(ledger);
 }
 
-/** The channel whose stage has not answered the last punctuation. */
-export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
-  return channels.find((channel) => channel.punctuating);
-}
-
-/** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
-export function isQuiet(state: ShardWorkerState): boolean {
-  const { admission, ledger, notified, punctuated } = state;
-  if (ledger.openRecords > 0 || punctuating(state) !== undefined || admission.current !== undefined) return false;
-  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && !hasMovedSince(punctuated, notified, ledger.settled));
-}
-
-/** Whether records were handed over or settled since the last punctuation. Both counts only rise. */
-function hasMovedSince(last: ShardWorkerState['punctuated'], notified: number, settled: number): boolean {
-  return last.notified !== notified || last.settled !== settled;
-}
-
-/** Whether a call for this shard may run in a reducer. If nothing was handed out, none can. */
-function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
-  return notified > 0 || tenure?.hasPredecessor === true;
-}
-
-/** Whether everything is settled and no call of the application for this shard can still run. */
-export function isDrained({ options, state }: WorkerTurn): boolean {
-  if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
-  return !callsMayOutlive(options, state) || isQuiet(state);
-}
-
-/**
- * Whether a call may run although its record is not open here: the call acknowledged early, or its record has not been read
- * again.
- */
-function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
-  return acksEarly || tenure?.hasPredecessor === true;
-}
-
 /**
  * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will
  * come. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the request only after records were
  * handed over or settled.
  */
-export function punctuate({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
+export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
+  const { options, state, now, effects } = turn;
   const { ledger, channels, ending, paused } = state;
-  const mustAwaitCalls = mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
-  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls)) return;
+  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
   if (channels.some(({ records }) => records.length > 0)) return;
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
   const askedToFlush = state.account?.askedToFlush === true;
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
   const kind = closing ? 'drain' : 'flush';
-  const { notified, punctuated } = state;
-  if (punctuated.kind === kind && !hasMovedSince(punctuated, notified, ledger.settled)) return;
-  state.punctuated = { kind, notified, settled: ledger.settled, at: now };
+  if (state.punctuated.kind === kind && !hasMovedSince(state)) return;
+  state.punctuated = { kind, notified: state.notified, settled: ledger.settled, at: now };
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
     effects.push(

@@ -14,7 +14,7 @@ const againMs = 10_000;
 /** The report of failures for this long must not come late, because the shard may then be given back. */
 const longMs = 60_000;
 
-type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'sayFailingAt'> & {
+type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
   readonly tenure: Pick<Tenure, 'worker' | 'fence'> | undefined;
 };
 
@@ -28,9 +28,9 @@ export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
-  if (forMs < failingMs || now < state.sayFailingAt) return;
+  if (forMs < failingMs || now < state.reportFailingAt) return;
   const again = now + againMs;
-  state.sayFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
+  state.reportFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
   reportReads(turn, forMs);
 }
 
@@ -39,7 +39,7 @@ export function noteReadSuccess(turn: ReadTurn): void {
   if (state.hasRead && state.failingSince === undefined) return;
   state.hasRead = true;
   state.failingSince = undefined;
-  state.sayFailingAt = 0;
+  state.reportFailingAt = 0;
   reportReads(turn, 0);
 }
 

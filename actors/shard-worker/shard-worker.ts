@@ -6,7 +6,8 @@ import type { Behaviour, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import { openReader, noteReadOver, recount } from './bytes.js';
-import { askStages, createChannels, isDrained, isFull, isQuiet, punctuate, punctuating } from './channel.js';
+import { askStages, createChannels, isFull, punctuate } from './channel.js';
+import { isDrained, isQuiet, punctuating } from './open-work.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { controlled, finish, revoke, stopReading } from './worker-end.js';
 import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
@@ -72,7 +73,7 @@ function initial(
     failing: undefined,
     hasRead: false,
     failingSince: undefined,
-    sayFailingAt: 0,
+    reportFailingAt: 0,
     ending: undefined,
     paused: false,
     pauses: 0,
@@ -83,7 +84,7 @@ function initial(
     settledAt: now,
     tallied: 0,
     millisBehindLatest: undefined,
-    astray: undefined,
+    unlocated: undefined,
     finished: false,
   };
   const begin = effect.ask(lease.keeper, (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }), {
@@ -182,7 +183,7 @@ function beginReading(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   state.tenure = tenure;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
-  if (tenure.onlyAsks === true) state.ending = { type: 'drained', open: 0 };
+  if (tenure.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else {
     state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
     effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
@@ -316,9 +317,10 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
   const since = stillSince(state);
   // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
-  if (found.state !== 'unknown') state.astray = undefined;
-  else if (state.astray === undefined || state.astray.ordinal !== ordinal) state.astray = { ordinal, since: now };
-  const whereabouts = state.astray === undefined ? found : { ...found, forMs: now - state.astray.since };
+  if (found.state !== 'unknown') state.unlocated = undefined;
+  else if (state.unlocated === undefined || state.unlocated.ordinal !== ordinal)
+    state.unlocated = { ordinal, since: now };
+  const whereabouts = state.unlocated === undefined ? found : { ...found, forMs: now - state.unlocated.since };
   const error = stalled({
     watchdogMs: options.watchdogMs,
     stillForMs: now - since,

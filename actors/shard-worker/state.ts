@@ -87,7 +87,7 @@ export interface ShardWorkerState {
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
   hasRead: boolean;
   failingSince: number | undefined;
-  sayFailingAt: number;
+  reportFailingAt: number;
   /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
@@ -112,7 +112,7 @@ export interface ShardWorkerState {
   tallied: number;
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
-  astray: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
   finished: boolean;
 }
 
@@ -147,9 +147,9 @@ export interface Admission {
   rawBytes: number;
   current: Current | undefined;
   /** Everything up to here was settled before this start; undefined once a later record has come. */
-  doneBefore: Position | undefined;
+  startPosition: Position | undefined;
   toldOutOfRange: boolean;
-  toldMalformed: boolean;
+  reportedMalformed: boolean;
   duplicates: number;
 }
 

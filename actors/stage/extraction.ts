@@ -3,7 +3,7 @@
 // next batch comes only after this one is extracted completely.
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import { isThenable, unawaited } from '../../src/core/callback.js';
+import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
@@ -118,10 +118,10 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   const returned = iterable(options.extract(record, context));
   try {
     for (const made of returned) {
-      if (isThenable(unawaited(made))) throw noItems('one of a promise: it must be synchronous');
+      if (isThenable(ignoreRejection(made))) throw noItems('one of a promise: it must be synchronous');
       if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOfValue(made)}`);
       // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
-      const value = unawaited(made.value);
+      const value = ignoreRejection(made.value);
       items.push(new DeliveredItem(stage, textKey(made.key), value, tenure, ordinal, items.length, record, opaque));
     }
   } catch (error) {
@@ -133,10 +133,10 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
 }
 
 function leave(made: unknown): void {
-  unawaited(made);
+  ignoreRejection(made);
   const { key, value } = (made ?? {}) as Partial<Extracted>;
-  unawaited(key);
-  unawaited(value);
+  ignoreRejection(key);
+  ignoreRejection(value);
 }
 
 function iterable(returned: Iterable<Extracted>): Iterable<Extracted> {
@@ -157,13 +157,13 @@ function kindOfValue(value: unknown): string {
 
 /** Awaiting a promise would reorder a key: a later record could be extracted first. */
 function refuseThenable<T>(name: string, returned: T): T {
-  if (!isThenable(unawaited(returned))) return returned;
+  if (!isThenable(ignoreRejection(returned))) return returned;
   throw new TypeError(`${name} must be synchronous, it returned a promise`);
 }
 
 function textKey(key: unknown): string {
   if (typeof key === 'string') return key;
-  unawaited(key);
+  ignoreRejection(key);
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
 }
 

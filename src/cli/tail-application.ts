@@ -44,7 +44,7 @@ export async function tailApplication(application: string, request: TailRequest,
 }
 
 /** The part of a coordinator's lease status that is used here. */
-interface LeaseSaid {
+interface LeaseStatus {
   readonly leaseKey: string;
   readonly owner: string | undefined;
   readonly checkpoint: string;
@@ -59,7 +59,7 @@ export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus
   if (state !== 'running') return false;
   const reading = new Set(shards.flatMap(({ shardId, doing }) => (doing === 'reading' ? [shardId] : [])));
   return leases.every(({ state: said }) => {
-    const rows = (said as { readonly leases?: readonly LeaseSaid[] } | undefined)?.leases ?? [];
+    const rows = (said as { readonly leases?: readonly LeaseStatus[] } | undefined)?.leases ?? [];
     return rows.every(({ leaseKey, owner, checkpoint, here }) => {
       // In a table that several streams share, a key with colons belongs to another stream.
       if (checkpoint === 'SHARD_END' || leaseKey.includes(':')) return true;

@@ -55,7 +55,7 @@ const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
 
 /** The lease has been handed over to this keeper, or may have been since. */
 const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
-  taking.handedFrom !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
+  taking.previousOwner !== undefined || (phase === 'wishing' && wishing !== undefined && wishing.number > 0);
 
 const isUnsure = (state: LeaseKeeperState): boolean => state.phase !== 'held' && (isTaking(state) || isAsking(state));
 

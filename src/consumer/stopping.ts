@@ -51,7 +51,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   const leftMs = Math.max(0, until - clock.now());
   const coordinators = [...(wiring()?.coordinators ?? [])];
   // Tables with a coordinator that did not answer, or does not know what its predecessor held. Any of their leases may be held.
-  const unheard = new Set<string>();
+  const unansweredTables = new Set<string>();
   const reports = await Promise.all(
     coordinators.map(([table, ref]) =>
       ask(
@@ -65,7 +65,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
       )
         .catch(() => undefined)
         .then((report) => {
-          if (report === undefined) unheard.add(table);
+          if (report === undefined) unansweredTables.add(table);
           return report;
         }),
     ),
@@ -74,11 +74,11 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   const ending = await stopTree(releasing, leftMsNow());
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
-  const left = wiring()?.left.of(unheard) ?? [];
+  const left = wiring()?.left.of(unansweredTables) ?? [];
   const late = await releaseLeft(releasing, left, reason, leftMsNow());
   const leases = [...reports.flatMap((report) => report ?? []), ...late];
   const isReleased = leases.every(({ released, recordsLeft }) => released && recordsLeft === 0);
-  return { leases, drained: unheard.size === 0 && isReleased && !hasOrphans(runtime) };
+  return { leases, drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime) };
 }
 
 /**

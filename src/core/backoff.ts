@@ -12,7 +12,7 @@
 // Full jitter can result in a wait of 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan
 // a tenth of its interval.
 //
-// Pauses that double without jitter (`doubledMs`), from base to cap:
+// Pauses that double without jitter (`exponentialMs`), from base to cap:
 //   actors/lease-coordinator/unread/cool-downs.ts    a lease left alone: 10 s (after a crash of its keeper 1 s) to 10 minutes;
 //                                                    a holder that did not hand a lease over: failoverMs to 10 minutes;
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
@@ -33,11 +33,11 @@ export interface Backoff {
  * `min(capMs, baseMs * 2^attempt)`, both included.
  */
 export function backoffMs(shape: Backoff, attempt: number, random: { next(): number }): number {
-  const ceiling = Math.floor(doubledMs(shape, attempt));
+  const ceiling = Math.floor(exponentialMs(shape, attempt));
   return Math.floor(random.next() * (ceiling + 1));
 }
 
 /** `baseMs` doubled `times` times, at most `capMs`: a pause that grows with every failed attempt. `times` is not negative. */
-export function doubledMs({ baseMs, capMs }: Backoff, times: number): number {
+export function exponentialMs({ baseMs, capMs }: Backoff, times: number): number {
   return Math.min(capMs, baseMs * 2 ** times);
 }

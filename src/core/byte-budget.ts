@@ -46,7 +46,7 @@ export interface ByteAccount {
   /** Bytes that the reader has fetched and the worker has not asked for yet. */
   aheadBytes: number;
   /** Bytes on their way from the reader to the worker. */
-  handedBytes: number;
+  inTransitBytes: number;
   /** Bytes that the worker has, admitted or waiting for admission. */
   ownBytes: number;
   /** The sum of the four numbers above. */
@@ -68,7 +68,7 @@ export function openAccount(budget: ByteBudget, askToFlush: () => void): ByteAcc
     askToFlush,
     reservedBytes: 0,
     aheadBytes: 0,
-    handedBytes: 0,
+    inTransitBytes: 0,
     ownBytes: 0,
     heldBytes: 0,
     askedToFlush: false,
@@ -94,7 +94,7 @@ export function closeAccount(account: ByteAccount): void {
   budget.waiting.delete(account);
   budget.accounts.delete(account);
   budget.heldBytes -= account.heldBytes;
-  Object.assign(account, { reservedBytes: 0, aheadBytes: 0, handedBytes: 0, ownBytes: 0, heldBytes: 0 });
+  Object.assign(account, { reservedBytes: 0, aheadBytes: 0, inTransitBytes: 0, ownBytes: 0, heldBytes: 0 });
   recount(budget);
   wake(budget);
 }
@@ -134,7 +134,7 @@ export function requestRecords(
     if (account.waiter !== waiter) return;
     account.waiter = undefined;
     budget.waiting.delete(account);
-    relieve(budget);
+    clearFlushRequests(budget);
   };
 }
 
@@ -153,10 +153,10 @@ export function releaseReservation(account: ByteAccount): void {
 }
 
 /** Moves bytes that were fetched ahead to the worker, which has asked for them. */
-export function passToWorker(account: ByteAccount, bytes: number): void {
+export function moveToWorker(account: ByteAccount, bytes: number): void {
   if (account.closed) return;
   account.aheadBytes -= bytes;
-  account.handedBytes += bytes;
+  account.inTransitBytes += bytes;
 }
 
 /** Drops the reservation and the bytes that were fetched ahead, because the reader is closed. */
@@ -168,12 +168,12 @@ export function dropAhead(account: ByteAccount): void {
   change(account, -bytes);
 }
 
-/** Sets the bytes that the worker holds now. `received`: all `handedBytes` have arrived. */
+/** Sets the bytes that the worker holds now. `received`: all `inTransitBytes` have arrived. */
 export function setWorkerBytes(account: ByteAccount, bytes: number, received: boolean): void {
   if (account.closed) return;
-  const before = account.ownBytes + (received ? account.handedBytes : 0);
+  const before = account.ownBytes + (received ? account.inTransitBytes : 0);
   account.ownBytes = bytes;
-  if (received) account.handedBytes = 0;
+  if (received) account.inTransitBytes = 0;
   change(account, bytes - before);
 }
 
@@ -230,7 +230,7 @@ function wake(budget: ByteBudget): void {
     granted(limit);
   }
   if (budget.waiting.size > 0) askToFlush(budget);
-  else relieve(budget);
+  else clearFlushRequests(budget);
 }
 
 function askToFlush(budget: ByteBudget): void {
@@ -244,7 +244,7 @@ function askToFlush(budget: ByteBudget): void {
   }
 }
 
-function relieve(budget: ByteBudget): void {
+function clearFlushRequests(budget: ByteBudget): void {
   if (budget.waiting.size > 0) return;
   for (const account of budget.accounts) account.askedToFlush = false;
 }

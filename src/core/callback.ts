@@ -19,7 +19,7 @@ export function callGuarded(callback: () => unknown, failed: (error: unknown) =>
  * ignored here: no caller awaits the promise, and an unhandled rejection would end the process. Other thenables are not
  * touched, because calling `then` may start their work.
  */
-export function unawaited<Returned>(returned: Returned): Returned {
+export function ignoreRejection<Returned>(returned: Returned): Returned {
   if (isPromise(returned)) returned.then(undefined, () => {});
   return returned;
 }

@@ -13,7 +13,7 @@ export interface CheckpointCadence {
 }
 
 /** The progress of a lease's checkpoints. Times are monotonic milliseconds. */
-export interface CheckpointStanding {
+export interface CheckpointProgress {
   /** The start of the last confirmed write that carried a checkpoint. */
   readonly checkpointAt: number;
   /** Records between the durable checkpoint and the frontier. */
@@ -21,19 +21,23 @@ export interface CheckpointStanding {
 }
 
 /** Whether a renewal that is sent now carries the checkpoint. */
-export function takesAlong(cadence: CheckpointCadence, standing: CheckpointStanding, now: number): boolean {
+export function renewalCarriesCheckpoint(
+  cadence: CheckpointCadence,
+  standing: CheckpointProgress,
+  now: number,
+): boolean {
   const { intervalMs, renewalMs } = cadence;
   return intervalMs < renewalMs || now >= standing.checkpointAt + intervalMs || isEnough(cadence, standing);
 }
 
 /** When an extra checkpoint is due: a time in the past if one is due now, Infinity if none is due. */
-export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointStanding): number {
+export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointProgress): number {
   const { intervalMs, renewalMs } = cadence;
   if (standing.behind === 0) return Infinity;
   if (isEnough(cadence, standing)) return -Infinity;
   return intervalMs > 0 && intervalMs < renewalMs ? standing.checkpointAt + intervalMs : Infinity;
 }
 
-function isEnough({ records }: CheckpointCadence, { behind }: CheckpointStanding): boolean {
+function isEnough({ records }: CheckpointCadence, { behind }: CheckpointProgress): boolean {
   return records > 0 && behind >= records;
 }

@@ -44,7 +44,7 @@ export function compareCheckpoints(left: Checkpoint, right: Checkpoint): number 
 }
 
 /** The checkpoint that marks everything up to and including `position` as done. */
-export function checkpointAt(position: Position): Checkpoint {
+export function checkpointOf(position: Position): Checkpoint {
   return { checkpoint: position.sequenceNumber, subSequenceNumber: position.subSequenceNumber };
 }
 

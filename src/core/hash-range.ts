@@ -26,7 +26,7 @@ function parse(text: HashRangeText): Range | undefined {
  * The gaps that `ranges` leave in 0 … 2^128−1, lowest first; empty when every key is covered. The ranges may overlap and come
  * in any order. A range that cannot be parsed covers nothing.
  */
-export function holesIn(ranges: Iterable<HashRangeText>): HashRangeText[] {
+export function gapsIn(ranges: Iterable<HashRangeText>): HashRangeText[] {
   const sorted: Range[] = [];
   for (const text of ranges) {
     const range = parse(text);

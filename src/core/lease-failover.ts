@@ -37,16 +37,16 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
 }
 
 /** How many milliseconds a row's counter must stay unchanged before the lease counts as expired for this worker. */
-export function honouredFailoverMs(row: LeaseRow, ownMs: number): number {
+export function effectiveFailoverMs(row: LeaseRow, ownMs: number): number {
   return Math.max(ownMs, failoverOf(row) ?? 0);
 }
 
 /** Whether a lease counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
 export function isRowExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
-  return isExpired(stillForMs, honouredFailoverMs(row, ownFailoverMs));
+  return isExpired(stillForMs, effectiveFailoverMs(row, ownFailoverMs));
 }
 
-/** Like `isRowExpired`, for callers that already have the result of `honouredFailoverMs`. */
+/** Like `isRowExpired`, for callers that already have the result of `effectiveFailoverMs`. */
 export function isExpired(stillForMs: number, honouredMs: number): boolean {
   return stillForMs > honouredMs;
 }

@@ -2,7 +2,7 @@
 // counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
 // KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. The coordinator
 // calls `planLeases` after every scan.
-import { honouredFailoverMs, isExpired } from './lease-failover.js';
+import { effectiveFailoverMs, isExpired } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
 import { hasEnded } from './shard-graph.js';
@@ -59,7 +59,7 @@ export function observe(
 ): ObservedLease[] {
   return rows.map((row) => {
     const seen = observations.get(row.leaseKey) ?? { since: now, seenAt: now };
-    const honouredMs = honouredFailoverMs(row, failoverMs);
+    const honouredMs = effectiveFailoverMs(row, failoverMs);
     return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt, failoverMs: honouredMs };
   });
 }

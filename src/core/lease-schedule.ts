@@ -70,8 +70,8 @@ export interface OpenWants {
 
 export interface WishWants {
   readonly raiseAt: number;
-  readonly lookAt: number;
-  readonly looking: boolean;
+  readonly readRowAt: number;
+  readonly readingRow: boolean;
   readonly until: number;
   /** The wish is to be withdrawn. At `until` the keeper forgets the wish in any case. */
   readonly withdrawal: { readonly until: number } | undefined;
@@ -234,12 +234,12 @@ function askedLook({ phase, wishing, yielding, writes, traffic, release }: Lease
     const times = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
     return Math.min(...times.filter((time) => time > now), Infinity);
   }
-  const { withdrawal, looking, lookAt, raiseAt, until } = wishing;
+  const { withdrawal, readingRow, readRowAt, raiseAt, until } = wishing;
   const times = [withdrawal === undefined ? until : withdrawal.until];
   if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
   const mayWrite = writes.current === undefined && traffic?.queued !== true;
   if (mayWrite) times.push(withdrawal === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
-  if (withdrawal === undefined && !looking) times.push(lookAt);
+  if (withdrawal === undefined && !readingRow) times.push(readRowAt);
   return Math.min(...times.filter((time) => time > now), Infinity);
 }
 

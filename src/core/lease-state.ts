@@ -3,7 +3,7 @@
 // moves the frontier, `noteFrontier` (tenures.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
 // Releases and hand-overs carry the checkpoint, too. Related: write-refusal.ts classifies refusals, and lease-update.ts turns a
 // change into an update expression.
-import { checkpointAt, compareCheckpoints, isSentinel } from './checkpoint.js';
+import { checkpointOf, compareCheckpoints, isSentinel } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
@@ -49,7 +49,7 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
  * ahead of the frontier.
  */
 export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
-  if (lease.frontier !== undefined && compareCheckpoints(checkpointAt(position), checkpointAt(lease.frontier)) <= 0) {
+  if (lease.frontier !== undefined && compareCheckpoints(checkpointOf(position), checkpointOf(lease.frontier)) <= 0) {
     return false;
   }
   lease.frontier = position;
@@ -60,7 +60,7 @@ export function advanceFrontier(lease: LeaseState, position: Position, records: 
 /** The checkpoint that the next write may carry; undefined if the row is already at the frontier or past it. */
 export function nextCheckpoint(lease: LeaseState): Checkpoint | undefined {
   if (lease.frontier === undefined) return undefined;
-  const checkpoint = checkpointAt(lease.frontier);
+  const checkpoint = checkpointOf(lease.frontier);
   return compareCheckpoints(checkpoint, durableCheckpoint(lease.row)) > 0 ? checkpoint : undefined;
 }
 

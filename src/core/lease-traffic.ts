@@ -89,7 +89,7 @@ interface Queue {
   /** The total time by which timers of this process were late while requests were under way. */
   stalledMs: number;
   cancelProbe: (() => void) | undefined;
-  /** The last result of `guaranteedRate`, and when it was counted. */
+  /** The last result of `guaranteedPerSecond`, and when it was counted. */
   guaranteed: { readonly perSecond: number; readonly at: number };
 }
 
@@ -180,7 +180,7 @@ function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
   if (first === undefined) return Infinity;
-  const guaranteed = guaranteedRate(queue, first.order, now);
+  const guaranteed = guaranteedPerSecond(queue, first.order, now);
   if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
   const at = Math.max(
     nextAt(pace, guaranteed),
@@ -214,7 +214,7 @@ function goesBefore(one: TrafficOrder, other: TrafficOrder): boolean {
  */
 function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   const { options, orders, pace, underWay } = queue;
-  if (!maySend(pace, underWay.size, guaranteedRate(queue, order, now), now)) return false;
+  if (!maySend(pace, underWay.size, guaranteedPerSecond(queue, order, now), now)) return false;
   if (isGuaranteed(order)) return true;
   if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
     return false;
@@ -228,7 +228,7 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
  * is lost if the table refuses its renewal, and just as surely if the renewal waits for the table to recover. Takes, and
  * checkpoints that can wait, have no guaranteed rate.
  */
-function guaranteedRate(queue: Queue, order: TrafficOrder, now: number): number {
+function guaranteedPerSecond(queue: Queue, order: TrafficOrder, now: number): number {
   if (!isGuaranteed(order)) return 0;
   if (now >= queue.guaranteed.at + countedMs) {
     let held = 0;
@@ -243,7 +243,7 @@ function isGuaranteed({ kind }: TrafficOrder): boolean {
 }
 
 function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
-  noteSent(queue.pace, guaranteedRate(queue, order, now), now);
+  noteSent(queue.pace, guaranteedPerSecond(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
   const permit: Permit = {
     order,

@@ -168,11 +168,11 @@ export function pin(ledger: Ledger, bytes: number): void {
 export function unpin(ledger: Ledger): void {
   const held = ledger.pinned;
   ledger.pinned = undefined;
-  if (held !== undefined) letGo(ledger, held);
+  if (held !== undefined) releaseHolder(ledger, held);
 }
 
 /** Removes one holder of the buffer. Without holders its bytes no longer count. */
-function letGo(ledger: Ledger, held: Pin): void {
+function releaseHolder(ledger: Ledger, held: Pin): void {
   held.holders--;
   if (held.holders === 0) ledger.heldBytes -= held.bytes;
 }
@@ -273,7 +273,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.openBytes -= ring.bytes[slot] as number;
   const held = ring.pins[slot];
   if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
-  else letGo(ledger, held);
+  else releaseHolder(ledger, held);
   ring.pins[slot] = undefined;
   if ((ring.items[slot] as number) > WORD) ring.moreItems.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);

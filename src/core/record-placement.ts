@@ -77,8 +77,8 @@ export function createPlacement(configured: OutOfRangePolicy): Placement {
       const keepsAllUntil = untilOf(autoSeenAt);
       if (autoSeenAt !== undefined && (distribution === 'AUTO' || nowMs <= keepsAllUntil))
         return { configured, distribution, outOfRange: 'emit', autoSeenAt, keepsAllUntil };
-      const isBound = keyedAt !== undefined && nowMs > untilOf(switchableAt);
-      return { configured, distribution, outOfRange: isBound ? configured : 'emit' };
+      const placesByKey = keyedAt !== undefined && nowMs > untilOf(switchableAt);
+      return { configured, distribution, outOfRange: placesByKey ? configured : 'emit' };
     },
   };
 }

@@ -71,7 +71,7 @@ export function planReset(input: ResetInput): ResetPlan {
     foreignOwner(position, rowsOfStream(keyPrefix, rows)) ??
     outsideRange(position, shards, only);
   if (reason !== undefined) return { type: 'refused', reason };
-  const before = closedBefore(position, shards);
+  const before = shardsClosedBefore(position, shards);
   const steps: ResetStep[] = [];
   const kept = keptParents(shards, current);
   for (const { shardId, row: seen } of kept) {
@@ -187,7 +187,7 @@ function outsideRange(
 }
 
 /** Shards that were certainly closed at the position: they have no records after it. */
-function closedBefore(position: ResetPosition, shards: readonly ListedShard[]): ReadonlySet<string> {
+function shardsClosedBefore(position: ResetPosition, shards: readonly ListedShard[]): ReadonlySet<string> {
   switch (position.type) {
     case 'trimHorizon':
     case 'behind':

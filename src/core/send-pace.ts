@@ -83,33 +83,33 @@ export function createSendPace(slowMs: number, rememberedMs: number, now: number
   };
 }
 
-/** Whether one more request may be sent now, beside the `underWay` requests. `owedPerSecond`: see `nextAt`. */
-export function maySend(pace: SendPace, underWay: number, owedPerSecond: number, now: number): boolean {
-  return underWay < roomIn(pace, owedPerSecond) && now >= nextAt(pace, owedPerSecond);
+/** Whether one more request may be sent now, beside the `underWay` requests. `guaranteedPerSecond`: see `nextAt`. */
+export function maySend(pace: SendPace, underWay: number, guaranteedPerSecond: number, now: number): boolean {
+  return underWay < roomIn(pace, guaranteedPerSecond) && now >= nextAt(pace, guaranteedPerSecond);
 }
 
 /**
  * How many requests may be under way at once. Owed requests need as many places as come due while one is under way. With fewer
  * places, a table that is slow for a while, at any load, would cost every lease.
  */
-export function roomIn({ placeMs, slowMs, window }: SendPace, owedPerSecond: number): number {
-  const owed = Math.ceil((owedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
+export function roomIn({ placeMs, slowMs, window }: SendPace, guaranteedPerSecond: number): number {
+  const owed = Math.ceil((guaranteedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
   return Math.max(Math.floor(window), Math.min(mostWindow, owed));
 }
 
 /**
- * When the pace allows the next request. `owedPerSecond` is the rate that this request may have even if the table refuses
+ * When the pace allows the next request. `guaranteedPerSecond` is the rate that this request may have even if the table refuses
  * requests, because a delay would cost more than a refusal. It is 0 if the request can wait.
  */
-export function nextAt(pace: SendPace, owedPerSecond: number): number {
-  return pace.slotAt + 1_000 / Math.max(pace.perSecond, owedPerSecond);
+export function nextAt(pace: SendPace, guaranteedPerSecond: number): number {
+  return pace.slotAt + 1_000 / Math.max(pace.perSecond, guaranteedPerSecond);
 }
 
-export function noteSent(pace: SendPace, owedPerSecond: number, now: number): void {
+export function noteSent(pace: SendPace, guaranteedPerSecond: number, now: number): void {
   if (pace.perSecond === Infinity) return;
   // Timers are late by a millisecond or so, and the pace catches up on that. It does not catch up on a pause: the table may have
   // forgotten the pause, too.
-  const gapMs = 1_000 / Math.max(pace.perSecond, owedPerSecond);
+  const gapMs = 1_000 / Math.max(pace.perSecond, guaranteedPerSecond);
   pace.slotAt = Math.max(pace.slotAt + gapMs, now - Math.max(gapMs, lateMs));
 }
 

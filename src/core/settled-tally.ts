@@ -4,7 +4,7 @@
 
 /** The settled records that are not reported yet. A worker without unreported records has no entry. */
 export interface SettledTally {
-  untold: TallyEntry[];
+  unreported: TallyEntry[];
 }
 
 /** One worker's part in the tally. */
@@ -18,7 +18,7 @@ export interface TallyEntry {
 
 /** Creates an empty tally. */
 export function createSettledTally(): SettledTally {
-  return { untold: [] };
+  return { unreported: [] };
 }
 
 /** Creates the entry of one worker. A shard may have several workers, one after the other. */
@@ -29,15 +29,15 @@ export function openEntry(tally: SettledTally, source: string, shardId: string):
 /** Counts `records` more. */
 export function addSettled(entry: TallyEntry, records: number): void {
   if (records === 0) return;
-  if (entry.records === 0) entry.tally.untold.push(entry);
+  if (entry.records === 0) entry.tally.unreported.push(entry);
   entry.records += records;
 }
 
 /** Empties the tally, and returns what was settled since the last call, with one element per worker of a shard. */
 export function takeSettled(tally: SettledTally): readonly Pick<TallyEntry, 'source' | 'shardId' | 'records'>[] {
-  const { untold } = tally;
-  tally.untold = [];
-  return untold.map((entry) => {
+  const { unreported } = tally;
+  tally.unreported = [];
+  return unreported.map((entry) => {
     const { source, shardId, records } = entry;
     entry.records = 0;
     return { source, shardId, records };

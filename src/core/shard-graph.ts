@@ -1,6 +1,6 @@
 // The lineage of shards, and what it means for leases: which to create (KCL clauses 2.6, 2.7), which may start (2.8), and which
 // may be removed (2.9). The functions work on listings and lease rows; coordinators, keepers and `kinact reset` call them.
-import { holesIn, type HashRangeText } from './hash-range.js';
+import { gapsIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 
@@ -97,7 +97,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
   }
   const ranges = chosen.map((shard) => shard.hashKeyRange);
   if (ranges.every((range) => range !== undefined)) {
-    const hole = holesIn(ranges)[0];
+    const hole = gapsIn(ranges)[0];
     if (hole !== undefined)
       return {
         type: 'inconsistent',

@@ -1,6 +1,6 @@
 // Decides whether a listing shows all of a stream's shards. Only a complete listing proves that a shard is gone, or never
 // existed. Callers check this before they conclude anything from the absence of a shard.
-import { holesIn } from './hash-range.js';
+import { gapsIn } from './hash-range.js';
 import { isOpen, openParent, parentsOf, type ListedShard } from './shard-graph.js';
 
 /**
@@ -12,7 +12,7 @@ export function incompleteness(shards: readonly ListedShard[]): string | undefin
   if (open.length === 0) return 'no open shard is listed';
   const ranges = open.map((shard) => shard.hashKeyRange).filter((range) => range !== undefined);
   if (ranges.length > 0) {
-    const hole = holesIn(ranges)[0];
+    const hole = gapsIn(ranges)[0];
     if (hole !== undefined)
       return `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`;
   }

@@ -108,7 +108,7 @@ export function planSync(input: SyncInput): SyncPlan {
     );
     return { type: 'create', rows: made, orphans: [], unanchored: [] };
   }
-  const back = comeBack(input);
+  const back = restorableRows(input);
   const leased = new Map<string, LeasedShard>(
     [...rows, ...back].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
   );
@@ -134,14 +134,15 @@ const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
  * The lost rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to another stream.
  * It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have been cleaned up.
  */
-function comeBack(input: SyncInput): Map<string, LeaseRow> {
+function restorableRows(input: SyncInput): Map<string, LeaseRow> {
   const { shards, rows, malformed, lost = none, maker } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const candidates = new Map<string, LeaseRow>();
   for (const [shardId, row] of lost) {
     if (row === undefined) continue;
-    const isIts = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
-    if (isIts && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId)) candidates.set(shardId, row);
+    const isOfStream = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
+    if (isOfStream && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId))
+      candidates.set(shardId, row);
   }
   const children = childrenOfAll(input);
   const back = new Map<string, LeaseRow>();
@@ -150,8 +151,10 @@ function comeBack(input: SyncInput): Map<string, LeaseRow> {
   do {
     found = back.size;
     for (const [shardId, row] of candidates) {
-      const hasBegun = [...(children.get(shardId) ?? [])].some((child) => mayHaveBegun(child, input, children, back));
-      if (!back.has(shardId) && !hasBegun) back.set(shardId, asItWas(maker, row));
+      const hasBegun = [...(children.get(shardId) ?? [])].some((child) =>
+        mayHaveBeenRead(child, input, children, back),
+      );
+      if (!back.has(shardId) && !hasBegun) back.set(shardId, restoredRow(maker, row));
     }
   } while (back.size > found);
   return back;
@@ -177,7 +180,7 @@ function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<st
  * Whether reading of a shard may have begun. Its row shows it, and so does a row that is lost or comes `back`. Without a row, a row
  * of a descendant shows it. But a shard without a row has not begun while one of its parents is being read.
  */
-function mayHaveBegun(
+function mayHaveBeenRead(
   shardId: string,
   { shards, rows, malformed, lost = none }: SyncInput,
   children: ReadonlyMap<string, ReadonlySet<string>>,
@@ -202,7 +205,7 @@ function mayHaveBegun(
 }
 
 /** The row without an owner, at its last known checkpoint, with the counter of a row created again (`recreatedRow`). */
-function asItWas({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
+function restoredRow({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = row;
   const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
   return { ...kept, leaseCounter, kinactWriter: writer, kinactStream: stream };

@@ -312,7 +312,7 @@ describe('parents before children', () => {
     expect(driver.status().leases[2]!.here!.awaits).to.deep.equal([one]);
     await driver.end(one, [two]);
     expect(driver.startable()).to.deep.equal([two]);
-    expect(driver.keeper(two).told).to.deep.equal([{ type: 'waiting', waiting: false }]);
+    expect(driver.keeper(two).told).to.deep.equal([{ type: 'mayStart' }]);
   });
 
   it('the end of a parent in this process starts its child without any read of the table', async () => {

@@ -420,7 +420,7 @@ describe('a keeper that gives its lease up by itself', () => {
     const keeper = await driveKeeper({ waiting: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
-    await keeper.tell({ type: 'waiting', waiting: false });
+    await keeper.tell({ type: 'mayStart' });
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1);

@@ -135,7 +135,7 @@ describe('a keeper and its tenures', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs + 1);
-    await keeper.tell({ type: 'waiting', waiting: false });
+    await keeper.tell({ type: 'mayStart' });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
     await keeper.frontier(tenure, '100');
     await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
@@ -148,10 +148,10 @@ describe('a keeper and its tenures', () => {
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs);
     await keeper.advance(1);
-    await keeper.tell({ type: 'waiting', waiting: false });
+    await keeper.tell({ type: 'mayStart' });
     expect(tenure.dead, 'within the margin').to.equal(false);
     keeper.suspend(marginMs + 1);
-    await keeper.tell({ type: 'waiting', waiting: false });
+    await keeper.tell({ type: 'mayStart' });
     expect(tenure).to.deep.include({ dead: true, deadline: 0 });
     expect(keeper.controls.get(1)?.[0]).to.deep.include({
       type: 'revoked',
@@ -166,7 +166,7 @@ describe('a keeper and its tenures', () => {
     await keeper.begin(1);
     await keeper.advance(10);
     keeper.suspend(60_000);
-    await keeper.tell({ type: 'waiting', waiting: false });
+    await keeper.tell({ type: 'mayStart' });
     answer();
     await keeper.settle();
     const granted = keeper.answers.get(1);

@@ -22,7 +22,7 @@ describe('a shard worker that reads', () => {
       reading: true,
       hasRead: false,
       failingSince: undefined,
-      sayFailingAt: 0,
+      reportFailingAt: 0,
     };
     effects = [];
   });

@@ -1,6 +1,6 @@
 // What may happen next in a world, and what it does. Time passes only when nothing is left that takes no time: a message, a request,
 // a timer that is due. What takes longer than that is a fault, and costs one.
-import { isRowExpired, honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { isRowExpired, effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import { holderCanBeAsked } from '../../src/core/lease-wish.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import {
@@ -178,7 +178,7 @@ export function nextTime(scene: Scene, world: World): number {
     consider(node.coolUntil);
     if (node.wishes < wishesOf(scene, node.index)) consider(node.avoidUntil);
     if (row?.leaseOwner !== undefined && row.leaseOwner !== node.name)
-      consider(changedAt + honouredFailoverMs(row, scene.failoverMs) + 1);
+      consider(changedAt + effectiveFailoverMs(row, scene.failoverMs) + 1);
   }
   for (const { late, ghost, deadline } of world.requests) if (late && !ghost) consider(deadline);
   return at;

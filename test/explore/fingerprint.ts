@@ -15,7 +15,7 @@ const deadlines = new Set([
   'takeBy',
   'liveUntil',
   'raiseAt',
-  'lookAt',
+  'readRowAt',
   'until',
   'refuseAt',
   'refuseAtLatest',
@@ -23,7 +23,7 @@ const deadlines = new Set([
   'cutAt',
   'writeAt',
   'deadline',
-  'readAt',
+  'nextWorkerAt',
   'wakeAt',
   'extraAt',
 ]);

@@ -1,6 +1,6 @@
 // What must hold in every world, and of every write. Nothing here asks the keepers.
 import type { ReleasedLease } from '../../actors/protocol/leasing.js';
-import { honouredFailoverMs } from '../../src/core/lease-failover.js';
+import { effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { breaks, names, recordAt, touch } from './world.js';
 import type { Call, Node, Scene, World } from './world.js';
@@ -47,7 +47,7 @@ export function takeIsFair(scene: Scene, world: World, call: Call): void {
   const { leaseOwner } = call.change;
   if (leaseOwner === undefined || leaseOwner === null) return;
   if (row.leaseOwner === undefined || row.leaseOwner === leaseOwner) return;
-  if (world.now - world.changedAt <= honouredFailoverMs(row, scene.failoverMs))
+  if (world.now - world.changedAt <= effectiveFailoverMs(row, scene.failoverMs))
     breaks(world, `${leaseOwner} takes by force what ${row.leaseOwner} holds`);
 }
 

@@ -136,7 +136,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
   for (const first of ['release', 'beginTenure'] as const)
     it(`lets one more worker ask for them (first: ${first})`, async () => {
       const { keeper, last } = await released(first);
-      expect(last).to.include({ hasPredecessor: true, onlyAsks: true });
+      expect(last).to.include({ hasPredecessor: true, onlyAwaitsCalls: true });
       expect(keeper.newsOf('released')).to.deep.equal([]);
       await keeper.end(last, { type: 'drained', open: 0 });
       expect(keeper.newsOf('released')[0]?.lease).to.include({ checkpoint: '50', released: true, recordsLeft: 0 });

@@ -6,7 +6,7 @@ import {
   releaseReservation,
   closeAccount,
   createByteBudget,
-  passToWorker,
+  moveToWorker,
   setWorkerBytes,
   keepAhead,
   openAccount,
@@ -77,7 +77,7 @@ function answer(shard: Shard, part: number): void {
 function read(shard: Shard): void {
   const bytes = shard.ahead;
   shard.ahead = 0;
-  passToWorker(shard.account, bytes);
+  moveToWorker(shard.account, bytes);
   shard.own += bytes;
   setWorkerBytes(shard.account, shard.own, true);
 }
@@ -99,7 +99,7 @@ function check({ budget, shards }: Harness): void {
   expect(budget.waiting.size).to.equal(shards.filter(({ waits }) => waits).length);
   for (const { account, ahead, own } of shards) {
     expect(account.aheadBytes).to.equal(ahead);
-    expect(account.ownBytes + account.handedBytes).to.equal(own);
+    expect(account.ownBytes + account.inTransitBytes).to.equal(own);
     expect(account.heldBytes).to.equal(account.reservedBytes + ahead + own);
   }
   const oneEach = shards.reduce((sum, { recordBytes }) => sum + recordBytes, 0);

@@ -9,7 +9,7 @@ import ts from 'typescript';
 import { hashKeyOf, isExplicitHashKey, readExplicitHashKey } from '../../src/aws/aggregation/hash-key.js';
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import { isDecimal, readDecimal } from '../../src/core/decimal.js';
-import { holesIn } from '../../src/core/hash-range.js';
+import { gapsIn } from '../../src/core/hash-range.js';
 import { compareSequenceNumbers, isSequenceNumber } from '../../src/core/sequence-number.js';
 import { createDice } from '../../src/testing/dice.js';
 import { alphabetOf, stepsOf } from '../support/counted-regexp.js';
@@ -174,7 +174,7 @@ describe('Text from outside', () => {
       for (const text of hostile(5_000)) {
         readExplicitHashKey(text);
         isExplicitHashKey(text);
-        holesIn([{ startingHashKey: text, endingHashKey: text }]);
+        gapsIn([{ startingHashKey: text, endingHashKey: text }]);
         readLeaseRow({
           leaseKey: { S: 'shardId-000000000000' },
           leaseCounter: { N: text },

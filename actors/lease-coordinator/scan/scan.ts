@@ -19,7 +19,7 @@ import {
   warn,
   clearFailure,
   hasFailed,
-  takesPart,
+  isActive,
 } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
@@ -27,7 +27,7 @@ import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
 import { backoffMs } from '../../../src/core/backoff.js';
-import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
+import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { isAvailable, observe, planLeases, updateObservations } from '../../../src/core/lease-plan.js';
 import type { LeasePlanInput } from '../../../src/core/lease-plan.js';
@@ -126,7 +126,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    const open = ours.filter(({ leaseKey }) => takesPart(placeOf(state, leaseKey)!.stream));
+    const open = ours.filter(({ leaseKey }) => isActive(placeOf(state, leaseKey)!.stream));
     takeByPlan(turn, open);
     watchUntaken(turn, open);
     auditWhereDue(turn);
@@ -198,7 +198,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
 }
 
 /** For this fraction of a scan interval, an available lease is left to workers below their target. */
-const spare = 0.3;
+const spareFraction = 0.3;
 
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
@@ -218,13 +218,13 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     leases,
     workerId,
     maxLeases,
-    held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (takesPart(stream) ? [leaseKey] : []))),
+    held: new Set([...state.leases].flatMap(([leaseKey, { stream }]) => (isActive(stream) ? [leaseKey] : []))),
     avoid,
     askedBy: askedByOthers(turn),
     notToAskFor,
     reclaim: new Set(mine.map((row) => row.leaseKey)),
     ...waitingFor(turn),
-    spareMs: spare * scanIntervalMs,
+    spareMs: spareFraction * scanIntervalMs,
     random: () => random.next(),
   });
   state.planning.plan = plan;
@@ -272,7 +272,7 @@ function untilNextScan(turn: CoordinatorTurn): number {
     state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs,
   );
   if (state.phase !== 'running' || full) return ms;
-  if (plan?.leavesSome === true) return Math.min(ms, spare * settings.scanIntervalMs + 50);
+  if (plan?.leavesSome === true) return Math.min(ms, spareFraction * settings.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 
@@ -281,7 +281,7 @@ function untilNextExpiry({ settings, state }: CoordinatorTurn, now: number): num
   for (const [leaseKey, { since }] of state.table.observations) {
     const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remains = since + honouredFailoverMs(row, settings.failoverMs) + 1 - now;
+    const remains = since + effectiveFailoverMs(row, settings.failoverMs) + 1 - now;
     if (remains > 0 && remains < soonest) soonest = remains;
   }
   return soonest;

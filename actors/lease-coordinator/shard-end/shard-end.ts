@@ -18,7 +18,7 @@ import { retryShape } from '../sources/start.js';
 import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, clearFailure } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { backoffMs, doubledMs } from '../../../src/core/backoff.js';
+import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
 import { earliestLatest } from '../../../src/core/shard-sync.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -212,8 +212,8 @@ function stillBlocked(
     ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + settings.failoverMs),
   );
   // The time that the end waits for another shard's row does not count as unread.
-  if (waits || lease.endWaits) lease.idleSince = now;
-  lease.endWaits = waits;
+  if (waits || lease.waitsForOtherShard) lease.idleSince = now;
+  lease.waitsForOtherShard = waits;
   block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });
 }
 
@@ -255,7 +255,7 @@ function block(
 ): void {
   const asks = ++lease.endRefusals;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
-  const ms = doubledMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - quickAsks));
+  const ms = exponentialMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - quickAsks));
   const retryIn = Math.max(ms, Math.ceil(leastMs));
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }

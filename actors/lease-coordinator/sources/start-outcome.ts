@@ -3,7 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import type { CoordinatorSelf, Message } from '../messages.js';
-import { hasFailed, takesPart } from '../turn.js';
+import { hasFailed, isActive } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
 
@@ -23,7 +23,7 @@ export function answerStart(turn: CoordinatorTurn): void {
 export function startOverdue(turn: CoordinatorTurn): void {
   const { settings, state } = turn;
   if (state.start.outcome !== undefined) return;
-  if (state.streams.some(takesPart)) return answerWaiters(turn, { type: 'started' });
+  if (state.streams.some(isActive)) return answerWaiters(turn, { type: 'started' });
   const { startDeadlineMs } = settings;
   // Slow progress is not a standstill: the deadline counts from the last row that was created.
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));

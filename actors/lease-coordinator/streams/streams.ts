@@ -20,7 +20,7 @@ import {
   warn,
   clearFailure,
   hasFailed,
-  takesPart,
+  isActive,
 } from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -28,7 +28,7 @@ import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js'
 import type { SyncResult } from '../results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
-import { holesIn } from '../../../src/core/hash-range.js';
+import { gapsIn } from '../../../src/core/hash-range.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { isFirstSync } from '../../../src/core/shard-sync.js';
 import { afterListed } from '../../../src/core/shard-proof.js';
@@ -232,7 +232,7 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
 export function auditWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, now } = turn;
   for (const stream of state.streams) {
-    if (!takesPart(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
+    if (!isActive(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
     stream.audit.dueAt = now + settings.auditIntervalMs;
     const { rows, malformed } = rowsOf(state, stream);
     const ranges: HashKeyRange[] = [];
@@ -250,7 +250,7 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
       if (range !== undefined) ranges.push(range);
     }
     describe(turn, stream, undescribed);
-    judgeHoles(turn, stream, holesIn(ranges));
+    judgeHoles(turn, stream, gapsIn(ranges));
   }
 }
 
@@ -295,7 +295,7 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
 export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   const { settings, state, effects, now } = turn;
   for (const stream of state.streams) {
-    if (!takesPart(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
+    if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
     stream.cleanUp.dueAt = now + jittered(turn, settings.cleanUpIntervalMs);
     const rows = rowsOf(state, stream);
     if (![...rows.rows.values()].some(hasEnded)) continue;

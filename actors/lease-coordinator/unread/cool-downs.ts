@@ -1,8 +1,8 @@
 // Keeps the leases that this worker leaves alone for a growing time, so that another worker may take them. Invariant: if a lease
 // was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
 // source works again. A worker also tries when the lease has had no living owner for twice `failoverMs`.
-import { doubledMs } from '../../../src/core/backoff.js';
-import { honouredFailoverMs } from '../../../src/core/lease-failover.js';
+import { exponentialMs } from '../../../src/core/backoff.js';
+import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { CoolDown, Lease, Settings, CoordinatorState } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -20,7 +20,7 @@ export function coolDown(
   const count = readWell ? 1 : (before?.count ?? 0) + 1;
   state.pauses.coolDowns.set(lease.leaseKey, {
     count,
-    until: now + doubledMs({ baseMs, capMs: settings.coolDownCapMs }, count - 1),
+    until: now + exponentialMs({ baseMs, capMs: settings.coolDownCapMs }, count - 1),
     cause,
   });
 }
@@ -35,7 +35,7 @@ const retakeMemoryMs = 60_000;
 export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.pauses.retakes.get(leaseKey);
   const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
-  const ms = doubledMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
+  const ms = exponentialMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
   state.pauses.retakes.set(leaseKey, { count, until: now + ms });
   return ms;
 }
@@ -50,12 +50,12 @@ export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leas
   const { kinactWriter: holder } = row;
   const before = state.pauses.failedWishes.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
-  const ms = doubledMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
+  const ms = exponentialMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
   state.pauses.failedWishes.set(leaseKey, { holder, count, until: now + ms });
 }
 
 /** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
-export function isLeft(turn: Clocked, leaseKey: string): boolean {
+export function isLongUntaken(turn: Clocked, leaseKey: string): boolean {
   return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
 }
 
@@ -64,7 +64,7 @@ export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): 
   const seen = state.table.observations.get(leaseKey);
   const row = state.table.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
-  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : honouredFailoverMs(row, settings.failoverMs));
+  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : effectiveFailoverMs(row, settings.failoverMs));
 }
 
 interface Clocked {
@@ -80,7 +80,7 @@ export function cooling(turn: CoordinatorTurn): string[] {
     if (now - until > retakeMemoryMs) state.pauses.retakes.delete(leaseKey);
   const retaken = [...state.pauses.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
   const cool = [...state.pauses.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
-    until <= now || (cause === 'reads' && isLeft(turn, leaseKey)) ? [] : [leaseKey],
+    until <= now || (cause === 'reads' && isLongUntaken(turn, leaseKey)) ? [] : [leaseKey],
   );
   return [...cool, ...retaken];
 }

@@ -3,11 +3,11 @@
 // alive. If no shard of the source can be read here, this worker leaves the source alone for a growing time, then tries one shard.
 // The coordinator calls these functions on notices of keepers and around scans.
 import { effect } from '../../protocol/actor.js';
-import { coolDown, isLeft, readsAgain } from './cool-downs.js';
+import { coolDown, isLongUntaken, readsAgain } from './cool-downs.js';
 import { emit, placeOf } from '../turn.js';
 import type { CoordinatorState, Lease, Settings, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { doubledMs } from '../../../src/core/backoff.js';
+import { exponentialMs } from '../../../src/core/backoff.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
@@ -28,12 +28,12 @@ export function beganReading(lease: Lease): void {
 /** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
 export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
-  lease.endWaits = false;
+  lease.waitsForOtherShard = false;
   lease.unreadTold = false;
   lease.falseEnd = false;
 }
 
-function holdsOut({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, now: number): boolean {
+function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, now: number): boolean {
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
@@ -43,13 +43,13 @@ function unreadMs(
   lease: Lease,
   now: number,
 ): number {
-  const { awaited, endWaits, idleSince, phase, stream } = lease;
+  const { awaited, waitsForOtherShard, idleSince, phase, stream } = lease;
   // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
   const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
-  const isExcused = phase !== 'held' || isWaiting || endWaits || idleSince === undefined;
+  const isExcused = phase !== 'held' || isWaiting || waitsForOtherShard || idleSince === undefined;
   if (
     isExcused ||
-    holdsOut(lease, settings.failoverMs, now) ||
+    isReading(lease, settings.failoverMs, now) ||
     state.releasing !== undefined ||
     stream.history.failure !== undefined
   )
@@ -77,7 +77,7 @@ function reasonOf(state: CoordinatorState, lease: Lease): string {
 export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
-    if (holdsOut(lease, turn.settings.failoverMs, now)) noteRead(lease);
+    if (isReading(lease, turn.settings.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
     // The supervisor of shard workers may have missed a message, so it gets the held leases again.
@@ -110,7 +110,7 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
   // If the reads of this shard have not failed, one more success proves nothing about other shards whose reads fail.
-  if (!lease.readsWork) readsAgain(turn, (leaseKey) => isOf(stream, leaseKey));
+  if (!lease.readsWork) readsAgain(turn, (leaseKey) => isLeaseOf(stream, leaseKey));
   lease.readsWork = true;
   if (stream.reads.failures === 0) return;
   stream.reads.failures = 0;
@@ -134,7 +134,8 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // The shards of one source fail together, and count as one failure.
   if (stream.reads.againAt > now) return;
-  stream.reads.againAt = now + doubledMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.reads.failures);
+  stream.reads.againAt =
+    now + exponentialMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.reads.failures);
   stream.reads.failures += 1;
 }
 
@@ -144,7 +145,7 @@ export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
   const resting = state.streams.filter(({ reads }) => reads.againAt > now);
   if (resting.length === 0) return [];
   return [...state.table.rows.keys()].filter(
-    (leaseKey) => resting.some((each) => isOf(each, leaseKey)) && !isLeft(turn, leaseKey),
+    (leaseKey) => resting.some((each) => isLeaseOf(each, leaseKey)) && !isLongUntaken(turn, leaseKey),
   );
 }
 
@@ -158,13 +159,13 @@ export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): Lease
   for (const { stream } of state.leases.values()) tried.add(stream);
   return rows.filter(({ leaseKey }) => {
     const stream = placeOf(state, leaseKey)?.stream;
-    if (stream === undefined || stream.reads.failures === 0 || isLeft(turn, leaseKey)) return true;
+    if (stream === undefined || stream.reads.failures === 0 || isLongUntaken(turn, leaseKey)) return true;
     if (tried.has(stream)) return false;
     tried.add(stream);
     return true;
   });
 }
 
-function isOf({ keyPrefix }: Stream, leaseKey: string): boolean {
+function isLeaseOf({ keyPrefix }: Stream, leaseKey: string): boolean {
   return keyPrefix === undefined || leaseKey.startsWith(`${keyPrefix}:`);
 }

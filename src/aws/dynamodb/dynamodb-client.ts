@@ -109,7 +109,7 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
       client.send(command, { abortSignal }),
     );
     if (failure !== undefined) return failed(failure.cause, call);
-    return { type: 'answered', output: saidIn(output), serviceTimeMs: seen.dateMs ?? clock.wallNow() };
+    return { type: 'answered', output: withoutNulls(output), serviceTimeMs: seen.dateMs ?? clock.wallNow() };
   }
 
   return {
@@ -123,7 +123,7 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
 }
 
 /** The answer without null members, which some clients return and others leave out. lease-row.ts handles the rows. */
-function saidIn<Output>(output: Output | undefined): Output {
+function withoutNulls<Output>(output: Output | undefined): Output {
   const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
   return Object.fromEntries(said) as Output;
 }

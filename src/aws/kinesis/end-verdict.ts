@@ -24,7 +24,7 @@ export function noBacklogsTold(): BacklogsTold {
 }
 
 /** Whether the answer names an iterator to read on with. */
-export function goesOn<Answer extends Output>(
+export function hasNextIterator<Answer extends Output>(
   output: Answer,
 ): output is Answer & { readonly NextShardIterator: string } {
   const { NextShardIterator: next } = output;
@@ -34,10 +34,10 @@ export function goesOn<Answer extends Output>(
 /** Notes what an answer shows about backlogs, and about the chain of iterators that it belongs to. */
 export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind } = output;
-  const isOn = goesOn(output);
+  const isOn = hasNextIterator(output);
   if (isOn && (behind ?? 0) > 0) told.backlogs = true;
   if (records > 0) progress.unclear = undefined;
-  else if (isOn && progress.proving !== undefined) progress.proving.upToDate = behind === 0;
+  else if (isOn && progress.endProof !== undefined) progress.endProof.upToDate = behind === 0;
 }
 
 /**
@@ -52,7 +52,7 @@ export function weighEnd(
 ): 'end' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'end';
   // This chain began when the shard was known to be closed. If it was up to date once, no record can have come since.
-  if (progress.proving?.upToDate === true) return 'end';
+  if (progress.endProof?.upToDate === true) return 'end';
   const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.unclear ?? {};
   progress.unclear = { since, times: times + 1 };

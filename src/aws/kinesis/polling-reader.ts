@@ -23,7 +23,7 @@ import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
-import { goesOn, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
+import { hasNextIterator, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
 import { failing, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { mayHaveBegunLate, progressFrom, recordIsGone, noteRecords, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
@@ -165,7 +165,7 @@ async function readOnce(on: Poll, progress: Progress, iterator: string, { reads,
   noteAnswer(on.told, progress, output, answer.records.length);
   handOn(on, progress, answer, behind);
   on.allowance.answered(answer.records);
-  if (!goesOn(output)) return chainEnded(on, progress, answer);
+  if (!hasNextIterator(output)) return chainEnded(on, progress, answer);
   chainGoesOn(on, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
   if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
@@ -274,13 +274,13 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
   progress.failures = 0;
   progress.refusals = 0;
   progress.missingSince = undefined;
-  if (progress.proving !== undefined && records.length > 0) progress.proving.records = true;
+  if (progress.endProof !== undefined && records.length > 0) progress.endProof.records = true;
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   reportGap(on, progress, knewMore && records.length === 0 && !behind);
   // A page of skipped records only is not pushed, except at the tip. Nor is an empty page that ends the chain: `chainEnded`
   // decides what it means.
-  if (fresh.length > 0 || (goesOn(output) && (records.length === 0 || !behind)))
+  if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
     on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
 
@@ -298,11 +298,11 @@ async function chainEnded(
   progress: Progress,
   answer: Exclude<Answer, { failure: unknown }>,
 ): Promise<boolean> {
-  const { proving } = progress;
+  const { endProof } = progress;
   const now = on.clock.now();
-  const children = childrenOf(answer.output, on.shardId) ?? proving?.children;
+  const children = childrenOf(answer.output, on.shardId) ?? endProof?.children;
   const weight = weighEnd(on.told, progress, answer.output, now);
-  if (proving?.records === false && now - proving.since <= proofMs && weight === 'end') {
+  if (endProof?.records === false && now - endProof.since <= proofMs && weight === 'end') {
     // The record to resume behind was never read, so records behind it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
     reportGap(on, progress, false);
@@ -311,8 +311,8 @@ async function chainEnded(
   }
   progress.iterator = undefined;
   progress.ended = true;
-  progress.proving = { since: now, children, records: false, upToDate: false };
-  if (proving?.records === true || weight === 'more') await falseEnd(on, progress);
+  progress.endProof = { since: now, children, records: false, upToDate: false };
+  if (endProof?.records === true || weight === 'more') await falseEnd(on, progress);
   // kinesalite ends every shard in this way, so nothing is reported.
   else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
   return false;
@@ -329,10 +329,10 @@ async function askWhetherClosed(on: Poll, progress: Progress): Promise<boolean> 
     progress.ended = false;
     const shard = shards.find(({ shardId }) => shardId === on.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
-    const children = progress.proving?.children;
-    progress.proving = { since: on.clock.now(), children, records: false, upToDate: false };
+    const children = progress.endProof?.children;
+    progress.endProof = { since: on.clock.now(), children, records: false, upToDate: false };
     if (!isOpen) return true;
-    progress.proving = undefined;
+    progress.endProof = undefined;
     progress.unclear = undefined;
     await falseEnd(on, progress);
   } catch (thrown) {
@@ -364,14 +364,14 @@ function delayOfFalseEnd(on: Poll, progress: Progress): number {
 
 /** Continues the chain. A chain that still continues after `proofMs` no longer proves the end of the shard. */
 function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
-  const { proving } = progress;
+  const { endProof } = progress;
   progress.iterator = iterator;
-  if (proving === undefined) {
+  if (endProof === undefined) {
     progress.falseEnds = 0;
     return;
   }
   // A closed shard, too, may give empty answers with an iterator for a while.
-  if (on.clock.now() - proving.since > proofMs) progress.proving = undefined;
+  if (on.clock.now() - endProof.since > proofMs) progress.endProof = undefined;
 }
 
 /** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */

@@ -33,7 +33,7 @@ export interface Progress {
   refusals: number;
   falseEnds: number;
   /** Set while this chain has to prove that the end of the chain before was the shard's. */
-  proving: Proving | undefined;
+  endProof: Proving | undefined;
   /** Chains in a row that ended without records, by an answer that did not report being up to date. */
   unclear: { readonly since: number; readonly times: number } | undefined;
   /** When the service first did not find the shard. */
@@ -65,7 +65,7 @@ export function progressFrom(start: StartPosition): Progress {
     failures: 0,
     refusals: 0,
     falseEnds: 0,
-    proving: undefined,
+    endProof: undefined,
     unclear: undefined,
     missingSince: undefined,
   };

@@ -49,7 +49,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
   const { failure } = asked;
   switch (position.type) {
     case 'trimHorizon':
-      return failure.kind === 'notFound' ? whoIsGone(search, failure) : failed(failure);
+      return failure.kind === 'notFound' ? missingShardOrStream(search, failure) : failed(failure);
     case 'after':
     case 'behind':
       // For a number that no record has, AWS and kinesalite answer invalid argument, kinesis-local not found.
@@ -93,11 +93,11 @@ interface Circumstances {
 async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Promise<FoundIterator> {
   const asked = await ask(search, { type: 'trimHorizon' });
   if (asked.type === 'answered') return found(asked, why);
-  return asked.failure.kind === 'notFound' ? whoIsGone(search, asked.failure) : failed(asked.failure);
+  return asked.failure.kind === 'notFound' ? missingShardOrStream(search, asked.failure) : failed(asked.failure);
 }
 
 /** Called when even TRIM_HORIZON is not found: finds out whether the shard is missing, or the stream. */
-async function whoIsGone(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
+async function missingShardOrStream(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
   const operation = 'DescribeStreamSummary';
   try {
     const description = await search.describe(search.signal);

@@ -17,10 +17,10 @@ export type FromConsumer =
   | { readonly type: 'records'; readonly batch: number; readonly byShard: Readonly<Record<string, readonly number[]>> }
   | { readonly type: 'checkpoint'; readonly shardId: string }
   | { readonly type: 'leaseTaken'; readonly shardId: string; readonly from?: string }
-  | { readonly type: 'status'; readonly shards: readonly ShardSays[] };
+  | { readonly type: 'status'; readonly shards: readonly ShardStatus[] };
 
 /** A shard that a consumer process reads now. */
-export interface ShardSays {
+export interface ShardStatus {
   readonly shardId: string;
   readonly openRecords: number;
   readonly reading: boolean;

@@ -1,7 +1,7 @@
 // Starts, asks and kills the demo's consumer processes.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { ConsumerTask, FromConsumer, ShardSays, ToConsumer } from './messages.js';
+import type { ConsumerTask, FromConsumer, ShardStatus, ToConsumer } from './messages.js';
 
 export interface ConsumerProcess {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface ConsumerProcess {
   /** Confirms that a batch was received. The process acknowledges its records only then. */
   confirm(batch: number): void;
   /** The shards that the process reads now; none if it has ended. */
-  status(): Promise<readonly ShardSays[]>;
+  status(): Promise<readonly ShardStatus[]>;
   kill(signal: 'SIGKILL' | 'SIGTERM'): void;
 }
 
@@ -27,7 +27,7 @@ export function startConsumer(
   told: (message: Told, from: ConsumerProcess) => void,
 ): ConsumerProcess {
   const child = fork(program, [JSON.stringify(task)], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const asked: ((shards: readonly ShardSays[]) => void)[] = [];
+  const asked: ((shards: readonly ShardStatus[]) => void)[] = [];
   let ended: ConsumerProcess['ended'];
   const answerAll = (): void => {
     for (const answer of asked.splice(0)) answer([]);

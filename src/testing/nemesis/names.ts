@@ -103,7 +103,7 @@ export const names: Readonly<Record<string, Known>> = {
       workerEnded: true,
       streamDoubted: true,
       release: true,
-      waiting: true,
+      mayStart: true,
       wake: true,
       permitCame: true,
       written: true,

@@ -150,7 +150,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'one who asks never looks',
     make: nudged((state) => {
-      if (state.wishing !== undefined) state.wishing.lookAt = Infinity;
+      if (state.wishing !== undefined) state.wishing.readRowAt = Infinity;
     }),
   },
   {

@@ -1,7 +1,7 @@
 // Mutants of leases: who writes, who may start, how long a lease is one's own, where LATEST is.
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
-import { checkpointAt } from '../../../src/core/checkpoint.js';
+import { checkpointOf } from '../../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { Clock, LeaseChange, LeaseStore } from '../../../src/api/ports.js';
 import { given, wrapped } from './around.js';
@@ -110,7 +110,7 @@ const spuriousCounts: Mutant['make'] = () =>
         lease.row === message['outcome'].current &&
         lease.frontier !== undefined
       ) {
-        const { checkpoint, subSequenceNumber } = checkpointAt(lease.frontier);
+        const { checkpoint, subSequenceNumber } = checkpointOf(lease.frontier);
         lease.row = { ...lease.row, checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
       }
       return effects;

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 
 import {
-  checkpointAt,
+  checkpointOf,
   compareCheckpoints,
   isCheckpointText,
   isSentinel,
@@ -61,7 +61,7 @@ describe('checkpoints', () => {
   it('name a position exactly when they are numbers', () => {
     expect(positionOf(at('SHARD_END'))).to.equal(undefined);
     const position = { sequenceNumber: '12', subSequenceNumber: 3 };
-    expect(checkpointAt(position)).to.deep.equal(at('12', 3));
-    expect(positionOf(checkpointAt(position))).to.deep.equal(position);
+    expect(checkpointOf(position)).to.deep.equal(at('12', 3));
+    expect(positionOf(checkpointOf(position))).to.deep.equal(position);
   });
 });

@@ -4,7 +4,7 @@ import {
   failoverOf,
   failoverText,
   isRowExpired,
-  honouredFailoverMs,
+  effectiveFailoverMs,
   LONGEST_FAILOVER_MS,
 } from '../../../src/core/lease-failover.js';
 import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
@@ -61,9 +61,9 @@ describe("the failover time of a row's owner", () => {
   });
 
   it('counts for another worker where it is the larger one', () => {
-    expect(honouredFailoverMs(row(), 3_000)).to.equal(20_000);
-    expect(honouredFailoverMs(row(), 30_000)).to.equal(30_000);
-    expect(honouredFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
+    expect(effectiveFailoverMs(row(), 3_000)).to.equal(20_000);
+    expect(effectiveFailoverMs(row(), 30_000)).to.equal(30_000);
+    expect(effectiveFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
   });
 
   it('is over when the counter has stood still for longer than the larger one', () => {

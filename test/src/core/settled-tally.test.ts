@@ -26,6 +26,6 @@ describe('the tally of what shard workers settle', () => {
       addSettled(openEntry(tally, 'orders', 's0'), 0);
       takeSettled(tally);
     }
-    expect(tally.untold).to.deep.equal([]);
+    expect(tally.unreported).to.deep.equal([]);
   });
 });

@@ -1,0 +1,47 @@
+// Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
+// record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
+// drain punctuation. The answer holds until more records are handed over or settled.
+import { isEmpty } from './admission.js';
+import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
+
+/** The channel whose stage has not answered the last punctuation. */
+export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
+  return channels.find((channel) => channel.punctuating);
+}
+
+/** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
+export function isQuiet(state: ShardWorkerState): boolean {
+  const { admission, ledger, punctuated } = state;
+  if (ledger.openRecords > 0 || punctuating(state) !== undefined || admission.current !== undefined) return false;
+  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && !hasMovedSince(state));
+}
+
+/** Whether records were handed over or settled since the last punctuation. Both counts only rise. */
+export function hasMovedSince({ ledger, notified, punctuated }: ShardWorkerState): boolean {
+  return punctuated.notified !== notified || punctuated.settled !== ledger.settled;
+}
+
+/** Whether a call for this shard may run in a reducer. If nothing was handed out, none can. */
+function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
+  return notified > 0 || tenure?.hasPredecessor === true;
+}
+
+/** Whether everything is settled and no call of the application for this shard can still run. */
+export function isDrained({ options, state }: WorkerTurn): boolean {
+  if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
+  return !callsMayOutlive(options, state) || isQuiet(state);
+}
+
+/**
+ * Whether a call may run although its record is not open here: the call acknowledged early, or its record has not been read
+ * again.
+ */
+function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWorkerState): boolean {
+  return acksEarly || tenure?.hasPredecessor === true;
+}
+
+/** Whether the worker must learn from the reducers that no call runs any more, although all its records may be settled. */
+export function mustAwaitCalls({ options, state }: WorkerTurn): boolean {
+  const { ending, paused } = state;
+  return mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
+}
