@@ -1,7 +1,7 @@
-// The counters of `status().counters`, each with an explanation. They are also the values of the label `what` of the instrument
-// `Incidents`. docs/status.md is made of this table; a test compares it with the names under which actors and runtime count.
+// The counters of `status().counters`, each with an explanation. Their names are also the values of the label `what` of the
+// instrument `Incidents`. docs/status.md is generated from this table; a test compares the table with the counters in the code.
 
-/** Counters that people look for: each has a cause in the application or its data. */
+/** Counters with a cause in the application or its data. */
 const yours = {
   skippedItems:
     'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
@@ -24,7 +24,7 @@ const yours = {
   orphanEnded: 'Those of them that have ended since.',
 } as const;
 
-/** Counters that rise in a healthy consumer too, at every restart, loss of a lease and stop. */
+/** Counters that rise in a healthy consumer, too: at every restart, lost lease and stop. */
 const ordinary = {
   expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
   leaseRowsRemoved: 'Lease rows of shards that are gone, removed by this worker.',
@@ -46,7 +46,7 @@ const ordinary = {
   staleKeeperNotice: 'News of a lease from a keeper that no longer keeps it.',
 } as const;
 
-/** Counters that should stay absent: please report them. */
+/** Counters that should stay absent. Please report one that does not. */
 const unexpected = {
   unknownMessage: 'Messages that an actor does not know.',
   stopHookFailed: 'Last words of an actor that threw.',

@@ -1,8 +1,8 @@
-// The errors of kinact that have a code. Codes are a closed set: they are documented here, users match on them, and no code is ever
-// reused for another meaning. `retryable` is for callers: what a running consumer repeats, failures.ts decides.
+// The errors of kinact that have a code. Codes are a closed set: users match on them, and a code never changes its meaning.
+// `retryable` is for callers. failures.ts decides which errors are final for a running consumer.
 import { visible } from '../core/visible.js';
 
-/** Each code with its meaning; docs/errors.md is generated from this table and from remedies.ts. */
+/** Each code with its meaning. docs/errors.md is generated from this table and from remedies.ts. */
 export const errorCodes = {
   INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
@@ -43,12 +43,12 @@ export const errorCodes = {
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;
 
-/** The code of an error. docs/errors.md has a line for each code, with what to do. */
+/** The code of an error. docs/errors.md says what to do about each code. */
 export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('kinact.error');
 
-/** What went wrong with a call of a service, in the terms that decide what follows. */
+/** How a call of a service failed. */
 export type FailureKind =
   | 'throttled'
   | 'network'
@@ -66,15 +66,15 @@ export type FailureKind =
   | 'serverError'
   | 'other';
 
-/** The data of an error. Members that are not known, or do not apply, are absent. */
+/** The data of an error. A member that is unknown or does not apply is absent. */
 export interface ErrorData {
-  /** Path of the option that was refused, such as `leases.failoverMs`. */
+  /** Path of the refused option, such as `leases.failoverMs`. */
   readonly option?: string;
   /** The source's name. */
   readonly stream?: string;
   /**
-   * STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent where they do
-   * not name it.
+   * STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent if the rows do not
+   * name it.
    */
   readonly rowStream?: string;
   /** STREAM_CHANGED: the stream that has the name now. */
@@ -82,40 +82,40 @@ export interface ErrorData {
   /** The lease table. */
   readonly table?: string;
   readonly leaseKey?: string;
-  /** MALFORMED_LEASE: the worker that owns the lease, where at least that can be read. */
+  /** MALFORMED_LEASE: the worker that owns the lease, if the row's owner can be read. */
   readonly leaseOwner?: string;
   readonly shardId?: string;
   readonly sequenceNumber?: string;
   readonly subSequenceNumber?: number;
   /** The key of the failed item. */
   readonly key?: string;
-  /** Path of the actor that holds the record, or that failed. */
+  /** Path of the actor that holds the record, that failed, or that was asked. */
   readonly actor?: string;
   /** The failed call, such as `kinesis:GetRecords`. */
   readonly operation?: string;
   /** KCL3_TABLE: the evidence that a KCL 3 fleet governs the table. */
   readonly evidence?: string;
-  /** What went wrong, for a failed call of a service. */
+  /** How the call failed, if a call of a service failed. */
   readonly kind?: FailureKind;
-  /** For how long the shard's checkpoint had stood still, milliseconds. */
+  /** How long the shard's checkpoint had not been able to advance, in milliseconds. */
   readonly ageMs?: number;
-  /** True for a write that failed here but may have been carried out: its reply was lost, or nobody waited for it. */
+  /** True for a failed write that the service may have carried out: its reply was lost, or kinact stopped waiting. */
   readonly outcomeUnknown?: boolean;
   /** Names of user effects that still run. */
   readonly orphans?: readonly string[];
 }
 
 /**
- * The class of kinact's errors that have a code. Test for it with `isKinactError`, which also recognises errors of another copy
- * of the package. Control and bidirectional characters in `message` are escaped, because it may hold text from outside; `data`
- * has texts as they are.
+ * The class of kinact's errors that have a code. Test for it with `isKinactError`, which also recognizes errors of another copy
+ * of the package. Control and bidirectional characters in `message` are escaped, because the message may contain text from
+ * outside. Texts in `data` are not escaped.
  */
 export class KinactError extends Error {
   override readonly name = 'KinactError';
   readonly code: ErrorCode;
   /**
-   * Whether the same call may succeed later without anyone changing anything. It is for callers: inside a running consumer
-   * src/api/failures.ts decides what is final, and every other failed call of a service is repeated.
+   * Whether the same call may succeed later without any change. This is for callers: inside a running consumer,
+   * src/api/failures.ts decides which errors are final, and every other failed call of a service is repeated.
    */
   readonly retryable: boolean;
   readonly data: ErrorData;
@@ -132,7 +132,7 @@ export class KinactError extends Error {
     this.data = options.data ?? {};
   }
 
-  /** The members that `JSON.stringify` shows. A plain Error would leave out its message; `cause` is shown as text. */
+  /** The members that `JSON.stringify` shows. They include the message, unlike those of a plain Error, and `cause` as text. */
   toJSON(): object {
     const { name, code, message, retryable, data, cause } = this;
     const why =
@@ -141,7 +141,7 @@ export class KinactError extends Error {
   }
 }
 
-/** True for a KinactError, whichever copy of the package made it. */
+/** Whether the error is a KinactError, of this or another copy of the package. */
 export function isKinactError(error: unknown): error is KinactError {
   return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
 }

@@ -1,5 +1,5 @@
-// The events of a consumer: a closed map from event name to payload, which says of each when it fires. Emission costs nothing
-// when nobody listens. A listener that throws is counted and reported, and has no other effect.
+// The events of a consumer: a closed map from event name to payload. The comment of each event says when it fires. An event
+// without listeners is only logged. A listener that throws is counted and reported, and has no other effect.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
@@ -10,54 +10,58 @@ export interface ShardEvent {
   readonly shardId: string;
 }
 
-/** The events of a consumer: name and payload. docs/events.md has the level and the remedy of each. */
+/** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
 export interface ConsumerEvents {
-  /** A lease was taken. `from` is the former owner, absent when the lease was free. */
+  /** This worker has taken a lease. `from` is the previous owner; absent if the lease was free, or was this worker's own. */
   leaseTaken: ShardEvent & { readonly leaseKey: string; readonly counter: number; readonly from?: string };
-  /** This worker has lost a lease: another worker has it now, or its row is gone. */
+  /** This worker has lost a lease: another worker has it now, or the lease row is gone. */
   leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
-  /** A lease was given up by one write that also checkpointed. */
+  /** This worker has released a lease, in one write that also checkpointed. */
   leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
   /**
-   * A lease was given to the worker that had asked for it. One write checkpointed and named the new owner, with nothing
-   * left open.
+   * This worker has handed a lease over to the worker that asked for it. One write checkpointed and named the new owner. No
+   * record was open.
    */
   leaseHandedOver: ShardEvent & { readonly leaseKey: string; readonly to: string };
-  /** A worker has started to read a shard. */
+  /** This worker has started to read a shard. */
   shardStarted: ShardEvent & { readonly fence: number };
   /** A shard is done: SHARD_END is durable. */
   shardEnded: ShardEvent & { readonly children: readonly string[] };
   /** A checkpoint is durable. */
   checkpoint: ShardEvent & Position;
-  /** Records of a shard failed and were skipped, because `onFailure` decided so. */
+  /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
-  /** User records outside their shard's hash range were dropped. It fires once per start of a worker; the counter has all. */
+  /**
+   * User records outside their shard's hash range were dropped. The event fires once per start of a shard worker; the counter
+   * `outOfRangeRecords` counts every record.
+   */
   outOfRange: ShardEvent & Position;
   /**
-   * An aggregate could not be decoded; `complaint` says why. A wrong envelope or protobuf makes the whole record one plain record.
-   * A user record whose key cannot be resolved ends its aggregate: those before it are delivered, and for the rest
-   * (UNDECODABLE_RECORD) `onFailure` decides. It fires once per start of a worker; the counter has all.
+   * An aggregate could not be decoded; `complaint` says why. If the envelope or protobuf is wrong, the whole record is delivered
+   * as one plain record. If the key of a user record cannot be resolved, the user records before it are delivered, and
+   * `onFailure` decides about the rest (UNDECODABLE_RECORD). The event fires once per start of a shard worker; the counter
+   * `malformedAggregates` counts every aggregate.
    */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
-   * Records may have expired before they were read. The record at this position, the last one handed out, has expired.
-   * If there is no position, no record of the shard was handed out. `certain` is false where nobody can know whether later
-   * records expired.
+   * Records may have expired before they were read. The record at this position, the last one handed out, has expired. The
+   * position is absent if no record of the shard was handed out. `certain` is false if kinact cannot know whether later records
+   * have expired.
    */
   trimmed: ShardEvent & {
     readonly sequenceNumber?: string;
     readonly subSequenceNumber?: number;
     readonly certain: boolean;
   };
-  /** The service throttled; the call is repeated after `delayMs`. */
+  /** The service throttled a call, which is repeated after `delayMs`. */
   throttled: ShardEvent & { readonly delayMs: number };
   /**
-   * A call failed and will be repeated; `operation` says which. Of a shard worker: `GetRecords`, `GetShardIterator`, `ListShards`,
-   * `DescribeStreamSummary`, or what a source of your own names. Of a lease keeper: `lease` and the write, one of `take`, `create`,
-   * `renew`, `checkpoint`, `answer`, `wish`, `unwish`, `handOver`, `release`, `shardEnd`. Of a lease coordinator: `start`,
-   * `scan of the lease table`, `shard sync`, `reading the parents of a lease`, `end of the shard`, `back-filling hash ranges`,
-   * `stamping lease rows with their stream`, `clean-up of ended leases`. Sometimes no call has failed, but its answer cannot be
-   * believed: `end of the shard` also says that a shard has not ended, or that its stream is in doubt.
+   * A call failed and will be repeated; `operation` names it. A shard worker reports `GetRecords`, `GetShardIterator`, `ListShards`,
+   * `DescribeStreamSummary`, or the operation that a source of your own names. A lease keeper reports `lease` and the write, one of
+   * `take`, `create`, `renew`, `checkpoint`, `answer`, `wish`, `unwish`, `handOver`, `release`, `shardEnd`. A lease coordinator
+   * reports `start`, `scan of the lease table`, `shard sync`, `reading the parents of a lease`, `end of the shard`,
+   * `back-filling hash ranges`, `stamping lease rows with their stream`, `clean-up of ended leases`. Sometimes no call failed, but
+   * an answer is not credible: `end of the shard` is also reported if a shard has not ended, or if its stream is in doubt.
    */
   retrying: {
     readonly operation: string;
@@ -70,9 +74,9 @@ export interface ConsumerEvents {
     readonly shardId?: string;
   };
   /**
-   * Says how a stream places its records (`RecordDistributionStrategy`). It fires at every change. It also fires at the start
+   * Reports how a stream places its records (`RecordDistributionStrategy`). It fires at every change. It also fires at the start
    * if records of one key may be in several shards, or if the configured `outOfRange` does not apply. `outOfRange` is the
-   * policy from now on. Until `keepsAllUntil`, at least, no record is dropped for its hash key.
+   * policy from now on. At least until `keepsAllUntil`, no record is dropped because of its hash key.
    */
   recordDistribution: {
     readonly source: string;
@@ -81,23 +85,24 @@ export interface ConsumerEvents {
     readonly outOfRange: OutOfRangePolicy;
     readonly keepsAllUntil?: string;
   };
-  /** A row of the lease table cannot be read; its shard is left alone. It fires once per row and reason. */
+  /** A row of the lease table cannot be read; its shard is left alone. The event fires once per row and reason. */
   malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
   /**
-   * This process holds the lease of a shard, but has not read the shard for longer than `failoverMs`. Neither a parent nor a stop
-   * is the reason. `ready()` is false meanwhile. Workers are started again; if that does not help, the lease is given up.
+   * This process holds the lease of a shard, but has not read the shard for longer than `failoverMs`. Neither a parent shard nor a
+   * stop is the reason. `ready()` is false while this lasts. The shard worker is started again; if that does not help, the lease
+   * is released.
    */
   leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
   /**
-   * A row says SHARD_END although two listings, a minute apart, show its shard open: no worker will read the shard. `ready()` is
-   * false while this lasts. `remedy` says what to do.
+   * A row is at SHARD_END although two listings, a minute apart, show its shard open. So no worker will read the shard. `ready()`
+   * is false while this lasts. `remedy` says what to do.
    */
   leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string; readonly remedy: string };
-  /** Hash keys were found, three times in a row, that no lease covers. A full shard sync follows. */
+  /** Three audits in a row found hash keys that no lease covers. A full shard sync follows. */
   leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
   /**
-   * Records of a shard are handed out again and again. This many times in a row (`tenures`), the shard's worker lost the right
-   * to deliver before one record was dealt with. It fires at three, then at each doubling. `reason` says how the last one ended.
+   * Records of a shard are handed out again and again: `tenures` times in a row, the shard worker lost the right to deliver before
+   * its oldest record was settled. The event fires at three, then at each doubling. `reason` says how the last tenure ended.
    */
   noProgress: ShardEvent & {
     readonly leaseKey: string;
@@ -106,23 +111,22 @@ export interface ConsumerEvents {
     readonly reason: string;
   };
   /**
-   * A source has failed for good: its leases are given back and it is read no more. The others continue. When none is
+   * A source has failed for good: its leases are released, and it is not read again. The other sources continue. If none is
    * left, the consumer ends with this error.
    */
   sourceFailed: { readonly source: string; readonly error: KinactError };
   /**
-   * The lease table is too slow for another lease: takes wait behind renewals, and `leases` leases have no owner. Only time is
-   * lost. It fires again when the table has recovered and is too slow once more.
+   * The lease table is too slow for more leases: takes wait behind renewals, and `leases` leases have no owner. Only time is
+   * lost. The event fires again if the table recovers and then becomes too slow again.
    */
   leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
-  /** Something is wrong that people should look at; processing goes on. */
+  /** Something is wrong, and a person should look at it. Processing continues. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /**
-   * The pipeline restarts, because a part of it crashed, or because a lease coordinator did, which restarts the pipeline too.
-   * `incarnation` is 2 after the first restart.
+   * The pipeline restarts, because a part of it or a lease coordinator has crashed. `incarnation` is 2 after the first restart.
    */
   pipelineRestarted: { readonly incarnation: number; readonly error: Error };
-  /** User effects have not settled by the stop deadline, and may still act. */
+  /** User effects have not settled by a stop deadline, and may still act. */
   orphaned: { readonly actor: string; readonly effects: readonly string[] };
   /** An actor crashed. */
   actorCrashed: { readonly actor: string; readonly error: Error };

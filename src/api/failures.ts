@@ -1,22 +1,22 @@
-// Decides whether an error is final for the source or the table that it came from, or may pass by waiting. Lease
-// coordinators and shard workers ask.
+// Decides whether an error is final for its source or lease table, or may pass with time. Called by lease coordinators and shard
+// workers.
 import { isKinactError } from './errors.js';
 import type { ErrorCode, FailureKind, KinactError } from './errors.js';
 
-/** What a source has been through. It is made once per consumer, and outlives the coordinator of the table. */
+/** The history of a source. It is made once per consumer, and outlives the coordinator of the table. */
 export interface SourceHistory {
-  /** Its shards have been listed once: from then on almost everything that goes wrong passes. */
+  /** The shards of the source have been listed once. From then on almost every error may pass. */
   worked: boolean;
-  /** It has failed for good. */
+  /** The error with which the source has failed for good. */
   failure: KinactError | undefined;
 }
 
-/** What went wrong with the call of a service that an error came from. */
+/** How the call of a service behind this error failed; `other` if that is unknown. */
 export function kindOf(error: unknown): FailureKind {
   return (isKinactError(error) ? error.data.kind : undefined) ?? 'other';
 }
 
-/** Errors of wrong settings or rights. Until a source has worked once, waiting does not repair them. */
+/** Errors of wrong settings or permissions. Until a source has worked once, they are final. */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OPTION',
   'STREAM_NOT_FOUND',
@@ -26,8 +26,8 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Whether this error is final for a source or table that has never worked. Waiting does not repair missing credentials,
- * unless the SDK can renew them (`retryable`): somebody must configure them.
+ * Whether this error is final for a source or table that has never worked. Missing credentials are final unless the SDK can
+ * renew them (`retryable`).
  */
 export function isHopeless(error: unknown): error is KinactError {
   if (!isKinactError(error)) return false;
@@ -35,19 +35,19 @@ export function isHopeless(error: unknown): error is KinactError {
   return hopeless.has(error.code) || endsSource(error) || endsTable(error);
 }
 
-/** Whether this error is final for a source, however long that has worked. */
+/** Whether this error is final for a source, even if the source has worked before. */
 export function endsSource(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'STREAM_CHANGED';
 }
 
-/** Whether the service found no such stream. A shard that is not found says nothing about its stream. */
+/** Whether the service has no such stream. STREAM_NOT_FOUND from other calls may mean a missing shard, and does not count. */
 export function isStreamNotFound(error: unknown): error is KinactError {
   if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND') return false;
   const { operation } = error.data;
   return operation === undefined || operation.startsWith('kinesis:DescribeStream');
 }
 
-/** Whether this error is final for every source of a table, however long they have worked. */
+/** Whether this error is final for every source of a table, even if they have worked before. */
 export function endsTable(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'KCL3_TABLE';
 }

@@ -1,9 +1,9 @@
-// The shape of a logger: `pino()`, `console` and any wrapper of the same shape will do. kinact logs nothing unless it is given
-// one. A logger that throws, or rejects, is counted and never harms the work that it was to report.
+// The interface of a logger: `pino()`, `console` and any wrapper with the same methods fit. Without a logger, kinact logs nothing.
+// A logger that throws or rejects is counted, and has no other effect.
 import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 
-/** One line: fields first, then the message, as pino takes them. */
+/** Each method writes one line. The fields come first, then the message, as in pino. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -19,8 +19,8 @@ const nothing = (): void => {};
 export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
 
 /**
- * Wraps a logger so that it cannot throw, each line has `fields`, and no text is raw. `failed` gets the errors that the wrapped
- * logger throws; it must not log.
+ * Wraps a logger. The wrapper never throws, adds `fields` to each line, and escapes fields that are strings. `failed` gets the
+ * errors that the wrapped logger throws; `failed` must not log.
  */
 export function guardLogger(logger: Logger, fields: object, failed: (error: unknown) => void): Logger {
   if (logger === silentLogger) return silentLogger;
@@ -33,8 +33,8 @@ export function guardLogger(logger: Logger, fields: object, failed: (error: unkn
 }
 
 /**
- * A log line is for people: shard ids, keys and owners may hold anything. Nested values (errors) are for the logger to
- * print.
+ * Escapes strings, because shard ids, keys and owners may contain any characters. Nested values (errors) are left to the
+ * logger.
  */
 function shown(fields: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(

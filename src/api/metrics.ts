@@ -1,12 +1,12 @@
-// The table of all instruments, and the port that receives their values. An instrument has the KCL's name where the KCL measures
-// the same, so that dashboards survive the move. kinact measures nothing unless a meter is given; a meter that throws harms
-// nothing.
+// The table of all instruments, and the port that receives their values. An instrument that the KCL has, too, keeps the KCL's name,
+// so dashboards still work after a move. Without a meter, kinact measures nothing. A meter that throws is counted, and has no other
+// effect.
 import { callGuarded } from '../core/callback.js';
 
-/** Label values by label name. The table says which labels an instrument has. */
+/** Label values by label name. `instruments` has the label names of each instrument. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Receives measurements. Its two functions take a few lines in front of any metrics library. All values are finite numbers. */
+/** Receives measurements. Its two functions are a few lines on top of any metrics library. All values are finite numbers. */
 export interface Meter {
   /** Adds to a counter. `by` is never negative. */
   count(name: CounterName, by: number, labels: Labels): void;
@@ -92,7 +92,7 @@ const nothing = (): void => {};
 /** The default meter, which does nothing. */
 export const silentMeter: Meter = Object.freeze({ count: nothing, gauge: nothing });
 
-/** Wraps a meter so that it can neither throw nor reject. `failed` gets the errors of the wrapped meter; it must not measure. */
+/** Wraps a meter. The wrapper never throws or rejects. `failed` gets the errors of the wrapped meter, and must not measure. */
 export function guardMeter(meter: Meter, failed: (error: unknown) => void): Meter {
   if (meter === silentMeter) return silentMeter;
   return {

@@ -1,4 +1,4 @@
-// Every option that applications give, and what options are made of: one place to import them from.
+// Re-exports the types of all options, and of their values.
 export type { ConsumerOptions } from './generated/consumer-options.js';
 export type { KinesisStreamOptions } from './generated/kinesis-stream-options.js';
 export type { LeaseOptions } from './generated/lease-options.js';

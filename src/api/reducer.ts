@@ -1,31 +1,31 @@
-// Reducers, which applications write: the types of reducers and of what they receive, and `defineReducer`, which only checks
-// and freezes a definition.
+// The types for writing a reducer: its definition, its items, its context and its messages. `defineReducer` only checks and
+// freezes a definition.
 import { unknownName } from '../core/nearest-name.js';
 import { KinactError } from './errors.js';
 import type { UserRecord } from './ports.js';
 
-/** Names one delivered item, for `ctx.ack` and `ctx.fail`. */
+/** Identifies one delivered item, for `ctx.ack` and `ctx.fail`. */
 export interface Token {
   /**
    * A key for idempotent writes: stream (with its creation time), shard, sequence number, sub-sequence number and item index. It
-   * is the same for every delivery of the same item on any machine, whatever is resharded or restarted.
+   * is the same for every delivery of the same item, on any machine, also after reshards and restarts.
    */
   readonly idempotencyKey: string;
 }
 
 /**
- * One item as a reducer gets it: an item that `extract` made of a record, or the record itself. Most members are computed when
- * they are read, so a copy by spreading (`{ ...item }`) lacks them.
+ * One item as a reducer gets it: an item that `extract` made of a record, or the record itself. Most members are getters, so a
+ * copy by spreading (`{ ...item }`) lacks them.
  */
 export interface Item<Value = Uint8Array> {
-  /** The key, which picks the reducer. Items of one key and shard arrive in the order of the shard. */
+  /** The key, which selects the reducer. Items of one key and shard arrive in the order of the shard. */
   readonly key: string;
   /**
-   * The value that `extract` made, or else the record's `data`. Bytes are not copied: the bytes of an aggregated record are a
-   * view of the whole aggregate. To keep them beyond the call, copy them, or the whole aggregate stays in memory.
+   * The value that `extract` made, or else the record's `data`. The bytes are not a copy: those of an aggregated record are a view
+   * of the whole aggregate. Copy bytes that you keep beyond the call. Otherwise the whole aggregate stays in memory.
    */
   readonly value: Value;
-  /** The token that names the item for {@link ReducerContext.ack}, and has the key for idempotent writes. */
+  /** Identifies the item for {@link ReducerContext.ack}, and has the key for idempotent writes. */
   readonly token: Token;
   /** The source's name. */
   readonly source: string;
@@ -34,31 +34,31 @@ export interface Item<Value = Uint8Array> {
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
-  /** How often the item has been delivered in this incarnation: 1 for the first time. */
+  /** How often the item has been delivered in this incarnation. Always 1: no policy repeats a delivery in one incarnation. */
   readonly attempt: number;
   /**
-   * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest token
-   * it has seen can refuse late writes of an earlier owner. The token is the lease counter at the start of the shard worker.
+   * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest fence
+   * it has seen can refuse late writes of an earlier owner. The fence is the lease counter at the start of the shard worker.
    */
   readonly fence: number;
   /** The `opaque` option of the source. */
   readonly opaque: unknown;
   /**
-   * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends. That is when the lease went to
-   * another worker, or this worker stopped, restarted or finished the shard.
+   * Aborts, with LEASE_LOST as its reason, when the right to deliver this item ends: the lease went to another worker, or this
+   * worker stopped, restarted or finished the shard.
    */
   readonly signal: AbortSignal;
 }
 
 /** An item as `extract` returns it. */
 export interface Extracted<Value = unknown> {
-  /** The key, which picks the reducer and is `item.key` there. */
+  /** The key, which selects the reducer. The reducer gets it as `item.key`. */
   readonly key: string;
-  /** The value, which is `item.value` at the reducer. */
+  /** The value, which the reducer gets as `item.value`. */
   readonly value: Value;
 }
 
-/** Where the record given to `extract` or `key` comes from. */
+/** The origin of a record, for `extract`. */
 export interface RecordContext {
   /** The source's name. */
   readonly source: string;
@@ -67,7 +67,7 @@ export interface RecordContext {
   readonly opaque: unknown;
 }
 
-/** Makes the items of a record: none, one or many. It must be synchronous; what it throws goes to `onFailure`. */
+/** Makes the items of a record: none, one or many. It must be synchronous. An error that it throws goes to `onFailure`. */
 export type Extract<Value = unknown> = (record: UserRecord, context: RecordContext) => Iterable<Extracted<Value>>;
 
 /** The context that every call of a reducer gets. */
@@ -75,12 +75,12 @@ export interface ReducerContext {
   /** This reducer's number, from 0. */
   readonly reducer: number;
   /**
-   * Aborts on stop, restart and the stop deadline. It does not abort when one of many leases is lost: `item.signal` does.
+   * Aborts on stop, restart and the stop deadline. The loss of one of many leases does not abort it: use `item.signal` for that.
    */
   readonly signal: AbortSignal;
   /**
    * Acknowledges an item, for reducers with `acknowledge: 'manual'` and for raw behaviours. You may call it at any time, also
-   * after the reducer's call has returned; a second call for the same item has no effect.
+   * after the reducer's call has returned. A second call for the same item is only counted.
    */
   ack(token: Token): void;
   /** Reports an item as failed: `onFailure` decides. */
@@ -89,25 +89,25 @@ export interface ReducerContext {
 
 /** The context that `flush` gets. */
 export interface FlushContext extends ReducerContext {
-  /** Fences by shard id, of all shards whose items were folded since the last flush. */
+  /** The highest fence of the items in the flushed state, by shard id. With several sources, the key is `<source>/<shard id>`. */
   readonly fences: ReadonlyMap<string, number>;
 }
 
-/** The messages that a raw behaviour receives. None arrives while a promise that it returned is pending. */
+/** The messages that a raw behaviour receives. No message arrives while the behaviour's promise is pending. */
 export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
-  /** A full shard waits for acknowledgements: acknowledge what you can. */
+  /** A full shard waits for acknowledgements: acknowledge every item that you can. */
   | { readonly type: 'flush' }
   /**
-   * The lease has ended. No more items of this source, shard and fence arrive, and acknowledgements for them are ignored. Compare
-   * all three with the members of your items: shards of two streams may have the same id, and even the same fence.
+   * The right to deliver this shard has ended. No more items of this source, shard and fence arrive, and acknowledgements of them
+   * are ignored. Compare all three with your items: shards of two streams may have the same id, and even the same fence.
    */
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /**
-   * The same request as `flush`, at the end of a shard, before a stop, and before a lease is handed over. In the last case the
-   * shard may stay here after all. The message comes again if items were acknowledged since. The shard is given away only when
+   * The same request as `flush`, at the end of a shard, before a stop, and before a lease is handed over. If the hand-over is
+   * called off, the shard stays here. The message comes again if items were acknowledged since. The shard is given away only after
    * your call has returned.
    */
   | { readonly type: 'drain' };
@@ -120,7 +120,7 @@ export interface Batch {
    */
   readonly size?: number | undefined;
   /**
-   * How many milliseconds after the first item since the last flush the next one happens.
+   * The time from the first item after a flush to the next flush, in milliseconds.
    * @default `flushIntervalMs` of the consumer
    */
   readonly intervalMs?: number | undefined;
@@ -128,7 +128,10 @@ export interface Batch {
 
 /** A reducer with state: `reduce` folds items, `flush` makes the state durable. */
 export interface FoldingReducer<State = unknown, Value = Uint8Array> {
-  /** Makes a fresh state: at start, after every restart, and after a flush that failed and was skipped. */
+  /**
+   * Makes a fresh state: at start, after every restart, and after a flush that failed or was left out because its leases were
+   * lost. With `stateBy: 'shard'`: at the first item of a shard.
+   */
   readonly init: () => State;
   /**
    * Folds an item into the state: returns the new state, or throws before it has changed the old one. It may be async. Calls never
@@ -147,20 +150,20 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
   readonly acknowledge?: 'auto' | 'manual' | undefined;
   /**
    * How many states there are. `reducer` (default): one per reducer. `shard`: one per reducer and shard, which is dropped when
-   * the shard leaves.
+   * this process stops delivering the shard.
    * @default 'reducer'
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
   readonly behaviour?: undefined;
 }
 
-/** A reducer as a raw actor behaviour: it acknowledges through `ctx`. */
+/** A reducer as a raw behaviour. It acknowledges items through `ctx`. */
 export interface RawReducer<State = unknown, Value = Uint8Array> {
   /** Makes a fresh state: at start and after every restart. */
   readonly init: () => State;
   /**
-   * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled. It
-   * acknowledges items through `context.ack`.
+   * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled.
+   * Acknowledge items through `context.ack`.
    */
   readonly behaviour: (
     state: State,
@@ -178,7 +181,7 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
-/** The facts about a failure that `onFailure` gets. */
+/** The facts about a failure, as `onFailure` gets them. */
 export interface FailedItem {
   /** The source's name. */
   readonly source: string;
@@ -187,27 +190,31 @@ export interface FailedItem {
   readonly subSequenceNumber?: number | undefined;
   /** Absent when no key was known yet (`extract`, `key`, decoding). */
   readonly key?: string | undefined;
-  /** The value that `extract` made; absent where there is no item yet. */
+  /** The value that `extract` made; absent if there is no item yet. */
   readonly value?: unknown;
   /**
    * Where the failure happened.
    * - `decode`: some user records of an aggregate cannot be decoded.
-   * - `key`, `extract`: that function threw, or returned a value that it must not return.
-   * - `reduce`: `reduce` threw, or a raw behaviour at items.
-   * - `flush`: `flush` threw, or a raw behaviour at another message.
+   * - `key`, `extract`: this function threw, or returned a value that it must not return.
+   * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
+   * - `flush`: `flush` threw, or a raw behaviour threw at another message.
    * - `ack`: the application called `ctx.fail`.
    */
   readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
-  /** The number of items. After a failed flush it counts the items to be acknowledged; the other members name the oldest. */
+  /**
+   * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
+   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
+   */
   readonly items: number;
 }
 
 /**
  * What happens to a failed record or batch. `crash`: the pipeline restarts and delivers it again. `skip`: it is settled,
- * counted and reported as `recordSkipped`. `stopShard`: its shard is released for a growing time.
+ * counted and reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a
+ * growing time.
  */
 export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
-/** A policy, or a function that picks one for each failure. If the function throws or returns something else, that means `crash`. */
+/** A policy, or a function that picks one for each failure. If the function throws or returns anything else, `crash` applies. */
 export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
 
 const kinds: Readonly<Record<string, readonly string[]>> = {
@@ -221,8 +228,8 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Declares a reducer that is an actor behaviour of its own: it receives messages, and settles items by `ctx.ack`. The definition
- * is checked here, so that a mistake shows where it was made.
+ * Declares a reducer with a raw behaviour, which receives messages and acknowledges items by `ctx.ack`. The definition is checked
+ * here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
  * @see {@link ReducerMessage} for the messages.
  *
@@ -243,7 +250,7 @@ export function defineReducer<State, Value = Uint8Array>(
   definition: RawReducer<State, Value>,
 ): RawReducer<State, Value>;
 /**
- * Declares a reducer. The definition is checked here, so that a mistake shows where it was made.
+ * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
  * @see {@link FoldingReducer} for the members, {@link OnFailure} for what a throw does.
  *

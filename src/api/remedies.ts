@@ -1,5 +1,5 @@
-// Says what to do about each error code, in Markdown with links between pages of docs. docs/errors.md is made of this table, and
-// `runUntilSignal` prints the remedy of an error that nobody catches.
+// The remedy for each error code, in Markdown with links between pages of docs. docs/errors.md is generated from this table, and
+// `runUntilSignal` prints the remedy of an uncaught error.
 import type { ErrorCode } from './errors.js';
 
 export const remedies: Readonly<Record<ErrorCode, string>> = {

@@ -1,33 +1,33 @@
-// The part of a source that a consumer sees: how to open the stream and the lease table that goes with it. `kinesisStream` makes a
-// source on AWS, `fakeStream` one in memory; the consumer knows neither.
+// The part of a source that a consumer uses: how to open the stream and its lease table. `kinesisStream` makes a source on AWS,
+// `fakeStream` one in memory. The consumer depends on neither of them.
 import type { InitialPosition } from '../core/position.js';
 import type { Clock, LeaseStore, Random, StreamSource, Timers } from './ports.js';
 
-/** The sources of time and chance that every adapter gets. */
+/** The clock, timers and random numbers that every adapter gets. */
 export interface Environment {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
 }
 
-/** How a lease table is to be opened. */
+/** How to open a lease table. */
 export interface LeaseTableOptions {
   readonly tableName: string;
   readonly failoverMs: number;
-  /** How a table that has to be created is billed. */
+  /** How the table is billed if it has to be created. */
   readonly billing: 'PAY_PER_REQUEST' | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number };
   /** The user's own DynamoDB client, by shape. */
   readonly client?: unknown;
 }
 
-/** A stream to consume, as `kinesisStream` makes it, or `fakeStream` in tests. It is opaque to applications. */
+/** A stream to consume, made by `kinesisStream`, or by `fakeStream` in tests. Applications only pass it on. */
 export interface SourceSpec {
-  /** The name that distinguishes the consumer's sources; it is `item.source`. */
+  /** The name that distinguishes the consumer's sources. Items have it as `item.source`. */
   readonly name: string;
-  /** This source's lease table; default: the consumer's `application`. */
+  /** This source's lease table; default: `leases.tableName`, or else the consumer's `application`. */
   readonly application?: string | undefined;
   readonly initialPosition: InitialPosition;
-  /** A value that is passed on, as it is, to `extract` and to every item of this source. */
+  /** A value that `extract` and every item of this source get unchanged. */
   readonly opaque?: unknown;
   readonly open: (environment: Environment) => StreamSource;
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;

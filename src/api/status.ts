@@ -1,37 +1,37 @@
-// The result of `consumer.status()`, and two pure functions that read its tree: one lists all actors, the other the shards.
+// The result of `consumer.status()`, and a pure function that lists all actors of its tree.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { Position } from '../core/position.js';
 
-/** One actor of the tree, as people read it. */
+/** One actor of the tree. */
 export interface ActorSnapshot {
-  /** For instance `shard-worker/shardId-000000000000#7`. */
+  /** For example `shard-worker/shardId-000000000000#7`. */
   readonly path: string;
   /** `shard-worker`, `reducer`, … */
   readonly kind: string;
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** The actor's own status; its members depend on its kind. */
   readonly state: object | undefined;
-  /** How many messages wait. */
+  /** How many messages wait for the actor. */
   readonly queued: number;
-  /** Work under way, with its age. */
+  /** The effects that run now, with their age. */
   readonly effects: readonly { readonly name: string; readonly kind: 'io' | 'user'; readonly ageMs: number }[];
   readonly children: readonly ActorSnapshot[];
 }
 
-/** The oldest record of a shard that has not been dealt with, and who has it. */
+/** The oldest open record of a shard, and the actor that holds it. */
 export interface OldestOpen extends Position {
   /** How long ago the record was admitted. */
   readonly ageMs: number;
-  /** Path of the actor that holds it. */
+  /** Path of the actor that holds the record. */
   readonly holder: string;
-  /** `running`: in a call of user code; `folded`: done but not acknowledged; `queued`: waiting; `unknown`: on its way. */
+  /** `running`: in a call of user code. `folded`: done but not acknowledged. `queued`: waiting. `unknown`: on its way. */
   readonly doing: 'queued' | 'running' | 'folded' | 'unknown';
   /** How long the record has been in that state. */
   readonly forMs: number;
 }
 
-/** A shard this process reads. */
+/** A shard that this process reads. */
 export interface ShardSnapshot {
   readonly source: string;
   readonly shardId: string;
@@ -39,11 +39,11 @@ export interface ShardSnapshot {
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
   readonly openRecords: number;
   readonly openBytes: number;
-  /** How much of `maxBytes` the shard holds: bytes fetched, asked for, and open. An aggregate counts until its last record is done. */
+  /** How much of `maxBytes` the shard holds: bytes requested, fetched and open. An aggregate counts until its last record is done. */
   readonly heldBytes: number;
-  /** How many of these bytes were fetched ahead of the work. */
+  /** How many bytes of `heldBytes` were fetched ahead of the work. */
   readonly prefetchedBytes: number;
-  /** Milliseconds behind the tip, as the service last said; null if it has not said so. */
+  /** Milliseconds behind the tip, as the service last reported; null if it has not reported any. */
   readonly millisBehindLatest: number | null;
   readonly oldestOpen: OldestOpen | null;
 }
@@ -53,17 +53,17 @@ export interface PlacementSnapshot {
   readonly distribution: RecordDistribution;
   /** False under AUTO, and for the stream's retention after that: records of one key may then be in several shards. */
   readonly perKeyOrder: boolean;
-  /** The policy now for user records outside their shard's hash range: `emit` on streams in the on-demand mode. */
+  /** The policy that now applies to user records outside their shard's hash range: `emit` on streams in on-demand mode. */
   readonly outOfRange: OutOfRangePolicy;
-  /** ISO time until which nothing is dropped for its hash key; absent where AUTO has not been seen. */
+  /** ISO time until which no record is dropped because of its hash key; absent if AUTO has not been seen. */
   readonly keepsAllUntil?: string;
 }
 
-/** Calls of one kind that fail again and again. */
+/** Calls of one operation that fail again and again. */
 export interface FailingSnapshot {
   readonly operation: string;
   readonly kind: FailureKind;
-  /** How many calls have failed in a row, and for how long. */
+  /** How many calls have failed in a row. `forMs` says for how long. */
   readonly attempts: number;
   readonly forMs: number;
   /** The error of the last call. */
@@ -73,44 +73,44 @@ export interface FailingSnapshot {
 /** One source of the consumer. */
 export interface SourceSnapshot {
   readonly source: string;
-  /** The lease table that has its leases. */
+  /** The lease table of the source. */
   readonly table: string;
-  /** `starting`: the source is not read yet, and is tried again. `failed`: it is read no more. */
+  /** `starting`: the source is not read yet; kinact keeps trying. `failed`: the source is not read again. */
   readonly state: 'starting' | 'running' | 'failed';
-  /** Why the source is not running: its failure, or the last error of the calls that are tried again. */
+  /** Why the source is not running: its failure, or the last error of the calls that are repeated. */
   readonly error?: Error;
-  /** How the stream places its records, once that is known. */
+  /** How the stream places its records; absent until this is known. */
   readonly placement?: PlacementSnapshot;
 }
 
-/** The result of `consumer.status()`; docs/status.md explains it member by member. */
+/** The result of `consumer.status()`. docs/status.md says when to look at which member. */
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;
-  /** How often the pipeline has restarted since the start; the crash of a lease coordinator restarts it, too. */
+  /** How often the pipeline has restarted since the start. The crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];
-  /** Every source; if a source is not read, with the reason. */
+  /** Every source. If a source is not read, its `error` is the reason. */
   readonly sources: readonly SourceSnapshot[];
-  /** How many bytes of records this process holds, of `maxBytes`, and how many shards wait for bytes before they read on. */
+  /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes to read on. */
   readonly bytes: { readonly max: number; readonly held: number; readonly waiting: number };
-  /** The status of each lease table's coordinator: leases, owners, and what it waits for. */
+  /** The status of each lease table's coordinator: leases, owners, and what the coordinator waits for. */
   readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
   /** User effects that outlived a stop deadline and may still act. */
   readonly orphans: readonly string[];
   /**
-   * Counts since the start of what deserves a number but no alarm: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`,
-   * `deadLetter` (messages to actors that had stopped), … A counter that is absent has never risen. docs/status.md says what each
-   * name counts, and which counters are ordinary.
+   * Counters since the start, for incidents that need no alarm: `skippedItems`, `duplicateRecords`, `foldedAfterLoss`,
+   * `deadLetter` (messages to actors that had stopped), … A counter that has never risen is absent. docs/status.md says what each
+   * counter counts, and which ones rise in a healthy consumer.
    */
   readonly counters: Readonly<Record<string, number>>;
   readonly tree: readonly ActorSnapshot[];
 }
 
-/** The verdict of `ready()` or `live()`. */
+/** The result of `ready()` or `live()`. */
 export interface Health {
   readonly ok: boolean;
-  /** Empty when `ok`. */
+  /** Why `ok` is false. Empty when `ok`, but `live()` of a stopped consumer is `ok` and says that it was stopped. */
   readonly reasons: readonly string[];
 }
 

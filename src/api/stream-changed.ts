@@ -1,5 +1,6 @@
-// Makes the error that the lease rows belong to another stream than the one that is read, and the command that sets where
-// reading begins. Start, shard sync, readers and keepers all report it in the same words, with both streams and the way out.
+// Makes STREAM_CHANGED, the error for lease rows that belong to another stream than the one being read. Also makes the `kinact reset`
+// command that the error recommends. Start, shard sync, readers and keepers report the error in the same words: both streams, and
+// what to do.
 import { arnOf, readableIdentity } from '../core/stream-identity.js';
 import { KinactError } from './errors.js';
 
@@ -7,15 +8,15 @@ export interface StreamDifference {
   /** The source's name: the stream's name or ARN as configured. */
   readonly stream: string;
   /**
-   * The region, where it was configured beside the name: the command line would look in the region of the AWS
-   * environment.
+   * The region, if it was configured beside the name. The recommended command then names the stream by its ARN, because the
+   * command line looks up a name in the region of the AWS environment.
    */
   readonly region?: string | undefined;
-  /** The lease table, where it is known. */
+  /** The lease table, if known. */
   readonly table?: string | undefined;
-  /** Whether the table has the rows of several streams: their keys differ in it, so no second application is needed. */
+  /** Whether the table has the rows of several streams. Then their keys differ, and no second application is needed. */
   readonly multiStream?: boolean | undefined;
-  /** Identity in the rows, as `streamIdentityOf` writes it; undefined where a row proves the difference without naming its stream. */
+  /** Identity in the rows, as `streamIdentityOf` writes it; undefined if a row proves the difference without naming its stream. */
   readonly rowStream: string | undefined;
   /** Identity of the stream that the service has under this name now. */
   readonly liveStream: string;
@@ -23,7 +24,7 @@ export interface StreamDifference {
   readonly evidence: string;
 }
 
-/** Makes STREAM_CHANGED, which is never retryable: no row was changed, and nothing more is read. */
+/** Makes STREAM_CHANGED. It is never retryable: no row was changed, and the stream is not read further. */
 export function streamChanged(difference: StreamDifference, about: { readonly shardId?: string } = {}): KinactError {
   const { stream, table, rowStream, liveStream, evidence } = difference;
   const rows = table === undefined ? 'The lease rows' : `The rows of lease table '${table}'`;
@@ -43,7 +44,7 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   );
 }
 
-/** A stream that is created again keeps its ARN. So if the rows name another ARN, there are two streams. */
+/** A stream that is deleted and created again keeps its ARN. So if the rows name another ARN, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
   const choice = '(or LATEST, or a time; it prints what it would do, --yes does it)';
   const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
@@ -59,7 +60,7 @@ function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDif
 export interface ResetTarget {
   /** The source's name: the stream's name or ARN as configured. */
   readonly stream: string;
-  /** The region, where it was configured beside the name. */
+  /** The region, if it was configured beside the name. */
   readonly region?: string | undefined;
   readonly table?: string | undefined;
   /** Identity of the stream, as `streamIdentityOf` writes it. */
@@ -67,7 +68,7 @@ export interface ResetTarget {
   readonly shardId?: string;
 }
 
-/** The `kinact reset` command, ready to be pasted. A stream that its name alone would not find is given by its ARN. */
+/** The `kinact reset` command, ready to paste. It names the stream by ARN if the command line would not find it by name. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
   const of = region === undefined ? stream : arnOf(liveStream);
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;
