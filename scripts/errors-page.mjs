@@ -14,7 +14,7 @@ const advice = {
   WRONG_REGION: ['start, `sourceFailed`, `closed`', 'no'],
   CREDENTIALS_MISSING: [
     'start, `sourceFailed`, `closed`, `cause` of START_TIMEOUT, `retrying`',
-    'when the session has expired or the clock was off, which the SDK mends by itself',
+    'if the session has expired or the clock was wrong: the SDK repairs both by itself',
   ],
   TABLE_NOT_KCL: ['start, `sourceFailed`, `closed`; `kinact leases`, `kinact reset`, `kinact adopt`', 'no'],
   TABLE_NOT_FOUND: ['`kinact leases`, `kinact reset`, `kinact adopt`; `retrying`', 'in a consumer'],
@@ -39,7 +39,7 @@ const advice = {
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no'],
   AWS_ERROR: [
     '`retrying`; `cause` of others',
-    'when throttled, on network failures, timeouts, failures of the service and of its encryption keys',
+    'for throttling, network failures, timeouts, and failures of the service or of its encryption keys',
   ],
   PEER_MISSING: ['`kinact/testing`, `kinact demo`', 'no'],
   BROKEN_INVARIANT: ['anywhere', 'no'],
@@ -67,36 +67,37 @@ export function errorsPage(errorCodes, remedies) {
 
 <!-- Generated from errorCodes in src/api/errors.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there, in src/api/remedies.ts and in scripts/errors-page.mjs. -->
 
-An error that kinact makes is a \`KinactError\` with a \`code\` of this closed set, \`retryable\`, \`cause\` and \`data\`, with one
-exception. \`retrying\`, \`warning\` and the sources of \`status()\` may carry a plain \`Error\` of kinact's, which has no code. It says
-that answers of a service contradict each other, or that reading begins where it may be too early. Tell a \`KinactError\` apart with
-\`isKinactError(error)\`, which also recognises errors of another copy of the package: the \`error\` of an event, of \`status()\` or of
-\`closed\` may be any other, what your code or a source of your own threw. A code never changes its meaning.
+kinact's own errors are \`KinactError\`s with a \`code\` from this closed set, \`retryable\`, \`cause\` and \`data\`. There is one exception:
+\`retrying\`, \`warning\` and the sources of \`status()\` may carry a plain \`Error\` of kinact without a code. Such an error says that
+answers of a service contradict each other, or that the position where reading begins may be too early. The \`error\` of an event, of
+\`status()\` or of \`closed\` may also be any value that your code, or a source of your own, threw. \`isKinactError(error)\` recognizes a
+\`KinactError\`, also of another copy of the package. A code never changes its meaning.
 
-\`retryable\` says whether the same call may succeed later without anyone changing anything. It is for callers: inside a running
-consumer \`src/api/failures.ts\` decides what is final, and every other failed call of a service is repeated.
+\`retryable\` says whether the same call may succeed later without any change. It is for callers: inside a running consumer,
+\`src/api/failures.ts\` decides which errors are final, and every other failed call of a service is repeated.
 
 ## What ends what
 
-Sources are isolated from one another. One that fails for good says \`sourceFailed\`, gives its leases back and is read no
-more; the others go on. When none is left, the consumer ends: \`closed\` rejects with the error of the last one.
+Sources are isolated from one another. If a source fails for good, the event \`sourceFailed\` fires, its leases are released, and the
+source is not read again. The other sources continue. When no source is left, the consumer ends: \`closed\` rejects with the error of
+the last source.
 
-- **At start**, before a source has been read once, some errors end it at once. These are STREAM_NOT_FOUND, STREAM_CHANGED,
+- **At start**, before a source has been read once, these errors end the source at once: STREAM_NOT_FOUND, STREAM_CHANGED,
   ACCESS_DENIED, WRONG_REGION, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an \`outOfRange\` that drops, on a
-  stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and what is refused on the lease table, end every source of that table. Everything
-  else is tried again with back-off. \`start()\` rejects when no source can be read, and resolves when some can: \`ready()\` is then
-  false and names the others. A source that is only late joins when it can.
-- **Later**, once a source has been read, STREAM_CHANGED ends it. STREAM_NOT_FOUND does when every description for over 60 s, at least
-  five, finds no such stream. KCL3_TABLE ends all sources of a table. Any other answer of Kinesis or DynamoDB, a refused permission
-  too, is waited out. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and \`attempt\`. After
-  30 s \`ready()\` is false and says which call fails and why.
-- What else ends a consumer has nothing to do with the services: POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\`
-  threw at the first start), PARENT_STOPPED.
+  stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every source of that table. After any
+  other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
+  \`ready()\` is false and names the other sources. A late source joins when it can be read.
+- **Later**, after a source has been read once, STREAM_CHANGED ends it. STREAM_NOT_FOUND ends it if no description finds the stream
+  for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a
+  refused permission, ends nothing. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and
+  \`attempt\`. After 30 s of failures \`ready()\` is false, and says which call fails and why.
+- **Other causes**: a consumer also ends with POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
+  start) and PARENT_STOPPED. The services have no part in these.
 
 ## Codes
 
-*Met* names functions that throw or reject with the code, and events (in \`code font\`) that carry it. \`closed\` is the promise that
-rejects when the consumer ends by itself.
+The column *met* names the functions that throw or reject with the code, and the events (in \`code font\`) that carry it. \`closed\` is
+the promise that rejects when the consumer ends by itself.
 
 | code | meaning | met | retryable | what to do |
 |---|---|---|---|---|

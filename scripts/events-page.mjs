@@ -4,46 +4,45 @@ import ts from 'typescript';
 
 const advice = {
   leaseTaken:
-    'Normal. Often, without workers coming or going: look for two processes with one worker id, or a `failoverMs` that differs.',
+    'Normal. If it fires often although no worker joins or leaves, look for two processes with the same worker id, or a different `failoverMs`.',
   leaseLost:
-    'Normal when a worker joins, and after a pause longer than `failoverMs`. What was folded and not checkpointed is delivered again by the new owner.',
-  leaseReleased:
-    'Normal at a stop. With another reason than `stopping`: the reason says what the process gave the shard up for.',
+    'Normal when a worker joins, and after a pause longer than `failoverMs`. The new owner delivers again what was folded and not checkpointed.',
+  leaseReleased: 'Normal at a stop. If `reason` is not `stopping`, it says why the process has given the shard up.',
   leaseHandedOver: 'Normal when a worker joins: nothing of the shard is delivered again.',
-  shardStarted: 'Normal; `fence` is what `item.fence` will be.',
+  shardStarted: 'Normal. `fence` is the `item.fence` of the items to come.',
   shardEnded: 'Normal after a reshard.',
   checkpoint:
-    'Normal: about three in `failoverMs` for a shard that moves; more or fewer with `checkpointIntervalMs`, more with `checkpointRecords`.',
-  recordSkipped: 'Passed over by your own policy, for good: the listener is the place to keep what you need of it.',
-  outOfRange: 'A producer aggregates keys of several shards and `outOfRange` is not `emit`.',
+    'Normal: about three in `failoverMs` for a shard that makes progress. `checkpointIntervalMs` makes them more or less frequent, `checkpointRecords` more frequent.',
+  recordSkipped: 'Your own policy has skipped it for good. Use the listener to keep the data that you need.',
+  outOfRange: 'A producer aggregates keys of several shards, and `outOfRange` is not `emit`.',
   malformedAggregate:
-    'A producer writes broken aggregates: correct it. In the first case look at what your code makes of such a record.',
+    'A producer writes broken aggregates: correct the producer. If the whole record was delivered, check what your code makes of it.',
   trimmed:
-    'The consumer was away, or behind, for longer than the stream’s retention: records are gone, or with `certain: false` may be.',
+    'The consumer was away, or behind, for longer than the stream’s retention. Records are lost, or may be (`certain: false`).',
   throttled:
-    'Several applications read this shard by polling, or records are large: 5 reads/s and 2 MB/s are all a shard has.',
-  retrying: 'Nothing, while it passes. For the lease table it must pass within `failoverMs`.',
+    'Several applications poll this shard, or its records are large. A shard allows 5 reads/s and 2 MB/s in all.',
+  retrying: 'Nothing to do, if the failure passes. For the lease table it must pass within `failoverMs`.',
   recordDistribution:
-    'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO no key has an order.',
+    'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO the records of a key have no order.',
   malformedLease:
-    'Mend the row: nobody reads that shard until then. Deleting it works too, at the price of its checkpoint.',
-  leaseHole: 'Somebody deleted a row, or a reshard went wrong; look whether it comes again.',
+    'Correct the row: no worker reads the shard until then. You may also delete the row, but then its checkpoint is lost.',
+  leaseHole: 'Somebody deleted a row, or a reshard went wrong. Watch whether the event comes again.',
   leaseUnread:
-    'The reason says why. It heals by itself, or the lease goes to another worker; when it comes again and again, report it with `status()`.',
+    '`reason` says why. The worker recovers, or the lease goes to another worker. If the event comes again and again, report it with `status()`.',
   leaseContradiction:
-    'Somebody ended the row by hand, or the stream was deleted and created again. Have the shard read again: `kinact reset --application A --shard ID --to TRIM_HORIZON`, or another position.',
+    'Somebody ended the row by hand, or the stream was deleted and created again. To read the shard again, run `kinact reset --application A --shard ID --to TRIM_HORIZON`, or with another position.',
   noProgress:
-    'Look for a call of yours that outlasts `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON) or anything else that blocks the event loop; make it shorter, or raise `failoverMs`.',
+    'Look for a call of yours that takes longer than `failoverMs` (a synchronous `extract`, `key` or `reduce`, megabytes of JSON), or for other code that blocks the event loop. Make it shorter, or raise `failoverMs`.',
   sourceFailed:
-    'Read the error: it names the stream and the remedy. Nothing else is tried with this source until the consumer restarts.',
+    'Read the error: it names the stream and the remedy. kinact does not try this source again until the consumer restarts.',
   leaseTableBusy:
-    'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, 1 more while it is taken), or raise `failoverMs` everywhere.',
+    'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
   warning: 'Read the message.',
   pipelineRestarted:
-    'Read the error: its code is PROCESSING_FAILED, UNDECODABLE_RECORD, WATCHDOG, PENDING_LIMIT_TOO_SMALL or DUPLICATE_RECORD; else it is what `init` or a source of your own threw, or a bug.',
-  orphaned: 'Your function did not end when its signal aborted: it may write after its successor.',
-  actorCrashed: 'Comes before `pipelineRestarted`; a crash of a lease keeper comes alone.',
-  closed: 'The last event. With an error: end the process, so that what watches it starts a new one.',
+    'Read the error. Its code is PROCESSING_FAILED, UNDECODABLE_RECORD, WATCHDOG, PENDING_LIMIT_TOO_SMALL or DUPLICATE_RECORD. Otherwise `init` or a source of your own threw it, or it is a bug.',
+  orphaned: 'Your function did not end when its signal aborted. It may still write after its successor has written.',
+  actorCrashed: 'Comes before `pipelineRestarted`. After the crash of a lease keeper, the pipeline does not restart.',
+  closed: 'The last event. If it has an error, end the process, so that its supervisor starts a new one.',
 };
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
@@ -84,16 +83,16 @@ export function eventsPage(source, levels) {
 
 <!-- Generated from src/api/events.ts by \`npm run build && node scripts/docs.mjs\`. Edits belong there and in scripts/events-page.mjs. -->
 
-\`consumer.on(name, listener)\` listens to an event and returns the function that ends that; names and data are typed as
-\`ConsumerEvents\`. A listener is called synchronously, must not block, and harms nobody when it throws: that is counted
-(\`listenerFailures\` in \`status().counters\`) and logged. The logger gets every event as well, its data as the fields and its
-name as the message, at the level below.
+\`consumer.on(name, listener)\` listens to an event and returns a function that unsubscribes. Names and data are typed as
+\`ConsumerEvents\`. A listener is called synchronously and must not block. If it throws, the error is logged and counted
+(\`listenerFailures\` in \`status().counters\`), nothing more. The logger gets every event as well, at the level below: the data as
+fields, the name as the message.
 
 | event | when | data | level | what to make of it |
 |---|---|---|---|---|
 ${rows.join('\n')}
 
-\`source\` is the name of the source, \`sequenceNumber\` and \`subSequenceNumber\` name a record (0 for a plain one), \`actor\` is
-a path as \`status().tree\` has it.
+\`source\` is the name of the source. \`sequenceNumber\` and \`subSequenceNumber\` name a record (\`subSequenceNumber\` is 0 for a plain
+record). \`actor\` is a path as in \`status().tree\`.
 `;
 }

@@ -15,7 +15,7 @@ export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: un
   if (typeof behaviour !== 'object' || behaviour === null) refuse('behaviour', expected, behaviour);
   ignoreRejection(behaviour);
   const { kind, stopChildren, ...rest } = behaviour as Partial<Behaviour<unknown, unknown>>;
-  if (typeof kind !== 'string' || kind === '') refuse('behaviour.kind', 'a text that is not empty', kind);
+  if (typeof kind !== 'string' || kind === '') refuse('behaviour.kind', 'a non-empty string', kind);
   const member = (hook: (typeof needed | typeof hooks)[number]): unknown => (behaviour as typeof rest)[hook];
   for (const hook of needed) {
     if (typeof member(hook) !== 'function') refuse(`behaviour.${hook}`, 'a function', member(hook));

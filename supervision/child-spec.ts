@@ -43,7 +43,7 @@ export interface ChildSpec {
 }
 
 const specKinds: Readonly<Record<keyof ChildSpec, Kind<unknown>>> = {
-  id: text('a text that is not empty', /./s),
+  id: text('a non-empty string', /./s),
   start: callback(),
   restart: oneOf('permanent', 'transient', 'temporary'),
   shutdown: kind("milliseconds, 'brutal' or 'infinity'", (value) => {

@@ -38,7 +38,7 @@ export function refuseForeign(value: unknown, path: string): void {
   if (other === undefined) return;
   throw new KinactError(
     'INVALID_OPTION',
-    `${path}: expected what this copy of kinact has made (${own.url}), got what another copy in this process has made (${other.url}); \`npm ls kinact\` shows both, and all parts of an application must import one`,
+    `${path}: expected an object of this copy of kinact (${own.url}), got one of another copy in this process (${other.url}); \`npm ls kinact\` shows both, and all parts of an application must share one copy`,
     { data: { option: path } },
   );
 }
@@ -53,5 +53,5 @@ export function checkRef(ref: unknown, path = 'ref'): void {
 /** Throws INVALID_OPTION for a value that is not a runtime, or is another copy's. */
 export function checkRuntime(runtime: unknown): void {
   refuseForeign(runtime, 'runtime');
-  if (!isRuntime(runtime)) refuse('runtime', 'a runtime, as createRuntime makes it', runtime);
+  if (!isRuntime(runtime)) refuse('runtime', 'a runtime made by createRuntime', runtime);
 }

@@ -316,7 +316,7 @@ function startError(state: State, id: string, cause: Error): KinactError {
 
 function intensityError(state: State, cause: Error): KinactError {
   const { intensity, periodMs } = state.group.policy;
-  const text = `${state.self.path}: more than ${intensity} restarts within ${periodMs} ms; the last for`;
+  const text = `${state.self.path}: more than ${intensity} restarts within ${periodMs} ms; last cause`;
   return escalated('RESTART_INTENSITY', text, cause, { actor: state.self.path });
 }
 

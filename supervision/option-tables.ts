@@ -41,7 +41,7 @@ const nactParent: Kind<NactReference> = {
 export const runtimeTable = {
   clock: optional(
     shaped<Clock>('an object with the methods now and wallNow', ['now', 'wallNow'], 'Clock'),
-    'What time it is, and how much has passed.',
+    'The time of day, and the elapsed time.',
     { shown: "the host's", fallback: () => systemClock, example: 'new ManualClock()' },
   ),
   timers: optional(shaped<Timers>('an object with the method after', ['after'], 'Timers'), 'One-shot timers.', {
@@ -49,7 +49,7 @@ export const runtimeTable = {
     fallback: () => systemTimers,
     example: 'new ManualClock()',
   }),
-  random: optional(shaped<Random>('an object with the method next', ['next'], 'Random'), 'Where chance comes from.', {
+  random: optional(shaped<Random>('an object with the method next', ['next'], 'Random'), 'Source of randomness.', {
     shown: "the host's",
     fallback: () => systemRandom,
     example: '{ next: () => 0.5 }',
@@ -107,7 +107,7 @@ export const askTable = {
 };
 
 export const supervisorTable = {
-  kind: defaulting(text('a text that is not empty', /./s), 'supervisor', "The actor's kind, in its path.", "'orders'"),
+  kind: defaulting(text('a non-empty string', /./s), 'supervisor', "The actor's kind, in its path.", "'orders'"),
   strategy: defaulting(
     oneOf('one-for-one', 'rest-for-one', 'one-for-all'),
     'one-for-one',

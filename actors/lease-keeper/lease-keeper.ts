@@ -156,7 +156,7 @@ function proceed(turn: KeeperTurn): void {
   if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
   if (state.release !== undefined && now >= state.release.until) return releaseTimedOut(turn);
   if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
-  if (shouldGiveUpTake(turn)) return notHeld(turn, 'it waited in vain to write to the lease table');
+  if (shouldGiveUpTake(turn)) return notHeld(turn, 'its take got no permit to write');
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;

@@ -33,12 +33,12 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Aske
 }
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
-  if (state.phase === 'over') return 'the lease is not held any more';
+  if (state.phase === 'over') return 'the lease is no longer held';
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (awaitsCalls(state, now)) return undefined;
   if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
-  if (now < state.setbacks.nextWorkerAt) return 'the shard seemed to end again and again: it is read on later';
+  if (now < state.setbacks.nextWorkerAt) return 'the shard repeatedly seemed to end: reading resumes later';
   return undefined;
 }
 

@@ -63,7 +63,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
     watchdog.at = lease.frontier;
     if (watchdog.count >= maxWatchdogs)
-      giveUp(turn, 'the frontier stood still over two watchdog restarts', turn.options.stopDeadlineMs);
+      giveUp(turn, 'the frontier did not move in two watchdog restarts', turn.options.stopDeadlineMs);
   }
 }
 

@@ -24,9 +24,9 @@ export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: Faile
     try {
       policy = ignoreRejection(onFailure(cause, failed) as unknown);
       if (isThenable(policy)) {
-        note = 'onFailure must be synchronous, it returned a promise: taken for crash';
+        note = 'onFailure must be synchronous, got a promise: treated as crash';
       } else if (!policies.includes(policy)) {
-        note = `onFailure answered ${shown(policy)} where 'crash', 'skip' or 'stopShard' is expected: taken for crash`;
+        note = `onFailure must return 'crash', 'skip' or 'stopShard', got ${shown(policy)}: treated as crash`;
       }
     } catch (thrown) {
       reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });

@@ -203,7 +203,7 @@ export function afterCalls(turn: ReducerTurn): void {
     if (!(token instanceof DeliveredItem) || !state.manual.has(token)) {
       strays += 1;
       // Warn, because this item has been, or will be, acknowledged in spite of the `fail`.
-      const message = 'ctx.fail named nothing that waits for an acknowledgement; it has no effect';
+      const message = 'ctx.fail got a token that awaits no acknowledgement; it has no effect';
       effects.push(effect.emit({ name: 'warning', data: { message, error } }));
     } else itemFailed(turn, token, error, 'ack');
   }

@@ -118,7 +118,7 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   const returned = iterable(options.extract(record, context));
   try {
     for (const made of returned) {
-      if (isThenable(ignoreRejection(made))) throw noItems('one of a promise: it must be synchronous');
+      if (isThenable(ignoreRejection(made))) throw noItems('a promise item: it must be synchronous');
       if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOfValue(made)}`);
       // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
       const value = ignoreRejection(made.value);

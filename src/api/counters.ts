@@ -10,9 +10,9 @@ const yours = {
   malformedAggregates:
     'Records that look like aggregates and cannot be read as such. The first one of a shard is an event `malformedAggregate`.',
   foldedAfterLoss:
-    'Items that were done, or handed out, when their lease was lost. The new owner does them again: these are the replays to expect.',
+    'Items already processed, or handed out, when their lease was lost. The new owner processes them again: expect these replays.',
   strayAcknowledgements:
-    'Calls of `ctx.ack` and `ctx.fail` with a token that is not waited for: acknowledged twice, or not a token.',
+    'Calls of `ctx.ack` and `ctx.fail` with an unexpected token: acknowledged before, or not a token.',
   failedCalls: 'Calls of a raw behaviour that failed with no item to skip or to give up.',
   onCheckpointFailed: 'Calls of `onCheckpoint` that threw.',
   loggerFailures: 'Calls of `logger` that threw.',
@@ -32,25 +32,25 @@ const ordinary = {
   repeatedMessages: 'Messages that came twice and changed nothing.',
   lateAnswer: 'Answers to questions that nobody waited for any more.',
   lateResult: 'Results of effects whose actor had stopped.',
-  lateLook: 'Looks at the row of a lease that was asked for, after the answer was known.',
-  failedLooks: 'Failed looks at the row of a lease that was asked for. The row is looked at again.',
+  lateLook: 'Reads of a requested lease’s row that came after the answer was known.',
+  failedLooks: 'Failed reads of a requested lease’s row. The row is read again.',
   withdrawnWishes: 'Leases asked for but not received: refused, not answered, or not wanted any more.',
   lateWrite: 'Results of lease writes that a later write had replaced.',
   askFailures: 'Questions for the holder of a stalled record that were not answered in time. The watchdog asks again.',
-  staleControls: 'Orders to a shard worker that were meant for an earlier worker of the shard.',
+  staleControls: 'Control messages to a shard worker that were meant for an earlier worker of the shard.',
   staleFrontier: 'Reports of settled records from a shard worker that no longer has the lease.',
-  frontierNotAhead: 'Reports of settled records that said nothing new.',
-  staleReads: 'News of reads from a shard worker that no longer has the lease.',
+  frontierNotAhead: 'Reports that did not advance the frontier.',
+  staleReads: 'Reports of reads from a shard worker that no longer has the lease.',
   staleSettles: 'Records that an earlier worker of the shard had delivered. They were settled too late to count.',
   staleWorkerEnd: 'Ends of shard workers that no longer had the lease.',
-  staleKeeperNotice: 'News of a lease from a keeper that no longer keeps it.',
+  staleKeeperNotice: 'Reports on a lease from a keeper that no longer keeps it.',
 } as const;
 
 /** Counters that should stay absent. Please report one that does not. */
 const unexpected = {
   unknownMessage: 'Messages that an actor does not know.',
-  stopHookFailed: 'Last words of an actor that threw.',
-  effectAfterStop: 'Effects that an actor asked for after its end, of a kind that is then not carried out.',
+  stopHookFailed: 'Stop hooks of actors that threw.',
+  effectAfterStop: 'Effects that an actor requested after its end, and that are then not run.',
 } as const;
 
 /** The counters, grouped by what a number above 0 means. */

@@ -22,10 +22,10 @@ export const errorCodes = {
   LEASE_LOST:
     'The right to deliver this item has ended: the lease went to another worker, or this worker stopped, restarted or finished the shard.',
   PENDING_LIMIT_TOO_SMALL:
-    'A shard is full, and the reducer waits for more items before it acknowledges. No room: maxPending records are open, or the bytes of maxPendingBytes or maxBytes, or 64 × maxPending records lie behind the oldest open one.',
+    'A shard is full, and the reducer waits for more items before it acknowledges. It is full when maxPending records are open, maxPendingBytes or maxBytes is reached, or 64 × maxPending records follow the oldest open one.',
   WATCHDOG:
-    "A shard's checkpoint could not advance for watchdogMs, and the error names the holder of the oldest open record; or the end of a shard waited that long for a call that had acknowledged early.",
-  POISON_RECORD: 'The same record failed restart.intensity + 1 times in a row, over restarts of the pipeline.',
+    "A shard's checkpoint did not advance for watchdogMs, and the error names the holder of the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
+  POISON_RECORD: 'The same record failed restart.intensity + 1 times in a row, across pipeline restarts.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'exit'.",
@@ -35,10 +35,10 @@ export const errorCodes = {
   INVALID_BEHAVIOUR:
     "An actor's behaviour returned something other than [state, effects], or an effect that does not exist or that it may not ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
-  PARENT_STOPPED: 'The actor system or parent the consumer lives under was stopped by the application.',
-  REFUSED: 'A command found a reason not to do what it was asked to do, or not to continue; the message names it.',
+  PARENT_STOPPED: 'The application stopped the actor system or parent under which the consumer runs.',
+  REFUSED: 'A command refused to start or to continue; the message names the reason.',
   STOPPED: 'The consumer was stopped.',
-  AWS_ERROR: 'The service answered with an error that kinact has no code of its own for; `cause` is it.',
+  AWS_ERROR: 'The service answered with an error for which kinact has no own code: see `cause`.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;

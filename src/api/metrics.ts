@@ -56,20 +56,20 @@ const ours = {
     type: 'counter',
     unit: 'calls',
     labels: shard,
-    help: 'Reads of a shard that the service refused for their rate. A lease table that is throttled shows as the event `retrying` of kind `throttled`, and as `leaseTableBusy`.',
+    help: 'Shard reads that the service throttled. A throttled lease table fires the events `retrying` (kind `throttled`) and `leaseTableBusy`.',
   },
   PipelineRestarts: {
     type: 'counter',
     unit: 'events',
     labels: [],
-    help: 'Restarts of the pipeline, with those of a lease coordinator, which takes it along.',
+    help: 'Pipeline restarts, including those caused by a lease coordinator’s restart.',
   },
   OrphanedEffects: { type: 'counter', unit: 'events', labels: [], help: 'User effects running at a stop deadline.' },
   Incidents: {
     type: 'counter',
     unit: 'events',
     labels: ['what'],
-    help: 'What deserves a number but no alarm: the counters of `status()`, each explained in [status.md](status.md).',
+    help: 'Incidents that need no alarm: the counters of `status()`, each explained in [status.md](status.md).',
   },
 } as const satisfies Record<string, Instrument>;
 

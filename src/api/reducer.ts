@@ -304,7 +304,7 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
   }
   if (definition.behaviour !== undefined) {
     for (const name of ['flush', 'batch', 'acknowledge', 'stateBy'] as const) {
-      if (definition[name] !== undefined) refuse(`reducer.${name}`, 'absent beside behaviour', definition[name]);
+      if (definition[name] !== undefined) refuse(`reducer.${name}`, 'nothing with behaviour', definition[name]);
     }
   }
   oneOf('reducer.acknowledge', definition.acknowledge, ['auto', 'manual']);

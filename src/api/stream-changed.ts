@@ -31,7 +31,7 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   const was = rowStream === undefined ? 'another stream of this name' : readableIdentity(rowStream);
   return new KinactError(
     'STREAM_CHANGED',
-    `${rows} belong to ${was}; stream '${stream}' is ${readableIdentity(liveStream)} now (${evidence}). Their checkpoints mean nothing here, so nothing of it is read and no row is changed. ${wayOut(difference)}`,
+    `${rows} belong to ${was}; stream '${stream}' is ${readableIdentity(liveStream)} now (${evidence}). Their checkpoints are invalid here, so the stream is not read and no row is changed. ${wayOut(difference)}`,
     {
       data: {
         stream,
@@ -46,7 +46,7 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
 
 /** A stream that is deleted and created again keeps its ARN. So if the rows name another ARN, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
-  const choice = '(or LATEST, or a time; it prints what it would do, --yes does it)';
+  const choice = '(or LATEST, or a time; this prints the plan, --yes applies it)';
   const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
   const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(of.stream)}`;
   if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
@@ -54,7 +54,7 @@ function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDif
     return unsure ? `${advice}. If these are two streams, give each its own application name` : advice;
   }
   const apart = multiStream ? '' : ': give each its own application name';
-  return `These are two streams${apart}. To take the rows away from the other one, stop all workers of the application and run: ${command(arnOf(liveStream))}`;
+  return `These are two streams${apart}. To use the rows for this stream instead, stop all workers of the application and run: ${command(arnOf(liveStream))}`;
 }
 
 export interface ResetTarget {

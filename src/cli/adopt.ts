@@ -62,14 +62,14 @@ export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: 
   for (const stranger of first.strangers)
     say(io, `table '${stranger}' has the name of a side table and is not the KCL's: it is left alone`);
   if (first.remains.length === 0) {
-    await print(io, [`adopt: table '${tableName}' has nothing of a KCL 3`]);
+    await print(io, [`adopt: table '${tableName}' has no KCL 3 state`]);
     return 0;
   }
   const found = yes ? await atRest(adoption, place, first, io) : first;
   await print(io, remainsLines(found.remains));
   if (!yes) {
     await print(io, [
-      `adopt: ${summary(found.remains)} to remove for '${tableName}'; nothing was changed, --yes does it`,
+      `adopt: ${summary(found.remains)} to remove for '${tableName}'; nothing was changed, --yes applies it`,
     ]);
     return 0;
   }
@@ -86,7 +86,7 @@ async function atRest(
   io: CommandIo,
 ): Promise<RemainsFound> {
   const watchMs = Math.max(asked, first.failoverMs);
-  say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody writes to them`);
+  say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker writes`);
   let found = first;
   const moved = await firstMove(environment, watchMs, async () => {
     found = await tables.find(io.signal);
@@ -120,7 +120,7 @@ async function removeAll(
       });
     }
     if (outcome === 'refused')
-      throw new KinactError('REFUSED', `${nameOf(each)} was written to by somebody else meanwhile: ${rest}`, {
+      throw new KinactError('REFUSED', `${nameOf(each)} has been changed by another writer: ${rest}`, {
         data: { table: tableName },
       });
   }

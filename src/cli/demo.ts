@@ -48,7 +48,7 @@ Takes less than 90 s.
       '',
       ...reportLines(story, sink),
       '',
-      ...(failure === undefined ? [] : [`the demo did not get to its end: ${errorLine(failure)}`]),
+      ...(failure === undefined ? [] : [`the demo did not finish: ${errorLine(failure)}`]),
       ...missing.map((text) => `not shown: ${text}`),
       verdictLine(sink.verdict()),
     ];

@@ -45,7 +45,7 @@ export async function endedButOpen(
         try {
           if (each.suspects.length > 0) each.suspects = await stillOpen(each, signal);
         } catch (error) {
-          unasked.push(`whether shards of ${each.streamArn} are open is not known: ${errorLine(error)}`);
+          unasked.push(`cannot tell if shards of ${each.streamArn} are open: ${errorLine(error)}`);
           each.suspects = [];
         }
       }),
@@ -57,7 +57,7 @@ export async function endedButOpen(
     if (suspects.length > 0) {
       const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
       say(
-        `${what}, and the stream lists the shard as open; as one listing may be old, it is asked again in ${believedAfterMs / 1_000} s`,
+        `${what}, but the stream lists the shard as open; a listing may be old, so a second follows in ${believedAfterMs / 1_000} s`,
       );
       await new Promise<void>((resolve) => void environment.timers.after(believedAfterMs, resolve));
       await narrow();

@@ -92,7 +92,7 @@ export async function printLeases(
   if (kcl3 !== undefined)
     say(
       io,
-      `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact does not join it; kinact adopt --help says how to take it over`,
+      `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact takes no part; kinact adopt --help explains the take-over`,
     );
   const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
   await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
@@ -101,7 +101,7 @@ export async function printLeases(
 
 function remedyOf({ leaseKey, shardId = leaseKey, kinactStream = '' }: LeaseRow, table: string): string {
   const command = resetCommand({ stream: arnOf(kinactStream), table, liveStream: kinactStream, shardId });
-  return `lease ${leaseKey} says SHARD_END of a shard that is open, so nobody reads it: stop all workers of the application, and set where reading begins: ${command} (it prints what it would do, --yes does it)`;
+  return `lease ${leaseKey} is at SHARD_END, but its shard is open, so no worker reads it: stop all workers of the application, and set where reading starts: ${command} (prints the plan; --yes applies it)`;
 }
 
 function lineOf(row: LeaseRow, shardIsOpen: boolean): LeaseLine {

@@ -35,7 +35,7 @@ process.stderr.on('error', () => undefined);
 const { stdin, stdout, stderr, env } = process;
 let code = await run(process.argv.slice(2), { stdin, stdout, stderr, env, signal: stopping.signal }, restoreSignals);
 if (outputError !== undefined) {
-  if (code === 0) say({ stderr }, `OUTPUT: stdout cannot be written (${outputError.message}); not everything came out`);
+  if (code === 0) say({ stderr }, `OUTPUT: cannot write to stdout (${outputError.message}); the output is incomplete`);
   code = 1;
 }
 process.exitCode = code;

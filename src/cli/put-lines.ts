@@ -122,7 +122,7 @@ async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStrea
   const { streamName, distribution = 'USER_PARTITION_KEY', maxRecordBytes = USUAL_RECORD_BYTES } = said ?? {};
   const placesByKey = distribution === 'USER_PARTITION_KEY';
   if (aggregate && !placesByKey) {
-    const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself. The lines of an aggregate then belong to no common shard, and a KCL drops those that it finds elsewhere. Put without --aggregate.`;
+    const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself. The lines of an aggregate then have no shard in common, and a KCL drops lines outside their shard. Omit --aggregate.`;
     throw new KinactError('INVALID_OPTION', message, { data: { option: '--aggregate' } });
   }
   return { placesByKey, maxRecordBytes };

@@ -13,7 +13,7 @@ export const put: Command = {
 
 Puts every line of stdin into a stream as a record; the newline is not part of it.
 
-  --stream S      the stream, by name or ARN, which also says account and region
+  --stream S      the stream, by name or ARN; an ARN sets account and region
   --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
   --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key.
                   Without it every line gets a random key, or none where the

@@ -100,7 +100,7 @@ function refuseOtherStream(
   if (other === undefined) return;
   const { leaseKey, kinactStream } = other.row;
   throw refused(
-    `row ${leaseKey} was made for ${readableIdentity(kinactStream!)}, not for ${streamArn}: give each stream its own application name, or, to take the rows away from that stream, --stream as an ARN. Nothing was changed`,
+    `row ${leaseKey} was made for ${readableIdentity(kinactStream!)}, not for ${streamArn}: give each stream its own application name, or give --stream as an ARN to rewrite that stream's rows. Nothing was changed`,
     tableName,
   );
 }
@@ -135,7 +135,7 @@ async function watched(
   const watchMs = Math.max(asked, ...own().map((row) => failoverOf(row) ?? 0));
   say(
     io,
-    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, whether somebody holds one (--failover-ms for workers that renew more rarely, where rows do not say it)`,
+    `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker holds one (if workers renew less often and rows do not show it: --failover-ms)`,
   );
   const moved = await firstMove(environment, watchMs, async () => {
     scan = await table.scan(io.signal);
@@ -221,7 +221,7 @@ async function writeAll(
       });
     }
     if (outcome === 'refused')
-      throw refused(`row ${keyOf(step)} was written to by somebody else meanwhile: ${rest}`, tableName);
+      throw refused(`row ${keyOf(step)} has been changed by another writer: ${rest}`, tableName);
   }
 }
 
@@ -249,8 +249,8 @@ function whenYes(steps: readonly ResetStep[]): string {
   );
   const named = [...new Set(owners)].slice(0, 3).map((owner) => `'${owner}'`);
   return named.length === 0
-    ? '--yes does it'
-    : `--yes does it once no worker holds a lease (owners: ${named.join(', ')})`;
+    ? '--yes applies it'
+    : `--yes applies it once no worker holds a lease (owners: ${named.join(', ')})`;
 }
 
 /** How many rows are, or will be, rewritten, created and removed. */

@@ -49,7 +49,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
       patience: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', repeating },
     };
     if (request.to.type === 'behind' && shards?.size !== 1)
-      throw new UsageError('--to: a sequence number is a place in one shard, so give one --shard');
+      throw new UsageError('--to: a sequence number belongs to one shard, so give one --shard');
     // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.
     const region = request.stream?.streamArn?.split(':')[3];
     const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostEnvironment, repeating });

@@ -28,7 +28,7 @@ const commands: readonly Listed[] = [
   },
   {
     name: 'reset',
-    summary: 'where an application begins: read a stream again, or one that was deleted and created again',
+    summary: 'set where an application starts, to read a stream again or after it was created again',
     load: async () => (await import('./reset.js')).reset,
   },
   {

@@ -113,7 +113,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
     const end = await readOn(job, shard, written);
     if (end.notFound !== true) return await childrenOf(job, shardId, end);
     if (await isGone(job, shardId)) {
-      job.say(`${shardId} is not listed any more: it ends where reading has come to`);
+      job.say(`${shardId} is no longer listed: it ends after the last record read`);
       return await childrenOf(job, shardId, end);
     }
   }
@@ -229,7 +229,7 @@ function tell({ say, repeat }: TailJob, notice: SourceNotice): void {
       return say(`${notice.shardId}: the iterator expired, reading goes on where it was`);
     case 'trimmed':
       return say(
-        `${notice.shardId}: records${notice.position === undefined ? '' : ` behind ${notice.position.sequenceNumber}`} are trimmed`,
+        `${notice.shardId}: records${notice.position === undefined ? '' : ` after ${notice.position.sequenceNumber}`} are trimmed`,
       );
     case 'retrying':
       return repeat(notice.operation, notice.error);

@@ -64,6 +64,6 @@ const longestKeyShown = 256;
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
   const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
-  const text = `Record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, over restarts of the pipeline, and will fail wherever it is read next. Choose an onFailure policy or repair what fails.`;
+  const text = `Record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, across pipeline restarts, and will fail wherever it is read next. Choose an onFailure policy or fix the failure.`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

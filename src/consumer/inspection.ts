@@ -70,7 +70,7 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
   }
   return [...groups.values()].map((group) => {
     const longest = group.reduce((one, other) => (other.forMs > one.forMs ? other : one));
-    const times = group.length > 1 ? ` (${group.length} times over)` : '';
+    const times = group.length > 1 ? ` (in ${group.length} places)` : '';
     return `${longest.operation} has failed for ${Math.round(longest.forMs / 1_000)} s${times}: ${longest.error}`;
   });
 }
@@ -82,16 +82,15 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
     const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
     for (const { leaseKey, unreadMs, reason } of unread)
-      reasons.push(`nobody reads ${leaseKey}, whose lease is held here, for ${unreadMs} ms: ${reason}`);
+      reasons.push(`this worker holds ${leaseKey} but has not read it for ${unreadMs} ms: ${reason}`);
     for (const leaseKey of contradictions)
       reasons.push(
-        `the row ${leaseKey} says SHARD_END, but its shard is open: nobody reads it before \`kinact reset --application ${table}\` says where to begin`,
+        `the row ${leaseKey} is at SHARD_END, but its shard is open: no worker reads it until \`kinact reset --application ${table}\` sets a position`,
       );
-    if (busy !== undefined)
-      reasons.push(`the lease table ${table} carries no further lease: ${busy.leases} have no owner`);
+    if (busy !== undefined) reasons.push(`the lease table ${table} is too slow: ${busy.leases} leases have no owner`);
     for (const { leaseKey, tenures, reason } of standingStill)
       reasons.push(
-        `${leaseKey} stands still: ${tenures} tenures in a row ended before a record was dealt with, ${reason}`,
+        `${leaseKey} is stuck: ${tenures} tenures in a row ended before the frontier moved; last: ${reason}`,
       );
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
     else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)

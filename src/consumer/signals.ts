@@ -22,7 +22,7 @@ import { runTable } from '../options/stop-tables.js';
  * @throws the errors that `consumer.start()` and `consumer.closed` reject with; KinactError INVALID_OPTION.
  */
 export async function runUntilSignal(consumer: Consumer, options: RunOptions = {}): Promise<StopReport> {
-  shaped('a consumer, as createConsumer makes it', ['start', 'stop']).parse(consumer, 'consumer');
+  shaped('a consumer made by createConsumer', ['start', 'stop']).parse(consumer, 'consumer');
   const { signals, deadlineMs } = resolveTable(runTable, options, '');
   const judge = stopSignals(() => performance.now());
   let signalled = false;

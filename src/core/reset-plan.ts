@@ -165,7 +165,7 @@ function foreignOwner(position: ResetPosition, own: readonly { readonly row: Lea
   const found = own.find(({ row }) => !hasEnded(row) && isForeign(row));
   if (found === undefined) return undefined;
   const { leaseKey, leaseOwner } = found.row;
-  return `row ${leaseKey} belongs to the Java worker ${leaseOwner}, which would read from its own now on: reset to TRIM_HORIZON or to a sequence number`;
+  return `row ${leaseKey} belongs to the Java worker ${leaseOwner}, which would start at its own LATEST: reset to TRIM_HORIZON or to a sequence number`;
 }
 
 function outsideRange(
@@ -177,7 +177,7 @@ function outsideRange(
   const { sequenceNumber } = position;
   const [shardId] = only ?? [];
   const shard = shards.find((each) => each.shardId === shardId);
-  if (shardId === undefined || only?.size !== 1) return 'a sequence number is a place in one shard: name it';
+  if (shardId === undefined || only?.size !== 1) return 'a sequence number belongs to one shard: name it';
   if (shard === undefined) return `the stream has no shard ${shardId}`;
   const { startingSequenceNumber: start, endingSequenceNumber: end } = shard;
   const isEarly = isSequenceNumber(start) && compareSequenceNumbers(sequenceNumber, start) < 0;

@@ -90,7 +90,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
     initial === 'LATEST'
       ? shards.filter(isOpen)
       : shards.filter((shard) => !parentsOf(shard).some((parent) => listed.has(parent)));
-  if (chosen.length === 0) return { type: 'inconsistent', reason: 'the listing names no shard to begin with' };
+  if (chosen.length === 0) return { type: 'inconsistent', reason: 'the listing has no shard to start from' };
   if (initial === 'LATEST') {
     const reason = openParent(shards);
     if (reason !== undefined) return { type: 'inconsistent', reason };

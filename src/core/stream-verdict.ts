@@ -80,7 +80,7 @@ function changed(against: readonly Difference[], identity: string): StreamVerdic
 
 function foreignStamp({ kinactStream }: LeaseRow, identity: string): string | undefined {
   if (kinactStream === undefined || isSameStream(kinactStream, identity)) return undefined;
-  return 'was made for the former';
+  return 'names the former stream';
 }
 
 /** Sequence numbers rise with time: no checkpoint of this stream can be lower than the start of its shard. */

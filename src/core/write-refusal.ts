@@ -63,7 +63,7 @@ function ofThisWorkerId(me: WriterIdentity, row: LeaseRow): Refusal {
   }
   const reason =
     row.kinactWriter === me.writer
-      ? 'the counter was changed under this owner by a writer that does not sign'
+      ? 'an unsigned write changed the counter and kept this owner'
       : 'another keeper of this process wrote the row';
   return { type: 'own', row, reason };
 }

@@ -33,13 +33,13 @@ import { runtimeTable } from './runtime-table.js';
 import { applicationName, tableName } from './source-options.js';
 
 const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = {
-  expected: 'a source, as kinesisStream makes it, or a non-empty array of them',
+  expected: 'a source made by kinesisStream, or a non-empty array of them',
   type: 'SourceSpec | readonly SourceSpec[]',
   parse(value, path) {
     const several = Array.isArray(value);
     const list: readonly unknown[] = several ? value : [value];
     if (list.length === 0) refuse(path, this.expected, value);
-    const isSource = shaped<SourceSpec>('a source, as kinesisStream makes it', ['open', 'openLeases']);
+    const isSource = shaped<SourceSpec>('a source made by kinesisStream', ['open', 'openLeases']);
     return Object.freeze(
       list.map((each, index) => {
         const at = several ? `${path}[${index}]` : path;
@@ -53,7 +53,7 @@ const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = 
 };
 
 const reducer: Kind<ReducerDefinition> = {
-  expected: 'reducer, as defineReducer makes it',
+  expected: 'reducer made by defineReducer',
   type: 'ReducerDefinition<Value>',
   parse(value, path) {
     return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;

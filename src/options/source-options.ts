@@ -21,7 +21,7 @@ const tablePattern = /^[\w.-]{3,255}$/;
 export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', tablePattern);
 /** Of an application that names the table itself. */
 export const applicationName = text(
-  'name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB where `leases.tableName` gives no other',
+  'name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB unless `leases.tableName` is given',
   tablePattern,
 );
 

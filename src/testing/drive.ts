@@ -74,7 +74,7 @@ interface Lease {
 const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
   key: kind('a text', (value) => typeof value === 'string'),
   value: anything,
-  shardId: text('a text that is not empty', /./s),
+  shardId: text('a non-empty string', /./s),
   sequenceNumber: text('digits', /^\d+$/),
   subSequenceNumber: integer(0),
   opaque: anything,
@@ -142,7 +142,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     drain: () => punctuate('drain'),
     revoke: async (shardId) => {
       const lease = leases.get(shardId);
-      if (lease === undefined) return refuse('shardId', 'a shard that items were handed over of', shardId);
+      if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
       leases.delete(shardId);
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));

@@ -28,7 +28,7 @@ export const driveTable = {
 export const distributions = oneOf<RecordDistribution>('AUTO', 'USER_PARTITION_KEY');
 
 export const fakeStreamTable = {
-  name: defaulting(text('a text that is not empty', /./s), 'fake', 'Name of the stream.', "'orders'"),
+  name: defaulting(text('a non-empty string', /./s), 'fake', 'Name of the stream.', "'orders'"),
   shards: defaulting(integer(1), 1, 'Shards at the beginning.', '4'),
   distribution: defaulting(
     distributions,
@@ -101,7 +101,7 @@ export const scriptedKinesisTable = {
   missingRecord: defaulting(
     oneOf('invalidArgument', 'resourceNotFound', 'nextRecord'),
     'invalidArgument',
-    'What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names, or an iterator at the next record that exists.',
+    'How GetShardIterator answers for a sequence number that no record has: with one of two errors, or with an iterator at the next record that exists.',
     "'nextRecord'",
   ),
   enforceReadLimits: defaulting(
@@ -111,7 +111,7 @@ export const scriptedKinesisTable = {
     'true',
   ),
   pageSize: defaulting(integer(1), 1_000, 'Shards per ListShards page when the caller names no number.', '2'),
-  region: defaulting(text('a text that is not empty', /./s), 'us-east-1', 'Region in ARNs.', "'eu-central-1'"),
+  region: defaulting(text('a non-empty string', /./s), 'us-east-1', 'Region in ARNs.', "'eu-central-1'"),
   accountId: defaulting(text('12 digits', /^\d{12}$/), '123456789012', 'Account in ARNs.', "'210987654321'"),
 };
 

@@ -7,7 +7,7 @@ import type { Intercept, TraceEntry } from '../seams.js';
 /** What `createRuntime` takes. `Event` is what the application’s actors emit. */
 export interface RuntimeOptions<Event = RuntimeEvent> {
   /**
-   * What time it is, and how much has passed.
+   * The time of day, and the elapsed time.
    *
    * @default the host's
    * @example
@@ -27,7 +27,7 @@ export interface RuntimeOptions<Event = RuntimeEvent> {
    */
   readonly timers?: Timers | undefined;
   /**
-   * Where chance comes from.
+   * Source of randomness.
    *
    * @default the host's
    * @example

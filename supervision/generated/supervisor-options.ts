@@ -5,7 +5,7 @@ import type { ChildSpec, Siblings } from '../child-spec.js';
 /** What a supervisor takes. `Event` is what its `restarting` emits. */
 export interface SupervisorOptions<Event = unknown> {
   /**
-   * The actor's kind, in its path. Takes: a text that is not empty.
+   * The actor's kind, in its path. Takes: a non-empty string.
    *
    * @default 'supervisor'
    * @example

@@ -259,7 +259,7 @@ describe('a shard that reading does not find', () => {
     expect(driver.harness.eventsOf('trimmed')).to.deep.equal([
       { source: 'orders', shardId: zero, sequenceNumber: '7', subSequenceNumber: 2, certain: false },
     ]);
-    expect(warnings(driver)[0]).to.include('is not listed any more');
+    expect(warnings(driver)[0]).to.include('is no longer listed');
   });
 
   it('is not gone where a listing between the two names it', async () => {

@@ -42,7 +42,7 @@ describe('shard sync', () => {
     await driver.harness.advance(3_000);
     expect(store.row(one)).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 1_700_000_500_000 });
     expect(warnings(driver)).to.deep.equal([
-      `The lease row ${one} has been deleted by somebody: its shard is looked for again.`,
+      `The lease row ${one} was deleted: the shard sync looks for its shard again.`,
     ]);
   });
 

@@ -445,7 +445,7 @@ describe('a keeper that gives its lease up by itself', () => {
       await keeper.tell({ type: 'callsEnded' });
       expect(keeper.newsOf('released')[0]).to.deep.include({
         coolDown: true,
-        reason: 'the frontier stood still over two watchdog restarts',
+        reason: 'the frontier did not move in two watchdog restarts',
       });
       expect(keeper.row).to.deep.include({ checkpoint: '101' });
     });

@@ -133,7 +133,7 @@ describe('a keeper that loses its lease', () => {
     await keeper.advance(3_000);
     expect(keeper.newsOf('lost')).to.have.length(1);
     expect(keeper.ended).to.equal(false);
-    expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is not held any more' });
+    expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is no longer held' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 1_000 });
     settle();
     await keeper.settle();

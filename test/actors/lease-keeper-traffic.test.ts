@@ -146,7 +146,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.newsOf('notTaken')).to.deep.equal([]);
     await keeper.advance(1);
     expect(keeper.newsOf('notTaken')[0]).to.include({
-      reason: 'it waited in vain to write to the lease table',
+      reason: 'its take got no permit to write',
       retake: false,
     });
     expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);

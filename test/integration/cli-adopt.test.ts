@@ -136,7 +136,7 @@ describe('kinact adopt', () => {
       ['row Migration3.0', 'CLIENT_VERSION_MIGRATION', '(removed)'],
     ]);
     expect(lines.at(-1)).to.equal(
-      `adopt: 3 rows, 1 attribute, 0 tables to remove for '${application}'; nothing was changed, --yes does it`,
+      `adopt: 3 rows, 1 attribute, 0 tables to remove for '${application}'; nothing was changed, --yes applies it`,
     );
     expect(await rows()).to.deep.equal(before);
   });
@@ -155,7 +155,7 @@ describe('kinact adopt', () => {
       await waitUntilTableNotExists({ client, maxWaitTime: 10, minDelay: 0.05, maxDelay: 0.05 }, { TableName });
     const table = openLeaseTable({ tableName: application, client, ...hostEnvironment });
     expect(await table.ensureTable(new AbortController().signal)).to.deep.equal({ created: false });
-    expect(await run(true)).to.equal(`adopt: table '${application}' has nothing of a KCL 3\n`);
+    expect(await run(true)).to.equal(`adopt: table '${application}' has no KCL 3 state\n`);
   });
 
   it('refuses while anything in the tables moves, and says what', async () => {

@@ -246,7 +246,7 @@ describe('kinact leases', () => {
       expect(waits).to.equal(1);
       expect(out).to.match(/^shardId-000000000000 +! +9 +SHARD_END, but the shard is open: see kinact reset --help/m);
       const [waiting, remedy, ...rest] = err.trimEnd().split('\n');
-      expect(waiting).to.match(/^lease shardId-000000000000 has ended, .* asked again in 60 s$/);
+      expect(waiting).to.match(/^lease shardId-000000000000 has ended, .* a second follows in 60 s$/);
       expect(remedy).to.include(
         `kinact reset --application ${application} --stream ${arnOf(identity)} --shard shardId-000000000000 --to TRIM_HORIZON`,
       );
@@ -265,14 +265,14 @@ describe('kinact leases', () => {
       const remove = (): Promise<unknown> => stream.client.send(new DeleteStreamCommand({ StreamName: application }));
       const { out, err } = await listed(remove);
       expect(out).not.to.include('the shard is open');
-      expect(err).to.match(/\nwhether shards of arn:[^\n]* are open is not known: /);
+      expect(err).to.match(/\ncannot tell if shards of arn:[^\n]* are open: /);
     });
 
     it('it asks nobody twice when the stream is gone at once', async () => {
       await stream.client.send(new DeleteStreamCommand({ StreamName: application }));
       const { stdout, stderr } = await kinact(['leases', '--application', application], env);
       expect(stdout).not.to.include('the shard is open');
-      expect(stderr).to.match(/^whether shards of arn:[^\n]* are open is not known: STREAM_NOT_FOUND: [^\n]*\n$/);
+      expect(stderr).to.match(/^cannot tell if shards of arn:[^\n]* are open: STREAM_NOT_FOUND: [^\n]*\n$/);
     });
   });
 

@@ -101,9 +101,7 @@ describe('kinact reset among faults', function () {
     scripted.respond('UpdateItem', 1, { type: 'error', code: 'ConditionalCheckFailedException' }, isSecond);
     const { code, stdout, stderr } = await reset();
     expect({ code, done: stdout.includes('rewritten') }).to.deep.equal({ code: 1, done: false });
-    expect(stderr).to.match(
-      /^REFUSED: row \S+1 was written to by somebody else meanwhile: 1 of 3 rows were done; [^\n]*\n$/,
-    );
+    expect(stderr).to.match(/^REFUSED: row \S+1 has been changed by another writer: 1 of 3 rows were done; [^\n]*\n$/);
     expect(await checkpoints()).to.deep.equal(['TRIM_HORIZON', 'SHARD_END', 'SHARD_END']);
   });
 

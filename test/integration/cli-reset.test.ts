@@ -76,7 +76,7 @@ describe('kinact reset', function () {
     expect(lines).to.have.length(18);
     expect(lines[0]).to.match(/^LEASE +OWNER +CHECKPOINT +BECOMES$/);
     for (const line of lines.slice(1, 17)) expect(line).to.match(/^shardId-0{10}\d\d +\(free\) +\d+ +TRIM_HORIZON$/);
-    const last = `16 rows to rewrite, 0 to create, 0 to remove in table '${application}'; nothing was changed, --yes does it`;
+    const last = `16 rows to rewrite, 0 to create, 0 to remove in table '${application}'; nothing was changed, --yes applies it`;
     expect(lines[17]).to.equal(`reset: ${last}`);
     expect(await rows()).to.deep.equal(before);
 

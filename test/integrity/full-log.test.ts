@@ -77,7 +77,7 @@ describe('a disk without room for the log', function () {
         const run = await startKinact(args, environment(fleet.endpoints), { stdout: full }).ended;
         expect(run.code).to.equal(1);
         expect(run.stderr.trimEnd().split('\n').at(-1)).to.match(
-          /^OUTPUT: stdout cannot be written \(.*ENOSPC|^UNEXPECTED: .*ENOSPC/,
+          /^OUTPUT: cannot write to stdout \(.*ENOSPC|^UNEXPECTED: .*ENOSPC/,
         );
       }
     } finally {

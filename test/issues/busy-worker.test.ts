@@ -136,7 +136,7 @@ describe('a shard whose tenures end again and again without progress', () => {
       expect(seen).to.deep.equal([]);
       expect(heard('noProgress')[0]).to.include({ shardId: 'shardId-000000000000', tenures: 3 });
       expect(heard('noProgress')[0]!.reason).to.match(/deadline has passed .* blocked for about \d+ ms/);
-      expect(consumer.ready().reasons.join()).to.match(/stands still: 3 tenures/);
+      expect(consumer.ready().reasons.join()).to.match(/is stuck: 3 tenures/);
       blockedMs = 1;
       await clock.advance(30_000);
       expect(seen).to.have.length(2);

@@ -26,7 +26,7 @@ describe('a lease table that is deleted while consumers run', () => {
     await harness.advance(8_000);
     expect(store.tableExists).to.equal(true);
     const messages = harness.eventsOf('warning').map(({ message }) => message);
-    expect(messages).to.deep.equal(['The lease table memory has been deleted by somebody: it is created again.']);
+    expect(messages).to.deep.equal(['The lease table memory was deleted: it is created again.']);
     expect(since('create'), 'left to the keepers').to.equal(0);
     await harness.advance(2 * failoverMs);
     expect([...store.rows.keys()]).to.deep.equal([zero, one]);

@@ -31,7 +31,7 @@ const refusals: readonly Refusal[] = [
       if (operation === 'GetRecords') return refused('ExpiredIteratorException');
       return operation === 'GetShardIterator' ? refused('ResourceNotFoundException') : undefined;
     },
-    says: /^nobody reads shardId-00000000000\d, .*: a listing shows the shard as open/,
+    says: /^this worker holds shardId-00000000000\d but has not read it .*: a listing shows the shard as open/,
   },
 ];
 

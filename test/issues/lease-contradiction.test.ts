@@ -38,7 +38,7 @@ describe('a row that says SHARD_END of a shard that is open', () => {
     expect(errors).to.deep.equal(['leaseContradiction']);
     expect(consumer.ready()).to.have.property('ok', false);
     expect(consumer.ready().reasons.join())
-      .to.include(`the row ${ended} says SHARD_END`)
+      .to.include(`the row ${ended} is at SHARD_END`)
       .and.to.include('kinact reset --application orders');
     // Said once; nothing is healed by guessing, and the other shard is read.
     await clock.advance(300_000);

@@ -133,7 +133,7 @@ describe('many actors', function () {
     send(bottom as Ref<'crash'>, 'crash');
     const { error } = await watch(ref);
     expect(error).to.include({ code: 'RESTART_INTENSITY' });
-    expect(error?.message).to.match(/^supervisor#1: more than 0 restarts .* the last for: a leaf crashed$/);
+    expect(error?.message).to.match(/^supervisor#1: more than 0 restarts .* last cause: a leaf crashed$/);
     expect(status(runtime)).to.deep.equal([]);
   });
 

@@ -153,7 +153,7 @@ describe('a shard that seems to end again and again', () => {
     let unready = 0;
     for (let second = 0; second < 60; second += 1) {
       await clock.advance(1_000);
-      if (consumer.ready().reasons.some((reason) => reason.startsWith(`nobody reads ${first}`))) unready += 1;
+      if (consumer.ready().reasons.some((reason) => reason.startsWith(`this worker holds ${first}`))) unready += 1;
     }
     expect(heard('retrying').at(-1)).to.include({ operation: 'end of the shard', shardId: first });
     expect(heard('leaseUnread')[0]).to.include({ shardId: first });

@@ -56,14 +56,14 @@ describe('kinact tail of a stream of which a shard is not found for a while', ()
     put('d');
     await clock.advance(3_000);
     expect(keys()).to.have.members(['d0', 'd1']);
-    expect(said.filter((text) => text.includes('not listed'))).to.deep.equal([]);
+    expect(said.filter((text) => text.includes('no longer listed'))).to.deep.equal([]);
     // Its rest has expired, and the service has forgotten it.
     const [child] = client.kinesis.split('orders', first);
     client.kinesis.expireIterators();
     client.kinesis.stream('orders').shards.delete(first);
     client.kinesis.put('orders', { partitionKey: 'e', data: 'x', shardId: child! });
     await clock.advance(40_000);
-    expect(said.filter((text) => text.includes('not listed'))).to.have.length(1);
+    expect(said.filter((text) => text.includes('no longer listed'))).to.have.length(1);
     expect(keys()).to.deep.equal(['e']);
     stopping.abort();
     await ended;

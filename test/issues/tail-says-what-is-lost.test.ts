@@ -57,7 +57,7 @@ describe('kinact tail --application', () => {
     emitter.emit({ name: 'trimmed', data: { ...shard, ...at, certain: true } });
     emitter.emit({ name: 'trimmed', data: { ...shard, certain: false } });
     expect(said).to.deep.equal([
-      `${shard.shardId}: records behind 17 have expired unread`,
+      `${shard.shardId}: records after 17 have expired unread`,
       `${shard.shardId}: records may have expired unread`,
     ]);
   });

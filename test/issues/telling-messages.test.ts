@@ -70,7 +70,7 @@ describe('STREAM_CHANGED', () => {
   it('of two streams advises two applications first, and a command that may touch the rows of the other one', async () => {
     const message = await said(lease, 'arn:another#1');
     expect(message).to.match(
-      /These are two streams: give each its own application name\. To take the rows away from the/,
+      /These are two streams: give each its own application name\. To use the rows for this stream/,
     );
     expect(message).to.include(`kinact reset --application shop --stream ${arn} --to`);
     expect(message).to.not.include('created again');
@@ -146,12 +146,12 @@ describe('the error of a failed record', () => {
       expect(taken).to.equal('crash');
       return error.message.slice(error.message.indexOf('bad order'));
     };
-    const expected = "where 'crash', 'skip' or 'stopShard' is expected: taken for crash";
-    expect(verdict(() => 'ignore')).to.equal(`bad order (onFailure answered 'ignore' ${expected})`);
-    expect(verdict(() => undefined)).to.equal(`bad order (onFailure answered undefined ${expected})`);
-    expect(verdict(() => ({}))).to.equal(`bad order (onFailure answered an object ${expected})`);
+    const expected = "onFailure must return 'crash', 'skip' or 'stopShard', got";
+    expect(verdict(() => 'ignore')).to.equal(`bad order (${expected} 'ignore': treated as crash)`);
+    expect(verdict(() => undefined)).to.equal(`bad order (${expected} undefined: treated as crash)`);
+    expect(verdict(() => ({}))).to.equal(`bad order (${expected} an object: treated as crash)`);
     expect(verdict(() => Promise.reject(new Error('x')))).to.equal(
-      'bad order (onFailure must be synchronous, it returned a promise: taken for crash)',
+      'bad order (onFailure must be synchronous, got a promise: treated as crash)',
     );
     const thrower = (): never => {
       throw new Error('oops');

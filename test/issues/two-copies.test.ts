@@ -54,7 +54,7 @@ describe('two copies of kinact in one process', () => {
       () => ours.attachIntercept(runtime, {}),
     ]) {
       expect(call, String(call))
-        .to.throw(/another copy in this process has made \(file:.*\/dist\/supervision\/copies\.js\)/)
+        .to.throw(/one of another copy in this process \(file:.*\/dist\/supervision\/copies\.js\)/)
         .with.property('code', 'INVALID_OPTION');
     }
     void theirs.stop(ref);

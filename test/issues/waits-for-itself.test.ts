@@ -36,9 +36,9 @@ describe('a lease that waits for itself', () => {
       const { consumer, heard } = await start();
       await clock.advance(60_000);
       expect(heard('leaseUnread').map(({ shardId }) => shardId)).to.have.members(line);
-      expect(heard('leaseUnread')[0]!.reason).to.match(/ancestor of itself.*kinact reset/);
+      expect(heard('leaseUnread')[0]!.reason).to.match(/its own ancestor.*kinact reset/);
       expect(consumer.ready().ok).to.equal(false);
-      expect(consumer.ready().reasons.join()).to.include('ancestor of itself');
+      expect(consumer.ready().reasons.join()).to.include('its own ancestor');
       await inVirtualTime(clock, consumer.stop());
     });
   }

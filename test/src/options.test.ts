@@ -36,9 +36,9 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   [
     'application',
     ['', 7, null, 'ab', 'order totals', 'x'.repeat(256)],
-    'name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB',
+    'name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB',
   ],
-  ['source', [[], 'orders', null, {}, [{}]], 'a source, as kinesisStream makes it'],
+  ['source', [[], 'orders', null, {}, [{}]], 'a source made by kinesisStream'],
   ['reducer', [0, null, () => 1], 'object'],
   ['extract', ['text', {}], 'function'],
   ['key', [1], 'function'],
@@ -176,7 +176,7 @@ describe('the options of createConsumer', () => {
     expect(refusal({ ...least, leases: { table: 'x' } }).data.option).to.equal('leases.table');
     expect(refusal({ ...least, constructor: 1 }).data.option).to.equal('constructor');
     expect(refusal({ source: least.source, reducer }).message).to.equal(
-      'application: expected name of 3 to 255 letters, digits, `_`, `-` and `.`, for it is the name of the lease table in DynamoDB where `leases.tableName` gives no other, got undefined',
+      'application: expected name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB unless `leases.tableName` is given, got undefined',
     );
     for (const options of [undefined, null, 5, 'x', [], () => {}]) {
       expect(refusal(options).message).to.match(/^options: expected object/);

@@ -53,9 +53,9 @@ describe('defineReducer', () => {
     ['reducer.acknowledge', { init, reduce, acknowledge: 'later' }, "'auto' or 'manual'"],
     ['reducer.stateBy', { init, reduce, stateBy: 'key' }, "'reducer' or 'shard'"],
     ['reducer.batch', { init, reduce, batch: () => 0 }, 'object or undefined, got a function'],
-    ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'absent beside behaviour'],
-    ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'absent beside behaviour'],
-    ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'absent beside behaviour'],
+    ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'nothing with behaviour'],
+    ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'nothing with behaviour'],
+    ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'nothing with behaviour'],
   ];
   for (const [index, [member, definition, expected]] of wrong.entries()) {
     it(`refuses a wrong ${member} with expected and got (${index + 1})`, () => {

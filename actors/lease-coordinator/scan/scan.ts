@@ -66,7 +66,7 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
   if (isTableFailure(turn, error)) return failTable(turn, error);
   if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.table.missing) {
     state.table.missing = true;
-    warn(turn, `The lease table ${settings.store.tableName} has been deleted by somebody: it is created again.`, {
+    warn(turn, `The lease table ${settings.store.tableName} was deleted: it is created again.`, {
       error,
     });
   }
@@ -190,7 +190,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
     if (state.table.deletedRows.has(leaseKey)) continue;
     state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
-    warn(turn, `The lease row ${leaseKey} has been deleted by somebody: its shard is looked for again.`, {
+    warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
       source: place.stream.options.source.name,
       shardId: place.shardId,
     });

@@ -94,14 +94,14 @@ function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): Shard
       return { type: 'readOn', reason: 'a listing shows the shard as open', certain: end.notFound };
     case 'closed':
       return end.notFound
-        ? { type: 'readOn', reason: 'a listing still names the shard, which reading did not find', certain: true }
+        ? { type: 'readOn', reason: 'a listing still has the shard, but a read did not find it', certain: true }
         : undefined;
     case 'unclear':
       return blocked(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);
     case 'absent':
       return isSecondAbsence(end.absences, end.shardId, askedAt, end.shardGoneAfterMs)
         ? undefined
-        : blocked('the shard is not listed any more; a second listing has to show the same', [end.shardId]);
+        : blocked('the shard is no longer listed; a second listing must confirm it', [end.shardId]);
   }
 }
 
@@ -140,7 +140,7 @@ async function makeChildren(
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
       continue;
     // The store answered that the row exists, but a read found none. One wrong answer must not leave a child without a row.
-    return blocked(`the row of its child ${child.shardId} was refused as one that exists, and does not`);
+    return blocked(`the row of its child ${child.shardId} was refused as existing but was not found`);
   }
   return undefined;
 }

@@ -39,7 +39,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(asked.leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   const { failure } = lease.stream.history;
   if (failure !== undefined)
     return answer(turn, asked, {
@@ -108,7 +108,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   const { leaseKey, children, notFound, position } = asked;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   const { shardId } = lease;
   const known = rowsOf(state, stream);
   const scanned = known.rows.get(shardId);
@@ -149,7 +149,7 @@ const operation = 'end of the shard';
 export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message<'shardEndJudged'>): void {
   const lease = turn.state.leases.get(asked.leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is not held any more', retryMs });
+    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   clearFailure(turn, operation, lease.stream);
   switch (result.type) {
     case 'ready':
@@ -159,7 +159,7 @@ export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message
       if (!result.certain && ++lease.openListings < openPatience)
         return block(turn, lease, asked, { reason: result.reason });
       lease.falseEnd = true;
-      lease.idleReason = `reading seems to end again and again: ${result.reason}`;
+      lease.idleReason = `reads repeatedly reach a false end: ${result.reason}`;
       lease.openListings = 0;
       lease.endRefusals = 0;
       sayRetrying(
@@ -186,7 +186,7 @@ function sayReady(
   if (gone)
     warn(
       turn,
-      `Shard ${shardId} is not listed any more: it is marked as ended behind the last record that was read.`,
+      `Shard ${shardId} is no longer listed: it is marked as ended after the last record that was read.`,
       about,
     );
   else if (childless)

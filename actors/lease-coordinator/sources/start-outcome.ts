@@ -49,7 +49,7 @@ function overdue({ settings, state }: CoordinatorTurn): string {
     ({ options, sync: { progress } }) =>
       `${progress.made} of ${progress.toMake} rows of ${options.source.name} are made`,
   );
-  return `The lease rows in ${store.tableName} could not be made: ${rows.join(', ')}, and none within ${startDeadlineMs} ms.`;
+  return `The lease rows in ${store.tableName} are incomplete: ${rows.join(', ')}; no new row within ${startDeadlineMs} ms.`;
 }
 
 /** Fails a start that is still under way when the consumer is stopped. */

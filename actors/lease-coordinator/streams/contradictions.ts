@@ -32,7 +32,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     const { tableName: table } = settings.store;
     // Only `kinact reset` moves a checkpoint back, and a person has to find out first how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.rowStamp, shardId });
-    const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints what it would do, with --yes it does it.`;
+    const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints the plan, --yes applies it.`;
     emit(turn, { name: 'leaseContradiction', data: { source, shardId, table, leaseKey: row.leaseKey, remedy } });
   }
   stream.contradictions = found;

@@ -70,7 +70,7 @@ function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, s
 
 function reasonOf(state: CoordinatorState, lease: Lease): string {
   if (!waitsForItself(state, lease)) return lease.idleReason;
-  return `its row and those of its parents name it as an ancestor of itself: correct parentShardId, or have \`kinact reset\` do it`;
+  return `its row and its parents' rows name it as its own ancestor: correct parentShardId, or run \`kinact reset\``;
 }
 
 /** Reports and heals unread leases, after a scan. */

@@ -82,7 +82,7 @@ export function openAggregate(data: Uint8Array): Opened {
       return raw(`its deflated part cannot be inflated (${(error as Error).message})`);
     }
   }
-  if (body.length <= DIGEST_BYTES) return raw('nothing but a checksum can follow its magic number');
+  if (body.length <= DIGEST_BYTES) return raw('it is too short to hold more than a checksum');
   const end = body.length - DIGEST_BYTES;
   const bytes = body.subarray(0, end);
   if (hash('md5', bytes) !== body.toString('hex', end)) return raw('its MD5 checksum does not match');

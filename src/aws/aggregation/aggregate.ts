@@ -195,5 +195,5 @@ function badHashKey(message: WireMessage, i: number): string {
 }
 
 function keptBefore(what: string, i: number): string {
-  return `${what}: the ${i} before it are kept, it and those after it cannot be decoded`;
+  return `${what}: the first ${i} are kept, the rest cannot be decoded`;
 }

@@ -36,10 +36,10 @@ export async function* tablePages(
     const before = JSON.stringify(next);
     next = page.output.LastEvaluatedKey;
     if (next !== undefined && Object.keys(next).length === 0)
-      throw badAnswer('Scan', 'a key of nothing to go on from', tableName);
+      throw badAnswer('Scan', 'an empty key to continue from', tableName);
     // Otherwise the loop would never end, and report nothing.
     if (next !== undefined && JSON.stringify(next) === before)
-      throw badAnswer('Scan', 'the key that it was to go on from', tableName);
+      throw badAnswer('Scan', 'the same key to continue from', tableName);
   } while (next !== undefined);
 }
 

@@ -158,6 +158,6 @@ function refuseDropping(
   stream: string,
 ): void {
   if (isDescribed || distribution !== 'AUTO' || outOfRange === 'emit') return;
-  const message = `kinesisStream.outOfRange: expected 'emit', got '${outOfRange}': the RecordDistributionStrategy of '${stream}' is AUTO, so that a record's hash key says nothing of its shard, and good records would be dropped`;
+  const message = `kinesisStream.outOfRange: expected 'emit', got '${outOfRange}': the RecordDistributionStrategy of '${stream}' is AUTO: a record's hash key does not determine its shard, and good records would be dropped`;
   throw new KinactError('INVALID_OPTION', message, { data: { option: 'kinesisStream.outOfRange', stream } });
 }

@@ -31,7 +31,7 @@ export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): 
     }
     const { names, shardId, lease } = on;
     const { table, multiStream } = lease as LeasedRead;
-    const evidence = `the lease of ${shardId} is of that one`;
+    const evidence = `${shardId} has a lease of the former`;
     const difference = {
       stream: names.StreamARN ?? names.StreamName,
       table,

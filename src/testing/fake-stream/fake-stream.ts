@@ -77,7 +77,7 @@ const retentionHours = 24;
 const lieKinds = oneOf('end', 'missing');
 const statuses = oneOf('CREATING', 'ACTIVE', 'UPDATING', 'DELETING', 'UNKNOWN');
 const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
-  partitionKey: text('a text that is not empty', /./s),
+  partitionKey: text('a non-empty string', /./s),
   data: kind('bytes or a text', (value) => typeof value === 'string' || value instanceof Uint8Array),
   explicitHashKey: kind(
     'a decimal number below 2^128',

@@ -5,7 +5,7 @@ import type { InitialPosition } from '../../core/position.js';
 /** What `fakeStream` takes. */
 export interface FakeStreamOptions {
   /**
-   * Name of the stream. Takes: a text that is not empty.
+   * Name of the stream. Takes: a non-empty string.
    *
    * @default 'fake'
    * @example

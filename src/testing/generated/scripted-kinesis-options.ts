@@ -33,8 +33,8 @@ export interface ScriptedKinesisOptions {
    */
   readonly endOfShard?: 'withRecords' | 'emptyAnswer' | undefined;
   /**
-   * What GetShardIterator says of a sequence number that no record has (any more). It is an error of one of two names,
-   * or an iterator at the next record that exists.
+   * How GetShardIterator answers for a sequence number that no record has: with one of two errors, or with an iterator
+   * at the next record that exists.
    *
    * @default 'invalidArgument'
    * @example
@@ -64,7 +64,7 @@ export interface ScriptedKinesisOptions {
    */
   readonly pageSize?: number | undefined;
   /**
-   * Region in ARNs. Takes: a text that is not empty.
+   * Region in ARNs. Takes: a non-empty string.
    *
    * @default 'us-east-1'
    * @example

@@ -9,7 +9,7 @@ import { checkName, checkTarget, everydayKinds } from './targets.js';
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
 const whole = kind('anything', () => true);
-const someText = text('a text that is not empty', /./s);
+const someText = text('a non-empty string', /./s);
 
 /** The members of every argument that is an object. */
 const shapes = {
@@ -25,10 +25,7 @@ const shapes = {
 } as const;
 
 export function checkNemesis(consumer: unknown, options: NemesisOptions): number {
-  shaped('a consumer, as createConsumer makes it', ['runtime', 'closed'], 'Consumer', false).parse(
-    consumer,
-    'consumer',
-  );
+  shaped('a consumer made by createConsumer', ['runtime', 'closed'], 'Consumer', false).parse(consumer, 'consumer');
   checkMembers(shapes.nemesis, options, ['seed']);
   return Number.isFinite(options.seed) ? options.seed : refuse('seed', 'a number', options.seed);
 }

@@ -48,7 +48,7 @@ describe('whether rows belong to the stream', () => {
     expect(verdict).to.deep.equal({
       type: 'changed',
       rowStream: former,
-      evidence: 'row s1 was made for the former; 2 rows differ',
+      evidence: 'row s1 names the former stream; 2 rows differ',
       leaseKeys: ['s0', 's1'],
     });
     const other = 'arn:aws:kinesis:eu-west-1:123456789012:stream/bills#1700000100';
