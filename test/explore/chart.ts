@@ -1,4 +1,4 @@
-// A path as a sequence chart in plain text: what each process does, and what the row says, in columns, time running down.
+// A path as a sequence chart in plain text: columns for the steps of each process and for the row, with time running down.
 import { after } from './choices.js';
 import type { Choice } from './choices.js';
 import { startOf } from './scenes.js';
@@ -7,7 +7,7 @@ import type { Scene, World } from './world.js';
 
 const width = 38;
 
-/** What takes longer is shown in its beginning and its end. */
+/** The most lines of a chart. Of a longer one, only the beginning and the end are shown. */
 const most = 240;
 
 export function chart(scene: Scene, choices: readonly Choice[]): string {

@@ -1,5 +1,5 @@
-// What may happen next in a world, and what it does. Time passes only when nothing is left that takes no time: a message, a request,
-// a timer that is due. What takes longer than that is a fault, and costs one.
+// The choices in a world, and what each of them does. Time passes only when no instant choice is left: a message, a request, a due
+// timer. A delay of one of these is a fault and counts as one.
 import { isRowExpired, effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import { holderCanBeAsked } from '../../src/core/lease-wish.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
@@ -36,9 +36,9 @@ export type Choice =
 const isUp = ({ life }: Node): boolean => life === 'up' || life === 'stopping';
 
 /**
- * Every choice there is that leads to anything new, in an order that depends on the world alone. Where a process has something to do
- * at once and nothing of it is on its way to the table, what others do and what it does itself come to the same in either order: the
- * others wait for it then.
+ * Every choice that leads to a new world, in an order that depends on the world alone. The others wait while a process is alone: it
+ * has something to do at once, and none of its requests is on its way to the table. Its steps and those of the others then give the
+ * same result in either order.
  */
 export function choicesOf(scene: Scene, world: World): Choice[] {
   const alone = world.nodes.find((node) => isAlone(world, node));
@@ -49,7 +49,7 @@ function isAlone(world: World, node: Node): boolean {
   const { index, keeper } = node;
   if (keeper === undefined || !isUrgent(world, node)) return false;
   if (world.requests.some((request) => request.node === index && !request.ghost)) return false;
-  // That two deliver at once can be seen only before the one of them has ended.
+  // The law that two live workers break is visible only until one of them ends: so another worker need not wait here.
   const tenure = node.worker?.tenure;
   if (tenure === undefined || !isLive(world, tenure)) return true;
   return world.nodes.every((other) => other === node || other.lease === 'none' || other.worker === undefined);
@@ -117,12 +117,12 @@ function mayAsk(scene: Scene, world: World, { index, name, wishes, avoid, avoidU
   return avoid !== row.kinactWriter || now >= avoidUntil;
 }
 
-/** The first worker asks only where it is to ask back. */
+/** H asks only if the scene has `asksBack`. */
 function wishesOf({ wishes, asksBack }: Scene, index: number): number {
   return index > 0 || asksBack ? wishes : 0;
 }
 
-/** Free, expired, or left by an earlier keeper of this process; also one that its holder cannot be asked for. */
+/** A lease that is free or expired, or that an earlier keeper of this process has left. */
 export function mayTake(scene: Scene, world: World, { name, coolUntil }: Node): boolean {
   const { row, now } = world;
   if (row === undefined || hasEnded(row) || now < coolUntil) return false;
@@ -144,7 +144,7 @@ function faultsOf(scene: Scene, world: World, choices: Choice[]): void {
   for (const { id, late, call } of world.requests) {
     if (late) continue;
     for (const [what, how] of some)
-      // A look that is lost is one thing, whatever has become of it.
+      // A `get` changes nothing, so a lost reply is the same as a lost request.
       if (may.has(what) && !(call.op === 'get' && how === 'replyLost'))
         choices.push({ kind: 'serve', request: id, how });
   }
@@ -163,7 +163,7 @@ function faultsAt({ may }: Scene, node: Node, choices: Choice[]): void {
     choices.push({ kind: 'crashKeeper', node: index });
 }
 
-/** The next moment at which something is due that is not yet; Infinity: never. */
+/** The next time at which something becomes due; Infinity: never. */
 export function nextTime(scene: Scene, world: World): number {
   const { now, row, changedAt } = world;
   let at = Infinity;
@@ -184,7 +184,7 @@ export function nextTime(scene: Scene, world: World): number {
   return at;
 }
 
-/** The world after a choice; the one before stays as it was. */
+/** The world after a choice. `world` itself does not change. */
 export function after(scene: Scene, world: World, choice: Choice): World {
   const next = cloneWorld(world);
   carryOn(scene, next, choice);
@@ -314,7 +314,7 @@ function effect(scene: Scene, world: World, request: Request): unknown {
   return carryOut(world, request);
 }
 
-/** Heard at once where nothing else waits to be: whatever comes between may as well have come before the request was carried out. */
+/** With an empty mailbox, the keeper gets the answer at once: a step in between could as well have come before the request. */
 function tell(scene: Scene, world: World, request: Request, message: Parameters<typeof receive>[3]): void {
   if (world.nodes[request.node]?.keeper?.id !== request.keeper) return;
   const node = touch(world, request.node);
@@ -323,7 +323,7 @@ function tell(scene: Scene, world: World, request: Request, message: Parameters<
   else receive(scene, world, node, message);
 }
 
-/** As a Java worker takes: it leaves our attributes as they stand. */
+/** The take of a Java worker: it leaves kinact's attributes unchanged. */
 function java(world: World): void {
   const { item } = world;
   if (item === undefined) return;

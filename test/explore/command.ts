@@ -1,5 +1,5 @@
-// npm run explore: explores every scene on all threads, as deep as the time allows, and tells how much that was. A law that is
-// broken is shown as a chart of a shortest path to it.
+// npm run explore: explores every scene on all its threads, as deep as the time allows, and prints how much it has seen. For a
+// broken law it prints a chart of a shortest path to the violation.
 import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -46,10 +46,10 @@ function wantedOf(args: readonly string[]): Wanted {
   return { seconds, threads, scenes: chosen, mutant: values.mutant, worlds };
 }
 
-/** One of so many worlds is followed to its end. */
+/** One of this many worlds is followed to its end. */
 const runOutEvery = 128;
 
-/** Each copies much that is soon garbage. */
+/** Each thread makes many copies that are soon garbage. */
 const maxYoungGenerationSizeMb = 128;
 
 async function explore(wanted: Wanted, scene: Scene, shared: Shared, seconds: number): Promise<Result> {

@@ -1,5 +1,5 @@
-// Two lease keepers break no law in any order of their steps, and the search that claims so also finds mutants that break one.
-// This is the search in short; `npm run explore` is the long one.
+// Two lease keepers break no law in any order of their steps, and the search that shows this also finds mutants that break one.
+// This is a short search; `npm run explore` is the long one.
 import { expect } from 'chai';
 import { chart } from './chart.js';
 import { after, choicesOf } from './choices.js';
@@ -11,7 +11,7 @@ import { resultOf, search, share } from './search.js';
 import type { Result } from './search.js';
 import type { Scene, World } from './world.js';
 
-/** By one thread, which takes no memory from the other tests. */
+/** Searches on one thread, with little memory, for the sake of the other tests. */
 function explored(given: Scene, mostStates: number): Result {
   const shared = share(60_000);
   search(given, shared, { until: Infinity, threads: 1, runOutEvery: 200, mostStates }, true);
@@ -23,7 +23,7 @@ function isClean(given: Scene, { found }: Result): void {
 }
 
 describe('every interleaving of the lease keepers', function () {
-  // Seconds of computing, however many others compute.
+  // The search takes seconds of computing, and longer on a busy machine.
   this.timeout(300_000);
 
   it('of a hand-over in which nothing fails breaks no law, and all of them are seen', () => {
@@ -42,7 +42,7 @@ describe('every interleaving of the lease keepers', function () {
       expect(result.states).to.be.at.least(5_000);
     });
 
-  /** Where each is soon found. */
+  /** Per mutant, a scene in which it is soon found, and the law that it breaks. */
   const found: readonly (readonly [string, Scene, RegExp])[] = [
     [
       'hands over beside calls of a crashed worker',
@@ -90,7 +90,7 @@ describe('every interleaving of the lease keepers', function () {
         for (const choice of choicesOf(given, world)) next.push(after(given, world, choice));
         expect(text(world)).to.equal(before);
       }
-      // A few of each kind go on.
+      // Continue from about 40 of them.
       worlds = next.filter((_world, index) => index % Math.ceil(next.length / 40) === 0);
     }
   });

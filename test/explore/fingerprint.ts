@@ -1,5 +1,6 @@
-// When two worlds are the same. Twice: exactly, with every time as its distance from now, so that what follows is the same; and as
-// states are counted, where times are but an order. Counters are differences to the row's, writers and wishes are renumbered.
+// Two worlds are the same if their fingerprints are. In `exact`, every time is its distance from now, so equal worlds have the same
+// future. In `order`, only the order of the times counts: this is how states are counted. Both hold counters as differences to the
+// row's counter, and renumber writers and wishes.
 import type { Node, Request, Scene, World } from './world.js';
 
 export interface Fingerprint {
@@ -8,7 +9,7 @@ export interface Fingerprint {
   order: [number, number];
 }
 
-/** Times that are only ever compared with now: what has passed has passed. */
+/** Times that are only compared with now: all times in the past are equal. */
 const deadlines = new Set([
   'retryAt',
   'renewAt',
@@ -27,11 +28,11 @@ const deadlines = new Set([
   'wakeAt',
   'extraAt',
 ]);
-/** Times that something is counted from. */
+/** Times from which a duration is counted. */
 const since = new Set(['startedAt', 'idleSince', 'counterAt', 'seenAt']);
 const counters = new Set(['leaseCounter', 'counter']);
 const workers = new Set(['worker', 'last', 'forWorker']);
-/** Who is meant is known, or it is for people only, or follows from the rest. */
+/** Skipped, because the value is a fixed reference, serves people only, or follows from the rest. */
 const skipped = new Set([
   'self',
   'control',
@@ -67,7 +68,7 @@ const skipped = new Set([
   'records',
   'behind',
   'advanced',
-  // One worker has one.
+  // Each worker has one fence.
   'fence',
   'ownerSwitchesSinceCheckpoint',
 ]);
@@ -82,10 +83,10 @@ function codeOf(text: string): number {
   return hash;
 }
 
-/** A text in which writers are named, taken apart. */
+/** A text, split into the writers that it names and the rest. */
 interface Parts {
   readonly writers: readonly string[];
-  /** Of a wish. */
+  /** The number of the wish, if the text is one. */
   readonly number: number | undefined;
   readonly rest: number;
 }
@@ -113,7 +114,7 @@ class Walk {
   readonly #wishes: number[] = [];
   readonly now: number;
   readonly counter: number;
-  /** Of the node at hand. */
+  /** Counts of the node at hand: its workers, and the writes of its keeper. */
   worker = 0;
   writes = 0;
 
@@ -129,7 +130,7 @@ class Walk {
     this.b ^= this.b >>> 15;
   }
 
-  /** `passed`: how far back it makes a difference. */
+  /** `passed`: for how many milliseconds in the past the time still makes a difference. */
   time(at: number, passed: number): void {
     this.times.push(at === Infinity ? Infinity : Math.max(at - this.now, -passed));
   }
@@ -145,7 +146,7 @@ class Walk {
     return index;
   }
 
-  /** The number of a wish: what counts is which of the wishes of its author it is. */
+  /** Adds the number of a wish, relative to the first wish of this author in the walk. */
   wish(author: number, number: number): void {
     this.#wishes[author] ??= number;
     this.add(number - (this.#wishes[author] as number));
@@ -220,7 +221,7 @@ class Walk {
 export function fingerprint(scene: Scene, world: World): Fingerprint {
   const { row, now } = world;
   const walk = new Walk(now, row?.leaseCounter ?? 0);
-  // Searches with other bounds share what they count.
+  // Searches with different bounds share the table of counted states.
   walk.add(scene.nodes * 16 + scene.records);
   walk.add(scene.failoverMs ^ scene.handOverMs);
   walk.any('', row);
@@ -264,13 +265,13 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   const isIdle = state.tenure === undefined || state.tenure.revoked;
   walk.object({
     ...state,
-    // As it was when the wish was made.
+    // While the keeper wishes, its copy of the row is as old as the wish.
     lease: isWishing ? undefined : state.lease,
     wishing: isWishing ? state.wishing : undefined,
     traffic: { ...state.traffic, takeBy: state.phase === 'taking' ? state.traffic.takeBy : Infinity },
     workers: { ...state.workers, idleSince: isIdle ? Math.max(state.workers.idleSince, longAgo) : Infinity },
   });
-  // That makes a difference to a law alone.
+  // `bornAt` makes a difference only to the law `wishEnds`.
   if (isWishing) walk.time(state.clocks.bornAt, 20_000);
   walk.writer(keeper.writer);
   walk.time(keeper.wakeAt, 0);
@@ -292,7 +293,7 @@ function finished(walk: Walk): Fingerprint {
   const exact = mixed(walk);
   walk.a = a;
   walk.b = b;
-  // Which come first, which are the same, and which have passed.
+  // Only the order counts: which times come first, are equal, or have passed.
   const sorted = [...new Set([0, ...times])].toSorted((one, other) => one - other);
   const zero = sorted.indexOf(0);
   for (const time of times) walk.add(time === Infinity ? 0x77 : sorted.indexOf(time) - zero);

@@ -1,4 +1,4 @@
-// Carries out what a keeper wants, and stands for the actors around it: the coordinator's part in one lease, and a shard worker.
+// Carries out a keeper's effects, and models the actors around it: the coordinator's part in one lease, and a shard worker.
 import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import type {
   KeeperNews,
@@ -16,7 +16,7 @@ import type { Call, Keeper, Node, Scene, World } from './world.js';
 const coordinatorId = 1;
 const controlId = (worker: number): number => 1_000 + worker;
 
-/** Every request is taken down; none is carried out before that is chosen. */
+/** The last request that a keeper made. The store only notes it; a later choice carries it out. */
 let noted: Call | undefined;
 const note = (call: Call): never => {
   noted = call;
@@ -38,7 +38,7 @@ export const store: LeaseStore = {
   close: () => undefined,
 };
 
-/** The coordinator has a keeper try to get the lease: by a wish, or by a take. */
+/** The coordinator starts a keeper that tries to get the lease by a wish or by a take. */
 export function spawnKeeper(
   scene: Scene,
   world: World,
@@ -80,7 +80,7 @@ export function spawnKeeper(
   perform(scene, world, node, node.keeper, effects);
 }
 
-/** The keeper hears something. `node` has been copied. */
+/** The keeper receives a message. `node` must already be a copy. */
 export function receive(scene: Scene, world: World, node: Node, message: LeaseKeeperMessage): void {
   const { keeper } = node;
   if (keeper === undefined) return;
@@ -90,7 +90,7 @@ export function receive(scene: Scene, world: World, node: Node, message: LeaseKe
   perform(scene, world, node, keeper, effects);
 }
 
-/** A keeper that crashes; what it had sent stays on its way. */
+/** Crashes the keeper. The writes that it has sent stay on their way. */
 export function crashKeeper(scene: Scene, world: World, node: Node): void {
   const { keeper } = node;
   if (keeper === undefined) return;
@@ -104,11 +104,11 @@ export function keeperGone(world: World, node: Node, keeper: Keeper): void {
   if (node.keeper === keeper) node.keeper = undefined;
   node.lease = 'none';
   if (node.life === 'stopping') node.life = 'stopped';
-  // Its question is answered with the death of whom it asked.
+  // A worker without a tenure still waits for the answer of this keeper: the keeper's death is the answer.
   if (node.worker?.tenure === undefined) node.worker = undefined;
 }
 
-/** Nobody waits for these requests any more: a write may still be carried out. */
+/** No keeper waits for these requests any more, but a write may still be carried out. */
 export function abandon(world: World, node: Node, which: (request: World['requests'][number]) => boolean): void {
   world.requests = world.requests.flatMap((request) => {
     if (request.node !== node.index || !which(request)) return [request];
@@ -193,7 +193,7 @@ function request(
   });
 }
 
-/** The coordinator hears its keeper at once: what it does about it later is chosen freely. */
+/** The coordinator gets a keeper's news at once. Its reaction is a later choice. */
 function heard(scene: Scene, world: World, node: Node, news: KeeperNews): void {
   switch (news.type) {
     case 'taken':
@@ -286,7 +286,7 @@ function control(world: World, node: Node, to: number, message: WorkerControl): 
   } else {
     worker.revoked = true;
     say(world, node.index, `its tenure is over: ${message.reason}`);
-    // Who is slower than a stop waits for is interrupted.
+    // The stop has interrupted a worker that was slower than its deadline.
     if (message.reason === 'stopping') world.excused = true;
   }
 }
@@ -297,7 +297,7 @@ export function mayDeliver(scene: Scene, world: World, { worker, calls }: Node):
   if (worker === undefined || tenure === undefined || worker.draining || worker.paused || worker.next >= scene.records)
     return false;
   if (!isLive(world, tenure)) return false;
-  // An earlier call with the same key comes first.
+  // An earlier call for the same record must end first.
   return !calls.some(({ record }) => record === worker.next);
 }
 
@@ -316,7 +316,7 @@ export function deliver(world: World, node: Node): void {
   say(world, node.index, `record ${record + 1} is delivered`);
 }
 
-/** The record of a call is settled, and the call has ended with that, or runs on. */
+/** Settles the record of a call. The call ends with that if `ends`; otherwise it still runs. */
 export function settle(world: World, node: Node, record: number, ends: boolean): void {
   const call = node.calls.find((each) => each.record === record)!;
   node.calls = node.calls.flatMap((each) => (each === call ? (ends ? [] : [{ ...each, isAcked: true }]) : [each]));
@@ -331,7 +331,7 @@ export function settle(world: World, node: Node, record: number, ends: boolean):
   callsEnded(world, node);
 }
 
-/** At a stop the consumer says when nothing of a crashed pipeline runs any more. */
+/** During a stop, the consumer tells the keeper when the last call of a crashed pipeline has ended. */
 export function callsEnded(world: World, node: Node): void {
   if (!node.crashed || node.calls.length > 0 || node.life !== 'stopping') return;
   node.keeper?.mail.push({ type: 'callsEnded' });
@@ -360,7 +360,7 @@ function endIfDrained(world: World, node: Node): void {
     endWorker(world, node, { type: 'drained', open: 0 });
 }
 
-/** The worker reads in its mail that its tenure is over. */
+/** The worker reads `revoked` in its mail. */
 export function workerRevoked(world: World, node: Node): void {
   const { draining, next, first, settled } = node.worker!;
   endWorker(world, node, draining ? { type: 'drained', open: next - first - settled.length } : { type: 'tenureDead' });
@@ -374,7 +374,7 @@ function endWorker(world: World, node: Node, how: WorkerEnd): void {
   say(world, node.index, `worker ${number} ends: ${how.type}`);
 }
 
-/** The pipeline crashes; the calls that it has begun run on. */
+/** The pipeline crashes, but its calls still run. */
 export function crashWorker(world: World, node: Node): void {
   const { number } = node.worker!;
   const down = node.keeper?.watches.get(controlId(number));

@@ -1,11 +1,11 @@
-// What must hold in every world, and of every write. Nothing here asks the keepers.
+// The laws that hold in every world and for every write. Only `wishEnds` reads the state of a keeper.
 import type { ReleasedLease } from '../../actors/protocol/leasing.js';
 import { effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { breaks, names, recordAt, touch } from './world.js';
 import type { Call, Node, Scene, World } from './world.js';
 
-/** Of a write that has just been carried out. */
+/** Checks a write that the table has just carried out. */
 export function heldByRow(world: World, by: number, call: Call, before: LeaseRow, after: LeaseRow): void {
   if (call.op !== 'update') {
     if (before.leaseCounter !== after.leaseCounter || before.leaseOwner !== after.leaseOwner)
@@ -21,7 +21,7 @@ export function heldByRow(world: World, by: number, call: Call, before: LeaseRow
   ownerChanged(world, before, after);
 }
 
-/** What was delivered before is of an earlier ownership from now on. */
+/** Earlier deliveries and calls of the new owner belong to an earlier ownership from now on. */
 export function ownerChanged(world: World, before: LeaseRow, after: LeaseRow): void {
   if (before.leaseOwner === after.leaseOwner) return;
   const index = names.findIndex((name) => name === after.leaseOwner);
@@ -40,7 +40,7 @@ function handedOver(world: World, node: Node, reached: number): void {
     breaks(world, `${name} hands over at ${reached + 1}, and has delivered record ${delivered + 1}`);
 }
 
-/** A holder that knows of wishes loses its lease only when it has expired. Before the take is carried out. */
+/** Runs before a take is carried out: a take from another owner needs an expired lease. */
 export function takeIsFair(scene: Scene, world: World, call: Call): void {
   const { row } = world;
   if (call.op !== 'update' || row === undefined || call.expected.counter !== row.leaseCounter) return;
@@ -51,18 +51,18 @@ export function takeIsFair(scene: Scene, world: World, call: Call): void {
     breaks(world, `${leaseOwner} takes by force what ${row.leaseOwner} holds`);
 }
 
-/** `drained` is exact: nothing that was delivered is behind the checkpoint that was left. */
+/** A report of `recordsLeft: 0` is exact: no delivered record lies beyond the checkpoint in the row. */
 export function reportHolds(world: World, node: Node, lease: ReleasedLease): void {
   if (lease.recordsLeft !== 0 || !lease.released) return;
-  // Of what has acknowledged early the runtime knows, and the consumer says so.
+  // Calls that have acknowledged early do not count: the runtime knows them, and the consumer reports them.
   if (node.calls.some(({ isOld, isAcked }) => !isOld && !isAcked))
     breaks(world, `${node.name} says that it is drained, and a call runs`);
-  // By the row: what the report says of it is behind where the reply to a hand-over was lost.
+  // Compared with the row, because the report is out of date if the reply to a hand-over was lost.
   if (node.delivered > recordAt(world.row?.checkpoint ?? ''))
     breaks(world, `${node.name} says that it is drained, and record ${node.delivered + 1} is behind its checkpoint`);
 }
 
-/** After every choice. */
+/** Runs after every choice. */
 export function check(scene: Scene, world: World): void {
   const live = world.nodes.filter(({ life, worker }) => {
     const tenure = worker?.tenure;
@@ -79,7 +79,7 @@ export function check(scene: Scene, world: World): void {
   for (const node of world.nodes) wishEnds(scene, world, node);
 }
 
-/** Until it asks, until it is answered, until it gets it, until it has withdrawn the wish; and one write's time. */
+/** `longest` is the time to ask, to be answered, to get the lease or withdraw the wish, and of one write. */
 function wishEnds(scene: Scene, world: World, { life, stalled, keeper, name }: Node): void {
   if (keeper?.state.phase !== 'wishing' || stalled || life === 'dead') return;
   const longest = 9 * scene.failoverMs + scene.handOverMs;

@@ -1,4 +1,4 @@
-// Keepers that break one rule of the protocol each: what exploring them has to find.
+// Keepers that each break one rule of the protocol, which the search must find.
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {
   LeaseKeeperMessage,
@@ -12,7 +12,7 @@ export interface Mutant {
   readonly make: (options: LeaseKeeperOptions) => KeeperBehaviour;
 }
 
-/** A keeper whose state is bent before it hears a message, or that hears another one. */
+/** A keeper whose state is changed before each message, or that gets another message instead. */
 function bent(
   bend: (
     state: LeaseKeeperState,
@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
-    // A worker whose tenure has died says its last word while its calls run on: that no worker is left proves nothing.
+    // A worker whose tenure has died ends while its calls still run: that no worker is left proves nothing.
     name: 'forgets what a tenure that died has left open',
     make: bent((state) => {
       if (state.tenure !== undefined || state.release !== undefined) return;
@@ -80,7 +80,7 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
-    // The lease may have been handed over since.
+    // The refusal may mean that the lease has just been handed over to the author.
     name: 'a withdrawal that is refused counts as done',
     make: bent(({ phase, release }, message) =>
       phase === 'wishing' && release !== undefined && message.type === 'wished'

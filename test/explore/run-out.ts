@@ -1,11 +1,11 @@
-// What a world comes to when nothing fails any more and everybody does what he can: the lease has a holder, every record is settled
-// and behind the checkpoint, nobody wishes. Or, where every process has been told to stop or is dead, nothing is left to do.
+// Runs a world without further faults until it is at rest: the lease has a holder, the checkpoint is at the last record, and no
+// wish is open. If every process is dead or has been told to stop, the world is at rest once each of them has stopped.
 import { after, choicesOf } from './choices.js';
 import type { Choice } from './choices.js';
 import { recordAt } from './world.js';
 import type { Scene, World } from './world.js';
 
-/** What goes first. Nobody asks any more. */
+/** Which choices go first. No process asks for the lease any more. */
 const order: readonly (Choice['kind'] | 'ok')[] = [
   'resume',
   'revoked',
@@ -21,13 +21,13 @@ const order: readonly (Choice['kind'] | 'ok')[] = [
 
 const mostSteps = 3_000;
 
-/** The choices that were made until everything was at rest, or until a law was broken or no rest was in sight. */
+/** Makes choices until the world is at rest, a law is broken, or no rest is in sight. */
 export function runOut(scene: Scene, start: World): { readonly choices: readonly Choice[]; readonly world: World } {
   const choices: Choice[] = [];
   let world = start;
-  // A fault that was under way may stay so.
+  // No new faults; a fault that is under way may last.
   const quiet: Scene = { ...scene, faults: 0 };
-  // A worker that is refused is not started again and again at one moment.
+  // A refused worker is not started again at the same moment.
   let startedAt = -1;
   while (world.violation === undefined && !isAtRest(scene, world)) {
     const mayStart = startedAt < world.now;

@@ -1,4 +1,4 @@
-// What is explored by default, and the world that each exploration starts in.
+// The scenes that are explored by default, and the world in which each exploration starts.
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
 import { writerNonce } from '../../src/core/writer-signature.js';
@@ -81,7 +81,7 @@ function nodeOf(index: number): Node {
   };
 }
 
-/** A row that nobody owns, and processes that know of it. */
+/** A row without an owner, and processes without keepers. */
 export function empty(scene: Scene): World {
   const item = writeLeaseRow({
     leaseKey: ROW_KEY,
@@ -112,7 +112,7 @@ export function empty(scene: Scene): World {
   };
 }
 
-/** The world that exploring begins in. */
+/** The world in which the exploration begins. */
 export function startOf(scene: Scene): World {
   let world = held(scene);
   if (scene.from === 'begun') return world;

@@ -1,5 +1,6 @@
-// Breadth first, over every choice: a world is kept as the choice that led to it from its parent, and made again from there. So the
-// first path found that breaks a law is a shortest one. Threads share what has been seen and go from level to level together.
+// A breadth-first search over every choice, so the first path that breaks a law is a shortest one. A world is stored as its parent
+// and the choice that led from there, and is made again when needed. Threads share the seen worlds, and go from level to level
+// together.
 import { after, choicesOf } from './choices.js';
 import type { Choice } from './choices.js';
 import { fingerprint } from './fingerprint.js';
@@ -35,7 +36,7 @@ export interface Shared {
   readonly choice: Uint8Array;
 }
 
-/** `counted`: of searches before, so that no state is counted twice. */
+/** `counted`: the table of earlier searches, so that no state is counted twice. */
 export function share(mostWorlds: number, counted?: Int32Array): Shared {
   const bits = Math.ceil(Math.log2(mostWorlds * 1.5));
   const of = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length));
@@ -48,7 +49,7 @@ export function share(mostWorlds: number, counted?: Int32Array): Shared {
   };
 }
 
-/** True: it was not there. Half of the fingerprint is the place, half is what is written there. */
+/** Returns true if the fingerprint is new. Half of it is the place in the table, the other half is stored there. */
 function insert(table: Int32Array, [key, place]: readonly [number, number]): boolean {
   const mask = table.length - 1;
   const wanted = key === 0 ? 1 : key;
@@ -61,10 +62,10 @@ function insert(table: Int32Array, [key, place]: readonly [number, number]): boo
 }
 
 export interface Limits {
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since the epoch. */
   readonly until: number;
   readonly threads: number;
-  /** One world in so many is run out. */
+  /** One world in this many is run out. */
   readonly runOutEvery: number;
   readonly mostStates?: number;
 }
@@ -80,12 +81,12 @@ export interface Result {
   readonly paths: number;
   readonly longest: number;
   readonly runs: number;
-  /** Everything there is has been seen. */
+  /** Every reachable world has been seen. */
   readonly complete: boolean;
   readonly found: Found | undefined;
 }
 
-/** One thread's part; `first` begins. */
+/** The part of one thread. The `first` thread begins with the root. */
 export function search(scene: Scene, shared: Shared, limits: Limits, first: boolean): void {
   const searcher = new Searcher(scene, shared, limits);
   if (first) searcher.begin();
@@ -135,7 +136,7 @@ class Searcher {
   readonly #scene: Scene;
   readonly #shared: Shared;
   readonly #limits: Limits;
-  /** The worlds on the way to the one at hand, root first. */
+  /** The path to the world at hand, root first. */
   #path: number[] = [];
   #worlds: World[] = [];
 
@@ -157,7 +158,7 @@ class Searcher {
   run(): void {
     const { control } = this.#shared;
     const { until, threads } = this.#limits;
-    // The one that begins may not have startOf yet.
+    // The first thread may not have added the root yet.
     this.#barrier(threads, false);
     for (;;) {
       const to = Atomics.load(control, at.to);
@@ -177,7 +178,7 @@ class Searcher {
     return Atomics.compareExchange(this.#shared.control, at.stop, 0, reason) === 0;
   }
 
-  /** The last to arrive opens the next level. */
+  /** The last thread to arrive opens the next level. */
   #barrier(threads: number, isLevel: boolean): void {
     const { control } = this.#shared;
     const generation = Atomics.load(control, at.generation);
@@ -227,7 +228,7 @@ class Searcher {
     control[at.brokenBy] = number;
   }
 
-  /** What the world before this one has in common with it on its way from the root is not made again. */
+  /** Makes the world again from the root, but reuses the part of the path that it shares with the previous world. */
   #worldAt(index: number): World {
     const { parent, choice } = this.#shared;
     const path = [index];

@@ -1,4 +1,4 @@
-// The lease table, one row of it: the production code's own update expressions, carried out as DynamoDB does.
+// One row of the lease table. It carries out the update expressions of the production code as DynamoDB does.
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
 import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
@@ -28,7 +28,7 @@ function partsOf(call: Exclude<Call, { readonly op: 'get' }>): UpdateParts {
     : wishUpdate(call.expected, call.wish);
 }
 
-/** Carries the request out; what it returns is what the LeaseStore answers. */
+/** Carries the request out and returns the answer of the `LeaseStore`. */
 export function carryOut(
   world: World,
   { call, node, name }: Request,

@@ -1,6 +1,6 @@
-// What is explored: the row, what is on its way to it, and per process a keeper with small models of what stands around it. A
-// world is changed by one choice at a time; what a choice changes is copied before, so that every world that was seen can be gone
-// on from. Invariant: whatever two worlds have in common is never changed in place.
+// The world that the search explores: the row, the requests on their way to it, and per process a keeper with small models of the
+// actors around it. Each choice changes a copy of the world, so the search can continue from every world that it has seen.
+// Invariant: a part that two worlds share is never changed in place.
 import type { Behaviour } from '../../actors/protocol/actor.js';
 import type {
   LeaseKeeperMessage,
@@ -16,7 +16,7 @@ import type { Item } from '../sim/dynamodb/expressions.js';
 
 export type KeeperBehaviour = Behaviour<LeaseKeeperState, LeaseKeeperMessage>;
 
-/** What is explored, and within which bounds. */
+/** The setting of one exploration, and its bounds. */
 export interface Scene {
   readonly name: string;
   readonly nodes: 2 | 3;
@@ -29,16 +29,16 @@ export interface Scene {
   readonly stopDeadlineMs: number;
   /** How often one process may ask for the lease. */
   readonly wishes: number;
-  /** The first worker, too, asks for the lease when it has lost it. */
+  /** H may ask for the lease, too, after it has lost it. */
   readonly asksBack: boolean;
-  /** How far everything has come when exploring begins. */
+  /** The state in which the search begins. */
   readonly from: From;
-  /** What may happen, apart from what always does. */
+  /** The choices of this scene besides those that every scene has. */
   readonly may: ReadonlySet<May>;
   readonly keeper: (options: LeaseKeeperOptions) => KeeperBehaviour;
 }
 
-/** H holds the lease and has delivered nothing; or T has asked, and H yields; drains; has handed over, and knows nothing of it yet. */
+/** H holds the lease and has delivered nothing; or T has asked, and H yields, drains, or has handed over without an answer yet. */
 export type From = 'begun' | 'answered' | 'draining' | 'handedOver';
 
 export type May =
@@ -74,13 +74,13 @@ export interface Request {
   readonly call: Call;
   readonly done: (result: never) => LeaseKeeperMessage;
   readonly failed: (error: unknown) => LeaseKeeperMessage;
-  /** It takes its time: other things, and time itself, need not wait for it. */
+  /** A slow request: other choices, and time itself, need not wait for it. */
   readonly late: boolean;
-  /** Nobody waits for its answer any more. */
+  /** No keeper waits for the answer any more. */
   readonly ghost: boolean;
-  /** Carried out; only the answer is on its way. */
+  /** Set once the table has carried the request out and only the answer is on its way. */
   readonly result: { readonly value: unknown } | undefined;
-  /** When the client gives it up. */
+  /** When the client gives the request up. */
   readonly deadline: number;
 }
 
@@ -90,13 +90,13 @@ export interface Keeper {
   readonly behaviour: KeeperBehaviour;
   state: LeaseKeeperState;
   mail: LeaseKeeperMessage[];
-  /** When its timer fires; Infinity where none is set. */
+  /** When the timer fires; Infinity if none is set. */
   wakeAt: number;
-  /** Of its death watches: what it hears when that worker has crashed. */
+  /** Death watches: by actor id of a worker, the message that the keeper gets when the worker has crashed. */
   readonly watches: ReadonlyMap<number, LeaseKeeperMessage>;
 }
 
-/** A shard worker: asks for its tenure once, delivers record after record, reports what is settled without a gap. */
+/** A shard worker: it asks for its tenure once, delivers record after record, and reports the frontier. */
 export interface Worker {
   readonly number: number;
   readonly question: number;
@@ -104,24 +104,24 @@ export interface Worker {
   /** The next record to deliver. */
   next: number;
   first: number;
-  /** Up to here everything is settled, as its keeper has heard. */
+  /** The newest frontier that it has reported to its keeper. */
   reported: number;
-  /** Records that it has delivered and that were settled. */
+  /** Records that it has delivered and that are settled. */
   settled: number[];
   draining: boolean;
-  /** It delivers nothing more for now: once nothing is open and no call runs, it ends as one that has drained. */
+  /** It delivers nothing for now. Once nothing is open and no call runs, it ends with `drained`. */
   paused: boolean;
-  /** `revoked` is in its mail. */
+  /** The message `revoked` waits in its mail. */
   revoked: boolean;
 }
 
-/** A call of the application that runs. */
+/** A running call of the application. */
 export interface RunningCall {
   readonly record: number;
   readonly worker: number;
-  /** The lease was another's, or nobody's, since it began: what is delivered again is no longer this one's to prevent. */
+  /** The lease had another owner, or none, after the call began: the laws of a hand-over and a release ignore this call. */
   readonly isOld: boolean;
-  /** Its record is settled, and it runs on. */
+  /** Its record is settled, but the call still runs. */
   readonly isAcked: boolean;
 }
 
@@ -132,23 +132,23 @@ export interface Node {
   life: 'up' | 'stopping' | 'stopped' | 'dead';
   stalled: boolean;
   keeper: Keeper | undefined;
-  /** As its coordinator knows the lease. */
+  /** The lease as the coordinator sees it. */
   lease: 'none' | 'trying' | 'held';
   worker: Worker | undefined;
   calls: RunningCall[];
-  /** Its last worker has crashed: what that one had called is waited for. */
+  /** Its last worker has crashed: the next one waits until the calls of that worker have ended. */
   crashed: boolean;
   handedOut: HandedOut;
   workers: number;
   incarnations: number;
   wishes: number;
-  /** The holder that did not give it the lease, and until when it is left alone. */
+  /** The `kinactWriter` of the holder at which its wish failed, and until when it asks this holder no more. */
   avoid: string | undefined;
   avoidUntil: number;
   coolUntil: number;
-  /** The newest record that it has delivered since the lease last became its own, by the row. -1: none. */
+  /** The newest record that it has delivered since the row last named it as new owner. -1: none. */
   delivered: number;
-  /** What a stop was answered. */
+  /** The `recordsLeft` of its last release. */
   recordsLeft: number | undefined;
 }
 
@@ -156,14 +156,14 @@ export interface World {
   now: number;
   item: Item | undefined;
   row: LeaseRow | undefined;
-  /** When its counter, and when its wish, last changed. */
+  /** When the counter of the row, and when its wish, last changed. */
   changedAt: number;
   wishAt: number;
   nodes: Node[];
   requests: Request[];
   sent: number;
   faults: number;
-  /** Something has been cut short that need not have been, so that records may come again. */
+  /** A stop has ended a tenure at its deadline, so records may be delivered twice without a fault. */
   excused: boolean;
   /** A Java worker has taken the lease. */
   java: boolean;
@@ -172,7 +172,7 @@ export interface World {
   settled: boolean[];
   newestFence: number;
   violation: string | undefined;
-  /** What the last choice did, for people: collected only where somebody reads it. */
+  /** What the last choice did, as text for the chart. Undefined: nothing is collected. */
   said: Said[] | undefined;
 }
 
@@ -184,7 +184,7 @@ export interface Said {
 export const ROW_KEY = 'shard';
 export const names = ['H', 'T', 'U'] as const;
 
-/** Choices are made one at a time on one thread: what a keeper's clock shows is the time of the world at hand. */
+/** The clock of all keepers. A thread makes one choice at a time, so the clock shows the time of the world at hand. */
 export const clock = { at: 0 };
 export const WALL = 1_700_000_000_000;
 
@@ -198,7 +198,7 @@ export function cloneWorld(world: World): World {
   };
 }
 
-/** The node, copied: what `world` does to it is seen by no other world. */
+/** Copies the node, so that no other world sees the changes that `world` makes to it. */
 export function touch(world: World, index: number): Node {
   const node = cloneNode(world.nodes[index] as Node);
   world.nodes[index] = node;
@@ -267,19 +267,19 @@ export function say(world: World, where: Said['where'], text: string): void {
   world.said?.push({ where, text });
 }
 
-/** The first law that is broken on a path is the one that is reported. */
+/** Only the first broken law of a path is reported. */
 export function breaks(world: World, text: string): void {
   world.violation ??= text;
 }
 
 const numbers = '4959000000000000000000000000000000000000000000000000000';
 
-/** Of record n, from 0. */
+/** Records are numbered from 0. */
 export function sequenceNumberOf(record: number): string {
   return `${numbers}${record + 1}`;
 }
 
-/** The record that a checkpoint is at; -1: none. */
+/** The record at the position of a checkpoint; -1: none. */
 export function recordAt(checkpoint: string): number {
   return checkpoint.startsWith(numbers) ? Number(checkpoint.slice(numbers.length)) - 1 : -1;
 }

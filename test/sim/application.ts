@@ -1,5 +1,6 @@
-// The application: notes each item as it is handed out, and as done where kinact says that it counts as done; it is slow, fails
-// or never answers when the world says so. What it lets kinact skip counts as done too, and has to be named.
+// The application of the simulation. It notes each item when it gets the item, and as done when kinact may count the item as done.
+// It is slow, fails or never answers, as the settings of the world demand. An item that it lets kinact skip counts as done too, but
+// an event must name it.
 import { defineReducer } from '../../src/api/reducer.js';
 import type {
   Extracted,
@@ -19,22 +20,22 @@ import type { World } from './world.js';
 interface Work {
   readonly dice: Dice;
   readonly slow: boolean;
-  /** This call takes seconds, whatever it is, for the world says so. */
+  /** Whether this call takes seconds (`world.lingering`). */
   lingers(): boolean;
   note(item: Item<string>): void;
-  /** These count as done from now on. */
+  /** These items count as done from now on. */
   finish(items: readonly Item<string>[]): void;
-  /** Throws when the world says so: with it, these items fail. */
+  /** Throws if the call is poisoned (`world.poison`): these items then fail. */
   fail(items: readonly Item<string>[]): void;
-  /** Computes, where the world says so: nothing else of this process runs meanwhile. */
+  /** Computes for a while if the world demands it (`world.blocking`): nothing else in this process runs in that time. */
   compute(): void;
-  /** Waits in this process's time; never over when it dies, nor when the world says so. */
+  /** Waits in this process's time. It never ends if the process dies, or if the call hangs (`world.hangs`). */
   pause(ms: number): Promise<void>;
-  /** What kinact waits for with these items. */
+  /** Runs a call with these items, for which kinact waits. */
   call<Result>(items: readonly Item<string>[], run: () => Promise<Result>): Promise<Result>;
 }
 
-/** What fails with a call. */
+/** The error of a failed call, with the items or the record that fail with it. */
 class Poisoned extends Error {
   readonly items: readonly Item<string>[];
   readonly record: UserRecord | undefined;
@@ -45,17 +46,17 @@ class Poisoned extends Error {
   }
 }
 
-/** A crash is known to others this much later, in messages: as soon as none is held up, and the machine runs. */
+/** How much later the messages about an end arrive, counted from when no mail is held up and the machine runs. */
 const newsMs = 1;
 
 interface Watched {
   readonly incarnations: Incarnations;
   readonly tenures: Tenures;
-  /** Something was made to fail. */
+  /** A failure has been injected. */
   hurt(): void;
-  /** A call of the application will never be over. */
+  /** A call of the application will never end. */
   hung(): void;
-  /** Code of the application let nothing else run for a while. */
+  /** A computing call has kept everything else from running for a while. */
   blocked(): void;
 }
 
@@ -192,7 +193,7 @@ function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute, ca
   });
 }
 
-/** As the one before, with a state per shard, which has nothing of another shard in it. */
+/** Like `inBatches`, but with a state per shard, in which no item of another shard may be. */
 function perShard(work: Work): ReducerDefinition {
   const { dice, note, fail, finish, pause, compute } = work;
   return defineReducer({
@@ -234,7 +235,7 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
   });
 }
 
-/** Acknowledges before its call is over, as an application that has stored an item and then sends it somewhere would. */
+/** Acknowledges before its call ends, like an application that stores an item and then sends it somewhere. */
 function early({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
@@ -265,7 +266,7 @@ function isOf(item: Item<string>, { source, shardId, fence }: Ended): boolean {
   return item.source === source && item.shardId === shardId && item.fence === fence;
 }
 
-/** Keeps what it gets until somebody asks for it, as an application with a buffer of its own would. */
+/** Keeps items until a punctuation asks for them, like an application with its own buffer. */
 function raw({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: (): Item<string>[] => [],

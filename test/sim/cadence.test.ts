@@ -1,4 +1,4 @@
-// The laws of the simulation that know how often a process is asked to write checkpoints: I38, I41 and I43.
+// The laws of the simulation that depend on how often a process is configured to write checkpoints: I38, I41 and I43.
 import { expect } from 'chai';
 import { calmLimitMs, limitMs } from './cadence.js';
 import { createCallRates } from './call-rates.js';
@@ -15,7 +15,7 @@ function world() {
 }
 
 describe('how often a process may write one row, as the simulation judges it (I38)', () => {
-  /** Writes of one row within ten seconds until that is too much; at most 1,000. */
+  /** How many writes of one row within ten seconds break the law; Infinity if 1,000 do not. */
   const most = (intervalMs: number, records: number, settled = 0): number => {
     const of = world();
     const rates = createCallRates(
@@ -42,7 +42,7 @@ describe('how often a process may write one row, as the simulation judges it (I3
 });
 
 describe('how long a checkpoint may be in coming, as the simulation judges it (I41)', () => {
-  /** What is said of a word whose row is written so much later, so long after the last trouble. */
+  /** The laws that a frontier breaks if its row is written `lateMs` later, and was reported `calmMs` after the last trouble. */
   const after = (lateMs: number, calmMs: number, how: 'written' | 'looked at'): readonly string[] => {
     const of = world();
     let troubles = 0;
@@ -97,7 +97,7 @@ describe('how long a checkpoint may be in coming, as the simulation judges it (I
 });
 
 describe('checkpoints while the table refuses, as the simulation judges them (I43)', () => {
-  /** What is said of a write of its row by p0, so long after its last one and after a refusal. */
+  /** The laws that a write of p0 breaks, `lastMs` after its last write and `refusedMs` after a refusal. */
   const after = (
     lastMs: number,
     refusedMs: number,

@@ -1,4 +1,4 @@
-// How often a process of the simulation is asked to write checkpoints, and how long one may be in coming.
+// How often a process of the simulation is configured to write checkpoints, and how late a checkpoint may be.
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 import type { Dice } from './dice.js';
 
@@ -10,15 +10,15 @@ export function drawCadence(dice: Dice, failoverMs: number): CheckpointCadence {
   };
 }
 
-/** A renewal comes in any case; what a queue or a refusal before has slowed down has its time. */
+/** A renewal carries the checkpoint in any case. The limit allows for delays by a queue or an earlier refusal. */
 export function limitMs({ intervalMs, renewalMs }: CheckpointCadence): number {
   return intervalMs + 3 * renewalMs + 5_000;
 }
 
-/** A write before it may be under way, and calls take some milliseconds. */
+/** An earlier write may be under way, and calls take some milliseconds. */
 const slackMs = 1_500;
 
-/** Where nothing was wrong for a while. */
+/** The limit if nothing was wrong for a while. */
 export function calmLimitMs(cadence: CheckpointCadence): number {
   const { intervalMs, records, renewalMs } = cadence;
   if (records === 1) return slackMs;

@@ -1,25 +1,26 @@
-// I38: whatever fails, nobody asks without pause: within ten seconds one process makes so many calls of one kind about one thing.
-// Writes of a row have a pace of their own: back-off up to a sixth of the writer's `failoverMs`, and what the options ask for beside it.
+// I38: whatever fails, no process repeats a call without a pause. Within ten seconds it makes only a limited number of calls of one
+// kind about one thing. Writes of a row have their own limit: back-off up to a sixth of the writer's `failoverMs`, and the extra
+// checkpoints that the options demand.
 import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
 
 export interface CallRates {
-  /** What the options of a process say of checkpoints. Without a word it writes none of its own. */
+  /** The checkpoint options of a process. A process without this call writes no extra checkpoints. */
   cadence(process: string, cadence: CheckpointCadence): void;
-  /** A worker of this process has settled so many more records. */
+  /** A worker of this process has settled this many more records. */
   settled(process: string, records: number): void;
   called(process: string, operation: string, about: string): void;
 }
 
 const spanMs = 10_000;
-/** Five reads a second are what a shard bears; a scan that fails is tried ten times a second at most. */
+/** A shard allows five reads a second. A scan that fails is repeated at most ten times a second. */
 const mostCalls = 120;
-/** Twice what full jitter comes to on average, and some more for what is new. */
+/** Twice the average number with full jitter, and some more for new writes. */
 const mostWrites = (failoverMs: number): number => 20 + (2 * spanMs) / (failoverMs / 12);
 
 interface Known {
   since: number;
   count: number;
-  /** Records of the process by then. */
+  /** Records that the process had settled at `since`. */
   records: number;
 }
 
@@ -32,7 +33,7 @@ export function createCallRates(
   const cadences = new Map<string, CheckpointCadence>();
   const settled = new Map<string, number>();
   const recordsOf = (process: string): number => settled.get(process) ?? 0;
-  /** Checkpoints of one row that no renewal waited for. */
+  /** The extra checkpoints of one row: those that did not wait for a renewal. */
   const extra = (process: string, { since, records }: Known): number => {
     const cadence = cadences.get(process);
     if (cadence === undefined) return 0;

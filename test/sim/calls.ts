@@ -1,7 +1,7 @@
-// I48: a call of the application keeps its shard. While one runs with records of a shard, its process neither hands the lease over nor
-// says SHARD_END; a stop gives the lease back only after the call, or when its time is up, and so does a failure that stops the shard. An
-// item may be done long before its call is: an application may acknowledge early. A call may outlive its tenure, which a crash or a machine
-// that stood still has ended.
+// I48: a running call of the application keeps its lease. While a call runs with records of a shard, its process neither hands the
+// lease over nor writes SHARD_END. A stop, or a failure that stops the shard, releases the lease only after the call or at the
+// deadline. An item may be done long before its call ends, because an application may acknowledge early. A call may also outlive its
+// tenure, if a crash or a machine that stood still has ended the tenure.
 import { stopDeadlineMs } from './cluster.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Oracle, Written } from './oracle.js';
@@ -13,8 +13,8 @@ export interface CallsOptions {
 }
 
 /**
- * A lease that is given up waits this long for calls: less than production does, for a message may be on its way. Where a failure stops
- * the shard, it waits so long from then on, whenever a call has begun (seed 809745); else from the beginning of the call.
+ * How long a release must wait for calls: less than in production, because a message may be on its way. If a failure stops the
+ * shard, the time counts from the failure, whenever the call began (seed 809745). Otherwise it counts from the start of the call.
  */
 const patienceMs = 0.8 * stopDeadlineMs;
 
@@ -24,25 +24,25 @@ interface Call {
 }
 
 export interface Calls {
-  /** A call of this process begins that has these items. Returns how to say that it is over. */
+  /** A call of this process begins, with these items. The returned function notes its end. */
   begins(process: string, items: readonly Item<string>[]): () => void;
-  /** It has given up an actor whose call does not end, and said so: what runs now is nobody's any more. */
+  /** The process has reported an orphan: calls that run now no longer count. */
   orphaned(process: string): void;
   wrote(written: Written): void;
-  /** One of its leases is to be released by then, drained or not. */
+  /** One of its leases must be released by then, drained or not. */
   draining(process: string, until: number): void;
   /** A worker has records of this shard. */
   works(process: string, worker: number, leaseKey: string): void;
   /** A failure stops the shard of this worker. */
   shardStops(process: string, worker: number): void;
-  /** This process is asked to stop: until then it waits for what runs. */
+  /** This process has been told to stop: until then it must wait for running calls. */
   stopping(process: string, until: number): void;
-  /** It says whether all was drained. */
+  /** The process has stopped, and reports whether it has drained. */
   stopped(process: string, drained: boolean): void;
 }
 
 export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
-  /** By process: the calls that run. */
+  /** By process: its running calls. */
   const running = new Map<string, Set<Call>>();
   const drainsUntil = new Map<string, number>();
   const stopsAt = new Map<string, number>();
@@ -55,7 +55,7 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   const isNew = (process: string, leaseKey: string): boolean =>
     [...(running.get(process) ?? [])].some(({ leases, since }) => leases.has(leaseKey) && now() < since + patienceMs);
 
-  /** What it gives back now was not to be released by a time, drained or not. */
+  /** Whether a lease that the process releases now is given up: it had no deadline for a release (`draining`) lately. */
   const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + stopDeadlineMs;
 
   return {
@@ -82,7 +82,7 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
       else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
-    // A shard that is worked on again is not stopped any more.
+    // Once a worker has records of the shard again, the shard no longer counts as stopped.
     works: (process, worker, leaseKey) => {
       leaseOf.set(`${process}/${worker}`, leaseKey);
       shardStopsAt.delete(`${process}/${leaseKey}`);

@@ -1,7 +1,7 @@
-// What every process of a simulated cluster has in common.
+// Settings that all processes of a simulated cluster share, and how to recognize a Java worker.
 
 export const stopDeadlineMs = 5_000;
 export const watchdogMs = 120_000;
 
-/** Whether this is no process of kinact's, but a Java worker: by its name. */
+/** Whether the process of this name is a Java worker. */
 export const isJava = (name: string): boolean => name.startsWith('java-');

@@ -1,9 +1,9 @@
-// What the world knows of a process that may excuse it: what harms its calls, its mail and its clocks; whether it is there at all.
+// The facts that may excuse a process: harm to its calls, its mail or its clocks, or that it is gone.
 import { isJava } from './cluster.js';
 import type { Condition } from './hands.js';
 import type { Process, World } from './world.js';
 
-/** There and back, where the table takes its time. */
+/** How much longer a call takes, there and back, while the table is slow. */
 export const wayMsOf = (process: Process | undefined): number => 2 * (process?.wires[1].longWay?.mostMs ?? 0);
 
 /** Changes when a call to the table is harmed, mail is held up or repeated, or the machine stands still. */
@@ -14,7 +14,7 @@ export function troublesOf(process: Process | undefined): string {
   return `${table} ${machine.harmed()} ${machine.resumedAt()} ${machine.standsStill()} ${machine.mailWaits()}`;
 }
 
-/** Changes when its calls to the table are harmed other than by a refusal, and when it may hold that it was suspended. */
+/** Changes when a call to the table is harmed other than by a refusal, and when the process may conclude that it was suspended. */
 export function earlyRenewals({ processes, refusals }: World, name: string): string {
   const process = processes.find(({ machine }) => machine.name === name);
   if (process === undefined) return '';
@@ -22,7 +22,7 @@ export function earlyRenewals({ processes, refusals }: World, name: string): str
   return `${wires[1].harmed() - refusals.count(name)} ${machine.resumedAt()} ${machine.standsStill()} ${machine.wallJumps()}`;
 }
 
-/** As that; and what makes it start again, end tenures, fail to read. */
+/** Like `troublesOf`, but also with everything that makes the process restart, end tenures or fail to read. */
 export function conditionOf({ java, processes }: World, name: string): Condition {
   if (isJava(name)) return { troubles: 'none', isTroubled: java?.isGone(name) !== false, hasHung: false };
   const process = processes.find(({ machine }) => machine.name === name);

@@ -1,5 +1,5 @@
-// I13, conservation of credit, as the mail itself shows: what a reducer has granted a stage is either under way (sent and not
-// returned) or free in the stage's queue for it. And I11 of mailboxes: nobody is sent more than it can be asked to hold.
+// I13, conservation of credit, checked in the mail: all credit that a reducer has granted to a stage is either under way (sent and not
+// returned) or free in the stage's queue. And I11 for mailboxes: no more messages wait for a reducer than its bound allows.
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Delivery } from '../../supervision/seams.js';
 import { cellOf } from '../../supervision/cell.js';
@@ -7,7 +7,7 @@ import { cellOf } from '../../supervision/cell.js';
 export interface Credits {
   /** A message leaves its sender. */
   passed(delivery: Delivery): void;
-  /** What this reducer has granted this stage, and how much of it is under way; undefined before it has joined. */
+  /** The credit that this reducer has granted this stage, and how much is under way; undefined before the reducer has joined. */
   between(stage: string, reducer: string): { readonly granted: number; readonly underWay: number } | undefined;
 }
 
@@ -16,21 +16,21 @@ interface Grant {
   underWay: number;
 }
 
-/** How many of what is not items may wait for a reducer: punctuation and the news of an end per worker, and a few beats. */
+/** How many messages without items may wait for a reducer: per worker a punctuation and the news of its end, and a few beats. */
 const messagesPerWorker = 2;
 const beats = 8;
 
 export interface Load {
   /** Workers that live now, or did a moment ago: the news of each one's end goes to every reducer. */
   readonly workers: number;
-  /** How often one message may come. */
+  /** How often one message may arrive. */
   readonly repeats: number;
 }
 
 export function createCredits(violate: (invariant: string, text: string) => void, load: () => Load): Credits {
   const grants = new Map<string, Grant>();
   const nameOf = (stage: string, reducer: string): string => `${stage}>${reducer}`;
-  /** Each message with items stands for credit. */
+  /** Each message with items uses credit. */
   const sentTo = (to: Ref<never>): void => {
     const unread = cellOf(to)?.queued ?? 0;
     if (unread <= beats || !to.path.startsWith('reducer/')) return;

@@ -1,11 +1,11 @@
-// In some worlds a process dies within the first seconds, before its first checkpoints: what its rows say of where to begin is all that
-// its successors have. Thrown by dice of their own, so that what the other seeds mean stays as it is.
+// In some worlds a process dies within the first seconds, before its first checkpoints. Its successors then have only the start
+// position in its rows. This fault has its own dice, so it does not change the rest of what a seed means.
 import { createDice } from './dice.js';
 import { kill } from './faults.js';
 import { isAtWork } from './stopping.js';
 import type { World } from './world.js';
 
-/** At LATEST most is at stake: the next one may take its own start for it. */
+/** LATEST is the riskiest start: the next process could take the time of its own start for it. */
 const atLatest = 1 / 2;
 const otherwise = 1 / 8;
 const earliestMs = 200;

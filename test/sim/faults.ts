@@ -1,5 +1,5 @@
-// What can go wrong in a world, one function per kind of fault. Each is decided by the world's dice alone, says what it does
-// in the log, and heals by itself after a while.
+// The faults of a world, one function per kind. Each one depends on the world's dice alone, logs what it does, and heals by itself
+// after a while.
 import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-shards.js';
 import { recreateStream } from './recreating.js';
 import { crashActor } from '../../supervision/system.js';
@@ -14,7 +14,7 @@ import { isAtWork, stopProcess } from './stopping.js';
 import { neverBlocks } from './world.js';
 import type { Process, World } from './world.js';
 
-/** At most this many open shards, and no fewer than the least a seed may have. */
+/** The most open shards, and the fewest: no seed begins with fewer. */
 const mostShards = 14;
 const fewestShards = 4;
 
@@ -57,10 +57,10 @@ const pause: Fault = ({ clock, dice, say }, victim) => {
   clock.after(ms, () => victim.machine.resume());
 };
 
-/** A machine that sleeps: its wall clock goes on, its monotonic one does not. */
+/** The machine sleeps: its wall clock continues, but its monotonic clock stands still. */
 const suspend: Fault = ({ clock, dice, failoverMs, say }, victim) => {
   const { machine } = victim;
-  // One that was set back a moment ago cannot know how long it slept.
+  // A machine whose wall clock has just been set back cannot know how long it slept.
   if (clock.now() - machine.setBackAt() < 2 * failoverMs) return;
   const ms = dice.between(3_000, 40_000);
   say(`suspend ${machine.name} for ${ms}`);
@@ -69,13 +69,13 @@ const suspend: Fault = ({ clock, dice, failoverMs, say }, victim) => {
   clock.after(ms, () => machine.resume());
 };
 
-/** Within this a machine that has woken has looked at its clocks. */
+/** Within this time after waking, a machine has looked at its clocks. */
 const wakingMs = 5_000;
 
 const jumpWall: Fault = ({ clock, dice, say }, { machine }) => {
   const ms = dice.between(-30_000, 30_000);
   if (ms < 0 && machine.paused) return;
-  // Nor can one that is set back before it has done anything since it woke (seed 450712).
+  // Nor can a machine whose clock is set back before it has done anything after waking (seed 450712).
   if (ms < 0 && clock.now() - machine.resumedAt() < wakingMs) return;
   say(`wall clock of ${machine.name} by ${ms}`);
   machine.jumpWall(ms);
@@ -86,7 +86,7 @@ const stop: Fault = (world, victim) => {
   startAnother(world);
 };
 
-/** Calls take seconds, their process is asked to stop, and something in it crashes beside them. */
+/** Calls take seconds, their process is told to stop, and an actor in it crashes while they run. */
 const crashInStop: Fault = (world, victim) => {
   const { dice, clock } = world;
   const before = world.lingering;
@@ -99,7 +99,7 @@ const crashInStop: Fault = (world, victim) => {
   });
 };
 
-/** A stream that is there, with its shards. */
+/** An existing stream, with its shards. */
 function streamIn({ dice, kinesis, streams }: World): { stream: string; shards: ScriptedShard[] } | undefined {
   const there = streams();
   if (there.length === 0) return undefined;
@@ -119,7 +119,7 @@ const split: Fault = (world) => {
 
 const merge: Fault = (world) => void mergeTwo(world);
 
-/** The names of the two that were merged. */
+/** Returns the names of the two merged shards. */
 function mergeTwo(world: World): readonly string[] {
   const { dice, kinesis, layout, nameOf, say } = world;
   const { stream, shards } = streamIn(world) ?? { stream: '', shards: [] };
@@ -141,7 +141,7 @@ const badWeather: Fault = (world) => {
   world.clock.after(ms, () => setWeather(world, calm));
 };
 
-/** A table that takes its time with everything: nobody need lose a lease for that. */
+/** The table is slow with every call, but not slow enough to cost a lease. */
 const slowTable: Fault = ({ clock, processes, say }) => {
   say('the lease table is slow');
   for (const { wires } of processes) wires[1].longWay = { leastMs: 150, mostMs: 500 };
@@ -182,12 +182,12 @@ export const poison = (world: World): void => {
   const { clock, dice, onFailure, say } = world;
   const ms = dice.between(1_000, 8_000);
   say(`poison for ${ms}`);
-  // Every crash takes a pipeline down; with the other policies the work goes on, and more is seen of what comes of them.
+  // Each crash takes a pipeline down. With the other policies the work continues, so more of their effects are seen.
   world.poison = dice.pick(onFailure === 'crash' ? [0.01, 0.03] : [0.03, 0.2]);
   clock.after(ms, () => (world.poison = 0));
 };
 
-/** Calls that take their time never end: the watchdog has to find that out. */
+/** Some slow calls never end: the watchdog has to notice. */
 export const hang = (world: World): void => {
   world.say('calls hang');
   world.hangs = world.dice.pick([0.02, 0.1]);
@@ -195,7 +195,7 @@ export const hang = (world: World): void => {
   world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
 };
 
-/** Code of the application computes and lets nothing else run: a little often, seconds now and then, longer than a lease lasts. */
+/** The application computes, and nothing else runs: often briefly, at times for seconds, or rarely for longer than a lease lasts. */
 const block: Fault = (world) => {
   const { clock, dice, failoverMs, say } = world;
   const blocking = dice.pick([
@@ -208,7 +208,7 @@ const block: Fault = (world) => {
   clock.after(dice.between(2_000, 20_000), () => (world.blocking = neverBlocks));
 };
 
-/** A service answers calls with errors of its model. */
+/** A service answers some calls with an error. */
 const errors =
   (named: (service: Service) => readonly string[]): Fault =>
   ({ clock, dice, serviceFaults, say }) => {
@@ -220,7 +220,7 @@ const errors =
     serviceFaults.add(rule);
   };
 
-/** Answers of this operation lack something. */
+/** Answers to this operation are incomplete or out of date. */
 const misshapen =
   (operation: string, make: (dice: World['dice']) => Mishap): Fault =>
   ({ clock, dice, serviceFaults, say }) => {
@@ -234,7 +234,7 @@ const noIterators = misshapen('GetRecords', () => ({ type: 'noIterator' }));
 const omittedShards = misshapen('ListShards', () => ({ type: 'omitsShards' }));
 const olderListings = misshapen('ListShards', (dice) => ({ type: 'olderListing', ageMs: dice.between(500, 30_000) }));
 
-/** Iterators expire all at once, and some of the questions for new ones are answered as if there were no such shard. */
+/** All iterators expire at once, and some requests for new ones are answered as if the shard did not exist. */
 const iteratorsNotFound: Fault = (world, victim) => {
   const { clock, dice, serviceFaults, say } = world;
   say('some iterators are not found');
@@ -257,8 +257,8 @@ const mischief: Fault = ({ clock, dice, say }, { machine }) => {
 };
 
 /**
- * Tenures that end one after the other under a burst of records of few shards: what was said and done under those before is
- * still on its way when the next begins, and its ordinals are open again; calls of the application outlast them, too.
+ * Tenures end one after the other during bursts of records for few shards. When the next tenure begins, dispositions of earlier
+ * tenures are still on their way, and their ordinals are in use again. Calls of the application outlast their tenures, too.
  */
 const endTenures: Fault = (world, { machine }) => {
   const { clock, dice, say } = world;
@@ -280,10 +280,10 @@ const endTenures: Fault = (world, { machine }) => {
   });
 };
 
-/** Deleted by hand: its holder, or a shard sync, makes it again. */
+/** A row is deleted by hand. Its holder, or a shard sync, creates it again. */
 const deleteRow: Fault = (world) => {
   const { dice, leases, oracle, say } = world;
-  // A parent whose child row exists already would never be looked for again: no promise is made for it.
+  // No shard sync would look again for a parent whose child has a row: kinact promises nothing for this parent.
   const all = [...leases.rows().values()];
   const hasChild = (leaseKey: string): boolean => all.some(({ parentShardIds }) => parentShardIds.includes(leaseKey));
   const rows = all.filter((row) => row.checkpoint !== 'SHARD_END' && !hasChild(row.leaseKey));
@@ -336,7 +336,7 @@ export function crashOne(world: World, process: Process, kind: string): void {
 const crashActorOf: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(0, 6)));
 const crashSupervisor: Fault = (world, victim) => crashOne(world, victim, world.dice.pick(kinds.slice(6)));
 
-/** One crash after the other, during the restarts of the ones before: more than `restart` allows, now and then. */
+/** One crash after the other, during the restarts for earlier ones: sometimes more than `restart` allows. */
 const crashOften: Fault = (world, victim) => {
   const times = world.dice.between(2, 25);
   const everyMs = world.dice.pick([1, 50, 400]);
@@ -357,8 +357,8 @@ const reshardInBadWeather: Fault = (world, victim) => {
 };
 
 /**
- * One parent of what comes of it has lost its holder, and nobody can read its row: the child has to wait for it. Now and then
- * from the beginning; or from when the other parent has ended and the child is held, by somebody who then dies too.
+ * A merge. One parent loses its holder, and its row cannot be read: the child has to wait for this parent. The row is garbled from
+ * the start, or once the other parent has ended and the child is held. In the second case the child's holder dies, too.
  */
 const reshardInTheDark: Fault = (world) => {
   const { dice, leases } = world;
@@ -383,7 +383,7 @@ function darkenLater(world: World, unread: string, other: string, tries: number)
   darken(world, unread);
   killHolder(world, unread);
   killHolder(world, child);
-  // The worker that takes the child next has something to read in it.
+  // The worker that takes the child next must find records in it.
   clock.after(failoverMs, () => putRecords(world, dice.between(20, 40)));
 }
 
@@ -401,18 +401,18 @@ function killHolder(world: World, leaseKey: string): void {
 
 const recreate: Fault = (world) => {
   const { dice, layout, lostStreams, streams } = world;
-  // A Java worker reads on under the rows of the old stream; that is no promise of kinact's.
+  // A Java worker continues to read under the rows of the old stream. kinact promises nothing about that.
   if (world.java !== undefined) return;
-  // One at a time, and one that is being read.
+  // Only one stream at a time, and only once workers read it.
   if (lostStreams.size > 0 || streams().length < layout.streams.length || world.leases.rows().size === 0) return;
   recreateStream(world, dice.pick(layout.streams));
 };
 
-/** Deleted with all its rows: the holder of a lease makes its row again. */
+/** A table is deleted with all its rows. The holder of a lease creates its row again. */
 const deleteTable: Fault = ({ dice, dynamoDb, initialPosition, layout, leases, oracle, say }) => {
   const rows = [...leases.rows().values()];
   const parents = new Set(rows.flatMap(({ parentShardIds }) => parentShardIds));
-  // As with a single row: no promise is made for a parent whose child row exists. And without a row LATEST is now.
+  // As in `deleteRow`, kinact promises nothing for a parent whose child has a row. And without a row, LATEST means now.
   const isUnpromised = rows.some(({ leaseKey, checkpoint }) => checkpoint !== 'SHARD_END' && parents.has(leaseKey));
   if (isUnpromised || initialPosition !== 'TRIM_HORIZON') return;
   const tableName = dice.pick(layout.tables);
@@ -421,7 +421,7 @@ const deleteTable: Fault = ({ dice, dynamoDb, initialPosition, layout, leases, o
   dynamoDb.deleteTable(tableName);
 };
 
-/** What is older has passed out of retention, closed shards and all. */
+/** Records older than `horizon` pass out of retention, and so do the shards that were closed before it. */
 const retention: Fault = (world) => {
   const { clock, dice, kinesis, say } = world;
   const found = streamIn(world);
@@ -437,7 +437,7 @@ const retention: Fault = (world) => {
   }
 };
 
-/** A kind that is named several times is as many times as likely. */
+/** A fault that is listed several times is as many times as likely. */
 const faults: readonly Fault[] = [
   kill,
   kill,
@@ -495,5 +495,5 @@ const faults: readonly Fault[] = [
   reshardInTheDark,
 ];
 
-/** Drawn by `--faults all` alone, each until what it waits for is on main. None waits now. */
+/** Faults that only `--faults all` draws, until main has the change that each waits for (`waitsFor`). There are none now. */
 const provisional: readonly { readonly fault: Fault; readonly waitsFor: string }[] = [];

@@ -1,5 +1,5 @@
-// The law of the simulation about leases that change hands allows each legal way and complains of every other.
-// Writes to rows are made up here, one by one.
+// The law of the simulation about leases that change hands (I33) allows each legal way and reports every other.
+// The tests make up the writes to rows, one by one.
 import { expect } from 'chai';
 import { createHands } from './hands.js';
 import type { Hands } from './hands.js';
@@ -9,10 +9,10 @@ interface Scene {
   readonly hands: Hands;
   readonly broken: string[];
   readonly troubles: Map<string, string>;
-  /** Of processes that differ from the rest. */
+  /** The failover times of processes that differ from the rest. */
   readonly failovers: Map<string, number>;
   at: number;
-  /** The lease is this process's from now on, or nobody's. */
+  /** `process` writes the row: the lease then belongs to `owner`, or to no process. */
   write(process: string, leaseKey: string, owner?: string): void;
 }
 
@@ -47,7 +47,7 @@ function scene(): Scene {
   return self;
 }
 
-/** `a` and `b` renew these for so long. */
+/** The owners in `of` renew their leases for `ms`. */
 function renewed(world: Scene, ms: number, of: Readonly<Record<string, readonly string[]>>): void {
   for (const until = world.at + ms; world.at < until; world.at += 3_000)
     for (const [owner, leases] of Object.entries(of)) for (const lease of leases) world.write(owner, lease, owner);

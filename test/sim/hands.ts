@@ -1,56 +1,56 @@
-// I33: leases do not go to and fro. A lease changes hands only for a reason that the world knows: its holder was away or troubled
-// for as long as a lease lasts, was asked to stop, failed with what it read, or gave it to another that had two fewer than it. Told by
-// the writes. Java workers take as their own formula says; beside them, kinact counts as they do, and takes from them by force.
-// I42: and in calm weather its holder reads it.
+// I33: leases do not move to and fro. A lease changes hands only for a reason that the world knows. Its holder was away or troubled for
+// as long as a lease lasts, was told to stop, or could not process the records. Or it gave the lease to a worker with two leases fewer.
+// Java workers take by their own formula. Beside them, kinact counts as they do, and takes from them by force. I42: in calm weather,
+// the holder of a lease reads its shard. I33 looks at the writes, I42 at the events of holders.
 import { isJava, stopDeadlineMs } from './cluster.js';
 import type { Written } from './oracle.js';
 
-/** What the world knows of a process. */
+/** The state of a process as the world knows it. */
 export interface Condition {
-  /** Changes with whatever harms it. */
+  /** Changes with everything that harms the process. */
   readonly troubles: string;
   /** It is troubled now, or gone. */
   readonly isTroubled: boolean;
-  /** A call of the application in it will never be over: the watchdog ends its pipeline, and gives up what stands still again. */
+  /** A call of the application in it will never end: the watchdog ends the pipeline, and a shard that stalls again is given up. */
   readonly hasHung: boolean;
 }
 
 export interface HandsOptions {
   /** World time. */
   readonly now: () => number;
-  /** Of this process, and the longest of any. */
+  /** The failover time of this process, and the longest of any. */
   readonly failoverMsOf: (process: string) => number;
   readonly longestFailoverMs: number;
   readonly tableOf: (leaseKey: string) => string;
   readonly conditionOf: (process: string) => Condition;
-  /** What harms everybody at once: rows or streams that are not what they were. */
+  /** Harm to all processes at once, such as garbled rows or deleted streams. */
   readonly worldCondition: () => Condition;
   readonly violate: (invariant: string, text: string) => void;
 }
 
 export interface Hands {
   wrote(written: Written): void;
-  /** Its holder says that nobody reads it. */
+  /** The holder reports that no worker reads the shard. */
   unread(process: string, leaseKey: string, reason: string): void;
   /** Whether this process, or the world, was troubled at some time since then. */
   wasTroubled(process: string, since: number): boolean;
-  /** Leases that were taken from an owner or given back, since the start. */
+  /** How often a lease was taken from an owner or given back, since the start. */
   readonly changes: () => number;
 }
 
-/** From the look at the table to the write that follows from it, in calm weather. */
+/** The time from a scan to the write that follows from it, in calm weather. */
 const lookMs = 3_000;
-/** Who holds a lease reads it, if nothing was wrong for so long. */
+/** If nothing was wrong for this long, the holder of a lease reads its shard. */
 const calmMs = 60_000;
 /** Clocks drift by a thousandth, and a read may be a second old. */
 const blurMs = 1_500;
-/** A lease that nobody can be blamed for may move so often. */
+/** How often a lease may move without a known reason. */
 const spare = 6;
 
 interface Count {
   readonly at: number;
   readonly of: ReadonlyMap<string, ReadonlySet<string>>;
-  /** With those that have ended. */
+  /** Includes the leases of ended shards. */
   readonly all: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -64,10 +64,10 @@ export function createHands(options: HandsOptions): Hands {
   const changesOf = new Map<string, number>();
   let changes = 0;
   let takesByJava = 0;
-  // A worker that was harmed gives back what it makes no progress with.
+  // Within this time after harm, a worker may give back leases without progress.
   const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
 
-  // From the look at the table to the end of a wish that is answered at the last moment, and drained for as long as it may take.
+  // The longest time from a scan to the end of a wish: the answer comes at the last moment, and the drain takes as long as it may.
   const wishLastsMs = 4 * longestFailoverMs + lookMs;
 
   const isExcused = (process: string, since: number): boolean =>
@@ -82,12 +82,12 @@ export function createHands(options: HandsOptions): Hands {
     };
     const kept = counts.get(table) ?? [];
     kept.push({ at: now(), of: owned([...ownerOf]), all: owned([...ownerOf, ...ownerOfEnded]) });
-    // The last one before the time that is looked at is what there was at its beginning.
+    // The last count before the period is the state at its beginning.
     while ((kept[1]?.at ?? Infinity) < now() - wishLastsMs) kept.shift();
     counts.set(table, kept);
   };
 
-  /** At any moment since then. A scan need not be consistent: it may show a parent that has ended beside its children. */
+  /** Whether, at any moment of that time, `loser` had two leases more. A scan may be inconsistent: an ended parent beside its children. */
   const isOwed = (table: string, taker: string, loser: string, withinMs: number): boolean => {
     const all = counts.get(table) ?? [];
     const kept = all.slice(
@@ -100,7 +100,7 @@ export function createHands(options: HandsOptions): Hands {
     return kept.some(({ at }, last) => {
       const first = kept.findLastIndex((each) => each.at < at - blurMs);
       const seen = kept.slice(Math.max(0, first), last + 1);
-      // Java counts what has ended as long as its owner renews it: a Java worker does, kinact does not.
+      // Java counts the lease of an ended shard while its owner renews it. A Java worker renews it, kinact does not.
       const lost = new Set(seen.flatMap(({ of, all }) => [...((isBesideJava ? all : of).get(loser) ?? [])]));
       const least = Math.min(...seen.map(({ of }) => of.get(taker)?.size ?? 0));
       return lost.size - least >= 2;
@@ -115,10 +115,10 @@ export function createHands(options: HandsOptions): Hands {
   const taken = (taker: string, loser: string, leaseKey: string): void => {
     const moved = movedAt.get(leaseKey) ?? -Infinity;
     const stoodMs = Math.round(now() - moved);
-    // The larger counts: a row says its holder's.
+    // The larger failover time counts, because the row has the holder's.
     const failoverMs = Math.max(failoverMsOf(taker), failoverMsOf(loser));
     if (stoodMs >= failoverMs - blurMs) {
-      // So soon before that it may as well have been taken for balance.
+      // If the loser had two leases more, the take may have been for balance.
       if (!isOwed(tableOf(leaseKey), taker, loser, longestFailoverMs + lookMs) && !isExcused(loser, moved - failoverMs))
         violate(
           'I33',
@@ -185,15 +185,15 @@ export function createHands(options: HandsOptions): Hands {
 }
 
 interface Troubles {
-  /** Looks at everybody known. */
+  /** Looks at every known process. */
   look(): void;
-  /** When this one was last troubled, as far as it was seen. */
+  /** When this process was last seen to be troubled. */
   of(name: string): number;
-  /** How often somebody began to be troubled. */
+  /** How often a process began to be troubled. */
   readonly episodes: () => number;
 }
 
-/** What comes within this is one episode. */
+/** Troubles of a process within this time are one episode. */
 const episodeMs = 1_000;
 
 function createTroubles(now: () => number, conditionOf: (name: string) => Condition): Troubles {
@@ -201,7 +201,7 @@ function createTroubles(now: () => number, conditionOf: (name: string) => Condit
   let episodes = 0;
   const of = (name: string): number => {
     const { troubles, isTroubled } = conditionOf(name);
-    // One that is new has joined, which is a reason by itself.
+    // A new process has joined, which is a reason for changes by itself.
     const last = known.get(name) ?? { troubles: '', at: -Infinity };
     if (isTroubled || last.troubles !== troubles) {
       if (now() - last.at > episodeMs) episodes += 1;

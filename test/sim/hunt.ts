@@ -1,4 +1,4 @@
-// Proof that the simulation bites: every mutant must break an invariant, and the same seeds must be clean without it.
+// Proves that the simulation finds bugs: every mutant must break an invariant, and the same seeds must be clean without the mutant.
 import { mutants } from './mutants/index.js';
 import type { Mutant } from './mutants/around.js';
 import type { How, Pool } from './pool.js';
@@ -9,19 +9,19 @@ export interface Catch {
   readonly mutant: string;
   /** The first invariant that it broke; undefined: it survived. */
   readonly invariant: string | undefined;
-  /** All that broke in that seed. */
+  /** All invariants that broke in that seed. */
   readonly broken: readonly string[];
   readonly seeds: number;
-  /** What had to be off as well for it to show. */
+  /** The second defence that had to be off to show the mutant. */
   readonly without: string | undefined;
   readonly example: string;
 }
 
-/** Seeds a mutant gets before it counts as one that survives; one that is known to be masked gets fewer by itself. */
+/** How many seeds a mutant gets before it counts as surviving. While a masked mutant is alone, it gets fewer. */
 const most = 96;
 const mostMasked = 8;
 
-/** `only`: those whose name has this in it. */
+/** `only`: hunts the mutants whose name contains this text. */
 export async function hunt(
   pool: Pool,
   from: number,
@@ -40,7 +40,7 @@ export async function hunt(
   );
 }
 
-/** Whether a seed is clean without any mutant; each is run once. */
+/** Whether a seed is clean without any mutant. Each seed is run once. */
 function cleanSeeds(pool: Pool, from: number): (seed: number) => Promise<boolean> {
   const runs = new Map<number, Promise<boolean>>();
   return (seed) => {

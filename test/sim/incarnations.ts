@@ -1,13 +1,13 @@
 // I26: within one process no user effect of one pipeline incarnation overlaps one of a later incarnation, unless an orphan
-// was reported. Told by the runtime's trace and by the seam in front of effects.
+// was reported. The law reads the runtime's trace, and wraps the start of each effect.
 import type { TraceEntry } from '../../supervision/seams.js';
 
 export interface Incarnations {
   traced(entry: TraceEntry): void;
   orphaned(actor: string): void;
-  /** Stands in front of an effect of this actor. */
+  /** Starts an effect of this actor, after checking the law. */
   start(actor: string, name: string, start: () => unknown): unknown;
-  /** A shard worker hands records over: it has this number. */
+  /** A shard worker hands records to a stage: `worker` is its number, `actor` its path. */
   works(worker: number, actor: string): void;
   /** World time at which the worker of this number began to end; undefined while it lives. */
   endedAt(worker: number): number | undefined;
@@ -37,7 +37,7 @@ export function createIncarnations(now: () => number, violate: (text: string) =>
       }
       if (what !== 'start') return;
       if (to.startsWith('shard-worker/')) living.add(to);
-      // The first child of every incarnation.
+      // `stage/0` is the first child of every pipeline incarnation.
       if (to.startsWith('stage/0#')) pipelines += 1;
       else if (to.startsWith('reducer/')) pipelineOf.set(to, pipelines);
     },

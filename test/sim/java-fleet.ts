@@ -1,22 +1,22 @@
-// Whether Java workers of the KCL 2.x share the table of a world, and when each comes and goes. Drawn by dice of their own, so that
-// what else a seed means stays as it is.
+// Decides whether Java workers of the KCL 2.x share the table of a world, and when each comes and goes. The fleet has its own dice, so
+// it does not change the rest of what a seed means.
 import { createDice } from './dice.js';
 import { startJavaWorker } from './java-worker.js';
 import type { JavaWorker } from './java-worker.js';
 import type { World } from './world.js';
 
 export interface JavaFleet {
-  /** Of one by this name; one that has not come yet is. */
+  /** Whether the worker of this name is gone, or has not come yet. */
   isGone(name: string): boolean;
-  /** Calm weather: it is migrated to kinact, the last one goes. */
+  /** Called for the calm weather: the last Java worker goes, as at the end of a migration to kinact. */
   end(): void;
 }
 
 const besideJava = 1 / 3;
 
 /**
- * Undefined where there are none. They need the failover time of everybody else, and one who takes a lease that stands at LATEST begins
- * at its own now: both are said in the documentation.
+ * Undefined if there are none. Java workers need the failover time of all other workers, and a Java worker that takes a lease at LATEST
+ * starts at its own present. The documentation states both.
  */
 export function drawJavaFleet(world: World, seed: number, isOneFailover: boolean): JavaFleet | undefined {
   const dice = createDice(seed ^ 0x1a7a);

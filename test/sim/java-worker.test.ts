@@ -1,4 +1,4 @@
-// The simulated Java worker does what a KCL 2.x worker does: it takes and steals by force, and leaves the attributes of kinact standing.
+// The simulated Java worker does what a KCL 2.x worker does: it takes and steals by force, and leaves kinact's attributes unchanged.
 import { expect } from 'chai';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -12,7 +12,7 @@ import type { World } from './world.js';
 
 const shardOf = (index: number): string => `shardId-00000000000${index}`;
 
-/** A world of one stream of four shards, whose rows are these, and nobody in it. */
+/** A world with one stream of four shards and these rows, but without processes. */
 async function worldOf(rows: readonly Partial<LeaseRow>[]): Promise<World> {
   let seed = 1;
   const make = (): World => createWorld(seed, 4, () => actors, false);
@@ -33,7 +33,7 @@ async function worldOf(rows: readonly Partial<LeaseRow>[]): Promise<World> {
   return world;
 }
 
-/** Until it has looked once, twice, … */
+/** The time until the worker has scanned the table this many times. */
 const passMs = ({ failoverMs }: World, times: number): number => failoverMs + 2_000 + (times - 1) * 3 * failoverMs;
 
 describe('the Java worker of the simulation', () => {

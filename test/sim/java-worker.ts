@@ -1,7 +1,7 @@
-// A scripted Java worker of the KCL 2.x beside kinact's, to the letter of KCL clauses 1.3 and 2.2 to 2.8: it scans, takes what is free or
-// has expired, steals by force, renews, reads from the checkpoint on, ends shards, and is gone from one moment to the next, its name
-// still in its rows. It knows no attribute of kinact's and leaves each where it is. Nothing harms its own calls: what befalls a
-// worker is drawn for kinact's.
+// A scripted Java worker of the KCL 2.x beside kinact's workers, to the letter of KCL clauses 1.3 and 2.2 to 2.8. It scans, takes free
+// or expired leases, steals by force, renews, reads from the checkpoint on, and ends shards. It may vanish at any moment, and its rows
+// then keep its name. It knows no attribute of kinact, and leaves each of them unchanged. No fault harms its calls: faults are drawn
+// for kinact's workers only.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { DynamoDbRefusal, longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import type { Item } from './dynamodb/expressions.js';
@@ -13,20 +13,20 @@ export interface JavaWorker {
   readonly isGone: () => boolean;
   /** SIGKILL. */
   kill(): void;
-  /** It checkpoints what it has dealt with, and forgets its leases: the rows keep its name. */
+  /** It checkpoints the records that it has done, and forgets its leases: the rows keep its name. */
   stop(): void;
 }
 
 interface Held {
   readonly leaseKey: string;
-  /** The oracle's. */
+  /** The oracle's name of the shard. */
   readonly name: string;
   readonly fence: number;
   counter: number;
-  /** Everything up to here is dealt with. */
+  /** Everything up to here is done. */
   position: Checkpointed;
   renewedAt: number;
-  /** A write of it is under way: renewals and checkpoints of one lease wait for each other. */
+  /** A write of this lease is under way: its renewals and checkpoints wait for each other. */
   isBusy: boolean;
   isReading: boolean;
 }
@@ -37,7 +37,7 @@ interface Seen {
   readonly owner: string | undefined;
   readonly position: Checkpointed;
   readonly ageMs: number;
-  /** Somebody asks for it: of what this worker may steal at random it rather gets that. */
+  /** The row has a wish: of the leases that this worker may steal, it prefers those with a wish. */
   readonly isAskedFor: boolean;
 }
 
@@ -67,7 +67,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     held.get(lease.leaseKey) === lease && clock.now() < lease.renewedAt + failoverMs;
   const nameOf = (leaseKey: string): string => layout.nameOf(stream, leaseKey);
 
-  /** Undefined: the table is not there. */
+  /** Returns undefined if the table does not exist. */
   const write = (operation: string, leaseKey: string, input: object, sentAt: number): boolean | undefined => {
     const before = leases.at(tableName, leaseKey);
     try {
@@ -82,7 +82,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     return true;
   };
 
-  /** Conditional on the counter, which rises by one; told when the answer is there. */
+  /** An update that is conditional on the counter, and raises it by one. `done` gets the answer. */
   const update = (
     { leaseKey, counter }: Pick<Held, 'leaseKey' | 'counter'>,
     clauses: { readonly set?: string; readonly more?: string; readonly values?: Record<string, AttributeValue> },
@@ -147,12 +147,12 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     }
     lease.isReading = true;
     const ids = records.flatMap(({ items }) => items.flat().map(({ id }) => id));
-    // Trimmed, dropped for its hash key, before the beginning: it passes over that and names nothing.
+    // It passes over records that are trimmed, dropped for their hash key, or older than the start, and reports none of them.
     oracle.excuse(ids.filter((id) => oracle.log.isExcused(id)));
     const toDo = ids.filter((id) => !oracle.log.isExcused(id));
     const { fence, name: shardId } = lease;
     for (const id of toDo) oracle.delivered({ process: name, id, shardId, fence, isOver: false });
-    // A batch runs to its end, although another worker may have taken the lease meanwhile.
+    // A batch runs to its end, even if another worker has taken the lease in the meantime.
     later(dice.between(10, dice.chance(0.1) ? 1_500 : 300), () => {
       oracle.acknowledged(toDo);
       lease.isReading = false;
@@ -161,7 +161,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     });
   };
 
-  /** The rows of the children, their names in its own row, SHARD_END: a merge's child has to wait for the row of the other parent. */
+  /** Creates the rows of the children, then names them in its row, then writes SHARD_END. If a parent of a child has no row, it waits. */
   const end = (lease: Held): void => {
     const children = [...(kinesis.streams.get(stream)?.shards.values() ?? [])].filter(({ parents }) =>
       parents.includes(lease.leaseKey),
@@ -288,7 +288,7 @@ export function startJavaWorker(world: World, name: string, dice: Dice): JavaWor
     return [stealable.find(({ isAskedFor }) => isAskedFor) ?? stealable[0]].filter((row) => row !== undefined);
   };
 
-  /** A scan takes its time, and a machine may be slow: it is the worse for kinact when that ends in the middle of a hand-over. */
+  /** Waits for a wish or an answer in a row, because a take in the middle of a hand-over is the hardest for kinact. */
   const awaitMoment = (): void => {
     const said = dice.chance(0.7) ? 'kinactAnswer' : 'kinactWish';
     const look = (looks: number): void => {

@@ -1,6 +1,5 @@
-// I41, replays are bounded per fault: a holder whose calls work writes what its workers have said to be done with the next
-// renewals, or as often as it was told to, so that whatever hits it then costs no more than what was done since. One of these per
-// process.
+// I41: the replay after a fault is bounded. A holder whose calls work writes the frontier of its worker with the next renewals, or as
+// often as its options demand. A fault then repeats only records since the last write. Each process has one instance of this law.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { compareRows } from './stream-log.js';
 import type { FrontierReport, Notify } from './tenures.js';
@@ -9,16 +8,16 @@ export interface LagsOptions {
   readonly process: string;
   /** World time. */
   readonly now: () => number;
-  /** From the word of a worker until the row says it; and where nothing was wrong for a while before. */
+  /** The longest time from a frontier report until the row has it: always, and if nothing was wrong for a while before. */
   readonly limitMs: number;
   readonly calmLimitMs: number;
-  /** Nobody can read, or write, this row now. Default: every row can be. */
+  /** Whether this row cannot be read or written now. Default: every row can be. */
   readonly isGarbled?: (leaseKey: string) => boolean;
   /** How much longer than in calm weather a call to the table may take now. Default: none. */
   readonly wayMs?: () => number;
   readonly nameOf: (source: string, shardId: string, sequenceNumber: string) => string;
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
-  /** Changes with whatever may keep this process from writing. */
+  /** Changes with everything that may keep this process from writing. */
   readonly troubles: () => string;
   readonly violate: (invariant: string, text: string) => void;
 }
@@ -26,34 +25,34 @@ export interface LagsOptions {
 export interface Lags {
   notified(message: Notify): void;
   reported(message: FrontierReport): void;
-  /** The row of this name was written, by whomever. */
+  /** Some process has written the row of this name. */
   wrote(leaseKey: string): void;
-  /** Looks whether the rows say what they should by now. */
+  /** Checks whether the rows have what they should have by now. */
   look(): void;
 }
 
 interface Said {
   readonly row: Pick<LeaseRow, 'checkpoint' | 'checkpointSubSequenceNumber'>;
-  /** Of the row, as it was: a later take may begin before what was said. */
+  /** The writer in the row at that time: a later take may begin before the reported frontier. */
   readonly writer: string | undefined;
   readonly at: number;
   readonly troubles: string;
   readonly limitMs: number;
 }
 
-/** Within this a process that was refused has forgotten it. */
+/** After this time, a refusal no longer slows a process down. */
 const calmAfterMs = 20_000;
 
 export function createLags(options: LagsOptions): Lags {
   const { process, now, nameOf, rowOf, violate } = options;
   const tenures = new Map<number, Notify['tenure']>();
-  /** Of each shard the oldest word that its row does not say yet. */
+  /** Per shard, the oldest reported frontier that its row does not have yet. */
   const waiting = new Map<string, Said>();
   let known: string | undefined;
   let restlessAt = -Infinity;
   const troubles = (): string => {
     const next = options.troubles();
-    // What has befallen it before anybody looked is not known.
+    // The first call counts as trouble, because earlier troubles are not known.
     if (next !== known) restlessAt = now();
     known = next;
     return next;
@@ -89,7 +88,7 @@ export function createLags(options: LagsOptions): Lags {
       const writer = rowOf(leaseKey)?.kinactWriter;
       const said = { row, writer, at: now(), troubles: troubles() };
       const isCalm = now() - restlessAt > calmAfterMs;
-      // The write before it may be under way.
+      // An earlier write may be under way.
       const wayMs = 2 * (options.wayMs?.() ?? 0);
       waiting.set(leaseKey, { ...said, limitMs: wayMs + (isCalm ? options.calmLimitMs : options.limitMs) });
     },

@@ -1,5 +1,5 @@
-// Which streams there are and which tables their leases are in, and what the oracle calls a shard: by its stream, for shard ids
-// are the same in all, and by the stream's generation, for a stream may be deleted and made again under its name.
+// The streams of a world, the tables of their leases, and the oracle's names of shards. A name has the stream, because shard ids are
+// the same in all streams. It also has the stream's generation, because a stream may be deleted and created again under its name.
 import type { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import type { ScriptedStream } from '../../src/testing/scripted-server/scripted-shards.js';
 import type { Item } from './dynamodb/expressions.js';
@@ -12,14 +12,14 @@ export interface Layout {
   readonly streams: readonly string[];
   readonly tables: readonly string[];
   tableOf(stream: string): string;
-  /** Of a shard, by the oracle's name; what is in one table has one answer. */
+  /** The table of a shard, by the oracle's name. */
   tableOfShard(name: string): string;
-  /** As the stream is now, or as it was when the record of this number was put. */
+  /** The oracle's name of a shard of the current stream, or of the stream that had the record of this number. */
   nameOf(stream: string, shardId: string, sequenceNumber?: string): string;
   nameOfRow(tableName: string, leaseKey: string, item: Item | undefined): string;
   parentsOf(name: string): readonly string[];
   childrenOf(name: string): readonly string[];
-  /** Of a stream that was made again. */
+  /** Whether the shard is of the last generation of its stream. */
   isOfTheLast(name: string): boolean;
   create(stream: string, shards: number): void;
 }

@@ -1,4 +1,4 @@
-// The lease tables as the oracle and the faults see them: the rows as they stand, each read once, by the oracle's names.
+// The lease tables as the oracle and the faults see them: the current rows, under the oracle's names.
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Item } from './dynamodb/expressions.js';
@@ -10,11 +10,11 @@ export interface LeaseView {
   row(name: string): LeaseRow | undefined;
   rows(): ReadonlyMap<string, LeaseRow>;
   at(tableName: string, leaseKey: string): LeaseRow | undefined;
-  /** By hand. */
+  /** Deletes the row by hand. */
   delete(name: string): void;
 }
 
-/** `unreadable` is called for a row that nobody can read: kinact has no business writing one. */
+/** `unreadable` is called for a row that cannot be read: kinact must not write one. */
 export function leaseView(
   dynamoDb: MemoryDynamoDb,
   layout: Layout,

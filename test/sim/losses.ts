@@ -1,5 +1,5 @@
-// I36: an item that is not dealt with is named by an event, or nobody would ever hear of it: skipped by policy, dropped for its
-// hash key, passed out of retention before it was read.
+// I36: an event names every lost item, or the loss would be silent. An item is lost if it is skipped by policy, dropped for its hash
+// key, or passes out of retention before it is read.
 import type { Said } from './world.js';
 
 type Why = 'skipped' | 'dropped' | 'trimmed';
@@ -15,11 +15,11 @@ interface Lost {
 
 export interface Losses {
   lost(id: string, loss: Lost): void;
-  /** It was dealt with after all. */
+  /** These items were done after all. */
   done(ids: Iterable<string>): void;
-  /** Nobody can be asked any more what became of these shards. */
+  /** From now on, no event need name the lost items of these shards. */
   forget(isMeant: (shardId: string) => boolean): void;
-  /** The first few that nobody has named. */
+  /** The first few lost items that no event names. */
   unnamed(events: readonly Said[]): readonly string[];
 }
 

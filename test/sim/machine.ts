@@ -1,15 +1,15 @@
-// One simulated process: its clocks (which may drift, jump or stand still), its timers, the mail between its actors, and
-// what can happen to it as a whole: killed, paused, suspended, blocked by code that computes. A process that is paused or blocked
-// does nothing; what comes for it waits in order.
+// One simulated process: its clocks (which may drift, jump or stand still), its timers, and the mail between its actors. It can be
+// killed, paused, suspended, or blocked by code that computes. A paused or blocked process does nothing, and incoming work waits in
+// order.
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Intercept } from '../../supervision/seams.js';
 import type { Clock, Timers } from '../../src/api/ports.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Dice } from './dice.js';
 
-/** What may befall the mail between two actors. The order between them always stays. */
+/** The faults of the mail between two actors. The order between them never changes. */
 export interface Mischief {
-  /** Probability that a message arrives twice, that one (and all behind it) waits. */
+  /** Probabilities that a message arrives twice, and that it waits (with all messages behind it). */
   duplicated: number;
   delayed: number;
 }
@@ -20,39 +20,39 @@ export interface Machine {
   readonly timers: Timers;
   readonly intercept: Intercept;
   readonly mischief: Mischief;
-  /** How many messages were repeated, and how often mail was held up. */
+  /** How often a message was repeated or mail was held up. */
   readonly harmed: () => number;
-  /** When it last went on after a pause, or goes on after what blocks it, world time; -Infinity if never. */
+  /** World time at which it last continued after a pause, or continues after a block; -Infinity if never. */
   readonly resumedAt: () => number;
   /** Whether mail is held up now. */
   readonly mailWaits: () => boolean;
-  /** When mail was last held up, world time: now while it is; -Infinity if never. */
+  /** World time at which mail was last held up: now if some is held up; -Infinity if never. */
   readonly mailHeldAt: () => number;
   /** Every actor that was ever sent a message, by path. */
   readonly actors: ReadonlyMap<string, Ref<never>>;
   readonly alive: boolean;
   readonly paused: boolean;
-  /** Paused or blocked: what comes for it waits. */
+  /** Whether it is paused or blocked, so that incoming work waits. */
   readonly standsStill: () => boolean;
   /** Timers that have neither fired nor been cancelled. */
   readonly liveTimers: () => number;
   /** From now on nothing of this process acts or is answered. */
   kill(): void;
   pause(): void;
-  /** The machine sleeps: as a pause, and its monotonic clock stands still. */
+  /** The machine sleeps: like a pause, but its monotonic clock stands still as well. */
   suspend(): void;
   resume(): void;
-  /** The wall clock is set. */
+  /** Moves the wall clock forward or back. */
   jumpWall(ms: number): void;
   /** How often the wall clock was set. */
   readonly wallJumps: () => number;
-  /** When the wall clock was last set back, world time; -Infinity if never. */
+  /** World time at which the wall clock was last set back; -Infinity if never. */
   readonly setBackAt: () => number;
-  /** Code of this process computes for so long. What it does afterwards in the same step is done that much later. */
+  /** Code of this process computes for this long. The rest of the same step happens that much later. */
   spend(ms: number): void;
-  /** World time as this process lives it: ahead of the world's while it is blocked. */
+  /** World time as this process sees it: ahead of the world's while the process is blocked. */
   readonly worldNow: () => number;
-  /** Runs now, later when paused or blocked, never when dead. */
+  /** Runs `work` now, later if paused or blocked, never if dead. */
   run(work: () => void): void;
 }
 
@@ -78,7 +78,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     if (paused || isBlocked() || waiting.length > 0) waiting.push(work);
     else work();
   };
-  /** What waits runs in order, until something blocks again. */
+  /** Runs the waiting work in order, until the process is blocked or paused again. */
   const release = (): void => {
     let next = 0;
     while (alive && !paused && !isBlocked() && next < waiting.length) {
@@ -98,7 +98,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
         actors.set(delivery.to.path, delivery.to);
         mail.pass(delivery, deliver);
       },
-      // A promise of its own each time: one for all would hold on to everything that ever waited for it.
+      // A new promise each time: a shared one would keep everything that ever waited for it in memory.
       startEffect: (_actor, _info, start) => (alive ? start() : new Promise(() => {})),
     },
     mischief: mail.mischief,
@@ -150,7 +150,7 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     run,
   };
 
-  /** By this machine's own clock: what is left after a sleep is waited for. */
+  /** A timer by this machine's own clock: after a sleep it waits for the rest of its time. */
   function after(ms: number, callback: () => void): () => void {
     const due = now() + ms;
     let cancelWorld = (): void => {};

@@ -1,6 +1,6 @@
-// In some worlds somebody waits for a lease to change hands and strikes right there. The worker that asks dies, stops or stands still,
-// the holder that has answered crashes, in part or as a whole, or the shard is split. Thrown by dice of their own, so that what
-// the other seeds mean stays as it is.
+// In some worlds a fault waits for a hand-over, and strikes in the middle of it. The worker that asks, or the holder that has answered,
+// stops, dies, stands still or crashes in part; or the shard is split. This fault has its own dice, so it does not change the rest of
+// what a seed means.
 import { walk } from '../../src/api/status.js';
 import { createDice } from './dice.js';
 import type { Dice } from './dice.js';
@@ -10,7 +10,7 @@ import type { Process, World } from './world.js';
 
 const meddled = 1 / 4;
 const lookMs = 100;
-/** A drain lasts for some milliseconds where nothing is open, and is looked for until it must have begun. */
+/** A drain with nothing open lasts some milliseconds. So the fault looks this often, until the drain must have begun. */
 const drainMs = 5;
 const mostLooks = 500;
 
@@ -50,7 +50,7 @@ const crashing =
   (world, handOver) =>
     crashOne(world, handOver[who], kind);
 
-/** What works for that shard. */
+/** Crashes the worker of the shard. */
 const crashingWorker: Deed = (world, { holder, leaseKey }) =>
   crashOne(world, holder, `shard-worker/${leaseKey.slice(leaseKey.indexOf('/') + 1)}`);
 
@@ -81,7 +81,7 @@ const deeds: readonly Deed[] = [
   splitting,
 ];
 
-/** Until what it returns is called. */
+/** Strikes hand-overs until the returned function is called. */
 export function meddle(world: World, seed: number): () => void {
   const dice = createDice(seed ^ 0x3edd1e);
   let cancel = (): void => {};

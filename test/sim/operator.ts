@@ -1,5 +1,5 @@
-// Who mends the rows of a stream that was made again, as STREAM_CHANGED says: every worker is stopped, and `kinact reset --yes`
-// is run until it has gone through. It is the command's own code, over the services of this world.
+// The operator who mends the rows of a recreated stream, as STREAM_CHANGED advises: every worker is stopped, and `kinact reset --yes`
+// runs until it succeeds. It is the command's own code, over the services of this world.
 import { openLeaseRewriting } from '../../src/aws/dynamodb/lease-rewriting.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { runReset } from '../../src/cli/reset-run.js';
@@ -10,13 +10,13 @@ import { createWire } from './wire.js';
 import type { World } from './world.js';
 
 const watchMs = 30_000;
-/** What passes has passed by then: calm weather comes before the end of every seed. */
+/** Temporary faults have ended by then: calm weather comes before the end of every seed. */
 const mostRuns = 20;
 const againMs = 5_000;
 
 /**
- * Runs it until it goes through. `cutAfter`: the operator is killed after so many writes of a run, and nothing more of it is
- * done. `failed`: it never went through.
+ * Runs the command until it succeeds. `cutAfter`: the operator is killed after this many writes, and does nothing more. `failed`: it
+ * never succeeded.
  */
 export function resetStream(world: World, stream: string, cutAfter = Infinity): Promise<'done' | 'cut' | 'failed'> {
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// What the simulation must not take for a fault of kinact: each was, for one seed, and cost an investigation.
+// Cases that the simulation must not report as a fault of kinact. It did so for one seed each, which cost an investigation.
 import { expect } from 'chai';
 import type { ActorSnapshot } from '../../src/api/status.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -63,7 +63,7 @@ describe('the order of a key, as the simulation judges it (I6)', () => {
 });
 
 describe('records that stay open although their items are done, as the simulation judges them (I10)', () => {
-  /** A worker whose oldest record is that old, of a shard whose items a process before it has done. */
+  /** A worker whose oldest record is `ageMs` old, while an earlier process has done all items of the shard. */
   const looksAt = (hasHung: boolean, ageMs: number): readonly string[] => {
     const oracle = oracleOfThree();
     oracle.acknowledged(['a', 'b', 'c']);
@@ -116,7 +116,7 @@ describe('records that stay open although their items are done, as the simulatio
 });
 
 describe('who is ready on a stream that was made again, as the simulation judges it (I37)', () => {
-  /** What is said of a process that is ready when the table has rows of the old stream, or only of the new one. */
+  /** The violations of a process that is ready while the table has rows of the old stream, or only of the new one. */
   const saysWith = async (rowsAreOld: boolean): Promise<readonly string[]> => {
     const clock = new ManualClock();
     const kinesis = new ScriptedKinesis({ now: () => clock.wallNow() });

@@ -1,5 +1,6 @@
-// What must hold, written down without a look at how kinact does it: which records there are, what was done with each, what
-// every checkpoint claims, who may write and deliver when. It hears of everything from the services and the application's own code.
+// The oracle judges a run by what must hold, and not by how kinact works. It knows which records exist, what was done with each,
+// what every checkpoint claims, and which process may write and deliver at what time. The services and the application's code report
+// every event to it.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isJava } from './cluster.js';
 import { createHands } from './hands.js';
@@ -18,9 +19,9 @@ export interface Delivery {
   readonly id: string;
   readonly shardId: string;
   readonly fence: number;
-  /** Its worker has ended, or kinact itself holds that its tenure has. */
+  /** The worker has ended, or kinact itself has marked the tenure as ended. */
   readonly isOver: boolean;
-  /** World time as its process lives it, which is ahead while it computes. Default: now. */
+  /** World time as the process sees it: ahead while the process computes. Default: now. */
   readonly at?: number;
 }
 
@@ -51,17 +52,17 @@ export interface OracleOptions {
   /** The longest of any process. */
   readonly longestFailoverMs: number;
   readonly parentsOf: (shardId: string) => readonly string[];
-  /** Shards that take the place of this one. Absent where listings may lack them. */
+  /** The children of this shard; none if listings may lack them. */
   readonly childrenOf?: (shardId: string) => readonly string[];
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   readonly onViolation: () => void;
-  /** See takes.ts. Absent where mail and writes are harmed in ways that it does not hear of: those laws are left out then. */
+  /** See takes.ts. Absent if a test harms mail and writes without a trace: the laws of `byTheHolder` are then left out. */
   readonly troublesOf?: (process: string) => string;
-  /** A process that is still starting knows of no row that was there before. Default: nobody is. */
+  /** Whether a process is still starting: it knows none of the earlier rows. Default: no process is. */
   readonly isStarting?: (process: string) => boolean;
   /** See takes.ts. */
   readonly wayMsOf?: (process: string) => number;
-  /** See hands.ts. Absent: that law is left out. */
+  /** See hands.ts. If absent, the laws of hands.ts, repeats.ts and wishes.ts are left out. */
   readonly hands?: Pick<HandsOptions, 'tableOf' | 'conditionOf' | 'worldCondition'>;
 }
 
@@ -72,55 +73,55 @@ export interface Oracle {
   readonly log: Pick<StreamLog, 'after' | 'isExcused'>;
   violate(invariant: string, text: string): void;
   put(record: Put): void;
-  /** Nobody need deal with these: they came before LATEST. */
+  /** The items so far need not be done: they came before LATEST. */
   excuseAll(stream?: string): void;
-  /** Nor with these. */
+  /** These items need not be done. */
   excuse(ids: Iterable<string>): void;
-  /** Nor with these, which are not read any more or dropped for their hash key; but somebody has to say so. */
+  /** These items need not be done: they are trimmed, or dropped for their hash key. But an event must name them. */
   lose(why: 'trimmed' | 'dropped', ids: Iterable<string>): void;
-  /** These failed, and the policy is to skip them; somebody has to say so. */
+  /** These items failed, and the policy skips them. An event must name them. */
   skipped(ids: Iterable<string>): void;
-  /** As those, but their record failed before there were items: this process cannot hand them out. */
+  /** Like `skipped`, but their record failed before it gave items: this process cannot hand them out. */
   notMade(process: string, ids: Iterable<string>): void;
   /** I36. */
   allNamed(events: readonly Said[]): void;
-  /** Somebody deleted this row by hand: what it says of order and of where reading was is no promise any more. */
+  /** This row was deleted by hand: kinact promises nothing more about its order and its position. */
   tampered(leaseKey: string): void;
-  /** `kinact reset` has written this row, over one of an earlier stream or of this one: its checkpoint may fall. */
+  /** `kinact reset` has written this row over one of an earlier stream or of this one: the checkpoint may fall. */
   reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
   /** The pipeline of this process has been restarted. */
   restarted(process: string): void;
-  /** The application has acknowledged, or returned from what acknowledges. */
+  /** The application has acknowledged these items, or has returned from the call that acknowledges them. */
   acknowledged(ids: readonly string[]): void;
   wrote(written: Written): void;
-  /** kinact said that this checkpoint is durable. */
+  /** kinact has reported that this checkpoint is durable. */
   told(shardId: string, sequenceNumber: string, subSequenceNumber: number): void;
-  /** kinact said that this lease is held and read by nobody. */
+  /** kinact has reported that this lease is held, but that no worker reads its shard. */
   unread(process: string, leaseKey: string, reason: string): void;
-  /** A process has stopped and reported this. */
+  /** A process has stopped, and has reported these leases. */
   stopped(process: string, leases: readonly StoppedLease[]): void;
   missing(): readonly string[];
   shardOf(id: string): string;
   /** Items of this shard that are not done. */
   openIn(shardId: string): number;
-  /** Whether anything handed out is not done yet. */
+  /** Whether any item has been handed out and is not done yet. */
   hasOpen(): boolean;
-  /** Leases that were taken from an owner, or given back by one that was not asked to, since the start. */
+  /** How often a lease was taken from an owner, or given back by a process that was not told to, since the start. */
   switches(): number;
-  /** World time when a wish was left, or raised, for the last time. */
+  /** World time at which a wish was last made or raised. */
   wishedAt(): number;
-  /** Leases that this process has asked for and not got. */
+  /** The leases for which this process has an open wish. */
   wishesOf(process: string): readonly string[];
   wasTroubled(process: string, since: number): boolean;
-  /** I31: nothing is open, and the table has had its time: it says so. */
+  /** I31: call this when nothing is open and the table has had time to show it. */
   atRest(): void;
 }
 
-/** Violations of one invariant that are kept. */
+/** How many violations of one invariant are kept. */
 const enough = 10;
 
-/** From the birth of a row until every other worker has seen it: two scans, each of which may be some seconds old. */
+/** The time until every other worker has seen a new row: two scans, each of which may be some seconds old. */
 const youngMs = 10_000;
 
 export function createOracle(options: OracleOptions): Oracle {
@@ -129,12 +130,12 @@ export function createOracle(options: OracleOptions): Oracle {
   const log: StreamLog = createStreamLog();
   const changedByHand = new Set<string>();
   const endedShards = new Set<string>();
-  /** Per process and lease: until when peers must leave it alone; per process and shard: the last one delivered. */
+  /** Per process and lease, until when peers must leave the lease alone. Per process and shard, the last item that was handed out. */
   const heldUntil = new Map<string, number>();
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
-  /** Per process: items it has skipped with their record. */
+  /** Per process, the items that it has skipped with their record. */
   const unmade = new Set<string>();
   const takes = createTakes({
     now,
@@ -143,9 +144,9 @@ export function createOracle(options: OracleOptions): Oracle {
     ...(options.wayMsOf === undefined ? {} : { wayMsOf: options.wayMsOf }),
   });
   const losses = createLosses();
-  /** Rows that were deleted by hand, until somebody makes them again. */
+  /** Rows that were deleted by hand, until a process creates them again. */
   const deleted = new Map<string, LeaseRow>();
-  /** World time at which each row was last made. */
+  /** World time at which each row was last created. */
   const bornAt = new Map<string, number>();
   const begunAgain = new Set<string>();
   let checkpoints = 0;
@@ -201,7 +202,7 @@ export function createOracle(options: OracleOptions): Oracle {
     log.done(ids);
   };
 
-  /** I6: within a tenure a key's items come one after the other; what is before the first of them has been done. */
+  /** I6: within a tenure, the items of a key come in order. All items before the first of them are done. */
   const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
     const { key, index } = log.item(id);
     const name = `${shardId}/${key}/${fence}/${process}`;
@@ -231,23 +232,23 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I30: as long as somebody holds a lease whose row was deleted, it is made again where it was, by the holder. */
+  /** I30: while a process holds a lease whose row was deleted, the row is created again at the holder's position. */
   const madeAgain = (process: string, row: LeaseRow): void => {
-    // A process that starts knows of no row: what it has read again may end before the row of a child, or of a child's child, is back
-    // (seeds 77 and 808304).
+    // A process that starts knows no rows. A shard that it reads again may end before the row of a child, or of a child's child, is
+    // created again (seeds 77 and 808304).
     const isStarting = options.isStarting?.(process) === true;
     const comesAfter = parentsOf(row.leaseKey).some((parent) => begunAgain.has(parent));
     if (comesAfter || (deleted.size > 0 && isStarting)) begunAgain.add(row.leaseKey);
     const before = deleted.get(row.leaseKey);
     deleted.delete(row.leaseKey);
     if (deleted.size === 0) begunAgain.clear();
-    // A Java worker makes nothing again, and no row as it was.
+    // A Java worker does not create its deleted rows again, and creates no row at the position that it had.
     if (isJava(process) || isJava(before?.leaseOwner ?? '')) return;
     if (comesAfter || isStarting || before === undefined) return;
     const holder = before.leaseOwner;
     const holdsStill = (name: string | undefined): boolean => now() < (heldUntil.get(`${name}/${row.leaseKey}`) ?? 0);
     if (!holdsStill(holder)) return;
-    // It has been taken from somebody who cannot have heard of that, and takes itself for the holder.
+    // `process` has lost the lease, but cannot have noticed yet, and acts as the holder.
     if (process !== holder && holdsStill(process)) return;
     if (compareRows(row, before) < 0)
       violate(
@@ -270,7 +271,7 @@ export function createOracle(options: OracleOptions): Oracle {
       violate('I30', `${id} of ${shardId} was handed out by ${process} although the checkpoint had passed it`);
   };
 
-  /** I39: where the end of a shard is written, the rows of what comes after it are there. */
+  /** I39: when SHARD_END is written, every child of the shard has a row. */
   const childrenFirst = (leaseKey: string): void => {
     for (const child of options.childrenOf?.(leaseKey) ?? []) {
       if (rowOf(child) === undefined && !changedByHand.has(child))
@@ -286,7 +287,7 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   };
 
-  /** I44: a lease is handed over to the worker that asks for it. Its holder has dealt with all it handed out, and hands out no more. */
+  /** I44: a lease is handed over only to the worker that asked for it, and only after the holder has settled all that it handed out. */
   const handedOver = (process: string, heir: string, row: LeaseRow, wish: string | undefined): void => {
     const { leaseKey } = row;
     if (wish?.startsWith(`${row.kinactWriter} `) !== true)
@@ -313,7 +314,7 @@ export function createOracle(options: OracleOptions): Oracle {
         violate('I4', `${process} deleted the row ${leaseKey}, whose shard has not ended`);
       return;
     }
-    // Given away: whatever the new owner handed out before went with that hold.
+    // A hand-over. Items that the new owner handed out before belong to an earlier ownership.
     const heir = before?.leaseOwner === process && after.leaseOwner !== process ? after.leaseOwner : undefined;
     if (heir !== undefined) handedOver(process, heir, after, before?.kinactWish);
     if (after.leaseOwner === process)
@@ -335,7 +336,7 @@ export function createOracle(options: OracleOptions): Oracle {
     ) {
       violate('I20', `${process} took ${leaseKey} from ${before.leaseOwner} and moved its checkpoint in one write`);
     }
-    // What was handed out under an earlier hold of the lease went with that hold.
+    // A take. Items that the owner handed out before belong to an earlier ownership.
     const isTake = before?.leaseOwner !== process || before.kinactWriter !== after.kinactWriter;
     if (isTake && after.leaseOwner === process) lastDelivered.delete(holder);
     if (before?.leaseOwner === process && after.leaseOwner !== process) releasedAt.set(holder, after);
@@ -383,11 +384,11 @@ export function createOracle(options: OracleOptions): Oracle {
       tamperedTimes += 1;
       changedByHand.add(leaseKey);
       const row = rowOf(leaseKey);
-      // The scans of others, which may be old and seconds apart, need not have shown a row so young (seed 710917).
+      // A row so young may be missing from the scans of other workers, which may be old and seconds apart (seed 710917).
       if (row !== undefined && now() - (bornAt.get(leaseKey) ?? -Infinity) >= youngMs) deleted.set(leaseKey, row);
     },
     reset: (before, after) => {
-      // Names are by the generation of the stream: the old stream's row is gone.
+      // The names include the generation of the stream: the row of the old stream is gone.
       if (before !== undefined && before.leaseKey !== after.leaseKey) changedByHand.add(before.leaseKey);
       if (after.checkpoint !== 'SHARD_END') endedShards.delete(after.leaseKey);
       covers(after);

@@ -1,12 +1,12 @@
-// Runs seeds on as many threads as there are processors, for a seed is one thread's work and depends on nothing else.
+// Runs seeds on one thread per processor, but on four at most. A seed is the work of one thread and depends on nothing else.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Outcome, Size } from './run.js';
 
-/** A mutant by itself, with the defence off that masks it, or that defence off alone. */
+/** The mutant alone, the mutant with its masking defence off, or only that defence off. */
 export type How = 'alone' | 'unmasked' | 'defenceOff';
 
-/** One run: the seed, and which mutant's parts it gets. */
+/** One run: the seed, and the mutant from which it gets its actors. */
 export interface Job {
   readonly seed: number;
   readonly size?: Size;
@@ -20,10 +20,10 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Processes that were killed never answer, and what waits for them stays: a thread is given up now and then. */
+/** Killed processes never answer, so whatever waits for them stays in memory. A thread is replaced after this many seeds. */
 const seedsPerThread = 60;
 
-/** A seed makes much that is soon garbage: with room for it, a fifth of the time that a seed takes is not spent on copying it. */
+/** A seed makes much short-lived garbage. With this room for it, a seed saves the copying, a fifth of its time. */
 const maxYoungGenerationSizeMb = 192;
 
 interface Waiting {

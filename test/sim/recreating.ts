@@ -1,15 +1,15 @@
-// A stream is deleted and made again under its name. Its rows are of the old one: its readers have to see that and say so,
-// and nothing of the new one may be read under them. Then somebody mends the table, by the command that the error names or by
-// hand, and everything of the new one is read.
+// The fault that a stream is deleted and created again under its name. The rows still belong to the old stream: workers must notice
+// and report that, and must not read the new stream under these rows. Then an operator mends the table, by the command that the
+// error names or by hand, and everything in the new stream is read.
 import { longestAgeMs } from './dynamodb/memory-dynamodb.js';
 import { resetStream } from './operator.js';
 import { isAtWork, stopProcess } from './stopping.js';
 import type { World } from './world.js';
 
-/** Every describe in a minute has to say so before a stream counts as gone; then there is draining and releasing. */
+/** A stream counts as gone once every describe of a minute says so. Then the workers drain and release. */
 const noticeMs = 90_000;
 const longestStopMs = 20_000;
-/** How long a worker lives that is started on a table that was reset in part. */
+/** How long a worker runs that is started on a partly reset table. */
 const earlyMs = 30_000;
 const lookMs = 50;
 
@@ -30,7 +30,7 @@ export function recreateStream(world: World, stream: string): void {
   });
 }
 
-/** So that rows have to be made for what has ended before anybody has read it. */
+/** After the split, a shard that has ended before any worker has read it needs a row. */
 function split({ dice, kinesis, say }: World, stream: string): void {
   const open = [...kinesis.stream(stream).shards.values()].filter(({ closedAt }) => closedAt === undefined);
   const { shardId } = dice.pick(open);
@@ -38,11 +38,11 @@ function split({ dice, kinesis, say }: World, stream: string): void {
   kinesis.split(stream, shardId);
 }
 
-/** Nobody may take the stream for the one it was any more. All stop, the rows go, and everybody starts again. */
+/** By now no process may take the new stream for the old one. All processes stop, the old rows go, and new processes start. */
 async function mend(world: World, stream: string): Promise<void> {
   const { clock, dice, layout, leases, oracle, processes, say } = world;
   const atWork = processes.filter(isAtWork);
-  // Where the table was deleted too, a later worker has made all rows for the stream that there is.
+  // If the table was deleted too, a later worker has created all rows for the new stream.
   const oldRows = (): readonly string[] =>
     [...leases.rows().keys()].filter((name) => name.startsWith(stream) && !layout.isOfTheLast(name));
   const isMixedUp = oldRows().length > 0;
@@ -61,7 +61,7 @@ async function mend(world: World, stream: string): Promise<void> {
     }
     if (world.initialPosition !== 'TRIM_HORIZON') excuseUntilRead(world, stream);
   }
-  // Reads that need not be consistent show the old rows for a moment.
+  // Eventually consistent reads show the old rows for a moment.
   clock.after(2 * longestAgeMs, () => {
     world.isShutDown = false;
     world.lostStreams.delete(stream);
@@ -69,7 +69,7 @@ async function mend(world: World, stream: string): Promise<void> {
   });
 }
 
-/** At LATEST what came before anybody looked is nobody's: the first row says that somebody has. */
+/** At LATEST, records from before the first look at the stream need not be read. The first row shows that a worker has looked. */
 function excuseUntilRead(world: World, stream: string): void {
   const { clock, initialPosition, layout, leases, oracle } = world;
   oracle.excuseAll(layout.nameOf(stream, ''));
@@ -77,7 +77,7 @@ function excuseUntilRead(world: World, stream: string): void {
   if (initialPosition === 'LATEST' && !isRead) clock.after(lookMs, () => excuseUntilRead(world, stream));
 }
 
-/** To the end of each: one that still releases would make its row again. */
+/** Waits until each has stopped: a process that still releases a lease would create the row again. */
 async function stopAll(world: World): Promise<void> {
   const { clock, processes } = world;
   await Promise.race([
@@ -90,13 +90,13 @@ async function stopAll(world: World): Promise<void> {
   }
 }
 
-/** By the command, which may be cut off: then a worker that is started too soon believes no row of the old stream. */
+/** Resets by the command, which may be cut off. A worker that starts too soon after that must not trust a row of the old stream. */
 async function resetAll(world: World, stream: string, oldRows: () => readonly string[]): Promise<void> {
   const { clock, dice, oracle } = world;
   if (dice.chance(0.5)) {
     const outcome = await resetStream(world, stream, dice.between(1, 5));
     if (outcome === 'done') return;
-    // The last row of the old stream may be gone by then: a worker that starts has to make what the command has left to do.
+    // If the last row of the old stream is gone, a starting worker must create the rows that the command has not created.
     if (oldRows().length === 0 && dice.chance(0.5)) return;
     const { machine, consumer } = world.start();
     await new Promise<void>((resolve) => clock.after(earlyMs, resolve));

@@ -1,5 +1,5 @@
-// I43: while a table refuses what is too much for it, a process renews its leases and writes no checkpoint that no renewal waits
-// for. Told by the writes alone: one that moves a checkpoint long before the lease needs it, after a refusal was heard.
+// I43: while a table throttles, a process renews its leases, and only due renewals write checkpoints. The law looks at writes
+// alone. It is broken by a write that moves a checkpoint long before the lease needs a renewal, after the process got a refusal.
 import { calmMs } from '../../src/core/lease-traffic.js';
 import type { Written } from './oracle.js';
 import { compareRows } from './stream-log.js';
@@ -7,19 +7,18 @@ import { compareRows } from './stream-log.js';
 export interface RefusalsOptions {
   /** World time. */
   readonly now: () => number;
-  /** Of a process. */
   readonly failoverMsOf: (process: string) => number;
-  /** Changes with whatever makes a process renew before the time: an answer lost, a clock set, a pause. */
+  /** Changes with everything that makes a process renew early: a lost answer, a clock that is set, a pause. */
   readonly troublesOf: (process: string) => string;
   readonly violate: (invariant: string, text: string) => void;
 }
 
 export interface Refusals {
-  /** This process hears that the table has refused a call for its pace, which was sent then. */
+  /** This process learns that the table has throttled a call that was sent at `sentAt`. */
   refused(process: string, operation: string, table: string, sentAt: number): void;
-  /** Of this process, so far, whatever the call. */
+  /** How many calls of this process have been refused so far, whatever the operation. */
   count(process: string): number;
-  /** A worker of this process asks for a tenure: its fence is a renewal. */
+  /** A worker of this process asks for a tenure: the fence needs a renewal. */
   begins(process: string): void;
   wrote(table: string, written: Written): void;
 }
@@ -29,14 +28,14 @@ interface Write {
   readonly troubles: string;
 }
 
-/** Until the process has heard of a refusal; and until its own clock is that far, which may be a little slower. */
+/** Allows for the time until a refusal reaches the process, and for a process clock that is a little slow. */
 const heardMs = 100;
 
 export function createRefusals({ now, failoverMsOf, troublesOf, violate }: RefusalsOptions): Refusals {
   const counts = new Map<string, number>();
   const begun = new Map<string, number>();
   const heard = new Map<string, number[]>();
-  /** The last two of each row by its holder. */
+  /** The last two writes of each row by its holder. */
   const writes = new Map<string, readonly Write[]>();
   const earlyMs = (process: string): number => (0.8 * failoverMsOf(process)) / 3;
   const add = (to: Map<string, number>, name: string): void => void to.set(name, (to.get(name) ?? 0) + 1);
@@ -45,7 +44,7 @@ export function createRefusals({ now, failoverMsOf, troublesOf, violate }: Refus
   return {
     refused: (process, operation, table, sentAt) => {
       add(counts, process);
-      // An answer that comes after the time limit of its call is not listened to any more.
+      // A process ignores an answer that comes after the time limit of its call.
       if (operation !== 'UpdateItem' || now() - sentAt > failoverMsOf(process) / 3) return;
       const name = `${process} ${table}`;
       heard.set(name, [...(heard.get(name) ?? []).filter((at) => at > now() - 2 * calmMs), now()]);

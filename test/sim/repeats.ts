@@ -1,6 +1,5 @@
-// I45: nothing is handed out twice where nothing failed. Whatever comes again has been handed out by somebody who was troubled since,
-// or was taken over by somebody who was, or by force, from a Java worker or by one. Told by the deliveries and the writes; who was
-// troubled is known to hands.ts.
+// I45: an item is handed out twice only after a failure. One of the two processes was troubled or has restarted its pipeline, or a
+// Java worker took or lost the lease. The law looks at deliveries and writes. hands.ts notes which process was troubled.
 import { isJava } from './cluster.js';
 import type { Delivery, Written } from './oracle.js';
 import { writeMs } from './takes.js';
@@ -11,27 +10,27 @@ export interface RepeatsOptions {
   readonly longestFailoverMs: number;
   /** Whether this process, or the world, was troubled at some time since then. */
   readonly wasTroubled: (process: string, since: number) => boolean;
-  /** Somebody changed its row by hand. */
+  /** Whether the row of this shard was changed by hand. */
   readonly isTampered: (shardId: string) => boolean;
   readonly violate: (invariant: string, text: string) => void;
 }
 
 export interface Repeats {
-  /** What its pipeline had open comes again. */
+  /** The pipeline of this process has restarted: its open items are handed out again. */
   restarted(process: string): void;
   wrote(written: Written): void;
   delivered(delivery: Delivery): void;
 }
 
-/** What was wrong so long before a delivery may have kept its settle from the table. */
+/** Trouble up to this long before a delivery may have kept its settle from the table. */
 const aftermathMs = 30_000;
 
 export function createRepeats({ now, longestFailoverMs, wasTroubled, isTampered, violate }: RepeatsOptions): Repeats {
   const last = new Map<string, { readonly process: string; readonly fence: number; readonly at: number }>();
   const restartedAt = new Map<string, number>();
-  /** Per shard, with a Java worker on either side. */
+  /** Per shard, when its lease last changed hands with a Java worker on either side. */
   const forcedAt = new Map<string, number>();
-  /** Until one whose lease was taken has heard of it. */
+  /** The time until a process notices that its lease was taken. */
   const zombieMs = longestFailoverMs / 3 + writeMs;
   const hasFailed = (process: string, since: number): boolean =>
     wasTroubled(process, since) || (restartedAt.get(process) ?? -Infinity) >= since;
@@ -45,7 +44,7 @@ export function createRepeats({ now, longestFailoverMs, wasTroubled, isTampered,
     delivered: ({ process, id, shardId, fence }) => {
       const before = last.get(id);
       last.set(id, { process, fence, at: now() });
-      // Within one tenure the order of keys tells.
+      // Within one tenure, the order of keys (I6) finds repeats.
       if (before === undefined || (before.process === process && before.fence === fence)) return;
       if ((forcedAt.get(shardId) ?? -Infinity) >= before.at - zombieMs) return;
       const since = before.at - aftermathMs;

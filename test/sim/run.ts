@@ -1,4 +1,4 @@
-// One seed, from start to verdict: a workload, a schedule of faults, calm, and then everything must have been done.
+// Runs one seed from start to verdict: a workload, a schedule of faults, then calm, after which everything must be done.
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
 import { dieEarly } from './early-death.js';
@@ -32,7 +32,7 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly hash: number;
   readonly log: readonly string[];
-  /** What happened just before the first violation. */
+  /** The events just before the first violation. */
   readonly events: readonly string[];
 }
 
@@ -42,7 +42,7 @@ const firstStepMs = 2_500;
 
 const production: MakeActors = () => actors;
 
-/** The size a seed has by itself. */
+/** The size of a seed that is not shrunk. */
 export function sizeOf(seed: number): Size {
   const dice = createDice(seed ^ 0x5eed);
   const shards = dice.chance(0.04) ? dice.between(20, 40) : dice.between(4, 9);
@@ -57,7 +57,7 @@ export function isBesideJava(seed: number): boolean {
 export interface RunOptions {
   readonly size?: Size;
   readonly makeActors?: MakeActors;
-  /** Faults that wait for production code are drawn as well. */
+  /** Also draws the faults that wait for production code. */
   readonly provisional?: boolean;
 }
 
@@ -98,7 +98,7 @@ async function live(world: World, seed: number, size: Size, tally: { faults: num
   const { clock, dice, oracle, initialPosition } = world;
   putRecords(world, Math.ceil(size.records / 10));
   if (initialPosition instanceof Date) {
-    // What came before the date is nobody's, what came between it and the start is somebody's.
+    // Records from before the date need not be read. Those between the date and the start must be.
     await clock.advance(initialPosition.getTime() - clock.wallNow());
     oracle.excuseAll();
     putRecords(world, 20);
@@ -106,7 +106,7 @@ async function live(world: World, seed: number, size: Size, tally: { faults: num
   }
   world.start();
   if (initialPosition === 'LATEST') {
-    // What came before anybody looked for LATEST is nobody's: the first row says that somebody has.
+    // Records from before a process looked for LATEST need not be read. The first row shows that a process has looked.
     await clock.advanceUntil(() => world.leases.rows().size > 0, 60_000);
     oracle.excuseAll();
   }
@@ -117,7 +117,7 @@ async function live(world: World, seed: number, size: Size, tally: { faults: num
     await clock.advance(firstStepMs);
   }
   const step = Math.ceil((size.records - world.written) / Math.max(1, size.faults));
-  // What the application does wrong is every seed's, for what comes of it is decided by what is drawn for the seed.
+  // Every seed has failures of the application, because their effects depend on what the seed draws.
   const poisonedAt = dice.between(0, Math.max(0, size.faults - 1));
   const hangsAt = dice.chance(1 / 3) ? dice.between(0, Math.max(0, size.faults - 1)) : -1;
   for (let fault = 0; fault < size.faults; fault += 1) {

@@ -1,5 +1,5 @@
-// Invariants of the running tree, looked at between two steps, when nothing is under way in any mailbox: bounds (I11), and
-// credit: what was granted is under way or free (I13), and a reducer that has nothing to do withholds none (I12).
+// Invariants of the running tree, checked between two steps: the bounds (I11), and the credit, unless mail is held up. All granted
+// credit is in use or free (I13), and an idle reducer withholds none (I12).
 import { walk } from '../../src/api/status.js';
 import type { ActorSnapshot } from '../../src/api/status.js';
 import { statusOf } from '../../src/consumer/actor-status.js';
@@ -7,7 +7,7 @@ import { watchdogMs } from './cluster.js';
 import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';
 
-/** A record whose items are done is settled within this: a slow call before it in its batch may take some seconds. */
+/** A record whose items are done is settled within this time: an earlier slow call of its batch may take some seconds. */
 const patienceMs = 60_000;
 
 export function sample(world: World): void {
@@ -26,7 +26,7 @@ function bounds(
   { hasHung, machine, maxPending, maxPendingBytes }: Process,
   actors: readonly ActorSnapshot[],
 ): void {
-  // Its items may be done all the same: by a process before it, whose checkpoint did not get that far.
+  // If a call hangs, the records behind it stay open, even if an earlier process has done their items without a checkpoint that far.
   const limitMs = hasHung ? watchdogMs + patienceMs : patienceMs;
   for (const actor of actors) {
     const status = statusOf(actor, 'shard-worker');
@@ -36,7 +36,7 @@ function bounds(
     const shardId = nameOf(source, status.shardId);
     if (openRecords > maxPending)
       oracle.violate('I11', `${path} of ${machine.name} has ${openRecords} of ${maxPending} records open`);
-    // One that is larger than that by itself is admitted alone.
+    // A record that is larger than the bound is admitted alone.
     if (openBytes > maxPendingBytes && openRecords > 1)
       oracle.violate('I11', `${path} of ${machine.name} has ${openBytes} of ${maxPendingBytes} bytes open`);
     const isStuck =
@@ -49,7 +49,7 @@ function bounds(
   }
 }
 
-/** I40: all that is held of records is bounded, whatever each shard might take: that, and for every shard one answer. */
+/** I40: the held records of all shards together take at most `maxBytes`, plus one answer for every shard. */
 function bytes({ oracle }: World, { consumer, machine, ...process }: Process, actors: readonly ActorSnapshot[]): void {
   const { held } = consumer.status().bytes;
   const workers = actors.filter(({ kind }) => kind === 'shard-worker').length;

@@ -1,5 +1,5 @@
-// Answers as the SDK's clients give them: with the `Date` header that kinact's own layer reads off the response, and errors as
-// instances of the classes that the service's model has. The lists of errors are the SDK's, none is written down here.
+// Answers as the SDK's clients give them: with the `Date` header that kinact's own layer reads from the response, and errors as
+// instances of the classes in the service's model. The lists of the models' errors come from the SDK.
 import * as dynamoDb from '@aws-sdk/client-dynamodb';
 import * as kinesis from '@aws-sdk/client-kinesis';
 
@@ -27,7 +27,7 @@ const models: Readonly<Record<Service, ReadonlyMap<string, SdkError>>> = {
   dynamodb: errorsOf(dynamoDb, dynamoDb.DynamoDBServiceException),
 };
 
-/** Names that every service answers with, and what comes from this side of the wire. They are in no model. */
+/** Errors that every service may answer with, and errors of the client's side. They are in no model. */
 const outsideTheModels: readonly { readonly name: string; readonly status: number; readonly code?: string }[] = [
   { name: 'ThrottlingException', status: 400 },
   { name: 'InternalFailure', status: 500 },
@@ -64,7 +64,7 @@ export function errorOf(service: Service, name: string, message: string, item?: 
   });
 }
 
-/** Whether a call that was answered with this may have been carried out all the same. */
+/** Whether a call that failed with this error may still have been carried out. */
 export function mayHaveHappened(error: Error): boolean {
   const { $metadata, name } = error as Error & { readonly $metadata?: { readonly httpStatusCode: number } };
   const status = $metadata?.httpStatusCode ?? 0;

@@ -1,11 +1,11 @@
-// Which seeds are run: one whose faults never hit an open record does not count, and another is drawn in its place.
+// Decides which seeds are run. A seed whose faults never hit an open record does not count: another one is drawn in its place.
 import { createDice } from './dice.js';
 import type { Job, Pool } from './pool.js';
 import type { Outcome, Size } from './run.js';
 
 const mostDraws = 5;
 
-/** Drawn in place of a seed; those given on the command line are below 2^31. */
+/** The seed that is drawn in place of another. It is at least 2^31, and seeds on the command line are below. */
 const drawn = (seed: number, draw: number): number =>
   (createDice(seed + draw * 7_919).between(0, 0x7fff_ffff) | 0x8000_0000) >>> 0;
 
@@ -17,7 +17,7 @@ export async function runCounting(pool: Pool, seed: number, job: Omit<Job, 'seed
   return outcome;
 }
 
-/** Makes a failing seed as small as it goes: fewer faults, records, shards, as long as the same invariant breaks. */
+/** Makes a failing seed as small as possible: fewer faults, records and shards, while the same invariant breaks. */
 export async function shrink(pool: Pool, failing: Outcome, job: Omit<Job, 'seed' | 'size'> = {}): Promise<Outcome> {
   const invariant = failing.violations[0]?.invariant;
   let best = failing;

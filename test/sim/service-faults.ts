@@ -1,38 +1,38 @@
-// What the services answer instead of what they should, as rules that hold for a while: any error of their models to any call,
-// once or in bursts, and answers that lack something or show an older state. A service has carried out what it answers an error
-// of its own to, or has not: the caller cannot know.
+// Wrong answers of the services, as rules that hold for a while: any error of their models to any call, once or in bursts, and
+// answers that are incomplete or out of date. If a service fails with an error of its own, it may or may not have carried out the
+// call: the caller cannot know.
 import type { Dice } from './dice.js';
 import { errorNames, errorOf, mayHaveHappened } from './sdk-answers.js';
 import type { Service } from './sdk-answers.js';
 
 export type Mishap =
   | { readonly type: 'error'; readonly name: string }
-  /** GetRecords ends the chain although the shard goes on. */
+  /** GetRecords returns no next iterator although the shard is not at its end. */
   | { readonly type: 'noIterator' }
-  /** GetRecords brings nothing although there is something, as it does now and then on a long way. */
+  /** GetRecords returns no records although there are some, as Kinesis sometimes does if the next record is far away. */
   | { readonly type: 'emptyPage' }
   /** ListShards without some of the shards. */
   | { readonly type: 'omitsShards' }
-  /** ListShards as it was so long ago. */
+  /** ListShards shows the state of `ageMs` ago. */
   | { readonly type: 'olderListing'; readonly ageMs: number };
 
 export interface Rule {
   readonly service: Service;
-  /** Every one where it is undefined. */
+  /** Undefined: every operation. */
   readonly operation?: string | undefined;
   readonly mishap: Mishap;
   readonly chance: number;
   /** World time. */
   readonly until: number;
-  /** How many calls meet it at most. */
+  /** The most calls that the rule affects. */
   readonly times: number;
 }
 
 export interface ServiceFaults {
-  /** What this call meets; undefined: nothing. */
+  /** The mishap of this call; undefined: none. */
   meets(service: Service, operation: string, dice: Dice): Mishap | undefined;
   add(rule: Rule): void;
-  /** Whether any answer to this operation was other than it should have been, so far. */
+  /** Whether any answer to this operation has been wrong so far. */
   haveLied(operation: string): boolean;
   /** The operations that were called so far. */
   operations(service: Service): readonly string[];
@@ -64,7 +64,7 @@ export function createServiceFaults(now: () => number): ServiceFaults {
   };
 }
 
-/** Throws the error that a mishap is; before or after the call has taken effect. */
+/** If the mishap is an error, throws it, before or after the call has taken effect. Otherwise carries the call out. */
 export function answerInstead(service: Service, mishap: Mishap | undefined, dice: Dice, effect: () => object): object {
   if (mishap?.type !== 'error') return effect();
   const error = errorOf(service, mishap.name, `${mishap.name}, for no reason`);
@@ -72,7 +72,7 @@ export function answerInstead(service: Service, mishap: Mishap | undefined, dice
   throw error;
 }
 
-/** Errors that say themselves that they pass. */
+/** Errors that are temporary, by their name or their status. */
 export function passingErrors(service: Service): readonly string[] {
   const isPassing = (name: string): boolean => {
     if (/Throttl|Throughput|LimitExceeded/.test(name)) return true;
@@ -81,7 +81,7 @@ export function passingErrors(service: Service): readonly string[] {
   return errorNames(service).filter(isPassing);
 }
 
-/** For how long, how often and how many calls meet something: one, some, or all for a moment. */
+/** Draws how long a rule holds and which calls it affects: one, some, or all for a moment. */
 export function drawn(dice: Dice, now: number): Pick<Rule, 'chance' | 'until' | 'times'> {
   switch (dice.pick(['once', 'some', 'all'])) {
     case 'once':

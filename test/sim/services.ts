@@ -1,5 +1,6 @@
-// The services as one process reaches them: kinact's own adapters over a Kinesis and a DynamoDB in memory, behind a network,
-// throttled, read eventually consistently, their rows garbled by hand now and then. Every write passes the oracle as it takes effect.
+// The services as one process reaches them: kinact's own adapters over a Kinesis and a DynamoDB in memory, behind a network. Calls
+// are throttled, reads are eventually consistent, and now and then rows are garbled by hand. The oracle sees every write as it takes
+// effect.
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { DynamoDbClientLike } from '../../src/api/options.js';
 import type { SourceSpec } from '../../src/api/source.js';
@@ -22,11 +23,11 @@ interface Command {
 const operationOf = (command: Command): string => command.constructor.name.replace(/Command$/, '');
 
 interface Caller {
-  /** The process. */
+  /** The name of the process. */
   readonly name: string;
   readonly wire: Wire;
   readonly dice: Dice;
-  /** A read brings so many bytes of records. */
+  /** Called with the bytes of the records in each read. */
   readonly answered: (bytes: number) => void;
 }
 
@@ -57,7 +58,7 @@ export function kinesisClient(
   const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.split());
   const handle = (operation: string, input: Command['input']): object => {
-    // An iterator says which shard it is of to nobody but the service.
+    // Only the service knows the shard of an iterator, so the reads of each iterator count separately.
     const about = `${String(input['StreamName'] ?? input['StreamARN'] ?? '')} ${String(input['ShardId'] ?? input['ShardIterator'] ?? '')}`;
     world.callRates.called(name, operation, about);
     const mishap = serviceFaults.meets('kinesis', operation, dice);
@@ -78,7 +79,7 @@ export function kinesisClient(
   return { config: { region: 'us-east-1' }, send } as never;
 }
 
-/** A stream that is being made is there, and has nothing yet. */
+/** While a stream is being created, it can be described, but every other request fails. */
 function ofTheStream(world: World, operation: string, input: Command['input']): object {
   const output = answerOf(world.kinesis, operation, input);
   const stream = String(input['StreamName'] ?? input['StreamARN'] ?? '')
@@ -97,7 +98,7 @@ interface Listed {
   readonly SequenceNumberRange: { readonly StartingSequenceNumber: string };
 }
 
-/** An answer that lacks something. */
+/** Makes an answer incomplete or out of date, as the mishap demands. */
 function misshapen(world: World, operation: string, input: Command['input'], output: object, mishap: Mishap): object {
   const { clock, dice, kinesis } = world;
   if (operation === 'GetRecords' && mishap.type === 'noIterator') {
@@ -131,9 +132,9 @@ function bytesIn({ Records = [] }: Page): number {
   return bytes;
 }
 
-/** Now and then a read brings the last records again: at least once is all that a stream promises. */
+/** Now and then a read returns the last records again: a stream promises delivery only at least once. */
 function repeating(world: World, dice: Dice): (operation: string, input: Command['input'], output: Page) => object {
-  // By iterator, for an answer that gets lost is asked for again by the same one.
+  // By iterator, because a reader repeats a read with the same iterator if the answer is lost.
   const before = new Map<unknown, NonNullable<Page['Records']>>();
   return (operation, input, output) => {
     if (operation !== 'GetRecords') return output;
@@ -145,7 +146,7 @@ function repeating(world: World, dice: Dice): (operation: string, input: Command
   };
 }
 
-/** `wrote` hears of every write as it takes effect; the oracle, if nobody is named. */
+/** `wrote` is called for every write as the write takes effect. Default: the oracle's. */
 export function dynamoDbClient(
   world: World,
   machine: Machine,
@@ -164,7 +165,7 @@ export function dynamoDbClient(
     }
     const tableName = String(input['TableName']);
     const leaseKey = layout.tables.includes(tableName) ? keyOf(input) : undefined;
-    // The further pages of a scan are one question with the first.
+    // All pages of a scan count as one call.
     if (input['ExclusiveStartKey'] === undefined)
       world.callRates.called(machine.name, operation, `${tableName} ${leaseKey ?? ''}`);
     const before = leaseKey === undefined ? undefined : leases.at(tableName, leaseKey);
@@ -174,7 +175,7 @@ export function dynamoDbClient(
     } catch (error) {
       if (!(error instanceof DynamoDbRefusal)) throw error;
       const { name, message, item } = error;
-      // Refused by what a row says, but not as the caller would have it: a request that no service carries out.
+      // This is not a failed condition: no service would carry out this request.
       if (name === 'ValidationException') oracle.violate('I29', `${machine.name} sent ${operation}: ${message}`);
       throw errorOf('dynamodb', name, message, item === undefined ? undefined : garbled(world, tableName, item));
     } finally {
@@ -190,7 +191,7 @@ export function dynamoDbClient(
   const send = (command: Command, options?: { readonly abortSignal?: AbortSignal }): Promise<object> => {
     const sentAt = machine.worldNow();
     const operation = operationOf(command);
-    // A refusal whose answer is lost changes nothing for the caller, nor one of a call that it has given up (seed 810401).
+    // A refusal changes nothing for the caller if the answer is lost, or if the caller has given the call up (seed 810401).
     const heard = (error: Error): never => {
       if (error.name === tooFast && options?.abortSignal?.aborted !== true)
         world.refusals.refused(machine.name, operation, String(command.input['TableName']), sentAt);
@@ -209,7 +210,7 @@ function keyOf(input: Command['input']): string | undefined {
   return ((input['Key'] ?? input['Item']) as Item | undefined)?.['leaseKey']?.S;
 }
 
-/** What a read shows, with the rows that were garbled by hand as they are then. */
+/** The output of a read, with the rows that were garbled by hand in their garbled form. */
 function readBy(
   world: World,
   tableName: string,

@@ -1,5 +1,5 @@
-// The end of a seed: calm weather, everybody at work. Within some minutes nothing may be left undone, the table says what was
-// done and who has what stays, and nothing of what stops lives on.
+// The end of a seed: calm weather, and every process at work. Within some minutes everything must be done, the table must show it,
+// and leases must stay with their owners. After the stop, nothing of a process may live on.
 import { watchdogMs } from './cluster.js';
 import { setWeather } from './faults.js';
 import { sample } from './samples.js';
@@ -11,21 +11,21 @@ import type { World } from './world.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 
-/** Rare enough seeds are watched for this long at rest: what happens every some minutes happens again then. */
+/** A few seeds are watched for this long at rest, so that actions with a period of some minutes happen again. */
 const longMs = 10 * 60_000;
 const longOnes = 1 / 8;
 const settleMs = 8 * 60_000;
-/** A shard that stands still for longer, in calm weather, has to be named by somebody: by the watchdog, where a call hangs. */
+/** If a shard stands still for longer in calm weather, an event must name it. If a call hangs, the watchdog sends this event. */
 const stallMs = watchdogMs + 15_000;
-/** From the last item done, or the last worker started, until everything rests: a few renewals, some scans. */
+/** The time from the last done item, or the last started worker, until everything rests: a few renewals, some scans. */
 const restMs = 60_000;
 const scanMs = 1_000;
 const lastRecords = 100;
 const lookMs = 10_000;
-/** Until a stream that was made again has been noticed and its rows mended. */
+/** The time until workers have noticed a recreated stream, and its rows have been mended. */
 const mendingMs = 300_000;
 
-/** `records`: so many are to be put in all; a stream that was gone has taken none meanwhile. */
+/** `records`: how many the seed puts in all. While its stream was deleted, none were put: they follow here. */
 export async function settle(world: World, records: number): Promise<void> {
   const { clock, oracle, processes } = world;
   await clock.advance(45_000);
@@ -64,7 +64,7 @@ export async function settle(world: World, records: number): Promise<void> {
   sample(world);
   const isLong = world.dice.chance(longOnes);
   await clock.advance(isLong ? longMs : restMs / 2);
-  // Who could not hand over because of a call that hung is asked again when the pause of those who asked is over, minutes later.
+  // A holder that could not hand over because a call hung is asked again minutes later, after the pause of the workers that asked.
   if (done && !world.hasHung && oracle.switches() > switches)
     oracle.violate('I33', `${oracle.switches() - switches} leases changed hands although nothing had happened`);
   sample(world);
@@ -72,9 +72,9 @@ export async function settle(world: World, records: number): Promise<void> {
 }
 
 /**
- * Whether calls were open when everybody had a lease. What waits behind them may be done already, by a process before. Its rows say so
- * when they are over: while they get on, that lasts as long as they do (seed 770444); where one hangs, until the watchdog has found the
- * record that waits for longest (seed 21).
+ * Returns whether records were still open at rest, after waiting for them. Records behind a running call may be done already, by an
+ * earlier process, but the rows show this only after the call. That takes as long as the calls make progress (seed 770444). If a call
+ * hangs, it takes until the watchdog has found the record that waits for longest (seed 21).
  */
 async function callsWereOpen({ clock, oracle, processes }: World): Promise<boolean> {
   const isOpen = (): boolean =>
@@ -92,8 +92,9 @@ async function callsWereOpen({ clock, oracle, processes }: World): Promise<boole
 }
 
 /**
- * Who was refused while there was much to do asks again when the pause that grew then is over (seed 612456), and then no more. A wish
- * that stands is answered first, by a drain perhaps (seed 630879): the planner's promise of leases / 4 + 5 scans and drains.
+ * Waits until no worker makes or raises a wish. A worker that was refused under load asks again once its pause, which grew then, is
+ * over (seed 612456), and then no more. An open wish is answered first, perhaps by a drain (seed 630879). The planner promises that
+ * all this takes at most leases / 4 + 5 scans and drains.
  */
 async function askersAreDone({ clock, oracle, processes, leases: table, failoverMs }: World): Promise<void> {
   const pauses = processes.filter(isAtWork).flatMap((process) =>
@@ -125,7 +126,7 @@ function calmDown(world: World): void {
   }
 }
 
-/** I31: every row says what was done, that of a closed shard that it has ended, and every open shard has somebody. */
+/** I31: every row shows what was done, the row of a closed shard is at SHARD_END, and every open shard has a live owner. */
 function atRest(world: World): void {
   const { oracle, leases, kinesis, layout } = world;
   oracle.atRest();
@@ -148,9 +149,9 @@ function atRest(world: World): void {
 }
 
 /**
- * I46: nobody asks for anything any more, and every worker has as many leases as any other, or one more. `living` are those at work;
- * what an application makes no progress with is left alone for a while. Who has lost a source of a table has a part of that table only,
- * and is not compared (seed 809645).
+ * I46: no worker asks for a lease any more, and the workers' numbers of leases differ by at most one. `living` names the processes
+ * at work. The law is left out if a call has hung: leases without progress are then left alone for a while. A worker that has lost a
+ * source of a table holds only a part of that table, and is not compared (seed 809645).
  */
 function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: ReadonlySet<string>): void {
   const { oracle, layout, hasHung } = world;
@@ -177,25 +178,25 @@ function balanced(world: World, rows: ReadonlyMap<string, LeaseRow>, living: Rea
   }
 }
 
-/** I34: all is calm, and what is put now is read now: the holder of a shard reads it. */
+/** I34: in calm weather, the holder of a shard reads new records soon. */
 async function nobodySleeps(world: World): Promise<void> {
   const { clock, oracle } = world;
   putRecords(world, lastRecords);
-  // A call that hangs is the watchdog's to find; until it has, what waits behind it waits.
+  // Only the watchdog ends a call that hangs. Until then, the records behind it wait.
   const limitMs = world.hasHung ? watchdogMs + restMs : restMs;
   if (await clock.advanceUntil(() => oracle.missing().length === 0, limitMs)) return;
   const shards = new Set(oracle.missing().map((id) => oracle.shardOf(id)));
   oracle.violate('I34', `nobody has read ${[...shards].join(', ')} for ${limitMs} ms, although nothing had happened`);
 }
 
-/** Shards with items that nobody has dealt with, and how many. */
+/** The shards with open items, and how many each has. */
 function openShards({ oracle }: World): ReadonlyMap<string, number> {
   return new Map(oracle.missing().map((id) => [oracle.shardOf(id), oracle.openIn(oracle.shardOf(id))]));
 }
 
 /**
- * I34: whatever stands still is in somebody's events, or somebody is not ready. A shard does not that has got on within the last
- * minute, however slowly (seed 612508), nor one behind a parent that has (seed 530015). `openBefore`: as it was a minute ago.
+ * I34: an event names every shard that stands still, or some process is not ready. A shard does not stand still if it has made
+ * progress in the last minute, however slowly (seed 612508), or if a parent has (seed 530015). `openBefore`: the state a minute ago.
  */
 function noSilentStall(world: World, since: number, openBefore: ReadonlyMap<string, number>): void {
   const { oracle, events, layout } = world;
@@ -225,7 +226,7 @@ async function stopAll(world: World, done: boolean): Promise<void> {
   if (pending > 0) oracle.violate('I25', `${pending} timers are left after everything has stopped`);
 }
 
-/** What the table and the living processes look like when not everything was done. */
+/** Reports items that were never done (I3), and logs the state of the table and of the living processes. */
 function stuck(world: World): void {
   const missing = world.oracle.missing();
   world.oracle.violate('I3', `${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);

@@ -1,14 +1,14 @@
-// Stopping processes, and what must hold then: the time given is kept (I22), what was drained is in the table, and nothing of
-// it lives on (I25).
+// Stops processes, and checks the laws of a stop: it keeps its deadline (I22), the table shows what was drained, and nothing of the
+// process lives on (I25).
 import { stopDeadlineMs } from './cluster.js';
 import { troublesOf } from './conditions.js';
 import type { Process, World } from './world.js';
 
-/** The actors get a second even when draining has used up the deadline, the coordinator as long to answer. */
+/** Even if draining has used up the deadline, the actors get a second, and so does the coordinator for its answer. */
 const graceMs = 3_000;
-/** A lease can be written for as long after the deadline as a tenth of the failover time. */
+/** A lease can still be written after the deadline, for a tenth of the failover time. */
 const restMs = 2_000;
-/** A process that was well for so long has kept its wishes in order, and takes them back within this when it stops. */
+/** A process without troubles for `calmMs` withdraws its wishes within `wishMs` when it stops. */
 const calmMs = 60_000;
 const wishMs = 5_000;
 
@@ -16,7 +16,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
   const { clock, oracle } = world;
   const { machine, consumer } = process;
   world.say(`stop ${machine.name} within ${deadlineMs}`);
-  // The rest is kept for the writes that give the leases back.
+  // The rest of the deadline is kept for the writes that release the leases.
   world.calls.stopping(machine.name, clock.now() + deadlineMs / 2);
   const isWell = deadlineMs >= wishMs && !oracle.wasTroubled(machine.name, clock.now() - calmMs);
   const troubles = isWell ? troublesOf(process) : '';
@@ -30,7 +30,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
       const { delayed } = machine.mischief;
       if (!process.disturbed && delayed === 0 && tookMs > deadlineMs + graceMs + stopDeadlineMs)
         oracle.violate('I22', `${machine.name} took ${Math.round(tookMs)} ms to stop within ${deadlineMs}`);
-      // A call that is never over keeps a stop from being drained, as it should.
+      // If a call never ends, a stop must not report that it has drained.
       if (mustDrain && !drained && !process.hasHung)
         oracle.violate('I22', `${machine.name} did not drain although nothing was open`);
       const wishes =

@@ -1,5 +1,5 @@
-// Which records a stream has got, which items an application makes of them, and what has become of each. Bookkeeping for the
-// oracle; knows no rule but the order of checkpoints.
+// The bookkeeping of the oracle: the records of a stream, the items that an application makes of them, and the state of each item.
+// The only rule here is the order of checkpoints.
 
 export interface Put {
   readonly shardId: string;
@@ -41,16 +41,16 @@ export interface StreamLog {
   /** Items that this checkpoint passes although they are not done. */
   passed(row: Checkpointed & { readonly leaseKey: string }): readonly string[];
   isPassed(id: string, row: Checkpointed): boolean;
-  /** What comes after this checkpoint; of the record that it is within, what it does not pass. */
+  /** The records after this checkpoint. Of a record that it passes in part, only the rest is included. */
   after(row: Checkpointed & { readonly leaseKey: string }): readonly Put[];
-  /** Per shard the last record that had to be dealt with. */
+  /** Per shard, the last record that had to be done. */
   ends(): readonly { readonly shardId: string; readonly last: Checkpointed }[];
 }
 
 interface ShardLog {
   readonly records: Put[];
   open: number;
-  /** Records before this one are covered by a checkpoint that was found good. */
+  /** The records before this index are covered by a checkpoint that has been checked. */
   covered: number;
 }
 
@@ -66,7 +66,7 @@ const compareNumbers = (a: string, b: string): number => a.length - b.length || 
 
 const level = ({ checkpoint }: Checkpointed): number => (checkpoint === 'SHARD_END' ? 2 : isNumber(checkpoint) ? 1 : 0);
 
-/** Which checkpoint is further: positions before their first number are all one. */
+/** Compares how far two checkpoints are. All checkpoints before the first number are equal. */
 export function compareRows(a: Checkpointed, b: Checkpointed): number {
   if (level(a) !== level(b) || level(a) !== 1) return level(a) - level(b);
   return compareNumbers(a.checkpoint, b.checkpoint) || a.checkpointSubSequenceNumber - b.checkpointSubSequenceNumber;

@@ -1,5 +1,5 @@
-// Who has lost a lease to another, as the writes alone show: I30, what a checkpoint has passed its holder does not hand out again;
-// I32, nobody hands out for longer than a renewal and a write after another's take.
+// Finds from the writes alone which process has lost a lease to another. The oracle uses it for I32: after another worker's take, the
+// old holder hands out items for at most the time of one renewal and one write. The oracle itself checks I30, next to I32.
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Written } from './oracle.js';
 
@@ -7,7 +7,7 @@ export interface TakesOptions {
   /** World time. */
   readonly now: () => number;
   readonly failoverMsOf: (process: string) => number;
-  /** Changes when a call of this process to the table is harmed, its mail held up, or when it stands still. */
+  /** Changes when a call of this process to the table is harmed, its mail is held up, or the process stands still. */
   readonly troublesOf: (process: string) => string;
   /** How much longer than in calm weather a call of this process to the table may take now. Default: none. */
   readonly wayMsOf?: (process: string) => number;
@@ -15,11 +15,11 @@ export interface TakesOptions {
 
 export interface Takes {
   wrote(written: Written): void;
-  /** An item is handed out; undefined, or how long ago another has taken the lease. */
+  /** Called when an item is handed out. If it is too late for that, returns how long ago another process took the lease. */
   overstays(process: string, leaseKey: string): number | undefined;
 }
 
-/** Calls take some milliseconds each way in calm weather, and what is answered at once is mailed at once. */
+/** The time of one write: in calm weather a call takes some milliseconds each way, and an immediate answer is mailed at once. */
 export const writeMs = 500;
 
 interface Taken {

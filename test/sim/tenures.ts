@@ -1,5 +1,5 @@
-// I9 and I10 at every word a shard worker says of its frontier: it passes only records all of whose items were dealt with under
-// that very tenure; what an older one still says changes nothing. And a fence belongs to one tenure alone, and rises.
+// I9 and I10, checked at every frontier report of a shard worker. The frontier passes a record only if all its items were done under
+// the same tenure: late dispositions of an older tenure change nothing. A fence belongs to one tenure alone, and fences rise.
 import type { Item } from '../../src/api/reducer.js';
 import { compareRows } from './stream-log.js';
 
@@ -29,16 +29,16 @@ export interface FrontierReport {
   };
 }
 
-/** What is known of the tenures of one process. */
+/** The tenures of one process. */
 export interface Tenures {
   notified(message: Notify): void;
   acknowledged(items: Iterable<Item<string>>): void;
-  /** No items came of this user record, for that failed and was skipped. */
+  /** This user record failed and was skipped, so it gave no items. */
   skipped(sequenceNumber: string, sub: number): void;
   reported(message: FrontierReport): void;
 }
 
-/** Of the messages that judges look at, what they look at. */
+/** The messages that the laws look at, with the fields that they use. */
 export type Seen =
   | Notify
   | FrontierReport
@@ -46,7 +46,7 @@ export type Seen =
   | { readonly type: 'release'; readonly deadlineMs: number }
   | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } };
 
-/** Who delivers under which fence, over all processes. */
+/** Which worker delivers under which fence, over all processes. */
 export type Fences = Map<string, string>;
 
 interface Open {
@@ -56,7 +56,7 @@ interface Open {
 }
 
 interface TenureLog {
-  /** In order. */
+  /** In the order of the ordinals. */
   readonly open: Map<number, Open>;
   readonly acknowledged: Set<number>;
   readonly before: TenureLog | undefined;
@@ -79,7 +79,7 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
     const other = fences.get(name) ?? mine;
     if (other !== mine) violate('I9', `fence ${fence} of ${shardId} is that of ${other} and of ${mine}`);
     fences.set(name, mine);
-    // Only the one before is ever late: a longer chain would keep every tenure there was.
+    // Only messages of the previous tenure are ever late. A longer chain would keep every tenure in memory.
     const before = last === undefined ? undefined : { ...last.log, before: undefined };
     const log = { open: new Map<number, Open>(), acknowledged: new Set<number>(), before, newest: -1 };
     lastOf.set(shardId, { fence, log });

@@ -1,4 +1,4 @@
-// One lease table as one process reaches it: every write of its passes the oracle at the moment it takes effect.
+// The lease table as one process reaches it: the oracle sees each of its writes at the moment when the write takes effect.
 import type { LeaseStore } from '../../src/api/ports.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { Oracle } from './oracle.js';
@@ -18,7 +18,7 @@ export function watchedStore(leases: MemoryLeaseStore, watch: StoreWatch): Lease
     const sentAt = now();
     return call(async () => {
       const before = leases.rows.get(leaseKey);
-      // The store in memory takes effect before its promise does.
+      // A write to the store in memory takes effect before its promise resolves.
       const outcome = effect();
       const after = leases.rows.get(leaseKey);
       if (after !== before) oracle.wrote({ process, leaseKey, before, after, sentAt });

@@ -1,11 +1,11 @@
-// The network between one process and a service: every call takes its time both ways, and may be lost on either. What the
-// service has done stands, whether or not the process hears of it.
+// The network between one process and a service: every call takes time in both directions, and may be lost in either. A call that
+// the service has carried out has its effect, whether or not the answer arrives.
 import type { Dice } from './dice.js';
 import type { Machine } from './machine.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 
 export interface Weather {
-  /** Probability that a call never arrives, that its answer is lost, that it takes seconds. */
+  /** Probabilities that a call never arrives, that its answer is lost, and that it takes seconds. */
   lost: number;
   unanswered: number;
   slow: number;
@@ -15,11 +15,11 @@ export const calm: Weather = { lost: 0, unanswered: 0, slow: 0 };
 
 export interface Wire {
   weather: Weather;
-  /** Every call takes so much longer, each way. */
+  /** Every call takes this much longer, each way. */
   longWay: { readonly leastMs: number; readonly mostMs: number } | undefined;
   /** How many calls were harmed, on their way or by the service. */
   readonly harmed: () => number;
-  /** The service does not do what it is asked. */
+  /** Counts a call as harmed: the service does not do what it should. */
   harm(): void;
   /** How many calls are under way. */
   readonly open: () => number;
@@ -59,13 +59,13 @@ export function createWire(machine: Machine, world: ManualClock, dice: Dice): Wi
       const fail = (): void => {
         world.after(dice.between(200, 3_000), () => machine.run(() => reject(unreachable())));
       };
-      // A process that dies after it has sent has still sent.
+      // The request arrives even if its process has died in the meantime.
       const arrive = (): void => {
         if (isLost) return fail();
         let outcome: () => void;
         try {
           const result = effect();
-          // An answer that nobody gets is no unhandled rejection.
+          // An answer that is lost must not be an unhandled rejection.
           if (result instanceof Promise) result.catch(() => {});
           outcome = () => resolve(result);
         } catch (error) {

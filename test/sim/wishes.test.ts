@@ -1,4 +1,4 @@
-// The law of the simulation about wishes (I47) complains of one that is forgotten, of too many, and of one beyond a fair share.
+// The law of the simulation about wishes (I47) reports a forgotten wish, too many wishes, and a wish beyond a fair share.
 import { expect } from 'chai';
 import { createWishes } from './wishes.js';
 import type { Wishes } from './wishes.js';
@@ -9,7 +9,7 @@ interface Scene {
   readonly wishes: Wishes;
   readonly broken: string[];
   readonly troubled: Set<string>;
-  /** Rows that somebody has deleted. */
+  /** Rows that were deleted by hand. */
   readonly deleted: Set<string>;
   at: number;
   write(
@@ -99,7 +99,7 @@ describe('the law that every wish ends', () => {
     };
     raised(1);
     raised(2);
-    // `b` has one, and four are left of six; then it has two of seven, and three are left.
+    // `b` has one lease, and `a` keeps four of its six. Then `b` has two of the seven, and `a` keeps three.
     raised(3);
     raised(4);
     raised(5);
@@ -115,7 +115,7 @@ describe('the law that every wish ends', () => {
       world.at += 20_000;
       world.write('6', 'a');
     }
-    // `a` has four and `b` three: with the one that `b` asks for, as many as `a` has left.
+    // `a` has four leases and `b` three: a wish needs a difference of two.
     world.write('4', 'a', { by: 'b', number: 1 });
     expect(world.broken).to.deep.equal(['I47']);
     for (const leaseKey of ['1', '2', '7']) world.deleted.add(leaseKey);

@@ -1,6 +1,6 @@
-// I47: every wish ends, and nobody asks for more than the planner promises. Who wants a lease raises its wish or takes it back; nobody
-// has more than four that are open; and nobody asks a worker that has not two more than it, what is asked for counted as moved.
-// Told by the writes.
+// I47: every wish ends, and no worker asks for more than the planner promises. The author of a wish raises or withdraws it. No worker
+// has more than four open wishes. A worker asks only workers with at least two leases more, counting leases that are asked for as
+// moved. The law looks at the writes.
 import { isJava } from './cluster.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Written } from './oracle.js';
@@ -11,7 +11,7 @@ export interface WishesOptions {
   readonly now: () => number;
   readonly failoverMsOf: (process: string) => number;
   readonly tableOf: (leaseKey: string) => string;
-  /** The row as it is. */
+  /** The current row. */
   readonly rowOf: (leaseKey: string) => LeaseRow | undefined;
   /** Whether this process, or the world, was troubled at some time since then. */
   readonly wasTroubled: (process: string, since: number) => boolean;
@@ -20,24 +20,24 @@ export interface WishesOptions {
 
 export interface Wishes {
   wrote(written: Written): void;
-  /** The leases that this process has asked for and not got. */
+  /** The leases for which this process has an open wish. */
   of(process: string): readonly string[];
 }
 
 const mostOpen = 4;
-/** From the look at the table to the write that follows from it; and a read may be a second old. */
+/** The time from a scan to the write that follows from it, and the possible age of a read. */
 const lookMs = 3_000;
 const blurMs = 1_500;
-/** A renewal is due after a third of the failover time. One that comes after this part of it has waited for the table. */
+/** A renewal is due after a third of the failover time. A renewal after this part of it has waited for the table. */
 const lateShare = 0.45;
 
 interface Standing {
   readonly author: string;
-  /** Of the keeper that asks. */
+  /** The writer of the keeper that asks. */
   readonly writer: string;
   readonly text: string;
   readonly since: number;
-  /** A write that is long under way may come when its author has long gone on (seed 640510). */
+  /** A slow write may arrive long after its author has moved on (seed 640510). */
   readonly sentAt: number;
 }
 
@@ -46,7 +46,7 @@ interface Live {
   readonly standing: Standing | undefined;
 }
 
-/** Of one table, per worker: what it has and nobody else asks for, and what it asks for. */
+/** Leases of one table, per worker. `own`: those without a wish, and those it asks for. `kept`: those without a fresh wish. */
 interface Count {
   readonly at: number;
   readonly own: ReadonlyMap<string, ReadonlySet<string>>;
@@ -57,18 +57,18 @@ export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, v
   const rows = new Map<string, Live>();
   const counts = new Map<string, Count[]>();
   const tablesOfJava = new Set<string>();
-  /** When a row of it was last made, as after a split or where rows were deleted: scans show less then than there is (seed 612861). */
+  /** When a row of a table was last created, as after a split or a deletion: scans then show too few rows (seed 612861). */
   const madeAt = new Map<string, number>();
   const asked = new Set<string>();
   const left = new Set<string>();
-  /** When the counters of rows last moved; and when a worker last renewed one of a table late: wishes wait for renewals (seed 812427). */
+  /** When the counter of a row last rose, and when a worker last renewed late in a table: wishes wait for renewals (seed 812427). */
   const movedAt = new Map<string, number>();
   const lateAt = new Map<string, number>();
 
-  /** A worker that lives has raised it since, unless it stands in the way of none any more. */
+  /** A live author has raised the wish within this time, unless the wish no longer counts. */
   const isFresh = ({ author, since }: Standing): boolean => now() - since < failoverMsOf(author) / 2;
 
-  /** The wish that stands for the tenure that the row shows. */
+  /** The wish in the row, if it is addressed to the current holder. */
   const standingIn = ({ leaseKey, kinactWish: text, kinactWriter }: LeaseRow, sentAt: number): Standing | undefined => {
     if (text === undefined) return undefined;
     const [writer = '', , , holder, ...author] = text.split(' ');
@@ -96,7 +96,7 @@ export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, v
 
   const isThere = (leaseKey: string): boolean => rowOf(leaseKey) !== undefined;
 
-  /** As a scan of a moment ago may have shown it. What the author has in deleted rows, no scan shows (seed 823658). */
+  /** Whether `loser` has two leases more in a recent scan. No scan shows the author's leases whose rows are deleted (seed 823658). */
   const isOwed = (table: string, author: string, loser: string): boolean => {
     const all = counts.get(table) ?? [];
     const had = new Set(all.flatMap(({ kept }) => [...(kept.get(loser) ?? [])]));
@@ -118,7 +118,7 @@ export function createWishes({ now, failoverMsOf, tableOf, rowOf, wasTroubled, v
     if (open > mostOpen) violate('I47', `${author} asks for ${open} leases at a time`);
   };
 
-  /** It is judged whenever its row is written: a holder that lives does so. */
+  /** Runs whenever the row is written: a live holder keeps writing it. */
   const hasEnded = (leaseKey: string, { author, text, since, sentAt }: Standing): void => {
     const excusedAt = lateAt.get(`${author} ${tableOf(leaseKey)}`) ?? since;
     const ms = Math.round(now() - Math.max(since, excusedAt));

@@ -1,4 +1,4 @@
-// What is written to the stream: plain and aggregated records, of none, one and several items; and what is trimmed of it.
+// Writes the records of a stream, plain and aggregated, with no item, one or several; and trims the stream.
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-shards.js';
 import type { Dice } from './dice.js';
@@ -6,7 +6,7 @@ import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';
 import type { World } from './world.js';
 
-/** A stream that is written to, and what hears of it. */
+/** The streams that are written to, and the oracle that keeps account of the records. */
 export interface Workplace {
   readonly dice: Dice;
   readonly kinesis: {
@@ -16,20 +16,20 @@ export interface Workplace {
     ): { readonly shardId: string; readonly sequenceNumber: string };
   };
   readonly oracle: Pick<Oracle, 'put' | 'lose'>;
-  /** Records that come without a key: of a stream whose service places them. */
+  /** Some records have no partition key: the service places the records of this stream. */
   readonly keyless?: boolean;
-  /** Which user records of an aggregate are dropped: those that lie outside this shard, by their keys. */
+  /** Which user records of an aggregate are dropped: those whose keys lie outside this shard. */
   readonly dropped?: (stream: string, shardId: string, partitionKeys: readonly string[]) => readonly number[];
-  /** Streams that can be written to now, and what the oracle calls a shard. Default: one, and its shard ids. */
+  /** The streams that can be written to now, and the oracle's name of a shard. Default: one stream, and its shard ids. */
   readonly streams?: () => readonly string[];
   readonly nameOf?: (stream: string, shardId: string) => string;
-  /** User records and items written so far, and the items of a raw record by its number. */
+  /** User records and items written so far, and the items of a raw record by its sequence number. */
   written: number;
   items: number;
   readonly raw: Map<string, readonly string[]>;
 }
 
-/** Writes this many user records, of so many partition keys. */
+/** Writes this many user records, with this many partition keys. */
 export function putRecords(world: Workplace, count: number, partitionKeys = 61): void {
   const { dice, kinesis, oracle } = world;
   const streams = world.streams?.() ?? [''];
@@ -75,7 +75,7 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
   }
 }
 
-/** The oldest records of a shard pass out of retention; what of them is unread is gone, and nobody's fault. */
+/** The oldest records of a shard pass out of retention. Unread records among them are lost, through no fault of kinact. */
 export function trimRecords(world: World, stream: string, shardId: string, count: number): void {
   const { kinesis, oracle, raw } = world;
   const name = world.nameOf(stream, shardId);
@@ -88,8 +88,8 @@ export function trimRecords(world: World, stream: string, shardId: string, count
 }
 
 /**
- * A reader that begins at the checkpoint finds that it is gone. One that is under way cannot see it, and one that never read has
- * lost nothing.
+ * Whether an event must name the trimmed records. A reader that begins at the checkpoint finds that records are gone. A reader that
+ * is running cannot see it, and a reader that never read has lost nothing.
  */
 function mustBeNamed({ leases, processes }: World, name: string): boolean {
   const row = leases.row(name);

@@ -1,5 +1,5 @@
-// A whole cluster in one process and virtual time: one stream, one lease table, several machines each with a consumer of its
-// own, and an oracle that hears of everything. One seed decides all of it.
+// A whole cluster in one process and virtual time: one or two streams and their lease tables, several machines with one consumer
+// each, and an oracle that sees every write and every delivery. One seed decides everything.
 import { createHash } from 'node:crypto';
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf } from '../../src/consumer/consumer.js';
@@ -54,35 +54,35 @@ import type { Workplace } from './workload.js';
 
 export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
 
-/** Trace entries kept for those who have to understand a violation. */
+/** How many trace entries are kept, to explain a violation. */
 const remembered = 80;
 
 export interface Process {
   readonly machine: Machine;
   readonly consumer: Consumer;
-  /** To the stream, and to the table. */
+  /** The wires to the stream and to the table. */
   readonly wires: readonly [Wire, Wire];
-  /** Set when it ended by itself. */
+  /** Set when the process ended by itself. */
   ended: Error | undefined;
   /** `start()` has resolved. */
   started: boolean;
   stopped: boolean;
-  /** It stood still for a while since it was asked to stop. */
+  /** It has stood still for a while since it was told to stop. */
   disturbed: boolean;
-  /** How often something was made to fail in it: then it may end by itself. */
+  /** How many failures have been injected into it. After the first one, it may end by itself. */
   hurt: number;
-  /** A call of the application in it will never be over: only the watchdog gets the shard going again. */
+  /** A call of the application in it will never end: only the watchdog can restart the shard. */
   hasHung: boolean;
   readonly maxPending: number;
   readonly maxPendingBytes: number;
   readonly maxBytes: number;
-  /** Of records, in an answer to it. */
+  /** The most bytes of records in one answer to it. */
   largestAnswerBytes: number;
   readonly credits: Credits;
   readonly lags: Lags;
 }
 
-/** What a consumer has said. */
+/** An event of a consumer. */
 export interface Said {
   /** World time. */
   readonly at: number;
@@ -108,23 +108,23 @@ export interface World {
   readonly garbled: Set<string>;
   readonly oracle: Oracle;
   readonly processes: Process[];
-  /** Workers that share the table and know no wishes. */
+  /** Java workers that share the table, and know no wishes. */
   java: JavaFleet | undefined;
   readonly initialPosition: InitialPosition;
-  /** The longest of any process. In a fifth of the worlds each has its own, as while a deploy changes it. */
+  /** The longest of any process. In a fifth of the worlds each process has its own, as while a deploy changes it. */
   readonly failoverMs: number;
   readonly failovers: Failovers;
-  /** `any`: whatever comes to mind at each failure. */
+  /** `any`: a random policy at each failure. */
   readonly onFailure: FailurePolicy | 'any';
   readonly outOfRange: OutOfRangePolicy;
   readonly keyless: boolean;
   readonly dropped: NonNullable<Workplace['dropped']>;
-  /** Those that can be written to now. */
+  /** The streams that can be written to now. */
   readonly streams: () => readonly string[];
   readonly nameOf: (stream: string, shardId: string) => string;
-  /** Streams that were deleted and whose rows nobody has mended yet. */
+  /** Streams that were deleted, and whose rows have not been mended yet. */
   readonly lostStreams: Set<string>;
-  /** Somebody mends a table and has stopped every worker: none is started. */
+  /** An operator mends a table and has stopped every worker: no worker may start. */
   isShutDown: boolean;
   readonly creatingUntil: Map<string, number>;
   readonly isCreating: (stream: string) => boolean;
@@ -132,25 +132,25 @@ export interface World {
   readonly callRates: CallRates;
   readonly refusals: Refusals;
   readonly calls: Calls;
-  /** Faults that production code is known not to bear yet are drawn as well. */
+  /** Also draws faults that production code is known not to survive yet. */
   readonly provisional: boolean;
-  /** Everything but checkpoints. */
+  /** All events except checkpoints. */
   readonly events: Said[];
-  /** Probability that a service throttles a call, that a read which need not be consistent shows an older item. */
+  /** Probabilities that a service throttles a call, and that an eventually consistent read shows an older item. */
   throttled: number;
   staleReads: number;
-  /** Probability that a read brings records again. */
+  /** Probability that a read returns records again. */
   repeats: number;
   weather: Weather;
-  /** Probability that a call of the application's code throws, that one which takes its time never ends. */
+  /** Probabilities that a call of the application's code throws, and that a slow call never ends. */
   poison: number;
   hangs: number;
   hasHung: boolean;
   /** Probability that a call of the application's code takes seconds. */
   lingering: number;
-  /** Code of the application that computes: how likely a call is to, and for how long. */
+  /** How likely a call of the application's code is to block the process by computing, and for how long. */
   blocking: Blocking;
-  /** User records and items written so far, and the items of a raw record by its number. */
+  /** User records and items written so far, and the items of a raw record by its sequence number. */
   written: number;
   items: number;
   readonly raw: Map<string, readonly string[]>;
@@ -162,7 +162,7 @@ export interface World {
   start(): Process;
 }
 
-/** How the actors of a process are made: production's, or one of the mutants'. */
+/** Makes the actors of a process: those of production, or of a mutant. */
 export type MakeActors = (process: { readonly machine: Machine }) => Actors;
 
 export function createWorld(seed: number, shards: number, makeActors: MakeActors, provisional: boolean): World {
@@ -423,12 +423,12 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     process.ended = error as Error;
     world.say(`${name} ended: ${process.ended.message.slice(0, 120)}`);
     const isLost = world.lostStreams.size > 0 && /STREAM_(CHANGED|NOT_FOUND)/.test(String(codesOf(process.ended)));
-    // A process that hears wrongly at the start that there is no stream gives up, as it should.
+    // A process gives up, as it should, if the service wrongly says at the start that there is no stream.
     const wasToldSo = !process.started && wires.some((wire) => wire.harmed() > 0);
     if (process.hurt === 0 && !isLost && !wasToldSo)
       oracle.violate('I35', `${name} ended although nothing had failed in it: ${process.ended.message}`);
   };
-  // A process that is stopped while it starts fails with just that, and with no other failure.
+  // If a process is stopped while it starts, `start` rejects with this error. Any other error counts as a failure.
   const notStarted = (error: unknown): void => {
     if (!process.stopped || !/ stopped while it was starting/.test(String(error))) failed(error);
   };
@@ -437,7 +437,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   return process;
 }
 
-/** The user records of an aggregate that kinact has to drop, by the places of their keys. */
+/** The indices of the user records in an aggregate that kinact has to drop because of their hash keys. */
 function droppedOf(
   shard: { readonly startingHashKey: bigint; readonly endingHashKey: bigint } | undefined,
   policy: OutOfRangePolicy,
@@ -452,7 +452,7 @@ function droppedOf(
   return policy === 'dropAggregate' && outside.length > 0 ? [...keys.keys()] : outside;
 }
 
-/** Everything but checkpoints is kept: what is lost or stands still has to be in there. */
+/** Keeps all events except checkpoints: they must name every lost item, and every shard that stands still. */
 function listen({ clock, events, layout, oracle }: World, { machine, consumer }: Process): void {
   for (const name of Object.keys(levels) as ConsumerEventName[]) {
     if (name === 'checkpoint') continue;
@@ -472,7 +472,7 @@ function listen({ clock, events, layout, oracle }: World, { machine, consumer }:
   }
 }
 
-/** The codes of an error and of what caused it. */
+/** The codes of an error and of its causes. */
 function codesOf(error: unknown): readonly unknown[] {
   if (!(error instanceof Error)) return [];
   return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];

@@ -1,16 +1,16 @@
-// DynamoDB's condition and update expressions, as far as lease tables use them, and as strict: a placeholder that is not used
-// or not defined, a path that is written twice and a value of the wrong type are refused. Parsed once per text.
+// DynamoDB's condition and update expressions, as far as lease tables use them, and as strict as the service. An unused or undefined
+// placeholder, a path that is written twice, and a value of the wrong type are refused. Each text is parsed once.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 
-/** What a request names and gives beside its expressions. */
+/** The names and values that a request gives for its expressions. */
 export interface Placeholders {
   readonly ExpressionAttributeNames?: Readonly<Record<string, string>> | undefined;
   readonly ExpressionAttributeValues?: Readonly<Record<string, AttributeValue>> | undefined;
 }
 
-/** The request is not one that the service would carry out. */
+/** The service would not carry out this request. */
 export class InvalidExpression extends Error {}
 
 type Operand = { readonly path: string } | { readonly value: string };
@@ -51,7 +51,7 @@ function tokensOf(text: string): string[] {
   return tokens;
 }
 
-/** Tokens one by one; notes which placeholders came by. */
+/** Reads tokens one by one, and notes the placeholders among them. */
 class Reader {
   readonly used = new Set<string>();
   readonly #tokens: readonly string[];
@@ -181,7 +181,7 @@ function parsed<T>(known: Map<string, Parsed<T>>, text: string, read: (reader: R
   return made;
 }
 
-/** An item under one request's placeholders. */
+/** Resolves the placeholders of one request. */
 class Scope {
   readonly #given: Placeholders;
 
@@ -286,7 +286,7 @@ export function checkItem(item: Item): void {
   for (const value of Object.values(item)) storable(value);
 }
 
-/** Every placeholder given is used in one of the request's expressions. */
+/** Checks that one of the request's expressions uses each given placeholder. */
 export function checkPlaceholders(
   given: Placeholders,
   texts: { readonly condition?: string; readonly update?: string },
@@ -304,7 +304,7 @@ export function checkPlaceholders(
       throw new InvalidExpression(`Value provided in ExpressionAttribute… unused in expressions: ${name}`);
 }
 
-/** Whether a condition holds of an item; of one that does not exist, as of an empty one. */
+/** Whether a condition holds for an item. A missing item counts as an empty one. */
 export function conditionHolds(text: string, given: Placeholders, item: Item | undefined): boolean {
   return holds(parsed(conditions, text, readOr).tree, item ?? {}, new Scope(given));
 }

@@ -1,5 +1,5 @@
 // A DynamoDB in memory, in virtual time: tables that are created and deleted, items, conditions and updates, scans in pages,
-// reads that may show an older state. It answers one operation at a time, as the SDK's commands give and take it.
+// reads that may show an older state. It handles one operation at a time, with the input and output of the SDK's commands.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { checkItem, checkPlaceholders, conditionHolds, InvalidExpression, updatedItem } from './expressions.js';
 import type { Item, Placeholders } from './expressions.js';
@@ -7,28 +7,28 @@ import type { Item, Placeholders } from './expressions.js';
 export interface MemoryDynamoDbOptions {
   /** World time. */
   readonly now: () => number;
-  /** Items per page of a scan whose caller names no number. */
+  /** The most items per page of a scan, whatever its `Limit`. */
   readonly pageItems: number;
   /** How long a table is CREATING or DELETING. */
   readonly changeMs: number;
-  /** The item comes back with a failed condition where the caller asks for it; dynalite does not do that. */
+  /** A failed condition returns the item if the caller asks for it. dynalite does not do that. */
   readonly returnsOld: boolean;
 }
 
-/** How a read that need not be consistent sees an item: as it was so many milliseconds ago. */
+/** Returns how old the state of an item is that an eventually consistent read shows, in milliseconds. */
 export type AgeOf = () => number;
 
 export interface MemoryDynamoDb {
   handle(operation: string, input: Record<string, unknown>, ageOf: AgeOf): object;
-  /** The item as it stands; undefined too where there is no such table. */
+  /** The current item. Undefined also if the table does not exist. */
   item(tableName: string, key: string): Item | undefined;
   items(tableName: string): ReadonlyMap<string, Item>;
-  /** What somebody does by hand. */
+  /** Deletions by hand. */
   deleteItem(tableName: string, key: string): void;
   deleteTable(tableName: string): void;
 }
 
-/** As the SDK's client throws it: the class is found by its name. */
+/** A refusal. `errorOf` makes the error that the SDK's client would throw, by the name. */
 export class DynamoDbRefusal extends Error {
   override readonly name: string;
   readonly item: Item | undefined;
@@ -47,10 +47,10 @@ interface Version {
 interface Table {
   readonly keyName: string;
   readonly activeAt: number;
-  /** Gone from then on. */
+  /** The table is gone from this time on. */
   goneAt: number;
   readonly items: Map<string, Item>;
-  /** What items looked like a moment ago. */
+  /** Recent states of the items. */
   readonly versions: Map<string, Version[]>;
   readonly created: { readonly KeySchema: unknown; readonly AttributeDefinitions: unknown };
 }
@@ -227,7 +227,7 @@ function scanned(table: Table, input: Request, { now, pageItems }: MemoryDynamoD
     if (item !== undefined) Items.push(item);
   }
   const last = page.at(-1);
-  // As the service: a page that is full has a successor even where nothing follows.
+  // As in DynamoDB, a full page has a successor even if nothing follows.
   const more = last !== undefined && page.length === limit;
   return { Items, Count: Items.length, ...(more ? { LastEvaluatedKey: { [table.keyName]: { S: last } } } : {}) };
 }

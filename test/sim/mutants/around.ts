@@ -1,5 +1,5 @@
-// How a mutant is made: a behaviour with something done before or after each of its messages, an options object with another
-// clock or store in it. Production code knows nothing of it.
+// Makes mutants: a behaviour with a step before or after each of its messages, or an options object with another clock or store.
+// Production code has no part in it.
 import type { Behaviour, Effect } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
@@ -11,7 +11,7 @@ export type AnyState = any;
 export type AnyEffect = Effect<any>;
 
 export interface Around {
-  /** What the behaviour gets instead; undefined: it does not get this message at all. */
+  /** The message that the behaviour gets instead; undefined: none. */
   readonly before?: (state: AnyState, message: AnyMessage) => AnyMessage | undefined;
   readonly after?: (state: AnyState, message: AnyMessage, effects: readonly AnyEffect[]) => readonly AnyEffect[];
 }
@@ -30,13 +30,13 @@ export function around<B>(behaviour: B, { before, after }: Around): B {
   return outer as B;
 }
 
-/** A part that is made as usual, with something around it. */
+/** A part that is made as usual and then wrapped. */
 export const wrapped = <Kind extends keyof Actors>(kind: Kind, how: Around, base: Actors = actors): Actors => ({
   ...base,
   [kind]: (options: never) => around((base[kind] as (given: never) => unknown)(options), how),
 });
 
-/** A part that is made of other options. */
+/** A part that is made with changed options. */
 export const given = <Kind extends keyof Actors>(
   kind: Kind,
   change: (options: Parameters<Actors[Kind]>[0]) => Parameters<Actors[Kind]>[0],
@@ -60,7 +60,7 @@ export function resent(
   return sent;
 }
 
-/** A reducer that knows of a tenure only until when it is good by the clock: not that it has ended before. */
+/** A reducer that sees only the deadline of a tenure, and not that the tenure has ended earlier. */
 export const blindToEnds = (base: Actors = actors): Actors => {
   const blind = (tenure: Tenure): Tenure => {
     let last = tenure.deadline;
@@ -86,13 +86,13 @@ type MakeActors = (process: { readonly machine: Machine }) => Actors;
 
 export interface Mutant {
   readonly name: string;
-  /** The parts of one process; called once for each. */
+  /** Makes the parts of one process; called once for each process. */
   readonly make: MakeActors;
-  /** Only a Java worker shows it: seeds without one are passed over. */
+  /** Only a Java worker shows this mutant: seeds without one are skipped. */
   readonly besideJava?: true;
   /**
-   * Where a second defence is known to mask it: what that is, the mutant with that defence off as well, and, where something
-   * is left to see, that defence off alone: a seed in which that breaks an invariant says nothing of the mutant.
+   * Set if a second defence is known to mask the mutant. `by` is the defence, `make` makes the mutant with the defence off as well,
+   * and `off` turns only the defence off. If `off` alone breaks an invariant in a seed, the seed proves nothing about the mutant.
    */
   readonly masked?: { readonly by: string; readonly make: MakeActors; readonly off?: MakeActors };
 }

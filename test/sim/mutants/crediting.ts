@@ -1,4 +1,4 @@
-// Mutants of credit and bounds: how much may be under way, and what gives way for more.
+// Mutants of credit and bounds: how much may be under way.
 import { actors } from '../../../src/consumer/wiring.js';
 import { given, resent, wrapped } from './around.js';
 import type { AnyEffect, AnyMessage, Mutant } from './around.js';
@@ -11,7 +11,7 @@ const repeatedDispositions: Mutant['make'] = () =>
     },
   });
 
-/** As if a reducer had joined again. */
+/** Each beat grants all credit again, as if the reducer had joined again. */
 const grantedAgain: Mutant['make'] = () => {
   const granted = new Map<number, number>();
   return wrapped('stage', {
@@ -31,7 +31,7 @@ const lostWithTheTenure: Mutant['make'] = () =>
       type === 'revoked' ? resent(effects, (sent) => ({ ...sent, credit: 0 })) : effects,
   });
 
-/** As many as there are, each in a message of its own. */
+/** Sends all items that wait, each in its own message. */
 const withoutCredit: Mutant['make'] = () => ({
   ...actors,
   stage: (options) => {

@@ -1,4 +1,4 @@
-// Mutants of what keeps one tenure apart from the next one of its shard: fences, numbers, names, what is known of an end.
+// Mutants of the separation between one tenure and the next one of its shard: fences, numbers, names, the news of an end.
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Clock } from '../../../src/api/ports.js';
@@ -7,7 +7,7 @@ import type { Machine } from '../machine.js';
 import { blindToEnds, given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 
-/** A reducer that acknowledges what it has done under a tenure that has ended. */
+/** A reducer that still acknowledges its items after their tenure has ended. */
 const acknowledgesAll = (base: Actors = actors): Actors => ({
   ...base,
   reducer: (options) => {
@@ -42,7 +42,7 @@ const acknowledgesAll = (base: Actors = actors): Actors => ({
   },
 });
 
-/** A stage that looks for the worker of a settle by its shard. */
+/** A stage that finds the worker of a disposition by its shard. */
 const settlesByShard = (base: Actors = actors): Actors => {
   const shardOf = new Map<number, string>();
   return wrapped(
@@ -64,7 +64,7 @@ const settlesByShard = (base: Actors = actors): Actors => {
   );
 };
 
-/** A worker has the number that every worker of its shard has had; its keeper takes that for no repeated question. */
+/** All workers of a shard have the same number, and the keeper does not take their requests for repeats. */
 const namesReused = (base: Actors = actors): Actors => {
   const numbers = new Map<string, number>();
   const keepers = wrapped(
@@ -89,18 +89,18 @@ const namesReused = (base: Actors = actors): Actors => {
   );
 };
 
-/** The news that a tenure has ended does not reach what a reducer has in its queue. */
+/** A reducer ignores `revoked`, so it keeps the queued items of an ended tenure. */
 const revokedIgnored = (base: Actors = actors): Actors =>
   wrapped('reducer', { before: (_state, message) => (message.type === 'revoked' ? undefined : message) }, base);
 
-/** A suspended machine's monotonic clock says that no time has passed. */
+/** Stages and reducers see only the monotonic clock. That clock stands still while a machine is suspended. */
 const monotonicOnly = (base: Actors = actors): Actors => {
   const blind = (clock: Clock): Clock => ({ ...clock, wallNow: () => -1 });
   const stages = given('stage', (options) => ({ ...options, clock: blind(options.clock) }), base);
   return given('reducer', (options) => ({ ...options, clock: blind(options.clock) }), stages);
 };
 
-/** Nor does the keeper see that the wall clock has gone on meanwhile; what it writes into a tenure is right all the same. */
+/** The keeper does not notice a suspension by the wall clock, but the deadlines that it writes into a tenure are right. */
 const keeperSeesNoSleep = ({ clock }: Machine, base: Actors = actors): Actors =>
   wrapped(
     'leaseKeeper',

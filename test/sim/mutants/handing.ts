@@ -1,4 +1,4 @@
-// Mutants of how leases are asked for and handed over: one for each step of it.
+// Mutants of wishes and hand-overs: one for each step.
 import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore, LeaseUpdate, WriteOutcome } from '../../../src/api/ports.js';
@@ -6,7 +6,7 @@ import { isJava } from '../cluster.js';
 import { given, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';
 
-/** A keeper whose store is another: only what it writes, or hears of what it wrote, differs. */
+/** A keeper with another store: only its writes, or the answers to them, differ. */
 const withStore =
   (change: (store: LeaseStore, workerId: string) => Partial<LeaseStore>): Mutant['make'] =>
   () =>
@@ -15,7 +15,7 @@ const withStore =
       store: { ...options.store, ...change(options.store, options.workerId) },
     }));
 
-/** A keeper that is tampered with before each message. */
+/** A keeper whose state is changed before each message. */
 const nudged =
   (nudge: (state: AnyState, message: AnyMessage) => void): Mutant['make'] =>
   () =>
@@ -40,7 +40,7 @@ const deaf = withStore((store) => ({
   },
 }));
 
-/** What is wanted with a row that has refused a hand-over. */
+/** After a refused hand-over, makes the new owner the owner anyway, if `isMeant` accepts the row. */
 const handedOverAgain = (
   isMeant: (workerId: string, current: LeaseRow, expected: LeaseUpdate['expected']) => boolean,
 ): Mutant['make'] =>
@@ -61,7 +61,7 @@ const unwished = withStore((store) => ({
     said.text === null ? { type: 'written' } : store.wish(leaseKey, expected, said, signal),
 }));
 
-/** A coordinator that sees no wish, neither its own nor another's. */
+/** A coordinator that sees no wish, neither its own nor those of others. */
 const blindToWishes: Mutant['make'] = () =>
   given('leaseCoordinator', (options) => {
     const scan: LeaseStore['scan'] = async (signal) => {
@@ -71,7 +71,7 @@ const blindToWishes: Mutant['make'] = () =>
     return { ...options, store: { ...options.store, scan } };
   });
 
-/** In the middle of a hand-over: that a Java worker has the lease is not heard while it would be good, and delivering goes on. */
+/** In the middle of a hand-over, the keeper misses that a Java worker has taken the lease, and its worker continues to deliver. */
 const robbedUnheard: Mutant['make'] = () => {
   let goesOn = false;
   return wrapped('leaseKeeper', {

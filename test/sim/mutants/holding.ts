@@ -1,5 +1,5 @@
-// Mutants of what a holder does with its lease: when it sees that it has lost it, what its renewals carry, where it makes a row
-// again, whose leases it takes, what a worker says at last.
+// Mutants of a holder: when it notices a loss, what its renewals carry, where it creates a row again, which leases it takes, what its
+// worker reports last.
 import type { LeaseStore } from '../../../src/api/ports.js';
 import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
 import { given, resent, wrapped } from './around.js';
@@ -43,7 +43,7 @@ const recreatedAtTrimHorizon: Mutant['make'] = () =>
     return { ...options, store: { ...store, create } };
   });
 
-/** Now and then somebody else's lease looks as if nobody had it. */
+/** Now and then the lease of another worker looks free. */
 const stealsAllTheTime: Mutant['make'] = () =>
   given('leaseCoordinator', (options) => {
     const { store, workerId, random } = options;
@@ -89,7 +89,7 @@ const unreadableIsEnded: Mutant['make'] = () =>
     return { ...options, store: { ...store, get } };
   });
 
-/** Once a minute a keeper gives its lease back, for no reason. */
+/** Once a minute a keeper releases its lease, for no reason. */
 const givesBack: Mutant['make'] = ({ machine }) => {
   const heldSince = new WeakMap<object, number>();
   return wrapped('leaseKeeper', {
@@ -104,7 +104,7 @@ const givesBack: Mutant['make'] = ({ machine }) => {
   });
 };
 
-/** As if a lease hung on it. */
+/** Extra checkpoints are sent as if the lease depended on them. */
 const extraCheckpointsAreUrgent: Mutant['make'] = () =>
   given('leaseKeeper', ({ traffic, ...options }) => {
     if (traffic === undefined) return options;

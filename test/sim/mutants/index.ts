@@ -1,4 +1,4 @@
-// Every mutant there is.
+// All mutants.
 import type { Mutant } from './around.js';
 import { creditingMutants } from './crediting.js';
 import { fencingMutants } from './fencing.js';

@@ -1,4 +1,4 @@
-// Mutants of leases: who writes, who may start, how long a lease is one's own, where LATEST is.
+// Mutants of leases: which worker may write, which may start, how long a lease is held, where LATEST is.
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
 import { checkpointOf } from '../../../src/core/checkpoint.js';
@@ -7,7 +7,7 @@ import type { Clock, LeaseChange, LeaseStore } from '../../../src/api/ports.js';
 import { given, wrapped } from './around.js';
 import type { Mutant } from './around.js';
 
-/** Writes that are refused are made again without their condition. */
+/** A refused write is repeated at the current counter, as if it had no condition. */
 function unconditional(store: LeaseStore, isMeant: (change: LeaseChange) => boolean): LeaseStore {
   return {
     ...store,
@@ -24,11 +24,11 @@ const unconditionalWhere =
   () =>
     given('leaseKeeper', (options) => ({ ...options, store: unconditional(options.store, isMeant) }));
 
-/** The reducer never finds a deadline passed. */
+/** The reducer never finds that a deadline has passed. */
 const deadlineOff = (base: Actors = actors): Actors =>
   given('reducer', (options) => ({ ...options, clock: { ...options.clock, now: () => -1, wallNow: () => -1 } }), base);
 
-/** Nor does the keeper. */
+/** The keeper never finds that a deadline has passed. */
 const keeperDeadlineOff = (base: Actors = actors): Actors =>
   wrapped(
     'leaseKeeper',
@@ -132,7 +132,7 @@ const settledIsEnded: Mutant['make'] = () =>
     },
   });
 
-/** Nobody sees what rows say of their holders' failover times. */
+/** No coordinator sees the failover times of the holders in the rows. */
 const ownFailoverOnly: Mutant['make'] = () =>
   given('leaseCoordinator', (options) => ({
     ...options,
@@ -145,7 +145,7 @@ const ownFailoverOnly: Mutant['make'] = () =>
     },
   }));
 
-/** LATEST is when this keeper was made. */
+/** LATEST is the time at which this keeper was made. */
 const latestNow =
   (isMeant: (row: LeaseRow) => boolean): Mutant['make'] =>
   () =>
@@ -153,7 +153,7 @@ const latestNow =
       const { seen, clock, store } = options;
       const late = (row: LeaseRow): LeaseRow =>
         row.checkpoint === 'LATEST' && isMeant(row) ? { ...row, kinactLatestAt: clock.wallNow() } : row;
-      // A lease that was asked for is seen when it has been handed over.
+      // A keeper that has asked for the lease reads the row after the hand-over.
       const get: LeaseStore['get'] = async (leaseKey, signal) => {
         const row = await store.get(leaseKey, signal);
         return row && late(row);

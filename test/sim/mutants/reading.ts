@@ -1,4 +1,4 @@
-// Mutants of reading: where a tenure begins, what of an aggregate was done, what becomes of iterators, ends and children.
+// Mutants of reading: where a tenure begins, which part of an aggregate is done, how iterators, ends and children are handled.
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
 import { effect } from '../../../actors/protocol/actor.js';
@@ -29,7 +29,7 @@ const wholeAggregates: Mutant['make'] = () =>
     },
   });
 
-/** The source of a worker, with another reader. */
+/** Gives a worker a source with another reader. */
 const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardReader>): Mutant['make'] => {
   const opened =
     (source: StreamSource): StreamSource['open'] =>
@@ -94,7 +94,7 @@ const repeatsAreNew: Mutant['make'] = () =>
     },
   });
 
-/** The keeper hears of the end as soon as the service says so. */
+/** The worker reports the end of the shard as soon as the service does. */
 const endsAtOnce: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (state, message, effects) => {

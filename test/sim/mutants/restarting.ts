@@ -1,4 +1,4 @@
-// Mutants of restarts: what of an old incarnation still acts in, or speaks to, a later one.
+// Mutants of restarts: parts of an old incarnation that still act in a later one, or send messages to it.
 import { sendFromOutside } from '../../../supervision/system.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
@@ -6,13 +6,13 @@ import type { Ref } from '../../../actors/protocol/actor.js';
 import { around, blindToEnds, wrapped } from './around.js';
 import type { AnyEffect, Mutant } from './around.js';
 
-/** Calls of user code are not what a stop waits for. */
+/** A stop does not wait for calls of user code. */
 const asIo = (effects: readonly AnyEffect[]): readonly AnyEffect[] =>
   effects.map((effect) => (effect.type === 'run' ? { ...effect, kind: 'io' } : effect));
 
 const noWait: Mutant['make'] = () => wrapped('reducer', { after: (_state, _message, effects) => asIo(effects) });
 
-/** nact's reset: a fresh state behind the same address, while the old handler goes on and its return reaches the new state. */
+/** nact's reset: a fresh state behind the same address, while the old handler continues and its result reaches the new state. */
 const reset: Mutant['make'] = () => {
   const newest = new Map<number, Ref<never>>();
   return {
@@ -61,7 +61,7 @@ const keepsQueued = (base: Actors = actors): Actors =>
     base,
   );
 
-/** A disposition for a worker the stage does not know makes it deaf to every later one under that name. */
+/** After a disposition for an unknown worker, the stage ignores all later dispositions for that worker. */
 const deaf = (base: Actors = actors): Actors => {
   const unknown = new Set<number>();
   return wrapped(
@@ -78,7 +78,7 @@ const deaf = (base: Actors = actors): Actors => {
   );
 };
 
-/** The same, with workers known by the name of their shard. */
+/** Like `deaf`, but the stage knows a worker by the name of its shard. */
 const deafByShard = (base: Actors = actors): Actors => {
   const shardOf = new Map<number, string>();
   const unknown = new Set<string | undefined>();

@@ -1,4 +1,4 @@
-// Mutants of what counts as dealt with: completion, frontiers, acknowledgements, credit, flushes.
+// Mutants of what counts as done: completion, frontiers, acknowledgements, credit, flushes.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import { settleItem } from '../../../actors/reducer/returns.js';
 import { admit, recordAt } from '../../../src/core/ledger.js';
@@ -10,7 +10,7 @@ import { actors } from '../../../src/consumer/wiring.js';
 import { around, resent, wrapped } from './around.js';
 import type { AnyMessage, AnyState, Mutant } from './around.js';
 
-/** What a mutant keeps per actor. */
+/** The values that a mutant keeps per actor. */
 function perState<T>(make: () => T): (state: AnyState) => T {
   const kept = new WeakMap<object, T>();
   return (state: object) => {
@@ -45,7 +45,7 @@ function byOverlap(): Mutant['make'] {
   return () => wrapped('shardWorker', { before });
 }
 
-/** The token of a record names the item that was disposed last: where that is not its last item, no checkpoint can land. */
+/** The token of a record names the item that was settled last. If that is not its last item, no frontier is reported. */
 function tokenOfTheLast(): Mutant['make'] {
   const known = perState(() => ({ itemCounts: new Map<number, number>(), last: new Map<string, boolean>() }));
   const before = (state: AnyState, message: AnyMessage): AnyMessage => {
@@ -73,7 +73,7 @@ function tokenOfTheLast(): Mutant['make'] {
 
 const nameOf = ({ sequenceNumber, subSequenceNumber }: Position): string => `${sequenceNumber}/${subSequenceNumber}`;
 
-/** A record that comes twice is counted, and nothing ever settles what was counted. */
+/** A record that is read twice is counted twice, and the second count is never settled. */
 const duplicateCounts: Mutant['make'] = () =>
   wrapped('shardWorker', {
     before: (state, message) => {

@@ -1,4 +1,4 @@
-// Mutants of what is said, and of what an application was promised: events, policies, states, watchdog, starts in time.
+// Mutants of reports, and of promises to the application: events, policies, states, the watchdog, starts at a time.
 import type { LeaseStore } from '../../../src/api/ports.js';
 import { actors } from '../../../src/consumer/wiring.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
@@ -51,7 +51,7 @@ const childrenLater: Mutant['make'] = ({ machine }) =>
     return { ...options, store: { ...store, create } };
   });
 
-/** A pipeline that was started again overlooks a lease. */
+/** A restarted pipeline overlooks a lease. */
 const overlooked = (base: Actors = actors): Actors => {
   let pipelines = 0;
   return {
@@ -70,7 +70,7 @@ const overlooked = (base: Actors = actors): Actors => {
   };
 };
 
-/** A keeper that never finds that it has had no worker for long. */
+/** A keeper that never notices that it has had no worker for a long time. */
 const keepsUnread = (machine: Machine): Actors =>
   wrapped('leaseKeeper', {
     before: (state, message) => {
@@ -79,7 +79,7 @@ const keepsUnread = (machine: Machine): Actors =>
     },
   });
 
-/** A lease that no worker ever hears of. */
+/** A lease that never gets a worker. */
 const neverHandedOver: Mutant['make'] = () =>
   wrapped('shardWorkerSupervisor', {
     before: (_state, message) => {
@@ -89,7 +89,7 @@ const neverHandedOver: Mutant['make'] = () =>
     },
   });
 
-/** What all shards hold together has no bound. */
+/** The bytes of all shards together have no bound. */
 const noBudget: Mutant['make'] = () =>
   given('shardWorker', (options) => {
     if (options.budget !== undefined) Object.assign(options.budget, { maxBytes: Infinity });
