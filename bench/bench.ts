@@ -1,5 +1,5 @@
-// The benchmark as a command: kinact against a hand-written loop, three cases; figures as a table or as one JSON object. The
-// exit code is 1 when a side did not do all of the work, or the arguments make no sense. Called by main.ts.
+// The benchmark as a command. It compares kinact with a hand-written loop in three cases, and prints a table or one JSON object.
+// The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compare } from './comparison.js';
@@ -12,7 +12,7 @@ export interface Output {
 }
 
 interface Settings {
-  /** User records per run, where they are not the case's own. */
+  /** User records per run; undefined: the case's own number. */
   readonly records: number | undefined;
   readonly runs: number;
 }
@@ -77,7 +77,7 @@ async function compareAll(
   return results;
 }
 
-/** Runs every case and resolves to the exit code. The last line on stdout says the outcome. */
+/** Runs every case and resolves to the exit code. The last line on stdout is the outcome. */
 export async function bench(args: readonly string[], sides: readonly [Side, Side], output: Output): Promise<number> {
   const json = args.includes('--json');
   const say = (line: string): void => void (json ? output.stderr : output.stdout)(`${line}\n`);

@@ -1,6 +1,6 @@
-// What checkpoints of their own cost and save: a worker is killed again and again, in virtual time, and the next one reads its
-// shards on. Counted are records that come again, and writes to the lease table. `node .build/bench/cadence.js` prints the table
-// of docs/checkpoints.md.
+// Measures the cost and the benefit of extra checkpoints, in virtual time. One worker after the other is killed, and the next one
+// continues its shards. The counts are records delivered again, and writes to the lease table. `node .build/bench/cadence.js`
+// prints the table of docs/checkpoints.md.
 import { pathToFileURL } from 'node:url';
 import { consumerOf } from '../src/consumer/consumer.js';
 import { actors } from '../src/consumer/wiring.js';
@@ -21,25 +21,25 @@ export interface CadenceSetup {
   readonly seed: number;
   readonly kills: number;
   readonly shards: number;
-  /** Of all shards. */
+  /** Over all shards. */
   readonly recordsPerSecond: number;
   readonly options: Pick<ConsumerOptions, 'checkpointIntervalMs' | 'checkpointRecords'>;
 }
 
 export interface CadenceResult {
-  /** Records that came again, after each kill. */
+  /** For each kill: the records delivered again. */
   readonly repeated: readonly number[];
-  /** Of a shard, while it is read at the tip. */
+  /** Per shard, while the shard is read at the tip. */
   readonly writesPerSecond: number;
   readonly lost: number;
 }
 
 const putMs = 20;
 const failoverMs = 10_000;
-/** Until the leases of the dead have expired and are taken, and what came meanwhile is read. */
+/** In this time, the next worker takes the expired leases and reads the records that have piled up. */
 const recoveryMs = failoverMs + 5_000;
 
-/** What is counted, and the stream that it is counted of. */
+/** One measurement: its stream and its counters. */
 interface Run {
   readonly setup: CadenceSetup;
   readonly clock: ManualClock;
@@ -83,7 +83,7 @@ export async function measureCadence(setup: CadenceSetup): Promise<CadenceResult
   }
 }
 
-/** A worker as a machine of its own: killed, it says nothing more to anybody. */
+/** Starts a worker on its own simulated machine. A killed machine sends nothing more. */
 function begin(run: Run, workerId: string): Machine {
   const { clock, dice, setup, stream } = run;
   const machine = createMachine(workerId, clock, dice.split());
@@ -129,7 +129,7 @@ function farAway(run: Run, wire: Wire, store: LeaseStore): LeaseStore {
   };
 }
 
-/** Records at an even pace. */
+/** Puts records at an even pace for `ms`. */
 async function flow(run: Run, ms: number): Promise<void> {
   for (let at = 0; at < ms; at += putMs) {
     run.owed += (run.setup.recordsPerSecond * putMs) / 1_000;

@@ -1,5 +1,5 @@
-// A Kinesis client that answers from a workload's bodies, for both sides of the benchmark alike: each GetRecords parses its
-// body again, in a later turn of the event loop as if it had come from a socket, and gives what the SDK's client gives.
+// A Kinesis client that answers from a workload's bodies, the same for both sides of the benchmark. Each GetRecords parses its body
+// again, in a later turn of the event loop, as if the body came from a socket. The answer equals that of the SDK's client.
 import type { _Record, GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import { stampDigits, stampOf } from './workload.js';
 import type { Body, Workload } from './workload.js';
@@ -19,7 +19,7 @@ export function shardIds(workload: Workload): readonly string[] {
   return Array.from({ length: workload.shards }, (_, index) => `shardId-${String(index).padStart(12, '0')}`);
 }
 
-/** An iterator is the shard and the number of the next pull. Behind the last pull a call is answered by its abort alone. */
+/** An iterator names the shard and the number of the next pull. A call after the last pull waits until it is aborted. */
 export function cannedKinesis(workload: Workload): CannedKinesis {
   const ids = shardIds(workload);
   const answer = (name: string, input: Command['input']): object | undefined => {

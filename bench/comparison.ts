@@ -1,5 +1,5 @@
-// Runs two sides over the same workload, turn and turn about, and holds the figures against each other. Fails, by an error,
-// when a side did not do all of the work: a figure for less than that is worth nothing.
+// Runs two sides over the same workload in turn, and compares their figures. Throws if a side did not do all of the work, because
+// its figures would be worthless.
 import { sameTally } from './tally.js';
 import type { Tally } from './tally.js';
 import type { Workload } from './workload.js';
@@ -10,7 +10,7 @@ export interface Side {
   run(workload: Workload): Promise<Tally>;
 }
 
-/** Median, least and most of one figure over the runs of a side. */
+/** Median, minimum and maximum of one figure over the runs of a side. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
@@ -31,7 +31,7 @@ export interface Comparison {
   readonly bytes: number;
   readonly a: SideFigures;
   readonly b: SideFigures;
-  /** A to B, by the medians; least and most are of runs that followed one another. */
+  /** A to B: the ratio of the medians. Minimum and maximum are over pairs of consecutive runs. */
   readonly cpuRatio: Spread;
   readonly throughputRatio: Spread;
 }
@@ -42,7 +42,7 @@ interface Run {
   readonly cpuMicrosPerRecord: number;
 }
 
-/** One unmeasured run of each side, then `runs` of each: A B A B … */
+/** Makes one unmeasured run of each side, then `runs` measured runs of each: A B A B … */
 export async function compare(workload: Workload, a: Side, b: Side, runs: number): Promise<Comparison> {
   const expected = await agreedTally(workload, a, b);
   const measured: { readonly a: Run; readonly b: Run }[] = [];

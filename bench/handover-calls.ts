@@ -1,5 +1,5 @@
-// What a move costs in DynamoDB calls: every call of every worker is noted where its SDK client sends it, and those that there
-// would be without the move (renewals at their time, scans) are left out. Told by the requests alone.
+// Counts the DynamoDB calls that the move of a lease costs. The SDK client of each worker records its calls. Calls that would also
+// happen without a move (regular renewals, scans) do not count. The requests alone decide what a call is for.
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { localClientConfig } from '../src/testing/local-servers.js';
@@ -18,12 +18,12 @@ export type CallKind =
 
 export interface TableCall {
   readonly worker: string;
-  /** Undefined for calls that are about no single row. */
+  /** Undefined for a call that is not about a single row. */
   readonly leaseKey: string | undefined;
   readonly kind: CallKind;
-  /** Whom the write makes the owner. */
+  /** The owner that the write sets. */
   readonly owner?: string | undefined;
-  /** When it was answered, on the clock of the notes. */
+  /** When the call was answered, on the clock of `Notes`. */
   readonly at: number;
   readonly accepted: boolean;
 }
@@ -34,7 +34,7 @@ interface Request {
   readonly ExpressionAttributeValues?: Record<string, AttributeValue>;
 }
 
-/** A client as kinact makes its own, that notes each call when it has been answered. */
+/** Makes a client like kinact's own that records each call when it is answered. */
 export function notingClient(endpoint: string, worker: string, calls: TableCall[]): DynamoDBClient {
   const client = new DynamoDBClient({ ...localClientConfig(endpoint), maxAttempts: 1 });
   client.middlewareStack.add(
@@ -55,7 +55,7 @@ export function notingClient(endpoint: string, worker: string, calls: TableCall[
   return client;
 }
 
-/** What a request is for. Attributes stand in expressions as `#name`. */
+/** Derives what a request is for. In expressions, an attribute is written as `#name`. */
 export function describe(worker: string, operation: string, request: Request): Omit<TableCall, 'accepted' | 'at'> {
   const leaseKey = request.Key?.['leaseKey']?.S;
   if (operation === 'GetItem') return { worker, leaseKey, kind: 'look' };
@@ -76,24 +76,24 @@ export function describe(worker: string, operation: string, request: Request): O
   return { worker, leaseKey, kind: set.includes('#kinactAnswer') ? 'answer' : 'renewal' };
 }
 
-/** What one kind of move has cost. */
+/** The cost of all moves of one kind. */
 export interface MoveCost {
   readonly moves: number;
-  /** Name of a call → how many there were of it. */
+  /** Name of a call → number of these calls. */
   readonly calls: ReadonlyMap<string, number>;
 }
 
 interface Row {
   owner: string | undefined;
-  /** The owner before that one, and whether it has just been refused: its read of the row comes of that. */
+  /** The previous owner. `late`: its last call was a refused renewal, or a read of the row after one. */
   before: string | undefined;
   late: boolean;
-  /** Taken, and not renewed yet: that renewal is the fence, and there would be none without the take. */
+  /** The lease is taken and not renewed yet. The first renewal makes the fence, and would not happen without the take. */
   fenceDue: boolean;
-  /** How the present owner came to it; undefined: as the first. */
+  /** How the current owner got the lease; undefined for the first owner. */
   kind: MoveKind | undefined;
   released: boolean;
-  /** Calls for the next move. */
+  /** Calls that count for the next move. */
   open: string[];
 }
 
@@ -110,8 +110,8 @@ function newRow(): Row {
 }
 
 /**
- * Calls in the order of their answers; counted are those from `since` on. A row's first take is no move; whatever was asked in
- * vain is paid by the row's next move.
+ * `calls` are in the order of their answers. Only calls from `since` on count. A row's first take is no move. Requests without
+ * success count for the row's next move.
  */
 export function costOf(calls: readonly TableCall[], since: number): ReadonlyMap<MoveKind, MoveCost> {
   const costs = { steal: { moves: 0, calls: new Map() }, leave: { moves: 0, calls: new Map() } };
@@ -140,7 +140,7 @@ export function costOf(calls: readonly TableCall[], since: number): ReadonlyMap<
   return new Map(Object.entries(costs) as [MoveKind, MoveCost][]);
 }
 
-/** Undefined: there would have been this call without a move. */
+/** The name under which a call counts; undefined if the call would also happen without a move. */
 function nameOf({ kind, worker, accepted }: TableCall, row: Row): string | undefined {
   if (kind === 'look') return kind;
   if (!accepted) return `${kind}, refused`;

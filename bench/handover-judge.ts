@@ -1,7 +1,7 @@
-// What the hand-over benchmark makes of a run: what was lost, what came twice, who delivered beside whom, and how long a shard
-// was silent when it changed hands. From plain notes alone (ids, workers, fences, moments), so that nothing of kinact judges itself.
+// Judges a run of the hand-over benchmark: which records were lost or delivered twice, when two workers delivered one shard at
+// once, and how long a shard was silent in a move. It uses only plain notes (ids, workers, fences, times), no code of kinact.
 
-/** One call of a reducer. Moments are milliseconds of one monotonic clock. */
+/** One call of a reducer. All times are milliseconds on one monotonic clock. */
 export interface Delivered {
   readonly id: string;
   readonly shardId: string;
@@ -19,7 +19,7 @@ export interface DrainOrder {
 }
 
 export interface Notes {
-  /** Ids the service has accepted. */
+  /** Ids of the records that the service has accepted. */
   readonly written: readonly string[];
   /** In the order of time. */
   readonly deliveries: readonly Delivered[];
@@ -35,9 +35,9 @@ export interface Move {
   readonly shardId: string;
   readonly from: string;
   readonly to: string;
-  /** From the last delivery at the old owner, or the order to drain if that is later, to the first at the new one. */
+  /** From the old owner's last delivery, or from the order to drain (or the stop) if later, to the new owner's first delivery. */
   readonly ms: number;
-  /** Whether the old owner was told to drain: a lease that is taken by force is not. */
+  /** Whether the old owner was told to drain or to stop; false if the lease was taken by force. */
   readonly ordered: boolean;
   /** When the new owner delivered first. */
   readonly at: number;
@@ -45,14 +45,14 @@ export interface Move {
 
 export interface Judgement {
   readonly lost: readonly string[];
-  /** Each delivery beyond the first of its record. */
+  /** Each delivery of a record after its first one. */
   readonly twice: readonly Delivered[];
-  /** A worker that began on a shard before another had delivered its last of it. */
+  /** One text for each worker that began on a shard before another worker's last delivery from this shard. */
   readonly together: readonly string[];
   readonly moves: readonly Move[];
 }
 
-/** What one worker delivered of one shard under one fence. */
+/** The deliveries of one worker from one shard under one fence. */
 interface Tenure {
   readonly shardId: string;
   readonly worker: string;
@@ -82,7 +82,7 @@ export function judge(notes: Notes): Judgement {
   return { lost: written.filter((id) => !seen.has(id)), twice, together, moves };
 }
 
-/** By shard, in the order in which they began. */
+/** The tenures of each shard, in the order in which they began. */
 function tenuresOf(deliveries: readonly Delivered[]): Map<string, Tenure[]> {
   const shards = new Map<string, Tenure[]>();
   for (const { shardId, worker, fence, at } of deliveries) {
@@ -99,7 +99,7 @@ function moveOf({ orders, stops }: Notes, from: Tenure, to: Tenure): Move {
   const { shardId, worker, fence } = from;
   const order = orders.find((each) => each.shardId === shardId && each.worker === worker && each.fence === fence);
   const stop = stops.get(worker) ?? Infinity;
-  // A worker that was already handing a shard over when it was stopped had been asked for it.
+  // If the order to drain came before the stop, another worker had asked for the lease: this is a steal.
   const leaves = stop <= Math.min(order?.at ?? Infinity, to.first);
   const since = Math.max(from.last, leaves ? stop : Math.min(order?.at ?? -Infinity, to.first));
   return {
@@ -113,7 +113,7 @@ function moveOf({ orders, stops }: Notes, from: Tenure, to: Tenure): Move {
   };
 }
 
-/** Of no values: NaN. The nearest rank, so that a percentile is one of the values. */
+/** By the nearest rank, so the result is one of the values; NaN if there are none. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((left, right) => left - right);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

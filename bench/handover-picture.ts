@@ -1,5 +1,5 @@
-// The picture of one hand-over in time, as it was in a run of the benchmark: what both workers delivered, and what each of them wrote
-// to, or read of, the lease's row. Drawn as SVG, twice: from the wish on, and the last moments larger. `--picture FILE` writes it.
+// Draws one hand-over of a benchmark run over time, as SVG: the deliveries of both workers, and their reads and writes of the
+// lease's row. It is drawn twice: from the wish on, and its last moments enlarged. `--picture FILE` writes the picture.
 import type { TableCall } from './handover-calls.js';
 import type { Move } from './handover-judge.js';
 import type { HandoverRun } from './handover-run.js';
@@ -18,7 +18,7 @@ interface Span {
   readonly title: string;
 }
 
-/** The move whose time is nearest to the median, of those that were asked for and drained. */
+/** The steal with the median time, among the steals for which the old owner was told to drain. */
 export function medianSteal(moves: readonly Move[]): Move | undefined {
   const steals = moves.filter(({ kind, ordered }) => kind === 'steal' && ordered).toSorted((a, b) => a.ms - b.ms);
   return steals[Math.floor((steals.length - 1) / 2)];
@@ -68,7 +68,7 @@ export function pictureOf(run: Pick<HandoverRun, 'calls' | 'deliveries' | 'order
   ].join('\n');
 }
 
-/** A wish that was withdrawn in between is not the one that came true. */
+/** Whether this wish was withdrawn before `until`. A withdrawn wish did not cause the move. */
 function isBetween(calls: readonly TableCall[], wish: TableCall, until: number): boolean {
   return calls.some(
     ({ kind, worker, at }) => kind === 'withdrawal' && worker === wish.worker && at > wish.at && at < until,
@@ -100,7 +100,7 @@ function tick(span: Span, at: number, lane: 'from' | 'to'): string {
   return `<line x1="${place}" y1="${lanes[lane] - 7}" x2="${place}" y2="${lanes[lane] + 7}" class="tick"/>`;
 }
 
-/** Calls as dots on the row's line, named in the first of two rows where there is room: the holder's above, the other's below. */
+/** Draws calls as dots on the row's line. The old owner's names are above, the new owner's below, in the first of two rows with room. */
 function marks(span: Span, calls: readonly TableCall[], from: string, pausedAt: number | undefined): string[] {
   const drawn: string[] = [];
   const rows = { above: [lanes.row - 10, lanes.row - 24], below: [lanes.row + 20, lanes.row + 34] };
@@ -123,14 +123,14 @@ function marks(span: Span, calls: readonly TableCall[], from: string, pausedAt: 
     const place = x(span, at);
     const size = kind === 'look' ? 2 : 4;
     drawn.push(`<circle cx="${place}" cy="${lanes.row}" r="${size}" class="${accepted ? 'call' : 'refused'}"/>`);
-    // The new owner's renewal before its worker begins is the fence; the old one's says nothing here.
+    // The new owner's renewal is the fence. The old owner's renewals get no name.
     const words = kind !== 'renewal' ? kind : worker === from ? 'look' : 'fence';
     if (words !== 'look') name(place, words, worker === from ? 'above' : 'below');
   }
   return drawn;
 }
 
-/** Times count from the pause. */
+/** The labels count the time from the pause. */
 function axis(span: Span, zero: number): string[] {
   const length = span.until - span.from;
   const step = [10, 20, 50, 100, 200, 500, 1_000, 2_000].find((each) => length / each <= 10) ?? 5_000;

@@ -1,5 +1,5 @@
-// The fleet of the hand-over benchmark: consumers with their defaults in one process, each with clients of its own, over local
-// servers in a thread; records at an even pace; rounds of joins, leaves and one rolling deploy, in which nothing fails.
+// Runs the fleet of the hand-over benchmark: consumers with default options in one process, each with its own clients, over local
+// servers in a thread. Records are written at an even pace. Each round has a join, a leave and a rolling deploy, without faults.
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateStreamCommand, DescribeStreamCommand, KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
@@ -19,22 +19,22 @@ export interface HandoverSetup {
 
 export interface HandoverRun extends Notes {
   readonly calls: readonly TableCall[];
-  /** Milliseconds of each GetRecords: what the server takes is in every silence. */
+  /** Milliseconds of each GetRecords. Every silence includes this time of the server. */
   readonly reads: readonly number[];
-  /** When each round began; the last one is the end. */
+  /** When each round began; the last entry is the end of the last round. */
   readonly rounds: readonly number[];
-  /** Stops that did not report that all was drained. */
+  /** The workers that did not report at their stop that everything was drained. */
   readonly undrained: readonly string[];
 }
 
 const streamName = 'handover';
 const putMs = 100;
-/** For which the shares must have been even before the next thing happens. */
+/** How long the shares must be even before the next step of a round. */
 const calmMs = 1_500;
 const longestMs = 45_000;
-/** No further round is begun when those before have taken so long: on a machine that others keep busy. */
+/** No further round begins after this time. Rounds take this long only on a busy machine. */
 const budgetMs = 110_000;
-/** A read that is given up is read again from its beginning, by the same server. */
+/** Long, because a read that times out is repeated from its beginning, by the same server. */
 const kinesisTimeoutMs = 30_000;
 
 interface Worker {
@@ -54,12 +54,12 @@ interface Harness {
   readonly calls: TableCall[];
   readonly reads: number[];
   readonly undrained: string[];
-  /** What consumers told of failures, for the error that ends a run. */
+  /** The failures that consumers reported, for the error that ends a run. */
   readonly troubles: string[];
-  /** Shard → who delivered it last. */
+  /** Shard → the last worker that delivered from it. */
   readonly deliverers: Map<string, string>;
   started: number;
-  /** By name, the longest there first. */
+  /** The running workers, the oldest first. */
   readonly working: Worker[];
 }
 
@@ -72,7 +72,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
   };
   try {
     const shardIds = await createStream(harness);
-    // First the readers: what piles up before them is what a starved server never catches up with.
+    // The readers start first, because a slow server would never catch up with records that have piled up.
     await Promise.all(Array.from({ length: setup.workers }, () => join(harness)));
     const stopWriting = keepWriting(harness, shardIds);
     const rounds: number[] = [];
@@ -98,7 +98,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
   }
 }
 
-/** One more worker, which steals; one less; and every worker replaced: the others have its leases before the new one starts. */
+/** One worker joins and steals, the oldest leaves, then each is replaced. The others take its leases before the new one starts. */
 async function oneRound(harness: Harness): Promise<void> {
   const [oldest] = harness.working;
   await join(harness);
@@ -123,7 +123,7 @@ async function createStream({ kinesis, setup }: Harness): Promise<readonly strin
   }
 }
 
-/** The same number of records to each shard, numbered; settles when the last are written. */
+/** Writes the same number of numbered records to each shard. The returned function ends this, and waits for the last write. */
 function keepWriting({ kinesis, setup, written }: Harness, hashKeys: readonly string[]): () => Promise<void> {
   const ended = new AbortController();
   const done = (async () => {
@@ -200,7 +200,7 @@ function timeReads(client: KinesisClient, reads: number[]): void {
   );
 }
 
-/** What a keeper tells its worker, when it says so: no event tells that. */
+/** An intercept that records when a keeper tells its worker to drain or pause. No event reports this. */
 function noteOrders(worker: string, orders: DrainOrder[]): object {
   return {
     deliver({ to, message }: { to: { path: string }; message: unknown }, deliver: () => void): void {
@@ -222,7 +222,7 @@ async function leave(harness: Harness, worker: Worker): Promise<void> {
   worker.close();
 }
 
-/** Told by who delivers: every shard is delivered by one of these, whose numbers differ by one at most, for a while. */
+/** Waits until, for `calmMs`, running workers deliver all shards, and their numbers of shards differ by at most one. */
 async function settled({ setup, working, deliverers, troubles }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs;
   for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
@@ -242,7 +242,7 @@ async function settled({ setup, working, deliverers, troubles }: Harness): Promi
   }
 }
 
-/** What is not there after a while is lost, and the judge says so. */
+/** Waits a limited time until every record is delivered. `judge` reports a record that is still missing as lost. */
 async function everythingDelivered({ written, deliveries }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs / 3;
   while (performance.now() < deadline) {

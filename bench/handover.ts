@@ -1,6 +1,7 @@
-// `npm run bench -- handover`: what it costs that a lease moves between healthy workers, in records that are lost or come twice,
-// in silence, and in calls of DynamoDB. Fails when a record was lost or came twice, or two workers delivered one shard at once;
-// the times are printed beside their aims, and fail nothing, for they are the machine's as well. Called by main.ts.
+// `npm run bench -- handover`: measures what the move of a lease between healthy workers costs, in records lost or delivered twice,
+// in silence, and in DynamoDB calls. Fails if a record was lost or delivered twice, if two workers delivered one shard at once, or
+// if a stop did not drain. The times are printed beside their aims but fail nothing, because they depend on the machine, too.
+// Called by main.ts.
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, loadavg } from 'node:os';
@@ -20,11 +21,11 @@ const aims: Readonly<Record<MoveKind, { readonly p50: number; readonly p99: numb
   leave: { p50: 1_000, p99: 2_000 },
 };
 const kinds = ['steal', 'leave'] as const;
-/** This benchmark's own figures at commit 7e51773, the last one without wishes. */
+/** The figures of this benchmark at commit 7e51773, the last commit without wishes. */
 const before =
   'DynamoDB calls before the protocol (7e51773): 4.0 per steal (take, fence, the refused renewal of the old owner and its read), 3.0 per leave';
 
-/** Of one kind of move. The spread is that of the rounds, each taken by itself. */
+/** The times of one kind of move. A `Spread` is over the percentiles of the single rounds. */
 export interface MoveFigures {
   readonly kind: MoveKind;
   readonly moves: number;
@@ -103,7 +104,7 @@ function verdictOf({ lost, twice, together }: Judgement, written: number, undrai
   };
 }
 
-/** Runs it and resolves to the exit code. The last line on stdout says the outcome. */
+/** Runs the benchmark and resolves to the exit code. The last line on stdout is the outcome. */
 export async function handover(
   args: readonly string[],
   run: (setup: HandoverSetup, say: (line: string) => void) => Promise<HandoverRun>,
@@ -120,7 +121,7 @@ export async function handover(
     const result = await run(setup, say);
     const { written, rounds, undrained, calls, reads } = result;
     const judged = judge(result);
-    // The first owners had it from nobody, and the last stops hand nothing over.
+    // Moves during the start of the fleet do not count. The final stops cause no moves.
     const moves = judged.moves.filter(({ at }) => at >= rounds[0]!);
     const figures = kinds.map((kind) => figuresOf(kind, moves, rounds));
     say(
@@ -152,7 +153,7 @@ export async function handover(
   return ok ? 0 : 1;
 }
 
-/** The first few of each. */
+/** The first few findings of each kind. */
 function complaintsOf({ lost, twice, together }: Judgement): readonly string[] {
   const few = 5;
   return [

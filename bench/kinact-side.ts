@@ -1,6 +1,6 @@
-// Side A: a whole consumer with its default settings, from GetRecords to the checkpoints that its stop writes. Two things are
-// not the product's: leases are in memory, and the limits of five reads and 2 MB/s a shard never bind, for they would be
-// all that is measured. Both are given through the ports that a source has anyway.
+// Side A: a whole consumer with default options except `reducers`, from GetRecords to the checkpoints that its stop writes. Two
+// things differ from production: leases are in memory, and the limits of five reads and 2 MB/s per shard never apply. Otherwise
+// the benchmark would measure only these limits. Both differences use the ports that a source has anyway.
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
 import type { Clock } from '../src/api/ports.js';
 import type { SourceSpec } from '../src/api/source.js';
@@ -12,7 +12,7 @@ import type { Tally } from './tally.js';
 import type { Workload } from './workload.js';
 
 const reducers = 4;
-/** A consumer that has lost a record would be waited for without end. */
+/** Without a limit, the benchmark would wait forever for a consumer that has lost a record. */
 const longestMs = 60_000;
 
 export async function runKinact(workload: Workload): Promise<Tally> {
@@ -50,7 +50,7 @@ export async function runKinact(workload: Workload): Promise<Tally> {
   return sum(tallies);
 }
 
-/** To the source every look at its clock is a million seconds after the last: it never has to wait for its own limits. */
+/** Gives the source a clock that advances by a million seconds at each look, so the source never waits for its own limits. */
 function unlimited(spec: SourceSpec, store: MemoryLeaseStore): SourceSpec {
   const clockOf = (clock: Clock): Clock => {
     let looks = 0;
@@ -63,7 +63,7 @@ function unlimited(spec: SourceSpec, store: MemoryLeaseStore): SourceSpec {
   };
 }
 
-/** Records that were reduced and not checkpointed would have been cheaper than they are. */
+/** Throws unless every shard is checkpointed at its end. Records without a checkpoint would be cheaper. */
 function checkFrontiers(workload: Workload, store: MemoryLeaseStore): void {
   for (const shardId of shardIds(workload)) {
     const { checkpoint } = store.row(shardId);

@@ -1,5 +1,6 @@
-// What a record costs in the ledger alone: admitted, settled, and the frontier read once per 1,000. Positions are made
-// beforehand, as the reader makes them anyway. `node .build/bench/ledger.js [records]` prints nanoseconds per record.
+// Measures the cost of a record in the ledger alone. Records are admitted and settled, and the frontier is read once per 1,000.
+// Positions are made beforehand, because a consumer's reader makes them anyway. `node .build/bench/ledger.js [records]` prints
+// nanoseconds per record.
 import { admit, createLedger, expectItems, frontier, hasRoom, settle } from '../src/core/ledger.js';
 import type { Position } from '../src/core/position.js';
 
@@ -9,7 +10,7 @@ const runs = 5;
 const distinct = 100_000;
 const firstNumber = 49_664_782_231_471_234_509n * 10n ** 36n;
 
-/** Ascending 56-digit positions for one lap; a new lap takes a new ledger. */
+/** Positions with ascending 56-digit sequence numbers for one lap. Each lap uses a new ledger. */
 const positions: readonly Position[] = Array.from({ length: distinct }, (_, index) => ({
   sequenceNumber: (firstNumber + BigInt(index) * 977n).toString(),
   subSequenceNumber: 0,

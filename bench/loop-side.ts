@@ -1,5 +1,6 @@
-// Side B: the loop that a competent person writes without a library: GetRecords, aws-kinesis-agg with its checksum on, the
-// reducer, the next iterator. No leases, no checkpoints, nothing awaited per record, and the quickest way into the decoder.
+// Side B: the loop that a competent engineer writes without a library. It calls GetRecords, aws-kinesis-agg with checksums on, and
+// the reducer, and goes to the next iterator. It has no leases and no checkpoints, awaits nothing per record, and calls the decoder
+// in the fastest way.
 import { createRequire } from 'node:module';
 import { GetRecordsCommand, GetShardIteratorCommand } from '@aws-sdk/client-kinesis';
 import type { GetRecordsOutput, GetShardIteratorOutput, KinesisClient } from '@aws-sdk/client-kinesis';
@@ -46,13 +47,13 @@ async function readShard(client: Client, shardId: string, tally: Tally): Promise
   }
 }
 
-/** deaggregateSync looks as well, but copies the data of every plain record to do so. */
+/** deaggregateSync makes the same check, but copies the data of every plain record for it. */
 function isAggregate(data: Uint8Array): boolean {
   return data.length > 20 && data[0] === 0xf3 && data[1] === 0x89 && data[2] === 0x9a && data[3] === 0xc2;
 }
 
 function reduceAggregate(partitionKey: string, sequenceNumber: string, data: Uint8Array, tally: Tally): void {
-  // The newer of its two forms, with capital letters, takes an Object.keys per user record more.
+  // The newer of its two record formats, with capital letters, costs one more Object.keys per user record.
   deaggregateSync({ partitionKey, sequenceNumber, data }, true, (error, records) => {
     if (error !== null && error !== undefined) throw error;
     for (const record of records ?? []) count(tally, Buffer.from(record.data, 'base64'));

@@ -1,5 +1,5 @@
-// What `npm run bench` runs: kinact against the hand-written loop (--json, --records N, --runs N); `npm run bench -- handover`:
-// what it costs that leases move (--json, --rounds N, --picture FILE).
+// The program of `npm run bench`, which compares kinact with the hand-written loop (--json, --records N, --runs N). With
+// `npm run bench -- handover` it measures the cost of moving leases (--json, --rounds N, --picture FILE).
 import { bench } from './bench.js';
 import { handover } from './handover.js';
 import { runHandovers } from './handover-run.js';

@@ -1,5 +1,5 @@
-// What the reducer of the benchmark makes of records, the same on both sides: how many, how many bytes, and a sum over some
-// of the bytes, so that neither side can get away with records it did not look into.
+// The state of the benchmark's reducer, the same on both sides: the number of records, their bytes, and a sum over some of the
+// bytes. The sum proves that a side has read the data of each record.
 
 export interface Tally {
   records: number;

@@ -1,5 +1,5 @@
-// What a case of the benchmark reads: GetRecords bodies as they stand on the wire, made once and repeatable, and how often each
-// shard is pulled. Bodies are reused, so each pull stamps its number into the sequence numbers, which must rise.
+// The data of a benchmark case: GetRecords bodies as on the wire, made once and repeatable, and the number of pulls per shard.
+// Bodies are reused, so each pull writes its number into the sequence numbers, which must rise.
 import { encodeAggregate } from '../src/aws/aggregation/aggregate-encoder.js';
 import type { AggregatedRecord } from '../src/aws/aggregation/aggregate.js';
 
@@ -8,7 +8,7 @@ export interface Shape {
   readonly name: string;
   /** Bytes of a user record's data. */
   readonly dataBytes: number;
-  /** User records in one Kinesis record; 1: plain, not an aggregate. */
+  /** User records in one Kinesis record; 1 means a plain record, not an aggregate. */
   readonly perAggregate: number;
   /** User records in one GetRecords answer. */
   readonly perPull: number;
@@ -16,14 +16,14 @@ export interface Shape {
   readonly records: number;
 }
 
-/** Answers of about 1 to 2 MB of data, as a consumer that catches up gets them. */
+/** Answers with about 1 to 2 MB of data, like those for a consumer that catches up. */
 export const shapes: readonly Shape[] = [
   { name: 'plain 100 B', dataBytes: 100, perAggregate: 1, perPull: 10_000, records: 1_000_000 },
   { name: 'plain 1 kB', dataBytes: 1_000, perAggregate: 1, perPull: 2_000, records: 320_000 },
   { name: 'aggregates of 100', dataBytes: 100, perAggregate: 100, perPull: 20_000, records: 1_200_000 },
 ];
 
-/** A body of UTF-8 JSON, and where in it the pull's number is written. */
+/** A body of UTF-8 JSON, and the offsets at which each pull writes its number. */
 export interface Body {
   readonly bytes: Buffer;
   readonly stamps: readonly number[];
@@ -37,7 +37,7 @@ export interface Workload {
   readonly records: number;
   /** Pull `n` of any shard gets `bodies[n % bodies.length]`. */
   readonly bodies: readonly Body[];
-  /** The last number of every shard: where its checkpoint must end up. */
+  /** The last sequence number of every shard: its checkpoint must end there. */
   readonly lastSequenceNumber: string;
 }
 
@@ -45,13 +45,13 @@ const shards = 4;
 const distinctBodies = 4;
 const longestPulls = 10_000;
 const distinctKeys = 5_000;
-/** 56 digits in all, like the real ones: these, the pull in `stampDigits`, the place in the body. */
+/** Sequence numbers have 56 digits, like real ones: this prefix, the pull (`stampDigits`), and the place in the body. */
 const numberPrefix = '4966478223147123450924';
 export const stampDigits = 4;
 const placeDigits = 30;
 const stamped = '0'.repeat(stampDigits);
 
-/** Makes the case, with `records` user records a run if given. */
+/** Makes the workload of a case, with at least `records` user records per run. */
 export function createWorkload(shape: Shape, records = shape.records): Workload {
   const random = createRandom(1);
   const perShard = Math.ceil(records / shards);
@@ -96,7 +96,7 @@ function bodyOf(shape: Shape, perPull: number, random: () => number): Body {
   return { bytes, stamps };
 }
 
-/** Keys as people choose them: names of things that come again, not integers, for aws-kinesis-agg mixes those up. */
+/** Makes a record with a realistic key: a name that repeats. An integer would not do, because aws-kinesis-agg mixes integers up. */
 function userRecord(dataBytes: number, random: () => number): AggregatedRecord {
   const data = Buffer.allocUnsafe(dataBytes);
   for (let index = 0; index < dataBytes; index += 1) data[index] = random() * 256;

@@ -1,5 +1,5 @@
-// npm run bench, npm run bench -- handover: builds and runs bench/main.ts, which says the outcome in its last line (and
-// knows --json itself).
+// npm run bench, npm run bench -- handover: builds and runs bench/main.ts. That program prints the outcome in its last line, and
+// handles --json itself.
 import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';
 
@@ -14,7 +14,7 @@ async function main() {
     ownOutput: true,
     limitMs: 1_800_000,
   });
-  // Whatever ends by itself has said how.
+  // With exit code 0 or 1 the program has printed the outcome itself.
   return { code, line: code === 0 || code === 1 ? undefined : `bench: FAILED, exit code ${code}` };
 }
 

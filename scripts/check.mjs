@@ -1,4 +1,4 @@
-// npm run check: everything a change must pass, the cheap before the dear.
+// npm run check: all checks that a change must pass, the quick ones first.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ async function pack() {
   );
 }
 
-/** With `--tested`, what `npm test -- --coverage` has covered counts, and no test but those of the package runs again. */
+/** With `--tested`, uses the coverage of the last `npm test -- --coverage` instead of running these tests again. */
 async function testsWithCoverage() {
   if (!rest.includes('--tested')) await mochaSideBySide(withEveryModule(testGroups()), { env: coverageEnv() });
   await must(bin('c8'), ['report', '--config', '.c8rc.json']);

@@ -1,5 +1,5 @@
-// The two builds: `dist` is what is published, `.build` is every root with source maps, for tests, examples and bench. What is current
-// is not built again: each folder has a stamp of the sources that it was made from.
+// The two builds: `dist` is published; `.build` has every root with source maps, for tests, examples and bench. Each folder has a
+// stamp with the fingerprint of its sources. A folder that is still current is not built again.
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -24,7 +24,7 @@ const below = (place) =>
     ? readdirSync(join(root, place), { recursive: true }).map((file) => `${place}/${file.replaceAll('\\', '/')}`)
     : [];
 
-/** Changes with whatever a build depends on. */
+/** A hash over the names, sizes and times of all files that a build depends on. */
 function fingerprint(places) {
   const hash = createHash('sha256');
   for (const file of [...places.flatMap(below).toSorted(), ...settings.filter(has)]) {
@@ -45,7 +45,7 @@ async function tsc(config) {
   await must(bin('tsc'), ['-p', config]);
 }
 
-/** src, actors and supervision into dist. Emptied first: a file that is gone from the sources must not be published. */
+/** Builds src, actors and supervision into dist. Empties dist first, because files of deleted sources must not be published. */
 export async function buildDist() {
   const stamp = fingerprint(shipped);
   if (isCurrent('dist', stamp)) return;
@@ -54,7 +54,7 @@ export async function buildDist() {
   finishDist(stamp);
 }
 
-/** Every root into .build, and dist from there: one run of the compiler for both. */
+/** Builds every root into .build, and fills dist from there: the compiler runs once for both. */
 export async function buildAll() {
   const stamp = fingerprint(roots);
   if (isCurrent('.build', stamp) && isCurrent('dist', fingerprint(shipped))) return;
@@ -63,13 +63,13 @@ export async function buildAll() {
   removeOrphans();
   fillDist();
   finishDist(fingerprint(shipped));
-  // Files that tests read at run time and tsc does not copy.
+  // Tests read these files at run time, and tsc does not copy them.
   if (has('test/fixtures'))
     cpSync(join(root, 'test/fixtures'), join(root, '.build/test/fixtures'), { recursive: true });
   writeFileSync(stampOf('.build'), stamp);
 }
 
-/** What an earlier build has left of sources that are gone, such as their tests. */
+/** Removes files that an earlier build made from sources that no longer exist, for example deleted tests. */
 function removeOrphans() {
   for (const file of roots.flatMap((place) => below(`.build/${place}`))) {
     const [source] = /^\.build\/(.*?)(?:\.js|\.js\.map|\.d\.ts)$/.exec(file)?.slice(1) ?? [];

@@ -1,5 +1,5 @@
-// The tables of counters in docs/status.md, between their two marks. Called by scripts/docs.mjs;
-// test/repository/docs-pages.test.ts compares.
+// Writes the tables of counters between two marks in docs/status.md. Called by scripts/docs.mjs.
+// test/repository/docs-pages.test.ts checks that the page is current.
 const marks = ['<!-- counters: generated from src/api/counters.ts by scripts/docs.mjs -->', '<!-- /counters -->'];
 
 const heads = {
@@ -18,7 +18,7 @@ export function countersTable(groups) {
     .join('\n\n');
 }
 
-/** The page with what stands between the marks replaced. */
+/** Returns the page with the text between the marks replaced. */
 export function withCounters(page, table) {
   const [start, end] = marks.map((mark) => page.indexOf(mark));
   if (start < 0 || end < start) throw new Error('docs/status.md has lost its marks');

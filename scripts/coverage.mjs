@@ -1,5 +1,5 @@
-// How coverage is taken, and the thresholds: 95 % of everything, 98 % of the branches where the rules are. c8 itself knows only one set
-// for all files.
+// How coverage is measured, and the thresholds: 95 % of everything, 98 % of the branches in src/core and actors. c8 itself supports
+// only one set of thresholds for all files.
 import { readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root, say, StepFailed } from './steps.mjs';
@@ -9,23 +9,23 @@ const BRANCHES_OF_THE_RULES = 98;
 const RULES = /^(src\/core|actors)\//;
 
 /**
- * The environment of tests whose coverage counts. That of the processes that they start does too: much of the command line
- * is tested in no other way.
+ * The environment of tests whose coverage counts. The coverage of the processes that these tests start counts, too, because most
+ * code of the command line runs only there.
  */
 export function coverageEnv() {
   rmSync(join(root, 'coverage'), { recursive: true, force: true });
   return { NODE_V8_COVERAGE: join(root, 'coverage/tmp') };
 }
 
-/** Loading every module first makes a file that no test touches count as uncovered. */
+/** Makes the first group load every module, so that a file that no test touches counts as uncovered. */
 export function withEveryModule([first, ...others]) {
   return [{ ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] }, ...others];
 }
 
-/** Per cent of what is covered; where there is nothing to cover, all of it is. */
+/** The percentage that is covered; 100 if there is nothing to cover. */
 const percent = ({ covered, total }) => (total === 0 ? 100 : (100 * covered) / total);
 
-/** V8 knows no branches inside a function that never ran: such a function counts as one branch that was not taken. */
+/** V8 reports no branches inside a function that never ran. So each of these functions counts as one branch not taken. */
 const branchesOf = ({ branches, functions }) => ({
   covered: branches.covered,
   total: branches.total + functions.total - functions.covered,

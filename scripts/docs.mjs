@@ -1,5 +1,5 @@
-// Rewrites what is generated from the tables in src: pages of docs, and the declarations of the options. Needs `npm run build`
-// first; the tests fail while one is stale.
+// Rewrites all files that are generated from the tables in src: pages of docs, and the declarations of the options. Needs
+// `npm run build` first. Tests fail while a generated file is stale.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { countersTable, withCounters } from './counters-table.mjs';

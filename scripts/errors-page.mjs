@@ -1,8 +1,7 @@
-// Writes docs/errors.md out of `errorCodes` of src/api/errors.ts, `remedies` of src/api/remedies.ts and, for each code, where it is met
-// and whether it may pass by itself. Called by scripts/docs.mjs; test/repository/docs-pages.test.ts compares, and checks `retryable`
-// against the sources.
+// Writes docs/errors.md from `errorCodes` of src/api/errors.ts, `remedies` of src/api/remedies.ts and the `advice` below. Called by
+// scripts/docs.mjs. test/repository/docs-pages.test.ts checks that the page is current, and checks `retryable` against the sources.
 
-/** `retryable`: 'no', or when `error.retryable` is true. */
+/** For each code: where users meet the code, and when `error.retryable` is true ('no' if never). */
 const advice = {
   INVALID_OPTION: [
     'createConsumer, kinesisStream, defineReducer, start, runUntilSignal, encodeAggregate, decodeAggregate, `stop`, `on`; every function of `kinact/supervision` and `kinact/testing`',
@@ -47,7 +46,7 @@ const advice = {
 
 const cell = (text) => text.replaceAll('|', '\\|');
 
-/** What the page says of `error.retryable`, by code. */
+/** The page's text about `error.retryable` for a code. */
 export const retryableOf = (code) => advice[code]?.[1];
 
 /**

@@ -1,5 +1,5 @@
-// Writes docs/events.md out of the interface ConsumerEvents of src/api/events.ts: name, text and data of every event, and what
-// to make of it. Called by scripts/docs.mjs; test/repository/docs-pages.test.ts compares.
+// Writes docs/events.md from the interface ConsumerEvents of src/api/events.ts: name, text and data of every event, and the
+// `advice` below. Called by scripts/docs.mjs. test/repository/docs-pages.test.ts checks that the page is current.
 import ts from 'typescript';
 
 const advice = {
@@ -58,7 +58,7 @@ export function eventsOf(source) {
   }));
 }
 
-/** `source`, `shardId`, …: one word per member, `?` where it may be absent. */
+/** The names of the members (`source`, `shardId`, …), each with `?` if the member may be absent. */
 function dataOf(type, file) {
   if (ts.isIntersectionTypeNode(type)) return type.types.flatMap((part) => dataOf(part, file));
   if (ts.isTypeLiteralNode(type))

@@ -19,7 +19,7 @@ async function main() {
   try {
     await buildAll();
   } catch (error) {
-    // Another root may be broken while this example is fine: what counts is whether its own program is there.
+    // The error may be in another root. The example can run if its own program was built.
     if (!has(`.build/examples/${name}.js`)) return { ok: false, line: `example: FAILED at build (${error.message})` };
   }
   const { code, printed } = await run(process.execPath, [`.build/examples/${name}.js`, ...args], { capture: json });

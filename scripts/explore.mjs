@@ -1,4 +1,4 @@
-// npm run explore: builds, and explores every interleaving of the lease keepers (test/explore/command.ts), which says the outcome.
+// npm run explore: builds, explores every interleaving of the lease keepers (test/explore/command.ts), and prints the outcome.
 import { buildAll } from './compile.mjs';
 import { json, rest, say } from './steps.mjs';
 

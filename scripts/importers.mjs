@@ -1,11 +1,11 @@
-// Which compiled tests import, at whatever remove, a file that has changed.
+// Finds the compiled tests that import a changed file, directly or through other files.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { root } from './steps.mjs';
 
 const roots = ['src', 'actors', 'supervision', 'test'];
 
-/** `changed`: says it of a compiled file, by its path from the root. */
+/** `changed` gets the path of a compiled file, relative to the root, and returns whether the file has changed. */
 export function importersOf(changed) {
   const files = roots.flatMap((place) =>
     readdirSync(join(root, '.build', place), { recursive: true })

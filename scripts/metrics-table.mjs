@@ -1,5 +1,5 @@
-// The table of instruments in docs/operating.md, between its two marks. Called by scripts/docs.mjs;
-// test/repository/docs-pages.test.ts compares.
+// Writes the table of instruments between two marks in docs/operating.md. Called by scripts/docs.mjs.
+// test/repository/docs-pages.test.ts checks that the page is current.
 const marks = ['<!-- metrics: generated from src/api/metrics.ts by scripts/docs.mjs -->', '<!-- /metrics -->'];
 
 /** @param {Readonly<Record<string, { type: string, unit: string, labels: readonly string[], help: string }>>} instruments */
@@ -11,7 +11,7 @@ export function metricsTable(instruments) {
   return ['| instrument | type, unit | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-/** The page with what stands between the marks replaced. */
+/** Returns the page with the text between the marks replaced. */
 export function withMetrics(page, table) {
   const [start, end] = marks.map((mark) => page.indexOf(mark));
   if (start < 0 || end < start) throw new Error('docs/operating.md has lost its marks');

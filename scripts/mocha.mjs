@@ -1,4 +1,4 @@
-// Runs mocha on compiled tests and adds up what its reporter wrote (scripts/mocha/reporter.cjs).
+// Runs mocha on compiled tests and adds up the counts that its reporter writes (scripts/mocha/reporter.cjs).
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -11,8 +11,8 @@ export const totals = { passed: 0, failed: 0, skipped: 0, failures };
 const files = [];
 
 /**
- * Runs mocha with `tests` as its arguments; `env`: more environment; `capture`: what it prints is shown when it ends; `yields`:
- * others beside it go first. A run without any test is no failure.
+ * Runs mocha with `tests` as its arguments, and with `env` added to the environment. With `capture`, its output is shown when it
+ * ends. With `yields`, it runs at low priority. A run without any test does not fail.
  */
 export async function mocha(tests, { env = {}, capture = false, yields = false, limitMs = 2_400_000 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'kinact-mocha-'));
@@ -41,8 +41,8 @@ export async function mocha(tests, { env = {}, capture = false, yields = false, 
 }
 
 /**
- * Runs each of `groups` ({ name, tests, yields, lane }) in a mocha process of its own, all at once but for those of one lane, which come
- * one after the other. The first shows what it prints at once.
+ * Runs each of `groups` ({ name, tests, yields, lane }) in its own mocha process. Groups of one lane run one after the other; the
+ * lanes run at the same time. The first group shows its output at once, each other group at its end.
  */
 export async function mochaSideBySide(groups, options = {}) {
   const lanes = new Map();
@@ -72,13 +72,13 @@ function readSummary(path) {
   }
 }
 
-/** A long message has the subject at its head and the difference at its end. */
+/** The first and last line of a long message: the subject, and the end of the difference. */
 const ends = (message) => {
   const lines = message.split('\n');
   return lines.length < 2 ? message : `${lines[0]} ... ${lines.at(-1)}`;
 };
 
-/** Where the time goes; a run of a few files says it without. */
+/** The slowest files. A run of few files lists none. */
 function slowestFiles() {
   if (files.length < 50) return [];
   const lines = files

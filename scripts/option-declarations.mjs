@@ -1,5 +1,5 @@
-// Writes the declarations of the options, with their TSDoc, out of the option tables: inference alone would lose texts, defaults and
-// examples. Called by scripts/docs.mjs; test/repository/option-declarations.test.ts compares, test/types compares the types.
+// Writes the declarations of the options, with their TSDoc, from the option tables. Inferred types would lose texts, defaults and
+// examples. Called by scripts/docs.mjs. test/repository/option-declarations.test.ts compares the files, test/types the types.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { root } from './steps.mjs';
@@ -12,8 +12,8 @@ const supervision = { folder: 'supervision/generated', entry: 'kinact/supervisio
 const testing = { folder: 'src/testing/generated', entry: 'kinact/testing' };
 
 /**
- * The interfaces that are asked for; those that a row names come with them. The first build after a new one fails for want of its
- * file, and yet writes all that scripts/docs.mjs needs to make it.
+ * The interfaces to generate. Interfaces that a row names are generated with them. After you add an interface here, the first build
+ * fails because the generated file is missing. The build still writes all that scripts/docs.mjs needs to generate the file.
  */
 export const roots = [
   {
@@ -143,7 +143,7 @@ function comment(lines, pad) {
   return [`${pad}/**`, ...lines.map((line) => `${pad} * ${line}`.trimEnd()), `${pad} */`];
 }
 
-/** The default in words of TypeScript where it is a value, else as the page of options has it. */
+/** The default as TypeScript if it is a value, otherwise as on the page of options. */
 function defaultOf({ shown }) {
   if (shown === 'see below') return '{}';
   if (shown === 'none') return 'undefined';
@@ -153,7 +153,7 @@ function defaultOf({ shown }) {
   return /^(true|false|\W.*)$/.test(code) ? code : `the value of ${code}`;
 }
 
-/** `leases: { failoverMs: 30_000 }`: as it stands in the call. */
+/** An example as it is written in the call: `leases: { failoverMs: 30_000 }`. */
 export const exampleOf = (example, path) =>
   path
     .toReversed()
@@ -162,7 +162,7 @@ export const exampleOf = (example, path) =>
 function docOf(row, path, pad) {
   const sentences = [
     ...(row.fallback === undefined ? ['Required.'] : []),
-    // As the package has it.
+    // In the package, these pages are in docs/.
     row.doc.replaceAll(/\b([\w-]+\.md)\b/g, 'docs/$1'),
     ...(row.bound === undefined ? [] : [`Takes: ${row.bound}.`]),
   ];
@@ -173,7 +173,7 @@ function docOf(row, path, pad) {
   return comment([...wrapped(sentences.join(' '), pad), ...(tags.length === 0 ? [] : ['', ...tags])], pad);
 }
 
-/** One part of a union, in lines; those of an object follow what `pad` the part has. */
+/** The lines of one part of a union. The lines of an object are indented relative to `pad`. */
 function typeLines(part, path, pad) {
   if (typeof part === 'string') return [part.includes('=>') ? `(${part})` : part];
   if (part.name !== undefined) return [part.name];
@@ -197,7 +197,7 @@ function membersOf(rows, path, pad) {
   });
 }
 
-/** Which file exports a type, of those that a generated file of `folder` may import. */
+/** Maps each exported type to its file, among the files that a generated file of `folder` may import. */
 function homes(folder) {
   const found = new Map();
   const [own = ''] = /^(?:src\/)?\w+/.exec(folder) ?? [];
@@ -240,7 +240,7 @@ function fileTextOf(declaration, known) {
   return [header, ...importsOf(body, declaration, known), '', body, ''].join('\n');
 }
 
-/** Every generated file with its text, by its path. `load` imports a built module of ours by its path. */
+/** The text of every generated file, by path. `load` imports one of our built modules by path. */
 export async function optionDeclarations(load) {
   const declarations = [];
   for (const { module, table, ...rest } of roots) {

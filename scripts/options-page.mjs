@@ -1,5 +1,5 @@
-// Writes docs/options.md out of the option tables and, for what is checked without one, out of the interfaces in src and their
-// TSDoc. Called by scripts/docs.mjs; test/repository/options-page.test.ts compares.
+// Writes docs/options.md from the option tables. Options without a table come from an interface in src and its TSDoc. Called by
+// scripts/docs.mjs. test/repository/options-page.test.ts checks that the page is current.
 import ts from 'typescript';
 
 const cell = (text) => text.replaceAll('|', '\\|');
@@ -12,7 +12,7 @@ function table(rows) {
   return lines.join('\n');
 }
 
-/** The members of an interface that may be given, with their types and texts. */
+/** The options that an interface declares, with their types and texts. */
 function members(source, name) {
   const file = ts.createSourceFile('source.ts', source, ts.ScriptTarget.ES2023, true);
   const found = file.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === name);
@@ -26,7 +26,7 @@ function members(source, name) {
       .replace(', )', ')')
       .replace(/ \| undefined$/, '')
       .replace(/^\((.*)\)$/, '$1');
-    // Only there to tell one kind of definition from the other.
+    // A member of this type is no option: it only tells one kind of definition from the other.
     if (type === 'undefined') continue;
     const [comment] = ts.getJSDocCommentsAndTags(member);
     if (comment === undefined) throw new Error(`${name}.${member.name.getText(file)} has no TSDoc`);
@@ -36,7 +36,7 @@ function members(source, name) {
   return lines.join('\n');
 }
 
-/** `{ consumer, kinesisStream, run }`: the tables of src; `{ reducer }`: the text of src/api/reducer.ts. */
+/** The first argument holds tables of src. `reducer` is the text of src/api/reducer.ts. */
 export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
   const groupsOf = (rows) =>
     Object.entries(rows)

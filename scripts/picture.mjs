@@ -8,7 +8,7 @@ const height = 560;
 
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
-/** A box of some lines, by its top left corner. */
+/** A box with lines of text. Its top left corner is at `x`, `y`. */
 function box({ x, y, w, h = 54, lines, kind = 'actor' }) {
   const first = y + h / 2 - (lines.length - 1) * 8 + 4;
   return [

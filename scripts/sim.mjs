@@ -1,4 +1,4 @@
-// npm run sim: builds and runs test/sim/main.ts, which says the outcome in its last line (and knows --json itself).
+// npm run sim: builds and runs test/sim/main.ts. That program prints the outcome in its last line, and handles --json itself.
 import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';
 
@@ -13,7 +13,7 @@ async function main() {
     ownOutput: true,
     limitMs: 14_400_000,
   });
-  // Whatever ends by itself has said how.
+  // With exit code 0 to 2 the program has printed the outcome itself.
   return { code, line: code <= 2 ? undefined : `sim: FAILED, exit code ${code}` };
 }
 

@@ -1,4 +1,4 @@
-// npm run soak: builds and runs test/soak/main.ts, which says the outcome in its last line (and knows --json itself).
+// npm run soak: builds and runs test/soak/main.ts. That program prints the outcome in its last line, and handles --json itself.
 import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';
 
@@ -14,11 +14,11 @@ async function main() {
     ['--enable-source-maps', '.build/test/soak/main.js', ...rest, ...flags],
     {
       ownOutput: true,
-      // A day, which is the most it can be asked for, and what it may take beyond.
+      // A day, the longest run that can be requested, and the time it may take beyond that.
       limitMs: 87_000_000,
     },
   );
-  // Whatever ends by itself has said how.
+  // With exit code 0 to 2 the program has printed the outcome itself.
   return { code, line: code <= 2 ? undefined : `soak: FAILED, exit code ${code}` };
 }
 

@@ -1,5 +1,5 @@
-// What every script of this folder shares: running a program, telling the time it took, and the last word on stdout.
-// With --json stdout is exactly one JSON object, so whatever a program prints goes to stderr then.
+// The functions that the scripts of this folder share: they run programs and steps, and print the times and the last line.
+// With --json, stdout gets exactly one JSON object, and all other output goes to stderr.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
@@ -9,22 +9,22 @@ import { performance } from 'node:perf_hooks';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const json = process.argv.includes('--json');
-/** The arguments that are not ours. */
+/** The arguments without --json. */
 export const rest = process.argv.slice(2).filter((argument) => argument !== '--json');
 
-/** The path of a program that a development dependency brings. */
+/** The path of a program that a development dependency installs. */
 export const bin = (name) => join(root, 'node_modules', '.bin', name);
 
-/** True when `path`, relative to the root, is there. */
+/** Whether `path`, relative to the root, exists. */
 export const has = (path) => existsSync(join(root, path));
 
 export const say = (line) => (json ? process.stderr : process.stdout).write(`${line}\n`);
 
 /**
- * Runs a program to its end. Resolves to its exit code, and what it printed when `capture` is set. With `ownOutput` stdout
- * is the program's own, `--json` or not. With `passInterrupt` a Ctrl-C is the program's to answer, the first time. A program
- * still running after `limitMs` is killed with everything it started, and counts as failed. With `yields` it has a lower
- * priority than what runs beside it.
+ * Runs a program to its end. Resolves to the exit code and, with `capture`, the output. With `ownOutput` the program writes to
+ * stdout even under `--json`. With `passInterrupt` the program gets the first Ctrl-C; otherwise a Ctrl-C kills it. A program that
+ * still runs after `limitMs` is killed with all processes that it started, and counts as failed. With `yields` it runs at low
+ * priority.
  */
 export function run(
   command,
@@ -47,7 +47,7 @@ export function run(
       stdio: ['ignore', output, capture ? 'pipe' : 'inherit'],
       detached: true,
     });
-    // What only computes leaves the processors to what others wait for.
+    // A program that only computes must not delay programs that others wait for.
     if (yields && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     const stop = () => {
       try {
@@ -64,7 +64,7 @@ export function run(
       late = true;
       stop();
     }, limitMs);
-    // Its own process group does not get our Ctrl-C: pass it on.
+    // The program has its own process group, which does not get our Ctrl-C: pass it on.
     let waits = passInterrupt;
     const interrupted = (signal) => {
       if (waits) {
@@ -86,7 +86,7 @@ export function run(
   });
 }
 
-/** Thrown by a step that failed; the message is the reason people read. */
+/** Thrown by a step that fails. The last line shows the message as the reason. */
 export class StepFailed extends Error {}
 
 /** Runs a program as (part of) a step: a non-zero exit fails the step. */
@@ -100,8 +100,8 @@ export async function must(command, args, options) {
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 /**
- * Runs steps one after the other and stops at the first that fails. A step is `[name, work]`; `work` returns text or data
- * for the report, `{ skipped: reason }` when there is nothing to do yet.
+ * Runs steps one after the other and stops at the first that fails. A step is `[name, work]`. `work` may return
+ * `{ skipped: reason }` if there is nothing to do.
  */
 export async function runSteps(title, steps, summary = () => ({})) {
   const startedAt = performance.now();
@@ -124,7 +124,7 @@ export async function runSteps(title, steps, summary = () => ({})) {
   const ms = Math.round(performance.now() - startedAt);
   const extra = summary();
   const text = extra.text ? `${extra.text}, ` : '';
-  // What is read of a long output is its end.
+  // These lines come last, because people read only the end of a long output.
   for (const each of extra.lines ?? []) say(each);
   const skipped = done.filter((step) => step.skipped).length;
   const counts = `${done.length - skipped} steps${skipped === 0 ? '' : `, ${skipped} skipped`}`;

@@ -1,12 +1,12 @@
-// The tests in six groups on four lanes, which run side by side. Two groups compute; the others wait for servers, processes and leases
-// most of the time. Those that compute yield, and at most two others run at a time: on a slow machine, workers that do not get their turn
-// lose their leases, and tests of them fail for that.
+// The tests in six groups on four lanes. The lanes run side by side. Two groups compute; the other four mostly wait for servers,
+// processes and leases. The two yield, and only two of the four run at a time. With more load, workers on a slow machine would
+// lose their leases, and their tests would fail.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
 const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
-/** Name, lane, what belongs to it. */
+/** The name of a group, its lane, and whether a test file belongs to the group. */
 const groups = [
   ['unit tests', 'rules', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
   ['models, simulations and kill points', 'models', (file) => long.test(file)],
@@ -20,7 +20,7 @@ const yielding = ['rules', 'models'];
 const below = (place) =>
   readdirSync(join(root, '.build', place), { recursive: true }).map((file) => `${place}/${file.replaceAll('\\', '/')}`);
 
-/** The compiled tests that `chosen` says yes to, by their paths from the root; it is asked by the source's. */
+/** The paths of the compiled tests that `chosen` accepts, relative to the root. `chosen` gets each path without `.build/`. */
 export function testFiles(chosen) {
   return [...below('test'), ...below('examples')]
     .filter((file) => file.endsWith('.test.js') && chosen(file))
@@ -28,7 +28,7 @@ export function testFiles(chosen) {
     .toSorted((one, other) => (one < other ? -1 : 1));
 }
 
-/** Those of them in groups; the tests of the package are in none. */
+/** The compiled tests that `chosen` accepts, in groups. The package tests are in no group. */
 export function testGroups(chosen = () => true) {
   return groups
     .map(([name, lane, belongs]) => ({

@@ -1,5 +1,5 @@
-// npm run test:quick: the unit tests of core, aws, actors, supervision, testing and consumer, a minute from a cold build. With --watch
-// it stays, and after every change runs those of them that import what has changed.
+// npm run test:quick: runs the unit tests of core, aws, actors, supervision, testing and consumer, in a minute with a cold build.
+// With --watch it keeps running. After every change it runs the unit tests that import a changed file.
 import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ async function quick() {
   await mochaSideBySide(chosen.filter(({ tests }) => tests.length > 0));
 }
 
-/** Runs what a change concerns each time that the compiler has finished without an error. */
+/** Each time the compiler finishes without an error, runs the tests that import a changed file. */
 async function watch() {
   const compiler = spawn(bin('tsc'), ['-p', 'tsconfig.test.json', '--watch', '--preserveWatchOutput'], { cwd: root });
   let since = Date.now();

@@ -1,5 +1,6 @@
-// npm test: every test, the examples' own among them, but those of the package (they are in `npm run check`). Arguments narrow it:
-// `npm test -- actors` runs what has `actors` in its path. With `--coverage` it leaves to `npm run check -- --tested` what was covered.
+// npm test: runs every test, including those of the examples, except the package tests (`npm run check` runs those). Arguments
+// select tests: `npm test -- actors` runs the tests with `actors` in their path. With `--coverage` it records the coverage, for
+// `npm run check -- --tested`.
 import { buildAll } from './compile.mjs';
 import { coverageEnv, withEveryModule } from './coverage.mjs';
 import { testGroups } from './test-groups.mjs';

@@ -1,5 +1,5 @@
 // `src/core` and `actors` are deterministic: time, timers and randomness come in through the ports of `src/api/ports.ts`. This
-// rule keeps the ambient ones out, also under `globalThis`, destructured or passed on without a call.
+// rule reports uses of the ambient ones, also through `globalThis`, destructured, or passed on without a call.
 const WORDS = new Set([
   'setTimeout',
   'setInterval',

@@ -8,5 +8,5 @@ const noEnumRule = {
   }),
 };
 
-// oxlint asks for a default export here; nowhere else is one allowed.
+// oxlint requires a default export here. No other file may have one.
 export default { meta: { name: 'kinact' }, rules: { walls: wallsRule, ambient: ambientRule, 'no-enum': noEnumRule } };

@@ -1,7 +1,6 @@
-// The import table of docs/design.md section 1, and the linter rule that enforces it. A rule of our own rather than
-// `no-restricted-imports`, for that one matches the text of a specifier (and `../core` means another folder in every
-// file) and lets `import('nact')` and the type `import('nact').Ref` through. test/repository/walls.test.ts plants one
-// violation per row.
+// The import table of docs/design.md section 1, and the linter rule that enforces it. The rule `no-restricted-imports` is not
+// enough: it matches the text of a specifier, but `../core` means another folder in every file. It also accepts `import('nact')`
+// and the type `import('nact').Ref`. test/repository/walls.test.ts plants one violation per row.
 import { posix, relative, sep } from 'node:path';
 
 const NODE = ['node:'];
@@ -11,19 +10,19 @@ const CORE = /^src\/core\//;
 const API = /^src\/api\//;
 const OPTIONS = /^src\/options\//;
 const SUPERVISION = /^supervision\//;
-/** What a behaviour is written in: its types, and the constructors of its effects. */
+/** The file that behaviours use: their types, and the constructors of effects. */
 const ACTOR = /^supervision\/actor\./;
-/** All that a runtime for anybody may know: how it fails, what it asks of its host, and how arguments are checked. */
+/** What a general-purpose runtime may import: errors, the ports to its host, and the checks of arguments. */
 const GENERIC = /^src\/(api\/(errors|ports)|options\/option-table)\./;
 const AWS = /^src\/aws\//;
 const ACTORS = /^actors\//;
-/** A behaviour is a folder. */
+/** Each behaviour is a folder of `actors`. */
 const BEHAVIOUR = /^actors\/([\w-]+)\//;
 const SHIPPED = /^(src|actors|supervision)\//;
 
 /**
- * One row per place, the lowest first; the first that matches counts. `may`: files it may import. `types`: files it may import types
- * from, beyond those. `packages`: name prefixes; `true` is any package but nact, the SDK and protobufjs, which have one home.
+ * One row per place, the lowest first; the first match counts. `may`: files that the place may import. `types`: more files from which
+ * it may import types. `packages`: name prefixes; `true` is any package except kinact, nact, the SDK and protobufjs; 'all' is any.
  */
 export const walls = [
   { place: CORE, may: [CORE], types: [], packages: [] },
@@ -52,7 +51,7 @@ const isPrefixOf = (name) => (prefix) =>
     ? name.startsWith(prefix)
     : name === prefix || name.startsWith(`${prefix}/`);
 
-/** Says why `file` may not import `specifier`, or undefined when it may. Paths are relative to the root, with `/`. */
+/** Returns why `file` may not import `specifier`, or undefined if it may. Paths are relative to the root, with `/`. */
 export function refusal(file, specifier, onlyTypes) {
   const row = walls.find(({ place }) => place.test(file));
   if (row === undefined) return undefined;
@@ -91,7 +90,7 @@ export const wallsRule = {
       if (message !== undefined) context.report({ node, message: `${message} (docs/design.md section 1)` });
     };
     const dynamic = (node) => {
-      // A path that is computed is allowed where any package is: the examples' runner, optional peers.
+      // A computed path is allowed only in code that is not shipped.
       if (node.source.type !== 'Literal' && !SHIPPED.test(file)) return;
       check(node, node.source, false);
     };

@@ -1,5 +1,5 @@
-// Loads every module of the three shipped roots, so that coverage counts those that no test imports. Programs are left out:
-// loading them runs them.
+// Loads every module of the three shipped roots, so that coverage counts modules that no test imports. Programs are left out,
+// because loading a program runs it.
 import { existsSync, readdirSync } from 'node:fs';
 
 const build = new URL('../../.build/', import.meta.url);

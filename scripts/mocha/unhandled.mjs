@@ -1,5 +1,5 @@
-// A rejection that nobody handles fails the run, and names the test it came up in; mocha 12 by itself lets it pass. It does
-// not fail that test at once, for mocha ends the whole run when such a test still ends well.
+// Makes an unhandled rejection fail the run, and names the test during which it occurred. mocha 12 alone ignores the rejection. The
+// test itself does not fail at once, because mocha would end the whole run if such a test still passed.
 const seen = new WeakSet();
 const loose = [];
 let title = 'before the first test';
@@ -10,11 +10,11 @@ export const mochaHooks = {
   },
 };
 
-/** For our reporter, which counts each as a failure. */
+/** Our reporter reads this list, and counts each entry as a failure. */
 globalThis[Symbol.for('kinact.looseRejections')] = loose;
 
 process.on('unhandledRejection', (reason, promise) => {
-  // mocha emits each of them a second time, for listeners like this one.
+  // mocha emits each rejection a second time, for listeners like this one.
   if (seen.has(promise)) return;
   seen.add(promise);
   loose.push({ test: title, message: `unhandled rejection: ${reason?.stack ?? reason}` });

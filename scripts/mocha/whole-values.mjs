@@ -1,4 +1,4 @@
-// A failed expectation shows what it met in whole: what fails once, on a machine that nobody watches, has to be read from its log.
+// Makes a failed expectation show its values in full. A failure that happens once, on an unattended machine, can only be read in its log.
 import { config } from 'chai';
 
 config.truncateThreshold = 0;

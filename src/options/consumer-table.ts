@@ -1,5 +1,5 @@
-// The table of `createConsumer`'s options: one row has type, bound, default, text and example of an option.
-// resolved-options.ts resolves by it; docs/options.md and src/api/generated come from it.
+// The table of `createConsumer`'s options. One row holds the type, bound, default, text and example of one option.
+// resolved-options.ts resolves options by this table. docs/options.md and src/api/generated are generated from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { silentLogger } from '../api/logger.js';
@@ -72,7 +72,7 @@ const onFailure: Kind<OnFailure> = {
 
 const shortestIntervalMs = 200;
 
-/** More than five writes a second of one row are no cadence: `checkpointRecords` is for that. */
+/** Below 200 ms a row would get more than five checkpoint writes a second: `checkpointRecords` is the option for that. */
 const checkpointInterval = bounded(
   `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
   (value) => value === 0 || (value >= shortestIntervalMs && value <= LONGEST_MS),
@@ -91,9 +91,9 @@ const restartTable = {
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
 export const consumerTable = {
   application: required(
-    // `placeSources` is stricter where this names the table.
+    // `placeSources` checks more strictly if this name is the table's.
     text(applicationName.expected, /^.{1,255}$/s, '1 to 255 characters'),
-    'The name that the workers of one application share: also the lease table’s, as in the KCL. Where `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.',
+    'The name that all workers of one application share. As in the KCL, it also names the lease table. If `leases.tableName` or the `application` of each source names the tables, any 1 to 255 characters are allowed.',
     "'order-totals'",
   ),
   source: required(
@@ -109,12 +109,12 @@ export const consumerTable = {
   extract: optional(
     // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.
     callback<Extract<any>>('Extract<Value>'),
-    'Makes the items of a record, `(record, ctx) => Iterable<{ key, value }>`, synchronously: none, one or many. What it throws goes to `onFailure`.',
+    'Makes none, one or many items of a record, synchronously: `(record, ctx) => Iterable<{ key, value }>`. If it throws, `onFailure` applies.',
     { shown: 'one item: its key, its bytes', example: "({ data }) => [{ key: 'all', value: data.length }]" },
   ),
   key: optional(
     callback<(record: UserRecord) => string>('(record: UserRecord) => string'),
-    'The key of a record, where `extract` is not given.',
+    'The key of a record if `extract` is not given.',
     {
       shown: 'the partition key; the sequence number where there is none',
       example: '({ partitionKey, sequenceNumber }) => partitionKey?.slice(0, 8) ?? sequenceNumber',
@@ -138,49 +138,49 @@ export const consumerTable = {
   spread: defaulting(
     oneOf('by-shard', 'round-robin'),
     'by-shard',
-    'How records reach the stages. `round-robin` scatters a shard’s records over all of them, so the order of a key is not kept.',
+    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so the order of a key is not kept.',
     "'round-robin'",
   ),
   maxPending: defaulting(
     integer(1),
     1_024,
-    'How many records of one shard may be in flight: admitted, and not settled yet. Raise it if your reducer acknowledges late, as with large batches; lower it so that fewer records are replayed after a crash.',
+    'How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer acknowledges late, for example with large batches. Lower it to replay fewer records after a crash.',
     '4_096',
   ),
   maxPendingBytes: defaulting(
     integer(1),
     32 * 1024 * 1024,
-    'How many bytes of one shard may be in flight. A record larger than that is admitted alone. Raise it together with `maxPending` if your records are large.',
+    'How many bytes of one shard may be in flight. A larger record is admitted alone. Raise it together with `maxPending` if your records are large.',
     '64 * 1024 * 1024',
   ),
   maxBytes: defaulting(
     integer(1),
     256 * 1024 * 1024,
-    'How many bytes of records this process may hold at once, plus at most one answer a shard (memory.md says when): fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to the shards that need it. Fit it to the memory of the process.',
+    'How many bytes of records this process may hold, fetched ahead and in flight, for all shards and sources together. At most one answer per shard may come on top (see memory.md). Half is shared evenly, half goes to the shards that need it. Fit it to the memory of the process.',
     '512 * 1024 * 1024',
   ),
   checkpointIntervalMs: defaulting(
     checkpointInterval,
     0,
-    'The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra write. If it is shorter than the time between two renewals (`failoverMs` / 3), checkpoints are extra writes while the shard moves; see checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.',
+    'The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra write. If it is shorter than the time between renewals (`failoverMs` / 3), checkpoints are extra writes while the frontier moves; see checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.',
     '1_000',
   ),
   checkpointRecords: defaulting(
     integer(0),
     0,
-    'A checkpoint is written when the last one leaves this many settled records uncovered, whatever `checkpointIntervalMs` says. Each such checkpoint is an extra write. 0: off. Set it to bound how many settled records come again after a crash.',
+    'A checkpoint is written once it covers this many more records than the last one, regardless of `checkpointIntervalMs`. Each of these is an extra write. 0: off. Set it to bound how many settled records are replayed after a crash.',
     '10_000',
   ),
   flushIntervalMs: defaulting(
     milliseconds(1),
     1_000,
-    'The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes.',
+    'The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it to checkpoint records of a quiet stream sooner; raise it for fewer and larger flushes.',
     '250',
   ),
   watchdogMs: defaulting(
     milliseconds(1),
     600_000,
-    'How long a shard may stand still because of one record, or its end may wait for a call. After that the pipeline restarts, and the error names the holder. Keep it well above the longest call that you expect.',
+    'How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts, and the error names the holder. Keep it well above the longest call that you expect.',
     '120_000',
   ),
   onDuplicate: defaulting(
@@ -200,18 +200,18 @@ export const consumerTable = {
   ),
   onCheckpoint: optional(
     callback<(at: CheckpointNotice) => unknown>('(at: CheckpointNotice) => unknown'),
-    'The function is called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. What it throws is counted and reported.',
+    'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. If it throws, the error is counted and reported.',
     { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
   ),
   restart: group(
     restartTable,
-    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators, which restart the pipeline too, are counted apart.',
+    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the pipeline, but count separately.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
   stopDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long running calls of your code are waited for: when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
     '10_000',
   ),
   workerId: optional(
@@ -244,12 +244,12 @@ export const consumerTable = {
   credit: defaulting(
     integer(1),
     1_024,
-    'How many items a stage may have sent to one reducer that has not folded them yet. Any value works, and there is seldom a reason to change it; a smaller one means smaller batches.',
+    'How many items from one stage may wait at one reducer until it folds them. Any value works, and there is seldom a reason to change it. A smaller value means smaller batches.',
     '256',
   ),
   runtime: group(
     runtimeTable,
-    'What the tree of actors runs on: time, chance, and the seams that tests and tools hook into.',
+    'The environment of the actors: clock, timers, randomness, and hooks for tests and tools.',
     {
       name: 'RuntimeSeams',
       example: '{ clock, timers: clock }',
@@ -257,7 +257,7 @@ export const consumerTable = {
   ),
   parent: optional(
     shaped<NactParent>('a reference of nact', ['path', 'system'], 'NactParent', false),
-    'An actor or system of nact that the tree of actors is spawned under.',
+    'The nact actor or system under which the tree of actors is spawned.',
     { shown: 'a system of its own', example: 'start()' },
   ),
 };

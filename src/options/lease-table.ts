@@ -37,20 +37,20 @@ export const leaseTable = {
   failoverMs: defaulting(
     milliseconds(100, LONGEST_FAILOVER_MS),
     10_000,
-    'How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A shorter time means quicker take-over, but more writes, and a pause of the process loses leases sooner. Give every worker of an application the same value. Where values differ, as in a deploy that changes them, the larger of holder’s and taker’s counts, and a `warning` says so.',
+    'How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A shorter time means quicker take-over, but more writes, and a paused process loses leases sooner. Give every worker of an application the same value. If values differ, as in a deploy that changes them, the larger value of holder and taker applies, and a `warning` says so.',
     '30_000',
   ),
   handOverMs: optional(
     milliseconds(1, LONGEST_FAILOVER_MS),
-    'A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your calls or batches take longer.',
+    'A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this long, or draining takes ten times as long (at most 10 minutes). The other worker asks again later. Raise it if calls or batches take longer.',
     { shown: '`failoverMs`, but at least 10,000', example: '20_000' },
   ),
   maxLeases: optional(
     integer(1),
-    'At most this many leases are taken by this worker. While some of them wait for parent shards that nobody reads, it takes such parents in their place. Set it to bound the load of one process; the rest stays unread if all workers together take too few.',
+    'This worker takes at most this many leases. While some of these wait for parent shards that no worker reads, it takes the parents as well. Set it to bound the load of one process. If all workers together take too few, some shards stay unread.',
     { shown: 'no limit', fallback: () => Number.POSITIVE_INFINITY, example: '8' },
   ),
-  billing: optional(billing, 'How a table that has to be created is billed.', {
+  billing: optional(billing, 'How a table that kinact creates is billed.', {
     shown: "`'PAY_PER_REQUEST'`",
     fallback: (): Billing => 'PAY_PER_REQUEST',
     example: '{ readCapacityUnits: 10, writeCapacityUnits: 10 }',
@@ -58,7 +58,7 @@ export const leaseTable = {
   startDeadlineMs: defaulting(
     milliseconds(0),
     60_000,
-    'How long `start()` retries what may heal. Each lease row that is made begins this time again.',
+    'How long `start()` retries errors that may pass. Each lease row created restarts this time.',
     '300_000',
   ),
   multiStream: defaulting(

@@ -1,42 +1,42 @@
-// The machinery of the option tables: one row holds the type, default, bound, text and example of an option. Used by
-// consumer-table.ts, source-options.ts and everything else that checks what a user passes in. docs/options.md and the
-// declarations in folders named generated come from the same rows. `defaulting` makes of one value both the default that
-// applies (`fallback`) and the one that people read (`shown`). With `optional` they are given apart: keep them equal.
+// The machinery of the option tables: one row holds the type, default, bound, text and example of an option. All code that checks
+// a user's input uses this file, for example consumer-table.ts and source-options.ts. docs/options.md and the declarations in
+// folders named generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`)
+// and its text for readers (`shown`). `optional` takes them as two arguments: keep them equal.
 import { KinactError } from '../api/errors.js';
 import { unknownName } from '../core/nearest-name.js';
 
 declare const given: unique symbol;
 
-/** What values an option takes: `T` is the value as it is used, `Given` what may be written for it. */
+/** The kind of values that an option accepts: users write a `Given`, and the code uses a `T`. */
 export interface Kind<T, Given = T> {
-  /** As people read it: `integer >= 1`. Also what an error says was expected. */
+  /** A text for readers and for error messages: `integer >= 1`. */
   readonly expected: string;
-  /** `Given`, as a declaration writes it. test/types proves that it is the same type. */
+  /** `Given`, as a declaration writes it. test/types proves that both types are equal. */
   readonly type: TypeText;
-  /** What of `expected` the type does not say. */
+  /** The part of `expected` that the type does not express. */
   readonly bound?: string;
-  /** The value as it is used from then on; a KinactError where `value` is not of this kind. */
+  /** Returns the value that the code uses; throws a KinactError if `value` is not of this kind. */
   readonly parse: (value: unknown, path: string) => T;
-  /** Never there: it carries `Given` to `OptionsOf`. */
+  /** Never present at run time: carries the type `Given` to `OptionsOf`. */
   readonly [given]?: Given;
 }
 
-/** A type in words of TypeScript: a text, an object with the members of a table, or a union of such. */
+/** A TypeScript type: its source text, an object with the members of a table, or a union of these. */
 export type TypeText = string | NestedTable | readonly TypeText[];
 
 interface NestedTable {
   readonly rows: Rows;
-  /** Of the interface that is generated of it; without one the members stand where the type is used. */
+  /** The name of the generated interface. Without a name, the members are written where the type is used. */
   readonly name?: string | undefined;
 }
 
-/** One option. `T` is what it resolves to when given, `D` when it is not. */
+/** One option. A given value resolves to a `T`, a missing one to a `D`. */
 export interface Row<T = unknown, D = unknown, Given = unknown> extends Kind<T, Given> {
-  /** Made for each consumer; absent for a required option. */
+  /** Returns the default, called once per consumer; absent for a required option. */
   readonly fallback?: () => D;
-  /** The default as people read it. */
+  /** The text of the default for readers. */
   readonly shown: string;
-  /** Plain sentences, Markdown. */
+  /** Plain sentences in Markdown. */
   readonly doc: string;
   /** A value as an application writes it. */
   readonly example?: string | undefined;
@@ -52,12 +52,12 @@ type GivenOf<Each> = Each extends { readonly [given]?: infer Given } ? Given : n
 
 type Flat<Members> = { [Name in keyof Members]: Members[Name] };
 
-/** What a table resolves to: every option, with its default where it was not given. */
+/** The result of resolving a table: every option, with its default if it was not given. */
 export type Resolved<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends Row<infer T, infer D> ? T | D : never;
 };
 
-/** What an application may write, by a table. */
+/** The options that an application may write for a table. */
 export type OptionsOf<Table> = Flat<
   { readonly [Name in RequiredNames<Table>]: GivenOf<Table[Name]> } & {
     readonly [Name in Exclude<keyof Table, RequiredNames<Table>>]?: GivenOf<Table[Name]> | undefined;
@@ -79,7 +79,7 @@ export function refuse(path: string, expected: string, got: unknown): never {
   });
 }
 
-/** Accepts a value for which `accepts` holds, as it is. */
+/** Accepts a value, unchanged, if `accepts` returns true for it. */
 export const kind = <T>(
   expected: string,
   accepts: (value: unknown) => boolean,
@@ -90,10 +90,10 @@ export const kind = <T>(
   parse: (value, path) => (accepts(value) ? (value as T) : refuse(path, expected, value)),
 });
 
-/** The longest delay that Node's timers take. */
+/** The longest delay that Node's timers accept. */
 export const LONGEST_MS = 2_147_483_647;
 
-/** Numbers within bounds that their type cannot say. */
+/** Numbers within bounds that the TypeScript type cannot express. */
 export const bounded = (expected: string, accepts: (value: number) => boolean): Kind<number> => ({
   ...kind(expected, (value) => typeof value === 'number' && accepts(value), 'number'),
   bound: expected,
@@ -108,12 +108,12 @@ export const integer = (min: number, max: number = Number.MAX_SAFE_INTEGER): Kin
 export const milliseconds = (min: number, max: number = LONGEST_MS): Kind<number> =>
   bounded(`milliseconds, ${min} to ${max}`, (value) => value >= min && value <= max);
 
-/** As the runtime's own timers take it, of any length. */
+/** Milliseconds without an upper bound, as the timers of `kinact/supervision` accept them. */
 export const duration: Kind<number> = bounded('milliseconds, 0 or more', (value) => value >= 0);
 
 export const finite: Kind<number> = kind('a number', (value) => Number.isFinite(value), 'number');
 
-/** How often: 0 or more, also without end. */
+/** How often: 0 or more, or Infinity. */
 export const times: Kind<number> = bounded(
   'how often, 0 or more',
   (value) => value === Infinity || (Number.isSafeInteger(value) && value >= 0),
@@ -138,7 +138,7 @@ export const oneOf = <const Choice extends string>(...choices: readonly Choice[]
     choices.map((choice) => `'${choice}'`),
   );
 
-/** An object that has these members; `isFunction` says of which type they must be. */
+/** An object that has these members. With `isFunction` each must be a function; otherwise it must only be defined. */
 export function shaped<T>(expected: string, members: readonly string[], type = 'unknown', isFunction = true): Kind<T> {
   const accepts = (value: unknown): boolean => {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
@@ -154,7 +154,7 @@ export function shaped<T>(expected: string, members: readonly string[], type = '
   return kind(expected, accepts, type);
 }
 
-/** What a row says beside its kind and its text. */
+/** The parts of a row besides its kind and its text. */
 interface Shown<D> {
   readonly shown?: string;
   readonly fallback?: () => D;
@@ -192,14 +192,14 @@ export const required = <T, Given>(base: Kind<T, Given>, doc: string, example?: 
   shown: 'required',
 });
 
-/** An object with the members of a table. `name`: of the interface that is generated of it. */
+/** An object with the members of a table. `name` is the name of the interface that is generated for it. */
 export const members = <Table extends Rows>(rows: Table, name?: string): Kind<Resolved<Table>, OptionsOf<Table>> => ({
   expected: 'object',
   type: { rows, name },
   parse: (value, path) => resolveTable(rows, value, path),
 });
 
-/** Makes a row of rows that all may be left out. */
+/** Makes a row with an object of options that may all be left out. */
 export function group<Table extends Rows>(
   rows: Table,
   doc: string,
@@ -210,7 +210,7 @@ export function group<Table extends Rows>(
 }
 
 /**
- * Resolves an object by a table: unknown names are refused, `undefined` means the default, every other value (0, false and
+ * Resolves an object by a table. Unknown names are refused, `undefined` means the default, and every other value (0, false and
  * '' included) is validated. The result is complete and frozen.
  *
  * @throws KinactError INVALID_OPTION naming path, expected and got.
@@ -240,11 +240,11 @@ function under(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
 }
 
-/** A plain copy, so that an object whose getters lie or throw is looked at once. */
+/** Makes a plain copy, because getters may throw or return a different value the next time. */
 export function membersOf(value: unknown, path: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(path || 'options', 'object', value);
   try {
-    // No prototype: `toString` is an unknown option and `constructor` is not given.
+    // Without a prototype, `toString` is an unknown option and `constructor` is not given.
     return Object.assign(Object.create(null) as Record<string, unknown>, value);
   } catch (cause) {
     throw new KinactError(
@@ -259,8 +259,8 @@ export function membersOf(value: unknown, path: string): Readonly<Record<string,
 }
 
 /**
- * Checks the members of an object as it is. `undefined` stands for the default; a name that does not exist would change
- * nothing, silently, and is refused.
+ * Checks the members of an object without copying it. `undefined` stands for the default. An unknown name is refused, because it
+ * would silently have no effect.
  *
  * @throws KinactError INVALID_OPTION, naming path, expected and got.
  */

@@ -1,5 +1,5 @@
-// The complete frozen object that the options of `createConsumer` become. Made once, at construction; nothing else in kinact looks
-// at what the application wrote.
+// Resolves the options of `createConsumer` to one complete, frozen object, once, at construction. The rest of kinact reads only
+// this object, never the application's own.
 import { consumerTable } from './consumer-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable } from './option-table.js';
@@ -7,7 +7,7 @@ import type { Resolved } from './option-table.js';
 import type { SourceSpec } from '../api/source.js';
 import { applicationName } from './source-options.js';
 
-/** One source with the table its leases are in. */
+/** One source with the table that holds its leases. */
 export interface ResolvedSource {
   readonly spec: SourceSpec;
   readonly tableName: string;
@@ -43,7 +43,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
 }
 
-/** Gives every source its table, and refuses two sources that would meet in one. */
+/** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
 function placeSources(
   specs: readonly SourceSpec[],
   application: string,

@@ -3,13 +3,13 @@ import type { Clock, Random, Timers } from '../api/ports.js';
 import { anything, callback, optional, shaped } from './option-table.js';
 import type { Kind } from './option-table.js';
 
-/** `kinact/supervision` checks it, which tables do not know. */
+/** Accepts anything: `kinact/supervision`, which option tables may not import, checks the intercept. */
 const intercept: Kind<unknown, object> = { ...(anything as Kind<object>), type: 'object' };
 
 export const runtimeTable = {
   clock: optional(
     shaped<Clock>('a clock with now and wallNow', ['now', 'wallNow'], 'Clock'),
-    'What time it is, and how much has passed.',
+    'The time of day, and the elapsed time.',
     {
       shown: "the host's",
       example: 'new ManualClock()',
@@ -19,7 +19,7 @@ export const runtimeTable = {
     shown: "the host's",
     example: 'new ManualClock()',
   }),
-  random: optional(shaped<Random>('randomness with next', ['next'], 'Random'), 'Where chance comes from.', {
+  random: optional(shaped<Random>('randomness with next', ['next'], 'Random'), 'Source of randomness.', {
     shown: "the host's",
     example: '{ next: () => 0.5 }',
   }),

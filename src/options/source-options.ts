@@ -1,4 +1,4 @@
-// The options of `kinesisStream`, as a table. src/aws carries them out; here they are only checked.
+// The options of `kinesisStream`, as a table. This file only checks the options; src/aws uses them.
 import type { KinesisClientLike, KinesisStreamOptions } from '../api/options.js';
 import type { InitialPosition } from '../core/position.js';
 import {
@@ -16,10 +16,10 @@ import {
 } from './option-table.js';
 import type { Kind, Resolved } from './option-table.js';
 
-/** Names that DynamoDB takes for a table. */
+/** Names that DynamoDB accepts for a table. */
 const tablePattern = /^[\w.-]{3,255}$/;
 export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', tablePattern);
-/** Of an application that names the table itself. */
+/** The name of an application whose lease table has the same name. */
 export const applicationName = text(
   'name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB unless `leases.tableName` is given',
   tablePattern,
@@ -58,7 +58,7 @@ export const kinesisStreamTable = {
   }),
   initialPosition: optional(
     initialPosition,
-    'Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap; a few seconds of earlier records may come.',
+    'Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few seconds of earlier records may come.',
     {
       shown: "`'TRIM_HORIZON'`",
       fallback: (): InitialPosition => 'TRIM_HORIZON',
@@ -68,17 +68,17 @@ export const kinesisStreamTable = {
   outOfRange: defaulting(
     oneOf('emit', 'dropRecord', 'dropAggregate'),
     'emit',
-    'What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, because only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in the on-demand mode nothing is dropped: see streams.md.',
+    'What happens to user records of an aggregate if their hash key lies outside their shard. `emit` delivers them, because only the KPL sends them again. `dropRecord` drops the record, `dropAggregate` its whole aggregate, as the KCL does. Dropped records are counted, settled as filtered, and reported once each time a worker starts on the shard. In on-demand mode nothing is dropped: see streams.md.',
     "'dropRecord'",
   ),
   maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
   prefetch: group(
     prefetchTable,
-    'How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
+    'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
     { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
   ),
-  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that had nothing to give.', '250'),
-  opaque: optional(anything, 'Handed to `extract` and to every item of this source as it is.', {
+  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that is read to its tip.', '250'),
+  opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
     example: "{ tenant: 'acme' }",
   }),
   application: optional(tableName, "This source's lease table.", {
@@ -93,7 +93,7 @@ export const kinesisStreamTable = {
 };
 
 export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
-  /** The stream as configured: distinguishes sources in names and messages. */
+  /** The ARN of the stream if configured, otherwise its name: distinguishes sources in names and messages. */
   readonly name: string;
 };
 

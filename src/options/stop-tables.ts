@@ -19,7 +19,7 @@ export const runTable = {
         Array.isArray(value) && value.length > 0 && value.every((name) => Object.hasOwn(constants.signals, name)),
       'readonly NodeJS.Signals[]',
     ),
-    'What ends it.',
+    'Stop signals.',
     {
       shown: "`['SIGTERM', 'SIGINT']`",
       fallback: (): readonly NodeJS.Signals[] => ['SIGTERM', 'SIGINT'],

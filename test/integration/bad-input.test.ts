@@ -1,4 +1,4 @@
-// Design section 10: what bad input gets. One clear error with the action to take, at once, and nothing lost.
+// Bad input (design.md section 10): it gets one clear error at once, with the action to take, and nothing is lost.
 import { CreateTableCommand, DescribeTableCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
@@ -48,7 +48,7 @@ describe('bad input', function () {
     await scripted.stop();
   });
 
-  /** Starts, and must fail at once: with the first answer. Ends closed and not alive. */
+  /** Expects that the start fails at once, with the first answer, and that the consumer is then closed and not alive. */
   const refused = async (watched: Watched): Promise<KinactError> => {
     const error = await rejection(watched.consumer.start());
     expect(watched.heard('retrying')).to.deep.equal([]);
@@ -263,7 +263,7 @@ describe('bad input', function () {
       const [, kind = '', name = '', incarnation = ''] = /^([^/#]+)(?:\/(.*))?#(\d+)$/.exec(path) ?? [];
       const parts = ['app', holders[0], mailboxName(kind, name, Number(incarnation))];
       const { system: named } = parent as unknown as { system: { name: string } };
-      // nact's references are paths: anybody can make one.
+      // nact's references are paths, so any code can make one.
       const reference = { type: 'actor', system: named, path: { system: named.name, parts } };
       for (const message of garbage) nact.dispatch(reference as never, message as never);
     }

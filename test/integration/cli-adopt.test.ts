@@ -1,5 +1,5 @@
-// `kinact adopt` removes what a KCL 3 has left and leaves every lease as it is; it refuses while anything in the tables still moves.
-// The tables are real ones on a local server; a clock that runs forty times as fast shortens the watch.
+// `kinact adopt` removes everything that a KCL 3 has left, but keeps every lease as it is. It refuses while anything in the tables
+// still changes. The tables are real ones on a local server. A clock that runs forty times as fast shortens the watch.
 import {
   CreateTableCommand,
   DynamoDBClient,
@@ -25,7 +25,7 @@ import { environment, kinact } from '../support/command.js';
 
 type Item = Record<string, AttributeValue>;
 
-/** As a KCL 3.5 leaves them (KCL clauses 1.5, 1.6, 1.8). */
+/** Rows as a KCL 3.5 leaves them (KCL clauses 1.5, 1.6, 1.8). */
 const lease: Item = {
   leaseKey: { S: 'shardId-000000000000' },
   leaseCounter: { N: '41' },
@@ -60,7 +60,7 @@ const metrics: Item = {
   entityType: { S: 'WORKER_METRIC_STATS' },
 };
 
-/** A minute in a second and a half. */
+/** In this environment a minute takes a second and a half. */
 const quick: Environment = {
   ...hostEnvironment,
   clock: { now: () => hostEnvironment.clock.now() * 40, wallNow: () => hostEnvironment.clock.wallNow() },

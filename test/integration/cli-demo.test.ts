@@ -1,5 +1,5 @@
-// The verdict is worth something only if it can be bad: the demo is damaged in two places and has to notice. Fewer records than
-// `npm start` writes, everything else the same.
+// The demo's verdict is useful only if it can be bad. The tests damage the demo in two places, and the demo has to notice. They use
+// fewer records than `npm start`; everything else is the same.
 import { expect } from 'chai';
 import { environment, isAlive, kinact, startKinact, type Running } from '../support/command.js';
 
@@ -8,11 +8,11 @@ const envWith = (more: Record<string, string>): Record<string, string> =>
 
 const verdict = /^verdict: (\d+) written, (\d+) seen, (\d+) lost, (\d+) delivered more than once$/;
 
-/** Pids that the demo has named. */
+/** The process ids that the demo has printed. */
 const pidsOf = (running: Running): number[] =>
   [...running.output.stdout.matchAll(/consumer-\d is process (\d+)/g)].map(([, pid]) => Number(pid));
 
-/** The kernel takes a moment to reap. What is still there after ten seconds is ended here, and a failure. */
+/** Waits until these processes are gone (the kernel takes a moment to reap them). After ten seconds it kills the rest and fails. */
 async function gone(pids: readonly number[]): Promise<void> {
   const until = performance.now() + 10_000;
   while (pids.some(isAlive)) {

@@ -1,5 +1,5 @@
-// `kinact leases` shows every row as it stands, unreadable ones too, and names the shard that is open although its row says SHARD_END.
-// Rows are written as Java writes them, into a table on a local server.
+// `kinact leases` shows every row as it is, unreadable ones too, and names a shard that is open although its row is at SHARD_END. The
+// rows are those of Java workers, in a table on a local server.
 import { PassThrough } from 'node:stream';
 import {
   CreateTableCommand,
@@ -213,7 +213,7 @@ describe('kinact leases', () => {
     });
     afterEach(() => stream.close());
 
-    /** In an environment where the minute between the listings is `meanwhile`, and everything else takes its time. */
+    /** Prints the leases. `meanwhile` takes the place of the minute between the two listings; all other timers are real. */
     const listed = async (meanwhile: () => Promise<unknown>, asJson = false): Promise<{ out: string; err: string }> => {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const io = { stdin: new PassThrough(), stdout, stderr, env: {}, signal: new AbortController().signal };

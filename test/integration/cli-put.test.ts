@@ -1,5 +1,5 @@
-// `kinact put` counts as put only what the stream has taken, and names the lines that it refused.
-// Real processes against local servers, and against a scripted one that throttles and fails.
+// `kinact put` counts only records that the stream has accepted, and names the lines that the stream refused. The tests run real
+// processes against local servers, and against a scripted server that throttles and fails.
 import { expect } from 'chai';
 import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
@@ -115,7 +115,7 @@ describe('kinact put', () => {
   it('sends a line that is there while the input stays open', async () => {
     const running = startKinact(['put', '--stream', stream.name], env, { input: 'open' });
     running.child.stdin!.write('early\n');
-    // The one way to see that a record is in the stream is to ask for it; the process's time limit bounds this.
+    // Only a read shows that the record is in the stream. The process's time limit bounds this loop.
     while ((await stored()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     running.child.stdin!.end('late');
     expect(await running.ended).to.include({ code: 0, stderr: '2 records put\n' });

@@ -1,5 +1,5 @@
-// `kinact reset` overwrites nobody's work. It stops where a worker has written meanwhile, and writes each row once where replies are lost.
-// A scripted proxy in front of a local DynamoDB makes the faults.
+// `kinact reset` overwrites no worker's write. It stops at a row that a worker has written in between, and writes each row only once
+// even if replies are lost. A scripted proxy in front of a local DynamoDB makes the faults.
 import { DynamoDBClient, PutItemCommand, ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';

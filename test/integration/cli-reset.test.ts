@@ -1,5 +1,5 @@
-// After `kinact reset` a new worker reads exactly from the place that was asked for, also where a stream was made again under its name.
-// A reset that was killed can be finished, and no worker starts on half of one.
+// After `kinact reset` a new worker reads exactly from the requested position, even if the stream was created again under its name.
+// A killed reset can be finished, and no worker starts on a half-finished one.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, GetItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
@@ -59,7 +59,7 @@ describe('kinact reset', function () {
     kinact(['reset', '--application', application, ...args], env);
   const recreate = async (shards: number): Promise<void> => {
     await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
-    // Creation times have whole seconds.
+    // Creation times have whole seconds, and the new stream must have another one.
     await sleep(1_100);
     await stream.create(shards);
   };
@@ -123,7 +123,7 @@ describe('kinact reset', function () {
     const running = startKinact(args, env, { limitMs: 150_000 });
     await running.until(({ stdout }) => stdout.split('\n').length > 20);
     await kinesis.send(new DeleteStreamCommand({ StreamName: stream.name }));
-    // It has heard that the stream is gone; and a creation time has whole seconds.
+    // The process has noticed that the stream is gone, and the new stream will have another creation time.
     await Promise.all([running.until(({ stderr }) => stderr.includes(' is repeated')), sleep(1_100)]);
     await stream.create(2);
     await stream.put(numbered(100, 140));

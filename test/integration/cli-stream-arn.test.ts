@@ -1,4 +1,4 @@
-// Streams of another account or region go by their ARN on the command line, too: what an error says to run has to run.
+// The command line names streams of another account or region by their ARN. A command that an error recommends must work, too.
 import { createServer, type Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
@@ -50,7 +50,7 @@ describe('--stream with an ARN', function () {
     expect(dataOf(await kinact(member, env))).to.deep.equal(upTo(20));
 
     await kinesis.send(new DeleteStreamCommand({ StreamName: 'by-arn' }));
-    // Creation times have whole seconds.
+    // Creation times have whole seconds, and the new stream must have another one.
     await sleep(1_100);
     await stream.create(2);
     await put(100, 110);

@@ -1,5 +1,5 @@
-// `kinact tail --application` is a full member: its checkpoints never pass a line that has not left the process, even behind a full pipe.
-// Real processes are stopped, killed and blocked.
+// `kinact tail --application` is a full worker. Its checkpoints never pass a line that has not left the process, even if the pipe is
+// full. Real processes are stopped, killed and blocked.
 import type { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
@@ -21,7 +21,7 @@ interface Lease {
   readonly checkpoint: string;
 }
 
-/** Whole lines only: a process that was killed may leave a piece of one. */
+/** Parses whole lines only, because a killed process may leave a part of a line. */
 const linesOf = (stdout: string): Line[] =>
   stdout
     .split('\n')
@@ -66,7 +66,7 @@ describe('kinact tail --application', function () {
   const leases = async (of = application): Promise<Lease[]> =>
     JSON.parse((await kinact(['leases', '--application', of, '--json'], env)).stdout) as Lease[];
 
-  /** No checkpoint is ahead of the lines that came out of the process. */
+  /** Expects that no checkpoint is ahead of the lines that the process has written. */
   const expectBehind = (rows: readonly Lease[], lines: readonly Line[]): void => {
     for (const { leaseKey, checkpoint } of rows) {
       if (!/^\d+$/.test(checkpoint)) continue;
@@ -113,7 +113,7 @@ describe('kinact tail --application', function () {
       const rows = await leases(of);
       return rows.length === 2 && rows.every(({ owner }) => owner !== null) ? rows : held(of);
     };
-    // Each has filled its pipe once there is something in it and nobody reads.
+    // Once a pipe has data and the test does not read, the process fills the pipe.
     for (const { child } of [running, killed]) await new Promise((resolve) => child.stdout!.once('readable', resolve));
     for (const of of [doomed[4], application]) {
       const before = await held(of);
@@ -123,7 +123,7 @@ describe('kinact tail --application', function () {
       expect(now.map(({ owner }) => owner)).to.deep.equal(before.map(({ owner }) => owner));
     }
     killed.child.kill('SIGKILL');
-    // At once: Node throws away what nobody reads of a process that has ended.
+    // Read at once, because Node discards unread output of a process that has ended.
     const written = linesOf(await everything(killed.child.stdout!));
     expect(written.length).to.be.within(1, 4_999);
     expectBehind(await leases(doomed[4]), written);
@@ -160,7 +160,7 @@ describe('kinact tail --application', function () {
     for (const { ended } of members) expect(await ended).to.include({ code: 0, signal: null });
     expect(dataOf(both()).size).to.equal(1_000);
     const rows = await leases();
-    // An ended row keeps its owner, as in the KCL; nobody waits for it.
+    // The row of an ended shard keeps its owner, as in the KCL. No worker waits for this row.
     expect(rows[0]!.checkpoint).to.equal('SHARD_END');
     expect(rows.slice(1).map(({ owner }) => owner)).to.deep.equal([null, null, null]);
   });

@@ -1,4 +1,4 @@
-// `kinact tail` writes one line per user record, in order per key through splits and merges, and loses nothing behind a full pipe.
+// `kinact tail` writes one line per user record, in order per key through splits and merges, and loses nothing if its pipe is full.
 import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
@@ -79,7 +79,7 @@ describe('kinact tail', () => {
     expect(text).to.include({ code: 0, stderr: '' });
     expect(text.stdout.trimEnd().split('\n').toSorted()).to.deep.equal(
       [
-        // What a terminal would obey is escaped.
+        // Characters that control a terminal are escaped.
         line(plain, null, 'plain', 'grüß\\u009b31m\\u202e'),
         line(aggregate, 0, 'a', 'one'),
         line(aggregate, 1, 'b', '\ufffd'),
@@ -126,7 +126,7 @@ describe('kinact tail', () => {
       scripted.kinesis.put('orders', { partitionKey: 'k', data: 'old' });
       scripted.kinesis.advance(60_000);
       const args = ['tail', '--stream', 'orders', '--text', '--until-idle', '1000', '--from'];
-      // Between the listing and the first read: the tip has moved on, and what came meanwhile must not be missed.
+      // The delay is between the listing and the first read. A record that arrives in this time must not be missed.
       scripted.respond('GetShardIterator', 1, { type: 'delay', ms: 300 });
       const latest = startKinact([...args, 'LATEST'], at);
       await scripted.called('ListShards', 1);
@@ -157,7 +157,7 @@ describe('kinact tail', () => {
     const running = startKinact(args, env, { readStdout: false });
     const stdout = running.child.stdout!;
     await new Promise((resolve) => stdout.once('readable', resolve));
-    // Longer than --until-idle: waiting is not idling.
+    // Longer than --until-idle: a process that waits for its pipe is not idle.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(running.child.exitCode).to.equal(null);
     let text = '';
@@ -177,7 +177,7 @@ describe('kinact tail', () => {
     const scripted = await scriptedServer();
     try {
       scripted.kinesis.createStream('orders', 1);
-      // A stream without end, in answers that are larger than a pipe.
+      // An endless stream, in answers that are larger than a pipe.
       let next = 0;
       const record = (): object => ({
         SequenceNumber: String((next += 1)),
@@ -193,7 +193,7 @@ describe('kinact tail', () => {
       const args = ['tail', '--stream', 'orders'];
       const running = startKinact(args, environment({ kinesis: scripted.url }), { readStdout: false });
       await new Promise((resolve) => running.child.stdout!.once('readable', resolve));
-      // Five reads a second would be allowed.
+      // The limit would allow five reads a second.
       await new Promise((resolve) => setTimeout(resolve, 2_500));
       expect(scripted.count('GetRecords')).to.be.at.most(4);
       running.child.kill('SIGTERM');

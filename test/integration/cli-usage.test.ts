@@ -7,7 +7,7 @@ import { environment, kinact } from '../support/command.js';
 
 const env = environment({});
 
-/** What the command answers, without a process of its own. */
+/** Runs the command in this process, and returns its exit code and output. */
 async function answerTo(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const io = { stdin: new PassThrough(), stdout, stderr, env, signal: new AbortController().signal };

@@ -1,4 +1,4 @@
-// Item 8: the consumer as its owner meets it, in virtual time: life under a parent, crash and restart, escalation, stop.
+// The consumer as its owner sees it, in virtual time: life under a parent, crash and restart, escalation, stop.
 import { expect } from 'chai';
 import * as nact from 'nact';
 import { isKinactError } from '../../src/index.js';
@@ -111,7 +111,7 @@ describe('a consumer', () => {
           if (id === '11' && crashes-- > 0) throw new Error('a bug');
           happened.push(`end ${id}`);
         },
-        // The keys 10 and 11 fall to different ones.
+        // The keys 10 and 11 belong to different reducers.
         reducers: 2,
       });
       put(only.stream, ...ids(0, 10));
@@ -147,7 +147,7 @@ describe('a consumer', () => {
           if (textOf(item) === '10') await saving.opened;
           if (textOf(item) === '11') throw new Error('a bug');
         },
-        // The keys 10 and 11 fall to different ones.
+        // The keys 10 and 11 belong to different reducers.
         reducers: 2,
       });
       await inVirtualTime(clock, only.consumer.start());

@@ -1,4 +1,4 @@
-// Every example runs to its end, in time, and its last line says what it promised.
+// Every example runs to its end in time, and prints the promised last line.
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Item 7 with real processes, real servers and the default settings: join, leave and kill under load.
+// Workers join, leave and are killed under load: real processes, real servers and default options.
 import { expect } from 'chai';
 import { heldBy, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';
@@ -6,7 +6,7 @@ import { allSeen, handOvers, outOfOrder, replays, say } from '../support/fleet-l
 import { readStrictly } from '../support/strict-lease-reader.js';
 
 const failoverMs = 10_000;
-/** Every record takes a while, so that some are open whenever a process leaves or dies. */
+/** Every record takes some time, so some are open whenever a process leaves or dies. */
 const itemMs = 5;
 
 describe('a fleet of processes with default settings', function () {

@@ -1,4 +1,4 @@
-// Real processes while the stream is resharded and one of them is killed.
+// A stream is resharded while real processes read it and one of them is killed.
 import { expect } from 'chai';
 import { heldBy, startFleet } from '../support/fleet.js';
 import type { Fleet } from '../support/fleet.js';

@@ -1,5 +1,5 @@
-// Rows as Java workers write them (KCL clause 1.8), taken over and left behind: the checkpoint counts, foreign attributes and rows of
-// other entities stand, and what a fresh table gets from us has the shape that the KCL gives it.
+// kinact takes over rows of Java workers (KCL clause 1.8) and leaves them behind. The checkpoint counts, and foreign attributes and
+// rows of other entities stay. The rows that kinact writes into a fresh table have the form of the KCL's rows.
 import { CreateTableCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
@@ -56,7 +56,7 @@ describe('golden rows of the KCL', function () {
       );
     }
   };
-  /** A fresh lease of KCL 2.x; `more` wins. */
+  /** A fresh lease row of KCL 2.x. The attributes in `more` override those of the row. */
   const java = (leaseKey: string, [start, end]: readonly [bigint, bigint], more: Row = {}): Row => ({
     leaseKey: { S: leaseKey },
     leaseCounter: { N: '0' },

@@ -1,4 +1,4 @@
-// The polling source on the local servers that people meet first: kinesalite, and kinesis-local, which is stricter.
+// The polling source on the usual local servers: kinesalite, and kinesis-local, which is stricter.
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { expect } from 'chai';
@@ -65,7 +65,7 @@ for (const [name, start] of Object.entries(servers)) {
       });
       await server.stop();
     });
-    /** In whole seconds, as the servers tell it. */
+    /** The start of the test in whole seconds, like the servers' times. */
     let fromMs: number;
     beforeEach(async () => {
       fromMs = Math.floor(Date.now() / 1_000) * 1_000;
@@ -137,7 +137,7 @@ for (const [name, start] of Object.entries(servers)) {
       expect(description.streamName).to.equal(stream);
       expect(description.streamArn).to.match(new RegExp(`^arn:aws:kinesis:us-east-1:\\d+:stream/${stream}$`));
       expect(description.accountId).to.match(/^\d{12}$/);
-      // kinesalite dates streams back a little.
+      // The creation times of kinesalite are a little too early.
       expect(description.creationEpochSeconds).to.be.within(fromMs / 1_000 - 60, Date.now() / 1_000);
       const listing = await source.listShards({ type: 'all' }, never);
       expect(listing.shards.map((shard) => shard.shardId)).to.deep.equal([first, 'shardId-000000000001']);
@@ -156,7 +156,7 @@ for (const [name, start] of Object.entries(servers)) {
 
     it('starts at a recorded time of LATEST without a gap: whatever is written from the listing on is read', async () => {
       await put('long before');
-      // A `Date` header has whole seconds. The syncer takes two off for clocks, which are left out here on purpose.
+      // A `Date` header has whole seconds. A shard sync subtracts two more for clocks; this test leaves them out on purpose.
       await new Promise((resolve) => setTimeout(resolve, 1_001));
       const { serviceTimeMs } = await source.listShards({ type: 'atLatest' }, never);
       const position: StartPosition = { type: 'atTimestamp', timestampMs: serviceTimeMs };
@@ -188,7 +188,7 @@ for (const [name, start] of Object.entries(servers)) {
 
     it('starts at TRIM_HORIZON and says so where the record of a checkpoint does not exist any more', async () => {
       const [a] = await put('a', 'b');
-      // Below the first record: where a trimmed one would be.
+      // A number below the first record, where a trimmed record would be.
       const sequenceNumber = String(BigInt(a!) - 1n);
       const position = { sequenceNumber, subSequenceNumber: 2 };
       expect(await take(open({ type: 'after', position }), 2)).to.deep.equal(['a', 'b']);
@@ -267,7 +267,7 @@ for (const [name, start] of Object.entries(servers)) {
   });
 }
 
-/** Both servers encrypt iterators with one public key (emulators.md 5): makes one five minutes older. */
+/** Makes an iterator five minutes older. Possible because both servers encrypt iterators with one public key (emulators.md 5). */
 function aged(iterator: string): string {
   const keys = createRequire(import.meta.url)('kinesalite/db') as { ITERATOR_PWD_KEY: Buffer; ITERATOR_PWD_IV: Buffer };
   const bytes = Buffer.from(iterator, 'base64');

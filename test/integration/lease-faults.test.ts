@@ -1,5 +1,5 @@
-// What befalls a lease while a whole consumer holds it: a lost reply, a shard that is gone, a deleted or half-empty row.
-// The stream and the faults are the scripted server's, the lease table is dynalite's.
+// Faults of a lease while a whole consumer holds it: a lost reply, a shard that is gone, a deleted or half-empty row. The scripted
+// server provides the stream and the faults, dynalite the lease table.
 import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
@@ -88,7 +88,7 @@ describe('a lease under fault', function () {
     await eventually('all seen', () => seen(only).size === 20);
     const before = await row(first);
     expect(before['leaseOwner']?.S).to.be.a('string');
-    // Closed, and past its retention, before anybody could read that it ends.
+    // The shard is closed, and past its retention, before a reader could reach its end.
     const children = scripted.kinesis.split('orders', first);
     scripted.kinesis.dropShard('orders', first);
     await eventually(
@@ -174,7 +174,7 @@ describe('a lease under fault', function () {
     await victim.consumer.start();
     await eventually('the victim is inside a record', () => seen(victim).has('5'));
     const { leaseCounter } = await row(first);
-    // As a Java worker of KCL 2.x takes it: the counter as condition, kinactWriter left standing.
+    // Take the lease like a Java worker of KCL 2.x: on the condition of the counter, and without touching kinactWriter.
     await eventually('the take succeeds', async () => {
       const counter = (await row(first))['leaseCounter']?.N ?? '0';
       return harness.dynamodb

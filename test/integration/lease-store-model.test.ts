@@ -1,5 +1,5 @@
-// The store in memory that the tests of keeper and coordinator trust, held against the real one: any sequence of calls
-// must have the same outcomes and leave the same rows on both.
+// Compares the lease store in memory, which the tests of keeper and coordinator rely on, with the real one. Any sequence of calls
+// must have the same outcomes and leave the same rows in both.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';

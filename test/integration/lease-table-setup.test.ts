@@ -75,7 +75,7 @@ describe('ensuring a lease table', () => {
     raw.send(new PutItemCommand({ TableName: name, Item: item }));
 
   before(async () => {
-    // Slow enough that CREATING is seen and that creators meet.
+    // Slow enough that the tests see CREATING, and that two creators meet.
     servers = await startLocalServers({ createMs: 40 });
     raw = new DynamoDBClient(servers.clientConfig.dynamodb);
   });

@@ -1,5 +1,5 @@
-// Each write to a row is conditional and has exactly one winner, and what Java wrote beside it stays as it is.
-// A refusal shows the row as it stands. The server is dynalite.
+// Each write to a row is conditional and has exactly one winner. Attributes that Java wrote stay as they are. A refusal shows the
+// current row. The server is dynalite.
 import { DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';

@@ -1,4 +1,5 @@
-// The DynamoDB in memory that the simulation trusts, held against dynalite: what kinact's own adapter sends, both answer alike.
+// Compares the DynamoDB in memory, which the simulation relies on, with dynalite: both give equal answers to the calls of kinact's
+// adapter.
 import type { AttributeValue, DynamoDBClient, ScanCommandOutput } from '@aws-sdk/client-dynamodb';
 import {
   DynamoDBClient as Client,
@@ -50,20 +51,20 @@ function memory(options: { readonly returnsOld: boolean }): {
   return { db, send };
 }
 
-/** What a caller can go by: the attributes, or the name of the error and its item. */
+/** The parts of an answer that matter to a caller: the attributes, or the name of the error and its item. */
 async function outcomeOf(answer: Promise<object>): Promise<unknown> {
   try {
     const { Item, Attributes } = (await answer) as { readonly Item?: object; readonly Attributes?: object };
     return sets({ Item, Attributes });
   } catch (error) {
-    // The adapter's layer, which keeps the SDK from trying again, wraps what the service has said.
+    // The adapter wraps the service's error, so that the SDK does not try again.
     const { failure = error } = error as { readonly failure?: unknown };
     const { name, Item } = failure as Error & { readonly Item?: object };
     return sets({ error: name, Item });
   }
 }
 
-/** All rows, in pages of one; services scan in an order of their own. */
+/** Reads all rows in pages of one, and sorts them, because each service scans in its own order. */
 async function scanned(client: { send(command: Command): Promise<object> }): Promise<unknown> {
   const rows: { readonly leaseKey?: { readonly S?: string } }[] = [];
   let ExclusiveStartKey: Record<string, AttributeValue> | undefined;
@@ -81,7 +82,7 @@ async function scanned(client: { send(command: Command): Promise<object> }): Pro
   return sets(rows.toSorted((a, b) => ((a.leaseKey?.S ?? '') < (b.leaseKey?.S ?? '') ? -1 : 1)));
 }
 
-/** Sets of strings have no order. */
+/** Sorts sets of strings, because they have no order. */
 function sets(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (name, each: unknown) => (name === 'SS' && Array.isArray(each) ? each.toSorted() : each)),
@@ -113,7 +114,7 @@ describe('the DynamoDB of the simulation', () => {
   it('answers every conditional write and read as dynalite does, and both keep the same rows, scanned in pages', async () => {
     const inMemory = memory({ returnsOld: false });
     const seen = new Set<string>();
-    /** Asks both, and hands on what dynalite says. */
+    /** Sends a command to both, compares the outcomes, and returns dynalite's answer. */
     const both = async (command: Command): Promise<unknown> => {
       const answer = dynalite.send(command as never) as Promise<object>;
       const theirs = await outcomeOf(answer);

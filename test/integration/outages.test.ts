@@ -1,5 +1,5 @@
-// What passes is waited for, on the built package over real sockets: no answer of Kinesis or DynamoDB ends a consumer that has
-// read its stream once, sources fail one by one, and a KCL 3 leader that joins is made room for.
+// Faults that pass are waited out, with the built package over real sockets. No answer of Kinesis or DynamoDB ends a consumer that
+// has read its stream once. Sources fail one by one, and kinact makes room for a KCL 3 leader that joins.
 import { PutItemCommand } from '@aws-sdk/client-dynamodb';
 import * as kinesisModel from '@aws-sdk/client-kinesis';
 import { KinesisClient } from '@aws-sdk/client-kinesis';

@@ -1,4 +1,4 @@
-// Splits, merges, shards that are gone and LATEST over a hand-over, on kinesis-local and dynalite with whole consumers.
+// Splits, merges, shards that are gone, and LATEST across a hand-over: whole consumers on kinesis-local and dynalite.
 import {
   CreateStreamCommand,
   ListShardsCommand,
@@ -97,14 +97,14 @@ describe('resharding, on kinesis-local', function () {
     const both = [first, second];
     const started = (shardId: string): boolean =>
       both.some(({ heard }) => heard('shardStarted').some((event) => event.shardId === shardId));
-    // Read by one worker each, not only owned: one that has just lost a lease reads on until its next renewal.
+    // Each parent is read by one worker. Its owner is not enough: a worker that has just lost a lease reads on until its next renewal.
     const reading = ({ consumer }: Watched): string =>
       consumer
         .status()
         .shards.map(({ shardId }) => shardId)
         .join();
     await eventually('one parent each', () => both.map(reading).toSorted().join(' ') === `${idOf(0)} ${idOf(1)}`);
-    // Not before: a call that is held in a worker which then gives that shard up would hold its other shard as well.
+    // Not earlier: a worker that gives up a shard may still have a held call of this shard, which would hold its other shard, too.
     await put(100);
     await merge();
     const shardEnd = (rows: Awaited<ReturnType<typeof snapshotTable>>, shardId: string): boolean =>
@@ -112,7 +112,7 @@ describe('resharding, on kinesis-local', function () {
     await eventually('the first parent has ended', async () =>
       shardEnd(await snapshotTable(harness.dynamodb, application), idOf(0)),
     );
-    // The holder of the child has looked at its parents and waits for the second.
+    // The holder of the child's lease has checked the parents and waits for the second.
     await eventually(
       'the child waits for its second parent',
       () =>

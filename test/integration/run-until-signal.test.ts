@@ -1,4 +1,4 @@
-// runUntilSignal as the last line of a service, in a process of its own: what signals do, and with which exit code it ends.
+// runUntilSignal as the last line of a service, in its own process: what signals do, and with which exit code the process ends.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { sameStopMs } from '../../src/core/stop-signal.js';
@@ -30,7 +30,7 @@ describe('a process that runs until a signal', function () {
     const worker = fleet.start('draining', { itemMs: 20, reducers: 1 });
     await fleet.put(60);
     await working(worker, 5);
-    // As `timeout` does: one to the process, one to its group.
+    // `timeout` also sends two signals: one to the process, one to its group.
     worker.kill('SIGTERM');
     worker.kill('SIGTERM');
     expect(await ended(worker)).to.equal(0);
@@ -60,13 +60,13 @@ describe('a process that runs until a signal', function () {
     expect(worker.alive).to.equal(true);
     worker.kill('SIGTERM');
     expect(await ended(worker)).to.equal(143);
-    // The first signal's stop, which waits for the wedged reducer, has not come to its end.
+    // The stop of the first signal still waits for the wedged reducer.
     expect(worker.reports.some(({ type }) => type === 'stopped')).to.equal(false);
   });
 
   it('exits with 1 and says so when the deadline cut the draining short; the records come again elsewhere', async () => {
     const worker = fleet.start('cut-short', { wedged: true, stopAfterMs: 1_500 });
-    // The one before left without a word: its leases must expire.
+    // The previous process ended without releasing its leases, so they must expire.
     await working(worker, 10);
     worker.kill('SIGTERM');
     expect(await ended(worker)).to.equal(1);

@@ -1,4 +1,4 @@
-// What the consumer does for its table over minutes and hours, in virtual time: holes, missing hash ranges, clean-up, rows
+// The consumer's care for its table over minutes and hours, in virtual time: holes, missing hash ranges, clean-up, rows
 // that Java left at LATEST, and workers that come and go by the dozen.
 import { expect } from 'chai';
 import type { StreamSource } from '../../src/api/ports.js';
@@ -28,7 +28,7 @@ describe('the care of the lease table', () => {
   const seen = (...all: readonly VirtualConsumer[]): Set<string> =>
     new Set(all.flatMap((each) => each.seen.map(textOf)));
   const table = (stream: FakeStream): MemoryLeaseStore => stream.leases.get('orders') as MemoryLeaseStore;
-  /** The stream with its listing in the test's hand. */
+  /** The stream with this `listShards` instead of its own. */
   const listing = (stream: FakeStream, listShards: StreamSource['listShards']): FakeStream => {
     const port: StreamSource = { ...stream.port, listShards };
     return { ...stream, source: { ...stream.source, open: () => port } };
@@ -37,7 +37,7 @@ describe('the care of the lease table', () => {
   it('a hole in the hash keys seen three times is reported, and a full sync reads the shard that had no lease', async () => {
     const stream = fakeStream({ shards: 2, clock });
     let blind = false;
-    // A listing that fails for a while: no sync can make the missing row meanwhile, and only the audit sees the hole.
+    // The listing fails for a while. So no shard sync can create the missing row, and only the audit sees the hole.
     const only = virtualConsumer(clock, {
       stream: listing(stream, (filter, signal) =>
         blind ? Promise.reject(new Error('the service is away')) : stream.port.listShards(filter, signal),
@@ -147,7 +147,7 @@ describe('the care of the lease table', () => {
         try {
           if (shardId !== undefined) stream.split(shardId);
         } catch {
-          // It was closed already.
+          // The consumer was already closed.
         }
       }
       await clock.advance(3_000 + random.next() * 5_000);
@@ -155,7 +155,7 @@ describe('the care of the lease table', () => {
     await clock.advance(60_000);
     expect(seen(...all).size).to.equal(count);
     for (const { consumer } of all) await inVirtualTime(clock, consumer.stop());
-    // An ended row keeps its owner until it is cleaned up.
+    // The row of an ended shard keeps its owner until the clean-up removes the row.
     for (const row of table(stream).rows.values())
       if (row.checkpoint !== 'SHARD_END') expect(row.leaseOwner, row.leaseKey).to.equal(undefined);
     const last = new Map<number, number>();

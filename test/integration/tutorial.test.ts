@@ -1,5 +1,5 @@
-// docs/tutorial.md does what it says, with the programs as they stand there: the servers, a service that prints, one that adds up and
-// begins where it was, a bad record that ends it, and one that skips it.
+// The programs of docs/tutorial.md do what the page describes: the servers, a service that prints, and one that adds up and resumes at
+// its position. A bad record ends the service, and a last version skips the record.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ const [serversProgram = '', printing = '', adding = '', skipping = ''] = [
   ...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm),
 ].map(([, text = '']) => text);
 
-/** Both streams, what has come so far. */
+/** The output so far, on stdout and stderr. */
 const said = ({ output }: Running): string => output.stdout + output.stderr;
 
 describe('docs/tutorial.md', () => {
@@ -22,7 +22,7 @@ describe('docs/tutorial.md', () => {
   let env: Record<string, string>;
 
   function run(program: string, variables = env): Running {
-    // Where the package's own name leads to what was built.
+    // In this folder, the package's own name leads to the built files.
     const file = join(root, `.build/tutorial-${process.pid}-${files.length}.mjs`);
     files.push(file);
     writeFileSync(file, program);
@@ -44,7 +44,7 @@ describe('docs/tutorial.md', () => {
     expect((await ended).stdout).to.match(/drained: true\n$/);
   }
 
-  /** Orders and cents of all lines `saved`. */
+  /** The sums of orders and cents over all `saved` lines. */
   function saved({ stdout }: { readonly stdout: string }): readonly number[] {
     const lines = [...stdout.matchAll(/^saved: (\d+) orders of (\d+) cents$/gm)];
     return [1, 2].map((place) => lines.reduce((sum, line) => sum + Number(line[place]), 0));

@@ -1,5 +1,5 @@
-// One of two workers loses every connection to DynamoDB for longer than its leases live, and gets them back. Kinesis stays
-// within its reach all the time.
+// One of two workers loses every connection to DynamoDB for longer than its leases live, and can then connect again. The worker
+// reaches Kinesis all the time.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';

@@ -1,4 +1,4 @@
-// One of two workers reaches DynamoDB, but no answer ever comes back, and no connection says so.
+// The requests of one of two workers reach DynamoDB, but the worker gets no answers, and its connections stay open.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
@@ -18,7 +18,7 @@ describe('a worker whose connections to DynamoDB are half-open', function () {
     const held = heldBy(await fleet.rows(), deaf);
     const renewed = await renewalsFrom(fleet, held);
     const opened = proxy.set({ type: 'halfOpen' });
-    // A renewal of each lease that took effect unheard: peers wait from there, the worker from its last answer.
+    // One more renewal of each lease takes effect without an answer. Peers count from this renewal, the worker from its last answer.
     await renewed(1);
     const handOver = await handOvers(fleet, deaf, held, () => opened, 2 * failoverMs + 20_000);
     say('delivering elsewhere after the last answer', handOver);

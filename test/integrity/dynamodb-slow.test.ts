@@ -6,7 +6,7 @@ import type { WorkerProcess } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
-/** Renewals every second; a request that takes longer than a second is given up. */
+/** A renewal is sent every second, and a request is given up after one second. */
 const failoverMs = 3_000;
 
 describe('a worker to whom DynamoDB is slow', function () {
@@ -36,7 +36,7 @@ describe('a worker to whom DynamoDB is slow', function () {
     const held = heldBy(await fleet.rows(), slow);
     expect(held).to.not.be.empty;
     const from = proxy.set({ type: 'slow', ms: 1_500 });
-    // What was under way is still heard: it began before, and reaches failoverMs from there.
+    // A renewal under way may still get its answer. It began before `from`, and extends the lease by failoverMs from its start.
     say('delivering elsewhere', await handOvers(fleet, slow, held, () => from, 2 * failoverMs + 20_000));
     const healed = proxy.set({ type: 'pass' });
     expect(deliveredBetween(fleet, slow, from + failoverMs, healed), 'after its leases').to.deep.equal([]);

@@ -1,4 +1,4 @@
-// DynamoDB refuses calls as it does over its capacity: first a half of them, then every write.
+// DynamoDB refuses calls as if the table were over its capacity: first half of the calls, then every write.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { deliveredBetween, deliversFrom, renewalsFrom, ownersDeliver } from '../support/fleet-laws.js';
@@ -17,11 +17,11 @@ describe('two workers whose lease table is throttled', function () {
     scripted = await scriptedServer({ proxy: { upstream: scene.fleet.endpoints.dynamodb } });
     scene.closes(() => scripted.stop());
   });
-  /** Every `nth` call of each operation is refused, with the two codes in turn. */
+  /** Refuses every `nth` call of each operation, with the two codes in turn. */
   const throttle = (operations: readonly string[], nth: number): (() => void) => {
     const scripts = operations.flatMap((operation) => {
       let calls = 0;
-      // The first order looks at every call; what it leaves to the second is one that it has counted.
+      // The first script counts every call. The second only sees calls that the first has counted and not refused.
       const first = (): boolean => (calls += 1) % (2 * nth) === 0;
       const second = (): boolean => calls % (2 * nth) === nth;
       return [first, second].map((when, index) =>

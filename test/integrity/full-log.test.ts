@@ -1,4 +1,4 @@
-// No room left where the log goes: the application's logger, or what a command writes. /dev/full refuses every write with
+// The device for the log of an application, or for the output of a command, has no space left. /dev/full refuses every write with
 // ENOSPC.
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -20,7 +20,7 @@ describe('a disk without room for the log', function () {
       .with.property('code', 'ENOSPC');
   });
 
-  /** Works for two renewals, with records before and behind, and is asked to stop. */
+  /** Starts a worker with this log under load, and stops it after the checkpoints of two renewals. */
   const works = async (log: LogTarget): Promise<WorkerProcess> => {
     const worker = scene.start('logging', { log });
     scene.keepWriting(24);
@@ -35,7 +35,7 @@ describe('a disk without room for the log', function () {
     return last?.type === 'stopped' ? (last.counters['loggerFailures'] ?? 0) : Number.NaN;
   };
 
-  /** Without this, a log that nobody writes would pass as well. */
+  /** Expects that the log could not be written. Otherwise a worker that logs nothing would pass as well. */
   const expectFailed = (worker: WorkerProcess): void => {
     const said = worker.reports.flatMap((each) => (each.type === 'logFailed' ? [each.message] : []));
     expect(said.join()).to.include('ENOSPC');
@@ -43,7 +43,7 @@ describe('a disk without room for the log', function () {
 
   it('harms nothing when the logger throws: each line is counted, and the worker goes on', async () => {
     const worker = await works('throws');
-    // At the least what the listeners heard as well; those of the end come behind the count.
+    // Each of these events was a failed log line, too. The last lines come after the count.
     expect(loggerFailures(worker)).to.be.at.least(worker.events('checkpoint').length);
   });
 

@@ -1,5 +1,5 @@
-// Both processes of one hand-over fail in the middle of it: the one that holds the lease and the one that asks for it are killed, or
-// stopped by SIGSTOP and continued later. A third takes over.
+// Both processes of a hand-over fail in the middle of it. The holder and the worker that asks for the lease are killed, or stopped
+// by SIGSTOP and continued later. A third worker takes over.
 import { expect } from 'chai';
 import { ownersDeliver } from '../support/fleet-laws.js';
 import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
@@ -15,7 +15,7 @@ interface Moment {
   readonly title: string;
   readonly drainsSlowly: boolean;
   readonly meet: (scene: Scene, act: () => unknown) => Promise<{ leaseKey?: string | undefined }>;
-  /** How the lease changes its owner until the third has it. */
+  /** The kinds of the changes of owner until the third worker has the lease. */
   readonly kinds: readonly string[];
 }
 
@@ -55,7 +55,7 @@ const cases = moments.flatMap((moment) =>
     title: `${moment.title}, the holder is ${done[toHolder]} and the one who asks ${done[toAsker]}: a third takes over`,
     name: `both-${moment.name}-${[toHolder, toAsker].map((each) => each.slice(3).toLowerCase()).join('-')}`,
     drainsSlowly: moment.drainsSlowly,
-    // One for each that lives in the end, or more.
+    // At least one for each worker that lives in the end.
     shards: toHolder === 'SIGSTOP' && toAsker === 'SIGSTOP' ? 3 : 2,
     play: async (scene, holder) => {
       const { fleet } = scene;

@@ -1,5 +1,5 @@
-// Workers whose `failoverMs` differ, as while a deploy changes it, in the middle of a hand-over: nobody takes by force before the larger
-// of both has passed, whichever of them dies and whichever has the larger one, and one warning says that they differ.
+// Hand-overs between workers with different `failoverMs`, as during a deploy that changes the option. No worker takes a lease by force
+// before the larger value has passed, whichever worker dies and whichever has the larger value. Each worker warns once.
 import { expect } from 'chai';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { ownersDeliver } from '../support/fleet-laws.js';
@@ -23,7 +23,7 @@ async function eachTells(fleet: Fleet, workers: readonly WorkerProcess[]): Promi
   await fleet.until('each of them says that they differ', () => workers.every((worker) => differs(worker) > 0));
 }
 
-/** How long the dead one had been silent when it lost each lease. */
+/** For each lease that the dead worker lost: how long it had been silent. */
 function silences(changes: Ending['changes'], dead: WorkerProcess): readonly number[] {
   return forcedFrom(changes, dead).map(({ silentMs }) => silentMs);
 }

@@ -1,5 +1,6 @@
-// Faults in the middle of a hand-over, on real processes: who asks for a lease, or who holds it, is killed, stopped, cut off from
-// DynamoDB, or told to end, at a moment that a witness of every write to the table gives. Where both fail: handover-both-fail.test.ts.
+// Faults in the middle of a hand-over, on real processes. The worker that asks for a lease, or its holder, is killed, stopped, cut
+// off from DynamoDB, or told to end. A witness of every write to the table triggers the fault. In handover-both-fail.test.ts both
+// workers fail.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';

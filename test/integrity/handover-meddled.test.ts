@@ -1,5 +1,5 @@
-// What others do in the middle of a hand-over, on real processes: a second worker asks for the same lease, somebody splits the shard, a
-// Java worker takes the lease by force. Its holder and the worker that asks for it live all the time.
+// Others interfere with a hand-over, on real processes: a second worker asks for the same lease, somebody splits the shard, or a Java
+// worker takes the lease by force. The holder lives all the time.
 import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
@@ -13,7 +13,7 @@ import { beforeParents, delivering, idOf, split } from '../support/resharding.js
 
 const java = 'java';
 
-/** As a Java worker takes what it wants: by the counter alone, and our attributes stay as they are. Who renews in between, wins. */
+/** Takes a lease like a Java worker: on the condition of the counter alone, and without our attributes. Retries if a renewal wins. */
 async function takeAsJava({ fleet, witness }: Scene, leaseKey: string): Promise<void> {
   const client = new DynamoDBClient(localClientConfig(witness.endpoint(java)));
   try {

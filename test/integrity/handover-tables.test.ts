@@ -1,5 +1,5 @@
-// What the lease table does in the middle of a hand-over, on real processes: a row is deleted, calls are refused as over its capacity,
-// and workers read several streams, with one table for all or one for each.
+// Hand-overs with faults of the lease table, on real processes: a row is deleted, or calls are refused as if the table were over its
+// capacity. In further cases workers read several streams, with one table for all or one for each.
 import { DeleteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
@@ -15,7 +15,7 @@ import type { WitnessedWrite, WriteRequest } from '../support/lease-witness.js';
 
 const somebody = 'somebody';
 
-/** Before any later write to this row. Settles when the row is gone, with what it was. */
+/** Deletes the row before any later write to it. Resolves with the counter and checkpoint of the deleted row. */
 async function deleteRow(
   { fleet, witness }: Scene,
   leaseKey: string,
@@ -41,7 +41,7 @@ function expectMadeAgain({ changes, deliveries }: Ending, leaseKey: string, { co
   expect(changes.filter(({ remade }) => remade)).to.have.length(1);
 }
 
-/** Nobody has taken anything from a living worker. */
+/** No other worker has taken a lease by force from these living workers. */
 function expectNothingForced({ changes }: Ending, workers: readonly WorkerProcess[]): void {
   for (const each of workers) expect(forcedFrom(changes, each), `taken from ${each.name}`).to.deep.equal([]);
 }
@@ -73,7 +73,7 @@ const deletions: readonly HandOverCase[] = [
       expect(kindsOf(ending.changes, leaseKey).slice(0, 2)).to.deep.equal(['take', 'take']);
       const made = witness.writes.filter((write) => isMade(write) && write.leaseKey === leaseKey).at(-1);
       expect(made?.worker, 'only it knows where').to.equal(holder.name);
-      // The row that is made again has no owner: who asks for it may be the first to take it.
+      // The new row has no owner, so the asker may be the first to take it.
       expect(ending.changes.some(({ to }) => to === asker.name)).to.equal(true);
     },
   },
@@ -104,7 +104,7 @@ const deletions: readonly HandOverCase[] = [
       await back;
       await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
-      // Nobody holds it at that moment. Every worker has seen it since its start, and the holder has left it.
+      // No process holds the lease at that moment. Only its old holder knows the last checkpoint; the asker saw the row at its start.
       const checkpoint = waits ? deleted.checkpoint : BigInt(seen.get(leaseKey)?.['checkpoint']?.S ?? '');
       expectMadeAgain(ending, leaseKey, { ...deleted, checkpoint });
       expectNothingForced(ending, [holder, asker]);
@@ -114,7 +114,7 @@ const deletions: readonly HandOverCase[] = [
   })),
 ];
 
-/** Two of three calls of each kind about each row, so that every write takes three attempts. */
+/** Selects two of three calls of each kind about each row, so that every write takes three attempts. */
 function mostCalls(): (input: WriteRequest) => boolean {
   const calls = new Map<string, number>();
   return ({ Key, UpdateExpression }) => {
@@ -193,7 +193,7 @@ const throttlings: readonly HandOverCase[] = [
       heal();
       await ownersDeliver(fleet, [holder, asker]);
       const ending = await scene.end();
-      // Taken by force, or handed over late, or kept and another given in its place.
+      // The asker took the lease by force, or got it late, or got another lease instead.
       const isMove = ({ kind, to }: Ending['changes'][number]): boolean => kind !== 'release' && to === asker.name;
       expect(ending.changes.some(isMove)).to.equal(true);
       expectNothingForced(ending, [asker]);
@@ -219,7 +219,7 @@ const streams: readonly HandOverCase[] = [
       await scene.meetDraining();
       scene.hurry();
       await ownersDeliver(fleet, [holder, ...askers]);
-      // Even for a moment is not at rest: a wish that is open then may still be answered, and moves one lease too many.
+      // Even counts are not enough: an open wish may still be answered, and would move one lease too many.
       await fleet.until('two each, and no wish is open', async () => {
         const rows = await fleet.rows();
         const isEven = [holder, ...askers].every((worker) => heldBy(rows, worker).length === 2);

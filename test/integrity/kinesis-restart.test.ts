@@ -1,5 +1,5 @@
-// The Kinesis server is killed while records flow, stays away for longer than a lease lives, and comes back with all that
-// it has accepted.
+// The Kinesis server is killed while records flow, is down for longer than a lease lives, and restarts with all records that it has
+// accepted.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
@@ -29,7 +29,7 @@ describe('two workers whose Kinesis server restarts', function () {
   it('keep their leases meanwhile, restart nothing, and read on where they were', async () => {
     const { fleet } = scene;
     const workers = await scene.startDelivering('a', 'b');
-    // A writer of its own could not tell whether its last batch had been accepted.
+    // A writer in the background could not tell whether the server accepted its last batch.
     await scene.stopWriting();
     const before = fleet.deliveries().length;
     await fleet.put(240);

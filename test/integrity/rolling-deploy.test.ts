@@ -1,6 +1,6 @@
-// Three rolling deploys of real processes, `kinact tail --application`, under load and in three ways: one more before one less, one
-// less before one more, and all new ones beside all old ones. Nothing is killed, so nothing may be lost and nothing may come twice.
-// Two judges that know nothing of each other: the lines that the processes printed, and the writes that the table has seen.
+// Three rolling deploys of real processes, `kinact tail --application`, under load and in three ways. A new process starts before an
+// old one stops; or an old one stops first; or all new ones start beside all old ones. Nothing is killed, so no record may be lost
+// or delivered twice. Two independent judges: the lines that the processes printed, and the writes to the table.
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
@@ -24,7 +24,7 @@ interface Member extends Running {
 
 const shards = 6;
 const size = 2;
-/** Every so often so many numbered lines. */
+/** Every `putMs`, `putCount` numbered lines are written. */
 const putMs = 100;
 const putCount = 30;
 const limitMs = 150_000;
@@ -98,7 +98,7 @@ describe('three rolling deploys of kinact tail --application', function () {
       .slice(0, -1)
       .map((line) => JSON.parse(line) as Line);
 
-  /** A process's worker id has its process id in it. */
+  /** Judges the writes. A worker id contains the id of its process, which identifies the member. */
   function verdict(): WriteVerdict {
     const names = new Map([...gone, ...members].map(({ pid, name }) => [String(pid), name]));
     return judgeWrites(witness.writes, (workerId) => names.get(workerId.split(':')[1] ?? ''));
@@ -114,8 +114,8 @@ describe('three rolling deploys of kinact tail --application', function () {
   }
 
   /**
-   * Where it gave a shard away, the checkpoint is the last line that it had printed of it: that is what drained means. It is further
-   * where others have printed lines since, and the shard came back and went again before this one printed any.
+   * Lists shards that a member gave away before it was drained. After a drain, the checkpoint is the member's last printed line of the
+   * shard. It is further if others have printed lines since, and the member got the shard again and gave it away without printing any.
    */
   function undrained({ changes }: WriteVerdict): readonly string[] {
     return gone.flatMap((member) => {
@@ -169,7 +169,7 @@ describe('three rolling deploys of kinact tail --application', function () {
     expect(lost.slice(0, 5), 'lost').to.deep.equal([]);
     expect(twice.slice(0, 5), 'printed twice').to.deep.equal([]);
     expect(undrained(judged), 'not drained').to.deep.equal([]);
-    // Else nothing of this has been tried.
+    // Otherwise the deploys would have tested no hand-over.
     expect(judged.changes.filter(({ kind }) => kind === 'handOver').length, 'hand-overs').to.be.at.least(size);
     expect(seen.size).to.equal(written);
   });

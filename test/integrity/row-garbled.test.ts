@@ -1,4 +1,4 @@
-// Somebody writes nonsense into a lease row that one of two workers holds, while records flow, and mends it later.
+// Somebody writes nonsense into a lease row that one of two workers holds, while records flow, and repairs it later.
 import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,7 +1,7 @@
-// Two processes with the same worker id. The younger finds its own name in the rows and takes them at once, as the KCL's
-// restart under a stable id does. The owner's name does not tell the two apart; the lease counter does: the elder's next renewal is
-// refused, or the younger's take where the elder has just renewed. `kinactWriter` says by whom, and the refused one gives up. What both
-// delivered until then is replayed.
+// Two processes with the same worker id. The younger finds its own name in the rows and takes the leases at once, like a KCL worker
+// that restarts under a stable id. The owner's name does not tell the two apart, but the lease counter does. The elder's next renewal
+// is refused, or the younger's take if the elder has just renewed. `kinactWriter` shows which process wrote the row, and the refused
+// process gives up. Records that both delivered until then are replayed.
 import { expect } from 'chai';
 import { ownersOf } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/fleet.js';
@@ -28,18 +28,18 @@ describe('two processes with one worker id', function () {
     const younger = scene.start('younger');
     const complaints = (worker: WorkerProcess): number =>
       worker.events('warning').filter(({ data }) => data.error?.code === 'WORKER_ID_IN_USE').length;
-    // The younger one, where the elder has renewed between its scan and its take.
+    // The younger complains if the elder has renewed between the younger's scan and take.
     await fleet.until('one of them complains', () => complaints(elder) + complaints(younger) > 0);
     await fleet.until('both leases held', async () => ownersOf(await fleet.rows()).get('same') === 2);
     await scene.stopWriting();
-    // What one delivered after it had lost a lease, the other has yet to do again: a stop before that would leave it uncovered.
+    // The other process delivers again what one process delivered after it had lost a lease. An earlier stop would leave it uncovered.
     await fleet.until('what one was ahead is done again', async () => {
       return uncovered(await fleet.rows(), fleet.deliveries()).length === 0;
     });
     await scene.expectNothingLost('same-worker-id');
-    // Neither writes behind the other's back, whatever name both go by.
+    // Neither process overwrites a write of the other that it has not seen, although both have the same name.
     expect(brokenChains(scene.witness.writes)).to.deep.equal([]);
-    // Sooner or later one of them holds what there is and the other leaves it alone: the counters rise by renewals only.
+    // In the end one process holds both leases and the other leaves them alone. The number of takes until then is only printed.
     const taken = elder.events('leaseTaken').length + younger.events('leaseTaken').length;
     process.stdout.write(`        ${complaints(elder)} and ${complaints(younger)} complaints, ${taken} takes\n`);
   });

@@ -7,7 +7,7 @@ import type { TableSnapshot } from '../support/strict-lease-reader.js';
 import type { Delivery } from '../support/worker-process.js';
 
 const failoverMs = 2_000;
-/** Two reducers take turns, so the first in time need not be the first of the shard. */
+/** The lowest sequence number. With two reducers, the first delivery in time may not be the first record of the shard. */
 const lowest = (deliveries: readonly Delivery[]): bigint =>
   deliveries.map(({ sequenceNumber }) => BigInt(sequenceNumber)).reduce((a, b) => (a < b ? a : b));
 
@@ -58,7 +58,7 @@ describe('a process killed with a record inside its reducer', function () {
     const dying = scene.start('dying', { holdId: 'k0/5', reducers: 2 });
     await fleet.put(10);
     await fleet.until('all before it', () => fleet.deliveries().length >= 5);
-    // Two renewals later everything that is going to be checkpointed has been.
+    // After two renewals, everything up to the held record is checkpointed.
     const before = await counter();
     await fleet.until('two renewals', async () => (await counter()) >= before + 2);
     dying.kill('SIGKILL');

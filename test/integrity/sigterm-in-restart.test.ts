@@ -1,5 +1,5 @@
-// SIGTERM while the pipeline is restarting: one reducer has thrown, another is still inside a user call, and the restart
-// waits for it (design.md section 2).
+// SIGTERM while the pipeline is restarting: one reducer has thrown, another is still inside a user call, and the restart waits for
+// this call (design.md section 2).
 import { expect } from 'chai';
 import { ownersOf } from '../support/fleet.js';
 import type { WorkerProcess } from '../support/fleet.js';
@@ -9,7 +9,7 @@ import { uncovered } from '../support/replays.js';
 import type { WorkerConfig } from '../support/worker-process.js';
 
 const failoverMs = 3_000;
-/** Their keys belong to different ones of four reducers. */
+/** The keys of these two records belong to different reducers. */
 const [slowId, throwOnceId] = ['k0/6', 'k2/6'];
 
 describe('a worker that gets SIGTERM while its pipeline restarts', function () {
@@ -18,7 +18,7 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
 
   const reached = (worker: WorkerProcess, id: string): boolean =>
     worker.reports.some((report) => report.type === 'reached' && report.id === id);
-  /** A checkpoint behind five records of each key; then a crash while `slowId` is in its reducer. */
+  /** Starts a worker, checkpoints five records of each key, and lets a reducer crash while `slowId` is in another reducer. */
   const inRestart = async (config: Partial<WorkerConfig>): Promise<WorkerProcess> => {
     const { fleet } = scene;
     const worker = scene.start('restarting', { reducers: 4, slowId, throwOnceId, ...config });
@@ -32,12 +32,12 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
     expect(fleet.deliveries().some(({ id }) => id === slowId)).to.equal(false);
     return worker;
   };
-  /** Of each key the records behind those five, and no other: a restart that does not drain moves no checkpoint. */
+  /** Expects that a successor gets exactly the records after the first five of each key: a restart moves no checkpoint. */
   const expectReplayed = async (scenario: string, left: WorkerProcess): Promise<void> => {
     const { fleet } = scene;
     scene.start('successor');
     await allSeen(fleet);
-    // Node ends the process when the last call has ended, not before.
+    // Node ends the process only when the last call has ended.
     expect(await left.exited).to.equal(1);
     await scene.expectNothingLost(scenario);
     const again = fleet.deliveries().filter(({ worker }) => worker === 'successor');

@@ -1,4 +1,4 @@
-// SIGTERM while records go on flowing (I22): what is in the reducers is drained, checkpointed and released.
+// SIGTERM while records keep flowing (I22): the worker drains its reducers, checkpoints, and releases its leases.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
@@ -9,7 +9,7 @@ const failoverMs = 3_000;
 
 describe('a worker that gets SIGTERM under load', function () {
   this.timeout(400_000);
-  /** Fifteen milliseconds a record: its two reducers are in the middle of something, and have more in their queues. */
+  /** At 15 ms per record, each of a worker's two reducers is in the middle of a call and has more items in its queues. */
   const scene = sceneOfTest({ shards: 4, load: { count: 12 }, worker: { itemMs: 15, failoverMs } });
 
   const deliveredBy = (worker: WorkerProcess): ReturnType<Fleet['deliveries']> =>

@@ -1,5 +1,5 @@
-// Two shards are merged and the child is split at once, while records flow: the grandchildren wait for the whole family,
-// also where the child has hardly a record of its own.
+// Two shards are merged and the child is split at once, while records flow. The grandchildren wait for the child and its parents,
+// even if the child has hardly any records.
 import { expect } from 'chai';
 import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 
-/** Long enough to make table and rows again on a slow machine: afterwards nobody knows where the shards stood. */
+/** Long enough to create table and rows again on a slow machine. After this time no holder is left that knows a checkpoint. */
 const failoverMs = 8_000;
 
 describe('a lease table that is deleted', function () {

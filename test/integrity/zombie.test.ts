@@ -1,5 +1,5 @@
-// A process is stopped with SIGSTOP for longer than the failover time, and loses its leases to another. After SIGCONT it still
-// believes that it holds them, and must do no harm.
+// A process is stopped with SIGSTOP for longer than the failover time, and loses its leases to another worker. After SIGCONT it
+// still assumes that it holds them, and must do no harm.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliversAllOf, handOvers, say } from '../support/fleet-laws.js';
@@ -30,11 +30,11 @@ describe('a worker stopped by SIGSTOP past the failover time, and continued', fu
     const before = zombie.events('leaseLost').length;
     const continued = zombie.kill('SIGCONT');
     await fleet.until('it knows', () => zombie.events('leaseLost').length >= before + held.length);
-    // It takes its part again, like any worker that joins.
+    // The zombie gets its share of leases again, like any worker that joins.
     await fleet.balanced([zombie, heir]);
     await scene.expectNothingLost('zombie');
     const finished = expectNoZombie(scene, { worker: zombie, from: stopped, to: continued, failoverMs });
-    // At most what its two reducers were in the middle of.
+    // At most one call in each of its two reducers.
     expect(finished).to.be.at.most(2);
   });
 });

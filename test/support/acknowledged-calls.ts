@@ -1,4 +1,4 @@
-/** Two consumers of two shards, of which `a` has a call running per shard that has acknowledged its item. In virtual time. */
+// Two consumers of two shards, in virtual time. Consumer `a` has a running call per shard, which has already acknowledged its item.
 import { defineReducer } from '../../src/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -7,15 +7,15 @@ import { virtualConsumer } from './virtual-consumer.js';
 type Member = ReturnType<typeof virtualConsumer>;
 
 export interface AcknowledgedCalls {
-  /** A consumer that has not started. The first one makes the stream, the others are given it. */
+  /** Makes a consumer but does not start it. The first consumer makes the stream, and the others get this stream. */
   join(workerId: string, stream?: Member['stream']): Member;
   /** Lets time pass until another member has asked for a lease. */
   runUntilAsked(a: Member): Promise<void>;
   /** Puts records until a call of `a` runs for either shard. */
   begin(a: Member): Promise<void>;
-  /** Lets `watchMs` pass. The leases that `a` did not own while a call of its ran for their shard: `shardId owner`. */
+  /** Lets `watchMs` pass. Returns the leases that `a` did not own while one of its calls ran for the shard: `shardId owner`. */
   givenAwayBeside(a: Member, watchMs: number): Promise<string[]>;
-  /** Lets `watchMs` pass. The shards that were written as ended while a call of `a` ran for them. */
+  /** Lets `watchMs` pass. Returns the shards with a row at SHARD_END while a call of `a` ran for them. */
   endedBeside(a: Member, watchMs: number): Promise<string[]>;
 }
 
@@ -23,7 +23,7 @@ export interface AcknowledgedCalls {
 export function acknowledgedCalls(clock: ManualClock, callMs: number): AcknowledgedCalls {
   const running = new Map<string, number>();
   const add = (shardId: string, by: number): void => void running.set(shardId, (running.get(shardId) ?? 0) + by);
-  /** What `wrong` says of the rows of shards for which a call of `a` runs. */
+  /** The results of `wrong` for rows of shards for which a call of `a` runs. */
   const seenBeside = async ({ stream }: Member, watchMs: number, wrong: (row: LeaseRow) => string | undefined) => {
     const beside = new Set<string>();
     for (let passed = 0; passed < watchMs; passed += 100) {

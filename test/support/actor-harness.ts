@@ -31,12 +31,12 @@ export interface Harness {
   readonly counts: Map<string, number>;
   spawn<S, M>(name: string, behaviour: Behaviour<S, M>): Ref<M>;
   tell<M>(to: Ref<M>, message: NoInfer<M>): Promise<void>;
-  /** Asks and settles; undefined while there is no answer. */
+  /** Asks and settles. `answer` is undefined if there is none yet; `later` returns an answer that comes later. */
   ask<M, A>(
     to: Ref<M>,
     question: (replyTo: ReplyTo<A>) => NoInfer<M>,
   ): Promise<{ answer: A | undefined; later: () => A | undefined }>;
-  /** Ends an actor and all below it without a word. */
+  /** Ends an actor and all its descendants without calling `stopped`. */
   kill(ref: Ref<never>, how?: Partial<Ending>): Promise<void>;
   endingOf(ref: Ref<never>): Ending | undefined;
   statusOf(ref: Ref<never>): object | undefined;

@@ -50,11 +50,11 @@ export interface WrittenRecord {
   readonly pk?: number | bigint;
   readonly ehk?: number | bigint;
   readonly data?: Bytes;
-  /** Bytes put behind the record's fields. */
+  /** Bytes after the record's fields. */
   readonly more?: Bytes;
 }
 
-/** A Record message as a field of AggregatedRecord; what is undefined is left out. */
+/** A Record message as a field of AggregatedRecord, without the members that are undefined. */
 export function userRecord({ pk, ehk, data, more = [] }: WrittenRecord): Buffer {
   return delimited(
     3,

@@ -1,4 +1,4 @@
-// A keeper that asks a living holder, which knows wishes, for its lease.
+// A keeper that asks a living holder for its lease. The holder supports wishes.
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, shardId } from './keeper-driver.js';
 import type { KeeperDriver } from './keeper-driver.js';

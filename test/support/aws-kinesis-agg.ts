@@ -1,15 +1,15 @@
-// A typed face for aws-kinesis-agg 4.2.8, the independent producer and oracle of the KPL format in tests and demo: its
-// own typings need packages that are not installed. Everything it gets is copied, because it writes into its arguments.
+// Types for aws-kinesis-agg 4.2.8, the independent producer and oracle of the KPL format in tests and demo. Its own typings need
+// packages that are not installed. All its arguments are copied, because the package writes into them.
 import { createRequire } from 'node:module';
 
-/** A user record as its aggregator takes it. */
+/** A user record as the package's aggregator accepts it. */
 export interface AggUserRecord {
   readonly partitionKey: string;
   readonly explicitHashKey?: string;
   readonly data: Uint8Array;
 }
 
-/** A user record as its deaggregator gives it. */
+/** A user record as the package's deaggregator returns it. */
 export interface AggDecoded {
   readonly partitionKey: string | undefined;
   readonly explicitPartitionKey: string | undefined;
@@ -45,7 +45,7 @@ export function aggEncode(records: readonly AggUserRecord[]): Encoded {
   return aggregator.build()!;
 }
 
-/** What aws-kinesis-agg makes of record data, checksum verified: the records, and every error it called back with. */
+/** Decodes record data with aws-kinesis-agg, with its checksum. Returns the records, and every error of the callback. */
 export function aggDecode(data: Uint8Array): { records: AggDecoded[]; errors: Error[] } {
   const records: AggDecoded[] = [];
   const errors: Error[] = [];

@@ -1,11 +1,11 @@
-// Ledgers with one bug each, most of them bugs that the seed systems had: made from the real functions by replacing the
-// smallest part. A property that lets one of these pass tests nothing.
+// Ledgers with one bug each, most of them bugs of the seed systems. Each replaces the smallest possible part of the real functions. A
+// property that one of these ledgers passes tests nothing.
 import * as real from '../../src/core/ledger.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { LedgerApi } from './ledger-harness.js';
 
-/** Side notes of a broken ledger, by ledger. */
+/** Additional state of broken ledgers, by ledger. */
 function notes<T>(first: () => T): (ledger: Ledger) => T {
   const all = new WeakMap<Ledger, T>();
   return (ledger) => {
@@ -20,7 +20,7 @@ function leavesOf(ledger: Ledger, ordinal: number): number {
   return items < 0 ? 1 : items;
 }
 
-/** W8: a record is complete when as many settles came as it has items, whichever items they were for. */
+/** W8: a record is complete after as many settles as it has items, even if they name the same item. */
 export function completesByOverlap(): LedgerApi {
   const countsOf = notes(() => new Map<number, number>());
   return {
@@ -38,7 +38,7 @@ export function completesByOverlap(): LedgerApi {
   };
 }
 
-/** The frontier is what completed last, not what everything before is complete of. */
+/** The frontier is the record that completed last, even if records before it are open. */
 export function frontierByCompletionOrder(): LedgerApi {
   const last = notes<{ position: Position | undefined }>(() => ({ position: undefined }));
   return {
@@ -54,7 +54,7 @@ export function frontierByCompletionOrder(): LedgerApi {
   };
 }
 
-/** A settle that was there before counts once more. */
+/** A repeated settle counts again, for another item of the record. */
 export function repeatsCountAgain(): LedgerApi {
   return {
     ...real,
@@ -68,7 +68,7 @@ export function repeatsCountAgain(): LedgerApi {
   };
 }
 
-/** Only the oldest open record may be settled: what comes early is dropped. */
+/** Only the oldest open record may be settled: a settle of a later record is dropped. */
 export function settlesOnlyInOrder(): LedgerApi {
   return { ...real, settle: (ledger, ordinal, item) => ordinal === ledger.head && real.settle(ledger, ordinal, item) };
 }
@@ -116,7 +116,7 @@ export function admitsDuplicates(): LedgerApi {
   return { ...real, admit: twice(real.admit), admitInside: twice(real.admitInside) };
 }
 
-/** Settles are not addressed: whatever comes is taken by the ledger of the newest incarnation. */
+/** Settles are not addressed: the ledger of the newest incarnation gets all of them. */
 export function newestTakesLateSettles(): LedgerApi {
   let newest: Ledger | undefined;
   return {
@@ -129,7 +129,7 @@ export function newestTakesLateSettles(): LedgerApi {
   };
 }
 
-/** All ledgers note settled items in the same array. */
+/** All ledgers keep their settled items in the same array. */
 export function incarnationsShareState(): LedgerApi {
   let shared: Int32Array | undefined;
   return {
@@ -167,7 +167,7 @@ export function spanWithoutBound(): LedgerApi {
   return withBounds((bounds) => ({ ...bounds, maxSpan: Infinity }));
 }
 
-/** The bytes of what is settled are never given back. */
+/** The bytes of settled records are never given back. */
 export function bytesLeak(): LedgerApi {
   return {
     ...real,

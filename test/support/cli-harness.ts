@@ -1,5 +1,5 @@
-// Runs the command line inside the test's own process: streams in memory, an AWS environment that reaches one server on
-// loopback and nothing else, and a limit after which a run counts as hanging.
+// Runs the command line inside the test's own process, with streams in memory, and with an AWS environment that reaches only one
+// server on loopback. After a time limit, a run counts as hanging.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ export interface CliRun {
 export interface CliHarness {
   /** `http://127.0.0.1:…` */
   readonly endpoint: string;
-  /** One at a time: the SDK reads the environment of the process. */
+  /** Only one run at a time, because the SDK reads the environment of the process. */
   kinact(
     args: readonly string[],
     given?: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: Readable },
@@ -23,7 +23,7 @@ export interface CliHarness {
   close(): Promise<void>;
 }
 
-/** What the server answers to an operation, as AWS' JSON protocol has it. */
+/** The server's answer to an operation, in AWS's JSON protocol. */
 export type Answer = (operation: string, input: never) => { readonly status: number; readonly body: object };
 
 const hangsMs = 30_000;

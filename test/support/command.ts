@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
-/** Where the commands of a test are to go. */
+/** The servers that the commands of a test call. */
 export interface Endpoints {
   readonly kinesis?: string;
   readonly dynamodb?: string;
@@ -22,10 +22,10 @@ export interface Ended {
 export interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** What has come so far. */
+  /** The output so far. */
   readonly output: { stdout: string; stderr: string };
   readonly ended: Promise<Ended>;
-  /** Resolves once stdout (or stderr) satisfies; rejects when the process ends before. */
+  /** Resolves once `satisfied` accepts the output; rejects if the process ends first. */
   until(satisfied: (output: { stdout: string; stderr: string }) => boolean): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function environment(
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-/** Starts a program of Node. It is killed when it has not ended after `limitMs` (default 150,000). */
+/** Starts a Node program, and kills it if it has not ended after `limitMs` (default 150,000). */
 export function startProgram(
   file: string,
   args: readonly string[],

@@ -1,5 +1,5 @@
-// Consumers inside the test's own process over real local servers: what they saw, what they said, and waits with a deadline.
-// For what needs no process of its own; fleet.ts is for what does.
+// Consumers inside the test's own process over real local servers. The harness records their items and events, and has waits with a
+// deadline. For tests that need separate processes, use fleet.ts.
 import { setTimeout as delay } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
@@ -56,7 +56,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'closed',
 ];
 
-/** Listens to everything a consumer says. */
+/** Makes a consumer, and records all its events. */
 export function watched(make: (seen: Item[]) => Consumer): Watched {
   const seen: Item[] = [];
   const said: Said[] = [];
@@ -73,7 +73,7 @@ export function watched(make: (seen: Item[]) => Consumer): Watched {
 export interface Harness {
   readonly kinesis: KinesisClient;
   readonly dynamodb: DynamoDBClient;
-  /** A consumer of `streamName` that notes what it sees. `onItem` runs inside its reducer. */
+  /** Makes a consumer of `streamName` that records its items. `onItem` runs inside its reducer. */
   consumer(
     streamName: string,
     options?: Partial<ConsumerOptions> & {
@@ -123,7 +123,7 @@ export function consumerHarness(endpoints: { readonly kinesis: string; readonly 
   };
 }
 
-/** Waits for what real servers and timers bring about. The error says what was waited for, and what there was. */
+/** Waits for a condition that real servers and timers bring about. The error shows the awaited condition and `instead`. */
 export async function eventually<T>(
   what: string,
   condition: () => T | undefined | false | Promise<T | undefined | false>,
@@ -141,12 +141,12 @@ export async function eventually<T>(
   }
 }
 
-/** What a record's bytes say. */
+/** The bytes of an item as text. */
 export function textOf(item: Item): string {
   return Buffer.from(item.value).toString();
 }
 
-/** A promise and what settles it: holds a reducer until the test has seen what it wanted. */
+/** A promise and the function that resolves it: holds a reducer until the test opens the gate. */
 export function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => {};
   const opened = new Promise<void>((resolve) => (open = resolve));

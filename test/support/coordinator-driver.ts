@@ -1,5 +1,5 @@
-// One lease coordinator over a store in memory and a stream that can only be listed. Keepers are stubs that write down what
-// they hear; the test says what becomes of their leases.
+// One lease coordinator over a store in memory and a stream that can only be listed. Keepers are stubs that record their messages. The
+// test decides what becomes of their leases.
 import { actorHarness, type Harness } from './actor-harness.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
@@ -31,15 +31,15 @@ export interface CoordinatorDriver {
   readonly coordinator: Ref<CoordinatorSelf>;
   /** Every keeper ever spawned, oldest first. */
   readonly keepers: StubKeeper[];
-  /** What the subscriber heard. */
+  /** The messages to the subscriber. */
   readonly heard: HeldLeases[];
   /** The newest keeper of a lease. */
   keeper(leaseKey: string): StubKeeper;
-  /** The keeper writes its take and says so. */
+  /** The keeper writes its take and reports it. */
   taken(leaseKey: string): Promise<LeaseRow>;
   takenAll(): Promise<void>;
   news(leaseKey: string, news: KeeperNews): Promise<void>;
-  /** SHARD_END is durable. */
+  /** The keeper writes SHARD_END and reports it. */
   end(leaseKey: string, childShardIds?: readonly string[]): Promise<void>;
   started(): Promise<CoordinatorStarted | undefined>;
   askEnd(
@@ -145,7 +145,7 @@ export function driveCoordinator({
         ...end,
         replyTo,
       }));
-      // A stream is asked twice a second at most.
+      // The coordinator asks a stream at most twice a second.
       if (asked.later() === undefined) await harness.advance(500);
       return asked.later();
     },

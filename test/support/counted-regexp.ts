@@ -1,6 +1,5 @@
-// A regular expression matcher that backtracks as V8's does and counts its steps, so that a test can bound the work of a
-// pattern without looking at a clock. It knows the part of the syntax that the sources use, and throws on any other: a
-// pattern that cannot be counted is not one that passes.
+// A regular expression matcher that backtracks like V8's and counts its steps. With it, a test can bound the work of a pattern without
+// a clock. It supports only the syntax that the sources use, and throws on any other: a pattern that cannot be counted must not pass.
 
 type Node =
   | { readonly type: 'one'; readonly accepts: (character: string) => boolean }
@@ -19,7 +18,7 @@ export function stepsOf(pattern: RegExp, text: string, limit: number): number {
     steps += 1;
     if (steps > limit) throw new Enough();
   };
-  // Continuations in place of a stack: `next` is what must match behind the node.
+  // Continuations instead of a stack: `next` matches the part of the pattern after the node.
   const match = (node: Node, at: number, next: (at: number) => number): number => {
     step();
     switch (node.type) {
@@ -47,7 +46,7 @@ export function stepsOf(pattern: RegExp, text: string, limit: number): number {
   const repeat = (node: Extract<Node, { type: 'repeat' }>, at: number, next: (at: number) => number): number => {
     const { body, min, max } = node;
     if (body.type === 'one') {
-      // Without recursion, for the texts are long: take all, then give back one by one.
+      // Without recursion, because the texts are long: take all characters, then give them back one by one.
       let count = 0;
       while (count < max && at + count < characters.length && body.accepts(characters[at + count] as string)) {
         step();
@@ -81,9 +80,9 @@ export function stepsOf(pattern: RegExp, text: string, limit: number): number {
   return steps;
 }
 
-/** One character for each class and literal of the pattern: what texts that trouble it are made of. */
+/** The characters for texts that may trouble the pattern: one for each of its classes and literals. */
 export function alphabetOf(pattern: RegExp): readonly string[] {
-  // What a class leaves out, [^x], is in no list of what a pattern names: so all of ASCII's punctuation is tried.
+  // A pattern with a class like [^x] does not name the characters that match. So all of ASCII's punctuation is tried.
   const punctuation = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~ '];
   const candidates = [...'019aAz', ...punctuation, '\n', '\u2028', 'é', '\u001b'];
   const literal = [...pattern.source].filter((character) => /\w/.test(character));

@@ -1,5 +1,5 @@
-// How many elements the built-in collections are walked over, copied or searched while something runs: a measure of work
-// that is the same on every machine, where time is not.
+// Counts how many elements of built-in collections are visited, copied or searched while a function runs. Unlike time, this measure of
+// work is the same on every machine.
 
 const arrays = [
   'map',
@@ -16,7 +16,7 @@ const arrays = [
 ];
 const more = ['includes', 'reverse', 'forEach', 'sort', 'shift', 'unshift', 'toReversed', 'reduce', 'reduceRight'];
 
-/** Counts each call by the size of the collection it is made on. Everything in the process is counted. */
+/** Each call counts with the size of its collection. All calls in the process count. */
 export async function countVisits(run: () => Promise<void>): Promise<number> {
   let visits = 0;
   const undo: (() => void)[] = [];

@@ -1,5 +1,5 @@
-// Calls `initial` and `receive` of a behaviour as the plain functions they are (H4). There is no runtime: what an effect asks
-// for, the test does by hand or leaves undone. Nothing happens by itself, and time passes only by `move`.
+// Calls `initial` and `receive` of a behaviour as plain functions (H4). There is no runtime: the test carries out an effect by hand, or
+// leaves it undone. Nothing happens by itself, and time passes only by `move`.
 import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
@@ -25,13 +25,13 @@ export function ref<M>(path: string): Ref<M> {
 
 let lastQuestion = 0;
 
-/** A reply address with a question number above all before. */
+/** A reply address with a higher question number than all earlier ones. */
 export function address<A>(asker: Ref<never>): ReplyTo<A> {
   lastQuestion += 1;
   return { asker, question: lastQuestion };
 }
 
-/** A tenure that never ends by itself, of the worker and with the fence of this number. */
+/** A tenure that never ends by itself. `worker` is also its fence. */
 export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
   const shardId = `shardId-${worker}`;
   return {
@@ -50,7 +50,7 @@ export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
   };
 }
 
-/** The record number `n` of a shard. */
+/** Record number `n` of a shard. */
 export function recordOf(n: number, partitionKey = 'k'): UserRecord & { readonly partitionKey: string } {
   return { sequenceNumber: String(n), partitionKey, data: new Uint8Array([n]) };
 }
@@ -89,7 +89,7 @@ export function ofType<Self, Type extends Effect<Self>['type']>(
   return effects.filter((effect): effect is Extract<Effect<Self>, { readonly type: Type }> => effect.type === type);
 }
 
-/** What is sent to this actor, in order. */
+/** The messages that are sent to this actor, in order. */
 export function sent<Self, M>(effects: Effects<Self>, to: Ref<M>): M[] {
   return ofType(effects, 'send').flatMap((effect) => (effect.to.id === to.id ? [effect.message as M] : []));
 }
@@ -101,12 +101,12 @@ export function answers<Self, A>(effects: Effects<Self>, to: ReplyTo<A>): A[] {
 
 export interface Asked<Self, M> {
   readonly question: M;
-  /** The message that the answer becomes. */
+  /** Returns the message that carries the answer. */
   answered(answer: unknown): Self;
   failed(error: Error): Self;
 }
 
-/** The questions that are asked of this actor, in order. */
+/** The questions to this actor, in order. */
 export function asked<Self, M>(effects: Effects<Self>, to: Ref<M>): Asked<Self, M>[] {
   return ofType(effects, 'ask').flatMap((effect) => {
     if (effect.to.id !== to.id) return [];
@@ -115,12 +115,12 @@ export function asked<Self, M>(effects: Effects<Self>, to: Ref<M>): Asked<Self, 
   });
 }
 
-/** The names of the work that is started. */
+/** The names of the `run` effects. */
 export function started<Self>(effects: Effects<Self>): string[] {
   return ofType(effects, 'run').map(({ name }) => name);
 }
 
-/** Does the work that is started, which must be one piece; the message that its result becomes. */
+/** Carries out the `run` effect, which must be the only one. Resolves to the message with its result. */
 export async function finish<Self>(effects: Effects<Self>): Promise<Self> {
   const [work, ...more] = ofType(effects, 'run');
   if (work === undefined || more.length > 0) throw new Error(`one piece of work, not ${started(effects).join()}`);

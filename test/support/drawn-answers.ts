@@ -1,6 +1,6 @@
-// Answers as the services' models allow them and nobody expects them: a true answer of an operation, walked along the schema
-// that the SDK's client has of it, with members left out, null or empty, lists with a hole, and words that did not exist when
-// this was written. What is left of an answer is true: nothing can stand a service that lies, everything has to stand one that says little.
+// Draws answers that the services' models allow but that no client expects. A draw walks a true answer along the schema that the SDK's
+// client has of the operation. It leaves out members, makes them null or empty, puts holes into lists, and uses words that do not exist
+// yet. The rest of the answer stays true: kinact must cope with a service that reports little, but cannot cope with one that lies.
 
 /** The SDK's static schemas: `[kind, namespace, name, traits, …]`, or a number for a simple type. */
 export type Schema = number | readonly unknown[] | (() => Schema);
@@ -11,16 +11,16 @@ export interface Draws {
 }
 
 export interface DrawnOptions {
-  /** Members the model calls required are broken as well, now and then. Default true. */
+  /** Whether required members are broken as well, now and then. Default true. */
   readonly breakRequired?: boolean;
-  /** Members that stay as they are, by name. */
+  /** Names of members that stay as they are. */
   readonly keep?: readonly string[];
 }
 
 const [listKind, mapKind, structKind, unionKind, operationKind] = [1, 2, 3, 4, 9];
-/** A service may have new words for these. */
+/** Members for which a service may have new words. */
 const wordsOfTomorrow = ['EncryptionType', 'StreamMode', 'StreamStatus', 'RecordDistributionStrategy', 'TableStatus'];
-/** Members that may come up where they were not, for they decide nothing that a true answer would contradict. */
+/** Members that may be added, because nothing in a true answer contradicts them. */
 const additions: Readonly<Record<string, unknown>> = {
   EncryptionType: 'TOMORROW',
   KeyId: '',
@@ -30,7 +30,7 @@ const additions: Readonly<Record<string, unknown>> = {
   ConsumedCapacity: { TableName: null, CapacityUnits: 0.5 },
 };
 
-/** A drawn version of `answer`; `operation` is the SDK's schema of the operation, such as `GetRecords$`. */
+/** Draws a version of `answer`. `operation` is the SDK's schema of the operation, for example `GetRecords$`. */
 export function drawAnswer(operation: Schema, answer: object, draws: Draws, options: DrawnOptions = {}): object {
   const schema = resolve(operation);
   if (!Array.isArray(schema) || schema[0] !== operationKind) throw new TypeError('no schema of an operation');
@@ -39,7 +39,7 @@ export function drawAnswer(operation: Schema, answer: object, draws: Draws, opti
 
 function resolve(schema: Schema): Schema {
   let found = typeof schema === 'function' ? schema() : schema;
-  // `[schema, traits]`: traits say how it travels, which is none of our business.
+  // `[schema, traits]`: the traits only describe the encoding.
   while (Array.isArray(found) && typeof found[0] !== 'number') {
     found = found[0] as Schema;
     if (typeof found === 'function') found = found();

@@ -1,5 +1,5 @@
-// Kinesis and DynamoDB whose answers are drawn (drawn-answers.ts) while `drawing` is set. Kinesis answers on the wire, below the
-// SDK's own client, so that its deserialiser and ours are in it; DynamoDB by a client that passes on what it gets, null included.
+// Kinesis and DynamoDB with drawn answers (drawn-answers.ts) while `drawing` is set. Kinesis answers on the wire, below the SDK's own
+// client, so the SDK's deserializer and ours take part. DynamoDB is a client that returns the drawn answers directly, null included.
 import { Readable } from 'node:stream';
 import * as dynamoDb from '@aws-sdk/client-dynamodb';
 import * as kinesisSdk from '@aws-sdk/client-kinesis';
@@ -19,9 +19,9 @@ export interface DrawnServices {
   readonly kinesis: ScriptedKinesis;
   readonly kinesisClient: kinesisSdk.KinesisClient;
   readonly dynamoDbClient: { send(command: never): Promise<unknown> };
-  /** Which services' answers are drawn now. */
+  /** The services that draw their answers now. */
   drawing: readonly ('kinesis' | 'dynamodb')[];
-  /** Operations of which an answer was drawn, with how often. */
+  /** Operation → how many of its answers were drawn. */
   readonly drawn: Map<string, number>;
 }
 
@@ -81,7 +81,7 @@ export function drawnServices(clock: Clock, draws: Draws, reads: 'fast' | 'sdk')
     try {
       const answer = kinesis.handle(operation, input) as Record<string, unknown>;
       const drawn = drawnFor('kinesis', operation, answer) as Record<string, unknown>;
-      // No records, and an iterator behind them: that would be a lie.
+      // An answer that hides its records but returns an iterator after them would be a lie.
       const hidden = (answer['Records'] as readonly unknown[] | undefined)?.length !== 0;
       const empty = Array.isArray(drawn['Records']) && drawn['Records'].length === 0;
       if (operation === 'GetRecords' && hidden && empty) drawn['NextShardIterator'] = input['ShardIterator'];

@@ -1,5 +1,5 @@
-// A TCP proxy on loopback that does to connections what networks do: lets them pass, cuts them, makes answers late, leaves
-// them open with nothing coming back, or swallows the one answer to a request that has taken effect.
+// A TCP proxy on loopback with the faults of a network. It lets connections pass, cuts them, or delays answers. It can leave connections
+// open without answers, or drop a single answer to a request that has taken effect.
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
@@ -7,17 +7,17 @@ export type ProxyMode =
   | { readonly type: 'pass' }
   /** Every connection is reset, and every new one as soon as it is accepted. */
   | { readonly type: 'cut' }
-  /** Every answer arrives so much later. */
+  /** Every answer arrives `ms` later. */
   | { readonly type: 'slow'; readonly ms: number }
-  /** Requests arrive and take effect; no answer ever comes back, and no connection ends. */
+  /** Requests arrive and take effect, but no answer comes back, and no connection ends. */
   | { readonly type: 'halfOpen' };
 
 export interface FaultyProxy {
   /** `http://127.0.0.1:…`, to be used as a client's endpoint. */
   readonly endpoint: string;
-  /** Holds for open and for new connections. Returns when it began, epoch milliseconds. */
+  /** Sets the mode of open and new connections. Returns the time of this change, epoch milliseconds. */
   set(mode: ProxyMode): number;
-  /** The next answer is cut off: its connection is reset instead. Resolves when that has happened. */
+  /** Drops the next answer: its connection is reset instead. Resolves after the reset. */
   dropNextReply(): Promise<void>;
   close(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export async function faultyProxy(target: string): Promise<FaultyProxy> {
       answers.forget();
       upstream.destroy();
     });
-    // What lost a part of an answer stays deaf: whatever came next would be taken for the rest of it.
+    // A connection that lost a part of an answer delivers no more: the client would take later bytes for the missing part.
     let deaf = false;
     upstream.on('data', (chunk) => {
       deaf ||= mode.type === 'halfOpen';
@@ -76,7 +76,7 @@ export async function faultyProxy(target: string): Promise<FaultyProxy> {
   };
 }
 
-/** Does things later, and in the order they came in, whatever their delays. */
+/** Delays actions, and keeps their order whatever their delays. */
 function late(client: Socket): { after(ms: number, act: () => void): void; forget(): void } {
   const queue: { readonly at: number; readonly act: () => void }[] = [];
   let timer: NodeJS.Timeout | undefined;

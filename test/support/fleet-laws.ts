@@ -1,10 +1,10 @@
-// What must hold of every fleet run, judged by the sinks alone: nothing lost, keys in order, and how long a shard was
-// silent when its lease changed hands.
+// The laws of every fleet run, judged by the sinks alone: nothing is lost, and keys are in order. Also measures how long a shard was
+// silent when its lease changed hands, and has waits for deliveries and renewals.
 import { heldBy } from './fleet.js';
 import type { Fleet, WorkerProcess } from './fleet.js';
 import type { Delivery } from './worker-process.js';
 
-/** Written, but in no sink. */
+/** Ids that were written but are in no sink. */
 export function lost(fleet: Fleet): readonly string[] {
   const seen = new Set(fleet.deliveries().map(({ id }) => id));
   return fleet.written.filter((id) => !seen.has(id));
@@ -16,7 +16,7 @@ export function replays(fleet: Fleet): number {
   return all.length - new Set(all.map(({ id }) => id)).size;
 }
 
-/** Keys whose records were not first delivered in the order they were written: `k3: 17 after 19`. */
+/** Keys with first deliveries out of the order in which the records were written: `k3: 17 after 19`. */
 export function outOfOrder(deliveries: readonly Delivery[]): readonly string[] {
   const seen = new Set<string>();
   const last = new Map<string, number>();
@@ -46,11 +46,11 @@ export async function allSeen(fleet: Fleet, deadlineMs?: number): Promise<void> 
 
 export interface HandOver {
   readonly shardId: string;
-  /** To the first delivery by another process, from the given moment, milliseconds. */
+  /** Milliseconds from the given moment to the first delivery by another process. */
   readonly ms: number;
 }
 
-/** Waits until each of these shards is delivered by another process than `from`; `since` gives each shard's moment. */
+/** Waits until a process other than `from` delivers each of these shards. `since` returns the moment from which a shard's time counts. */
 export async function handOvers(
   fleet: Fleet,
   from: WorkerProcess,
@@ -62,8 +62,8 @@ export async function handOvers(
     const all = fleet.deliveries();
     return shardIds.flatMap((shardId) => {
       const at = since(shardId);
-      // A higher fence: a worker that lost this shard to `from` just before may still have items of it under way. A lease
-      // handed over just before its new owner died was never taken by it; then the last that was delivered counts.
+      // Only a higher fence counts, because a worker that has just lost this shard to `from` may still deliver its items. If `from`
+      // died before it could take a lease that was handed over to it, the highest delivered fence counts instead.
       const delivered = all.filter((each) => each.shardId === shardId && each.at < at).map((each) => each.fence);
       const fence =
         from.events('leaseTaken').findLast(({ data }) => data.shardId === shardId)?.data.counter ??
@@ -79,14 +79,14 @@ export async function handOvers(
   return found();
 }
 
-/** What a process put into its sink in a span of time, epoch milliseconds. */
+/** The deliveries of a process in a span of time, epoch milliseconds. */
 export function deliveredBetween(fleet: Fleet, { name }: WorkerProcess, from: number, to: number): readonly Delivery[] {
   return fleet.deliveries().filter(({ worker, at }) => worker === name && at >= from && at < to);
 }
 
-/** Waits until leases are shared evenly, the workers that gave one up for that have noticed, and every one of them is delivered. */
+/** Waits until leases are shared evenly, each worker has noticed the leases that it gave up, and every lease is delivered. */
 export async function ownersDeliver(fleet: Fleet, among: readonly WorkerProcess[] = fleet.workers): Promise<void> {
-  // What is handed over drains first: as long as it moves, up to ten times `handOverMs`.
+  // A lease that is handed over drains first. As long as its frontier moves, this may take ten times `handOverMs`.
   await fleet.balanced(among);
   await fleet.until('every lease delivered by its owner alone', async () => {
     const rows = await fleet.rows();
@@ -117,7 +117,7 @@ export async function deliversAllOf(fleet: Fleet, { name }: WorkerProcess, shard
   await fleet.until(`${name} delivers what it holds`, () => shardIds.every(delivers));
 }
 
-/** Notes where these leases stand, all by default; what it returns waits until each was renewed so often since. */
+/** Notes the counters of these leases (default: all). The returned function waits until each was renewed `times` times since. */
 export async function renewalsFrom(
   fleet: Fleet,
   leaseKeys?: readonly string[],
@@ -134,7 +134,7 @@ export async function renewalsFrom(
   };
 }
 
-/** For the closing note. */
+/** Prints the times of hand-overs. */
 export function say(what: string, handOver: readonly HandOver[]): void {
   const times = handOver.map(({ ms }) => ms).toSorted((a, b) => a - b);
   process.stdout.write(`        ${what}: ${times.join(', ')} ms\n`);

@@ -1,5 +1,5 @@
-// A fleet of real worker processes over real local servers: starts them, writes numbered records, kills by pid, and waits
-// for conditions, each with a deadline whose error says what was there instead.
+// A fleet of real worker processes over real local servers. It starts workers, writes numbered records, kills by pid, and waits for
+// conditions. Each wait has a deadline, with an error that shows the table and the processes.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
@@ -23,10 +23,10 @@ import { snapshotTable } from './strict-lease-reader.js';
 import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
 
-/** Ends what would never end. How fast things are is measured in virtual time, where no machine is slow. */
+/** The limit of a wait that would never end. Tests in virtual time measure speed, because no machine is slow there. */
 const patienceMs = 90_000;
 
-/** The producer waits when so many records are written and not delivered. What came twice counts twice. */
+/** The producer waits if this many records are written but not delivered. A record that was delivered twice counts twice. */
 const mostBehind = 600;
 
 const mainModule = fileURLToPath(new URL('./worker-process.js', import.meta.url));
@@ -49,45 +49,45 @@ export interface FleetOptions {
   readonly shards: number;
   readonly application?: string;
   readonly streamName?: string;
-  /** Further streams, each of as many shards: all workers read all of them. A key is of one of them. */
+  /** Further streams with as many shards each. All workers read all streams. All records of a key are in one stream. */
   readonly moreStreams?: readonly string[];
-  /** Each stream has a lease table of its own; default: all have one. */
+  /** Whether each stream has its own lease table. Default: all streams share one. */
   readonly severalTables?: boolean;
   /** Keys in rotation: each record of a key carries that key's next serial number. Default 24. */
   readonly keys?: number;
-  /** Endpoints of servers that the test started; default: kinesalite and dynalite of the fleet's own. */
+  /** Endpoints of servers that the test started. Default: the fleet starts its own kinesalite and dynalite. */
   readonly endpoints?: { readonly kinesis: string; readonly dynamodb: string };
 }
 
 export interface Fleet {
   readonly application: string;
-  /** The lease tables: that of the application, or one for each stream. */
+  /** The lease tables: one for the application, or one for each stream. */
   readonly tables: readonly string[];
   readonly streamName: string;
   readonly kinesis: KinesisClient;
   readonly dynamodb: DynamoDBClient;
   readonly endpoints: { readonly kinesis: string; readonly dynamodb: string };
   readonly workers: readonly WorkerProcess[];
-  /** Ids the service has accepted: `key/serial`. */
+  /** Ids of the records that the service has accepted: `key/serial`. */
   readonly written: readonly string[];
-  /** `at`: other endpoints than the fleet's own. */
+  /** Starts a worker. `at` replaces the fleet's endpoints. */
   start(name: string, config?: Partial<WorkerConfig>, at?: Fleet['endpoints']): WorkerProcess;
   put(count: number): Promise<void>;
   /**
-   * Writes `count` records every `everyMs` until the returned function is called; it settles when the last is written. It waits while
-   * workers are far behind: a busy machine that cannot keep up would be tested for that.
+   * Writes `count` records every `everyMs` until the returned function is called, which resolves when the last record is written. The
+   * producer waits while workers are far behind, because a test must not fail only because a busy machine cannot keep up.
    */
   keepWriting(count: number, everyMs: number): () => Promise<void>;
-  /** Those of all tables, by the name of their lease (`leaseNamed`). `read`: another reading of one table. */
+  /** The rows of all tables, by the name of the lease (`leaseNamed`). `read` replaces the function that reads one table. */
   rows(read?: (table: string) => Promise<TableSnapshot>): Promise<TableSnapshot>;
-  /** Everything any process has put into its sink, in the order of time. */
+  /** The deliveries in the sinks of all processes, in the order of time. */
   deliveries(): readonly Delivery[];
   until<T>(
     what: string,
     condition: () => T | undefined | false | Promise<T | undefined | false>,
     deadlineMs?: number,
   ): Promise<T>;
-  /** Settles when leases are shared among exactly these workers, whose numbers differ by at most one; returns the milliseconds. */
+  /** Waits until exactly these workers share the leases, and their counts differ by at most one. Resolves with the milliseconds. */
   balanced(among: readonly WorkerProcess[], deadlineMs?: number): Promise<number>;
   /** Ends every process and server. */
   stop(): Promise<void>;
@@ -179,7 +179,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     deliveries: () => sinks.flatMap(readSink).toSorted((a, b) => a.at - b.at),
     until,
-    // On a busy machine a holder lapses and refuses now and then, and who asks leaves a lease alone for longer each time.
+    // On a busy machine a holder sometimes lapses and refuses. After each refusal, the asker leaves the lease alone for longer.
     balanced: async (among, deadlineMs = 2 * patienceMs) => {
       const from = Date.now();
       const names = among.map(({ name }) => name).toSorted();
@@ -221,7 +221,7 @@ export async function isActive(kinesis: KinesisClient, streamName: string): Prom
   return StreamDescriptionSummary?.StreamStatus === 'ACTIVE';
 }
 
-/** Live leases by owner; a free one counts for `(nobody)`. */
+/** The number of leases not at SHARD_END, by owner; a free lease counts for `(nobody)`. */
 export function ownersOf(rows: TableSnapshot): Map<string, number> {
   const counts = new Map<string, number>();
   for (const row of rows.values()) {
@@ -234,13 +234,13 @@ export function ownersOf(rows: TableSnapshot): Map<string, number> {
 
 /** Keys of the leases a worker holds. */
 export function heldBy(rows: TableSnapshot, worker: WorkerProcess): readonly string[] {
-  // A shard that has ended keeps its last owner.
+  // The row of an ended shard keeps its last owner.
   return [...rows]
     .filter(([, row]) => row['leaseOwner']?.S === worker.name && row['checkpoint']?.S !== 'SHARD_END')
     .map(([key]) => key);
 }
 
-/** A line that SIGKILL cut short is no delivery: nothing was acknowledged behind it. */
+/** Reads a sink. A line that SIGKILL cut short is no delivery, because its item was not acknowledged. */
 function readSink(path: string): Delivery[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n');
@@ -248,7 +248,7 @@ function readSink(path: string): Delivery[] {
   return lines.map((line) => JSON.parse(line) as Delivery);
 }
 
-/** Counts the lines of files that only grow. Reads what is new since the last time. */
+/** Counts the lines of files that only grow. Each call reads only the new part. */
 function countLines(): (paths: readonly string[]) => number {
   const counted = new Map<string, { bytes: number; lines: number }>();
   return (paths) => {
@@ -326,7 +326,7 @@ function startWorker(
   };
 }
 
-/** What a failed wait shows: the table, and the last words of every process. */
+/** The text that a failed wait shows: the table, and the last reports of every process. */
 async function picture(fleet: Fleet): Promise<string> {
   const rows = await fleet.rows().catch((error: unknown) => String(error));
   const table =

@@ -1,5 +1,5 @@
-// Loggers of an application whose log has no room left, in the ways in which that reaches a library: a call that throws, a
-// stream that fails behind the call, and `console` on a stderr that is such a file.
+// Loggers of an application with a full log device. A library can meet this in three ways: a call that throws, a stream that fails after
+// the call, or `console` on a stderr that is a full device.
 import { Console } from 'node:console';
 import { createWriteStream, openSync, writeSync } from 'node:fs';
 import type { Logger } from '../../src/index.js';
@@ -8,16 +8,16 @@ import type { Logger } from '../../src/index.js';
 export const fullDevice = '/dev/full';
 
 export type LogTarget =
-  /** Writes by itself, and throws what the write throws. */
+  /** Writes synchronously, and throws the error of the write. */
   | 'throws'
-  /** A `Console` over a file stream, whose failures come later, as events. */
+  /** A `Console` over a file stream. Its failures come later, as events. */
   | 'stream'
-  /** A `Console` over this process's stderr, which its parent process makes that device. */
+  /** A `Console` over this process's stderr, for which the parent process uses the full device. */
   | 'stderr'
-  /** The same, and nobody listens to the errors of stderr: for Node a reason to end the process. */
+  /** The same, but without a listener to the errors of stderr. Node then ends the process. */
   | 'stderr, unheard';
 
-/** `failed` is called with the first that a stream says of itself, where somebody listens. */
+/** `failed` is called with the first error of the stream, unless the target is 'stderr, unheard'. */
 export function loggerTo(target: LogTarget, failed: (error: Error) => void): Logger {
   if (target !== 'throws') {
     const stream = target === 'stream' ? createWriteStream(fullDevice) : process.stderr;

@@ -1,5 +1,5 @@
-// Cases of faults in the middle of a hand-over, on real processes: some at a time, each on a stream and a table of its own. The files
-// that have cases are in test/integrity.
+// Runs cases of faults in the middle of a hand-over, on real processes. Some cases run at a time, each with its own stream and table. The
+// cases are in test/integrity.
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
 import type { WorkerProcess } from './fleet.js';
@@ -11,10 +11,10 @@ export interface HandOverCase extends Omit<SceneOptions, 'endpoints'> {
   readonly play: (scene: Scene, holder: WorkerProcess) => Promise<void>;
 }
 
-/** Within which what a dead worker held is delivered again. */
+/** Within this time, the shards of a dead worker are delivered again. */
 export const againWithinMs = failoverMs + 20_000;
 
-/** In order. */
+/** The kinds of the changes of one lease, in order. */
 export function kindsOf(changes: Ending['changes'], leaseKey: string | undefined): readonly string[] {
   return changes.filter((change) => change.leaseKey === leaseKey).map(({ kind }) => kind);
 }
@@ -23,10 +23,10 @@ export function forcedFrom(changes: Ending['changes'], { name }: WorkerProcess):
   return changes.filter(({ kind, from }) => kind === 'take' && from === name);
 }
 
-/** Two processes each; more at a time would starve one another. */
+/** Each case has at least two processes. More cases at a time would starve one another. */
 const atATime = 3;
 
-/** Makes a block of them. */
+/** Makes a `describe` block of the cases. */
 export function playHandOverCases(what: string, cases: readonly HandOverCase[]): void {
   describe(what, function () {
     this.timeout(600_000);

@@ -1,4 +1,4 @@
-// That the law of repeats excuses what a take by force explains, and nothing else.
+// The law of repeats must excuse the repeats that a take by force or a lapse explains, and no others.
 import { expect } from 'chai';
 import { repeatsIn } from './hand-over-scene.js';
 import type { OwnerChange } from './lease-write-laws.js';

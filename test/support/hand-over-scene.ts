@@ -1,5 +1,5 @@
-// One worker that holds every lease of a stream, and one that asks it for some: real processes, with a witness of every write between
-// them and the table, so that something can be done to either of them at a moment of the hand-over; and the laws of what comes of it.
+// The scene of a hand-over, with real processes: the holder has every lease of a stream, and the asker asks for some. A witness between
+// the workers and the table sees every write, so a test can act on a worker at a chosen moment. `end` checks the laws of the outcome.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,46 +16,46 @@ import type { TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig } from './worker-process.js';
 import { deliveredTooLate } from './zombie-laws.js';
 
-/** A busy machine lets a renewal wait for a second: its holder must not lapse for that. */
+/** On a busy machine a renewal may wait for a second, and the holder must not lapse because of that. */
 export const failoverMs = 3_000;
 
 export interface SceneOptions {
-  /** Of the stream, the application and the closing note. */
+  /** The name of the stream, and in the names of the application and the closing note. */
   readonly name: string;
   readonly endpoints: Fleet['endpoints'];
   /** Default 2. */
   readonly shards?: number;
-  /** Further streams, each of as many shards. */
+  /** Further streams with as many shards each. */
   readonly moreStreams?: readonly string[];
-  /** Each stream has a lease table of its own; default: all have one. */
+  /** Whether each stream has its own lease table. Default: all streams share one. */
   readonly severalTables?: boolean;
-  /** By worker, where it is another one than `failoverMs`. */
+  /** Failover times by worker. Default: `failoverMs`. */
   readonly failovers?: Readonly<Record<string, number>>;
-  /** Its name at the witness, and in the table: it keeps none of our laws. */
+  /** A writer that need not keep our laws: its name at the witness and in the table. */
   readonly stranger?: string;
-  /** A server between the witness and the table refuses what the test says. */
+  /** Whether a server between the witness and the table can refuse calls (`throttle`). */
   readonly throttled?: boolean;
-  /** From the start of the one who asks until `hurry`, the holder has more than it can do: it drains for as long as the test wants. */
+  /** Whether the holder has too much work from the asker's start until `hurry`. It then drains for as long as the test wants. */
   readonly drainsSlowly?: boolean;
 }
 
-/** What a test waits for: a write, and what is to be done the moment the table has done it. */
+/** Whether this is the write that a test waits for. */
 export type Is = (write: WitnessedWrite) => boolean;
 
 export interface Ending {
   readonly changes: readonly OwnerChange[];
-  /** A busy machine makes a holder hear of its renewals too late: it begins again, under another fence. */
+  /** On a busy machine a holder may get the answer to a renewal too late. It then begins again under another fence. */
   readonly lapses: readonly OwnerChange[];
   readonly deliveries: readonly Delivery[];
-  /** Deliveries beyond the first of a record, but for those of a holder that heard of its renewals too late to go on under one fence. */
+  /** Deliveries after the first one of a record, except those that follow from a lapse. */
   readonly replayed: number;
 }
 
-/** The holder delivers on for a second after its answer, and then drains. */
+/** After its answer, the holder delivers for another second, and then drains. */
 const noticeMs = 1_000;
-/** More than half a minute's work for a slow holder with its two reducers, and some of every shard. */
+/** More than half a minute's work for a slow holder with two reducers, with records of every shard. */
 const backlog = 160;
-/** Ends what would never end. */
+/** The limit of a wait that would never end. */
 const patienceMs = 120_000;
 
 const holderName = 'holder';
@@ -66,13 +66,13 @@ export const isYielding: Is = (write) =>
   write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('yielding') === true;
 export const isRefusal: Is = (write) =>
   write.accepted && setBy(write)['kinactAnswer']?.S?.startsWith('refused') === true;
-/** To whom a write gives a lease. */
+/** The owner that a write sets. */
 export const newOwner = (write: WitnessedWrite): string | undefined => setBy(write)['leaseOwner']?.S;
 export const isHandOver: Is = (write) =>
   write.accepted && newOwner(write) !== undefined && newOwner(write) !== write.worker;
 export const isTake: Is = (write) => write.accepted && newOwner(write) === write.worker;
 
-/** A worker that is started here has a proxy of its own before the witness. */
+/** Each worker of the scene has its own proxy in front of the witness. */
 export class Scene extends LoadScene {
   readonly #options: SceneOptions;
   #throttle: ScriptedServer | undefined;
@@ -104,8 +104,8 @@ export class Scene extends LoadScene {
   }
 
   /**
-   * From now on the table refuses calls of all workers, as it does over its capacity: reads and writes, those that `refuses` is
-   * true of. Returns how to end that.
+   * From now on the table refuses calls of all workers as if over its capacity: reads and writes for which `refuses` returns true.
+   * Returns a function that ends this.
    */
   throttle(refuses: (input: WriteRequest) => boolean = () => true): () => void {
     const error = { type: 'error', code: 'ProvisionedThroughputExceededException' } as const;
@@ -117,7 +117,7 @@ export class Scene extends LoadScene {
     };
   }
 
-  /** A worker that reaches DynamoDB by a proxy of its own, with the failover time that the scene gives it. */
+  /** Starts a worker that reaches DynamoDB through its own proxy, with its failover time in this scene. */
   override startProxied(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
     return super.startProxied(name, { failoverMs: this.#failoverOf(name), ...config });
   }
@@ -126,7 +126,7 @@ export class Scene extends LoadScene {
     return this.#options.failovers?.[name] ?? failoverMs;
   }
 
-  /** A worker that holds everything, and has a checkpoint of each shard. */
+  /** Starts a worker that holds every lease, and waits for a checkpoint of each shard. */
   async holder(): Promise<WorkerProcess> {
     const { drainsSlowly = false, shards = 2, moreStreams = [] } = this.#options;
     const holder = await this.startProxied(holderName, drainsSlowly ? { slowWhile: this.#makeSlowFile() } : {});
@@ -146,7 +146,7 @@ export class Scene extends LoadScene {
     return this.#slowWhile;
   }
 
-  /** Workers that join, and ask for their part. */
+  /** Starts workers that join, and ask for their share. */
   async askers<Names extends readonly string[]>(
     ...names: Names
   ): Promise<{ readonly [Index in keyof Names]: WorkerProcess }> {
@@ -163,21 +163,21 @@ export class Scene extends LoadScene {
     return asker;
   }
 
-  /** The holder gets done what it has been handed out: its drain may end. */
+  /** The holder works fast again, so its drain can end. */
   hurry(): void {
     if (this.#slowWhile !== undefined) rmSync(this.#slowWhile, { force: true });
   }
 
-  /** The next write that `is` is true of, and what is to happen before its worker hears of it. */
+  /** Waits for the next write for which `is` returns true. `act` is called before the writing worker gets the answer. */
   async meet(what: string, is: Is, act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite> {
     let met: WitnessedWrite | undefined;
     void this.witness.meet(is, act).then((write) => (met = write));
     return await this.fleet.until(what, () => met, patienceMs);
   }
 
-  /** A renewal by a holder that has begun to drain, and has not handed over. */
+  /** Waits for a renewal by a holder that has begun to drain, and has not handed over. */
   async meetDraining(act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite> {
-    // One look at each write: on a busy machine the drain may be over before this process gets a turn between two waits.
+    // One predicate sees every write. With two waits, on a busy machine, the drain could be over before the second wait begins.
     let yielded: WitnessedWrite | undefined;
     const hasNoticed: Is = (write) => {
       if (yielded === undefined) {
@@ -191,14 +191,14 @@ export class Scene extends LoadScene {
     return await this.meet('a renewal while it drains', hasNoticed, act);
   }
 
-  /** Lets the holder hurry when it believes no more in a wish that nobody has renewed since then. */
+  /** Lets the holder hurry once this wish, which no worker has renewed, no longer counts for the holder. */
   async outliveWish({ leaseKey, doneAt }: WitnessedWrite, holder: WorkerProcess): Promise<void> {
     const isStale: Is = (write) =>
       write.leaseKey === leaseKey && write.worker === holder.name && write.sentAt > doneAt + 1.5 * failoverMs;
     await this.meet('a renewal after the wish', isStale, () => this.hurry());
   }
 
-  /** Waits until a worker delivers something of this shard that was not written yet when this was called. */
+  /** Waits until a worker delivers a record of this shard that was written after this call. */
   async deliversWhatIsNew(worker: WorkerProcess, shardId: string | undefined): Promise<void> {
     const before = new Set(this.fleet.written);
     const isNew = (each: Delivery): boolean => each.worker === worker.name && each.shardId === shardId;
@@ -209,7 +209,7 @@ export class Scene extends LoadScene {
     );
   }
 
-  /** Lets the rest be delivered and every process stop, and judges what all have done and written. */
+  /** Waits until all records are delivered, stops every process, and judges all deliveries and writes. */
   async end(): Promise<Ending> {
     const { fleet, witness } = this;
     const { name, stranger } = this.#options;
@@ -226,7 +226,7 @@ export class Scene extends LoadScene {
     const repeats = repeatsIn(deliveries, [...changes, ...lapses]);
     const unexplained = repeats.filter(({ reason }) => reason === undefined);
     expect(unexplained.slice(0, 5).map(shownRepeat), 'repeats').to.deep.equal([]);
-    // The other's failover time is in the laws of writes.
+    // The laws of writes check the failover time of the previous owner.
     const hasty = changes.filter(
       ({ kind, from, to = '', silentMs }) =>
         kind === 'take' && from !== undefined && names.has(to) && silentMs <= this.#failoverOf(to),
@@ -240,25 +240,25 @@ export class Scene extends LoadScene {
   }
 }
 
-/** A number of the row, or one before all. */
+/** The row's checkpoint as a number; -1 for a sentinel. */
 function checkpointOf(row: OwnerChange['row']): bigint {
   const text = row['checkpoint']?.S ?? '';
   return /^\d+$/.test(text) ? BigInt(text) : -1n;
 }
 
-/** What a worker delivered that had been delivered before. */
+/** A delivery of a record that had been delivered before. */
 export interface Repeat {
   readonly delivery: Delivery;
-  /** The last time. */
+  /** The previous delivery. */
   readonly before: Delivery;
-  /** What the fence began with that it came again under, where that is a reason. */
+  /** The change with which the fence of `delivery` began, if this change allows the repeat. */
   readonly reason: 'take' | 'lapse' | undefined;
 }
 
 /**
- * What came more than once may have come again only in a tenure that began with a take by force, of a row that was deleted and made
- * again, or with a renewal after the right to deliver had ended; only from behind the checkpoint that the row had then; and only if it
- * came before that. Fences rise over owners, so they say which came first.
+ * Finds the repeats, each with its reason. A repeat is allowed only if its tenure began with one of three changes: a take by force, a
+ * take of a row created again after a deletion, or a renewal after the right to deliver had ended. The record must be after the
+ * checkpoint that the row had then, and the previous delivery before this change. Fences rise across owners, so they give the order.
  */
 export function repeatsIn(deliveries: readonly Delivery[], changes: readonly OwnerChange[]): readonly Repeat[] {
   const seen = new Map<string, Delivery>();

@@ -1,7 +1,7 @@
-// Drives one lease keeper, `me`, message by message (H4): `receive` is called as a plain function, and its effects are carried
-// out against a table in memory (`store`) and a clock that only the test moves (`advance`, `suspend`). The test plays the others:
-// - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports what is settled, `end` and `down` are its two endings;
-// - the coordinator: `tell` sends its orders, `news` has what it heard, `plan` answers a question about the end of the shard.
+// Drives one lease keeper, `me`, message by message (H4): it calls `receive` as a plain function, and carries out the effects. The table
+// is in memory (`store`), and only the test moves the clock (`advance`, `suspend`). The test plays the other actors:
+// - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports a frontier, `end` and `down` are its two endings;
+// - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
@@ -33,14 +33,14 @@ export interface KeeperDriver {
   readonly store: MemoryLeaseStore;
   readonly clock: { now: number; wall: number };
   readonly state: LeaseKeeperState;
-  /** What the coordinator heard, oldest first. */
+  /** The notices to the coordinator, oldest first. */
   readonly news: KeeperNews[];
   readonly events: KinactEvent[];
   readonly counts: Map<string, number>;
-  /** What each worker heard on its control reference. */
+  /** The messages to the control reference of each worker. */
   readonly controls: Map<number, WorkerControl[]>;
   readonly answers: Map<number, TenureAnswer>;
-  /** Questions about the end of the shard that nobody has answered yet. */
+  /** Questions about the end of the shard that are not answered yet. */
   readonly questions: AskShardEnd[];
   readonly timers: Map<string, number>;
   readonly ended: boolean;
@@ -49,19 +49,19 @@ export interface KeeperDriver {
   begin(worker: number): Promise<TenureAnswer | undefined>;
   /** Asks for a tenure as this worker, and expects to get it. */
   work(worker: number): Promise<Tenure>;
-  /** Reports a frontier. `records`: how many records of this worker that covers. Default: one more than before. */
+  /** Reports a frontier. `records`: how many records of this worker it covers. Default: one more than before. */
   frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number, records?: number): Promise<void>;
   end(tenure: Tenure, how: WorkerEnd): Promise<void>;
-  /** The worker's actor is gone without a last word, and the death watch tells the keeper. */
+  /** The worker's actor dies without a last message, and the death watch tells the keeper. */
   down(worker: number, how?: Partial<Ending>): Promise<void>;
   plan(plan: ShardEndPlan): Promise<void>;
   /** The coordinator fails to answer the oldest question. */
   unanswered(): Promise<void>;
-  /** Both clocks move; timers fire on their way. */
+  /** Moves both clocks, and fires the timers that become due. */
   advance(ms: number): Promise<void>;
   /** Only the wall clock moves. */
   suspend(ms: number): void;
-  /** Waits until nothing can happen without the test doing something. */
+  /** Waits until nothing more happens by itself. */
   settle(): Promise<void>;
   stop(reason?: 'normal' | 'shutdown' | 'crash'): void;
   status(): object | undefined;
@@ -197,7 +197,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     }
   }
 
-  /** Whether there was anything to receive. */
+  /** Receives all messages. Returns whether there were any. */
   function receiveAll(): boolean {
     const any = mailbox.length > 0;
     for (let message = mailbox.shift(); message !== undefined; message = mailbox.shift()) {

@@ -11,12 +11,12 @@ export interface KinesisLocal {
   stop(): Promise<void>;
 }
 
-/** `streams` as kinesis-local takes them at start: `orders:2,clicks:1`. A stream made by CreateStream is ACTIVE `createMs` later. */
+/** `streams` has kinesis-local's own form: `orders:2,clicks:1`. A stream made by CreateStream is ACTIVE `createMs` later. */
 export async function startKinesisLocal(
   options: { readonly streams?: string; readonly createMs?: number } = {},
 ): Promise<KinesisLocal> {
   const main = createRequire(import.meta.url).resolve('kinesis-local');
-  // It binds every interface by a constant, so listen() is redirected inside its thread.
+  // kinesis-local always binds every interface, so listen() is redirected inside its thread.
   const boot = `
     const net = require('node:net'), { parentPort } = require('node:worker_threads'), { listen } = net.Server.prototype;
     net.Server.prototype.listen = function (...given) {
@@ -65,7 +65,7 @@ export async function startKinesisLocal(
   };
 }
 
-/** Which of the two ports speaks plain HTTP: the one that answers its health check. The order of binding is not promised. */
+/** Finds the port with plain HTTP by its health check, because the order in which the two ports are bound is not promised. */
 async function plainEndpoint(ports: readonly number[]): Promise<string> {
   for (const port of ports) {
     const endpoint = `http://127.0.0.1:${port}`;

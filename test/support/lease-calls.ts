@@ -1,5 +1,5 @@
-// Drawn calls of a lease store: creates, conditional updates, wishes, descriptions and deletes of two rows, right and wrong ones. What
-// stands in for the lease table is compared with it by making the same calls of both.
+// Drawn calls of a lease store: right and wrong creates, conditional updates, wishes, descriptions and deletes of two rows. Tests make
+// the same calls of the lease table and of its stand-in, and compare the outcomes.
 import fc from 'fast-check';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -20,10 +20,10 @@ export type Call =
   | {
       readonly type: 'wish';
       readonly key: string;
-      /** Which owner, and whose signature, it takes the row to have; absent: those that it has. */
+      /** The owner and the signature that the wish expects in the row. Absent: those that are there. */
       readonly owner?: string;
       readonly signed?: string;
-      /** It may take the place of the wish that stands there. */
+      /** The wish may replace the one in the row. */
       readonly overStale?: true;
       readonly author: string;
       /** Absent: the wish is withdrawn. */
@@ -39,7 +39,7 @@ export type Call =
 export const keys = ['shardId-1', 'shardId-2'];
 const key = fc.constantFrom(...keys);
 const owner = fc.constantFrom('a', 'b');
-/** Added to the counter as it stands: 0 is what a holder of the lease would say, 1 a mistake. */
+/** Added to the row's counter, for the condition of a write: 0 as a holder writes, 1 as a mistake. */
 const ahead = fc.constantFrom(0, 0, 0, 1);
 const checkpoint = fc.record({
   checkpoint: fc.constantFrom('TRIM_HORIZON', 'SHARD_END', '41', '42'),
@@ -64,7 +64,7 @@ const change: fc.Arbitrary<LeaseChange> = fc
     },
     { requiredKeys: [] },
   )
-  // Nobody takes a lease and checkpoints it in the same write; a write that gives it away names no other owner.
+  // A write that takes a lease carries no checkpoint, and a write that gives it away names no other owner.
   .filter(
     ({ leaseOwner, handOver, checkpoint: at, countOwnerSwitch, failoverMs }) =>
       (at === undefined || countOwnerSwitch === undefined || handOver !== undefined) &&
@@ -130,7 +130,7 @@ export async function perform(store: LeaseStore, each: Call): Promise<unknown> {
   }
 }
 
-/** Children are a set: DynamoDB keeps no order. */
+/** Sorts the children, which are a set: DynamoDB keeps no order. */
 export function sorted(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (name, each: unknown) =>

@@ -1,6 +1,6 @@
-// Several processes on one lease table: real coordinators and real keepers, and instead of a pipeline a stub that begins a
-// tenure for every startable lease and says nothing until it is told to drain. Everything that starts or stops delivering
-// is written down with its time, so that hand-overs can be measured and two owners at once be seen.
+// Several processes on one lease table, with real coordinators and real keepers. The pipeline is a stub: it begins a tenure for every
+// startable lease, and reports nothing until it is told to drain. Every start and end of delivering is recorded with its time. So tests
+// can measure hand-overs and detect two owners at once.
 import type { Harness } from './actor-harness.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
@@ -60,12 +60,12 @@ export interface Cluster {
   readonly deliveries: Delivery[];
   join(id: string, options?: Partial<LeaseCoordinatorOptions<LeaseKeeperState, LeaseKeeperMessage>>): Process;
   kill(id: string): Promise<void>;
-  /** SIGTERM: the report, once it is there. */
+  /** Stops a process as SIGTERM does. The returned function returns the report, once it is there. */
   stop(id: string, deadlineMs?: number): Promise<() => readonly ReleasedLease[] | undefined>;
   endShard(leaseKey: string, how: WorkerEnd): Promise<void>;
   /** How many shards each living process delivers, fewest first. */
   counts(): number[];
-  /** Who delivers a shard now. */
+  /** The process that delivers a shard now. */
   owner(leaseKey: string): string | undefined;
 }
 

@@ -1,5 +1,5 @@
-// A fleet of workers over one lease table, round by round, without any I/O: what planLeases decides is carried out as the
-// conditional writes would be. Each round all workers plan from the same picture, which is the worst case for collisions.
+// A fleet of workers over one lease table, round by round, without any I/O. The decisions of planLeases are carried out like conditional
+// writes. In each round all workers plan from the same picture, which is the worst case for collisions.
 import { leaseRow } from './memory-lease-store.js';
 import {
   observe,
@@ -24,9 +24,9 @@ export interface Fleet {
   now: number;
   moves: number;
   join(id: string, maxLeases?: number): void;
-  /** Dies without a word. */
+  /** The worker dies without releasing its leases. */
   kill(id: string): void;
-  /** Gives every lease up, then leaves. */
+  /** The worker releases every lease, then leaves. */
   leave(id: string): void;
   round(): void;
   counts(): number[];

@@ -1,5 +1,5 @@
-// Stands between processes and DynamoDB and writes down every write that there is, with its answer. Writes to one row go through it
-// one at a time, so the order of the notes is the order in which the table has done them, whatever the callers heard of it.
+// A proxy between processes and DynamoDB that records every write with its answer. It passes on the writes to one row one at a time. So
+// the records are in the order in which the table did the writes, whatever answers the callers got.
 import { Agent, createServer, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,23 +18,23 @@ export interface WriteRequest {
 }
 
 export interface WitnessedWrite {
-  /** Whose endpoint it came to. */
+  /** The worker to which this endpoint of the witness was given. */
   readonly worker: string;
   readonly operation: string;
   /** The lease's name (`leaseNamed`). Undefined for a write that is not about a single row, such as a batch. */
   readonly leaseKey: string | undefined;
   readonly request: WriteRequest;
   readonly accepted: boolean;
-  /** The row that the answer showed, where it showed one. */
+  /** The row in the answer, if there was one. */
   readonly shown: WitnessedRow | undefined;
-  /** Monotonic milliseconds of this process: when the request was here, and when the table had answered it. */
+  /** When the request arrived here, and when the table had answered it: monotonic milliseconds of this process. */
   readonly sentAt: number;
   readonly doneAt: number;
-  /** When the request was here, epoch milliseconds: for what other processes say of the time. */
+  /** When the request arrived here, epoch milliseconds: for comparison with the times of other processes. */
   readonly at: number;
 }
 
-/** What a test calls a lease: by its key, and by its table too where there are several (`table` given). */
+/** The name of a lease in tests: its key, preceded by its table if there are several tables (`table` given). */
 export function leaseNamed(leaseKey: string, table?: string): string {
   return table === undefined ? leaseKey : `${table}/${leaseKey}`;
 }
@@ -42,22 +42,22 @@ export function leaseNamed(leaseKey: string, table?: string): string {
 export interface LeaseWitness {
   /** The endpoint for one worker. */
   endpoint(worker: string): string;
-  /** Those of one row in the order in which the table has done them. */
+  /** The writes so far. Those of one row are in the order in which the table did them. */
   readonly writes: readonly WitnessedWrite[];
   /**
-   * The next write that `is` is true of. `act` is called when the table has done it and nobody has heard of that yet; where it
-   * returns `unheard`, nobody ever does: the connection is closed instead.
+   * Resolves with the next write for which `is` returns true. `act` is called after the table has done the write, and before the caller
+   * gets the answer. If `act` returns `unheard`, the caller never gets the answer: the connection is closed instead.
    */
   meet(is: (write: WitnessedWrite) => boolean, act?: (write: WitnessedWrite) => unknown): Promise<WitnessedWrite>;
   stop(): Promise<void>;
 }
 
-/** What a write sets, whatever was there before. */
+/** The values that a write sets, whatever was in the row before. */
 export function setBy({ request }: WitnessedWrite): WitnessedRow {
   return equalities(request.UpdateExpression, request);
 }
 
-/** What it is conditional on: values that attributes must have. */
+/** The values that attributes must have for a write to be accepted. */
 export function expectedBy({ request }: WitnessedWrite): WitnessedRow {
   return equalities(request.ConditionExpression, request);
 }
@@ -68,25 +68,25 @@ function equalities(expression = '', request: WriteRequest): WitnessedRow {
   return Object.fromEntries([...found].map(([, name = '', value = '']) => [names[name] ?? name, values[value]!]));
 }
 
-/** Whether its author says of a row that it holds it: everything but wishes and what fills rows in. */
+/** Whether a write sets the counter, as all updates do except wishes and those that only fill in attributes. */
 export function movesCounter(write: WitnessedWrite): boolean {
   return write.operation === 'UpdateItem' && setBy(write)['leaseCounter'] !== undefined;
 }
 
-/** Whether it gives a lease to the author of the wish that stands there. */
+/** Whether a write gives a lease to the author of the wish in the row. */
 export function handsOver({ request: { ConditionExpression = '' } }: WitnessedWrite): boolean {
   return ConditionExpression.includes('begins_with(#kinactWish,');
 }
 
-/** Everything but these is a write, what nobody has heard of as well; tables are made in no row's order. */
+/** Every other operation counts as a write, unknown ones too. CreateTable is no write here, because it concerns no row. */
 const noWrites = /^(GetItem|Scan|Query|BatchGetItem|CreateTable|Describe\w+|List\w+)$/;
 
-/** Starts on a free port of 127.0.0.1. `severalTables`: their leases may have the same keys. */
+/** Starts a witness on a free port of 127.0.0.1. `severalTables`: leases of different tables may have the same key. */
 export async function witnessLeases(upstream: string, severalTables = false): Promise<LeaseWitness> {
   const writes: WitnessedWrite[] = [];
   const lastOf = new Map<string | undefined, Promise<unknown>>();
   const meetings = new Set<(write: WitnessedWrite) => unknown>();
-  // A connection that the other side has just closed would be a failed call that nobody made fail: none is kept idle.
+  // No idle connection is kept: the server may just have closed it, and the next call would then fail without a fault of the test.
   const agent = new Agent();
   const { hostname, port: upstreamPort } = new URL(upstream);
 

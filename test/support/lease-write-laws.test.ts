@@ -1,4 +1,4 @@
-// That the laws of lease writes find what they are to find: writes as kinact makes them are in order, and each broken one is named.
+// The laws of lease writes must accept the writes that kinact makes, and must name each broken one.
 import { expect } from 'chai';
 import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
 import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
@@ -25,7 +25,7 @@ class Story {
     return this;
   }
 
-  /** The last one is refused, for its author has done that already. */
+  /** The last write is refused, because its author had already made it. */
   refused(): this {
     this.writes.push({ ...this.writes.pop()!, accepted: false });
     this.#counter -= 1;
@@ -59,7 +59,7 @@ class Story {
     return this.parts(worker, wishUpdate(expected, { author: writerOf(worker), text }));
   }
 
-  /** Somebody deletes the row, and `worker` makes it again. */
+  /** Somebody deletes the row, and `worker` creates it again. */
   again(worker: string, checkpoint: string, counter: number): this {
     this.#counter = counter;
     const Item = { leaseKey: { S: 's' }, leaseCounter: { N: String(counter) }, checkpoint: { S: checkpoint } };

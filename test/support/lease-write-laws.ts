@@ -1,7 +1,7 @@
-// What must hold of the writes to a lease table among kinact's workers, judged by the writes alone, as a witness has seen them; it
-// shares no code with the library. A lease changes its owner only by what the owner writes (a release, a hand-over that carries the
-// wish that stood there) or by a take of a row without an owner, or with one that has been silent for its failover time. Nobody
-// else's write moves a row's counter or its checkpoint, and what two workers say of a tenure ends with it.
+// The laws of the writes of kinact's workers to a lease table, judged only by the writes that a witness has seen. The laws share no code
+// with the library. A lease changes its owner only by a write of its owner or by a take. The owner releases the lease, or hands it over
+// to the author of the wish in the row. A take needs a row without an owner, or an owner that was silent for its failover time. No other
+// worker's write moves a row's counter or checkpoint. Wish and answer are about one tenure, and are removed when the owner changes.
 import { expectedBy } from './lease-witness.js';
 import type { WitnessedRow, WitnessedWrite } from './lease-witness.js';
 
@@ -11,12 +11,12 @@ export interface OwnerChange {
   /** Names of workers. */
   readonly from: string | undefined;
   readonly to: string | undefined;
-  /** The row as the change has left it. */
+  /** The row after the change. */
   readonly row: WitnessedRow;
   readonly doneAt: number;
-  /** For how long the row's counter had stood still when the write was sent. */
+  /** How long the row's counter had not changed when the write was sent. */
   readonly silentMs: number;
-  /** The first take of a row that was made again after somebody had deleted it. */
+  /** Whether this is the first take of a row that was created again after somebody had deleted it. */
   readonly remade: boolean;
 }
 
@@ -24,25 +24,25 @@ export interface WriteVerdict {
   readonly complaints: readonly string[];
   readonly changes: readonly OwnerChange[];
   /**
-   * Writes by an owner whose right to deliver had ended, or may have: it had heard of no other for so long, or, for all that the
-   * witness can tell, had not yet heard of the one before. No change of the owner.
+   * Writes by an owner after its right to deliver had ended, or may have ended, because no answer to an earlier write came in time. The
+   * witness does not see when an answer arrives, so it assumes the latest possible time. The owner does not change.
    */
   readonly lapses: readonly OwnerChange[];
 }
 
 interface Standing {
   row: WitnessedRow;
-  /** When its counter was last moved, and when its wish last changed. */
+  /** When the counter was last moved, and when the wish last changed. */
   movedAt: number;
   wishedAt: number;
-  /** When its mover sent the last write that it has heard of; and its own one before that, if any. */
+  /** When the mover sent its last write that got an answer; and its write before that, if any. */
   heardOfAt: number;
   heardOfBeforeAt: number;
-  /** It was deleted and made again, and nobody has taken it since. */
+  /** The row was deleted and created again, and no worker has taken the lease since. */
   remade: boolean;
-  /** Who has moved its counter last. */
+  /** The worker that moved the counter last. */
   mover: string | undefined;
-  /** All checkpoints that it has had. */
+  /** All checkpoints that the row has had. */
   readonly stoodAt: ReadonlySet<string | undefined>;
 }
 
@@ -55,7 +55,7 @@ interface Step {
   readonly nameOf: (workerId: string) => string | undefined;
 }
 
-/** `nameOf`: the worker's name at the witness, from its id in the table. */
+/** `nameOf` returns a worker's name at the witness for its id in the table. */
 export function judgeWrites(
   writes: readonly WitnessedWrite[],
   nameOf: (workerId: string) => string | undefined,
@@ -77,7 +77,7 @@ export function judgeWrites(
       if (before !== undefined) complain('a row that was there is put again');
       if (request.Item?.['leaseOwner'] !== undefined) complain('a row is made with an owner');
       const [row, was] = [request.Item ?? {}, deleted.get(leaseKey)];
-      // Whom it was handed to is its owner as well, and may not have seen it.
+      // After a hand-over the new owner may not have seen the row yet. So the holder must be the owner and the last mover.
       if (was !== undefined)
         judgeRemade(row, was, worker === was.mover && worker === nameOf(was.row['leaseOwner']?.S ?? ''), complain);
       const stoodAt = new Set([row['checkpoint']?.S]);
@@ -119,7 +119,7 @@ export function judgeWrites(
   return { complaints, changes: changes.filter((each) => !isLapse(each)), lapses: changes.filter(isLapse) };
 }
 
-/** Who has moved the counter tries to move it from where it was: it has had no answer. */
+/** Whether the last mover tries to move the counter from an older value: it got no answer to its last write. */
 function isSecondTry(write: WitnessedWrite, { row, mover }: Standing): boolean {
   return write.worker === mover && Number(expectedBy(write)['leaseCounter']?.N) < Number(row['leaseCounter']?.N);
 }
@@ -143,7 +143,7 @@ function failoverOf(row: WitnessedRow): number {
   return Number(row['kinactFailover']?.S?.split(' ')[0] ?? Number.NaN);
 }
 
-/** Its holder knows where it stood, and everybody else where it once did. Fences rise. */
+/** The holder knows the row's last checkpoint, any other worker only an earlier one. Counters, and so fences, must rise. */
 function judgeRemade(row: WitnessedRow, was: Standing, isHolder: boolean, complain: (what: string) => void): void {
   const checkpoint = row['checkpoint']?.S;
   if (Number(row['leaseCounter']?.N) <= Number(was.row['leaseCounter']?.N)) complain('its counter falls');
@@ -152,7 +152,7 @@ function judgeRemade(row: WitnessedRow, was: Standing, isHolder: boolean, compla
   if (!isHolder && !was.stoodAt.has(checkpoint)) complain('it is made again where it never stood');
 }
 
-/** What the answer of a write is compared with. */
+/** The attributes that are compared with the row in the answer of a write. */
 const judged = ['leaseOwner', 'leaseCounter', 'checkpoint', 'kinactWriter', 'kinactWish', 'kinactAnswer'];
 
 function judgeCounter({ write, before: { row }, after, complain }: Step): void {
@@ -169,12 +169,12 @@ function judgeOwner(step: Step): OwnerChange | undefined {
   const [from, to] = [was, is].map((id) => (id === undefined ? undefined : (nameOf(id) ?? `a stranger, ${id}`)));
   if (was === is) {
     if (from !== worker) complain(`the owner is ${from}`);
-    // A tenth of it is its margin, and the witness has heard of the last write later than its author sent it.
+    // The margin is a tenth of the failover time, and the witness sees a write later than its author sends it.
     const leastMs = 0.8 * failoverOf(before.row);
     const lapse = { kind: 'lapse', leaseKey, from, to, remade: false } as const;
     const silentMs = doneAt - before.heardOfAt;
     if (silentMs >= leastMs) return { ...lapse, row: after, doneAt, silentMs };
-    // A process that gets no turn hears of an answer late. When it did, nobody else knows but that it was before this write.
+    // A process that gets no turn gets an answer late. The witness only knows that the answer arrived before this write.
     const unheardMs = write.sentAt - before.heardOfBeforeAt;
     if (unheardMs >= leastMs) return { ...lapse, row: before.row, doneAt: before.movedAt, silentMs: unheardMs };
     return undefined;
@@ -203,7 +203,7 @@ function judgeForce({ write, before, complain }: Step, from: string | undefined)
   if (!(silentMs > failoverMs)) complain(`taken from ${from}, silent for ${Math.round(silentMs)} of ${failoverMs} ms`);
 }
 
-/** Whom it names is the one who has asked, in the wish that stood there for this very tenure. */
+/** The new owner must be the author of the wish in the row, and the wish must be for this tenure. */
 function judgeHandOver({ before, after, complain }: Step): void {
   const wish = wishIn(before.row);
   const heir = after['leaseOwner']?.S;
@@ -238,7 +238,7 @@ function wishIn(row: WitnessedRow) {
   return { writer, failoverMs: Number(failoverMs), holder, workerId: workerId as string };
 }
 
-/** A sentinel is before every number, and the end behind. */
+/** A sentinel is before every number, SHARD_END after every number. */
 function numberOf(checkpoint = ''): bigint {
   if (checkpoint === 'SHARD_END') return 1n << 256n;
   return /^\d+$/.test(checkpoint) ? BigInt(checkpoint) : -1n;

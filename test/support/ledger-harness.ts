@@ -1,5 +1,5 @@
-// Plays a shrinkable script of commands on a ledger and on the naive model beside it, over several incarnations: each
-// starts behind the durable checkpoint of the one before, and settles are addressed by fence, as the shard worker does.
+// Plays a shrinkable script of commands on a ledger and on the naive model, over several incarnations. Each incarnation starts after the
+// durable checkpoint of the previous one. Settles are addressed by fence, as in the shard worker.
 import fc from 'fast-check';
 
 import type * as ledgerModule from '../../src/core/ledger.js';
@@ -30,7 +30,7 @@ export interface Bounds {
 export interface Incarnation {
   readonly ledger: Ledger;
   readonly naive: NaiveLedger;
-  /** Whether every record was admitted only where `room` was asked with its size. */
+  /** Whether `hasRoom` is asked with the size of each record before its admission. */
   readonly strict: boolean;
 }
 
@@ -41,9 +41,9 @@ export interface Harness {
   /** The highest sequence number the shard has delivered in this incarnation. */
   tip: bigint;
   tipSub: number;
-  /** What the keeper last read as the frontier and made durable. */
+  /** The last frontier that the keeper made durable. */
   durable: Position | undefined;
-  /** What the last command returned, by ledger and by model. */
+  /** The results of the last command, from the ledger and from the model. */
   answers: { readonly real: unknown; readonly naive: unknown };
 }
 
@@ -65,7 +65,7 @@ export type Command =
 
 const admitCommand = fc.record({
   type: fc.constant('admit' as const),
-  // 0 stays at the sequence number: the next place of an aggregate, or with subStep 0 a duplicate; -1 goes back.
+  // 0 keeps the sequence number: the next user record of an aggregate or, with subStep 0, a duplicate. -1 goes back.
   step: fc.oneof(
     { weight: 8, arbitrary: fc.integer({ min: 1, max: 7 }) },
     { weight: 4, arbitrary: fc.constant(0) },
@@ -123,7 +123,7 @@ export function current(harness: Harness): Incarnation {
   return harness.incarnations.at(-1) as Incarnation;
 }
 
-/** Plays the commands; `observe` looks at the harness after each of them. */
+/** Plays the commands, and calls `observe` after each of them. */
 export function play(
   harness: Harness,
   commands: readonly Command[],
@@ -152,7 +152,7 @@ function step(harness: Harness, each: Command): void {
     case 'settleAll': {
       const ordinal = choose(openOrdinals(naive), each.pick);
       const items = ordinal === undefined ? [] : [...(naive.records[ordinal]?.openItems ?? [])];
-      // In an order of its own: from some item on, then from the first.
+      // Not in order: from some item on, then from the first.
       const turn = each.turn % Math.max(1, items.length);
       for (const item of [...items.slice(turn), ...items.slice(0, turn)]) settleAt(harness, fenceNow, ordinal, item);
       return;
@@ -177,7 +177,7 @@ function step(harness: Harness, each: Command): void {
 function admitNext(harness: Harness, each: Command & { readonly type: 'admit' }): void {
   const { api } = harness;
   const { ledger, naive, strict } = current(harness);
-  // The reader of a new incarnation delivers nothing from before the place it resumed behind.
+  // The reader of a new incarnation delivers only records after the position at which it resumed.
   const sequence = harness.tip + BigInt(naive.records.length === 0 ? Math.max(each.step, 1) : each.step);
   const sub = each.step === 0 ? harness.tipSub + each.subStep : each.subStep;
   const position = { sequenceNumber: sequence.toString(), subSequenceNumber: sub };
@@ -211,7 +211,7 @@ function settleAt(harness: Harness, fence: number, ordinal: number | undefined, 
   if (ordinal === undefined) return;
   const { ledger, naive } = harness.incarnations[fence] as Incarnation;
   const record = naive.records[ordinal];
-  // One place more than there are items: a settle of a item that does not exist is among the choices.
+  // One choice more than there are items, so a settle may name an item that does not exist.
   const item = choice % ((record?.expected ?? 1) + 1);
   harness.answers = { real: harness.api.settle(ledger, ordinal, item), naive: naiveSettle(naive, ordinal, item) };
 }

@@ -1,5 +1,5 @@
-// The invariants of seeds.md 4.5 that are the ledger's, each as a property of any set of ledger functions: of those in
-// src/core/ledger.ts, which must keep them, and of the broken ones, which must be caught.
+// The ledger's invariants of seeds.md 4.5, each as a property of any set of ledger functions. The functions in src/core/ledger.ts must
+// keep them, and the broken ledgers must be caught.
 import fc from 'fast-check';
 
 import type { Position } from '../../src/core/position.js';
@@ -8,7 +8,7 @@ import type { LedgerApi, Harness } from './ledger-harness.js';
 import { isOpen, naiveFrontier, naiveHead, naiveOpen, naiveOpenBytes } from './naive-ledger.js';
 import type { NaiveRecord } from './naive-ledger.js';
 
-/** A law as something fast-check can run against one set of ledger functions. */
+/** A law as a fast-check property of one set of ledger functions. */
 export type Law = (api: LedgerApi) => fc.IRawProperty<unknown>;
 
 /** I1: the frontier never passes an open record, and never rests where a checkpoint may not land. */
@@ -27,7 +27,7 @@ export const frontierPassesNothingOpen: Law = (api) =>
     });
   });
 
-/** I2: the frontier never goes back, also over incarnations that resume behind the durable checkpoint. */
+/** I2: the frontier never goes back, not even across incarnations, which resume after the durable checkpoint. */
 export const frontierNeverGoesBack: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
     play(newHarness(api, limits), commands, (harness) => {
@@ -66,7 +66,7 @@ export const settlesAreOrderFreeAndIdempotent: Law = (api) =>
     },
   );
 
-/** I9: a settle addressed to an old fence changes nothing in the ledger of the present one. */
+/** I9: a settle addressed to an old fence changes nothing in the ledger of the current fence. */
 export const lateSettlesChangeNothing: Law = (api) =>
   fc.property(bounds, script, (limits, commands) => {
     const harness = newHarness(api, limits);
@@ -101,7 +101,7 @@ export const recordsCompleteByEveryItem: Law = (api) =>
     });
   });
 
-/** I11: no more is open than the bounds allow, in records, bytes and span; and nothing is refused without need. */
+/** I11: the open records stay within the bounds of records, bytes and span. No record is refused without need. */
 export const openStaysInBounds: Law = (api) =>
   fc.property(bounds, script, fc.boolean(), (limits, commands, strict) => {
     play(newHarness(api, limits, strict), commands, (harness, command) => {
@@ -124,7 +124,7 @@ export const openStaysInBounds: Law = (api) =>
     });
   });
 
-/** I18: zero items are as good as settled items: with nothing open the frontier is at the last record it may rest on. */
+/** I18: a record with zero items counts as settled. With nothing open, the frontier is at the last record where it may rest. */
 export const zeroItemsAdvanceTheFrontier: Law = (api) =>
   fc.property(bounds, script, fc.constantFrom('after all is settled', 'all filtered'), (limits, commands, kind) => {
     const harness = newHarness(api, limits);
@@ -149,7 +149,7 @@ export const zeroItemsAdvanceTheFrontier: Law = (api) =>
     mustBeDone(harness);
   });
 
-/** Everything admitted has been dealt with: does the ledger say so, too? */
+/** Called when everything admitted is settled: the ledger must show the same. */
 function mustBeDone(harness: Harness): void {
   const { api } = harness;
   const { ledger, naive } = current(harness);
@@ -194,7 +194,7 @@ function summary(api: LedgerApi, ledger: ReturnType<LedgerApi['createLedger']>):
   ]);
 }
 
-/** The order of positions, by BigInt: on purpose not the order the ledger uses. */
+/** Compares positions as BigInt, on purpose not with the function that the ledger uses. */
 function order(left: Position | NaiveRecord, right: Position): number {
   const difference = BigInt(left.sequenceNumber) - BigInt(right.sequenceNumber);
   return difference === 0n ? left.subSequenceNumber - right.subSequenceNumber : Number(difference);

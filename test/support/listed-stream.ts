@@ -1,4 +1,4 @@
-// A StreamSource of which only description and listing work: what the coordinator sees of a stream. The test reshards it.
+// A StreamSource that can only be described and listed, which is all that the coordinator sees of a stream. The test reshards it.
 import type { Shard, ShardFilter, ShardListing, StreamDescription, StreamSource } from '../../src/api/ports.js';
 
 const top = (1n << 128n) - 1n;
@@ -6,21 +6,21 @@ const top = (1n << 128n) - 1n;
 export interface ListedStream extends StreamSource {
   shards: Shard[];
   serviceTimeMs: number;
-  /** Errors that the next calls meet, in order. */
+  /** Errors that the next calls throw, in order. */
   readonly faults: { describe: unknown[]; listShards: unknown[] };
   readonly filters: ShardFilter[];
   /** Closes a shard and opens two in its place. */
   split(shardId: string): [string, string];
   /** Closes two shards and opens one in their place. */
   merge(left: string, right: string): string;
-  /** Deletes the stream and creates it again a minute later: the same name, shard ids that repeat, higher numbers. */
+  /** Deletes the stream and creates it again a minute later, with the same name and shard ids, and higher sequence numbers. */
   recreate(shards?: number): void;
 }
 
 export interface ListedStreamOptions {
   readonly name?: string;
   readonly shards?: number;
-  /** False: like DynamoDB Streams. */
+  /** False: shards without hash ranges, as in DynamoDB Streams. */
   readonly hashRanges?: boolean;
 }
 

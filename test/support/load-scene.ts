@@ -1,8 +1,8 @@
 // The scene of an integrity test: real worker processes (`fleet`) share the leases of a stream while a producer writes to it
-// (`load`). `start` and `startDelivering` start workers. A worker of `startProxied` reaches DynamoDB by a proxy that can fail
-// (`proxyOf`). With `witnessed`, a witness between the workers and DynamoDB notes every write to the lease table (`witness`).
-// A test does something to a worker or a server; `expectNothingLost` then stops writing, waits for all records, and judges. The
-// scene closes whatever it has opened.
+// (`load`). `start` and `startDelivering` start workers. A worker of `startProxied` reaches DynamoDB through a proxy that can fail
+// (`proxyOf`). With `witnessed`, a witness between the workers and DynamoDB records every write to the lease table (`witness`).
+// A test causes a fault of a worker or a server. `expectNothingLost` then stops writing, waits for all records, and judges. The
+// scene closes everything that it has opened.
 import { ownersDeliver } from './fleet-laws.js';
 import { faultyProxy } from './faulty-proxy.js';
 import type { FaultyProxy } from './faulty-proxy.js';
@@ -14,11 +14,11 @@ import { expectNothingLost } from './replays.js';
 import type { WorkerConfig } from './worker-process.js';
 
 export interface LoadSceneOptions extends Omit<FleetOptions, 'endpoints'> {
-  /** `count` records are written every `everyMs`, 100 by default. Absent: none until the test writes some. */
+  /** `count` records are written every `everyMs`, 100 by default. Absent: only the test writes records. */
   readonly load?: { readonly count: number; readonly everyMs?: number };
   /** The configuration that all workers share. */
   readonly worker?: Partial<WorkerConfig>;
-  /** Every worker reaches DynamoDB by a witness of its writes. */
+  /** Every worker reaches DynamoDB through a witness of its writes. */
   readonly witnessed?: true;
   /** Servers in place of the fleet's own. */
   readonly servers?: (scene: LoadScene) => Fleet['endpoints'] | Promise<Fleet['endpoints']>;
@@ -63,7 +63,7 @@ export class LoadScene {
     return opened(this.#proxies.get(name));
   }
 
-  /** To be done when the scene is closed, after what was named before. */
+  /** Adds a function to be called when the scene is closed, after those added before. */
   closes(close: () => unknown): void {
     this.#closing.push(close);
   }
@@ -72,18 +72,18 @@ export class LoadScene {
     this.#stopWriting = this.fleet.keepWriting(count, everyMs);
   }
 
-  /** Settles when the last record is written. */
+  /** Stops the producer, and resolves when the last record is written. */
   async stopWriting(): Promise<void> {
     await this.#stopWriting?.();
   }
 
-  /** A worker of this name, which is its id in the table as well. */
+  /** Starts a worker. Its name is also its id in the table. */
   start(name: string, config: Partial<WorkerConfig> = {}, dynamodb = this.#dynamodb(name)): WorkerProcess {
     const { fleet } = this;
     return fleet.start(name, { ...this.#options.worker, ...config }, { ...fleet.endpoints, dynamodb });
   }
 
-  /** A worker that reaches DynamoDB by a proxy of its own. */
+  /** Starts a worker that reaches DynamoDB through its own proxy. */
   async startProxied(name: string, config: Partial<WorkerConfig> = {}): Promise<WorkerProcess> {
     const proxy = await faultyProxy(this.#dynamodb(name));
     this.#proxies.set(name, proxy);
@@ -91,7 +91,7 @@ export class LoadScene {
     return this.start(name, config, `${proxy.endpoint}${path}`);
   }
 
-  /** Starts workers, and waits until all that there are share the leases and deliver. */
+  /** Starts workers, and waits until all workers of the fleet share the leases and deliver. */
   async startDelivering<Names extends readonly string[]>(
     ...names: Names
   ): Promise<{ readonly [Index in keyof Names]: WorkerProcess }> {
@@ -100,7 +100,7 @@ export class LoadScene {
     return workers as { readonly [Index in keyof Names]: WorkerProcess };
   }
 
-  /** Stops writing, has everything delivered and every process drain, and judges what is left behind. */
+  /** Stops writing, waits until everything is delivered, drains every process, and judges the table and the sinks. */
   async expectNothingLost(scenario: string, deadlineMs?: number): Promise<void> {
     await this.stopWriting();
     await expectNothingLost(scenario, this.fleet, deadlineMs);

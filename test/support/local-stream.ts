@@ -1,4 +1,4 @@
-// What a test does to a stream on a local server, through the SDK itself rather than by code of ours.
+// A test's operations on a stream of a local server. They use the SDK itself, not code of ours.
 import {
   CreateStreamCommand,
   DescribeStreamCommand,
@@ -33,7 +33,7 @@ export class LocalStream {
     await this.active();
   }
 
-  /** Waits until the stream is ACTIVE, by asking: the server tells it in no other way. */
+  /** Polls until the stream is ACTIVE, because the server does not report this in any other way. */
   async active(): Promise<void> {
     for (;;) {
       const { StreamDescription: of } = await this.client.send(new DescribeStreamCommand({ StreamName: this.name }));
@@ -71,7 +71,7 @@ export class LocalStream {
     await this.active();
   }
 
-  /** Everything in the stream, by shard. */
+  /** All records in the stream, by shard. */
   async read(): Promise<Map<string, StoredRecord[]>> {
     const found = new Map<string, StoredRecord[]>();
     for (const { ShardId = '' } of await this.shards()) {

@@ -1,2 +1,2 @@
-// It is shipped to users as part of `kinact/testing`; the tests know it by this name.
+// The lease store in memory is shipped as part of `kinact/testing`. Tests import it from this file.
 export * from '../../src/testing/memory-lease-store.js';

@@ -1,4 +1,4 @@
-// A Kinesis client by shape that calls the scripted Kinesis directly, without HTTP, so that readers run in virtual time.
+// An object with the shape of a Kinesis client. It calls the scripted Kinesis directly, without HTTP, so readers run in virtual time.
 import type { Clock } from '../../src/api/ports.js';
 import type { KinesisClientLike } from '../../src/aws/kinesis/kinesis-client.js';
 import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
@@ -8,11 +8,11 @@ import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kine
 export interface ModelCall {
   readonly operation: string;
   readonly input: Record<string, any>;
-  /** Of the clock the client was made with. */
+  /** The time of the call, on the clock of the client. */
   readonly at: number;
 }
 
-/** What a script may answer: an AWS error's name, an answer, `hang`, or undefined for the model's own answer. */
+/** The result of a script: the name of an AWS error, an answer, `hang`, or undefined for the model's own answer. */
 export type ModelAnswer =
   | { readonly error: string; readonly status?: number }
   | { readonly body: object }
@@ -40,7 +40,7 @@ export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}):
       const call = { operation, input: command.input, at: clock.now() };
       calls.push(call);
       const scripted = client.script(call);
-      // Deaf to its abort signal, as the worst of clients.
+      // Ignores the abort signal, like the worst clients.
       if (scripted === 'hang') return new Promise(() => undefined);
       if (scripted !== undefined && 'error' in scripted) throw awsError(scripted.error, 'scripted', scripted.status);
       if (scripted !== undefined) return scripted.body;
@@ -50,7 +50,7 @@ export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}):
   return client;
 }
 
-/** What the SDK's client would return or throw for the model's answer. */
+/** Returns or throws the model's answer in the form of the SDK's client. */
 export function answerOf(kinesis: ScriptedKinesis, operation: string, input: Record<string, any>): object {
   try {
     return fromJson(kinesis.handle(operation, toJson(input)) as Record<string, any>);

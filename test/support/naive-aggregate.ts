@@ -1,5 +1,5 @@
-// The rules of KCL clause 3.3 once more, as plainly as can be: everything a BigInt or a copy, the message parsed into a list of
-// fields before anyone looks at it. The fuzz test compares the decoder with this one; they share no code.
+// A second decoder with the rules of KCL clause 3.3, as plain as possible. Every value is a BigInt or a copy, and each message is first
+// parsed into a list of fields. The fuzz test compares the real decoder with this one. They share no code.
 import { createHash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 

@@ -1,5 +1,5 @@
-// The model the ledger is judged by: every record ever admitted with the list of its open items, searched from the start
-// each time. Slow, obvious, and sharing no code with src/core/ledger.ts: positions are compared as BigInt.
+// The model with which the ledger is compared: every record ever admitted, with the list of its open items, searched from the start each
+// time. It is slow and obvious, and shares no code with src/core/ledger.ts: positions are compared as BigInt.
 export interface NaiveRecord {
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number;
@@ -38,7 +38,7 @@ export function naiveAdmit(ledger: NaiveLedger, record: Omit<NaiveRecord, 'expec
   return ledger.records.length - 1;
 }
 
-/** Whether the record may be said to have that many items now. */
+/** Whether `expectItems` with this number of items is allowed for the record now. */
 export function naiveMayExpect(record: NaiveRecord, items: number): boolean {
   return record.expected === items || (record.expected === undefined && record.openItems.length === 1);
 }
@@ -68,13 +68,13 @@ export function naiveOpenBytes(ledger: NaiveLedger): number {
   return naiveOpen(ledger).reduce((sum, record) => sum + record.bytes, 0);
 }
 
-/** The ordinal of the oldest open record; the number of records when there is none. */
+/** The ordinal of the oldest open record; the number of records if none is open. */
 export function naiveHead(ledger: NaiveLedger): number {
   const oldest = ledger.records.findIndex(isOpen);
   return oldest === -1 ? ledger.records.length : oldest;
 }
 
-/** The ordinal of the last record that a checkpoint may name; -1 when there is none. */
+/** The ordinal of the last record before the head that a checkpoint may name; -1 if there is none. */
 export function naiveFrontier(ledger: NaiveLedger): number {
   return ledger.records.slice(0, naiveHead(ledger)).findLastIndex((record) => record.checkpointable);
 }

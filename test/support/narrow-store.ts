@@ -1,12 +1,12 @@
-// A lease table that carries so many writes a second and no more, in virtual time: one that queues answers each later than the one
-// before, and one that refuses throttles what comes too fast, as DynamoDB does without its burst capacity.
+// A lease table that carries only a limited number of writes a second, in virtual time. The kind 'queues' answers each write later than
+// the one before. The kind 'refuses' throttles writes that come too fast, like DynamoDB without its burst capacity.
 import type { LeaseStore } from '../../src/api/ports.js';
 
 export interface Narrow {
   readonly writesPerSecond: number;
   readonly kind: 'queues' | 'refuses';
   readonly clock: { now(): number; after(ms: number, callback: () => void): () => void };
-  /** A request that is not answered by then fails, its outcome unknown, as in the real adapter. */
+  /** A request without an answer in this time fails with an unknown outcome, as in the real adapter. */
   readonly requestTimeoutMs: number;
 }
 
@@ -33,7 +33,7 @@ export function narrowStore(
     if (kind === 'queues') {
       freeAt = Math.max(freeAt, clock.now()) + gapMs;
       const waitMs = freeAt - clock.now() + roundTripMs;
-      // The table works through what it has accepted, whether or not anybody still waits for the answer.
+      // The table does every write that it has accepted, even if no caller waits for the answer any longer.
       const done = pause(waitMs).then(act);
       if (waitMs <= requestTimeoutMs) return done;
       timedOut += 1;

@@ -1,5 +1,5 @@
-// A random harness for the pipeline: streams of plain and aggregated records, an extract that makes any number of items, and
-// reducers of every kind of acknowledgement. It watches the laws from outside: what user code saw, and what keepers heard.
+// A random harness for the pipeline: streams of plain and aggregated records, an extract that makes any number of items, and reducers
+// with every kind of acknowledgement. It checks the laws from outside, by the items in user code and the messages to keepers.
 import fc from 'fast-check';
 import { envelope, message } from './aggregate-bytes.js';
 import { startPipeline } from './pipeline.js';
@@ -13,11 +13,11 @@ import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 
 const shard = 'shardId-000000000000';
 
-/** A raw record: how many items each of its user records becomes; more than one user record make an aggregate. */
+/** A raw record: the number of items of each of its user records. More than one user record makes an aggregate. */
 type Raw = readonly number[];
 
 export interface Harness {
-  /** Per stream its raw records; each stream has one shard. */
+  /** The raw records of each stream. Each stream has one shard. */
   readonly streams: readonly (readonly Raw[])[];
   readonly keys: number;
   readonly credit: number;
@@ -28,7 +28,7 @@ export interface Harness {
   readonly maxPending: number;
   readonly maxPendingBytes: number;
   readonly mode: 'auto' | 'flush' | 'manual' | 'raw';
-  /** Milliseconds the calls of user code take, in turn; 0 is a synchronous one. */
+  /** How many milliseconds the calls of user code take, in turn; 0 makes a synchronous call. */
   readonly delays: readonly number[];
   /** Raw records per put, and per read. */
   readonly burst: number;
@@ -64,12 +64,12 @@ interface Unit {
 }
 
 export interface Outcome {
-  /** What went against a law, in words. */
+  /** The violations of laws, in words. */
   readonly complaints: readonly string[];
   readonly crashes: readonly any[];
 }
 
-/** Runs a harness to its end and says what went against the laws. */
+/** Runs a harness to its end, and returns the violations of laws and the crashes. */
 export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outcome> {
   const { maxPending, maxPendingBytes, reducers, stages, credit, spread, batchSize, burst } = setting;
   const streams = setting.streams.map((_, index) => fakeStream({ name: `s${index}`, maxRecords: burst }));
@@ -130,7 +130,7 @@ export async function live(setting: Harness, watchdogMs = 600_000): Promise<Outc
   }
 }
 
-/** `plan` is carried in the data: source-independent name, and how many items it becomes. */
+/** Puts one raw record. The data of each user record are its ordinal and its number of items. */
 function put(stream: FakeStream, source: string, each: Raw, units: Unit[], { keys }: Harness): void {
   const names = each.map((items, sub) => `${units.length + sub}:${items}`);
   const single = names.length === 1;
@@ -264,7 +264,7 @@ async function flushed(state: string[], watch: Watch, wait: Promise<void> | unde
   return [];
 }
 
-/** Every reducer waits for so many records of a shard that all of them together never wait for more than maxPending. */
+/** Each reducer waits for a quota of records of a shard. The quotas of all reducers together never exceed maxPending. */
 function manualDefinition(setting: Harness, watch: Watch, sleep: Sleep): ReducerDefinition {
   const { maxPending, reducers, patience } = setting;
   const whole = patience.slice(0, reducers).reduce((sum, each) => sum + each, 1);
@@ -293,14 +293,14 @@ function manualDefinition(setting: Harness, watch: Watch, sleep: Sleep): Reducer
       }
       waiting.items.push(item);
       waiting.records.add(item.value.split('/')[1]!);
-      // With fewer open records than reducers, nobody may wait at all.
+      // If there may be fewer open records than reducers, no reducer may wait.
       if (maxPending < reducers || waiting.records.size >= (quota[ctx.reducer] as number)) ackAll(name, ctx);
       return pause()?.then(() => n) ?? n;
     },
   });
 }
 
-/** Acknowledges some at once, the rest when it is asked to flush or at the next heartbeat. */
+/** Acknowledges some items at once, and the rest at the next flush or heartbeat. */
 function rawDefinition(setting: Harness, watch: Watch, sleep: Sleep): ReducerDefinition {
   const pause = pauses(setting, sleep);
   return defineReducer<Item<string>[], string>({

@@ -1,5 +1,5 @@
-// What tests of the pipeline have in common: pipelines that are stopped whatever becomes of the test, numbered records,
-// promises that a test keeps open, and a look at the messages between actors.
+// Helpers for tests of the pipeline: pipelines that are stopped even if the test fails, numbered records, promises that a test keeps
+// open, and a record of the messages between actors.
 import { startPipeline } from './pipeline.js';
 import type { Pipeline, PipelineOptions } from './pipeline.js';
 import type { Item } from '../../src/api/reducer.js';
@@ -8,7 +8,7 @@ import type { Delivery } from '../../supervision/seams.js';
 
 export const shard0 = 'shardId-000000000000';
 
-/** Starts pipelines of which each is stopped after its test. One at a time: they replace the host's timers. */
+/** Returns a function that starts pipelines, which are stopped after the test. One at a time, because they replace the host's timers. */
 export function pipelines(): (options: PipelineOptions) => Pipeline {
   const started: Pipeline[] = [];
   afterEach(async () => {
@@ -21,7 +21,7 @@ export function pipelines(): (options: PipelineOptions) => Pipeline {
   };
 }
 
-/** Puts `count` records whose data are their numbers; returns their sequence numbers. */
+/** Puts `count` records with their numbers as data; returns their sequence numbers. */
 export function putNumbered(
   stream: FakeStream,
   count: number,
@@ -35,7 +35,7 @@ export function putNumbered(
   return stream.put(...records).map(({ sequenceNumber }) => sequenceNumber);
 }
 
-/** The number that `putNumbered` put. */
+/** The number of a record of `putNumbered`. */
 export function numberOf(item: Pick<Item, 'value'> | { readonly data: Uint8Array }): number {
   return Number(Buffer.from('data' in item ? item.data : (item.value as Uint8Array)).toString());
 }
@@ -45,7 +45,7 @@ export interface Gate {
   open(): void;
 }
 
-/** A promise for user code to hang on. */
+/** A promise for which user code waits until the test opens the gate. */
 export function gate(): Gate {
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -58,7 +58,7 @@ export interface Seen {
   readonly message: any;
 }
 
-/** Writes down every message between actors, as it is sent. */
+/** Records every message between actors when it is sent. */
 export function wiretap(): { readonly seen: Seen[]; readonly deliver: (mail: Delivery, go: () => void) => void } {
   const seen: Seen[] = [];
   return {

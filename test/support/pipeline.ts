@@ -1,5 +1,5 @@
-// The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in
-// memory and a keeper that only grants tenures and writes down what it hears. For tests of actors, not of restarts.
+// The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in memory. A
+// stub keeper only grants tenures and records its messages. For tests of actors, not of restarts.
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -19,13 +19,13 @@ import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '.
 import { counters, statusOf } from '../../supervision/status.js';
 import type { RuntimeOptions } from '../../supervision/index.js';
 
-/** What a stub keeper heard, and what a test may tell the worker through it. */
+/** The messages to a stub keeper, and a way to send messages to its worker. */
 export interface StubKeeper {
   readonly ref: Ref<KeeperMessage>;
   readonly frontiers: FrontierReport[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
-  /** Everything it heard, in order. */
+  /** All messages to the keeper, in order. */
   readonly log: KeeperMessage[];
   control(message: { type: 'revoked'; reason: string } | { type: 'drain' }): void;
 }
@@ -41,7 +41,7 @@ export interface PipelineOptions {
   readonly worker?: Partial<ShardWorkerOptions>;
   readonly reducer?: Partial<ReducerOptions>;
   readonly runtime?: Partial<RuntimeOptions>;
-  /** What the stub keeper's tenures differ in. */
+  /** Replaces members of the stub keeper's tenures. */
   readonly tenure?: Partial<Tenure>;
   /** The keepers grant no tenure. */
   readonly refuse?: boolean;
@@ -61,11 +61,11 @@ export interface Pipeline {
   ): { readonly keeper: StubKeeper; readonly worker: Ref<never> };
   counters(): Readonly<Record<string, number>>;
   status(ref: Ref<never>): object | undefined;
-  /** Sends anything to an actor, as if another one did. */
+  /** Sends any message to an actor, as another actor could. */
   tell(ref: Ref<never>, message: unknown): void;
-  /** Stops one actor alone; what it left running by the deadline (default: at once) is an orphan. */
+  /** Stops one actor alone. Its effects that still run at the deadline (default: at once) are orphans. */
   kill(ref: Ref<never>, deadlineMs?: number): Promise<Ending>;
-  /** For user code: resolves after so much virtual time. */
+  /** For user code: resolves after this much virtual time. */
   sleep(ms: number): Promise<void>;
   ending(ref: Ref<never>): Promise<Ending>;
   stop(): Promise<void>;

@@ -1,4 +1,4 @@
-// One shard of the scripted Kinesis, a polling reader on it and a worker that can be told to ask for everything; in virtual time.
+// One shard of the scripted Kinesis, a polling reader of this shard, and a worker that reads everything after `consume`, in virtual time.
 import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
 import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/kinesis-polling.js';
@@ -11,7 +11,7 @@ export const stream = 'orders';
 export const shardId = 'shardId-000000000000';
 export const trimHorizon: StartPosition = { type: 'trimHorizon' };
 
-/** Timers that know how many of them are set. */
+/** Timers with a count of those that are set. */
 export function countedTimers(timers: Timers): Timers & { readonly pending: number } {
   const set = new Set<object>();
   return {
@@ -39,12 +39,12 @@ export interface Harness {
   readonly client: ModelClient;
   readonly notices: SourceNotice[];
   readonly reader: ShardReader;
-  /** Everything read so far, by a worker that never stops asking. */
+  /** All results that the worker has read so far. */
   readonly results: ReadResult[];
   readonly keys: string[];
   readonly failure: () => unknown;
   put(...keys: string[]): string[];
-  /** Lets the worker ask for everything. */
+  /** Starts the worker, which reads until the end or an error. */
   consume(): void;
 }
 

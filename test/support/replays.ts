@@ -1,5 +1,5 @@
-// How every test of test/integrity ends: nothing written is lost, keys are in order, what came again came as a run, the
-// table covers all of it; and one line on stdout says how much was replayed.
+// The checks at the end of every test of test/integrity: no written record is lost, keys are in order, replays are runs, and the
+// checkpoints in the table cover all deliveries. One line on stdout shows how much was replayed.
 import { expect } from 'chai';
 import type { Fleet } from './fleet.js';
 import { allSeen, lost, outOfOrder, replays } from './fleet-laws.js';
@@ -15,7 +15,7 @@ export function sayReplays(scenario: string, fleet: Fleet): void {
   process.stdout.write(`        integrity ${scenario}: ${written} written, ${again} replayed, ${gone} lost\n`);
 }
 
-/** What one tenure of a shard (one fence) delivers of a key is a run without a gap, from one past what was seen at most. */
+/** Within a tenure of a shard (one fence), a key is delivered as a run without a gap. A run starts at most one after the furthest seen. */
 export function brokenRuns(deliveries: readonly Delivery[]): readonly string[] {
   const runs = new Map<string, number>();
   const seen = new Map<string, number>();
@@ -33,7 +33,7 @@ export function brokenRuns(deliveries: readonly Delivery[]): readonly string[] {
   return complaints;
 }
 
-/** Shards whose row stands behind something that was delivered of them. */
+/** Shards with a delivery after the checkpoint in their row. */
 export function uncovered(rows: TableSnapshot, deliveries: readonly Delivery[]): readonly string[] {
   const complaints = new Set<string>();
   for (const { shardId, sequenceNumber } of deliveries) {
@@ -45,7 +45,7 @@ export function uncovered(rows: TableSnapshot, deliveries: readonly Delivery[]):
   return [...complaints];
 }
 
-/** Waits until all is seen, has every living process drain, and judges what is left behind. */
+/** Waits until every record is seen, drains every living process, and judges the table and the sinks. */
 export async function expectNothingLost(scenario: string, fleet: Fleet, deadlineMs?: number): Promise<void> {
   await allSeen(fleet, deadlineMs);
   const left = fleet.workers.filter(({ alive }) => alive);

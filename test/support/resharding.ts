@@ -1,11 +1,11 @@
-// Splits and merges the stream of a fleet, and what must hold of shards and their descendants, judged by the sinks.
+// Splits and merges the stream of a fleet, and checks by the sinks that no child is delivered before the end of its parents.
 import { ListShardsCommand, MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 import { isActive } from './fleet.js';
 import type { Fleet } from './fleet.js';
 
 export const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
-/** In the middle, or at the given hash key. */
+/** Splits a shard in the middle, or at the given hash key. */
 export async function split(fleet: Fleet, shardId: string, at?: bigint): Promise<void> {
   const { kinesis, streamName } = fleet;
   const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName: streamName }));
@@ -28,7 +28,7 @@ export function delivering(fleet: Fleet, shardId: string): Promise<true> {
   return fleet.until(`${shardId} is delivering`, () => fleet.deliveries().some((each) => each.shardId === shardId));
 }
 
-/** Deliveries of a parent at or after the first of its child: `shardId-…2 before the end of shardId-…0`. */
+/** Parents with a delivery after the first delivery of their child: `shardId-…2 before the end of shardId-…0`. */
 export function beforeParents(fleet: Fleet, lineage: Readonly<Record<string, readonly string[]>>): readonly string[] {
   const all = fleet.deliveries();
   return Object.entries(lineage).flatMap(([child, parents]) => {

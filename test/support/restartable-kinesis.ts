@@ -1,5 +1,5 @@
-// A kinesalite in a process of its own that keeps its streams on disk: it can be killed and comes back on the same port
-// with everything that it has accepted. It ends with the process that started it.
+// A kinesalite in its own process that keeps its streams on disk. It can be killed and restarted on the same port, with all records that
+// it has accepted. It ends with the process that started it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
@@ -11,14 +11,14 @@ import { createInterface } from 'node:readline';
 
 export interface RestartableKinesis {
   readonly kinesis: string;
-  /** SIGKILL. From here on its port refuses connections. */
+  /** Sends SIGKILL. Afterwards the port refuses connections. */
   kill(): Promise<void>;
-  /** The same streams on the same port. */
+  /** Starts kinesalite again, with the same streams on the same port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Its own listener for a request's `error` would end the process when a client aborts. */
+/** kinesalite's own listener for a request's `error` would end the process when a client aborts. */
 const boot = `
   const [module, path, port] = process.argv.slice(1);
   const server = require(module)({ path, createStreamMs: 0, updateStreamMs: 0, deleteStreamMs: 0, shardLimit: 500 });

@@ -1,4 +1,4 @@
-// Parameters of a property whose inputs KINACT_SEED fixes; without it every run tries others, and a failure names its seed.
+// Parameters of a property. KINACT_SEED fixes the inputs. Without it every run tries other inputs, and a failure names its seed.
 
 /** For `fc.assert`. */
 export function seeded(numRuns: number): { readonly numRuns: number; readonly seed?: number } {

@@ -1,5 +1,5 @@
-// The strict reader finds no fault with good rows and exactly the one fault in each bad row.
-// Tests of other files rely on it, so it must be able to fail.
+// The strict reader finds no fault in good rows, and exactly one fault in each bad row. Tests of other files rely on the reader, so it
+// must be able to fail.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { violationsOf } from './strict-lease-reader.js';

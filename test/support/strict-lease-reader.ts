@@ -1,21 +1,21 @@
-// A second opinion on what kinact leaves in a lease table: a reader written from KCL clause 1.1 alone, sharing no code with
-// the library, that finds fault with whatever the KCL's own reader might stumble over. Run it after integration tests.
+// A second, strict reader of the rows that kinact leaves in a lease table. It is written from KCL clause 1.1 alone, and shares no code
+// with the library. It reports everything that the KCL's own reader might not accept. Run it after integration tests.
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 
 type Row = Record<string, AttributeValue>;
 
-/** A table as it stood, by lease key. */
+/** The rows of a table at one moment, by lease key. */
 export type TableSnapshot = ReadonlyMap<string, Row>;
 
 export interface StrictReading {
-  /** Every worker has stopped cleanly: nobody may own anything. */
+  /** Every worker has stopped cleanly, so no lease may have an owner, except those at SHARD_END. */
   readonly afterCleanStop?: boolean;
   /** Every lease row has been written by kinact at least once. */
   readonly expectKinact?: boolean;
-  /** The table contains rows of older libraries that nobody has back-filled yet. */
+  /** The table contains rows of older libraries that are not back-filled yet. */
   readonly allowMissingHashRange?: boolean;
-  /** What the table held before: foreign attributes and foreign rows must still be there, unchanged. */
+  /** The table before: its foreign attributes and foreign rows must still be there, unchanged. */
   readonly before?: TableSnapshot;
 }
 
@@ -55,7 +55,7 @@ const needed = [
 ];
 const words = ['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP', 'SHARD_END'];
 
-/** The whole table, strongly consistent. */
+/** Reads the whole table, strongly consistent. */
 export async function snapshotTable(client: DynamoDBClient, tableName: string): Promise<TableSnapshot> {
   const rows = new Map<string, Row>();
   let from: Row | undefined;
@@ -86,7 +86,7 @@ export async function readStrictly(
   return rows;
 }
 
-/** Every violation as `<lease key>: <rule>`, empty when the table is impeccable. */
+/** Every violation as `<lease key>: <rule>`; empty if there is none. */
 export function violationsOf(rows: TableSnapshot, reading: StrictReading = {}): readonly string[] {
   const found: string[] = [];
   for (const [key, row] of rows) {
@@ -187,7 +187,7 @@ function checkOwners(row: Row, reading: StrictReading, complain: Complain): void
   if (reading.expectKinact === true && row['kinactWriter'] === undefined) complain('kinactWriter is missing');
 }
 
-/** Rows of other entities stay as they are; lease rows may go (clean-up), but keep what is not theirs while they live. */
+/** Rows of other entities must not change. A lease row may be removed (clean-up), but until then must keep its foreign attributes. */
 function checkForeign(before: TableSnapshot, after: TableSnapshot, found: string[]): void {
   for (const [key, was] of before) {
     const is = after.get(key);

@@ -1,4 +1,4 @@
-// A whole consumer in virtual time over a stream in memory: nothing of it waits for the host's clock.
+// A whole consumer in virtual time over a stream in memory. No part of it waits for the host's clock.
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
 import type { ConsumerOptions } from '../../src/api/options.js';

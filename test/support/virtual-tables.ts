@@ -1,5 +1,5 @@
-// A DynamoDB in memory behind the SDK's commands, in virtual time: whole consumers with the real lease table, whose rows tests
-// read and write as DynamoDB has them.
+// A DynamoDB in memory behind the SDK's commands, in virtual time. Whole consumers use it with the real code of the lease table, and
+// tests read and write its rows in DynamoDB's form.
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import type { DynamoDbClientLike } from '../../src/api/options.js';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
@@ -7,7 +7,7 @@ import type { Item } from '../sim/dynamodb/expressions.js';
 import { answered, errorOf } from '../sim/sdk-answers.js';
 
 export interface VirtualTables {
-  /** What `leases.client` takes. */
+  /** A client for the option `leases.client`. */
   readonly client: DynamoDbClientLike;
   /** Calls so far, by operation. */
   readonly calls: ReadonlyMap<string, number>;

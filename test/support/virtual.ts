@@ -1,7 +1,7 @@
 // Virtual time for tests of whole consumers.
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
-/** Settles a promise that only virtual time can settle, within `ms` of it. */
+/** Moves virtual time until the promise has settled, at most by `ms`. */
 export async function inVirtualTime<T>(clock: ManualClock, promise: Promise<T>, ms = 60_000): Promise<T> {
   let done = false;
   const note = (): boolean => (done = true);
@@ -12,8 +12,8 @@ export async function inVirtualTime<T>(clock: ManualClock, promise: Promise<T>, 
 }
 
 /**
- * A clock in place of the host's timers, until `uninstall` or the end of the block. Messages between actors are immediates: with
- * those in its hand, no time passes between a message and what it leads to.
+ * A clock in place of the host's timers, until `uninstall` or the end of a `using` block. The clock also controls immediates, which
+ * carry the messages between actors. So no virtual time passes between a message and its consequences.
  */
 export function virtualClock(options: ConstructorParameters<typeof ManualClock>[0] = {}): ManualClock {
   const clock = new ManualClock(options);

@@ -1,6 +1,6 @@
-// The main module of a child process: one consumer, configured by one JSON argument, on the usual AWS environment. Every
-// item is appended to a sink file before it is acknowledged, so that what was seen survives SIGKILL; events, leases and
-// the end go to the parent as JSON lines on stdout. Started by fleet.ts.
+// The main module of a child process: one consumer, configured by one JSON argument, in the usual AWS environment. Every item is appended
+// to a sink file before it is acknowledged, so the deliveries survive SIGKILL. Events and the end go to the parent as JSON lines on
+// stdout. Started by fleet.ts.
 import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConsumer, defineReducer, isKinactError, kinesisStream, runUntilSignal } from '../../src/index.js';
@@ -9,13 +9,13 @@ import { loggerTo } from './full-loggers.js';
 import type { LogTarget } from './full-loggers.js';
 import { leaseNamed } from './lease-witness.js';
 
-/** What the parent decides; everything else is kinact's default. */
+/** The settings that the parent chooses. Everything else is kinact's default. */
 export interface WorkerConfig {
   readonly application: string;
   readonly streamName: string;
-  /** Further ones, all in one table of several streams unless there are `tables`. */
+  /** Further streams. All streams share one multi-stream table, unless `tables` is given. */
   readonly moreStreams?: readonly string[];
-  /** One for each stream, in their order. */
+  /** One lease table for each stream, in the order of the streams. */
   readonly tables?: readonly string[] | undefined;
   readonly workerId: string;
   readonly sink: string;
@@ -24,22 +24,22 @@ export interface WorkerConfig {
   readonly reducers?: number;
   readonly idleMs?: number;
   readonly stopAfterMs?: number;
-  /** Milliseconds every item takes, so that records are open when something happens to the process. */
+  /** How many milliseconds every item takes, so that records are open when a fault occurs. */
   readonly itemMs?: number;
-  /** The record with this id never gets through its reducer, nor into the sink. */
+  /** The record with this id stays in its reducer forever, and does not get into the sink. */
   readonly holdId?: string;
   /** As long as this file exists, every record takes `slowMs`. */
   readonly slowWhile?: string;
-  /** Never acknowledges anything: draining runs into its deadline. */
+  /** The reducer never acknowledges an item, so a drain runs into its deadline. */
   readonly wedged?: boolean;
   /** After SIGUSR2 the next item blocks the event loop until this file exists, for 30 s at most. */
   readonly blockUntil?: string | undefined;
-  /** The reducer throws at this record, the first time it comes. */
+  /** The reducer throws at this record, but only the first time. */
   readonly throwOnceId?: string;
-  /** This record takes `slowMs`, 500 by default, where others take `itemMs`, the first time it comes. */
+  /** The first time, this record takes `slowMs` (default 500) instead of `itemMs`. */
   readonly slowId?: string;
   readonly slowMs?: number;
-  /** Where the application's logger writes; default: it is silent. */
+  /** The target of the application's logger. Default: the logger is silent. */
   readonly log?: LogTarget;
 }
 
@@ -47,7 +47,7 @@ export interface WorkerConfig {
 export interface Delivery {
   readonly id: string;
   readonly key: string;
-  /** The name of its lease (`leaseNamed`): where several streams are read there are more shards of this id. */
+  /** The name of the lease (`leaseNamed`), because several streams may have shards with the same id. */
   readonly shardId: string;
   readonly sequenceNumber: string;
   readonly fence: number;
@@ -67,13 +67,13 @@ export type WorkerReport =
       readonly counters: Readonly<Record<string, number>>;
       readonly at: number;
     }
-  /** A record that the configuration names has come to its reducer. */
+  /** A record that the configuration names has reached its reducer. */
   | { readonly type: 'reached'; readonly id: string; readonly at: number }
-  /** Its log cannot be written. */
+  /** The log cannot be written. */
   | { readonly type: 'logFailed'; readonly message: string; readonly at: number }
   | { readonly type: 'failed'; readonly code?: string; readonly message: string; readonly at: number };
 
-/** Whatever of an event survives JSON; errors as code and message. */
+/** The members of an event that survive JSON; errors as code and message. */
 export interface EventData {
   readonly source?: string;
   readonly shardId?: string;
@@ -120,7 +120,7 @@ function tell(report: Report): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Names of leases by source and shard id, as `leaseTaken` has said. */
+/** Names of leases by source and shard id, from events with a lease key. */
 const leaseKeys = new Map<string, string>();
 
 function leaseKeyOf(source: string | undefined, shardId: string): string {
@@ -143,7 +143,7 @@ function delivered(config: WorkerConfig, item: Item, began: number): void {
   appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
 }
 
-/** What the configuration asks every item to go through before it is delivered. */
+/** Returns the delays and faults that the configuration sets for every item before its delivery. */
 function mischiefOf({ holdId, throwOnceId, slowId, slowWhile, slowMs = 500, itemMs = 0, blockUntil }: WorkerConfig) {
   let blocks = false;
   if (blockUntil !== undefined) process.on('SIGUSR2', () => (blocks = true));
@@ -162,7 +162,7 @@ function mischiefOf({ holdId, throwOnceId, slowId, slowWhile, slowMs = 500, item
     for (let left = slowMs; left > 0 && slowWhile !== undefined && existsSync(slowWhile); left -= 20) await delay(20);
     if (!blocks || blockUntil === undefined) return;
     blocks = false;
-    // Like a busy loop, but it leaves the machine to the others.
+    // Blocks like a busy loop, but leaves the processor to other processes.
     const nothing = new Int32Array(new SharedArrayBuffer(4));
     for (let left = 600; left > 0 && !existsSync(blockUntil); left -= 1) Atomics.wait(nothing, 0, 0, 50);
   };
@@ -208,7 +208,7 @@ async function main(config: WorkerConfig): Promise<void> {
   for (const name of told) consumer.on(name, (data) => tellEvent(name, data as EventData, tableOf));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));
   tell({ type: 'starting' });
-  // The same promise that runUntilSignal waits for.
+  // runUntilSignal also calls `start`, and gets the same promise as the call below.
   const running = runUntilSignal(consumer, { deadlineMs: config.stopAfterMs });
   consumer.start().then(
     () => tell({ type: 'started' }),

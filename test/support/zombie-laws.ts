@@ -1,5 +1,4 @@
-// What must hold of a worker that went on after others had taken its leases, judged by the sinks and by what a witness saw
-// of the lease table.
+// The laws of a worker that continued after others had taken its leases, judged by the sinks and by the writes that a witness saw.
 import { expect } from 'chai';
 import type { WorkerProcess } from './fleet.js';
 import { expectedBy, handsOver, movesCounter, setBy } from './lease-witness.js';
@@ -7,10 +6,10 @@ import type { WitnessedWrite } from './lease-witness.js';
 import type { LoadScene } from './load-scene.js';
 import type { Delivery } from './worker-process.js';
 
-/** Time stamps of two processes, rounded to milliseconds. */
+/** An allowance, because the time stamps come from two processes and are rounded to milliseconds. */
 const roundingMs = 5;
 
-/** Records whose `reduce` began when no renewal that the table had accepted gave their worker the right to. */
+/** Records for which `reduce` began after the worker's right to deliver had ended: no accepted renewal covers this time. */
 export function deliveredTooLate(
   deliveries: readonly Delivery[],
   writes: readonly WitnessedWrite[],
@@ -24,7 +23,7 @@ export function deliveredTooLate(
   });
 }
 
-/** Records whose `reduce` began after `moment`, under a fence that this worker had before it. */
+/** Records for which `reduce` began after `moment`, under a fence that the worker had before `moment`. */
 export function deliveredUnderOldFence(
   deliveries: readonly Delivery[],
   worker: string,
@@ -38,15 +37,15 @@ export function deliveredUnderOldFence(
     .map((each) => `${each.id} of ${tenure(each)}, ${each.began - moment} ms after`);
 }
 
-/** What was in the middle of a user call at `moment` and ended after it: allowed, and to be reported. */
+/** Deliveries with a user call that began before `moment` and ended after it. They are allowed, but reported. */
 export function finishedAfter(deliveries: readonly Delivery[], worker: string, moment: number): readonly Delivery[] {
   return deliveries.filter((each) => each.worker === worker && each.began < moment && each.at >= moment);
 }
 
 /**
- * The accepted writes of each row, in the order of their counters: no two behind one counter, none without one, each by whom
- * the one before left as the owner unless it takes the lease, and no checkpoint lower than the one before. Who gives a lease away
- * is its owner, too.
+ * Judges the accepted writes of each row in the order of their counters. Each write must be conditional on a counter, and no two writes
+ * on the same one. Unless a write takes the lease, its author must be the owner that the previous write left, also in a hand-over. No
+ * checkpoint may be lower than the previous one.
  */
 export function brokenChains(writes: readonly WitnessedWrite[]): readonly string[] {
   const complaints: string[] = [];
@@ -75,13 +74,13 @@ export function brokenChains(writes: readonly WitnessedWrite[]): readonly string
   return complaints;
 }
 
-/** The counter that was its condition; undefined: it had none. */
+/** The counter in the condition of a write; undefined if there is none. */
 function behind(write: WitnessedWrite): number | undefined {
   const counter = expectedBy(write)['leaseCounter']?.N;
   return counter === undefined ? undefined : Number(counter);
 }
 
-/** Who did nothing between two moments, and what it did afterwards. */
+/** A worker that did nothing between two moments. */
 export interface Absence {
   readonly worker: WorkerProcess;
   readonly from: number;
@@ -89,7 +88,7 @@ export interface Absence {
   readonly failoverMs: number;
 }
 
-/** Nothing of what it lost came from it, and nothing that it wrote was accepted. Returns how many calls ended after the loss. */
+/** Expects that the worker delivered nothing under a lost lease, and broke no row. Returns how many calls ended after the loss. */
 export function expectNoZombie(
   { fleet, witness }: LoadScene,
   { worker: { name }, from, to, failoverMs }: Absence,
