@@ -15,8 +15,8 @@ import type { RuntimeSeams } from './runtime-seams.js';
 // oxlint-disable-next-line typescript/no-explicit-any -- Value is the application’s own; kinact never looks inside.
 export interface ConsumerOptions<Value = any> {
   /**
-   * Required. The name that the workers of one application share: also the lease table’s, as in the KCL. Where
-   * `leases.tableName`, or an `application` of each source, names the tables instead, any 1 to 255 characters will do.
+   * Required. The name that all workers of one application share. As in the KCL, it also names the lease table. If
+   * `leases.tableName` or the `application` of each source names the tables, any 1 to 255 characters are allowed.
    * Takes: 1 to 255 characters.
    *
    * @example
@@ -44,8 +44,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly reducer: ReducerDefinition<Value>;
   /**
-   * Makes the items of a record, `(record, ctx) => Iterable<{ key, value }>`, synchronously: none, one or many. What it
-   * throws goes to `onFailure`.
+   * Makes none, one or many items of a record, synchronously: `(record, ctx) => Iterable<{ key, value }>`. If it
+   * throws, `onFailure` applies.
    *
    * @default one item: its key, its bytes
    * @example
@@ -55,7 +55,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly extract?: Extract<Value> | undefined;
   /**
-   * The key of a record, where `extract` is not given.
+   * The key of a record if `extract` is not given.
    *
    * @default the partition key; the sequence number where there is none
    * @example
@@ -87,8 +87,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly stages?: number | undefined;
   /**
-   * How records reach the stages. `round-robin` scatters a shard’s records over all of them, so the order of a key is
-   * not kept.
+   * How records reach the stages. `round-robin` spreads a shard’s records over all stages, so the order of a key is not
+   * kept.
    *
    * @default 'by-shard'
    * @example
@@ -98,8 +98,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly spread?: 'by-shard' | 'round-robin' | undefined;
   /**
-   * How many records of one shard may be in flight: admitted, and not settled yet. Raise it if your reducer
-   * acknowledges late, as with large batches; lower it so that fewer records are replayed after a crash. Takes: integer
+   * How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer
+   * acknowledges late, for example with large batches. Lower it to replay fewer records after a crash. Takes: integer
    * >= 1.
    *
    * @default 1_024
@@ -110,7 +110,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxPending?: number | undefined;
   /**
-   * How many bytes of one shard may be in flight. A record larger than that is admitted alone. Raise it together with
+   * How many bytes of one shard may be in flight. A larger record is admitted alone. Raise it together with
    * `maxPending` if your records are large. Takes: integer >= 1.
    *
    * @default 33_554_432
@@ -121,9 +121,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxPendingBytes?: number | undefined;
   /**
-   * How many bytes of records this process may hold at once, plus at most one answer a shard (docs/memory.md says
-   * when): fetched ahead and in flight, for all shards and sources together. Half is shared out evenly, half goes to
-   * the shards that need it. Fit it to the memory of the process. Takes: integer >= 1.
+   * How many bytes of records this process may hold, fetched ahead and in flight, for all shards and sources together.
+   * At most one answer per shard may come on top (see docs/memory.md). Half is shared evenly, half goes to the shards
+   * that need it. Fit it to the memory of the process. Takes: integer >= 1.
    *
    * @default 268_435_456
    * @example
@@ -134,8 +134,8 @@ export interface ConsumerOptions<Value = any> {
   readonly maxBytes?: number | undefined;
   /**
    * The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra
-   * write. If it is shorter than the time between two renewals (`failoverMs` / 3), checkpoints are extra writes while
-   * the shard moves; see docs/checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.
+   * write. If it is shorter than the time between renewals (`failoverMs` / 3), checkpoints are extra writes while the
+   * frontier moves; see docs/checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.
    * Takes: 0, or milliseconds, 200 to 2147483647.
    *
    * @default 0
@@ -146,9 +146,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly checkpointIntervalMs?: number | undefined;
   /**
-   * A checkpoint is written when the last one leaves this many settled records uncovered, whatever
-   * `checkpointIntervalMs` says. Each such checkpoint is an extra write. 0: off. Set it to bound how many settled
-   * records come again after a crash. Takes: integer >= 0.
+   * A checkpoint is written once it covers this many more records than the last one, regardless of
+   * `checkpointIntervalMs`. Each of these is an extra write. 0: off. Set it to bound how many settled records are
+   * replayed after a crash. Takes: integer >= 0.
    *
    * @default 0
    * @example
@@ -159,8 +159,8 @@ export interface ConsumerOptions<Value = any> {
   readonly checkpointRecords?: number | undefined;
   /**
    * The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it
-   * to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes. Takes: milliseconds,
-   * 1 to 2147483647.
+   * to checkpoint records of a quiet stream sooner; raise it for fewer and larger flushes. Takes: milliseconds, 1 to
+   * 2147483647.
    *
    * @default 1_000
    * @example
@@ -170,9 +170,9 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly flushIntervalMs?: number | undefined;
   /**
-   * How long a shard may stand still because of one record, or its end may wait for a call. After that the pipeline
-   * restarts, and the error names the holder. Keep it well above the longest call that you expect. Takes: milliseconds,
-   * 1 to 2147483647.
+   * How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts,
+   * and the error names the holder. Keep it well above the longest call that you expect. Takes: milliseconds, 1 to
+   * 2147483647.
    *
    * @default 600_000
    * @example
@@ -204,8 +204,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onFailure?: OnFailure | undefined;
   /**
-   * The function is called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become
-   * durable. What it throws is counted and reported.
+   * Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. If it
+   * throws, the error is counted and reported.
    *
    * @default undefined
    * @example
@@ -215,8 +215,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
   /**
-   * How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators, which restart the
-   * pipeline too, are counted apart.
+   * How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the
+   * pipeline, but count separately.
    *
    * @default {}
    * @example
@@ -249,8 +249,8 @@ export interface ConsumerOptions<Value = any> {
       }
     | undefined;
   /**
-   * How long running calls of your code are waited for: when the pipeline restarts, a shard ends, or a lease is given
-   * up after failures. A stop has its own deadline: `stop({ deadlineMs })`. Takes: milliseconds, 0 to 2147483647.
+   * How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up
+   * after failures. A stop has its own deadline: `stop({ deadlineMs })`. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example
@@ -301,8 +301,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly meter?: Meter | undefined;
   /**
-   * How many items a stage may have sent to one reducer that has not folded them yet. Any value works, and there is
-   * seldom a reason to change it; a smaller one means smaller batches. Takes: integer >= 1.
+   * How many items from one stage may wait at one reducer until it folds them. Any value works, and there is seldom a
+   * reason to change it. A smaller value means smaller batches. Takes: integer >= 1.
    *
    * @default 1_024
    * @example
@@ -312,7 +312,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly credit?: number | undefined;
   /**
-   * What the tree of actors runs on: time, chance, and the seams that tests and tools hook into.
+   * The environment of the actors: clock, timers, randomness, and hooks for tests and tools.
    *
    * @default {}
    * @example
@@ -322,7 +322,7 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly runtime?: RuntimeSeams | undefined;
   /**
-   * An actor or system of nact that the tree of actors is spawned under.
+   * The nact actor or system under which the tree of actors is spawned.
    *
    * @default a system of its own
    * @example

@@ -35,8 +35,8 @@ export interface KinesisStreamOptions {
    */
   readonly region?: string | undefined;
   /**
-   * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap; a
-   * few seconds of earlier records may come.
+   * Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few
+   * seconds of earlier records may come.
    *
    * @default 'TRIM_HORIZON'
    * @example
@@ -46,10 +46,10 @@ export interface KinesisStreamOptions {
    */
   readonly initialPosition?: InitialPosition | undefined;
   /**
-   * What happens to user records of an aggregate whose hash key lies outside their shard. `emit` delivers them, because
-   * only the KPL sends them again; the others drop the record, or (as the KCL does) the rest of its aggregate. What is
-   * dropped is counted, reported once each time a worker starts on the shard, and settled as filtered. On a stream in
-   * the on-demand mode nothing is dropped: see docs/streams.md.
+   * What happens to user records of an aggregate if their hash key lies outside their shard. `emit` delivers them,
+   * because only the KPL sends them again. `dropRecord` drops the record, `dropAggregate` its whole aggregate, as the
+   * KCL does. Dropped records are counted, settled as filtered, and reported once each time a worker starts on the
+   * shard. In on-demand mode nothing is dropped: see docs/streams.md.
    *
    * @default 'emit'
    * @example
@@ -69,8 +69,8 @@ export interface KinesisStreamOptions {
    */
   readonly maxRecords?: number | undefined;
   /**
-   * How far a shard is read ahead of the work on it: until one of these is reached, which leaves the last answer above
-   * it. `maxBytes` of the consumer bounds all shards together; see docs/memory.md.
+   * How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of
+   * the consumer bounds all shards together; see docs/memory.md.
    *
    * @default {}
    * @example
@@ -113,7 +113,7 @@ export interface KinesisStreamOptions {
       }
     | undefined;
   /**
-   * Time between two reads of a shard that had nothing to give. Takes: milliseconds, 0 to 2147483647.
+   * Time between two reads of a shard that is read to its tip. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 1_000
    * @example
@@ -123,7 +123,7 @@ export interface KinesisStreamOptions {
    */
   readonly idleMs?: number | undefined;
   /**
-   * Handed to `extract` and to every item of this source as it is.
+   * Passed unchanged to `extract` and every item of this source.
    *
    * @default undefined
    * @example

@@ -15,9 +15,9 @@ export interface LeaseOptions {
   readonly tableName?: string | undefined;
   /**
    * How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A
-   * shorter time means quicker take-over, but more writes, and a pause of the process loses leases sooner. Give every
-   * worker of an application the same value. Where values differ, as in a deploy that changes them, the larger of
-   * holder’s and taker’s counts, and a `warning` says so. Takes: milliseconds, 100 to 600000.
+   * shorter time means quicker take-over, but more writes, and a paused process loses leases sooner. Give every worker
+   * of an application the same value. If values differ, as in a deploy that changes them, the larger value of holder
+   * and taker applies, and a `warning` says so. Takes: milliseconds, 100 to 600000.
    *
    * @default 10_000
    * @example
@@ -28,7 +28,7 @@ export interface LeaseOptions {
   readonly failoverMs?: number | undefined;
   /**
    * A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this
-   * long, or if draining takes ten times that, or ten minutes. The other worker asks again later. Raise it if your
+   * long, or draining takes ten times as long (at most 10 minutes). The other worker asks again later. Raise it if
    * calls or batches take longer. Takes: milliseconds, 1 to 600000.
    *
    * @default `failoverMs`, but at least 10,000
@@ -39,9 +39,9 @@ export interface LeaseOptions {
    */
   readonly handOverMs?: number | undefined;
   /**
-   * At most this many leases are taken by this worker. While some of them wait for parent shards that nobody reads, it
-   * takes such parents in their place. Set it to bound the load of one process; the rest stays unread if all workers
-   * together take too few. Takes: integer >= 1.
+   * This worker takes at most this many leases. While some of these wait for parent shards that no worker reads, it
+   * takes the parents as well. Set it to bound the load of one process. If all workers together take too few, some
+   * shards stay unread. Takes: integer >= 1.
    *
    * @default no limit
    * @example
@@ -51,7 +51,7 @@ export interface LeaseOptions {
    */
   readonly maxLeases?: number | undefined;
   /**
-   * How a table that has to be created is billed.
+   * How a table that kinact creates is billed.
    *
    * @default 'PAY_PER_REQUEST'
    * @example
@@ -69,8 +69,8 @@ export interface LeaseOptions {
       }
     | undefined;
   /**
-   * How long `start()` retries what may heal. Each lease row that is made begins this time again. Takes: milliseconds,
-   * 0 to 2147483647.
+   * How long `start()` retries errors that may pass. Each lease row created restarts this time. Takes: milliseconds, 0
+   * to 2147483647.
    *
    * @default 60_000
    * @example

@@ -3,7 +3,7 @@
 /** The second argument of `runUntilSignal`. */
 export interface RunOptions {
   /**
-   * What ends it.
+   * Stop signals.
    *
    * @default ['SIGTERM', 'SIGINT']
    * @example

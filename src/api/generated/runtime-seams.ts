@@ -1,10 +1,10 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { Clock, Random, Timers } from '../ports.js';
 
-/** What the tree of actors runs on: time, chance, and the seams that tests and tools hook into. */
+/** The environment of the actors: clock, timers, randomness, and hooks for tests and tools. */
 export interface RuntimeSeams {
   /**
-   * What time it is, and how much has passed.
+   * The time of day, and the elapsed time.
    *
    * @default the host's
    * @example
@@ -24,7 +24,7 @@ export interface RuntimeSeams {
    */
   readonly timers?: Timers | undefined;
   /**
-   * Where chance comes from.
+   * Source of randomness.
    *
    * @default the host's
    * @example

@@ -16,8 +16,8 @@ export interface DriveOptions {
   readonly onFailure?: OnFailure | undefined;
   /**
    * The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it
-   * to have records of a quiet stream checkpointed sooner; raise it for fewer and larger flushes. Takes: milliseconds,
-   * 1 to 2147483647.
+   * to checkpoint records of a quiet stream sooner; raise it for fewer and larger flushes. Takes: milliseconds, 1 to
+   * 2147483647.
    *
    * @default 1_000
    * @example

@@ -56,8 +56,8 @@ export interface FakeStreamOptions {
    */
   readonly maxRecords?: number | undefined;
   /**
-   * Where a shard without a checkpoint begins. `LATEST` means from the moment its lease was created, without a gap; a
-   * few seconds of earlier records may come.
+   * Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few
+   * seconds of earlier records may come.
    *
    * @default 'TRIM_HORIZON'
    * @example
@@ -67,7 +67,7 @@ export interface FakeStreamOptions {
    */
   readonly initialPosition?: InitialPosition | undefined;
   /**
-   * Handed to `extract` and to every item of this source as it is.
+   * Passed unchanged to `extract` and every item of this source.
    *
    * @default undefined
    * @example
