@@ -101,8 +101,6 @@ export interface ErrorData {
   readonly ageMs?: number;
   /** True for a failed write that the service may have carried out: its reply was lost, or kinact stopped waiting. */
   readonly outcomeUnknown?: boolean;
-  /** Names of user effects that still run. */
-  readonly orphans?: readonly string[];
 }
 
 /**

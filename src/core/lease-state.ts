@@ -117,12 +117,12 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
     delete row.kinactFailover;
   } else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
   if (change.failoverMs !== undefined) row.kinactFailover = failoverText(change.failoverMs, writer);
-  if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
   if (change.checkpoint !== undefined) {
     row.checkpoint = change.checkpoint.checkpoint;
     row.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
     row.ownerSwitchesSinceCheckpoint = 0;
   }
+  if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
   lease.row = row;

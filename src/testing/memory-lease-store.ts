@@ -117,7 +117,7 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
   } else if (change.answer !== undefined) next.kinactAnswer = change.answer;
   if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
-  if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint = row.ownerSwitchesSinceCheckpoint + 1;
+  if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
     next.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];

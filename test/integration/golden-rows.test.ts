@@ -171,7 +171,7 @@ describe('golden rows of the KCL', function () {
     expect(seen(only)).to.deep.equal(['left', 'right']);
   });
 
-  it('writes rows that hold what Java writes, and four attributes of its own', async () => {
+  it('writes rows that hold what Java writes, and attributes of its own', async () => {
     scripted.kinesis.createStream('orders', 1);
     const [last] = put(idOf(0), 'old');
     const only = harness.consumer('orders', { application });

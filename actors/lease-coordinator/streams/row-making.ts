@@ -19,7 +19,7 @@ interface Noting {
   readonly noted: () => void;
 }
 
-/** At most this many writes are under way at once. More would wait in the table's own queue, where their time limit already runs. */
+/** At most this many rows of a generation are being created at once. */
 const width = 10;
 
 /** Creates the rows, and returns those that did not exist before. */

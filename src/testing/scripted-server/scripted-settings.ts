@@ -98,8 +98,16 @@ export function shardFor(stream: ScriptedStream, record: PlacedRecord): Scripted
   }
   const { partitionKey, explicitHashKey } = record;
   if (partitionKey === undefined) throw invalidArgument('PartitionKey is required.');
-  const hash = explicitHashKey === undefined ? hashOf(partitionKey) : BigInt(explicitHashKey);
+  const hash = explicitHashKey === undefined ? hashOf(partitionKey) : explicitHashOf(explicitHashKey);
   return open.find((one) => one.startingHashKey <= hash && hash <= one.endingHashKey);
+}
+
+/** The service refuses any other text. The length is checked first: `BigInt` takes long for a long one. */
+function explicitHashOf(text: string): bigint {
+  const hash = /^\d{1,39}$/.test(text) ? BigInt(text) : undefined;
+  if (hash === undefined || hash >= 2n ** 128n)
+    throw invalidArgument('ExplicitHashKey must be in the range [0, 2^128-1].');
+  return hash;
 }
 
 const hashOf = (partitionKey: string): bigint => BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);

@@ -21,4 +21,14 @@ describe('the scripted Kinesis', () => {
       expect(['0,1', '2', '3,4'], `at ${shard.createdAt}`).to.include(found.join());
     }
   });
+
+  it('refuses an explicit hash key that is no number below 2^128, at once however long it is', () => {
+    const kinesis = new ScriptedKinesis({ now: () => 0 });
+    kinesis.createStream('orders', 1);
+    const put = (explicitHashKey: string) => kinesis.put('orders', { partitionKey: 'a', data: 'a', explicitHashKey });
+    for (const text of ['', '-1', '0x1', '1e3', String(2n ** 128n), '9'.repeat(1_000_000)])
+      expect(() => put(text), text.slice(0, 50)).to.throw('ExplicitHashKey');
+    for (const text of ['0', '007', String(2n ** 128n - 1n)])
+      expect(put(text).shardId).to.equal('shardId-000000000000');
+  });
 });
