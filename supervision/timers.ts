@@ -12,7 +12,7 @@ export const systemClock: Clock = {
 export const systemRandom: Random = { next: () => Math.random() };
 
 /** With a longer timeout, `setTimeout` fires at once. */
-const longestTimeoutMs = 2 ** 31 - 1;
+const maxTimeoutMs = 2 ** 31 - 1;
 
 /** The host's timers, without its limits: any duration up to Infinity, and never early. */
 export const systemTimers: Timers = {
@@ -21,10 +21,10 @@ export const systemTimers: Timers = {
     const due = performance.now() + ms;
     const sleep = (restMs: number): void => {
       if (restMs === Infinity) return;
-      const longer = restMs > longestTimeoutMs;
+      const longer = restMs > maxTimeoutMs;
       handle = setTimeout(
-        () => (longer ? sleep(restMs - longestTimeoutMs) : wake()),
-        longer ? longestTimeoutMs : Math.max(0, Math.ceil(restMs)),
+        () => (longer ? sleep(restMs - maxTimeoutMs) : wake()),
+        longer ? maxTimeoutMs : Math.max(0, Math.ceil(restMs)),
       );
     };
     const wake = (): void => {

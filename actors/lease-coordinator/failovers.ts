@@ -17,10 +17,10 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
     const ms = hasEnded(row) ? undefined : failoverOf(row);
     if (ms === undefined) continue;
     history.longestFailoverMs = Math.max(history.longestFailoverMs, ms);
-    if (history.failoverTold || ms === ownMs || row.leaseOwner === workerId) continue;
+    if (history.failoverReported || ms === ownMs || row.leaseOwner === workerId) continue;
     // Only a rising counter shows that the owner lives. The row of a dead owner proves nothing, and is about to be taken.
     if (row.leaseCounter <= (state.table.rows.get(row.leaseKey)?.leaseCounter ?? Infinity)) continue;
-    history.failoverTold = true;
+    history.failoverReported = true;
     warn(
       turn,
       `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,

@@ -6,7 +6,7 @@ import type { Behaviour, Effect } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers } from '../protocol/handlers.js';
 import * as leases from './leases.js';
-import type { CoordinatorSelf } from './messages.js';
+import type { LeaseCoordinatorMessage } from './messages.js';
 import type { LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './releasing.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
@@ -18,17 +18,17 @@ import type { CoordinatorState, Settings } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus } from './status.js';
 import * as streams from './streams/streams.js';
-import { writerNonce } from '../../src/core/writer-signature.js';
+import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { CoordinatorStatus } from './status.js';
 
-export type { CoordinatorMessage, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
+export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
 export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperSelf>(
   options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
-): Behaviour<CoordinatorState, CoordinatorSelf, CoordinatorStatus> {
+): Behaviour<CoordinatorState, LeaseCoordinatorMessage, CoordinatorStatus> {
   const settings = settingsOf(options);
   const turnOf = (state: CoordinatorState): CoordinatorTurn => ({
     settings,
@@ -67,9 +67,9 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
   }
   return {
     isSuccessor: false,
-    tableHistory: { longestFailoverMs: 0, failoverTold: false },
+    tableHistory: { longestFailoverMs: 0, failoverReported: false },
     startDeadlineMs: 60_000,
-    stopDeadlineMs: 30_000,
+    callDeadlineMs: 30_000,
     scanIntervalMs: 1_000,
     idleScanIntervalMs: 5_000,
     shardSyncIntervalMs: 60_000,
@@ -80,11 +80,16 @@ function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<Ke
     ...given,
     multiStream,
     maxLeases,
-    nonce: writerNonce(given.workerId, processNonce),
-    spawnKeeper: (args, incarnation): Effect<CoordinatorSelf> =>
+    writerPrefix: writerPrefixOf(given.workerId, processNonce),
+    spawnKeeper: (args, incarnation): Effect<LeaseCoordinatorMessage> =>
       effect.spawn(args.leaseKey, makeKeeper(args), {
-        spawned: (keeper): CoordinatorSelf => ({ type: 'keeperSpawned', leaseKey: args.leaseKey, incarnation, keeper }),
-        down: (_, how): CoordinatorSelf => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),
+        spawned: (keeper): LeaseCoordinatorMessage => ({
+          type: 'keeperSpawned',
+          leaseKey: args.leaseKey,
+          incarnation,
+          keeper,
+        }),
+        down: (_, how): LeaseCoordinatorMessage => ({ type: 'keeperDown', leaseKey: args.leaseKey, incarnation, how }),
       }),
   };
 }
@@ -126,7 +131,7 @@ function newState(self: CoordinatorState['self'], settings: Settings): Coordinat
   };
 }
 
-const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
+const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe: leases.subscribe,
   subscriberDown: leases.subscriberDown,
   awaitStart: startOutcome.awaitStart,
@@ -135,7 +140,7 @@ const handlers: Handlers<CoordinatorTurn, CoordinatorSelf> = {
     startOutcome.abandonStart(turn);
     releasing.releaseAll(turn, message);
   },
-  callsEnded: releasing.callsEnded,
+  callsEnded: releasing.tellKeepersCallsEnded,
   releaseOverdue: releasing.releaseOverdue,
   keeperSpawned: leases.keeperSpawned,
   keeperDown: leases.keeperDown,

@@ -4,11 +4,21 @@ import { effect } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperNotice, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { noteFailedWish, coolDown, retakeLater } from './unread/cool-downs.js';
-import type { CoordinatorSelf, Message } from './messages.js';
-import { tenureAdvanced, tenureBegan, tenureEnded } from './unread/standstill.js';
-import { callsEnded, finishRelease } from './releasing.js';
+import type { LeaseCoordinatorMessage, Message } from './messages.js';
+import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from './unread/standstill.js';
+import { tellKeepersCallsEnded, finishRelease } from './releasing.js';
 import { doubtStream, giveBack } from './sources/sources.js';
-import { isOwn, placeOf, retrying, scanWithin, serviceNow, signature, warn, clearFailure, isActive } from './turn.js';
+import {
+  isOwn,
+  streamOfLease,
+  retrying,
+  scanWithin,
+  serviceNow,
+  signature,
+  warn,
+  clearFailure,
+  isActive,
+} from './turn.js';
 import type { Lease } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { readParents, readRows } from './streams/table-work.js';
@@ -25,7 +35,7 @@ import { KinactError } from '../../src/api/errors.js';
 /** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
 export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { settings, state } = turn;
-  const place = placeOf(state, row.leaseKey);
+  const place = streamOfLease(state, row.leaseKey);
   if (place === undefined || !isActive(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = place;
@@ -54,7 +64,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         seen: row,
         ...(wish === undefined ? {} : { wish }),
         workerId: settings.workerId,
-        writerPrefix: settings.nonce,
+        writerPrefix: settings.writerPrefix,
         writer: signature(turn, incarnation),
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
@@ -87,7 +97,7 @@ function newLease(
     idleReason: '',
     waitsForOtherShard: false,
     falseEnd: false,
-    unreadTold: false,
+    unreadReported: false,
     readsWork: false,
     givenBack: false,
     lastEndQuestion: 0,
@@ -146,16 +156,16 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       lease.fence = news.fence;
       lease.workingSince = now;
       beganReading(lease);
-      return tenureBegan(turn, lease, news);
+      return noteTenureBegan(turn, lease, news);
     case 'advanced':
       noteRead(lease);
-      return tenureAdvanced(turn, lease, news);
+      return noteTenureAdvanced(turn, lease, news);
     case 'streamDoubted':
       return doubtStream(turn, lease.stream);
     case 'idle':
       lease.fence = undefined;
       beganIdle(turn, lease, news.reason);
-      return tenureEnded(turn, lease, news);
+      return noteTenureEnded(turn, lease, news);
     case 'readsWork':
       return readsWork(turn, lease);
     case 'readsFail':
@@ -235,8 +245,8 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
       name: `children/${++state.works}`,
       kind: 'io',
       start: (signal) => readRows(settings.store, children, signal),
-      done: (rows): CoordinatorSelf => ({ type: 'childrenRead', rows }),
-      failed: (): CoordinatorSelf => ({ type: 'childrenReadFailed' }),
+      done: (rows): LeaseCoordinatorMessage => ({ type: 'childrenRead', rows }),
+      failed: (): LeaseCoordinatorMessage => ({ type: 'childrenReadFailed' }),
     }),
   );
 }
@@ -269,8 +279,8 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
       name: `parents/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: (signal) => readParents(settings.store, row, keyPrefix, signal),
-      done: (awaited): CoordinatorSelf => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
-      failed: (error): CoordinatorSelf => ({ type: 'parentsReadFailed', leaseKey, incarnation, error }),
+      done: (awaited): LeaseCoordinatorMessage => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'parentsReadFailed', leaseKey, incarnation, error }),
     }),
   );
 }
@@ -335,9 +345,11 @@ export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscr
   const { state, effects } = turn;
   if (!state.publishing.subscribers.has(subscriber.id)) {
     // A new subscriber is a new pipeline. It begins only when the calls of the last pipeline have settled, or are orphans.
-    callsEnded(turn);
+    tellKeepersCallsEnded(turn);
     state.publishing.subscribers.set(subscriber.id, subscriber);
-    effects.push(effect.watch(subscriber, (): CoordinatorSelf => ({ type: 'subscriberDown', id: subscriber.id })));
+    effects.push(
+      effect.watch(subscriber, (): LeaseCoordinatorMessage => ({ type: 'subscriberDown', id: subscriber.id })),
+    );
   }
   effects.push(effect.send(subscriber, heldLeases(turn)));
 }

@@ -1,20 +1,20 @@
 // The messages that a lease coordinator receives, including those that it sends to itself.
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
-import type { CoordinatorMessage, KeeperMessage, KeeperNotice } from '../protocol/leasing.js';
+import type { LeaseCoordinatorRequest, LeaseKeeperRequest, KeeperNotice } from '../protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseScan, StreamDescription } from '../../src/api/ports.js';
 
 import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './results.js';
 
-export type AskShardEnd = MessageOf<CoordinatorMessage, 'askShardEnd'>;
+export type AskShardEnd = MessageOf<LeaseCoordinatorRequest, 'askShardEnd'>;
 
 /** The coordinator message of one type. */
-export type Message<Type extends CoordinatorSelf['type']> = MessageOf<CoordinatorSelf, Type>;
+export type Message<Type extends LeaseCoordinatorMessage['type']> = MessageOf<LeaseCoordinatorMessage, Type>;
 
 /** All messages that a coordinator receives: questions, its keepers' notices, the results of its effects, its timers. */
-export type CoordinatorSelf =
-  | CoordinatorMessage
+export type LeaseCoordinatorMessage =
+  | LeaseCoordinatorRequest
   | KeeperNotice
   | { readonly type: 'streamOpened'; readonly stream: number; readonly description: StreamDescription }
   | { readonly type: 'openStreamFailed'; readonly stream: number; readonly error: unknown }
@@ -65,7 +65,7 @@ export type CoordinatorSelf =
       readonly type: 'keeperSpawned';
       readonly leaseKey: string;
       readonly incarnation: number;
-      readonly keeper: Ref<KeeperMessage>;
+      readonly keeper: Ref<LeaseKeeperRequest>;
     }
   | { readonly type: 'keeperDown'; readonly leaseKey: string; readonly incarnation: number; readonly how: Ending }
   | { readonly type: 'subscriberDown'; readonly id: number }

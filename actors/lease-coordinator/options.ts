@@ -1,7 +1,7 @@
 // The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperCoordinator, KeeperMessage } from '../protocol/leasing.js';
+import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/leasing.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
@@ -30,7 +30,7 @@ export interface TableHistory {
   /** The longest failover time seen in a row so far, milliseconds; 0 if none was seen. */
   longestFailoverMs: number;
   /** The warning about another worker's different `failoverMs` has been emitted. */
-  failoverTold: boolean;
+  failoverReported: boolean;
   /**
    * The rows of the last scan, and earlier rows of streams that are not open yet. If a keeper has given its lease up since then,
    * the row here has the checkpoint at which the keeper left it. Default: none.
@@ -80,11 +80,11 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly tableHistory?: TableHistory;
   /** This worker takes at most this many leases. Default: no limit. */
   readonly maxLeases?: number;
-  readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | KeeperMessage>;
+  readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | LeaseKeeperRequest>;
   /** Whether an earlier coordinator of this process may have held leases. Default false. */
   readonly isSuccessor?: boolean;
   /** How long the leases of a failed source may take to drain. Default 30,000. */
-  readonly stopDeadlineMs?: number;
+  readonly callDeadlineMs?: number;
   /** How long `awaitStart` waits for sources to start. The coordinator keeps trying after that. Default 60,000. */
   readonly startDeadlineMs?: number;
   /** The time between two scans while a lease may become free at any moment. Default 1,000. */

@@ -72,12 +72,12 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
 /** Whether the holder may still hand the lease over, because a keeper that has died asked for it a short time ago. */
 function mayStillArrive({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.table.wishes.get(leaseKey);
-  if (asked === undefined || !isWriterOf(settings.nonce, asked.wish.writer)) return false;
+  if (asked === undefined || !isWriterOf(settings.writerPrefix, asked.wish.writer)) return false;
   return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
 }
 
 /** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */
-export function callsEnded({ state, effects }: CoordinatorTurn): void {
+export function tellKeepersCallsEnded({ state, effects }: CoordinatorTurn): void {
   for (const { keeper } of state.leases.values())
     if (keeper !== undefined) effects.push(effect.send(keeper, { type: 'callsEnded' }));
 }

@@ -11,13 +11,13 @@ export interface SyncResult {
   /** Whether rows are missing but it is too early to create them: see `Making.waits`. */
   readonly postponed: boolean;
   /** Keys of the lost rows that this sync handled. Unless `postponed`, they exist now or cannot be created as they were. */
-  readonly lookedFor: readonly string[];
+  readonly handledDeletedKeys: readonly string[];
   /** Rows that belong to the stream but have no `kinactStream`. */
   readonly unstamped: readonly LeaseRow[];
   /** Why the listing contradicts itself, if it does: then no row was created. */
   readonly inconsistent: string | undefined;
   /** Shards whose row had been deleted. */
-  readonly orphans: readonly string[];
+  readonly shardsWithDeletedRow: readonly string[];
   /** Shards that begin at TRIM_HORIZON although the source asks for LATEST. */
   readonly unanchored: readonly string[];
   /** How the stream places its records; undefined when its source does not say. */

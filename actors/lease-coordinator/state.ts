@@ -1,8 +1,8 @@
 // The state of a lease coordinator.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, KeeperMessage, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
-import type { CoordinatorSelf, AskShardEnd } from './messages.js';
+import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
+import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
@@ -24,14 +24,14 @@ export interface Settings {
   readonly isSuccessor: boolean;
   readonly workerId: string;
   /** The text with which each `kinactWriter` of this process starts. */
-  readonly nonce: string;
+  readonly writerPrefix: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly failoverMs: number;
   readonly tableHistory: TableHistory;
   readonly maxLeases: number;
   readonly startDeadlineMs: number;
-  readonly stopDeadlineMs: number;
+  readonly callDeadlineMs: number;
   readonly scanIntervalMs: number;
   readonly idleScanIntervalMs: number;
   readonly shardSyncIntervalMs: number;
@@ -40,7 +40,7 @@ export interface Settings {
   readonly coolDownMs: number;
   readonly coolDownCapMs: number;
   /** Returns the effect that spawns a keeper. */
-  readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<CoordinatorSelf>;
+  readonly spawnKeeper: (args: KeeperArguments, incarnation: number) => Effect<LeaseCoordinatorMessage>;
 }
 
 /** The opening of a stream: the coordinator asks for its identity. */
@@ -122,7 +122,7 @@ export interface Lease {
   readonly shardId: string;
   readonly stream: Stream;
   readonly incarnation: number;
-  keeper: Ref<KeeperMessage> | undefined;
+  keeper: Ref<LeaseKeeperRequest> | undefined;
   /** The row as the scan showed it and, after the take, as the take left it. */
   row: LeaseRow;
   /** `wishing`: the keeper asks the holder for the lease. */
@@ -146,7 +146,7 @@ export interface Lease {
   /** The last end that a worker reached was false: the shard is still listed. */
   falseEnd: boolean;
   /** The lease has been reported as unread. */
-  unreadTold: boolean;
+  unreadReported: boolean;
   /** The last read of the shard succeeded. */
   readsWork: boolean;
   /** The lease is being given back because reads of the shard fail. */
@@ -275,7 +275,7 @@ export interface Planning {
 }
 
 export interface CoordinatorState {
-  readonly self: Ref<CoordinatorSelf>;
+  readonly self: Ref<LeaseCoordinatorMessage>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
   readonly start: Start;
   readonly streams: Stream[];

@@ -3,7 +3,7 @@
 import { effect } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import type { CoordinatorSelf } from './messages.js';
+import type { LeaseCoordinatorMessage } from './messages.js';
 import type { CoordinatorState, Settings, Stream } from './state.js';
 import type { StreamRows } from './streams/stream-check.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
@@ -18,7 +18,7 @@ export interface CoordinatorTurn {
   readonly settings: Settings;
   readonly state: CoordinatorState;
   readonly now: number;
-  readonly effects: Effect<CoordinatorSelf>[];
+  readonly effects: Effect<LeaseCoordinatorMessage>[];
 }
 
 export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
@@ -70,7 +70,7 @@ export function warn(
  * id distinguishes its keepers from the keepers of an earlier coordinator.
  */
 export function signature({ settings, state }: CoordinatorTurn, incarnation: number): string {
-  return writerOf(settings.nonce, `${state.self.id}.${incarnation}`);
+  return writerOf(settings.writerPrefix, `${state.self.id}.${incarnation}`);
 }
 
 /** The service's time now: its time at the last scan, plus the time that has passed on the local clock. */
@@ -80,7 +80,7 @@ export function serviceNow(turn: CoordinatorTurn): number {
 }
 
 /** The stream and the shard id of a row; undefined if the coordinator does not serve the stream, or has not opened it yet. */
-export function placeOf(
+export function streamOfLease(
   state: CoordinatorState,
   leaseKey: string,
 ): { readonly stream: Stream; readonly shardId: string } | undefined {

@@ -12,8 +12,8 @@ export function reportDurable(turn: KeeperTurn): void {
   const { row, frontier } = state.lease;
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointOf(frontier) : durableCheckpoint(row);
-  if (compareCheckpoints(durable, state.standing.reported) <= 0) return;
-  state.standing.reported = durable;
+  if (compareCheckpoints(durable, state.timing.reported) <= 0) return;
+  state.timing.reported = durable;
   const position = positionOf(durable);
   if (position === undefined) return;
   const { source, shardId, onCheckpoint } = options;

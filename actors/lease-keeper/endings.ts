@@ -136,7 +136,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   dropTenure(turn, reason);
   state.phase = 'over';
   if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
-  state.standing.liveUntil = 0;
+  state.timing.liveUntil = 0;
   quitTraffic(turn);
   state.writes.current = undefined;
   notifyCoordinator(turn, news);

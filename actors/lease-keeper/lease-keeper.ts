@@ -18,14 +18,14 @@ import type { KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { extendDrain, proceedYielding } from './yielding.js';
-import { answered, beginWrite, nextExtraAt, writeFailed } from './writes.js';
+import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { KeeperStatus } from './status.js';
 import { keeperStatus } from './status.js';
 
-export type { KeeperMessage, KeeperNews, KeeperNotice, WorkerControl } from '../protocol/leasing.js';
+export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/leasing.js';
 export type { LeaseKeeperOptions } from './options.js';
 export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 
@@ -73,9 +73,9 @@ function noticeSuspension(turn: KeeperTurn): boolean {
   state.clocks.lastNow = now;
   state.clocks.lastWall = wall;
   if (suspendedMs <= options.marginMs) return false;
-  state.standing.trustedSince = now;
-  state.standing.liveUntil = 0;
-  state.standing.renewAt = now;
+  state.timing.trustedSince = now;
+  state.timing.liveUntil = 0;
+  state.timing.renewAt = now;
   revokeTenure(turn, `the machine was suspended for about ${Math.round(suspendedMs)} ms`);
   return true;
 }
@@ -103,10 +103,10 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   callsEnded,
   wake,
   permitCame,
-  written: answered,
-  created: answered,
-  wished: answered,
-  writeFailed: answered,
+  written: tableAnswered,
+  created: tableAnswered,
+  wished: tableAnswered,
+  writeFailed: tableAnswered,
   looked,
   lookFailed,
   shardEndPlanned,
@@ -136,17 +136,17 @@ function wake({ state }: KeeperTurn): void {
 /** Takes every step that is due now, and sets the timer for the next one. */
 function proceed(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
-  const { failoverMs, stopDeadlineMs } = options;
+  const { failoverMs, callDeadlineMs } = options;
   const times = {
     writeTimeoutMs: failoverMs / 2,
-    idleLimitMs: stopDeadlineMs + failoverMs,
-    endLimitMs: stopDeadlineMs + 4 * failoverMs,
+    idleLimitMs: callDeadlineMs + failoverMs,
+    endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
   if (state.phase === 'over') return;
   if (state.writes.current !== undefined && schedule.writeIsOverdue(state, times, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
     effects.push(effect.abort(effectName(state.writes.current), error));
-    writeFailed(turn, state.writes.current, error);
+    noteUnknownOutcome(turn, state.writes.current, error);
   }
   if (schedule.idleTooLong(state, times, now)) {
     const reason =
@@ -160,7 +160,7 @@ function proceed(turn: KeeperTurn): void {
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
-  state.standing.extraAt = nextExtraAt(turn);
+  state.timing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
   const at = schedule.nextWakeAt(state, times, now);
@@ -195,7 +195,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       queues: 0,
       takeBy: now + takePatience * failoverMs,
     },
-    standing: {
+    timing: {
       liveUntil: 0,
       trustedSince: now,
       renewAt: now,
@@ -210,7 +210,13 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       lastWall: clock.wallNow(),
       wakeAt: Infinity,
     },
-    workers: { asked: undefined, last: undefined, idleSince: now, waiting: options.waiting ?? false, pauses: 0 },
+    workers: {
+      waitingWorker: undefined,
+      last: undefined,
+      idleSince: now,
+      waiting: options.waiting ?? false,
+      pauses: 0,
+    },
     tenure: undefined,
     open: createOpenWork(options),
     yielding: undefined,
@@ -229,7 +235,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
 function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
   const { lease, shardEnd } = left;
   const { current, begun } = left.writes;
-  const { reported, checkpointAt } = left.standing;
+  const { reported, checkpointAt } = left.timing;
   const { handedOut, onCheckpointCallsMade } = left.open;
   if (current !== undefined && current.kind !== 'create') leaseState.applyUnknown(lease, current.change);
   return {
@@ -238,7 +244,7 @@ function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKee
     phase: 'held',
     taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
-    standing: { ...fresh.standing, reported, checkpointAt, renewAt: Infinity },
+    timing: { ...fresh.timing, reported, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, waiting: true },
     open: { ...fresh.open, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it

@@ -50,7 +50,7 @@ export interface LeaseKeeperOptions {
   /** The next two options are `CheckpointCadence.intervalMs` and `.records`. */
   readonly checkpointIntervalMs: number;
   readonly checkpointRecords: number;
-  readonly stopDeadlineMs: number;
+  readonly callDeadlineMs: number;
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
   readonly coordinator: KeeperCoordinator;
   /**

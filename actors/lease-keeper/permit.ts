@@ -47,12 +47,12 @@ function keepUpToDate(
   const { failoverMs, marginMs } = options;
   // The take of a row that was created again ranks as a duty, because peers leave such a row alone only for a while. A hand-over
   // ranks as a renewal once a renewal is due.
-  const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.standing.renewAt);
+  const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.timing.renewAt);
   if (isRenewal) order.kind = 'renew';
   else if (kind === 'checkpoint') order.kind = 'checkpoint';
   else order.kind = state.taking.hasHeldLease ? 'duty' : 'take';
-  order.deadline = isRenewal ? state.standing.liveUntil : Infinity;
-  const renewed = state.standing.liveUntil + marginMs - failoverMs;
+  order.deadline = isRenewal ? state.timing.liveUntil : Infinity;
+  const renewed = state.timing.liveUntil + marginMs - failoverMs;
   order.renewalDue =
     state.phase === 'held' && state.release === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
 }

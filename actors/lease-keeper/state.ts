@@ -1,10 +1,10 @@
 // The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`workers.asked`,
-// `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `standing`, `clocks`), and what it is doing (`writes`).
+// `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing (`writes`).
 // Each file of this folder changes its own part, within a turn. Members that change together share a sub-object.
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
-import type { KeeperMessage, ShardEndPlan, WorkerControl } from '../protocol/leasing.js';
+import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/leasing.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -32,7 +32,7 @@ type Internal =
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
   | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined };
 
-export type LeaseKeeperMessage = KeeperMessage | Internal;
+export type LeaseKeeperMessage = LeaseKeeperRequest | Internal;
 
 export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
 
@@ -57,7 +57,7 @@ export interface Write {
 
 export interface Asked {
   readonly worker: number;
-  readonly control: Ref<WorkerControl>;
+  readonly control: Ref<ShardWorkerRequest>;
   readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
@@ -67,7 +67,7 @@ export interface Asked {
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly controller: AbortController;
-  readonly control: Ref<WorkerControl>;
+  readonly control: Ref<ShardWorkerRequest>;
   /** The tenure is over, and the worker has been informed. */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
@@ -182,7 +182,7 @@ export interface Traffic {
 }
 
 /** What the last writes have shown about the lease, and when the next writes are due. */
-export interface Standing {
+export interface LeaseTiming {
   /** No peer can hold the lease before this time, according to the last renewal. */
   liveUntil: number;
   /** Earlier writes do not prove that the lease is held: the machine has been suspended since. */
@@ -210,7 +210,7 @@ export interface Clocks {
 /** The shard's successive workers, and the time without a worker. The worker that delivers has `LeaseKeeperState.tenure`. */
 export interface Workers {
   /** The worker that waits for its tenure. */
-  asked: Asked | undefined;
+  waitingWorker: Asked | undefined;
   /** The number of the newest worker that has asked. */
   last: number | undefined;
   /** Since when the shard has had no worker. */
@@ -257,7 +257,7 @@ export interface LeaseKeeperState {
   readonly taking: Taking;
   readonly writes: Writes;
   readonly traffic: Traffic;
-  readonly standing: Standing;
+  readonly timing: LeaseTiming;
   readonly clocks: Clocks;
   readonly workers: Workers;
   tenure: OpenTenure | undefined;

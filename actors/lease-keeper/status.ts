@@ -15,7 +15,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
     frontier: state.lease.frontier,
     fence: state.tenure?.shared.fence,
-    liveForMs: Math.max(0, state.standing.liveUntil - options.clock.now()),
+    liveForMs: Math.max(0, state.timing.liveUntil - options.clock.now()),
     writing: state.writes.current?.kind,
     failedAttempts: state.writes.failed,
     failing: failingStatus([state.writes.failing], options.clock.now()),

@@ -27,7 +27,7 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Aske
   }
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
-  state.workers.asked = { worker, control, replyTo };
+  state.workers.waitingWorker = { worker, control, replyTo };
   state.workers.last = worker;
   effects.push(effect.watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
@@ -43,9 +43,9 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
-  if (turn.state.workers.asked === undefined) return;
-  turn.effects.push(effect.reply(turn.state.workers.asked.replyTo, { type: 'refused', reason }));
-  turn.state.workers.asked = undefined;
+  if (turn.state.workers.waitingWorker === undefined) return;
+  turn.effects.push(effect.reply(turn.state.workers.waitingWorker.replyTo, { type: 'refused', reason }));
+  turn.state.workers.waitingWorker = undefined;
 }
 
 export function grant(turn: KeeperTurn, asked: Asked): void {
@@ -59,13 +59,13 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
-    identity: options.identity,
+    idempotencyPrefix: options.identity,
     fence: state.lease.row.leaseCounter,
     start,
     stream: state.lease.row.kinactStream ?? options.stream,
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
-    deadline: state.standing.liveUntil,
+    deadline: state.timing.liveUntil,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
@@ -74,7 +74,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     newestHandedOut: undefined,
     signal: controller.signal,
   };
-  state.workers.asked = undefined;
+  state.workers.waitingWorker = undefined;
   tenureGranted(turn, shared);
   state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(asked.replyTo, { type: 'granted', tenure: shared }));
@@ -83,7 +83,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
 
 /** `liveUntil` on the wall clock, plus slack: small corrections of that clock must not end tenures. */
 export function wallDeadlineOf({ options, state, now }: KeeperTurn): number {
-  return options.clock.wallNow() + (state.standing.liveUntil - now) + options.marginMs;
+  return options.clock.wallNow() + (state.timing.liveUntil - now) + options.marginMs;
 }
 
 function rangeOf(row: LeaseRow): HashKeyRange | undefined {

@@ -17,8 +17,8 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 import type { WishOutcome } from '../../src/api/ports.js';
 
 /** The times between two reads of the row, before and after the holder has answered that it yields. */
-const lookMs = 1_000;
-const soonMs = 100;
+const readIntervalMs = 1_000;
+const yieldingReadMs = 100;
 
 export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: number): Wishing | undefined {
   const { leaseOwner: owner, kinactWriter: writer } = seen;
@@ -59,7 +59,7 @@ export function wishEffect(turn: KeeperTurn, current: Write): void {
       name: effectName(current),
       kind: 'io',
       start: (signal) =>
-        store.wish(leaseKey, { ...holder, stale, standing: wasWritten }, { author: writer, text }, signal),
+        store.wish(leaseKey, { ...holder, stale, mustHaveOwnWish: wasWritten }, { author: writer, text }, signal),
       done: (outcome): LeaseKeeperMessage => ({ type: 'wished', id, outcome }),
       failed: (error): LeaseKeeperMessage => ({ type: 'writeFailed', id, error }),
     }),
@@ -75,7 +75,7 @@ export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): 
   state.writes.failing = undefined;
   wishing.raiseAt = current.startedAt + renewalIntervalMs(options.failoverMs);
   if (isInRow(wishing)) return;
-  wishing.readRowAt = current.startedAt + lookMs;
+  wishing.readRowAt = current.startedAt + readIntervalMs;
   wishing.until = current.startedAt + 2 * effectiveFailoverMs(options.seen, options.failoverMs);
 }
 
@@ -94,7 +94,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   // The lease was handed over, and a release has come before the take.
   const isUntaken =
     state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknown.length === 0;
-  if (release !== undefined && isUntaken && state.writes.current === undefined) return toBeReleased(turn, release);
+  if (release !== undefined && isUntaken && state.writes.current === undefined) return releaseUntaken(turn, release);
   if (state.phase !== 'wishing') return;
   if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
@@ -105,7 +105,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   if (wishing.readingRow || now < wishing.readRowAt) return;
   wishing.readingRow = true;
   wishing.looks += 1;
-  wishing.readRowAt = now + (wishing.isYielding ? soonMs : lookMs);
+  wishing.readRowAt = now + (wishing.isYielding ? yieldingReadMs : readIntervalMs);
   effects.push(
     effect.run({
       name: `look#${wishing.looks}`,
@@ -131,7 +131,7 @@ export function lookFailed(turn: KeeperTurn): void {
   count(turn, 'failedLooks');
   if (state.wishing === undefined) return;
   state.wishing.readingRow = false;
-  state.wishing.readRowAt = Math.max(state.wishing.readRowAt, now + lookMs);
+  state.wishing.readRowAt = Math.max(state.wishing.readRowAt, now + readIntervalMs);
 }
 
 /** Decides what a row means for the wish. `refused`: the write that the row has refused, if any. */
@@ -143,7 +143,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   if (row === undefined) return notHeld(turn, 'the row is gone');
   if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
-  if (row.leaseOwner === undefined) return isWithdrawing ? withdrawn(turn) : toBeTaken(turn, row);
+  if (row.leaseOwner === undefined) return isWithdrawing ? withdrawn(turn) : beginTake(turn, row);
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(writerPrefix, row.kinactWriter);
     return notHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
@@ -154,13 +154,13 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   }
   if (refused === 'unwish') return withdrawn(turn);
   if (isWithdrawing) return;
-  if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return toBeTaken(turn, row);
+  if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
   if (refused === 'wish') return notHeld(turn, 'another worker has asked for it');
   const said = answerTo(writer, row);
   if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
   if (said?.answer !== 'yielding' || wishing.isYielding) return;
   wishing.isYielding = true;
-  wishing.readRowAt = now + soonMs;
+  wishing.readRowAt = now + yieldingReadMs;
   // If the hand-over fails, the holder's answer in the row shows it.
   wishing.until = now + said.handOverMs + 2 * effectiveFailoverMs(row, failoverMs);
 }
@@ -170,19 +170,19 @@ function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { state } = turn;
   const { release } = state;
   ownershipEnded(turn);
-  toBeTaken(turn, row);
+  beginTake(turn, row);
   state.taking.previousOwner = state.wishing!.holder.owner;
-  if (release !== undefined) toBeReleased(turn, release);
+  if (release !== undefined) releaseUntaken(turn, release);
 }
 
-function toBeReleased(turn: KeeperTurn, release: Release): void {
+function releaseUntaken(turn: KeeperTurn, release: Release): void {
   const { state, now } = turn;
   state.phase = 'held';
   state.taking.hasHeldLease = true;
   release.recordsLeft = 0;
   // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
   callsEnded(turn);
-  state.standing.renewAt = now;
+  state.timing.renewAt = now;
 }
 
 /** Aborts a write of the wish that is under way: the row would refuse it now. */
@@ -194,11 +194,11 @@ function dropWish({ state, effects }: KeeperTurn): void {
 }
 
 /** Begins to take a lease that has no living holder, or that names this keeper. The take is a conditional write like any other. */
-function toBeTaken(turn: KeeperTurn, row: LeaseRow): void {
+function beginTake(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   dropWish(turn);
   adoptRow(state.lease, row);
-  state.standing.reported = durableCheckpoint(row);
+  state.timing.reported = durableCheckpoint(row);
   state.phase = 'taking';
   state.traffic.takeBy = now + 3 * options.failoverMs;
   state.writes.failed = 0;

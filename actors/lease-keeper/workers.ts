@@ -24,7 +24,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
         children: how.children,
         notFound: how.notFound,
         since: turn.now,
-        callsUntil: turn.now + turn.options.stopDeadlineMs,
+        callsUntil: turn.now + turn.options.callDeadlineMs,
         asking: false,
         askAt: turn.now,
         blocked: false,
@@ -41,15 +41,15 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
       return giveUp(
         turn,
         `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`,
-        turn.options.stopDeadlineMs,
+        turn.options.callDeadlineMs,
       );
   }
 }
 
 export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {
   const { state } = turn;
-  if (state.workers.asked?.worker === worker) {
-    state.workers.asked = undefined;
+  if (state.workers.waitingWorker?.worker === worker) {
+    state.workers.waitingWorker = undefined;
     state.workers.idleSince = turn.now;
   }
   if (state.tenure?.shared.worker === worker) {
@@ -63,7 +63,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
     watchdog.at = lease.frontier;
     if (watchdog.count >= maxWatchdogs)
-      giveUp(turn, 'the frontier did not move in two watchdog restarts', turn.options.stopDeadlineMs);
+      giveUp(turn, 'the frontier did not move in two watchdog restarts', turn.options.callDeadlineMs);
   }
 }
 

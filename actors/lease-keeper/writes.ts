@@ -1,6 +1,6 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way, and
 // an unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
-//   1. unknown     `writeFailed`: an error, or no answer in time. `lease.unknown` keeps what the row has if the write took effect.
+//   1. unknown     `noteUnknownOutcome`: an error, or no answer in time. `lease.unknown` keeps what the row has if the write took effect.
 //   2. retry       after a back-off, the write that is due then; it expects the row as it was before the lost write.
 //   3. refused     `refused`: the row is not as expected. The cause may be a write of this keeper (SHARD_END, a row created again,
 //                  a hand-over: `resolveRefusedWrite`) or a removed `kinactWriter`: `handleExplainedRefusal`.
@@ -47,11 +47,11 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const change = changeOf(turn, kind, carries ? leaseState.nextCheckpoint(state.lease) : undefined);
   const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
   const { permit } = state.traffic;
-  const { asked } = state.workers;
+  const { waitingWorker } = state.workers;
   state.traffic.permit = undefined;
   const id = ++state.writes.begun;
-  const covers = carries ? state.lease.behind : 0;
-  const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: asked?.worker, permit };
+  const covers = carries ? state.lease.uncheckpointedRecords : 0;
+  const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: waitingWorker?.worker, permit };
   state.writes.current = current;
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
   const { row } = state.lease;
@@ -87,7 +87,7 @@ function serviceNow({ state, now }: KeeperTurn): number {
 }
 
 function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kind']): boolean {
-  const reached = { checkpointAt: state.standing.checkpointAt, behind: state.lease.behind };
+  const reached = { checkpointAt: state.timing.checkpointAt, uncheckpointedRecords: state.lease.uncheckpointedRecords };
   return kind === 'checkpoint' || (kind === 'renew' && renewalCarriesCheckpoint(cadenceOf(options), reached, now));
 }
 
@@ -95,8 +95,8 @@ function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kin
 export function nextExtraAt({ options, state }: KeeperTurn): number {
   if (state.phase !== 'held' || options.left !== undefined) return Infinity;
   return extraCheckpointAt(cadenceOf(options), {
-    checkpointAt: state.standing.checkpointAt,
-    behind: state.lease.behind,
+    checkpointAt: state.timing.checkpointAt,
+    uncheckpointedRecords: state.lease.uncheckpointedRecords,
   });
 }
 
@@ -131,11 +131,14 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], checkpoint: Checkpoint 
 }
 
 /** Handles an answer of the table. The answer to a write that was given up is only counted, and the outcome stays unknown. */
-export function answered(turn: KeeperTurn, message: Message<'written' | 'created' | 'wished' | 'writeFailed'>): void {
+export function tableAnswered(
+  turn: KeeperTurn,
+  message: Message<'written' | 'created' | 'wished' | 'writeFailed'>,
+): void {
   const { state } = turn;
   const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
-  if (message.type === 'writeFailed') return writeFailed(turn, current, message.error);
+  if (message.type === 'writeFailed') return noteUnknownOutcome(turn, current, message.error);
   current.permit?.end('answered');
   state.writes.current = undefined;
   if (message.type === 'wished') return wished(turn, current, message.outcome);
@@ -153,7 +156,7 @@ export function answered(turn: KeeperTurn, message: Message<'written' | 'created
 }
 
 /** Handles a write whose outcome is unknown: the request may have been lost, or only its reply. */
-export function writeFailed(turn: KeeperTurn, current: Write, error: unknown): void {
+export function noteUnknownOutcome(turn: KeeperTurn, current: Write, error: unknown): void {
   const { options, state, now } = turn;
   current.permit?.end(outcomeOf(error));
   state.writes.current = undefined;
@@ -163,9 +166,8 @@ export function writeFailed(turn: KeeperTurn, current: Write, error: unknown): v
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;
   // No lease depends on an extra checkpoint, so its failure does not delay a renewal.
-  state.writes.retryAt =
-    current.kind === 'checkpoint' ? Math.min(now + delayMs, state.standing.renewAt) : now + delayMs;
-  if (current.kind === 'renew') state.standing.renewAt = now;
+  state.writes.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.timing.renewAt) : now + delayMs;
+  if (current.kind === 'renew') state.timing.renewAt = now;
   const { source, shardId } = options;
   state.writes.failing = failedAgain(state.writes.failing, `lease ${current.kind}`, error, now);
   emit(turn, retryingEvent(state.writes.failing, delayMs, { source, shardId }));
@@ -190,8 +192,8 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   const { counter, wish } = outcome;
   const before = state.lease.row;
   leaseState.applyWritten(state.lease, current.change, counter, options.writer);
-  if (current.change.checkpoint !== undefined) state.standing.checkpointAt = current.startedAt;
-  state.lease.behind -= current.covers;
+  if (current.change.checkpoint !== undefined) state.timing.checkpointAt = current.startedAt;
+  state.lease.uncheckpointedRecords -= current.covers;
   reportDurable(turn);
   if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
   if (current.kind === 'release') return finishReleased(turn, true);
@@ -200,21 +202,21 @@ function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome
   if (current.kind === 'take') return taken(turn, before);
   answerWritten(turn, current);
   wishSeen(turn, wish);
-  const { asked } = state.workers;
+  const { waitingWorker } = state.workers;
   // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
-  const isInTime = turn.now < state.standing.liveUntil && (state.release === undefined || awaitsCalls(state, turn.now));
-  if (asked !== undefined && asked.worker === current.forWorker && isInTime) grant(turn, asked);
+  const isInTime = turn.now < state.timing.liveUntil && (state.release === undefined || awaitsCalls(state, turn.now));
+  if (waitingWorker !== undefined && waitingWorker.worker === current.forWorker && isInTime) grant(turn, waitingWorker);
 }
 
 /** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
 function confirm(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
-  state.standing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
-  if (startedAt < state.standing.trustedSince) return;
-  state.standing.liveUntil = startedAt + options.failoverMs - options.marginMs;
+  state.timing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
+  if (startedAt < state.timing.trustedSince) return;
+  state.timing.liveUntil = startedAt + options.failoverMs - options.marginMs;
   // A dead tenure is never revived, whichever actor found it dead.
   if (state.tenure?.shared.dead === false) {
-    state.tenure.shared.deadline = state.standing.liveUntil;
+    state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
   }
 }
@@ -306,7 +308,7 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
     case 'spurious':
       return recovered(turn, refusal.row);
     case 'gone':
-      if (!state.taking.hasHeldLease || now >= state.standing.liveUntil) return notHeld(turn, 'the row is gone');
+      if (!state.taking.hasHeldLease || now >= state.timing.liveUntil) return notHeld(turn, 'the row is gone');
       return recreate(turn);
     case 'reassigned':
       return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
@@ -318,7 +320,7 @@ function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined)
         return notHeld(turn, refusal.reason, { retake: true });
       state.taking.retakes += 1;
       leaseState.adoptRow(state.lease, refusal.row);
-      state.standing.reported = leaseState.durableCheckpoint(refusal.row);
+      state.timing.reported = leaseState.durableCheckpoint(refusal.row);
       return;
     case 'workerIdInUse':
       return workerIdInUse(turn, refusal.row);
@@ -348,7 +350,7 @@ function recovered(turn: KeeperTurn, row: LeaseRow): void {
   if (row.checkpoint === 'SHARD_END') return finishEnded(turn);
   if (row.leaseOwner !== options.workerId) return finishReleased(turn, true);
   state.writes.retryAt = now;
-  state.standing.renewAt = now;
+  state.timing.renewAt = now;
   if (state.phase === 'taking') taken(turn, before);
 }
 

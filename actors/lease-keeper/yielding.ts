@@ -34,7 +34,7 @@ import { emit, retryDelayMs } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
-import { LONGEST_FAILOVER_MS } from '../../src/core/lease-failover.js';
+import { maxFailoverMs } from '../../src/core/lease-failover.js';
 import { applyWritten, nextCheckpoint, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
 import type { RowChange } from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
@@ -118,11 +118,11 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
 }
 
 /** A drain ends after this many times `handOverMs` even if the frontier still moves. */
-const mostDrains = 10;
+const maxDrains = 10;
 
 /** The longest time a drain may take. The answer carries it. The peer waits somewhat longer, and accepts no larger value. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
-  return Math.min(mostDrains * handOverMs, LONGEST_FAILOVER_MS);
+  return Math.min(maxDrains * handOverMs, maxFailoverMs);
 }
 
 /** Gives a drain more time, because the frontier has moved. Otherwise a shard with a long queue could never be handed over. */
@@ -131,7 +131,7 @@ export function extendDrain({ options, state, now }: KeeperTurn): void {
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
 }
 
-const longestCoolDownMs = 600_000;
+const maxCoolDownMs = 600_000;
 
 /**
  * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
@@ -142,7 +142,7 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
   if (yielding.phase === 'draining' && phase === 'refusing') {
     // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
-    const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: longestCoolDownMs }, count);
+    const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
   resumeWorker(turn, yielding);
@@ -196,7 +196,7 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
 }
 
 /** After this many refused hand-overs with the wish still in the row, the refusal is handled like that of any other write. */
-const mostRefusedWrites = 3;
+const maxRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
 export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): boolean {
@@ -222,7 +222,7 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: Lea
     current.leaseOwner === options.workerId &&
     current.kinactWriter === options.writer;
   if (!isSame || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, current)) return state.writes.failed < mostRefusedWrites && tryAgain(turn);
+  if (isWishOf(yielding, current)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
   // The wish was withdrawn, or another peer has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, current.kinactWish);
@@ -234,7 +234,7 @@ function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function tryAgain(turn: KeeperTurn): true {
+function retryWrite(turn: KeeperTurn): true {
   const { state, now } = turn;
   state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.writes.failed += 1;

@@ -53,7 +53,7 @@ function failure(cause: unknown, text: string, failed: FailedItem): KinactError 
   return new KinactError(code, `${failed.at} failed for ${what} of ${failed.shardId}: ${text}`, {
     cause,
     data: {
-      stream: failed.source,
+      source: failed.source,
       shardId: failed.shardId,
       sequenceNumber: failed.sequenceNumber,
       ...(failed.subSequenceNumber === undefined ? {} : { subSequenceNumber: failed.subSequenceNumber }),

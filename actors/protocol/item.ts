@@ -45,7 +45,7 @@ export class DeliveredItem implements Item<unknown>, Token {
 
   get idempotencyKey(): string {
     const sub = this.record.subSequenceNumber;
-    return `${this.tenure.identity}/${this.record.sequenceNumber}/${sub ?? '-'}/${this.index}`;
+    return `${this.tenure.idempotencyPrefix}/${this.record.sequenceNumber}/${sub ?? '-'}/${this.index}`;
   }
 
   get source(): string {

@@ -45,7 +45,7 @@ export type CoordinatorStarted =
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly error: KinactError };
 
-export type CoordinatorMessage =
+export type LeaseCoordinatorRequest =
   /** Sends HeldLeases at once and after every change, until the subscriber stops. */
   | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
   /**
@@ -77,7 +77,7 @@ export type CoordinatorMessage =
   | { readonly type: 'awaitStart'; readonly replyTo: ReplyTo<CoordinatorStarted> };
 
 /** From a keeper to the worker that delivers under its tenure. */
-export type WorkerControl =
+export type ShardWorkerRequest =
   /** The tenure is over: deliver nothing more, drop the queued items, and end. */
   | { readonly type: 'revoked'; readonly fence: number; readonly reason: string }
   /**
@@ -92,12 +92,12 @@ export type WorkerControl =
   | { readonly type: 'pause'; readonly fence: number; readonly number: number }
   | { readonly type: 'resume'; readonly fence: number; readonly number: number };
 
-export type KeeperMessage =
+export type LeaseKeeperRequest =
   /** A worker's first question. The keeper renews once; the counter that this write returns is the fence. */
   | {
       readonly type: 'beginTenure';
       readonly worker: number;
-      readonly control: Ref<WorkerControl>;
+      readonly control: Ref<ShardWorkerRequest>;
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to this position is settled, and durable with the next checkpoint. A stale fence is counted and dropped. */
@@ -164,13 +164,13 @@ export type KeeperNews =
 /** A keeper's message to its coordinator. Notices arrive in order. */
 export interface KeeperNotice {
   readonly type: 'keeperNotice';
-  readonly keeper: Ref<KeeperMessage>;
+  readonly keeper: Ref<LeaseKeeperRequest>;
   readonly leaseKey: string;
   readonly news: KeeperNews;
 }
 
 /** The part of a coordinator that a keeper needs. */
-export type KeeperCoordinator = Ref<KeeperNotice | Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>>;
+export type KeeperCoordinator = Ref<KeeperNotice | Extract<LeaseCoordinatorRequest, { readonly type: 'askShardEnd' }>>;
 
 /** One lease that this process holds, as the coordinator reports it to the pipeline. */
 export interface HeldLease {
@@ -178,7 +178,7 @@ export interface HeldLease {
   readonly shardId: string;
   readonly source: string;
   /** Stable while the lease is held. A lease that is lost and taken again has a new keeper. */
-  readonly keeper: Ref<KeeperMessage>;
+  readonly keeper: Ref<LeaseKeeperRequest>;
   /** False while a parent has not ended. */
   readonly startable: boolean;
 }

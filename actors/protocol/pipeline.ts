@@ -7,7 +7,7 @@ import type { UserRecord } from '../../src/api/ports.js';
 
 export type StageMessage =
   /** A reducer has started and grants its first credit. */
-  | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerInbox>; readonly credit: number }
+  | { readonly type: 'join'; readonly reducer: number; readonly ref: Ref<ReducerRequest>; readonly credit: number }
   /**
    * Hands over records, in order. The answer signals demand: all items of the batch have left the stage, or few of the worker's
    * records wait there.
@@ -52,7 +52,7 @@ export type StageMessage =
  * The messages of other actors to a reducer. Each stage numbers its messages. One whose number is not above the last is dropped
  * and counted.
  */
-export type ReducerInbox =
+export type ReducerRequest =
   | {
       readonly type: 'items';
       readonly stage: Ref<StageMessage>;
@@ -81,7 +81,7 @@ export type ReducerInbox =
   | (Sought & {
       readonly type: 'locate';
       readonly replyTo: ReplyTo<Whereabouts>;
-      readonly next: readonly Ref<ReducerInbox>[];
+      readonly next: readonly Ref<ReducerRequest>[];
       /** It is still in the stage's queue for this reducer. */
       readonly queued: boolean;
     });

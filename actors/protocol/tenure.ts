@@ -12,7 +12,7 @@ export interface Tenure {
   /** The source's `name`. */
   readonly source: string;
   /** The prefix of idempotency keys: the stream with its creation time, and the shard. */
-  readonly identity: string;
+  readonly idempotencyPrefix: string;
   /** The lease counter that the renewal before this start returned. It rises across owners and restarts. */
   readonly fence: number;
   readonly start: StartPosition;

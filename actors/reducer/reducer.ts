@@ -18,7 +18,7 @@ import { createDeque } from '../../src/core/deque.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 import type { ReducerStatus } from './status.js';
 
-export type { ReducerInbox } from '../protocol/pipeline.js';
+export type { ReducerRequest } from '../protocol/pipeline.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
 /** The key of the only slot if there is no state per shard. No worker has this number. */

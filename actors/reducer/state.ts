@@ -1,7 +1,7 @@
 // The options, messages and state of a reducer, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
 import type { ContextController } from './context.js';
 import type { StateSlot, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';
@@ -27,7 +27,7 @@ export interface ReducerOptions {
 }
 
 export type ReducerActorMessage =
-  | ReducerInbox
+  | ReducerRequest
   | { readonly type: 'folded'; readonly job: FoldJob }
   | { readonly type: 'flushed'; readonly job: FlushJob }
   | { readonly type: 'behaved'; readonly job: RawJob }
@@ -36,7 +36,7 @@ export type ReducerActorMessage =
   /** Application code has called `ctx.ack` or `ctx.fail`. */
   | { readonly type: 'contextCalled' };
 
-export type Mark = Extract<ReducerInbox, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
+export type Mark = Extract<ReducerRequest, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
 
 export type ReducerJob =
   | { readonly type: 'fold'; readonly job: FoldJob }

@@ -3,10 +3,10 @@
 import { effect } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox } from '../protocol/pipeline.js';
+import type { ReducerRequest } from '../protocol/pipeline.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
-type Locate = Extract<ReducerInbox, { type: 'locate' }>;
+type Locate = Extract<ReducerRequest, { type: 'locate' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function answerLocate({ state, now, effects }: ReducerTurn, question: Locate): void {

@@ -5,11 +5,11 @@ import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
-import type { CoordinatorMessage, HeldLease, HeldLeases } from '../protocol/leasing.js';
+import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export interface ShardWorkerSupervisorOptions {
-  readonly coordinators: readonly Ref<CoordinatorMessage>[];
+  readonly coordinators: readonly Ref<LeaseCoordinatorRequest>[];
   readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
   /** How long to wait before a lease that is still held gets another worker. */
   readonly againMs: number;

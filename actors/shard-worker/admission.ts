@@ -25,7 +25,7 @@ export function createAdmission(startPosition: Position | undefined): Admission 
     rawBytes: 0,
     current: undefined,
     startPosition,
-    toldOutOfRange: false,
+    reportedOutOfRange: false,
     reportedMalformed: false,
     duplicates: 0,
   };
@@ -155,7 +155,7 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
     effects.push(effect.count('malformedAggregates'));
     if (!admission.reportedMalformed) {
       admission.reportedMalformed = true;
-      const data = { ...placeOf(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
+      const data = { ...recordPlace(tenure, record.sequenceNumber, 0), complaint: unpacked.complaint };
       effects.push(effect.emit({ name: 'malformedAggregate', data }));
     }
   }
@@ -182,9 +182,9 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push(effect.count('outOfRangeRecords'));
-    if (!admission.toldOutOfRange) {
-      admission.toldOutOfRange = true;
-      const data = placeOf(tenure, position.sequenceNumber, position.subSequenceNumber);
+    if (!admission.reportedOutOfRange) {
+      admission.reportedOutOfRange = true;
+      const data = recordPlace(tenure, position.sequenceNumber, position.subSequenceNumber);
       effects.push(effect.emit({ name: 'outOfRange', data }));
     }
     return undefined;
@@ -226,7 +226,7 @@ function duplicate(
   effects.push(effect.count('duplicateRecords'));
   if (options.onDuplicate === 'skip') return undefined;
   const { shardId, source } = tenure;
-  const data = { stream: source, shardId, ...position };
+  const data = { source, shardId, ...position };
   const text = `The service delivered record ${position.sequenceNumber} of ${shardId} twice.`;
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
 }
@@ -249,12 +249,12 @@ function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reaso
   });
   if (policy !== 'skip') return { type: policy, error };
   effects.push(effect.count('skippedItems'));
-  const data = { ...placeOf(tenure, sequenceNumber, decoded), error: cause };
+  const data = { ...recordPlace(tenure, sequenceNumber, decoded), error: cause };
   effects.push(effect.emit({ name: 'recordSkipped', data }));
   return undefined;
 }
 
-function placeOf(
+function recordPlace(
   tenure: Tenure,
   sequenceNumber: string,
   subSequenceNumber: number,

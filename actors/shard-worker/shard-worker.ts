@@ -19,7 +19,7 @@ import { noteReadFailure, noteReadSuccess } from './reads.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
-import { endsSource, isStreamNotFound } from '../../src/api/failures.js';
+import { isFinalForSource, isStreamNotFound } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
 import type { ReadResult } from '../../src/api/ports.js';
 import type { WorkerStatus } from './watchdog.js';
@@ -147,7 +147,7 @@ function notice(turn: WorkerTurn, { notice: from }: Message<'notice'>): void {
 }
 
 function isDoubt(error: unknown): boolean {
-  return endsSource(error) || isStreamNotFound(error);
+  return isFinalForSource(error) || isStreamNotFound(error);
 }
 
 function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {

@@ -3,7 +3,7 @@ import type { Effect, Ref } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline.js';
-import type { KeeperMessage, WorkerControl, HeldLease } from '../protocol/leasing.js';
+import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/leasing.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -25,7 +25,7 @@ import type { OnFailure } from '../../src/api/reducer.js';
 
 export interface ShardWorkerOptions {
   readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;
-  readonly onDuplicate: 'skip' | 'exit';
+  readonly onDuplicate: 'skip' | 'crash';
   readonly onFailure: OnFailure;
   readonly lease: HeldLease;
   /** The worker's number, unique in the process. */
@@ -50,7 +50,7 @@ export interface ShardWorkerOptions {
 }
 
 export type ShardWorkerMessage =
-  | WorkerControl
+  | ShardWorkerRequest
   | { readonly type: 'tenure'; readonly answer: TenureAnswer }
   | { readonly type: 'read'; readonly result: ReadResult }
   | { readonly type: 'readFailed'; readonly error: unknown }
@@ -70,7 +70,7 @@ export type ShardWorkerMessage =
 
 export interface ShardWorkerState {
   readonly self: Ref<ShardWorkerMessage>;
-  readonly keeper: Ref<KeeperMessage>;
+  readonly keeper: Ref<LeaseKeeperRequest>;
   tenure: Tenure | undefined;
   reader: ShardReader | undefined;
   /** The worker's account in the byte budget. It is opened together with the reader. */
@@ -148,7 +148,7 @@ export interface Admission {
   current: Current | undefined;
   /** Everything up to here was settled before this start; undefined once a later record has come. */
   startPosition: Position | undefined;
-  toldOutOfRange: boolean;
+  reportedOutOfRange: boolean;
   reportedMalformed: boolean;
   duplicates: number;
 }

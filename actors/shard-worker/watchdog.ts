@@ -49,7 +49,7 @@ export function stalled(stall: Stall): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = stall;
   if (stall.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
   const { holder, state, forMs } = whereabouts;
-  const about = { stream: tenure.source, shardId: tenure.shardId, actor: holder, ageMs: Math.round(stall.stillForMs) };
+  const about = { source: tenure.source, shardId: tenure.shardId, actor: holder, ageMs: Math.round(stall.stillForMs) };
   if (oldest === undefined) {
     const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${holder} has been running for ${Math.round(forMs)} ms.`;
     return new KinactError('WATCHDOG', text, { data: about });

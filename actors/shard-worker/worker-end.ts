@@ -1,13 +1,13 @@
 // How a shard worker ends: at its keeper's command, with its tenure, or by itself. `resume` cancels a pause, which does not end
 // the worker at once.
 import { effect } from '../protocol/actor.js';
-import type { WorkerControl } from '../protocol/leasing.js';
+import type { ShardWorkerRequest } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './admission.js';
 import type { WorkerTurn } from './state.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
-export function controlled(turn: WorkerTurn, message: WorkerControl): void {
+export function controlled(turn: WorkerTurn, message: ShardWorkerRequest): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) return void effects.push(effect.count('staleControls'));
   switch (message.type) {

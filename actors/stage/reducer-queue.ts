@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import type { Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox, Sought } from '../protocol/pipeline.js';
+import type { ReducerRequest, Sought } from '../protocol/pipeline.js';
 import type { ReducerQueue, Queued, StageTurn, Waiting } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -48,7 +48,7 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
 function sendItems(
   { state, effects }: StageTurn,
   queue: ReducerQueue,
-  to: Ref<ReducerInbox>,
+  to: Ref<ReducerRequest>,
   items: DeliveredItem[],
 ): DeliveredItem[] {
   if (items.length === 0) return items;
@@ -77,7 +77,7 @@ export function discard(queue: ReducerQueue, worker: number): void {
  * The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a linear search is good
  * enough.
  */
-export function positionOf(queue: ReducerQueue, sought: Sought): number | undefined {
+export function indexInQueue(queue: ReducerQueue, sought: Sought): number | undefined {
   for (let place = 0; place < queue.entries.length; place += 1) {
     const queued = queue.entries.at(place) as Queued;
     const isIt =

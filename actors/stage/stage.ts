@@ -10,7 +10,15 @@ import type { Dispositions } from '../protocol/disposition.js';
 import type { Sought, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
-import { createReducerQueue, discard, dispatch, enqueue, queueOf, oldestQueued, positionOf } from './reducer-queue.js';
+import {
+  createReducerQueue,
+  discard,
+  dispatch,
+  enqueue,
+  queueOf,
+  oldestQueued,
+  indexInQueue,
+} from './reducer-queue.js';
 import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
 import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -144,7 +152,7 @@ function collect(turn: StageTurn, message: Message<'collect'>): void {
   // A collect never comes before the notify that makes the entry. So a worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
   entry.collect = message.replyTo;
-  answer(turn, entry);
+  answerDemand(turn, entry);
 }
 
 function disposed(turn: StageTurn, message: Message<'disposed'>): void {
@@ -173,11 +181,11 @@ function append(to: number[], from: readonly number[]): void {
 }
 
 function answerAll(turn: StageTurn): void {
-  for (const entry of turn.state.workers.values()) answer(turn, entry);
+  for (const entry of turn.state.workers.values()) answerDemand(turn, entry);
 }
 
 /** Sends the dispositions with the first reply that may go. The reply to a notify goes before the reply to a collect. */
-function answer({ options, effects }: StageTurn, entry: WorkerEntry): void {
+function answerDemand({ options, effects }: StageTurn, entry: WorkerEntry): void {
   const open = entry.notify;
   const inDemand = open?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
   if (open !== undefined && isExtracted(open.batch) && inDemand) {
@@ -227,7 +235,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   if (sought === undefined)
     return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
   for (const queue of state.queues) {
-    if (positionOf(queue, sought) === undefined) continue;
+    if (indexInQueue(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
     // The reducer answers, because it knows whether it makes progress: it may be settling items of another stage.
     if (queue.ref === undefined)

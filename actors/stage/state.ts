@@ -2,7 +2,7 @@
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions, Held } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerInbox, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
@@ -61,7 +61,7 @@ export interface Punctuation {
 export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
 
 export interface ReducerQueue {
-  ref: Ref<ReducerInbox> | undefined;
+  ref: Ref<ReducerRequest> | undefined;
   credit: number;
   /** The number of the last numbered message to this reducer: `items`, `punctuation` or `revoked`. */
   sent: number;

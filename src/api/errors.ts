@@ -28,7 +28,7 @@ export const errorCodes = {
   POISON_RECORD: 'The same record failed restart.intensity + 1 times in a row, across pipeline restarts.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
-  DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'exit'.",
+  DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'crash'.",
   UNDECODABLE_RECORD: 'An aggregate holds user records that cannot be decoded.',
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',
@@ -70,7 +70,9 @@ export type FailureKind =
 export interface ErrorData {
   /** Path of the refused option, such as `leases.failoverMs`. */
   readonly option?: string;
-  /** The source's name. */
+  /** The name of the source whose record or shard failed. */
+  readonly source?: string;
+  /** The Kinesis stream that a call of a service was about. STREAM_CHANGED: the source's name. */
   readonly stream?: string;
   /**
    * STREAM_CHANGED: the stream that the lease rows belong to, `<arn>#<creation epoch seconds>`; absent if the rows do not

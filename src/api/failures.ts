@@ -17,7 +17,7 @@ export function kindOf(error: unknown): FailureKind {
 }
 
 /** Errors of wrong settings or permissions. Until a source has worked once, they are final. */
-const hopeless: ReadonlySet<ErrorCode> = new Set([
+const finalBeforeFirstRead: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OPTION',
   'STREAM_NOT_FOUND',
   'ACCESS_DENIED',
@@ -29,14 +29,14 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
  * Whether this error is final for a source or table that has never worked. Missing credentials are final unless the SDK can
  * renew them (`retryable`).
  */
-export function isHopeless(error: unknown): error is KinactError {
+export function isFinalBeforeFirstRead(error: unknown): error is KinactError {
   if (!isKinactError(error)) return false;
   if (error.code === 'CREDENTIALS_MISSING') return !error.retryable;
-  return hopeless.has(error.code) || endsSource(error) || endsTable(error);
+  return finalBeforeFirstRead.has(error.code) || isFinalForSource(error) || isFinalForTable(error);
 }
 
 /** Whether this error is final for a source, even if the source has worked before. */
-export function endsSource(error: unknown): error is KinactError {
+export function isFinalForSource(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'STREAM_CHANGED';
 }
 
@@ -48,6 +48,6 @@ export function isStreamNotFound(error: unknown): error is KinactError {
 }
 
 /** Whether this error is final for every source of a table, even if they have worked before. */
-export function endsTable(error: unknown): error is KinactError {
+export function isFinalForTable(error: unknown): error is KinactError {
   return isKinactError(error) && error.code === 'KCL3_TABLE';
 }

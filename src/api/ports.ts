@@ -294,7 +294,7 @@ export interface WishCondition {
   /** Another worker's wish whose number has stopped rising: it may be replaced. */
   readonly stale?: string | undefined;
   /** The author has written its wish before, so the row must still have it. */
-  readonly standing?: boolean;
+  readonly mustHaveOwnWish?: boolean;
 }
 
 /** How the write of a wish ended. `current` is as in `WriteOutcome`. */
@@ -318,7 +318,7 @@ export interface LeaseStore {
    * Leaves a wish in a row, renews it (`wish.text`), or withdraws it (null). Counter and owner do not change.
    *
    * To leave or renew a wish, the row must have this owner and this `kinactWriter`, and must not be at SHARD_END. If the row
-   * has a wish, it must be the author's own or `stale`. With `standing`, the row must have the author's own: so a late renewal
+   * has a wish, it must be the author's own or `stale`. With `mustHaveOwnWish`, the row must have the author's own: so a late renewal
    * does not restore a withdrawn wish. To withdraw a wish, the row must have the author's own.
    *
    * `author`: the `kinactWriter` that each wish of this keeper begins with.

@@ -75,12 +75,12 @@ function observe(command: LayeredCommand, seen: Observation): void {
 }
 
 /** The three forms of a date in HTTP have 33 characters at most. */
-const longestDate = 64;
+const maxDateCharacters = 64;
 
 function dateOf(response: unknown): number | undefined {
   const headers = (response as { readonly headers?: Readonly<Record<string, unknown>> } | undefined)?.headers;
   const date = headers?.['date'] ?? headers?.['Date'];
-  const ms = typeof date === 'string' && date.length <= longestDate ? Date.parse(date) : Number.NaN;
+  const ms = typeof date === 'string' && date.length <= maxDateCharacters ? Date.parse(date) : Number.NaN;
   return Number.isFinite(ms) ? ms : undefined;
 }
 

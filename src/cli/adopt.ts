@@ -13,7 +13,7 @@ import { hostEnvironment } from '../consumer/host-environment.js';
 /**
  * A KCL 3 worker writes its metrics, and a leader its row, every 30 s. This is twice as long, and some more for a slow worker.
  */
-const leastWatchMs = 70_000;
+const minWatchMs = 70_000;
 
 export interface Adoption {
   readonly tableName: string;
@@ -40,7 +40,7 @@ it would remove.
     const tableName = applicationOf(required(options.application, 'application'));
     const repeating = repeatsTo((text) => say(io, text), hostEnvironment.clock);
     const tables = openKcl3Remains({ tableName, ...hostEnvironment, repeating });
-    const adoption = { tableName, watchMs: Math.max(leastWatchMs, Number(failover)), yes: options.yes };
+    const adoption = { tableName, watchMs: Math.max(minWatchMs, Number(failover)), yes: options.yes };
     try {
       return await adoptTables(adoption, { tables, environment: hostEnvironment }, io);
     } finally {

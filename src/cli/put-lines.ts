@@ -35,7 +35,7 @@ const maxPendingRecords = 10_000;
 const maxPendingBytes = 16 * 1024 * 1024;
 /** The KPL's default size of an aggregate. */
 const aggregateBytes = 51_200;
-const longestKey = 256;
+const maxKeyCharacters = 256;
 
 /** An abort does not cancel a put: the producer's own limits bound it, and a later signal ends the process. */
 const never = new AbortController().signal;
@@ -225,7 +225,7 @@ function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: str
     return `member '${keyField}' is no string, number or boolean`;
   const partitionKey = String(value);
   const characters = [...partitionKey].length;
-  if (characters === 0 || characters > longestKey)
-    return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${longestKey}`;
+  if (characters === 0 || characters > maxKeyCharacters)
+    return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${maxKeyCharacters}`;
   return { partitionKey };
 }

@@ -7,7 +7,7 @@ import { patiently, type Patience } from '../aws/patience.js';
 import type { LeaseRow } from '../core/lease.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { streamIdentifier } from '../core/lease-key.js';
-import { writerNonce, writerOf } from '../core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../core/writer-signature.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
@@ -26,7 +26,7 @@ import { firstMove } from './still-table.js';
  * The least time to watch counters: three renewals of a worker with the default failover time. A row with a longer failover
  * time extends it.
  */
-export const leastWatchMs = 30_000;
+export const minWatchMs = 30_000;
 
 export interface ResetRequest {
   readonly tableName: string;
@@ -177,7 +177,7 @@ async function planned(
     maker: {
       keyPrefix: keyPrefixOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
-      writer: writerOf(writerNonce(workerId, randomName(random)), 0),
+      writer: writerOf(writerPrefixOf(workerId, randomName(random)), 0),
       serviceTimeMs,
       stream: streamIdentityOf(description),
     },

@@ -5,7 +5,7 @@ import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
 import { positionOf, shardArguments } from './reset-arguments.js';
 import { repeatsTo } from './repeats.js';
-import { leastWatchMs, runReset, type ResetRequest } from './reset-run.js';
+import { minWatchMs, runReset, type ResetRequest } from './reset-run.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 export const reset: Command = {
@@ -44,7 +44,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
       stream: options.stream === undefined ? undefined : streamOf(options.stream),
       only: shards,
       to: positionOf(required(options.to, 'to'), hostEnvironment.clock.wallNow()),
-      watchMs: Math.max(leastWatchMs, Number(failover)),
+      watchMs: Math.max(minWatchMs, Number(failover)),
       yes: options.yes,
       patience: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', repeating },
     };

@@ -20,7 +20,7 @@ const drainDeadlineMs = 20_000;
 /** With a closed pipe nothing can drain: items stay open, and leases are released at their checkpoint. */
 const closedPipeDeadlineMs = 1_000;
 /** For the watchdog, because a full pipe is no stall, however long it is full: the longest time there is, 24 days. */
-const longestMs = 2 ** 31 - 1;
+const maxTimerMs = 2 ** 31 - 1;
 /** A child's lease is taken within two seconds of its parent's end. */
 const handOverMs = 3_000;
 
@@ -36,7 +36,7 @@ export async function tailApplication(application: string, request: TailRequest,
     extract: (record) => [{ key: recordKey(record), value: record }],
     reducer: linesReducer(writer, asText, broken, idle),
     reducers: 1,
-    watchdogMs: longestMs,
+    watchdogMs: maxTimerMs,
   });
   const repeat = repeatsTo((text) => say(io, text), hostEnvironment.clock);
   sayEvents(consumer, (text) => say(io, text), repeat);

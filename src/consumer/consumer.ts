@@ -202,7 +202,7 @@ class TreeConsumer implements Consumer {
     this.#state = 'starting';
     try {
       this.#wiring = openWiring({
-        made: this.#actors,
+        actors: this.#actors,
         options: this.#options,
         environment: this.#environment,
         processNonce: randomUUID(),
@@ -232,11 +232,11 @@ class TreeConsumer implements Consumer {
   }
 
   #tree(wiring: Wiring): ReturnType<typeof consumerTree> {
-    const { restart, stopDeadlineMs } = this.#options;
+    const { restart, callDeadlineMs } = this.#options;
     return consumerTree({
       ...wiring.parts,
       restart,
-      stopDeadlineMs,
+      callDeadlineMs,
       coordinators: () => [...wiring.coordinators.values()],
       pipelineStarted: (pipeline) => {
         this.#pipeline = pipeline;
@@ -312,7 +312,7 @@ class TreeConsumer implements Consumer {
         wiring: () => this.#wiring,
         root: () => this.#root,
         pipeline: () => this.#pipeline,
-        stopDeadlineMs: this.#options.stopDeadlineMs,
+        callDeadlineMs: this.#options.callDeadlineMs,
         emit: (event) => this.#happened(event),
       },
       deadlineMs,
@@ -327,7 +327,7 @@ class TreeConsumer implements Consumer {
   /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
   #sourceFailed(error: Error): void {
     if (this.#wiring?.histories.every(({ failure }) => failure !== undefined) !== true) return;
-    void this.#end(error, this.#options.stopDeadlineMs);
+    void this.#end(error, this.#options.callDeadlineMs);
   }
 
   /** Ends the consumer without a `stop`. Releases the leases, so other workers need not wait until they expire. */

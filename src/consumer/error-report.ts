@@ -5,10 +5,10 @@ import { isKinactError } from '../api/errors.js';
 import type { KinactError } from '../api/errors.js';
 import { remedies } from '../api/remedies.js';
 
-const mostCauses = 8;
+const maxCauses = 8;
 /** How many stack frames of the application are shown for each cause. */
-const mostFrames = 5;
-const longestData = 400;
+const maxFrames = 5;
+const maxDataCharacters = 400;
 /** The folders of kinact's own code, as they appear in stack frames. */
 const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../../${root}/`, import.meta.url).pathname);
 
@@ -16,13 +16,14 @@ const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../../${root
 export function errorReport(error: KinactError): readonly string[] {
   const lines = [`kinact: ${error.code}: ${oneLine(error.message)}`];
   let cause: unknown = error.cause;
-  for (let depth = 0; cause !== undefined && depth < mostCauses; depth += 1) {
+  for (let depth = 0; cause !== undefined && depth < maxCauses; depth += 1) {
     lines.push(`  caused by ${nameOf(cause)}: ${oneLine(messageOf(cause))}`);
     if (!isKinactError(cause)) lines.push(...framesOf(cause).map((frame) => `    ${visible(frame)}`));
     cause = (cause as { readonly cause?: unknown } | null)?.cause;
   }
   const data = oneLine(JSON.stringify(error.data));
-  if (data !== '{}') lines.push(`  data: ${data.length > longestData ? `${data.slice(0, longestData)}…` : data}`);
+  if (data !== '{}')
+    lines.push(`  data: ${data.length > maxDataCharacters ? `${data.slice(0, maxDataCharacters)}…` : data}`);
   lines.push(`  what to do: ${plain(remedies[error.code])}`);
   return lines;
 }
@@ -46,7 +47,7 @@ function framesOf(cause: unknown): readonly string[] {
   return frames
     .map((frame) => frame.trim())
     .filter((frame) => !/node:|node_modules|<anonymous>/.test(frame) && !own.some((place) => frame.includes(place)))
-    .slice(0, mostFrames);
+    .slice(0, maxFrames);
 }
 
 /** Markdown as plain text for a terminal. Of a link only the page is left. */

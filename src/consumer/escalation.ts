@@ -59,11 +59,11 @@ function identityOf({ data }: KinactError): {
 }
 
 /** The longest partition key has 256 characters. A key from `extract` may be longer, and is cut. */
-const longestKeyShown = 256;
+const maxKeyCharacters = 256;
 
 function poison(failed: KinactError, times: number): KinactError {
   const { shardId, sequenceNumber, key } = failed.data;
-  const at = key === undefined ? '' : `, key '${excerpt(key, longestKeyShown)}'`;
+  const at = key === undefined ? '' : `, key '${excerpt(key, maxKeyCharacters)}'`;
   const text = `Record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, across pipeline restarts, and will fail wherever it is read next. Choose an onFailure policy or fix the failure.`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }

@@ -1,5 +1,5 @@
 // `status()`, `ready()` and `live()`: they read the running tree and change nothing.
-import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
@@ -10,7 +10,7 @@ import { walk } from '../api/status.js';
 import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
 
 /** Several times the time between two scans of an idle worker. With an older scan, this worker does not see free leases. */
-const longestScanAgeMs = 30_000;
+const maxScanAgeMs = 30_000;
 
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
@@ -21,7 +21,7 @@ export interface Inspected {
   readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
   readonly bytes: ConsumerStatus['bytes'];
-  readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>> | undefined;
+  readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>> | undefined;
 }
 
 function coordinatorStatus(state: object | undefined): CoordinatorStatus | undefined {
@@ -50,7 +50,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
 }
 
 /** Once calls have failed for this long, the process is not ready. */
-const longestFailingMs = 30_000;
+const maxFailingMs = 30_000;
 
 /**
  * One reason per operation and kind of failure, for any number of shards. Workers of failed sources are left out, because a
@@ -63,7 +63,7 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
     if (worker !== undefined && failed.has(worker.source)) continue;
     const status = worker ?? statusOf(actor, 'lease-keeper') ?? statusOf(actor, 'lease-coordinator');
     for (const each of status?.failing ?? []) {
-      if (each.forMs < longestFailingMs) continue;
+      if (each.forMs < maxFailingMs) continue;
       const key = `${each.operation} ${each.kind}`;
       groups.set(key, [...(groups.get(key) ?? []), each]);
     }
@@ -93,13 +93,13 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
         `${leaseKey} is stuck: ${tenures} tenures in a row ended before the frontier moved; last: ${reason}`,
       );
     if (coordinator === undefined) reasons.push(`the coordinator of ${table} is not running`);
-    else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > longestScanAgeMs)
+    else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > maxScanAgeMs)
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
-  for (const { source, state: standing, error } of sources) {
+  for (const { source, state, error } of sources) {
     const why = error === undefined ? '' : `: ${error.message}`;
-    if (standing === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
-    else if (standing === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
+    if (state === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
+    else if (state === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
   const failed = sources.filter((each) => each.state === 'failed').map(({ source }) => source);
   reasons.push(...outages(tree, new Set(failed)));

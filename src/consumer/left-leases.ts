@@ -21,7 +21,7 @@ export interface LeftLease {
 
 export interface LeftLeases {
   /** Wraps the behavior of a keeper so that its state is kept here when the keeper is stopped. */
-  kept(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
+  keepStateOf(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
   /** Notes that a new coordinator starts. It handles all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
   /** The left leases of these tables. */
@@ -32,7 +32,7 @@ export function createLeftLeases(): LeftLeases {
   const left = new Map<string, LeftLease>();
   const nameOf = (tableName: string, leaseKey: string): string => `${tableName} ${leaseKey}`;
   return {
-    kept: (options, behaviour) => {
+    keepStateOf: (options, behaviour) => {
       const name = nameOf(options.store.tableName, options.leaseKey);
       return {
         ...behaviour,

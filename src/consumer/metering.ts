@@ -11,7 +11,7 @@ import type { ConsumerStatus } from '../api/status.js';
 const intervalMs = 10_000;
 
 /** The values at the last report to the meter. */
-interface Told {
+interface LastReport {
   /** Running totals: the meter gets the increase since the last report. */
   incidents: ConsumerStatus['counters'];
   /** Shards and sources with gauges. When one disappears, its gauges are set to 0, or a dashboard would keep the last values. */
@@ -43,7 +43,7 @@ export function startMetering(
   if (given === silentMeter || settled === undefined) return noMetering;
   const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
-  const told: Told = { incidents: {}, shards: new Map(), sources: new Set() };
+  const told: LastReport = { incidents: {}, shards: new Map(), sources: new Set() };
   let cancel = (): void => {};
   const look = (): void => {
     for (const { records, ...shard } of takeSettled(settled)) meter.count('RecordsProcessed', records, shard);
@@ -77,7 +77,7 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
   ];
 }
 
-function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
+function sample(meter: Meter, status: ConsumerStatus, told: LastReport): void {
   setGauges(meter, status, told);
   for (const [what, total] of Object.entries(status.counters)) {
     const by = total - (told.incidents[what] ?? 0);
@@ -88,7 +88,7 @@ function sample(meter: Meter, status: ConsumerStatus, told: Told): void {
 
 const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;
 
-function setGauges(meter: Meter, status: ConsumerStatus, told: Told): void {
+function setGauges(meter: Meter, status: ConsumerStatus, told: LastReport): void {
   const leases = new Map<string, number>();
   const shards = new Map<string, Labels>();
   meter.gauge('HeldBytes', status.bytes.held, {});

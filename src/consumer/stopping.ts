@@ -15,7 +15,7 @@ export interface Releasing extends LeftBehind {
   readonly wiring: () => Wiring | undefined;
   readonly root: () => Ref<never> | undefined;
   readonly pipeline: () => Ref<SupervisorMessage> | undefined;
-  readonly stopDeadlineMs: number;
+  readonly callDeadlineMs: number;
 }
 
 export interface Released {
@@ -30,7 +30,7 @@ const afterRestartMs = 5_000;
 /** The coordinator answers by its deadline; this much later it counts as dead. */
 const graceMs = 1_000;
 /** The least time for `stopTree` and for `releaseLeft`, even if draining has used up the deadline. */
-const minimumStopMs = 1_000;
+const minStopMs = 1_000;
 
 /**
  * Stops the consumer, in this order:
@@ -41,7 +41,7 @@ const minimumStopMs = 1_000;
  * 5. The report shows what became of each lease.
  *
  * All steps share the deadline. But step 2 waits one second longer for a silent coordinator, and step 4 gets at least a second.
- * So does step 3, unless `stopDeadlineMs` is shorter. The caller then closes sources and tables. Never rejects.
+ * So does step 3, unless `callDeadlineMs` is shorter. The caller then closes sources and tables. Never rejects.
  */
 export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
   const { pipeline, runtime, wiring } = releasing;
@@ -70,7 +70,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
         }),
     ),
   );
-  const leftMsNow = (): number => Math.max(minimumStopMs, until - clock.now());
+  const leftMsNow = (): number => Math.max(minStopMs, until - clock.now());
   const ending = await stopTree(releasing, leftMsNow());
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
@@ -97,9 +97,9 @@ async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineM
   if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
 }
 
-async function stopTree({ root, stopDeadlineMs }: Releasing, leftMs: number): Promise<Ending | undefined> {
+async function stopTree({ root, callDeadlineMs }: Releasing, leftMs: number): Promise<Ending | undefined> {
   const tree = root();
-  return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(leftMs, stopDeadlineMs) });
+  return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(leftMs, callDeadlineMs) });
 }
 
 /** Whether calls of user code have outlived their deadline and still run. */

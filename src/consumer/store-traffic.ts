@@ -22,7 +22,7 @@ export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffi
 }
 
 /** How often a throttled call is sent. Some throttling is normal, because the queue finds its pace by it. */
-const mostAttempts = 5;
+const maxAttempts = 5;
 
 async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => Promise<R>): Promise<R> {
   const order = traffic.join();
@@ -38,7 +38,7 @@ async function pass<R>(traffic: LeaseTraffic, signal: AbortSignal, call: () => P
         const outcome = outcomeOf(error);
         permit.end(outcome);
         // The outcome of a throttled call is known: nothing was written. So the call may be repeated.
-        if (outcome !== 'throttled' || attempt === mostAttempts) throw error;
+        if (outcome !== 'throttled' || attempt === maxAttempts) throw error;
       }
     }
   } finally {

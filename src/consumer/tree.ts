@@ -13,7 +13,7 @@
 // If a pipeline restarts more often than that, it is not started again: the consumer releases its leases and ends. A restart is a stop
 // and a spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
-import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
 import { supervisor } from '../../supervision/supervisor.js';
@@ -27,7 +27,7 @@ type AnyBehaviour = Behaviour<any, any>;
 export interface TreeParts {
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /** How long a restart or stop waits for running user effects. */
-  readonly stopDeadlineMs: number;
+  readonly callDeadlineMs: number;
   readonly tables: readonly string[];
   readonly stages: number;
   readonly reducers: number;
@@ -36,10 +36,10 @@ export interface TreeParts {
   readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
   readonly shardWorkerSupervisor: (
     stages: readonly Ref<StageMessage>[],
-    coordinators: readonly Ref<CoordinatorMessage>[],
+    coordinators: readonly Ref<LeaseCoordinatorRequest>[],
   ) => AnyBehaviour;
   /** The current coordinators. Every incarnation of the pipeline calls this again. */
-  readonly coordinators: () => readonly Ref<CoordinatorMessage>[];
+  readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Called when a pipeline supervisor has started. The consumer then watches for its end. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
@@ -69,7 +69,7 @@ function coordinators(parts: TreeParts): AnyBehaviour {
 }
 
 function pipeline(parts: TreeParts): AnyBehaviour {
-  const { stopDeadlineMs } = parts;
+  const { callDeadlineMs } = parts;
   const stageIds = Array.from({ length: parts.stages }, (_, index) => `stage/${index}`);
   const stagesOf = (siblings: Siblings): readonly Ref<StageMessage>[] => {
     return stageIds.map((id) => siblings.ref<StageMessage>(id) as Ref<StageMessage>);
@@ -79,15 +79,15 @@ function pipeline(parts: TreeParts): AnyBehaviour {
     strategy: 'one-for-all',
     ...parts.restart,
     children: [
-      ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: stopDeadlineMs })),
+      ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: callDeadlineMs })),
       ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
         const start = (siblings: Siblings): AnyBehaviour => parts.reducer(index, stagesOf(siblings));
-        return { id: `reducer/${index}`, start, shutdown: stopDeadlineMs };
+        return { id: `reducer/${index}`, start, shutdown: callDeadlineMs };
       }),
       {
         id: 'shard-worker-supervisor',
         start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators()),
-        shutdown: stopDeadlineMs,
+        shutdown: callDeadlineMs,
       },
     ],
     stopChildren: 'together',

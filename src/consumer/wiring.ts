@@ -1,7 +1,7 @@
 // Turns checked options into the parts of the tree: the tables, and how to make each actor. Opens sources and lease tables.
 // Strategies and lifetimes are not decided here (tree.ts).
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
@@ -57,7 +57,7 @@ export interface Wiring {
     'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
   >;
   /** Coordinators that are running now, by table. */
-  readonly coordinators: ReadonlyMap<string, Ref<CoordinatorMessage>>;
+  readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>>;
   /** The leases that keepers still held when the tree ended. */
   readonly left: Pick<LeftLeases, 'of'>;
   /** The budget for the bytes that all shard workers hold together. */
@@ -81,15 +81,15 @@ export interface Actors {
 export const actors: Actors = { leaseCoordinator, leaseKeeper, stage, reducer, shardWorkerSupervisor, shardWorker };
 
 /** The delay before a held lease gets a new worker after its old worker ended normally. */
-const againMs = 1_000;
+const nextWorkerDelayMs = 1_000;
 /** The least default of `handOverMs`. Records behind a backlog may settle only after some seconds, even with a short `failoverMs`. */
-const leastHandOverMs = 10_000;
+const minHandOverMs = 10_000;
 
 let lastWorker = 0;
 
 /** The input for all actors of one consumer. */
 interface WiringInput {
-  readonly made: Actors;
+  readonly actors: Actors;
   readonly options: ResolvedOptions;
   readonly environment: Environment;
   readonly processNonce: string;
@@ -101,7 +101,7 @@ interface WorkerContext extends Pick<Wiring, 'budget' | 'settled'> {
 }
 
 export function openWiring(input: WiringInput): Wiring {
-  const { made, options, environment } = input;
+  const { actors, options, environment } = input;
   const sources = options.sources.map((placed): Opened => ({
     ...placed,
     source: placed.spec.open(environment),
@@ -109,8 +109,8 @@ export function openWiring(input: WiringInput): Wiring {
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
-  const coordinators = new Map<string, Ref<CoordinatorMessage>>();
-  const kept = { left: createLeftLeases(), handedOut: createHandedOut() };
+  const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
+  const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
@@ -121,7 +121,7 @@ export function openWiring(input: WiringInput): Wiring {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
     coordinators,
-    left: kept.left,
+    left: remembered.left,
     budget,
     settled,
     parts: {
@@ -129,15 +129,15 @@ export function openWiring(input: WiringInput): Wiring {
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const its = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...kept };
-        return registered(coordinatorOf(input, its), (self) => {
-          kept.left.supersede(table);
+        const tableParts = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...remembered };
+        return onStart(coordinatorOf(input, tableParts), (self) => {
+          remembered.left.supersede(table);
           coordinators.set(table, self);
         });
       },
-      stage: () => made.stage({ ...options, clock: environment.clock, opaqueOf }),
+      stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
       reducer: (index, stages) =>
-        made.reducer({
+        actors.reducer({
           index,
           stages,
           definition: options.reducer,
@@ -150,9 +150,9 @@ export function openWiring(input: WiringInput): Wiring {
           shardName,
         }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
-        made.shardWorkerSupervisor({
+        actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
-          againMs,
+          againMs: nextWorkerDelayMs,
           makeWorker: (lease) => workerOf(input, workerContext, stages, lease),
         }) as unknown as Behaviour<never, never>,
     },
@@ -193,26 +193,26 @@ function openTables(
       const { failoverMs, billing, client } = leases;
       const store = spec.openLeases(environment, { tableName, failoverMs, billing, client });
       const queue = (): LeaseTraffic => createLeaseTraffic({ ...environment, failoverMs });
-      const history: TableHistory = { longestFailoverMs: 0, failoverTold: false };
+      const history: TableHistory = { longestFailoverMs: 0, failoverReported: false };
       return [tableName, { store, traffic: { writes: queue(), reads: queue() }, history, sources: of }];
     }),
   );
 }
 
 function coordinatorOf(
-  { made, options, environment: { clock, random }, processNonce }: WiringInput,
+  { actors, options, environment: { clock, random }, processNonce }: WiringInput,
   table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
-  const { leases, workerId, checkpointIntervalMs, checkpointRecords, stopDeadlineMs, onCheckpoint } = options;
+  const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs, onCheckpoint } = options;
   const {
     failoverMs,
-    handOverMs = Math.max(failoverMs, leastHandOverMs),
+    handOverMs = Math.max(failoverMs, minHandOverMs),
     maxLeases,
     startDeadlineMs,
     multiStream,
   } = leases;
   const { store, traffic, isSuccessor } = table;
-  return made.leaseCoordinator({
+  return actors.leaseCoordinator({
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,
     tableHistory: table.history,
@@ -229,7 +229,7 @@ function coordinatorOf(
     random,
     failoverMs,
     startDeadlineMs,
-    stopDeadlineMs,
+    callDeadlineMs,
     ...(maxLeases === undefined ? {} : { maxLeases }),
     makeKeeper: (args: KeeperArguments) => {
       const keeper: LeaseKeeperOptions = {
@@ -246,16 +246,16 @@ function coordinatorOf(
         marginMs: failoverMs / 10,
         checkpointIntervalMs,
         checkpointRecords,
-        stopDeadlineMs,
+        callDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
       };
-      return table.left.kept(keeper, made.leaseKeeper(keeper));
+      return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
   }) as unknown as Behaviour<never, never>;
 }
 
 function workerOf(
-  { made, options, environment: { clock } }: WiringInput,
+  { actors, options, environment: { clock } }: WiringInput,
   { sources, budget, settled }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
@@ -263,7 +263,7 @@ function workerOf(
   const { source } = sources.get(lease.source) as Opened;
   const { reducer: definition } = options;
   lastWorker += 1;
-  return made.shardWorker({
+  return actors.shardWorker({
     ...options,
     lease,
     worker: lastWorker,
@@ -279,13 +279,13 @@ function workerOf(
   }) as unknown as Behaviour<never, never>;
 }
 
-function registered(
+function onStart(
   behaviour: Behaviour<never, never>,
-  started: (self: Ref<CoordinatorMessage>) => unknown,
+  started: (self: Ref<LeaseCoordinatorRequest>) => unknown,
 ): Behaviour<never, never> {
   return {
     ...behaviour,
-    initial: (self: Ref<CoordinatorMessage>) => {
+    initial: (self: Ref<LeaseCoordinatorRequest>) => {
       started(self);
       return behaviour.initial(self);
     },

@@ -13,9 +13,9 @@
 // can be one answer per account instead (docs/memory.md).
 
 /** The part of the budget that is divided into shares; the rest is the pool. */
-const SHARED = 1 / 2;
+const sharedPart = 1 / 2;
 /** An account is asked to flush if its `ownBytes` are at least this part of the largest `ownBytes`. */
-const LARGE = 1 / 2;
+const largePart = 1 / 2;
 
 export interface ByteBudget {
   readonly maxBytes: number;
@@ -101,12 +101,12 @@ export function closeAccount(account: ByteAccount): void {
 
 /** The bytes that each account may hold, however much the others hold. */
 export function shareOf({ maxBytes, accounts }: ByteBudget): number {
-  return Math.floor((maxBytes * SHARED) / Math.max(1, accounts.size));
+  return Math.floor((maxBytes * sharedPart) / Math.max(1, accounts.size));
 }
 
 /** How many more bytes the account may hold now; zero or negative if none. */
 export function allowance({ budget, heldBytes }: ByteAccount): number {
-  const pool = budget.maxBytes * (1 - SHARED);
+  const pool = budget.maxBytes * (1 - sharedPart);
   return pool - budget.borrowedBytes + Math.max(0, shareOf(budget) - heldBytes);
 }
 
@@ -237,7 +237,7 @@ function askToFlush(budget: ByteBudget): void {
   let largest = 0;
   for (const { ownBytes } of budget.accounts) largest = Math.max(largest, ownBytes);
   for (const account of budget.accounts) {
-    const isLarge = account.ownBytes > 0 && account.ownBytes >= largest * LARGE;
+    const isLarge = account.ownBytes > 0 && account.ownBytes >= largest * largePart;
     if (account.askedToFlush || !(isLarge || account.waiter !== undefined)) continue;
     account.askedToFlush = true;
     account.askToFlush();

@@ -17,27 +17,27 @@ export interface CheckpointProgress {
   /** The start of the last confirmed write that carried a checkpoint. */
   readonly checkpointAt: number;
   /** Records between the durable checkpoint and the frontier. */
-  readonly behind: number;
+  readonly uncheckpointedRecords: number;
 }
 
 /** Whether a renewal that is sent now carries the checkpoint. */
 export function renewalCarriesCheckpoint(
   cadence: CheckpointCadence,
-  standing: CheckpointProgress,
+  progress: CheckpointProgress,
   now: number,
 ): boolean {
   const { intervalMs, renewalMs } = cadence;
-  return intervalMs < renewalMs || now >= standing.checkpointAt + intervalMs || isEnough(cadence, standing);
+  return intervalMs < renewalMs || now >= progress.checkpointAt + intervalMs || isEnough(cadence, progress);
 }
 
 /** When an extra checkpoint is due: a time in the past if one is due now, Infinity if none is due. */
-export function extraCheckpointAt(cadence: CheckpointCadence, standing: CheckpointProgress): number {
+export function extraCheckpointAt(cadence: CheckpointCadence, progress: CheckpointProgress): number {
   const { intervalMs, renewalMs } = cadence;
-  if (standing.behind === 0) return Infinity;
-  if (isEnough(cadence, standing)) return -Infinity;
-  return intervalMs > 0 && intervalMs < renewalMs ? standing.checkpointAt + intervalMs : Infinity;
+  if (progress.uncheckpointedRecords === 0) return Infinity;
+  if (isEnough(cadence, progress)) return -Infinity;
+  return intervalMs > 0 && intervalMs < renewalMs ? progress.checkpointAt + intervalMs : Infinity;
 }
 
-function isEnough({ records }: CheckpointCadence, { behind }: CheckpointProgress): boolean {
-  return records > 0 && behind >= records;
+function isEnough({ records }: CheckpointCadence, { uncheckpointedRecords }: CheckpointProgress): boolean {
+  return records > 0 && uncheckpointedRecords >= records;
 }

@@ -16,13 +16,13 @@ export interface Deque<T> {
   retain(keep: (item: T) => boolean): number;
 }
 
-const FIRST_CAPACITY = 16;
+const firstCapacity = 16;
 
 /** An empty deque. */
 export function createDeque<T>(): Deque<T> {
   // The capacity is always a power of two, so `& mask` wraps an index around.
-  let slots = new Array<T | undefined>(FIRST_CAPACITY);
-  let mask = FIRST_CAPACITY - 1;
+  let slots = new Array<T | undefined>(firstCapacity);
+  let mask = firstCapacity - 1;
   let head = 0;
   let length = 0;
 

@@ -57,11 +57,11 @@ export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded 
   handedOut.delete(lease);
   if (!mayRun) return;
   handedOut.set(lease, { newest: undefined, current: undefined, callsMayRun: true });
-  if (handedOut.size > mostRemembered) forgetOldestCalls(handedOut);
+  if (handedOut.size > maxRemembered) forgetOldestCalls(handedOut);
 }
 
 /** Limits the leases in the map: a process may keep losing leases for months. */
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 
 function forgetOldestCalls(handedOut: HandedOut): void {
   for (const [lease, { newest, current }] of handedOut)

@@ -9,7 +9,7 @@ import type { LeaseRow } from './lease.js';
 /**
  * The longest `leases.failoverMs` that a worker accepts, in milliseconds. A larger failover time in a row is ignored.
  */
-export const LONGEST_FAILOVER_MS = 600_000;
+export const maxFailoverMs = 600_000;
 
 /** Milliseconds between two renewals of a lease, or two writes of a wish: a third of the failover time, as in the KCL. */
 export function renewalIntervalMs(failoverMs: number): number {
@@ -33,7 +33,7 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
   const digits = kinactFailover.slice(0, Math.max(0, end));
   if (kinactFailover.slice(end + 1) !== kinactWriter || !isDecimal(digits)) return undefined;
   const ms = Number(digits);
-  return ms <= LONGEST_FAILOVER_MS ? ms : undefined;
+  return ms <= maxFailoverMs ? ms : undefined;
 }
 
 /** How many milliseconds a row's counter must stay unchanged before the lease counts as expired for this worker. */

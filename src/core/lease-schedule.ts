@@ -20,7 +20,7 @@ export interface LeaseWants {
   readonly writes: WriteWants;
   /** Default: every write begins at once. */
   readonly traffic?: TrafficWants;
-  readonly standing: StandingWants;
+  readonly timing: TimingWants;
   readonly workers: WorkerWants;
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   /** Default: nothing is open. */
@@ -47,7 +47,7 @@ export interface TrafficWants {
   readonly takeBy: number;
 }
 
-export interface StandingWants {
+export interface TimingWants {
   readonly renewAt: number;
   /** When an extra checkpoint is due (see `checkpoint-cadence.ts`); Infinity when none is. */
   readonly extraAt: number;
@@ -55,7 +55,7 @@ export interface StandingWants {
 
 export interface WorkerWants {
   /** A worker that waits for a renewal: the counter of that renewal becomes its fence. */
-  readonly asked: unknown;
+  readonly waitingWorker: unknown;
   readonly idleSince: number;
   /** No worker may start the shard now, so the time without a worker does not count as idle. */
   readonly waiting: boolean;
@@ -142,9 +142,9 @@ export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | unde
         (wants.open?.onCheckpointCalls ?? 0) === 0
       )
         return 'handOver';
-      if (wants.workers.asked !== undefined || now >= wants.standing.renewAt) return 'renew';
+      if (wants.workers.waitingWorker !== undefined || now >= wants.timing.renewAt) return 'renew';
       if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
-      return now >= wants.standing.extraAt ? 'checkpoint' : undefined;
+      return now >= wants.timing.extraAt ? 'checkpoint' : undefined;
   }
 }
 
@@ -195,7 +195,7 @@ function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
     wants.workers.waiting ||
     wants.phase !== 'held' ||
     wants.tenure?.revoked === false ||
-    wants.workers.asked !== undefined ||
+    wants.workers.waitingWorker !== undefined ||
     wants.shardEnd?.childShardIds !== undefined ||
     wants.release !== undefined;
   if (excused) return Infinity;
@@ -210,14 +210,14 @@ export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
 
 /** The next time at which a result of these functions changes without a message; Infinity if none does. */
 export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): number {
-  const { writes, standing, tenure, release, shardEnd } = wants;
+  const { writes, timing, tenure, release, shardEnd } = wants;
   const { current } = writes;
   let at = Math.min(idleEnd(wants, times), askedLook(wants, now));
   if (wants.phase === 'wishing')
     return Math.min(at, current === undefined ? Infinity : current.startedAt + times.writeTimeoutMs);
   if (current !== undefined) at = Math.min(at, current.startedAt + times.writeTimeoutMs);
   else if (wants.traffic?.queued === true) at = Math.min(at, queuedUntil(wants, now));
-  else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(standing.renewAt, standing.extraAt));
+  else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(timing.renewAt, timing.extraAt));
   if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
   if (release !== undefined) {
     const moments = [release.cutAt, release.writeAt, release.until];
@@ -244,7 +244,7 @@ function askedLook({ phase, wishing, yielding, writes, traffic, release }: Lease
 }
 
 /** Until when a write that waits in the queue needs no check. A take is given up at `takeBy`; an extra checkpoint becomes a renewal. */
-function queuedUntil({ phase, standing, traffic }: LeaseWants, now: number): number {
+function queuedUntil({ phase, timing, traffic }: LeaseWants, now: number): number {
   if (phase === 'taking') return traffic?.takeBy ?? Infinity;
-  return standing.renewAt > now ? standing.renewAt : Infinity;
+  return timing.renewAt > now ? timing.renewAt : Infinity;
 }

@@ -19,7 +19,7 @@ export interface LeaseState {
    * How many records the frontier has passed since the row's checkpoint. After a write whose reply was lost, the number may be
    * too high, but never too low.
    */
-  behind: number;
+  uncheckpointedRecords: number;
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
   unknown: UnknownWrite[];
 }
@@ -37,7 +37,7 @@ export interface RowChange {
 }
 
 export function leaseStateOf(row: LeaseRow): LeaseState {
-  return { row, frontier: undefined, behind: 0, unknown: [] };
+  return { row, frontier: undefined, uncheckpointedRecords: 0, unknown: [] };
 }
 
 export function durableCheckpoint(row: LeaseRow): Checkpoint {
@@ -53,7 +53,7 @@ export function advanceFrontier(lease: LeaseState, position: Position, records: 
     return false;
   }
   lease.frontier = position;
-  lease.behind += records;
+  lease.uncheckpointedRecords += records;
   return true;
 }
 
@@ -141,7 +141,7 @@ export function applyUnknown(lease: LeaseState, change: RowChange): void {
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknown = [];
-  if (nextCheckpoint(lease) === undefined) lease.behind = 0;
+  if (nextCheckpoint(lease) === undefined) lease.uncheckpointedRecords = 0;
 }
 
 /**

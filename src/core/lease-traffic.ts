@@ -134,7 +134,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
       return issuePermit(queue, order, now);
     },
     wait: (order, signal) => wait(queue, order, signal),
-    report: () => standing(queue),
+    report: () => reportOf(queue),
   };
 }
 
@@ -300,7 +300,7 @@ function lostAt({ underWay, options }: Queue): number {
   return oldest === undefined ? Infinity : oldest.sentAt + options.failoverMs;
 }
 
-function standing({ waiting, pace, options }: Queue): QueueReport {
+function reportOf({ waiting, pace, options }: Queue): QueueReport {
   const now = options.clock.now();
   let takesWaiting = 0;
   let oldestTakeMs = 0;

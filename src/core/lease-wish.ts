@@ -3,7 +3,7 @@
 // `kinactWriter` that the row had when the wish was written: any change of `kinactWriter` makes the wish void. Keepers write and
 // read both texts; coordinators read wishes.
 import { isDecimal } from './decimal.js';
-import { failoverOf, LONGEST_FAILOVER_MS } from './lease-failover.js';
+import { failoverOf, maxFailoverMs } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 
 export interface Wish {
@@ -50,7 +50,7 @@ export function readWish(text: string | undefined): Wish | undefined {
     string,
     string,
   ];
-  if (!isDecimal(failoverMs) || !isDecimal(number) || Number(failoverMs) > LONGEST_FAILOVER_MS) return undefined;
+  if (!isDecimal(failoverMs) || !isDecimal(number) || Number(failoverMs) > maxFailoverMs) return undefined;
   return { writer, workerId, failoverMs: Number(failoverMs), number: Number(number), holder };
 }
 
@@ -79,7 +79,7 @@ export function answerTo(writer: string, { kinactAnswer }: LeaseRow): Answer | u
   const [answer, to, ms = '0', ...more] = kinactAnswer?.split(' ') ?? [];
   if (to !== writer || more.length > 0 || !isDecimal(ms)) return undefined;
   if (answer === 'refused') return { answer, handOverMs: 0 };
-  return answer === 'yielding' ? { answer, handOverMs: Math.min(Number(ms), LONGEST_FAILOVER_MS) } : undefined;
+  return answer === 'yielding' ? { answer, handOverMs: Math.min(Number(ms), maxFailoverMs) } : undefined;
 }
 
 /** How long a wish counts while its number does not change. In this time each side accesses the row three times. */

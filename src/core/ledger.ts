@@ -74,7 +74,7 @@ interface Ring {
   readonly admittedAt: Float64Array;
   readonly checkpointable: Uint8Array;
   readonly pins: (Pin | undefined)[];
-  /** How many items the record has; `UNCOUNTED` counts as one. */
+  /** How many items the record has; `uncounted` counts as one. */
   readonly items: Int32Array;
   readonly itemsOpen: Int32Array;
   /** Which of the first 32 items are settled, one bit each. */
@@ -83,10 +83,10 @@ interface Ring {
   readonly moreItems: Map<number, Int32Array>;
 }
 
-const UNCOUNTED = -1;
-const WORD = 32;
-const FIRST_CAPACITY = 16;
-const SPAN_PER_PENDING = 64;
+const uncounted = -1;
+const wordBits = 32;
+const firstCapacity = 16;
+const spanPerPending = 64;
 const nowhere: Position = { sequenceNumber: '', subSequenceNumber: 0 };
 
 /** Creates an empty ledger. */
@@ -94,7 +94,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
   return {
     maxPending: bounds.maxPending,
     maxPendingBytes: bounds.maxPendingBytes,
-    maxSpan: bounds.maxSpan ?? SPAN_PER_PENDING * bounds.maxPending,
+    maxSpan: bounds.maxSpan ?? spanPerPending * bounds.maxPending,
     admitted: 0,
     settled: 0,
     openRecords: 0,
@@ -106,7 +106,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     newest: undefined,
     pinned: undefined,
     head: 0,
-    ring: createRing(FIRST_CAPACITY),
+    ring: createRing(firstCapacity),
   };
 }
 
@@ -139,7 +139,7 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
   ring.checkpointable[slot] = 1;
-  ring.items[slot] = UNCOUNTED;
+  ring.items[slot] = uncounted;
   ring.itemsOpen[slot] = 1;
   ring.settledItems[slot] = 0;
   ring.pins[slot] = pinned;
@@ -192,12 +192,12 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
   const slot = ordinal & ring.mask;
   const before = ring.items[slot] as number;
   if (before === items) return;
-  if (before !== UNCOUNTED) throw new RangeError(`record ${ordinal} has ${before} items and cannot have ${items}`);
+  if (before !== uncounted) throw new RangeError(`record ${ordinal} has ${before} items and cannot have ${items}`);
   if (ring.itemsOpen[slot] === 0)
     throw new RangeError(`record ${ordinal} was settled before it was known to have ${items} items`);
   ring.items[slot] = items;
   ring.itemsOpen[slot] = items;
-  if (items > WORD) ring.moreItems.set(ordinal, new Int32Array(Math.ceil(items / WORD) - 1));
+  if (items > wordBits) ring.moreItems.set(ordinal, new Int32Array(Math.ceil(items / wordBits) - 1));
   if (items === 0) complete(ledger, ordinal, slot);
 }
 
@@ -254,11 +254,11 @@ function isHeld(ledger: Ledger, ordinal: number): boolean {
 function markItem(ring: Ring, ordinal: number, slot: number, item: number): boolean {
   if (ring.itemsOpen[slot] === 0) return false;
   const items = ring.items[slot] as number;
-  const count = items === UNCOUNTED ? 1 : items;
+  const count = items === uncounted ? 1 : items;
   if (!(item >= 0 && item < count)) return false;
-  const bit = 1 << (item % WORD);
-  const words = item < WORD ? ring.settledItems : (ring.moreItems.get(ordinal) as Int32Array);
-  const word = item < WORD ? slot : Math.floor(item / WORD) - 1;
+  const bit = 1 << (item % wordBits);
+  const words = item < wordBits ? ring.settledItems : (ring.moreItems.get(ordinal) as Int32Array);
+  const word = item < wordBits ? slot : Math.floor(item / wordBits) - 1;
   const noted = words[word] as number;
   if ((noted & bit) !== 0) return false;
   words[word] = noted | bit;
@@ -275,7 +275,7 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
   else releaseHolder(ledger, held);
   ring.pins[slot] = undefined;
-  if ((ring.items[slot] as number) > WORD) ring.moreItems.delete(ordinal);
+  if ((ring.items[slot] as number) > wordBits) ring.moreItems.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
 }
 

@@ -16,7 +16,7 @@ export type OutOfRangePolicy = 'emit' | 'dropRecord' | 'dropAggregate';
 /** Added to the retention: AUTO may have lasted until the next description, and lease rows are updated with a delay. */
 export const placementSlackMs = 15 * 60_000;
 /** The longest retention that exists, for a service that does not report one. */
-const longestRetentionMs = 8_760 * 3_600_000;
+const maxRetentionMs = 8_760 * 3_600_000;
 
 /** How the stream places records, as far as it is known now. */
 export interface PlacementState {
@@ -54,7 +54,7 @@ export interface Placement {
 /** Creates the state of a stream that has not been described yet. `configured` is the source's option. */
 export function createPlacement(configured: OutOfRangePolicy): Placement {
   let distribution: RecordDistribution = 'USER_PARTITION_KEY';
-  let retentionMs = longestRetentionMs;
+  let retentionMs = maxRetentionMs;
   let autoSeenAt: number | undefined;
   let keyedAt: number | undefined;
   let switchableAt: number | undefined;
@@ -64,7 +64,7 @@ export function createPlacement(configured: OutOfRangePolicy): Placement {
   return {
     described({ distribution: said, switchable = said === 'AUTO', retentionHours, atMs }) {
       distribution = said;
-      retentionMs = retentionHours === undefined ? longestRetentionMs : retentionHours * 3_600_000;
+      retentionMs = retentionHours === undefined ? maxRetentionMs : retentionHours * 3_600_000;
       keyedAt = switchable ? undefined : atMs;
       if (switchable) switchableAt = Math.max(switchableAt ?? atMs, atMs);
       if (said === 'AUTO') seenAuto(atMs);

@@ -29,17 +29,17 @@ export interface SendPace {
 }
 
 const firstWindow = 32;
-const leastWindow = 2;
+const minWindow = 2;
 /** The widest window. The SDK's agent has 50 sockets, and more requests would queue there unseen and time out. */
-const mostWindow = 48;
+const maxWindow = 48;
 /** The lowest rate. Even a table that has refused everything for long still gets requests. */
-const leastPerSecond = 10;
-const mostPerSecond = 5_000;
+const minPerSecond = 10;
+const maxPerSecond = 5_000;
 const windowBackOff = 0.7;
 /** A small step, because the answers show quite exactly what the table can carry. */
 const paceBackOff = 0.88;
 /** The largest step. Refusals while few requests are sent show little about what the table can carry. */
-const leastBackOff = 0.5;
+const minBackOff = 0.5;
 /**
  * The lowest rate after the first refusal, if too few requests were sent to measure the table. From here, four steps reach the
  * rate of any small table.
@@ -94,7 +94,7 @@ export function maySend(pace: SendPace, underWay: number, guaranteedPerSecond: n
  */
 export function roomIn({ placeMs, slowMs, window }: SendPace, guaranteedPerSecond: number): number {
   const owed = Math.ceil((guaranteedPerSecond * Math.min(placeMs, farthest * slowMs)) / 1_000);
-  return Math.max(Math.floor(window), Math.min(mostWindow, owed));
+  return Math.max(Math.floor(window), Math.min(maxWindow, owed));
 }
 
 /**
@@ -144,7 +144,7 @@ function throttled(pace: SendPace, sentAt: number, now: number): void {
   if (sentAt < pace.loweredAt + overflowMs) return;
   pace.loweredAt = now;
   const before = pace.perSecond;
-  const least = before === Infinity ? firstPerSecond : Math.max(leastPerSecond, leastBackOff * before);
+  const least = before === Infinity ? firstPerSecond : Math.max(minPerSecond, minBackOff * before);
   pace.perSecond = Math.max(least, paceBackOff * Math.min(before, carriedPerSecond(pace, now)));
   pace.slotAt = Math.max(pace.slotAt, now);
 }
@@ -153,16 +153,16 @@ function answered(pace: SendPace, { full, sentAt, tookMs }: Sent, now: number): 
   noteAnswer(pace, now);
   noteQuickest(pace.quickest, tookMs, now);
   if (isSlow(pace, tookMs)) narrow(pace, sentAt, now);
-  else if (full) pace.window = Math.min(mostWindow, pace.window + 1 / pace.window);
+  else if (full) pace.window = Math.min(maxWindow, pace.window + 1 / pace.window);
   if (pace.perSecond === Infinity) return;
   pace.perSecond += now - pace.throttledAt > fastAfterMs ? fastGrowth : growth;
-  if (pace.perSecond > mostPerSecond) pace.perSecond = Infinity;
+  if (pace.perSecond > maxPerSecond) pace.perSecond = Infinity;
 }
 
 function narrow(pace: SendPace, sentAt: number, now: number): void {
   if (sentAt < pace.loweredAt) return;
   pace.loweredAt = now;
-  pace.window = Math.max(leastWindow, pace.window * windowBackOff);
+  pace.window = Math.max(minWindow, pace.window * windowBackOff);
 }
 
 function noteQuickest(quickest: SendPace['quickest'], tookMs: number, now: number): void {
@@ -176,8 +176,8 @@ function noteQuickest(quickest: SendPace['quickest'], tookMs: number, now: numbe
 }
 
 function isSlow({ quickest, slowMs }: SendPace, tookMs: number): boolean {
-  const leastMs = Math.min(quickest.ms, quickest.beforeMs);
-  const queuesFrom = leastMs === Infinity ? slowMs : Math.max(slowMs, queueing * leastMs);
+  const quickestMs = Math.min(quickest.ms, quickest.beforeMs);
+  const queuesFrom = quickestMs === Infinity ? slowMs : Math.max(slowMs, queueing * quickestMs);
   return tookMs > Math.min(queuesFrom, farthest * slowMs);
 }
 

@@ -80,7 +80,7 @@ export function withoutAbsence(absences: Absences, shardId: string): Absences {
 }
 
 /** No stream keeps records for less than this. */
-export const shortestRetentionMs = 24 * 3_600_000;
+export const minRetentionMs = 24 * 3_600_000;
 
 /**
  * Whether records of a closed shard that was never read may have expired. They cannot have if the shard is younger than the
@@ -95,5 +95,5 @@ export function mayHaveExpired(
 ): boolean {
   const listed = new Set(shards.map((each) => each.shardId));
   if (parentsOf(shard).some((parent) => listed.has(parent))) return false;
-  return createdMs === 0 ? parentsOf(shard).length > 0 : serviceTimeMs - createdMs > shortestRetentionMs;
+  return createdMs === 0 ? parentsOf(shard).length > 0 : serviceTimeMs - createdMs > minRetentionMs;
 }

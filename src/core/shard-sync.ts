@@ -68,7 +68,7 @@ export interface SyncInput {
   /** Shards with a row that cannot be read: they count as leased and are left alone. */
   readonly malformed: ReadonlySet<string>;
   /** Deleted rows, as they were last read (undefined: never read). Where possible they are created again as they were. */
-  readonly lost?: ReadonlyMap<string, LeaseRow | undefined>;
+  readonly deletedRows?: ReadonlyMap<string, LeaseRow | undefined>;
   readonly initial: FirstCheckpoint;
   /** How long before the listing the rows were read. Default: 0. */
   readonly seenAgoMs?: number;
@@ -83,7 +83,7 @@ export type SyncPlan =
        * `orphans`: the shards with a row that somebody must have deleted. `unanchored`: the shards that start at TRIM_HORIZON
        * because no row records the time of LATEST.
        */
-      readonly orphans: readonly string[];
+      readonly shardsWithDeletedRow: readonly string[];
       readonly unanchored: readonly string[];
     }
   | { readonly type: 'inconsistent'; readonly reason: string };
@@ -95,8 +95,8 @@ export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: Read
 
 /** Plans the rows that a stream lacks. */
 export function planSync(input: SyncInput): SyncPlan {
-  const { shards, rows, malformed, lost = none, initial, maker } = input;
-  if (isFirstSync(rows, malformed) && lost.size === 0) {
+  const { shards, rows, malformed, deletedRows = none, initial, maker } = input;
+  if (isFirstSync(rows, malformed) && deletedRows.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
     // If another worker has created rows since the table was read, it may have started before the listing. The shards that it
@@ -106,14 +106,14 @@ export function planSync(input: SyncInput): SyncPlan {
     const made = found.leases.map(({ shard, checkpoint }) =>
       newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }),
     );
-    return { type: 'create', rows: made, orphans: [], unanchored: [] };
+    return { type: 'create', rows: made, shardsWithDeletedRow: [], unanchored: [] };
   }
-  const back = restorableRows(input);
+  const restored = restorableRows(input);
   const leased = new Map<string, LeasedShard>(
-    [...rows, ...back].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
+    [...rows, ...restored].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
   );
   for (const shardId of malformed) leased.set(shardId, { ended: false, malformed: true });
-  const anchor = earliestLatest([...rows.values(), ...lost.values()]);
+  const anchor = earliestLatest([...rows.values(), ...deletedRows.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
   // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
@@ -122,8 +122,8 @@ export function planSync(input: SyncInput): SyncPlan {
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
-    rows: [...back.values(), ...missing.map((lease) => missingRow(maker, lease, rows, anchor))],
-    orphans: ids(missing.filter((lease) => lease.because === 'orphan')),
+    rows: [...restored.values(), ...missing.map((lease) => missingRow(maker, lease, rows, anchor))],
+    shardsWithDeletedRow: ids(missing.filter((lease) => lease.because === 'orphan')),
     unanchored: anchor === undefined ? ids(missing.filter((lease) => lease.checkpoint === 'LATEST')) : [],
   };
 }
@@ -131,14 +131,14 @@ export function planSync(input: SyncInput): SyncPlan {
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The lost rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to another stream.
+ * The deleted rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to another stream.
  * It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have been cleaned up.
  */
 function restorableRows(input: SyncInput): Map<string, LeaseRow> {
-  const { shards, rows, malformed, lost = none, maker } = input;
+  const { shards, rows, malformed, deletedRows = none, maker } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const candidates = new Map<string, LeaseRow>();
-  for (const [shardId, row] of lost) {
+  for (const [shardId, row] of deletedRows) {
     if (row === undefined) continue;
     const isOfStream = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
     if (isOfStream && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId))
@@ -161,7 +161,7 @@ function restorableRows(input: SyncInput): Map<string, LeaseRow> {
 }
 
 /** The children of each shard. The listing names them, and so do the rows: a listing may omit shards (seed 825402). */
-function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
+function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
   const children = new Map<string, Set<string>>();
   const add = (parent: string, child: string): void => {
     const known = children.get(parent);
@@ -169,7 +169,7 @@ function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<st
     else known.add(child);
   };
   for (const shard of shards) for (const parent of parentsOf(shard)) add(parent, shard.shardId);
-  for (const [shardId, row] of [...lost, ...rows]) {
+  for (const [shardId, row] of [...deletedRows, ...rows]) {
     for (const parent of row?.parentShardIds ?? []) add(parent, shardId);
     for (const child of row?.childShardIds ?? []) add(shardId, child);
   }
@@ -177,19 +177,19 @@ function childrenOfAll({ shards, rows, lost = none }: SyncInput): ReadonlyMap<st
 }
 
 /**
- * Whether reading of a shard may have begun. Its row shows it, and so does a row that is lost or comes `back`. Without a row, a row
+ * Whether reading of a shard may have begun. Its row shows it, and so does a row that is deleted or `restored`. Without a row, a row
  * of a descendant shows it. But a shard without a row has not begun while one of its parents is being read.
  */
 function mayHaveBeenRead(
   shardId: string,
-  { shards, rows, malformed, lost = none }: SyncInput,
+  { shards, rows, malformed, deletedRows = none }: SyncInput,
   children: ReadonlyMap<string, ReadonlySet<string>>,
   back: ReadonlyMap<string, LeaseRow>,
 ): boolean {
   const row = rows.get(shardId) ?? back.get(shardId);
   if (row !== undefined) return hasProgress(row) || hasEnded(row);
   if (malformed.has(shardId)) return true;
-  const last = lost.get(shardId);
+  const last = deletedRows.get(shardId);
   if (last !== undefined && hasProgress(last)) return true;
   const parents = shards.filter((each) => each.shardId === shardId).flatMap(parentsOf);
   const isRead = (parent: string): boolean => {

@@ -10,18 +10,18 @@ function digest(workerId: string): string {
 }
 
 /** The start of every `kinactWriter` of a process: the digest of its worker id, and a text that is unique to the process. */
-export function writerNonce(workerId: string, processNonce: string): string {
+export function writerPrefixOf(workerId: string, processNonce: string): string {
   return `${digest(workerId)}.${processNonce}`;
 }
 
 /** The `kinactWriter` of one keeper. `incarnation` is never used twice in a process. */
-export function writerOf(nonce: string, incarnation: number | string): string {
-  return `${nonce}/${incarnation}`;
+export function writerOf(writerPrefix: string, incarnation: number | string): string {
+  return `${writerPrefix}/${incarnation}`;
 }
 
-/** Whether the process with this nonce wrote this `kinactWriter`. */
-export function isWriterOf(nonce: string, writer: string | undefined): boolean {
-  return writer !== undefined && writer.startsWith(`${nonce}/`);
+/** Whether the process with this writerPrefix wrote this `kinactWriter`. */
+export function isWriterOf(writerPrefix: string, writer: string | undefined): boolean {
+  return writer !== undefined && writer.startsWith(`${writerPrefix}/`);
 }
 
 /** Whether the owner is a Java worker: the plan must then follow the KCL's formula. */

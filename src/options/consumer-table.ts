@@ -12,7 +12,7 @@ import {
   defaulting,
   group,
   integer,
-  LONGEST_MS,
+  maxTimerMs,
   membersOf,
   milliseconds,
   oneOf,
@@ -70,12 +70,12 @@ const onFailure: Kind<OnFailure> = {
   },
 };
 
-const shortestIntervalMs = 200;
+const minIntervalMs = 200;
 
 /** Below 200 ms a row would get more than five checkpoint writes a second: `checkpointRecords` is the option for that. */
 const checkpointInterval = bounded(
-  `0, or milliseconds, ${shortestIntervalMs} to ${LONGEST_MS}`,
-  (value) => value === 0 || (value >= shortestIntervalMs && value <= LONGEST_MS),
+  `0, or milliseconds, ${minIntervalMs} to ${maxTimerMs}`,
+  (value) => value === 0 || (value >= minIntervalMs && value <= maxTimerMs),
 );
 
 const restartTable = {
@@ -184,10 +184,10 @@ export const consumerTable = {
     '120_000',
   ),
   onDuplicate: defaulting(
-    oneOf('skip', 'exit'),
+    oneOf('skip', 'crash'),
     'skip',
-    'What happens when the service delivers a record twice. `skip`: the record is left out and counted. `exit`: the pipeline restarts.',
-    "'exit'",
+    'What happens when the service delivers a record twice. `skip`: the record is left out and counted. `crash`: the pipeline restarts, as under `onFailure`.',
+    "'crash'",
   ),
   onFailure: optional(
     onFailure,
@@ -208,7 +208,7 @@ export const consumerTable = {
     'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the pipeline, but count separately.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
-  stopDeadlineMs: defaulting(
+  callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
     'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',

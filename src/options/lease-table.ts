@@ -1,6 +1,6 @@
 // The options of `createConsumer` under `leases`, as a table. consumer-table.ts has it as a row.
 import type { DynamoDbClientLike } from '../api/options.js';
-import { LONGEST_FAILOVER_MS } from '../core/lease-failover.js';
+import { maxFailoverMs } from '../core/lease-failover.js';
 import {
   defaulting,
   flag,
@@ -35,13 +35,13 @@ const billing: Kind<Billing> = {
 export const leaseTable = {
   tableName: optional(tableName, 'Name of the lease table.', { shown: '`application`', example: "'order-leases'" }),
   failoverMs: defaulting(
-    milliseconds(100, LONGEST_FAILOVER_MS),
+    milliseconds(100, maxFailoverMs),
     10_000,
     'How long a lease may go without a renewal before others may take it. A lease is renewed three times in this time. A shorter time means quicker take-over, but more writes, and a paused process loses leases sooner. Give every worker of an application the same value. If values differ, as in a deploy that changes them, the larger value of holder and taker applies, and a `warning` says so.',
     '30_000',
   ),
   handOverMs: optional(
-    milliseconds(1, LONGEST_FAILOVER_MS),
+    milliseconds(1, maxFailoverMs),
     'A shard drains when another worker asks for its lease. The lease stays here if the frontier does not move for this long, or draining takes ten times as long (at most 10 minutes). The other worker asks again later. Raise it if calls or batches take longer.',
     { shown: '`failoverMs`, but at least 10,000', example: '20_000' },
   ),

@@ -91,7 +91,7 @@ export const kind = <T>(
 });
 
 /** The longest delay that Node's timers accept. */
-export const LONGEST_MS = 2_147_483_647;
+export const maxTimerMs = 2_147_483_647;
 
 /** Numbers within bounds that the TypeScript type cannot express. */
 export const bounded = (expected: string, accepts: (value: number) => boolean): Kind<number> => ({
@@ -105,7 +105,7 @@ export const integer = (min: number, max: number = Number.MAX_SAFE_INTEGER): Kin
     (value) => Number.isSafeInteger(value) && value >= min && value <= max,
   );
 
-export const milliseconds = (min: number, max: number = LONGEST_MS): Kind<number> =>
+export const milliseconds = (min: number, max: number = maxTimerMs): Kind<number> =>
   bounded(`milliseconds, ${min} to ${max}`, (value) => value >= min && value <= max);
 
 /** Milliseconds without an upper bound, as the timers of `kinact/supervision` accept them. */

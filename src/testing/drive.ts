@@ -172,7 +172,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
 function createLease(shardId: string, fence: number): Lease {
   const controller = new AbortController();
   const start = { type: 'trimHorizon' } as const;
-  const names = { leaseKey: shardId, shardId, source: 'driven', identity: `driven@1/${shardId}` };
+  const names = { leaseKey: shardId, shardId, source: 'driven', idempotencyPrefix: `driven@1/${shardId}` };
   const bounds = { deadline: Infinity, wallDeadline: Infinity, dead: false };
   return { controller, tenure: { worker: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
 }

@@ -137,7 +137,7 @@ function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boole
   if (text === null) return isBy(author, wish);
   if (row.leaseOwner !== expected.owner || row.kinactWriter !== expected.writer) return false;
   if (row.checkpoint === 'SHARD_END') return false;
-  if (expected.standing === true) return isBy(author, wish);
+  if (expected.mustHaveOwnWish === true) return isBy(author, wish);
   return wish === undefined || isBy(author, wish) || wish === expected.stale;
 }
 

@@ -3,13 +3,13 @@
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
-import { writerNonce } from '../../src/core/writer-signature.js';
+import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { driveKeeper, failoverMs, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
-const holder = { id: 'holder', writer: `${writerNonce('holder', 'h1')}/3` };
+const holder = { id: 'holder', writer: `${writerPrefixOf('holder', 'h1')}/3` };
 
 function rowOfHolder(holderMs = failoverMs): LeaseRow {
   return leaseRow({

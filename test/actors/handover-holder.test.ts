@@ -185,7 +185,7 @@ describe('a holder that is asked for its lease', () => {
     open = false;
     await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);
-    expect(keeper.state.standing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
-    expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.standing.liveUntil });
+    expect(keeper.state.timing.liveUntil - keeper.clock.now, 'left of the lease').to.be.below(1_000);
+    expect(orders[0]).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
   });
 });

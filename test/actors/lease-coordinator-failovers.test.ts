@@ -5,14 +5,14 @@ import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { TableHistory } from '../../actors/lease-coordinator/options.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-const peer = writerOf(writerNonce('peer', 'x'), 1);
+const peer = writerOf(writerPrefixOf('peer', 'x'), 1);
 
 /** A row that `peer` has taken, with this failover time. */
 const peers = (leaseKey: string, failoverMs: number): LeaseRow =>
@@ -82,7 +82,7 @@ describe('a lease whose holder has another failoverMs', () => {
   });
 
   it('has its row left to it by a coordinator that has just started too, by what an earlier one of the consumer saw', async () => {
-    const tableHistory: TableHistory = { longestFailoverMs: 20_000, failoverTold: true };
+    const tableHistory: TableHistory = { longestFailoverMs: 20_000, failoverReported: true };
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
     const driver = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
     await driver.started();
@@ -94,7 +94,7 @@ describe('a lease whose holder has another failoverMs', () => {
   });
 
   it('has its row left to it by a successor of the coordinator that saw it, where the whole table is gone meanwhile', async () => {
-    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverTold: false };
+    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverReported: false };
     const store = memoryLeaseStore([peers(zero, 3_000), peers(one, 3_000)]);
     const first = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
     let second: CoordinatorDriver | undefined;
@@ -145,7 +145,7 @@ describe('a lease whose holder has another failoverMs', () => {
 describe('the warning that failover times differ', () => {
   it('names the worker, both values and what to do, once for the consumer and the table', async () => {
     const store = memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]);
-    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverTold: false };
+    const tableHistory: TableHistory = { longestFailoverMs: 0, failoverReported: false };
     const driver = await holdingRest(store, { tableHistory });
     await driver.harness.advance(1_500);
     renew(store);
@@ -177,7 +177,7 @@ describe('the warning that failover times differ', () => {
     const dead = await holdingRest(memoryLeaseStore([peers(zero, 5_000), leaseRow({ leaseKey: one })]));
     await dead.harness.advance(60_000);
     expect(warnings(dead)).to.deep.equal([]);
-    const before = writerOf(writerNonce('me', 'before'), 1);
+    const before = writerOf(writerPrefixOf('me', 'before'), 1);
     const own = leaseRow({
       leaseKey: zero,
       leaseOwner: 'me',

@@ -1,7 +1,7 @@
 // What comes too late changes nothing at a coordinator: news of a replaced keeper, a scan during a release, a result of a failed source.
 // What it no longer needs, it forgets.
 import { expect } from 'chai';
-import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
@@ -150,10 +150,10 @@ describe('what comes late to a coordinator', () => {
         complete: true,
         created: [],
         postponed: false,
-        lookedFor: [],
+        handledDeletedKeys: [],
         unstamped: [],
         inconsistent: undefined,
-        orphans: [],
+        shardsWithDeletedRow: [],
         unanchored: [],
         placement: undefined,
       },
@@ -234,7 +234,7 @@ describe('what comes late to a coordinator', () => {
       { type: 'changed', rowStream: 'a', liveStream: 'b' },
       { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },
     ] as const) {
-      const asked = await driver.harness.ask<CoordinatorSelf, ShardEndPlan>(driver.coordinator, (replyTo) => ({
+      const asked = await driver.harness.ask<LeaseCoordinatorMessage, ShardEndPlan>(driver.coordinator, (replyTo) => ({
         type: 'shardEndJudged' as const,
         asked: { type: 'askShardEnd' as const, leaseKey: 'gone', notFound: false, replyTo },
         result,

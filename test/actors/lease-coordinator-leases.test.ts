@@ -5,16 +5,16 @@ import { driveCoordinator, nonce, workerId, type CoordinatorDriver } from '../su
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type {
-  CoordinatorSelf,
+  LeaseCoordinatorMessage,
   CoordinatorStarted,
   ReleasedLease,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
-const peer = writerOf(writerNonce('peer', 'x'), 1);
+const peer = writerOf(writerPrefixOf('peer', 'x'), 1);
 
 function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<ReleasedLease> = {}): ReleasedLease {
   const { leaseOwner: _, ...row } = driver.store.row(leaseKey);
@@ -170,7 +170,7 @@ describe('the leases a coordinator takes', () => {
 
   it('include at once those that an earlier process of the same name left behind', async () => {
     const store = memoryLeaseStore();
-    store.put({ leaseKey: zero, leaseOwner: workerId, kinactWriter: writerOf(writerNonce(workerId, 'before'), 3) });
+    store.put({ leaseKey: zero, leaseOwner: workerId, kinactWriter: writerOf(writerPrefixOf(workerId, 'before'), 3) });
     store.put({ leaseKey: one });
     const driver = await holdingAll({ store });
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
@@ -178,7 +178,7 @@ describe('the leases a coordinator takes', () => {
 
   it('do not include those a living twin writes under the same name', async () => {
     const driver = await holdingAll();
-    const twin = writerOf(writerNonce(workerId, 'twin'), 1);
+    const twin = writerOf(writerPrefixOf(workerId, 'twin'), 1);
     const current = driver.store.takeAs(zero, workerId, twin);
     await driver.news(zero, { type: 'workerIdInUse', current });
     expect(driver.harness.eventsOf('warning')[0]).to.have.nested.property('error.code', 'WORKER_ID_IN_USE');
@@ -467,10 +467,13 @@ describe('releasing everything', () => {
     const stream = listedStream();
     stream.faults.describe.push(new Error('down'));
     const driver = driveCoordinator({ stream });
-    const asked = await driver.harness.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
-      type: 'awaitStart',
-      replyTo,
-    }));
+    const asked = await driver.harness.ask<LeaseCoordinatorMessage, CoordinatorStarted>(
+      driver.coordinator,
+      (replyTo) => ({
+        type: 'awaitStart',
+        replyTo,
+      }),
+    );
     expect((await driver.releaseAll(5_000)).later()).to.deep.equal([]);
     expect(asked.later()).to.have.nested.property('error.code', 'STOPPED');
     await driver.harness.advance(30_000);

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { CoordinatorSelf, CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage, CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError, type ErrorCode } from '../../src/api/errors.js';
 
 const zero = 'shardId-000000000000';
@@ -193,10 +193,13 @@ describe('a lease coordinator that starts', () => {
     const cause = new Error('still down');
     for (let index = 0; index < 200; index++) stream.faults.describe.push(cause);
     const driver = driveCoordinator({ stream, startDeadlineMs: 30_000 });
-    const asked = await driver.harness.ask<CoordinatorSelf, CoordinatorStarted>(driver.coordinator, (replyTo) => ({
-      type: 'awaitStart',
-      replyTo,
-    }));
+    const asked = await driver.harness.ask<LeaseCoordinatorMessage, CoordinatorStarted>(
+      driver.coordinator,
+      (replyTo) => ({
+        type: 'awaitStart',
+        replyTo,
+      }),
+    );
     await driver.harness.advance(29_999);
     expect(asked.later()).to.equal(undefined);
     await driver.harness.advance(1);

@@ -105,7 +105,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     await keeper.frontier(tenure, '10', 0, 10);
     await keeper.advance(1_000);
     expect(keeper.row.checkpoint).to.equal('10');
-    expect(keeper.state.lease.behind).to.equal(0);
+    expect(keeper.state.lease.uncheckpointedRecords).to.equal(0);
     expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
     expect(keeper.eventsOf('checkpoint')).to.have.length(1);
   });

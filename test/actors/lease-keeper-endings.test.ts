@@ -396,7 +396,7 @@ describe('a keeper whose shard has ended', () => {
 });
 
 describe('a keeper that gives its lease up by itself', () => {
-  it('does so when no worker has come for stopDeadlineMs + failoverMs', async () => {
+  it('does so when no worker has come for callDeadlineMs + failoverMs', async () => {
     const keeper = await driveKeeper();
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);

@@ -123,7 +123,7 @@ describe('a keeper that takes a lease', () => {
     const keeper = await driveKeeper({ store, seen: store.row(shardId) });
     expect(keeper.news).to.deep.equal([]);
     expect(keeper.eventsOf('retrying')).to.have.length(1);
-    store.script('update', { type: 'meanwhile', act: () => expect(keeper.state.standing.liveUntil).to.equal(0) });
+    store.script('update', { type: 'meanwhile', act: () => expect(keeper.state.timing.liveUntil).to.equal(0) });
     await keeper.advance(1_000);
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you' });

@@ -82,13 +82,13 @@ describe('a keeper whose table has a queue', () => {
     answer();
     await keeper.settle();
     expect(keeper.newsOf('taken')).to.have.length(1);
-    expect(keeper.state.standing.liveUntil).to.equal(sentAt + failoverMs - marginMs);
+    expect(keeper.state.timing.liveUntil).to.equal(sentAt + failoverMs - marginMs);
     expect(queue.ended).to.deep.equal(['answered']);
   });
 
   it('asks as what it is about to write: a renewal with its deadline, then a release', async () => {
     const { keeper, queue } = await held();
-    const { liveUntil } = keeper.state.standing;
+    const { liveUntil } = keeper.state.timing;
     await keeper.advance(failoverMs / 3);
     const renewalDue = liveUntil + marginMs - failoverMs + failoverMs / 3;
     expect(queue.order()).to.deep.equal({ kind: 'renew', deadline: liveUntil, renewalDue });
@@ -122,7 +122,7 @@ describe('a keeper whose table has a queue', () => {
     await keeper.advance(failoverMs);
     expect(tenure.dead).to.equal(true);
     await queue.next(keeper);
-    expect(keeper.state.standing.liveUntil).to.be.greaterThan(keeper.clock.now);
+    expect(keeper.state.timing.liveUntil).to.be.greaterThan(keeper.clock.now);
     expect(tenure.dead).to.equal(true);
   });
 
@@ -133,7 +133,7 @@ describe('a keeper whose table has a queue', () => {
     expect([queue.waits(), queue.order().kind]).to.deep.equal([true, 'checkpoint']);
     expect(queue.moved).to.deep.equal([]);
     await keeper.advance(failoverMs / 3 - 1_000);
-    expect(queue.order()).to.include({ kind: 'renew', deadline: keeper.state.standing.liveUntil });
+    expect(queue.order()).to.include({ kind: 'renew', deadline: keeper.state.timing.liveUntil });
     expect(queue.moved).to.deep.equal(['renew']);
     await queue.next(keeper);
     expect(keeper.row.checkpoint).to.equal('7');

@@ -172,7 +172,7 @@ describe('a keeper that is asked for its lease', () => {
     const [early] = await yielding();
     withdraw(early);
     ask(early, 9, 'another/tenure');
-    early.state.standing.renewAt = early.clock.now;
+    early.state.timing.renewAt = early.clock.now;
     await early.advance(1_000);
     await early.advance(renewalMs);
     expect(early.row.leaseOwner).to.equal(me);

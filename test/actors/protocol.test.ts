@@ -18,7 +18,7 @@ function tenure(deadline: number): Tenure {
     leaseKey: 'shard',
     shardId: 'shard',
     source: 's',
-    identity: 's@1/shard',
+    idempotencyPrefix: 's@1/shard',
     fence: 3,
     start,
     deadline,

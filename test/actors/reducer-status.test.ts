@@ -119,7 +119,7 @@ describe('a stage whose reducers have not joined yet', () => {
   const replyTo = Object.freeze({ asker: other, question: 1 });
   const later = Object.freeze({ asker: other, question: 2 });
   const tenure = {
-    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', identity: 'x@1/s', fence: 1, dead: false },
+    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', idempotencyPrefix: 'x@1/s', fence: 1, dead: false },
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
     signal: new AbortController().signal,
   };

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
-import type { ReducerInbox, StageMessage } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
@@ -36,7 +36,7 @@ function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions
   const numbers = new Map<Ref<never>, number>();
   const tell = (message: object, from: Ref<StageMessage> = stage) => {
     numbers.set(from, (numbers.get(from) ?? 0) + 1);
-    return step.tell({ ...message, stage: from, number: numbers.get(from) } as ReducerInbox);
+    return step.tell({ ...message, stage: from, number: numbers.get(from) } as ReducerRequest);
   };
   return {
     ...step,
@@ -261,7 +261,7 @@ describe('a reducer, message by message', () => {
     await end(items([0]));
     punctuation('flush');
     const before = status();
-    const again: ReducerInbox[] = [
+    const again: ReducerRequest[] = [
       { type: 'items', stage, number: 1, items: [itemOf(0, tenures[1]!, stage)] },
       { type: 'punctuation', stage, number: 2, id: 5, kind: 'flush' },
     ];
@@ -272,8 +272,8 @@ describe('a reducer, message by message', () => {
 
   it('locates what it has, and passes the question on for what it has not', async () => {
     const { items, tell, self, clock, end } = direct({ flush: () => {} }, { batchSize: 10 });
-    const next = ref<ReducerInbox>('reducer/1#9');
-    const locate = (ordinal: number, ...others: Ref<ReducerInbox>[]) => {
+    const next = ref<ReducerRequest>('reducer/1#9');
+    const locate = (ordinal: number, ...others: Ref<ReducerRequest>[]) => {
       const replyTo = address<Whereabouts>(self);
       const effects = tell({ type: 'locate', worker: 1, ordinal, replyTo, next: others, queued: false });
       return { answer: answers(effects, replyTo)[0], passed: sent(effects, next) };

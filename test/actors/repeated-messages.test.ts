@@ -198,7 +198,7 @@ describe('a pipeline in which every message comes twice', () => {
         reducers: 3,
         stages: 2,
         credit: 4,
-        worker: { spread, maxPending: 32, onDuplicate: 'exit' },
+        worker: { spread, maxPending: 32, onDuplicate: 'crash' },
         runtime: { intercept: repeating() },
         definition: defineReducer({
           init: () => 0,

@@ -238,7 +238,7 @@ describe('a record that comes twice', () => {
   it('crashes the worker under exit, naming it', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, 'a', 'b');
-    const { ending, seen } = await deliver(stream, { edit: twice, worker: { onDuplicate: 'exit' } });
+    const { ending, seen } = await deliver(stream, { edit: twice, worker: { onDuplicate: 'crash' } });
     const { error } = (await ending) as { error: any };
     expect(error.code).to.equal('DUPLICATE_RECORD');
     expect(error.data).to.include({ shardId: shard0, sequenceNumber });
@@ -249,7 +249,7 @@ describe('a record that comes twice', () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     const from = { sequenceNumber: numbers[1]!, subSequenceNumber: 0 };
-    const { seen, pipeline } = await deliver(stream, { from, worker: { onDuplicate: 'exit' } });
+    const { seen, pipeline } = await deliver(stream, { from, worker: { onDuplicate: 'crash' } });
     expect(seen).to.deep.equal(['2', '3']);
     expect(pipeline.counters()['duplicateRecords']).to.equal(undefined);
   });

@@ -2,7 +2,7 @@
 // The real supervisor, with stubs for coordinators and workers, in virtual time.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
-import type { CoordinatorMessage } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { ShardWorkerSupervisorMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { HeldLease } from '../../actors/protocol/leasing.js';
@@ -18,7 +18,7 @@ type WorkerMessage = { readonly type: 'end' } | { readonly type: 'crash' };
 async function running(coordinators = 1) {
   const runtime = createRuntime({ clock, timers: clock });
   const subscribers: Ref<never>[] = [];
-  const coordinator: Behaviour<null, CoordinatorMessage> = {
+  const coordinator: Behaviour<null, LeaseCoordinatorRequest> = {
     kind: 'stub-coordinator',
     initial: () => [null, []],
     receive: (_, message) => {
@@ -39,7 +39,7 @@ async function running(coordinators = 1) {
     };
     return behaviour as unknown as Behaviour<never, never>;
   };
-  const options = { coordinators: refs, makeWorker, againMs: 1_000, stopDeadlineMs: 100 };
+  const options = { coordinators: refs, makeWorker, againMs: 1_000, callDeadlineMs: 100 };
   const self = spawnRoot(runtime, shardWorkerSupervisor(options), '');
   roots.push(self, ...refs);
   await clock.advance(1);

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import type { Dispositions } from '../../actors/protocol/disposition.js';
-import type { KeeperMessage } from '../../actors/protocol/leasing.js';
+import type { LeaseKeeperRequest } from '../../actors/protocol/leasing.js';
 import type { StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
@@ -21,7 +21,7 @@ const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
   const clock = handClock();
   const self = ref<ShardWorkerMessage>('shard-worker/shardId-1#1');
-  const keeper = ref<KeeperMessage>('lease-keeper/shardId-1#2');
+  const keeper = ref<LeaseKeeperRequest>('lease-keeper/shardId-1#2');
   const stages = Array.from({ length: stageCount }, (_, index) => ref<StageMessage>(`stage/${index}#3`));
   const opened: StartPosition[] = [];
   const closed: number[] = [];

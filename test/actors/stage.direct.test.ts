@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
-import type { ReducerInbox } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest } from '../../actors/protocol/pipeline.js';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
 import { reducerOf } from '../../src/core/routing.js';
@@ -24,7 +24,7 @@ function keyTo(reducer: number): string {
 function direct(options: Partial<StageOptions> = {}) {
   const clock = handClock();
   const self = ref<StageMessage>('stage/0#1');
-  const reducers = [ref<ReducerInbox>('reducer/0#2'), ref<ReducerInbox>('reducer/1#3')] as const;
+  const reducers = [ref<ReducerRequest>('reducer/0#2'), ref<ReducerRequest>('reducer/1#3')] as const;
   const step = stepped(stage({ clock, ...plain, ...options }), self);
   const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
   const workers = tenures.map(({ worker }) => ref<never>(`shard-worker/s#${worker}`));
@@ -38,7 +38,7 @@ function direct(options: Partial<StageOptions> = {}) {
   return {
     ...step,
     ...{ clock, self, reducers, tenures },
-    join: (reducer: number, credit: number, as: Ref<ReducerInbox> = reducers[reducer]!) =>
+    join: (reducer: number, credit: number, as: Ref<ReducerRequest> = reducers[reducer]!) =>
       step.tell({ type: 'join', reducer, ref: as, credit }),
     /** Hands over records with these keys. */
     notify: (keys: readonly string[], first = 0, worker = 1) => {
@@ -69,7 +69,7 @@ function settled(...ordinals: number[]): WorkerDispositions {
 }
 
 /** What travels to a reducer: the ordinals of items, and the types of the rest. */
-function travels(inbox: readonly ReducerInbox[]): (number | string)[] {
+function travels(inbox: readonly ReducerRequest[]): (number | string)[] {
   return inbox.flatMap((message): (number | string)[] =>
     message.type === 'items' ? message.items.map((item) => item.ordinal) : [message.type],
   );

@@ -251,7 +251,7 @@ function act(
 function stop(scene: Scene, world: World, node: Node): void {
   node.life = node.keeper === undefined ? 'stopped' : 'stopping';
   say(world, node.index, 'IS TOLD TO STOP');
-  node.keeper?.mail.push({ type: 'release', reason: 'stopping', deadlineMs: scene.stopDeadlineMs });
+  node.keeper?.mail.push({ type: 'release', reason: 'stopping', deadlineMs: scene.callDeadlineMs });
   callsEnded(world, node);
 }
 

@@ -55,7 +55,7 @@ const skipped = new Set([
   'onCheckpointCalls',
   'onCheckpointCallsMade',
   'queues',
-  'identity',
+  'idempotencyPrefix',
   'source',
   'table',
   'stream',
@@ -66,7 +66,7 @@ const skipped = new Set([
   'parentShardIds',
   'childShardIds',
   'records',
-  'behind',
+  'uncheckpointedRecords',
   'advanced',
   // Each worker has one fence.
   'fence',
@@ -261,7 +261,7 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
   }
   const { state } = keeper;
   const isWishing = state.phase === 'wishing';
-  const longAgo = walk.now - scene.stopDeadlineMs - scene.failoverMs;
+  const longAgo = walk.now - scene.callDeadlineMs - scene.failoverMs;
   const isIdle = state.tenure === undefined || state.tenure.revoked;
   walk.object({
     ...state,

@@ -4,7 +4,7 @@ import type {
   KeeperNews,
   KeeperNotice,
   LeaseKeeperMessage,
-  WorkerControl,
+  ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { FrontierReport, Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import { writerOf } from '../../src/core/writer-signature.js';
@@ -70,7 +70,7 @@ export function spawnKeeper(
     marginMs: scene.marginMs,
     checkpointIntervalMs: 0,
     checkpointRecords: 0,
-    stopDeadlineMs: scene.stopDeadlineMs,
+    callDeadlineMs: scene.callDeadlineMs,
     coordinator: { path: 'lease-coordinator', id: coordinatorId },
   });
   const self: Ref<LeaseKeeperMessage> = { path: `lease-keeper#${incarnation}`, id: 100 + incarnation };
@@ -128,7 +128,7 @@ function perform(
     switch (effect.type) {
       case 'send':
         if (effect.to.id === coordinatorId) heard(scene, world, node, (effect.message as KeeperNotice).news);
-        else control(world, node, effect.to.id, effect.message as WorkerControl);
+        else control(world, node, effect.to.id, effect.message as ShardWorkerRequest);
         break;
       case 'reply':
         answered(world, node, effect.to.question, effect.answer as TenureAnswer);
@@ -247,7 +247,7 @@ export function startWorker(world: World, node: Node): void {
     paused: false,
     revoked: false,
   };
-  const control: Ref<WorkerControl> = { path: `shard-worker#${number}`, id: controlId(number) };
+  const control: Ref<ShardWorkerRequest> = { path: `shard-worker#${number}`, id: controlId(number) };
   const replyTo = { asker: { path: `shard-worker#${number}`, id: controlId(number) }, question: number };
   node.keeper?.mail.push({ type: 'beginTenure', worker: number, control, replyTo });
   say(world, node.index, `worker ${number} asks to begin`);
@@ -272,7 +272,7 @@ function answered(world: World, node: Node, question: number, answer: TenureAnsw
   say(world, node.index, `worker ${question} begins under fence ${tenure.fence} at record ${from + 1}`);
 }
 
-function control(world: World, node: Node, to: number, message: WorkerControl): void {
+function control(world: World, node: Node, to: number, message: ShardWorkerRequest): void {
   const { worker } = node;
   if (worker?.tenure === undefined || controlId(worker.number) !== to || message.fence !== worker.tenure.fence) return;
   if (message.type === 'drain') {

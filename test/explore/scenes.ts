@@ -1,7 +1,7 @@
 // The scenes that are explored by default, and the world in which each exploration starts.
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import { createHandedOut } from '../../src/core/handed-out.js';
-import { writerNonce } from '../../src/core/writer-signature.js';
+import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
 import { after, choicesOf } from './choices.js';
@@ -33,7 +33,7 @@ export function scene(
     failoverMs: 1_200,
     marginMs: 120,
     handOverMs: 300,
-    stopDeadlineMs: 900,
+    callDeadlineMs: 900,
     wishes: 1,
     asksBack: false,
     from: 'begun',
@@ -61,7 +61,7 @@ function nodeOf(index: number): Node {
   return {
     index,
     name,
-    nonce: writerNonce(name, name.toLowerCase()),
+    nonce: writerPrefixOf(name, name.toLowerCase()),
     life: 'up',
     stalled: false,
     keeper: undefined,

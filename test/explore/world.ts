@@ -26,7 +26,7 @@ export interface Scene {
   readonly failoverMs: number;
   readonly marginMs: number;
   readonly handOverMs: number;
-  readonly stopDeadlineMs: number;
+  readonly callDeadlineMs: number;
   /** How often one process may ask for the lease. */
   readonly wishes: number;
   /** H may ask for the lease, too, after it has lost it. */
@@ -255,7 +255,7 @@ function cloneState(
     taking: { ...state.taking },
     writes: { ...state.writes },
     traffic: { ...state.traffic },
-    standing: { ...state.standing },
+    timing: { ...state.timing },
     clocks: { ...state.clocks },
     workers: { ...state.workers },
     open: { ...open, handedOut },

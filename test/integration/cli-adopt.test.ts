@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import { PassThrough } from 'node:stream';
 import { openKcl3Remains, type Kcl3Remains } from '../../src/aws/dynamodb/kcl3-remains.js';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
@@ -173,7 +173,7 @@ describe('kinact adopt', () => {
   it('knows how long a kinact worker that holds a lease may go without a renewal', async () => {
     const find = async (): Promise<number> => (await tables.find(new AbortController().signal)).failoverMs;
     expect(await find()).to.equal(0);
-    const writer = writerOf(writerNonce('worker-2', 'p'), 1);
+    const writer = writerOf(writerPrefixOf('worker-2', 'p'), 1);
     const ours = { kinactWriter: { S: writer }, kinactFailover: { S: failoverText(300_000, writer) } };
     await client.send(new PutItemCommand({ TableName: application, Item: { ...handedOver, ...ours } }));
     expect(await find()).to.equal(300_000);

@@ -12,7 +12,7 @@ import { DeleteStreamCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { wishText } from '../../src/core/lease-wish.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { printLeases } from '../../src/cli/leases.js';
@@ -81,7 +81,7 @@ describe('kinact leases', () => {
   };
 
   it('prints one JSON array with a member per row, malformed ones with their reason', async () => {
-    const writer = writerOf(writerNonce('worker-1', 'p'), 1);
+    const writer = writerOf(writerPrefixOf('worker-1', 'p'), 1);
     const ours = { kinactWriter: { S: writer }, kinactFailover: { S: failoverText(20_000, writer) } };
     await tableOf('rows', [{ ...held, ...ours }, free, ended, garbage]);
     const run = await kinact(['leases', '--application', 'rows', '--json'], env);
@@ -129,9 +129,9 @@ describe('kinact leases', () => {
   });
 
   it('says who has asked the owner for a lease', async () => {
-    const writer = writerOf(writerNonce('worker-1', 'p'), 1);
+    const writer = writerOf(writerPrefixOf('worker-1', 'p'), 1);
     const wish = {
-      writer: writerOf(writerNonce('new', 'q'), 1),
+      writer: writerOf(writerPrefixOf('new', 'q'), 1),
       workerId: 'new \u001b[2J',
       failoverMs: 20_000,
       number: 1,

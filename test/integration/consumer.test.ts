@@ -193,10 +193,10 @@ describe('a consumer', () => {
       expect(only.heard('orphaned')).to.have.length(1);
     });
 
-    it('names an effect that outlives stopDeadlineMs in status() and in an event, and goes on without it', async () => {
+    it('names an effect that outlives callDeadlineMs in status() and in an event, and goes on without it', async () => {
       let hangs = true;
       const only = virtualConsumer(clock, {
-        stopDeadlineMs: 2_000,
+        callDeadlineMs: 2_000,
         onItem: (item) => {
           if (textOf(item) === 'bad' && hangs) throw new Error('a bug');
           if (textOf(item) === 'slow' && hangs) return new Promise(() => {});

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import { failoverText } from '../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
@@ -19,7 +19,7 @@ describe('a lease whose holder died while a keeper that asked for it crashed', (
     await clock.advance(3_000);
     await inVirtualTime(clock, a.consumer.stop());
     const store = a.stream.leases.get('orders')!;
-    const writer = writerOf(writerNonce('ghost', 'dead'), 1);
+    const writer = writerOf(writerPrefixOf('ghost', 'dead'), 1);
     for (const row of store.rows.values())
       store.put({ ...row, leaseOwner: 'ghost', kinactWriter: writer, kinactFailover: failoverText(10_000, writer) });
     const b = virtualConsumer(clock, { stream: a.stream, workerId: 'b' });

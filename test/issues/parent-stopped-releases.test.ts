@@ -167,7 +167,7 @@ describe('a consumer whose parent the application stops', () => {
 
   it('a lease that a peer has taken meanwhile stays with the peer', async () => {
     const held = gate();
-    const one = await lives({ onItem: () => held.opened, stopDeadlineMs: 60_000 });
+    const one = await lives({ onItem: () => held.opened, callDeadlineMs: 60_000 });
     put(one.stream, ...ids(0, 3));
     await clock.advance(1_000);
     one.stopSystem();

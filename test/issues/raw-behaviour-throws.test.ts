@@ -30,7 +30,7 @@ describe('a raw behaviour that throws when it has acknowledged its items', () =>
   it('crash: it crashes, with an error that names where it was', async () => {
     const { failed } = await drivenWith('crash');
     expect(failed).to.include({ code: 'PROCESSING_FAILED' });
-    expect(failed).to.deep.include({ data: { stream: 'driven', shardId: 'shard', sequenceNumber: '1', key: 'a' } });
+    expect(failed).to.deep.include({ data: { source: 'driven', shardId: 'shard', sequenceNumber: '1', key: 'a' } });
     expect(failed?.cause).to.have.property('message', 'after it was done');
   });
 

@@ -1,6 +1,6 @@
 // Every message of every actor, and every effect, as the nemesis knows them: the tests hold these names against what the scenarios
 // reach. What is not reached says why. The compiler holds all names against the unions of `actors`.
-import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
@@ -63,7 +63,7 @@ const leaseKeeper: Remarks<LeaseKeeperMessage['type']> = {
   shardEndPlanned: meanings.shardEndPlanned,
 };
 
-const leaseCoordinator: Remarks<CoordinatorSelf['type']> = {
+const leaseCoordinator: Remarks<LeaseCoordinatorMessage['type']> = {
   callsEnded: 'a pipeline ends for good in no scenario; test/issues/drained-is-exact.test.ts has it',
   keeperNotice: meanings.keeperNotice,
   shardEndJudged: meanings.shardEndJudged,

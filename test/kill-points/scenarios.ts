@@ -190,7 +190,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'calls take longer than the watchdog bears',
     form: 'folds',
     ms: 9_000,
-    options: { watchdogMs: 1_500, flushIntervalMs: 200, stopDeadlineMs: 3_000 },
+    options: { watchdogMs: 1_500, flushIntervalMs: 200, callDeadlineMs: 3_000 },
     script: (world) => {
       const { at, trouble } = world;
       feed(world, 1_500);
@@ -308,7 +308,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'a call outlives the restart that waited for it',
     form: 'folds',
     ms: 8_000,
-    options: { stopDeadlineMs: 400 },
+    options: { callDeadlineMs: 400 },
     script: (world, struck) => {
       const { at, trouble } = world;
       feed(world, 6_000);

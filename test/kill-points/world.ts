@@ -161,7 +161,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
       },
       reducer: applicationOf(world, setting.form, incarnations, parts),
       flushIntervalMs: 300,
-      stopDeadlineMs: 2_000,
+      callDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
       ...setting.options,

@@ -2,7 +2,7 @@
 // lease over nor writes SHARD_END. A stop, or a failure that stops the shard, releases the lease only after the call or at the
 // deadline. An item may be done long before its call ends, because an application may acknowledge early. A call may also outlive its
 // tenure, if a crash or a machine that stood still has ended the tenure.
-import { stopDeadlineMs } from './cluster.js';
+import { callDeadlineMs } from './cluster.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Oracle, Written } from './oracle.js';
 
@@ -16,7 +16,7 @@ export interface CallsOptions {
  * How long a release must wait for calls: less than in production, because a message may be on its way. If a failure stops the
  * shard, the time counts from the failure, whenever the call began (seed 809745). Otherwise it counts from the start of the call.
  */
-const patienceMs = 0.8 * stopDeadlineMs;
+const patienceMs = 0.8 * callDeadlineMs;
 
 interface Call {
   readonly leases: ReadonlySet<string>;
@@ -56,7 +56,7 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
     [...(running.get(process) ?? [])].some(({ leases, since }) => leases.has(leaseKey) && now() < since + patienceMs);
 
   /** Whether a lease that the process releases now is given up: it had no deadline for a release (`draining`) lately. */
-  const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + stopDeadlineMs;
+  const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + callDeadlineMs;
 
   return {
     begins: (process, items) => {

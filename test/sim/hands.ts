@@ -2,7 +2,7 @@
 // as long as a lease lasts, was told to stop, or could not process the records. Or it gave the lease to a worker with two leases fewer.
 // Java workers take by their own formula. Beside them, kinact counts as they do, and takes from them by force. I42: in calm weather,
 // the holder of a lease reads its shard. I33 looks at the writes, I42 at the events of holders.
-import { isJava, stopDeadlineMs } from './cluster.js';
+import { isJava, callDeadlineMs } from './cluster.js';
 import type { Written } from './oracle.js';
 
 /** The state of a process as the world knows it. */
@@ -65,7 +65,7 @@ export function createHands(options: HandsOptions): Hands {
   let changes = 0;
   let takesByJava = 0;
   // Within this time after harm, a worker may give back leases without progress.
-  const patienceMsOf = (process: string): number => stopDeadlineMs + failoverMsOf(process) + lookMs;
+  const patienceMsOf = (process: string): number => callDeadlineMs + failoverMsOf(process) + lookMs;
 
   // The longest time from a scan to the end of a wish: the answer comes at the last moment, and the drain takes as long as it may.
   const wishLastsMs = 4 * longestFailoverMs + lookMs;

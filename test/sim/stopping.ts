@@ -1,6 +1,6 @@
 // Stops processes, and checks the laws of a stop: it keeps its deadline (I22), the table shows what was drained, and nothing of the
 // process lives on (I25).
-import { stopDeadlineMs } from './cluster.js';
+import { callDeadlineMs } from './cluster.js';
 import { troublesOf } from './conditions.js';
 import type { Process, World } from './world.js';
 
@@ -28,7 +28,7 @@ export function stopProcess(world: World, process: Process, deadlineMs: number, 
       if (!machine.alive) return;
       const tookMs = clock.now() - askedAt;
       const { delayed } = machine.mischief;
-      if (!process.disturbed && delayed === 0 && tookMs > deadlineMs + graceMs + stopDeadlineMs)
+      if (!process.disturbed && delayed === 0 && tookMs > deadlineMs + graceMs + callDeadlineMs)
         oracle.violate('I22', `${machine.name} took ${Math.round(tookMs)} ms to stop within ${deadlineMs}`);
       // If a call never ends, a stop must not report that it has drained.
       if (mustDrain && !drained && !process.hasHung)

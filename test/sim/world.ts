@@ -18,7 +18,7 @@ import { createCalls } from './calls.js';
 import type { Calls } from './calls.js';
 import { createCallRates } from './call-rates.js';
 import type { CallRates } from './call-rates.js';
-import { stopDeadlineMs, watchdogMs } from './cluster.js';
+import { callDeadlineMs, watchdogMs } from './cluster.js';
 import { createCredits } from './credits.js';
 import type { Credits } from './credits.js';
 import { createDice } from './dice.js';
@@ -337,7 +337,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
       maxBytes,
       ...application(world, machine, { incarnations, tenures, ...watch }, mine),
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
-      stopDeadlineMs,
+      callDeadlineMs,
       watchdogMs,
       workerId: name,
       leases: {

@@ -52,13 +52,13 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['checkpointRecords', [-1, 0.5, '100', Infinity], 'integer >= 0'],
   ['flushIntervalMs', [0, 2 ** 31], 'milliseconds, 1 to 2147483647'],
   ['watchdogMs', [0, Number.NaN], 'milliseconds, 1 to 2147483647'],
-  ['onDuplicate', ['crash'], "'skip', 'exit'"],
+  ['onDuplicate', ['exit'], "'skip', 'crash'"],
   ['onFailure', ['ignore', 3, {}], "'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],
   ['restart', [2, null, []], 'object'],
   ['restart.intensity', [-1, 0.5], 'integer >= 0'],
   ['restart.periodMs', [0], 'milliseconds, 1 to 2147483647'],
-  ['stopDeadlineMs', [-1], 'milliseconds, 0 to 2147483647'],
+  ['callDeadlineMs', [-1], 'milliseconds, 0 to 2147483647'],
   ['workerId', ['', 5], 'name of 1 to 256 characters'],
   ['leases', ['table'], 'object'],
   ['leases.tableName', ['a', 'no spaces', 'x'.repeat(256)], 'table name'],
@@ -104,7 +104,7 @@ describe('the options of createConsumer', () => {
       onDuplicate: 'skip',
       onFailure: 'crash',
       restart: { intensity: 2, periodMs: 10_000 },
-      stopDeadlineMs: 30_000,
+      callDeadlineMs: 30_000,
       batch: { size: 500, intervalMs: 1000 },
     });
     expect(rest.leases).to.deep.equal({
@@ -141,11 +141,11 @@ describe('the options of createConsumer', () => {
       ...least,
       checkpointIntervalMs: 0,
       checkpointRecords: 0,
-      stopDeadlineMs: 0,
+      callDeadlineMs: 0,
       restart: { intensity: 0 },
       leases: { multiStream: false, startDeadlineMs: 0 },
     });
-    expect(resolved.stopDeadlineMs).to.equal(0);
+    expect(resolved.callDeadlineMs).to.equal(0);
     expect(resolved.restart).to.deep.equal({ intensity: 0, periodMs: 10_000 });
     expect(resolved.leases.startDeadlineMs).to.equal(0);
   });

@@ -6,29 +6,29 @@ import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type {
-  CoordinatorSelf,
+  LeaseCoordinatorMessage,
   CoordinatorStarted,
   ReleasedLease,
   ShardEndPlan,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
-import type { KeeperMessage, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
+import type { LeaseKeeperRequest, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
 import type { HeldLeases } from '../../actors/protocol/leasing.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { writerNonce } from '../../src/core/writer-signature.js';
+import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import type { KeeperArguments, LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface StubKeeper {
   readonly args: KeeperArguments;
-  readonly ref: Ref<KeeperMessage>;
-  readonly told: KeeperMessage[];
+  readonly ref: Ref<LeaseKeeperRequest>;
+  readonly told: LeaseKeeperRequest[];
 }
 
 export interface CoordinatorDriver {
   readonly harness: Harness;
   readonly store: MemoryLeaseStore;
   readonly stream: ListedStream;
-  readonly coordinator: Ref<CoordinatorSelf>;
+  readonly coordinator: Ref<LeaseCoordinatorMessage>;
   /** Every keeper ever spawned, oldest first. */
   readonly keepers: StubKeeper[];
   /** The messages to the subscriber. */
@@ -44,7 +44,9 @@ export interface CoordinatorDriver {
   started(): Promise<CoordinatorStarted | undefined>;
   askEnd(
     leaseKey: string,
-    end?: Partial<Pick<Extract<CoordinatorSelf, { type: 'askShardEnd' }>, 'children' | 'notFound' | 'position'>>,
+    end?: Partial<
+      Pick<Extract<LeaseCoordinatorMessage, { type: 'askShardEnd' }>, 'children' | 'notFound' | 'position'>
+    >,
   ): Promise<ShardEndPlan | undefined>;
   releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
@@ -54,7 +56,7 @@ export interface CoordinatorDriver {
 }
 
 export const workerId = 'me';
-export const nonce = writerNonce(workerId, 'p1');
+export const nonce = writerPrefixOf(workerId, 'p1');
 
 type Setup = Partial<LeaseCoordinatorOptions<unknown, never>> & {
   readonly stream?: ListedStream;
@@ -71,8 +73,8 @@ export function driveCoordinator({
   const keepers: StubKeeper[] = [];
   const heard: HeldLeases[] = [];
 
-  function makeKeeper(args: KeeperArguments): Behaviour<unknown, KeeperMessage> {
-    const told: KeeperMessage[] = [];
+  function makeKeeper(args: KeeperArguments): Behaviour<unknown, LeaseKeeperRequest> {
+    const told: LeaseKeeperRequest[] = [];
     return {
       kind: 'lease-keeper',
       initial(self) {
@@ -132,13 +134,13 @@ export function driveCoordinator({
     },
     started: async () =>
       (
-        await harness.ask<CoordinatorSelf, CoordinatorStarted>(coordinator, (replyTo) => ({
+        await harness.ask<LeaseCoordinatorMessage, CoordinatorStarted>(coordinator, (replyTo) => ({
           type: 'awaitStart',
           replyTo,
         }))
       ).answer,
     async askEnd(leaseKey, end) {
-      const asked = await harness.ask<CoordinatorSelf, ShardEndPlan>(coordinator, (replyTo) => ({
+      const asked = await harness.ask<LeaseCoordinatorMessage, ShardEndPlan>(coordinator, (replyTo) => ({
         type: 'askShardEnd',
         leaseKey,
         notFound: false,
@@ -150,7 +152,7 @@ export function driveCoordinator({
       return asked.later();
     },
     releaseAll: (deadlineMs) =>
-      harness.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
+      harness.ask<LeaseCoordinatorMessage, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',
         deadlineMs,
         replyTo,

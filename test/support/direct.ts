@@ -39,7 +39,7 @@ export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
     leaseKey: shardId,
     shardId,
     source: 'orders',
-    identity: `orders@1/${shardId}`,
+    idempotencyPrefix: `orders@1/${shardId}`,
     fence: worker,
     start: { type: 'trimHorizon' },
     deadline: Infinity,

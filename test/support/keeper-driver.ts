@@ -3,16 +3,16 @@
 // - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports a frontier, `end` and `down` are its two endings;
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import type { CoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorRequest, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {
-  KeeperMessage,
+  LeaseKeeperRequest,
   KeeperNews,
   KeeperNotice,
   LeaseKeeperMessage,
   LeaseKeeperOptions,
   LeaseKeeperState,
-  WorkerControl,
+  ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -27,7 +27,7 @@ export const writer = 'n1/7';
 export const failoverMs = 9_000;
 export const marginMs = 900;
 
-type AskShardEnd = Extract<CoordinatorMessage, { readonly type: 'askShardEnd' }>;
+type AskShardEnd = Extract<LeaseCoordinatorRequest, { readonly type: 'askShardEnd' }>;
 
 export interface KeeperDriver {
   readonly store: MemoryLeaseStore;
@@ -38,14 +38,14 @@ export interface KeeperDriver {
   readonly events: KinactEvent[];
   readonly counts: Map<string, number>;
   /** The messages to the control reference of each worker. */
-  readonly controls: Map<number, WorkerControl[]>;
+  readonly controls: Map<number, ShardWorkerRequest[]>;
   readonly answers: Map<number, TenureAnswer>;
   /** Questions about the end of the shard that are not answered yet. */
   readonly questions: AskShardEnd[];
   readonly timers: Map<string, number>;
   readonly ended: boolean;
   readonly row: LeaseRow;
-  tell(message: KeeperMessage | { readonly type: 'nonsense' }): Promise<void>;
+  tell(message: LeaseKeeperRequest | { readonly type: 'nonsense' }): Promise<void>;
   begin(worker: number): Promise<TenureAnswer | undefined>;
   /** Asks for a tenure as this worker, and expects to get it. */
   work(worker: number): Promise<Tenure>;
@@ -104,7 +104,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     marginMs,
     checkpointIntervalMs: 0,
     checkpointRecords: 0,
-    stopDeadlineMs: 30_000,
+    callDeadlineMs: 30_000,
     coordinator,
     ...setup,
     seen,
@@ -115,13 +115,16 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
   let ended = false;
   const [state, first] = behaviour.initial(self);
 
-  const controlOf = (worker: number): Ref<WorkerControl> => ({ path: `shard-worker/s#${worker}`, id: 1_000 + worker });
+  const controlOf = (worker: number): Ref<ShardWorkerRequest> => ({
+    path: `shard-worker/s#${worker}`,
+    id: 1_000 + worker,
+  });
 
   function deliver(to: Ref<never>, message: unknown): void {
     if (to.id === coordinator.id) driver.news.push((message as KeeperNotice).news);
     else {
       const worker = to.id - 1_000;
-      driver.controls.set(worker, [...(driver.controls.get(worker) ?? []), message as WorkerControl]);
+      driver.controls.set(worker, [...(driver.controls.get(worker) ?? []), message as ShardWorkerRequest]);
     }
   }
 
@@ -221,7 +224,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     news: [] as KeeperNews[],
     events: [] as KinactEvent[],
     counts: new Map<string, number>(),
-    controls: new Map<number, WorkerControl[]>(),
+    controls: new Map<number, ShardWorkerRequest[]>(),
     answers: new Map<number, TenureAnswer>(),
     questions: [] as AskShardEnd[],
     timers: new Map<string, number>(),
@@ -232,8 +235,8 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       return store.row(seen.leaseKey);
     },
     settle,
-    tell(message: KeeperMessage | { readonly type: 'nonsense' }) {
-      mailbox.push(message as KeeperMessage);
+    tell(message: LeaseKeeperRequest | { readonly type: 'nonsense' }) {
+      mailbox.push(message as LeaseKeeperRequest);
       return settle();
     },
     async begin(worker: number) {

@@ -6,13 +6,13 @@ import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 import { effect, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
 import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { CoordinatorSelf, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
 import type {
-  KeeperMessage,
+  LeaseKeeperRequest,
   LeaseKeeperMessage,
   LeaseKeeperState,
-  WorkerControl,
+  ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { HeldLeases } from '../../actors/protocol/leasing.js';
@@ -29,27 +29,27 @@ export interface Delivery {
 
 type PipelineMessage =
   | HeldLeases
-  | { readonly type: 'control'; readonly worker: number; readonly control: WorkerControl }
+  | { readonly type: 'control'; readonly worker: number; readonly control: ShardWorkerRequest }
   | {
       readonly type: 'answered';
       readonly leaseKey: string;
       readonly worker: number;
-      readonly keeper: Ref<KeeperMessage>;
+      readonly keeper: Ref<LeaseKeeperRequest>;
       readonly answer: TenureAnswer;
     }
   | { readonly type: 'unanswered'; readonly leaseKey: string }
   | { readonly type: 'endShard'; readonly leaseKey: string; readonly how: WorkerEnd };
 
 interface Running {
-  readonly keeper: Ref<KeeperMessage>;
+  readonly keeper: Ref<LeaseKeeperRequest>;
   readonly worker: number;
-  readonly control: Ref<WorkerControl>;
+  readonly control: Ref<ShardWorkerRequest>;
   delivery: Delivery | undefined;
 }
 
 export interface Process {
   readonly id: string;
-  readonly coordinator: Ref<CoordinatorSelf>;
+  readonly coordinator: Ref<LeaseCoordinatorMessage>;
   readonly pipeline: Ref<PipelineMessage>;
   delivering(): string[];
 }
@@ -77,10 +77,10 @@ export function leaseCluster(
 ): Cluster {
   const processes = new Map<string, Process>();
   const deliveries: Delivery[] = [];
-  const controls = new Map<string, Ref<WorkerControl>[]>();
+  const controls = new Map<string, Ref<ShardWorkerRequest>[]>();
   let workers = 0;
 
-  const relay = (worker: number, to: Ref<PipelineMessage>): Behaviour<undefined, WorkerControl> => ({
+  const relay = (worker: number, to: Ref<PipelineMessage>): Behaviour<undefined, ShardWorkerRequest> => ({
     kind: 'shard-worker',
     initial: () => [undefined, []],
     receive: (state, control) => [state, [effect.send(to, { type: 'control', worker, control })]],
@@ -88,7 +88,7 @@ export function leaseCluster(
 
   function pipeline(
     process: string,
-    coordinator: Ref<CoordinatorSelf>,
+    coordinator: Ref<LeaseCoordinatorMessage>,
   ): Behaviour<Map<string, Running>, PipelineMessage> {
     let self: Ref<PipelineMessage>;
     const stopDelivering = (running: Running): void => {
@@ -198,7 +198,7 @@ export function leaseCluster(
               marginMs: ownMs / 10,
               checkpointIntervalMs: 0,
               checkpointRecords: 0,
-              stopDeadlineMs: 30_000,
+              callDeadlineMs: 30_000,
             }),
           ...options,
         }),
@@ -223,7 +223,7 @@ export function leaseCluster(
     },
     async stop(id, deadlineMs = 20_000) {
       const { coordinator } = processes.get(id)!;
-      const { later } = await harness.ask<CoordinatorSelf, readonly ReleasedLease[] | undefined>(
+      const { later } = await harness.ask<LeaseCoordinatorMessage, readonly ReleasedLease[] | undefined>(
         coordinator,
         (replyTo) => ({
           type: 'releaseAll',

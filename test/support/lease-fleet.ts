@@ -8,7 +8,7 @@ import {
   type LeasePlan,
   type Observation,
 } from '../../src/core/lease-plan.js';
-import { writerNonce, writerOf } from '../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 export interface FleetWorker {
@@ -46,7 +46,7 @@ export function fleet(leases: number, random: () => number): Fleet {
     rows.set(seen.leaseKey, {
       ...rest,
       leaseCounter: seen.leaseCounter + 1,
-      ...(owner === undefined ? {} : { leaseOwner: owner, kinactWriter: writerOf(writerNonce(owner, 'n'), 1) }),
+      ...(owner === undefined ? {} : { leaseOwner: owner, kinactWriter: writerOf(writerPrefixOf(owner, 'n'), 1) }),
     });
     return true;
   };

@@ -8,7 +8,7 @@ import { reducer } from '../../actors/reducer/reducer.js';
 import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
 import { effect } from '../../actors/protocol/actor.js';
 import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
-import type { KeeperMessage, WorkerControl } from '../../actors/lease-keeper/lease-keeper.js';
+import type { LeaseKeeperRequest, ShardWorkerRequest } from '../../actors/lease-keeper/lease-keeper.js';
 import type { FrontierReport, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';
 import type { KinactEvent } from '../../src/api/events.js';
@@ -21,12 +21,12 @@ import type { RuntimeOptions } from '../../supervision/index.js';
 
 /** The messages to a stub keeper, and a way to send messages to its worker. */
 export interface StubKeeper {
-  readonly ref: Ref<KeeperMessage>;
+  readonly ref: Ref<LeaseKeeperRequest>;
   readonly frontiers: FrontierReport[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
   /** All messages to the keeper, in order. */
-  readonly log: KeeperMessage[];
+  readonly log: LeaseKeeperRequest[];
   control(message: { type: 'revoked'; reason: string } | { type: 'drain' }): void;
 }
 
@@ -183,12 +183,12 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
 }
 
 interface StubParts {
-  readonly behaviour: Behaviour<null, KeeperMessage>;
+  readonly behaviour: Behaviour<null, LeaseKeeperRequest>;
   readonly frontiers: FrontierReport[];
   readonly ends: WorkerEnd[];
   readonly tenures: Tenure[];
-  readonly workers: Ref<WorkerControl>[];
-  readonly log: KeeperMessage[];
+  readonly workers: Ref<ShardWorkerRequest>[];
+  readonly log: LeaseKeeperRequest[];
 }
 
 let nextFence = 1;
@@ -202,7 +202,7 @@ function stubKeeper(
 ): StubParts {
   const parts: Omit<StubParts, 'behaviour'> = { frontiers: [], ends: [], tenures: [], workers: [], log: [] };
   const { frontiers, ends, tenures, workers, log } = parts;
-  const behaviour: Behaviour<null, KeeperMessage> = {
+  const behaviour: Behaviour<null, LeaseKeeperRequest> = {
     kind: 'stub-keeper',
     initial: () => [null, []],
     receive: (_, message) => {
@@ -215,7 +215,7 @@ function stubKeeper(
           leaseKey: shardId,
           shardId,
           source,
-          identity: `${source}@1/${shardId}`,
+          idempotencyPrefix: `${source}@1/${shardId}`,
           fence: (nextFence += 1),
           start,
           deadline: clock.now() + 1e12,

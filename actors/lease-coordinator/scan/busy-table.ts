@@ -16,9 +16,9 @@ const patience = 2;
  */
 export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
   const { settings, state } = turn;
-  const standing = settings.traffic?.report();
-  if (standing === undefined) return wanted;
-  const { takesWaiting, oldestTakeMs, perSecond } = standing;
+  const report = settings.traffic?.report();
+  if (report === undefined) return wanted;
+  const { takesWaiting, oldestTakeMs, perSecond } = report;
   if (state.planning.busy !== undefined && takesWaiting === 0 && wanted === 0) state.planning.busy = undefined;
   if (oldestTakeMs >= patience * settings.failoverMs || state.planning.busy !== undefined) {
     const leases = rows.filter((row) => row.leaseOwner === undefined && row.checkpoint !== 'SHARD_END').length;

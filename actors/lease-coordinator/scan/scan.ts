@@ -6,14 +6,14 @@ import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
 import { holdersTimeMs, noteFailovers } from '../failovers.js';
 import { reconsiderWaiting, spawnKeeper } from '../leases.js';
 import { forgetAbandoned } from '../releasing.js';
-import type { CoordinatorSelf, Message } from '../messages.js';
+import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failTable } from '../sources/sources.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import {
   emit,
   isOwn,
   jittered,
-  placeOf,
+  streamOfLease,
   retrying,
   scanWithin,
   warn,
@@ -22,7 +22,7 @@ import {
   isActive,
 } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { onTrial, keysLeftToOthers, watchUnread } from '../unread/unread.js';
+import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
 import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
@@ -52,8 +52,8 @@ export function scan(turn: CoordinatorTurn): void {
         if (state.table.missing) await settings.store.ensureTable(signal);
         return settings.store.scan(signal);
       },
-      done: (result): CoordinatorSelf => ({ type: 'scanned', scan: result }),
-      failed: (error): CoordinatorSelf => ({ type: 'scanFailed', error }),
+      done: (result): LeaseCoordinatorMessage => ({ type: 'scanned', scan: result }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'scanFailed', error }),
     }),
   );
 }
@@ -101,7 +101,7 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
   rememberRows(turn);
   state.table.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
   const ours = result.rows.filter((row) => {
-    const stream = placeOf(state, row.leaseKey)?.stream;
+    const stream = streamOfLease(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
   state.table.observations = updateObservations(state.table.observations, ours, now);
@@ -121,12 +121,12 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   noteWishes(turn, ours);
   forgetAbandoned(turn);
   for (const row of ours) {
-    const { stream } = placeOf(state, row.leaseKey)!;
+    const { stream } = streamOfLease(state, row.leaseKey)!;
     if (!isOwn(stream, row)) stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    const open = ours.filter(({ leaseKey }) => isActive(placeOf(state, leaseKey)!.stream));
+    const open = ours.filter(({ leaseKey }) => isActive(streamOfLease(state, leaseKey)!.stream));
     takeByPlan(turn, open);
     watchUntaken(turn, open);
     auditWhereDue(turn);
@@ -145,7 +145,7 @@ function rememberRows({ settings, state }: CoordinatorTurn): void {
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
   const before = isToOpen ? [...(history.rows ?? [])] : [];
   history.rows = new Map([
-    ...before.filter(([leaseKey]) => placeOf(state, leaseKey) === undefined),
+    ...before.filter(([leaseKey]) => streamOfLease(state, leaseKey) === undefined),
     ...state.table.rows,
   ]);
 }
@@ -173,7 +173,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
   const known = settings.tableHistory.rows ?? state.table.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.table.deletedRows) {
-    const stream = placeOf(state, leaseKey)?.stream;
+    const stream = streamOfLease(state, leaseKey)?.stream;
     const isOver = stream === undefined || hasFailed(stream);
     if (isOver || there.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
     else if (!gone.waitIsOver && now >= gone.until) {
@@ -184,7 +184,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
   for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {
     const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
-    const place = placeOf(state, leaseKey);
+    const place = streamOfLease(state, leaseKey);
     if (place === undefined || hasFailed(place.stream)) continue;
     // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
@@ -202,7 +202,7 @@ const spareFraction = 0.3;
 
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
-  const { workerId, failoverMs, maxLeases, nonce, random, scanIntervalMs } = settings;
+  const { workerId, failoverMs, maxLeases, writerPrefix, random, scanIntervalMs } = settings;
   const avoid = new Set(cooling(turn));
   for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
@@ -212,7 +212,8 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   // Rows that this process wrote, and that no keeper holds, may be taken back. In the first round, so may rows of an earlier
   // process with this worker id. Later, such a row belongs to a living process with the same id, and is taken when it expires.
   const mine = rows.filter(
-    (row) => row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(nonce, row.kinactWriter)),
+    (row) =>
+      row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(writerPrefix, row.kinactWriter)),
   );
   const plan = planLeases({
     leases,
@@ -228,7 +229,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     random: () => random.next(),
   });
   state.planning.plan = plan;
-  const wanted = onTrial(turn, [...plan.take, ...plan.fromPeers]);
+  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
   const ofPeers = new Set(plan.fromPeers);
   const possible = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
   for (const row of possible) if (!ofPeers.has(row)) spawnKeeper(turn, row);

@@ -2,7 +2,7 @@
 // But people must learn of a shard that no worker reads, whatever the reasons are. The coordinator calls `watchUntaken` after
 // each scan.
 import { freeForMs } from '../unread/cool-downs.js';
-import { placeOf, warn } from '../turn.js';
+import { streamOfLease, warn } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
@@ -16,7 +16,7 @@ export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
   const untaken = new Set<string>();
   for (const { leaseKey } of rows) {
     const ms = freeForMs(turn, leaseKey);
-    const place = placeOf(state, leaseKey);
+    const place = streamOfLease(state, leaseKey);
     if (place === undefined || state.leases.has(leaseKey) || ms < untakenMs + 2 * settings.failoverMs) continue;
     untaken.add(leaseKey);
     if (before.has(leaseKey)) continue;

@@ -8,19 +8,19 @@ import type { LeaseRow } from '../../../src/core/lease.js';
 import { isWriterOf } from '../../../src/core/writer-signature.js';
 
 /** At most this many wishes of one worker are open at a time. */
-const mostWishes = 4;
+const maxOpenWishes = 4;
 
 /** After every scan, notes since when each wish has had its text, and forgets failed wishes of leases with a new holder. */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.table.wishes;
-  const standing = rows.flatMap((row) => {
+  const openWish = rows.flatMap((row) => {
     const wish = wishOf(row);
     const text = row.kinactWish;
     if (wish === undefined || text === undefined) return [];
     const known = before.get(row.leaseKey);
     return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
   });
-  state.table.wishes = new Map(standing);
+  state.table.wishes = new Map(openWish);
   for (const [leaseKey, { holder }] of state.pauses.failedWishes)
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
       state.pauses.failedWishes.delete(leaseKey);
@@ -47,9 +47,10 @@ export function askAgain(
 ): void {
   const { settings, state } = turn;
   for (const row of rows) {
-    if (openWishes(turn) >= mostWishes || state.leases.size >= settings.maxLeases) return;
+    if (openWishes(turn) >= maxOpenWishes || state.leases.size >= settings.maxLeases) return;
     const asked = state.table.wishes.get(row.leaseKey);
-    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.nonce, asked.wish.writer)) continue;
+    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.writerPrefix, asked.wish.writer))
+      continue;
     spawnKeeper(turn, row, { stale: asked.text });
   }
 }
@@ -58,13 +59,13 @@ function openWishes({ state }: CoordinatorTurn): number {
   return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
 }
 
-/** Asks the holders for these leases, within `mostWishes`. Takes by force each lease with a holder that cannot be asked. */
+/** Asks the holders for these leases, within `maxOpenWishes`. Takes by force each lease with a holder that cannot be asked. */
 export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { settings, state, now } = turn;
   let open = openWishes(turn);
   for (const row of rows) {
     if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
-    else if (open < mostWishes) {
+    else if (open < maxOpenWishes) {
       open += 1;
       const seen = state.table.wishes.get(row.leaseKey);
       const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, settings.failoverMs);

@@ -9,7 +9,7 @@
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/leasing.js';
-import type { CoordinatorSelf, AskShardEnd, Message } from '../messages.js';
+import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
 import { gatherEvidence, judgeEnd } from './shard-end-work.js';
 import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
@@ -33,7 +33,7 @@ const quickAsks = 2 * childlessPatience;
 /** The back-off of a failed question starts as after this many attempts: a stream that throttles gets a longer pause. */
 const attemptsBefore = 2;
 const retryMs = 500;
-const longestRetryMs = 10_000;
+const maxRetryMs = 10_000;
 
 export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
   const { state, effects } = turn;
@@ -75,8 +75,8 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
       name: `evidence/${index}`,
       kind: 'io',
       start: (signal) => gatherEvidence(options, now, signal),
-      done: (evidence): CoordinatorSelf => ({ type: 'gathered', stream: index, asked, evidence }),
-      failed: (error): CoordinatorSelf => ({ type: 'evidenceFailed', stream: index, asked, error }),
+      done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, asked, evidence }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, asked, error }),
     }),
   );
 }
@@ -138,8 +138,8 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: (signal) => judgeEnd({ store: settings.store, maker, signal }, end, evidence),
-      done: (result): CoordinatorSelf => ({ type: 'shardEndJudged', asked, result }),
-      failed: (error): CoordinatorSelf => ({ type: 'shardEndFailed', asked, error }),
+      done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', asked, result }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', asked, error }),
     }),
   );
 }
@@ -214,7 +214,7 @@ function stillBlocked(
   // The time that the end waits for another shard's row does not count as unread.
   if (waits || lease.waitsForOtherShard) lease.idleSince = now;
   lease.waitsForOtherShard = waits;
-  block(turn, lease, asked, { reason, leastMs: provenAt - now, waits });
+  block(turn, lease, asked, { reason, minMs: provenAt - now, waits });
 }
 
 /**
@@ -242,21 +242,17 @@ function changed(
   answer(turn, asked, { type: 'blocked', reason: error.message, retryMs });
 }
 
-/** Tells the keeper to ask again, after growing pauses and not before `leastMs` have passed. */
+/** Tells the keeper to ask again, after growing pauses and not before `minMs` have passed. */
 function block(
   turn: CoordinatorTurn,
   lease: Lease,
   asked: AskShardEnd,
-  {
-    reason,
-    leastMs = 0,
-    waits = false,
-  }: { readonly reason: string; readonly leastMs?: number; readonly waits?: boolean },
+  { reason, minMs = 0, waits = false }: { readonly reason: string; readonly minMs?: number; readonly waits?: boolean },
 ): void {
   const asks = ++lease.endRefusals;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
-  const ms = exponentialMs({ baseMs: retryMs, capMs: longestRetryMs }, Math.max(0, asks - quickAsks));
-  const retryIn = Math.max(ms, Math.ceil(leastMs));
+  const ms = exponentialMs({ baseMs: retryMs, capMs: maxRetryMs }, Math.max(0, asks - quickAsks));
+  const retryIn = Math.max(ms, Math.ceil(minMs));
   answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 

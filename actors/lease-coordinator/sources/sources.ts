@@ -5,7 +5,7 @@ import { emit, hasFailed, scanWithin } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { KinactError } from '../../../src/api/errors.js';
-import { endsSource, isHopeless, isStreamNotFound } from '../../../src/api/failures.js';
+import { isFinalForSource, isFinalBeforeFirstRead, isStreamNotFound } from '../../../src/api/failures.js';
 
 /**
  * Ends one source for good. Its stream is no longer listed or synced, and its leases are no longer taken. The leases held here
@@ -48,8 +48,8 @@ const goneAfterTimes = 5;
  * another stream has its name, or if the stream is gone. One answer does not prove that a stream is gone.
  */
 export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
-  if (endsSource(error)) return true;
-  if (!stream.history.worked) return isHopeless(error);
+  if (isFinalForSource(error)) return true;
+  if (!stream.history.worked) return isFinalBeforeFirstRead(error);
   if (!isStreamNotFound(error)) {
     stream.opening.missing = undefined;
     return false;
@@ -69,5 +69,5 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
 export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;
-  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.callDeadlineMs }));
 }

@@ -3,7 +3,7 @@
 // until its deadline.
 import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
-import type { CoordinatorSelf, Message } from '../messages.js';
+import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, failTable, noteSourceFailure } from './sources.js';
 import { retrying, scanWithin, clearFailure, hasFailed } from '../turn.js';
 import type { Stream } from '../state.js';
@@ -11,7 +11,7 @@ import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../../src/core/stream-identity.js';
-import { endsTable, isHopeless } from '../../../src/api/failures.js';
+import { isFinalForTable, isFinalBeforeFirstRead } from '../../../src/api/failures.js';
 import type { StreamDescription } from '../../../src/api/ports.js';
 
 const operation = 'start';
@@ -34,8 +34,8 @@ function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
       name: `openStream/${index}`,
       kind: 'io',
       start: (signal) => options.source.describe(signal),
-      done: (description): CoordinatorSelf => ({ type: 'streamOpened', stream: index, description }),
-      failed: (error): CoordinatorSelf => ({ type: 'openStreamFailed', stream: index, error }),
+      done: (description): LeaseCoordinatorMessage => ({ type: 'streamOpened', stream: index, description }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'openStreamFailed', stream: index, error }),
     }),
   );
 }
@@ -87,8 +87,8 @@ export function openTable({ settings, state, effects }: CoordinatorTurn): void {
       name: 'openTable',
       kind: 'io',
       start: (signal) => settings.store.ensureTable(signal),
-      done: (): CoordinatorSelf => ({ type: 'tableOpened' }),
-      failed: (error): CoordinatorSelf => ({ type: 'openTableFailed', error }),
+      done: (): LeaseCoordinatorMessage => ({ type: 'tableOpened' }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'openTableFailed', error }),
     }),
   );
 }
@@ -112,7 +112,9 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 
-/** Whether this error ends every source: KCL3_TABLE does at any time, other hopeless errors only before a source has worked. */
+/** Whether this error ends every source: KCL3_TABLE does at any time, other final errors only before a source has worked. */
 export function isTableFailure({ state }: CoordinatorTurn, error: unknown): error is Parameters<typeof failTable>[1] {
-  return endsTable(error) || (isHopeless(error) && !state.streams.some(({ history }) => history.worked));
+  return (
+    isFinalForTable(error) || (isFinalBeforeFirstRead(error) && !state.streams.some(({ history }) => history.worked))
+  );
 }

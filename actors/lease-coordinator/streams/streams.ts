@@ -2,7 +2,7 @@
 // and clean-up (2.9). The ends of shards are in shard-end.ts.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
-import type { CoordinatorSelf, Message } from '../messages.js';
+import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
 import { doubtStream, failSource, noteSourceFailure } from '../sources/sources.js';
 import { tellPlacement } from './record-placement.js';
@@ -12,7 +12,7 @@ import { identify, retryShape } from '../sources/start.js';
 import {
   emit,
   jittered,
-  placeOf,
+  streamOfLease,
   retrying,
   rowsOf,
   scanWithin,
@@ -58,9 +58,9 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
     const { index, options } = stream;
     // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
     const rows = rowsOf(state, stream, awaitedRows(state));
-    const lost = lostRows(state, stream);
+    const deletedRows = deletedRowsOf(state, stream);
     // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
-    if (isFirstSync(rows.rows, rows.malformed) && lost.size === 0) stream.sync.makesRowsAt ??= now;
+    if (isFirstSync(rows.rows, rows.malformed) && deletedRows.size === 0) stream.sync.makesRowsAt ??= now;
     const { progress } = stream.sync;
     const making = {
       stream: rows,
@@ -68,7 +68,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       progress,
       now: () => settings.clock.now(),
       begun: stream.sync.done,
-      lost,
+      deletedRows,
       seenAt: state.table.seenAt,
       waits: now < (stream.sync.makesRowsAt ?? Infinity),
     };
@@ -77,8 +77,8 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
         name: `sync/${index}`,
         kind: 'io',
         start: (signal) => syncShards(settings.store, options, making, signal),
-        done: (result): CoordinatorSelf => ({ type: 'synced', stream: index, result }),
-        failed: (error): CoordinatorSelf => ({ type: 'syncFailed', stream: index, error }),
+        done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
+        failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),
     );
   }
@@ -91,14 +91,14 @@ function awaitedRows({ table: { deletedRows } }: CoordinatorState): ReadonlyMap<
 }
 
 /** Deleted rows of this stream that no holder has created again in time, by shard id. */
-function lostRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
-  const lost = new Map<string, LeaseRow | undefined>();
+function deletedRowsOf(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
+  const deletedRows = new Map<string, LeaseRow | undefined>();
   for (const [leaseKey, gone] of state.table.deletedRows) {
     const shardId = shardIdOf(stream.keyPrefix, leaseKey);
-    if (gone.waitIsOver && shardId !== undefined && placeOf(state, leaseKey)?.stream === stream)
-      lost.set(shardId, gone.row);
+    if (gone.waitIsOver && shardId !== undefined && streamOfLease(state, leaseKey)?.stream === stream)
+      deletedRows.set(shardId, gone.row);
   }
-  return lost;
+  return deletedRows;
 }
 
 export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
@@ -133,7 +133,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   else {
     stream.sync.makesRowsAt ??= now;
     // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
-    for (const leaseKey of result.lookedFor)
+    for (const leaseKey of result.handledDeletedKeys)
       if (state.table.deletedRows.get(leaseKey)?.waitIsOver === true) state.table.deletedRows.delete(leaseKey);
   }
   stream.ranges = new Map(
@@ -182,8 +182,8 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
       name: `stamp/${index}`,
       kind: 'io',
       start: (signal) => stampRows(settings.store, rows, rowStamp, signal),
-      done: (): CoordinatorSelf => ({ type: 'stamped', stream: index }),
-      failed: (error): CoordinatorSelf => ({ type: 'stamped', stream: index, error }),
+      done: (): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index, error }),
     }),
   );
 }
@@ -196,9 +196,9 @@ export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message
 }
 
 /** Reports unusual results: rows that were created again, and start positions that are not known. */
-function explain(turn: CoordinatorTurn, stream: Stream, { orphans, unanchored }: SyncResult): void {
+function explain(turn: CoordinatorTurn, stream: Stream, { shardsWithDeletedRow, unanchored }: SyncResult): void {
   const source = stream.options.source.name;
-  for (const shardId of orphans) {
+  for (const shardId of shardsWithDeletedRow) {
     warn(
       turn,
       `Shard ${shardId} had no lease although its parents have ended: its row was created again and it is read from its first record on.`,
@@ -286,8 +286,8 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
       name: `describe/${index}`,
       kind: 'io',
       start: (signal) => describeRanges(turn.settings.store, ranges, signal),
-      done: (): CoordinatorSelf => ({ type: 'described', stream: index }),
-      failed: (error): CoordinatorSelf => ({ type: 'described', stream: index, error }),
+      done: (): LeaseCoordinatorMessage => ({ type: 'described', stream: index }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'described', stream: index, error }),
     }),
   );
 }
@@ -306,8 +306,8 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
         name: `cleanUp/${index}`,
         kind: 'io',
         start: (signal) => cleanUp(settings.store, options, rows, signal),
-        done: (result): CoordinatorSelf => ({ type: 'cleaned', stream: index, result }),
-        failed: (error): CoordinatorSelf => ({ type: 'cleanUpFailed', stream: index, error }),
+        done: (result): LeaseCoordinatorMessage => ({ type: 'cleaned', stream: index, result }),
+        failed: (error): LeaseCoordinatorMessage => ({ type: 'cleanUpFailed', stream: index, error }),
       }),
     );
   }

@@ -47,7 +47,7 @@ export interface Making {
   /** Monotonic: when the scan that showed the rows was sent. */
   readonly seenAt: number;
   /** The last readable version of each row that was deleted and not created again, by shard id. */
-  readonly lost: ReadonlyMap<string, LeaseRow | undefined>;
+  readonly deletedRows: ReadonlyMap<string, LeaseRow | undefined>;
 }
 
 /**
@@ -58,14 +58,14 @@ export interface Making {
 export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
-  { stream, writer, progress, now, begun, waits, lost, seenAt }: Making,
+  { stream, writer, progress, now, begun, waits, deletedRows, seenAt }: Making,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, keyPrefix, entityType, rowStamp, otherEpochs } = stream;
   const description = await source.describe(signal);
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, begun))) return { another: description };
-  const first = isFirstSync(rows, malformed) && lost.size === 0;
+  const first = isFirstSync(rows, malformed) && deletedRows.size === 0;
   // A filtered listing lacks shards that exist, so rows are compared only with a complete listing.
   const compares = !first || otherEpochs.length > 0;
   const filter: ShardFilter = first ? filterFor(initialPosition) : { type: 'all' };
@@ -78,7 +78,7 @@ export async function syncShards(
   const placement = await notePlacement(store, source, rows, signal);
   const maker: RowMaker = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(initialPosition);
-  const planned = planSync({ shards, rows, malformed, lost, initial, seenAgoMs, maker });
+  const planned = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, maker });
   // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;
@@ -86,11 +86,11 @@ export async function syncShards(
     ? planned
     : { type: 'inconsistent', reason: 'listed twice, it shows other shards' };
   const postponed = !first && waits && plan.type === 'create' && plan.rows.length > 0;
-  const lookedFor = [...lost.keys()].map((shardId) => leaseKeyOf(keyPrefix, shardId));
-  const seen = { shards, complete: !first, unstamped, placement, postponed, lookedFor };
+  const handledDeletedKeys = [...deletedRows.keys()].map((shardId) => leaseKeyOf(keyPrefix, shardId));
+  const seen = { shards, complete: !first, unstamped, placement, postponed, handledDeletedKeys };
   if (plan.type === 'inconsistent' || postponed) {
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
-    return { ...seen, created: [], inconsistent, orphans: [], unanchored: [] };
+    return { ...seen, created: [], inconsistent, shardsWithDeletedRow: [], unanchored: [] };
   }
   progress.toMake = progress.made + plan.rows.length;
   const noted = (): void => {
@@ -105,7 +105,7 @@ export async function syncShards(
     ...seen,
     created,
     inconsistent: undefined,
-    orphans: only(plan.orphans),
+    shardsWithDeletedRow: only(plan.shardsWithDeletedRow),
     unanchored: only(plan.unanchored),
   };
 }

@@ -10,7 +10,7 @@ const firstTold = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
 
-export function tenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'working'>): void {
+export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'working'>): void {
   const { state, now } = turn;
   const known = state.standstills.get(lease.leaseKey);
   if (known === undefined) {
@@ -39,7 +39,7 @@ function isTold(tenures: number): boolean {
   return false;
 }
 
-export function tenureEnded(
+export function noteTenureEnded(
   { state }: CoordinatorTurn,
   lease: Lease,
   { fence, reason, openRecords }: NewsOf<'idle'>,
@@ -49,7 +49,7 @@ export function tenureEnded(
 }
 
 /** Notes that the frontier has moved: the tenure has made progress, however it ends. */
-export function tenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
+export function noteTenureAdvanced({ state, now }: CoordinatorTurn, lease: Lease, { fence }: NewsOf<'advanced'>): void {
   const known = state.standstills.get(lease.leaseKey);
   if (known?.fence !== fence) return;
   known.tenures = 0;

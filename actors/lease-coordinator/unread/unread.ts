@@ -4,7 +4,7 @@
 // The coordinator calls these functions on notices of keepers and around scans.
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLongUntaken, readsAgain } from './cool-downs.js';
-import { emit, placeOf } from '../turn.js';
+import { emit, streamOfLease } from '../turn.js';
 import type { CoordinatorState, Lease, Settings, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
@@ -29,7 +29,7 @@ export function beganReading(lease: Lease): void {
 export function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.waitsForOtherShard = false;
-  lease.unreadTold = false;
+  lease.unreadReported = false;
   lease.falseEnd = false;
 }
 
@@ -84,8 +84,8 @@ export function watchUnread(turn: CoordinatorTurn): void {
     state.publishing.changed = true;
     // After a false end, each reader lasts only a few seconds. Together, these readers count as reads that have failed for `ms`.
     if (lease.falseEnd) readsFail(turn, lease, ms);
-    if (lease.unreadTold) continue;
-    lease.unreadTold = true;
+    if (lease.unreadReported) continue;
+    lease.unreadReported = true;
     const { leaseKey, shardId, stream } = lease;
     const reason = reasonOf(state, lease);
     const source = stream.options.source.name;
@@ -129,7 +129,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
-  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.stopDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.callDeadlineMs }));
   const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
   if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
   // The shards of one source fail together, and count as one failure.
@@ -153,12 +153,12 @@ export function keysLeftToOthers(turn: CoordinatorTurn): string[] {
  * The rows that may be taken now. If a source could not be read here, only one of its rows is tried until a read of the source
  * succeeds. Rows that no other worker has taken for long are not held back.
  */
-export function onTrial(turn: CoordinatorTurn, rows: readonly LeaseRow[]): LeaseRow[] {
+export function limitToTrialLease(turn: CoordinatorTurn, rows: readonly LeaseRow[]): LeaseRow[] {
   const { state } = turn;
   const tried = new Set<Stream>();
   for (const { stream } of state.leases.values()) tried.add(stream);
   return rows.filter(({ leaseKey }) => {
-    const stream = placeOf(state, leaseKey)?.stream;
+    const stream = streamOfLease(state, leaseKey)?.stream;
     if (stream === undefined || stream.reads.failures === 0 || isLongUntaken(turn, leaseKey)) return true;
     if (tried.has(stream)) return false;
     tried.add(stream);

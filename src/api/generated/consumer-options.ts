@@ -182,16 +182,16 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly watchdogMs?: number | undefined;
   /**
-   * What happens when the service delivers a record twice. `skip`: the record is left out and counted. `exit`: the
-   * pipeline restarts.
+   * What happens when the service delivers a record twice. `skip`: the record is left out and counted. `crash`: the
+   * pipeline restarts, as under `onFailure`.
    *
    * @default 'skip'
    * @example
    * ```ts
-   * onDuplicate: 'exit'
+   * onDuplicate: 'crash'
    * ```
    */
-  readonly onDuplicate?: 'skip' | 'exit' | undefined;
+  readonly onDuplicate?: 'skip' | 'crash' | undefined;
   /**
    * What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing;
    * `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
@@ -255,10 +255,10 @@ export interface ConsumerOptions<Value = any> {
    * @default 30_000
    * @example
    * ```ts
-   * stopDeadlineMs: 10_000
+   * callDeadlineMs: 10_000
    * ```
    */
-  readonly stopDeadlineMs?: number | undefined;
+  readonly callDeadlineMs?: number | undefined;
   /**
    * The name of this process in the lease table. It must be unique per process. Takes: name of 1 to 256 characters.
    *

@@ -35,7 +35,7 @@ const optionalTexts = [
 ] as const;
 
 /** How many characters of a wrong value the reason shows. */
-const longestShown = 64;
+const maxShown = 64;
 
 /** Counters above this are malformed. Renewals never reach it, and it leaves room for centuries of renewals below 2^53. */
 const highestCounter = Number.MAX_SAFE_INTEGER - 2 ** 32;
@@ -115,9 +115,7 @@ function leaseOf(item: Item): LeaseRow {
   const leaseKey = required(textOf(item, 'leaseKey'), 'leaseKey');
   const checkpoint = required(textOf(item, 'checkpoint'), 'checkpoint');
   if (!isCheckpoint(checkpoint)) {
-    throw new Unreadable(
-      `checkpoint is neither a sequence number nor a sentinel: "${excerpt(checkpoint, longestShown)}"`,
-    );
+    throw new Unreadable(`checkpoint is neither a sequence number nor a sentinel: "${excerpt(checkpoint, maxShown)}"`);
   }
   const kinactLatestAt = timeOf(item, 'kinactLatestAt');
   const kinactAutoAt = timeOf(item, 'kinactAutoAt');
@@ -188,7 +186,7 @@ function countOf(item: Item, name: string): number | undefined {
   if (typeof text !== 'string') throw new Unreadable(`${name} is not of type N but ${typeNames(attribute)}`);
   const value = isDecimal(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value))
-    throw new Unreadable(`${name} is not an integer of 0 to 2^53 - 1: "${excerpt(text, longestShown)}"`);
+    throw new Unreadable(`${name} is not an integer of 0 to 2^53 - 1: "${excerpt(text, maxShown)}"`);
   return value;
 }
 

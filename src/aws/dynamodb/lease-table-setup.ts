@@ -22,7 +22,7 @@ export interface LeaseTableSetup {
   readonly pollMs: number;
 }
 
-const longestPollMs = 5_000;
+const maxPollMs = 5_000;
 
 /**
  * Creates the table if it is missing, and waits until it can be used.
@@ -35,7 +35,7 @@ export async function ensureLeaseTable(
 ): Promise<{ readonly created: boolean }> {
   const { tableName } = setup;
   let created = false;
-  for (let pollMs = setup.pollMs; ; pollMs = Math.min(2 * pollMs, longestPollMs)) {
+  for (let pollMs = setup.pollMs; ; pollMs = Math.min(2 * pollMs, maxPollMs)) {
     const table = await describe(caller, tableName, signal);
     if (table === undefined) {
       created = (await create(caller, setup, signal)) || created;

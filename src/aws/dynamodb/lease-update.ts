@@ -45,7 +45,7 @@ export function wishUpdate(
   }
   parts.when('leaseOwner', text(expected.owner));
   parts.when('kinactWriter', text(expected.writer));
-  if (expected.standing === true) parts.whenBegins('kinactWish', prefix);
+  if (expected.mustHaveOwnWish === true) parts.whenBegins('kinactWish', prefix);
   else parts.whenNoneBut('kinactWish', prefix, expected.stale);
   parts.whenNot('checkpoint', text('SHARD_END'));
   parts.set('kinactWish', text(wish.text));

@@ -5,7 +5,7 @@ import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Progress } from './reading-progress.js';
 
 /** What MillisBehindLatest has meant in a source's answers so far. All readers of the source share it. */
-export interface BacklogsTold {
+export interface BacklogMeaning {
   /** MillisBehindLatest was above 0 in an answer that named another iterator, so it means a backlog. */
   backlogs: boolean;
 }
@@ -19,7 +19,7 @@ const patience = {
 
 type Output = Pick<Partial<GetRecordsOutput>, 'MillisBehindLatest' | 'NextShardIterator'>;
 
-export function noBacklogsTold(): BacklogsTold {
+export function noBacklogsTold(): BacklogMeaning {
   return { backlogs: false };
 }
 
@@ -32,7 +32,7 @@ export function hasNextIterator<Answer extends Output>(
 }
 
 /** Notes what an answer shows about backlogs, and about the chain of iterators that it belongs to. */
-export function noteAnswer(told: BacklogsTold, progress: Progress, output: Output, records: number): void {
+export function noteAnswer(told: BacklogMeaning, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind } = output;
   const isOn = hasNextIterator(output);
   if (isOn && (behind ?? 0) > 0) told.backlogs = true;
@@ -45,7 +45,7 @@ export function noteAnswer(told: BacklogsTold, progress: Progress, output: Outpu
  * verdicts are counted, and become `end` after enough repeats over enough time.
  */
 export function weighEnd(
-  told: BacklogsTold,
+  told: BacklogMeaning,
   progress: Progress,
   { MillisBehindLatest: behind }: Output,
   now: number,

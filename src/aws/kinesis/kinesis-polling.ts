@@ -58,7 +58,7 @@ export interface KinesisPollingDeps {
 const defaultPrefetch: PrefetchBounds = { batches: 4, records: 30_000, bytes: 8 * 1024 * 1024 };
 
 /** AWS answers an iterator request in milliseconds; kinesalite never answers some of them. */
-const longestTimestampWaitMs = 2_000;
+const maxTimestampWaitMs = 2_000;
 
 /**
  * A stream source that polls. Opens no connection by itself.
@@ -106,7 +106,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     sizes: { recordBytes: undefined },
     told: noBacklogsTold(),
     prefetch: { ...defaultPrefetch, ...options.prefetch },
-    timestampTimeoutMs: Math.min(requestTimeoutMs, longestTimestampWaitMs),
+    timestampTimeoutMs: Math.min(requestTimeoutMs, maxTimestampWaitMs),
   };
   return {
     name: configured,

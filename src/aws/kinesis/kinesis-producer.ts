@@ -58,7 +58,7 @@ export const maxBatchBytes = 5 * 1024 * 1024;
 
 const again: Backoff = { baseMs: 200, capMs: 5_000 };
 /** The shortest wait, because full jitter may be 0. */
-const shortestRetryMs = 50;
+const minRetryMs = 50;
 
 /** The size of a record as the service counts it. */
 export function sizeOf(record: OutgoingRecord): number {
@@ -143,7 +143,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       if (open.length === 0) return results as readonly PutResult[];
       // As long as some records get through, the rest will.
       if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
-      const delayMs = Math.max(shortestRetryMs, backoffMs(again, attempt, random));
+      const delayMs = Math.max(minRetryMs, backoffMs(again, attempt, random));
       if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });
       await pause(timers, delayMs, signal, 'putting records');
     }

@@ -23,7 +23,7 @@ import { childrenOf, recordsOf } from './get-records.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
-import { hasNextIterator, noteAnswer, weighEnd, type BacklogsTold } from './end-verdict.js';
+import { hasNextIterator, noteAnswer, weighEnd, type BacklogMeaning } from './end-verdict.js';
 import { failing, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { mayHaveBegunLate, progressFrom, recordIsGone, noteRecords, type Progress } from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
@@ -43,7 +43,7 @@ export interface PollingReaderDeps {
   readonly describe: Ask<StreamDescription>;
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
-  readonly told: BacklogsTold;
+  readonly told: BacklogMeaning;
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Progress } from './reading-progress.js';
 const throttled: Backoff = { baseMs: 1_000, capMs: 20_000 };
 export const failing: Backoff = { baseMs: 500, capMs: 20_000 };
 /** Full jitter may be 0; a loop that failed waits at least this long. */
-const shortestRetryMs = 100;
+const minRetryMs = 100;
 
 export interface FailedRead {
   readonly shardId: string;
@@ -23,7 +23,7 @@ export interface FailedRead {
 
 /** The wait before attempt `attempt` is repeated. */
 export function readRetryDelayMs(shape: Backoff, attempt: number, random: Random): number {
-  return Math.max(shortestRetryMs, backoffMs(shape, attempt, random));
+  return Math.max(minRetryMs, backoffMs(shape, attempt, random));
 }
 
 /** Reports a failure and waits before the next attempt. Throws if another attempt is of no use. */

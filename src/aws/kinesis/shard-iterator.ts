@@ -44,9 +44,9 @@ const clockSlackMs = 2_000;
 
 /** Makes one search of up to four requests, without waiting. On `failed`, the caller may repeat it. */
 export async function findIterator(search: IteratorSearch, position: IteratorPosition): Promise<FoundIterator> {
-  const asked = await ask(search, position);
-  if (asked.type === 'answered') return found(asked, {});
-  const { failure } = asked;
+  const answer = await ask(search, position);
+  if (answer.type === 'answered') return found(answer, {});
+  const { failure } = answer;
   switch (position.type) {
     case 'trimHorizon':
       return failure.kind === 'notFound' ? missingShardOrStream(search, failure) : failed(failure);
@@ -56,7 +56,7 @@ export async function findIterator(search: IteratorSearch, position: IteratorPos
       if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failed(failure);
       return fromTrimHorizon(search, { trimmed: true });
     case 'atTimestamp':
-      return fromEarlier(search, position.timestampMs, asked);
+      return fromEarlier(search, position.timestampMs, answer);
   }
 }
 
@@ -74,13 +74,14 @@ async function fromEarlier(
   if (failure.kind !== 'invalidArgument') return failed(failure);
   // The service refuses a time in the future. Records that arrive before that time are skipped; no later one is missed.
   const earlierMs = Math.min(timestampMs, asked.serviceTimeMs - clockSlackMs);
-  const clamped = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
-  if (clamped.type === 'answered') return found(clamped, { skipBefore: timestampMs, instead: failure.error });
-  const { kind } = clamped.failure;
+  const clampedAnswer = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
+  if (clampedAnswer.type === 'answered')
+    return found(clampedAnswer, { skipBefore: timestampMs, instead: failure.error });
+  const { kind } = clampedAnswer.failure;
   const useless = kind === 'timeout' || kind === 'invalidArgument' || kind === 'notFound';
   return useless
     ? fromTrimHorizon(search, { skipBefore: timestampMs, instead: failure.error })
-    : failed(clamped.failure);
+    : failed(clampedAnswer.failure);
 }
 
 interface Circumstances {

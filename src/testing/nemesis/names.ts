@@ -1,7 +1,7 @@
 // The names of all messages and effects of kinact's own actors, by kind: a fault for a misspelled name would wait forever. The
 // compiler checks these lists against the actors' own types. test/kill-points checks them against what the actors really do,
 // including names that exist only as text.
-import type { CoordinatorSelf } from '../../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
 import type { ReducerActorMessage } from '../../../actors/reducer/reducer.js';
@@ -132,7 +132,7 @@ export const names: Readonly<Record<string, Known>> = {
       onCheckpoint: true,
     },
   ),
-  'lease-coordinator': known<CoordinatorSelf['type'], string>(
+  'lease-coordinator': known<LeaseCoordinatorMessage['type'], string>(
     {
       subscribe: true,
       askShardEnd: true,

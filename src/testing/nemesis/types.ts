@@ -96,7 +96,7 @@ export interface Nemesis extends Disposable {
   duplicate(filter: MessageFilter & { readonly probability?: number }): () => void;
   /**
    * The next effect of this name (default: any effect) never settles, not even when it is aborted. A user call that hangs
-   * through a restart becomes an orphan after `stopDeadlineMs`. `when: 'before'` (default): the effect does not begin. `after`:
+   * through a restart becomes an orphan after `callDeadlineMs`. `when: 'before'` (default): the effect does not begin. `after`:
    * it is carried out, but the actor does not get the result. Returns a function that releases the effect.
    */
   hang(target: string, effect?: string, options?: { readonly when?: 'before' | 'after' }): () => void;

@@ -27,7 +27,7 @@ const renewalsAreBare: Mutant['make'] = ({ machine }) => {
     'leaseKeeper',
     {
       before: (state, message) => {
-        if (intervalMs > 0) state.standing.checkpointAt = machine.clock.now();
+        if (intervalMs > 0) state.timing.checkpointAt = machine.clock.now();
         return message;
       },
     },

@@ -89,7 +89,7 @@ describe('an update of a lease row', () => {
     ],
     [
       'a wish that is in the row is raised, and does not come back once it is gone',
-      wishUpdate({ owner: 'me', writer: 'p/1', standing: true }, { author: 'q/9', text: 'q/9 new' }),
+      wishUpdate({ owner: 'me', writer: 'p/1', mustHaveOwnWish: true }, { author: 'q/9', text: 'q/9 new' }),
       'leaseOwner = "me" AND kinactWriter = "p/1" AND begins_with(kinactWish, "q/9 ") AND checkpoint <> "SHARD_END"',
       'SET kinactWish = "q/9 new"',
     ],

@@ -5,9 +5,9 @@ import type { LeaseRewriting } from '../../../src/aws/dynamodb/lease-rewriting.j
 import type { Kcl3Remains } from '../../../src/aws/dynamodb/kcl3-remains.js';
 import { adoptTables } from '../../../src/cli/adopt.js';
 import type { CommandIo } from '../../../src/cli/command.js';
-import { leastWatchMs, runReset } from '../../../src/cli/reset-run.js';
+import { minWatchMs, runReset } from '../../../src/cli/reset-run.js';
 import { failoverText } from '../../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { Environment } from '../../../src/api/source.js';
 import { listedStream } from '../../support/listed-stream.js';
@@ -15,7 +15,7 @@ import { leaseRow } from '../../support/memory-lease-store.js';
 
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
-const writer = writerOf(writerNonce('w', 'p'), 1);
+const writer = writerOf(writerPrefixOf('w', 'p'), 1);
 
 interface Instant extends Environment {
   /** Milliseconds that were waited for so far. */
@@ -60,7 +60,7 @@ const held = (leaseKey: string, failoverMs: number, more: Partial<LeaseRow> = {}
     ...more,
   });
 
-async function reset(rows: readonly LeaseRow[], watchMs = leastWatchMs): Promise<{ waited: number; said: string }> {
+async function reset(rows: readonly LeaseRow[], watchMs = minWatchMs): Promise<{ waited: number; said: string }> {
   const environment = instant();
   const io = told();
   const table: LeaseRewriting = {

@@ -4,7 +4,7 @@ import { extraCheckpointAt, renewalCarriesCheckpoint } from '../../../src/core/c
 import type { CheckpointCadence } from '../../../src/core/checkpoint-cadence.js';
 
 const cadence = (intervalMs: number, records = 0): CheckpointCadence => ({ intervalMs, records, renewalMs: 3_000 });
-const since = (checkpointAt: number, behind = 1) => ({ checkpointAt, behind });
+const since = (checkpointAt: number, uncheckpointedRecords = 1) => ({ checkpointAt, uncheckpointedRecords });
 
 describe('the cadence of checkpoints', () => {
   it('asks for no extra write by default, and every renewal takes a checkpoint along', () => {

@@ -5,14 +5,14 @@ import {
   failoverText,
   isRowExpired,
   effectiveFailoverMs,
-  LONGEST_FAILOVER_MS,
+  maxFailoverMs,
 } from '../../../src/core/lease-failover.js';
-import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
-const writer = writerOf(writerNonce('w', 'p'), '3.1');
-const next = writerOf(writerNonce('w', 'p'), '3.2');
+const writer = writerOf(writerPrefixOf('w', 'p'), '3.1');
+const next = writerOf(writerPrefixOf('w', 'p'), '3.2');
 
 const row = (more: Partial<LeaseRow> = {}): LeaseRow =>
   leaseRow({
@@ -36,7 +36,7 @@ describe("the failover time of a row's owner", () => {
 
   it('is unknown where a kinact that does not write it has taken the row since, under the same worker id too', () => {
     expect(failoverOf(row({ kinactWriter: next }))).to.equal(undefined);
-    const other = writerOf(writerNonce('v', 'q'), 1);
+    const other = writerOf(writerPrefixOf('v', 'q'), 1);
     expect(failoverOf(row({ leaseOwner: 'v', kinactWriter: other }))).to.equal(undefined);
   });
 
@@ -47,7 +47,7 @@ describe("the failover time of a row's owner", () => {
   });
 
   it('is not believed above ten minutes, nor where it is no number', () => {
-    expect(failoverOf(row({ kinactFailover: failoverText(LONGEST_FAILOVER_MS, writer) }))).to.equal(600_000);
+    expect(failoverOf(row({ kinactFailover: failoverText(maxFailoverMs, writer) }))).to.equal(600_000);
     const garbled = [
       failoverText(600_001, writer),
       `-1 ${writer}`,

@@ -9,7 +9,7 @@ import {
   type LeasePlanInput,
   type ObservedLease,
 } from '../../../src/core/lease-plan.js';
-import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 const failoverMs = 10_000;
@@ -17,7 +17,7 @@ const failoverMs = 10_000;
 /** `age` is since when the counter stood still; without an owner the lease is free. */
 function lease(leaseKey: string, owner?: string, age = 0, more: Partial<LeaseRow> = {}): ObservedLease {
   const ours =
-    owner === undefined || owner.startsWith('java') ? {} : { kinactWriter: writerOf(writerNonce(owner, 'n'), 1) };
+    owner === undefined || owner.startsWith('java') ? {} : { kinactWriter: writerOf(writerPrefixOf(owner, 'n'), 1) };
   return {
     row: leaseRow({ leaseKey, ...(owner === undefined ? {} : { leaseOwner: owner }), ...ours, ...more }),
     ageMs: age,
@@ -85,7 +85,7 @@ describe('a plan among kinact workers', () => {
   });
 
   it('takes a lease by its own failoverMs, which is the larger of its holder’s and ours', () => {
-    const writer = writerOf(writerNonce('b', 'n'), 1);
+    const writer = writerOf(writerPrefixOf('b', 'n'), 1);
     const { row } = lease('x', 'b', 0, { kinactWriter: writer, kinactFailover: `20000 ${writer}` });
     const [seen] = observe([row], updateObservations(new Map(), [row], 0), 20_000, failoverMs);
     expect(seen).to.include({ ageMs: 20_000, failoverMs: 20_000 });
@@ -302,7 +302,7 @@ describe("a plan with a Java worker in the table follows the KCL's formula", () 
   });
 
   it('is recognised although a Java take leaves kinactWriter standing', () => {
-    const stale = { kinactWriter: writerOf(writerNonce('b', 'n'), 1) };
+    const stale = { kinactWriter: writerOf(writerPrefixOf('b', 'n'), 1) };
     expect(plan([lease('j', 'java', 0, stale), ...many(2, 'b', 'b')]).foreign).to.equal(true);
   });
 });

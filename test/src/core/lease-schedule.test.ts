@@ -7,17 +7,17 @@ const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: LeaseWants = {
   phase: 'held',
   writes: { current: undefined, retryAt: 0 },
-  standing: { renewAt: 1_000, extraAt: Infinity },
-  workers: { asked: undefined, idleSince: 0, waiting: false },
+  timing: { renewAt: 1_000, extraAt: Infinity },
+  workers: { waitingWorker: undefined, idleSince: 0, waiting: false },
   tenure: undefined,
   release: undefined,
   shardEnd: undefined,
 };
 const writing = (startedAt: number) => ({ writes: { current: { startedAt }, retryAt: 0 } });
 const retryAt = (at: number) => ({ writes: { current: undefined, retryAt: at } });
-const renewAt = (at: number) => ({ standing: { renewAt: at, extraAt: Infinity } });
-const extraAt = (at: number) => ({ standing: { renewAt: 1_000, extraAt: at } });
-const asked = { workers: { ...held.workers, asked: {} } };
+const renewAt = (at: number) => ({ timing: { renewAt: at, extraAt: Infinity } });
+const extraAt = (at: number) => ({ timing: { renewAt: 1_000, extraAt: at } });
+const asked = { workers: { ...held.workers, waitingWorker: {} } };
 const queued = { traffic: { queued: true, takeBy: Infinity } };
 const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined, callsUntil: 0 };

@@ -24,11 +24,11 @@ describe('what a keeper knows of its row', () => {
     leaseState.advanceFrontier(lease, at('10'), 3);
     leaseState.advanceFrontier(lease, at('9'), 5);
     leaseState.advanceFrontier(lease, at('20'), 4);
-    expect(lease.behind).to.equal(7);
+    expect(lease.uncheckpointedRecords).to.equal(7);
     leaseState.adoptRow(lease, { ...row, checkpoint: '10' });
-    expect(lease.behind, 'too many, never too few').to.equal(7);
+    expect(lease.uncheckpointedRecords, 'too many, never too few').to.equal(7);
     leaseState.adoptRow(lease, { ...row, checkpoint: '20' });
-    expect(lease.behind).to.equal(0);
+    expect(lease.uncheckpointedRecords).to.equal(0);
   });
 
   it('has no checkpoint on board when the row is at the frontier or past it', () => {

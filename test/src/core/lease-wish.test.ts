@@ -12,9 +12,9 @@ import {
   wishText,
 } from '../../../src/core/lease-wish.js';
 import type { Wish } from '../../../src/core/lease-wish.js';
-import { writerNonce, writerOf } from '../../../src/core/writer-signature.js';
+import { writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 
-const holder = writerOf(writerNonce('h', 'n'), 3);
+const holder = writerOf(writerPrefixOf('h', 'n'), 3);
 const wish: Wish = { writer: 't1/2', workerId: 'a worker\nof some name', failoverMs: 10_000, number: 4, holder };
 
 const held = leaseRow({
@@ -50,7 +50,7 @@ describe('a wish for a lease', () => {
 
   it('is for the tenure that it was addressed to', () => {
     expect(wishOf(held)).to.deep.equal(wish);
-    const later = writerOf(writerNonce('h', 'n'), 4);
+    const later = writerOf(writerPrefixOf('h', 'n'), 4);
     expect(wishOf({ ...held, kinactWriter: later, kinactFailover: `10000 ${later}` })).to.equal(undefined);
     expect(wishOf({ ...held, leaseOwner: 'java' }), 'taken by force').to.equal(undefined);
   });

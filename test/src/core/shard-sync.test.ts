@@ -177,7 +177,7 @@ describe('deleted rows that a worker has seen', () => {
     lost: Readonly<Record<string, string>>,
     listed: readonly ListedShard[] = shards,
   ) =>
-    rowsOf({ shards: listed, rows: at(there), lost: at(lost), initial: 'TRIM_HORIZON' }).map(
+    rowsOf({ shards: listed, rows: at(there), deletedRows: at(lost), initial: 'TRIM_HORIZON' }).map(
       ({ leaseKey, checkpoint }) => [leaseKey, checkpoint],
     );
 

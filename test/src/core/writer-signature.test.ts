@@ -1,13 +1,13 @@
 // The signature in a row tells writes of this process from those of any other, and shows where a Java worker is the owner.
 import { expect } from 'chai';
-import { isForeign, isWriterOf, writerNonce, writerOf } from '../../../src/core/writer-signature.js';
+import { isForeign, isWriterOf, writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 
 describe('kinactWriter', () => {
-  const nonce = writerNonce('host:1:abc', 'p1');
+  const nonce = writerPrefixOf('host:1:abc', 'p1');
 
   it('tells writes of one process from those of every other', () => {
     expect(isWriterOf(nonce, writerOf(nonce, 7))).to.equal(true);
-    expect(isWriterOf(nonce, writerOf(writerNonce('host:1:abc', 'p12'), 7))).to.equal(false);
+    expect(isWriterOf(nonce, writerOf(writerPrefixOf('host:1:abc', 'p12'), 7))).to.equal(false);
     expect(isWriterOf(nonce, undefined)).to.equal(false);
   });
 

@@ -305,7 +305,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
 
 describe('nemesis.hang and nemesis.failNext', () => {
   it('hang: a user call that never settles is an orphan of the restart', async () => {
-    const { chaos, clock, heard, nothingLost, numbers, put } = await scene({ reducers: 1, stopDeadlineMs: 2_000 });
+    const { chaos, clock, heard, nothingLost, numbers, put } = await scene({ reducers: 1, callDeadlineMs: 2_000 });
     chaos.hang('reducer', 'reduce');
     put(3);
     await clock.advance(60_000);
@@ -393,7 +393,7 @@ describe('nemesis.start', () => {
     const it = await scene({
       seed,
       shards: 2,
-      stopDeadlineMs: 1_000,
+      callDeadlineMs: 1_000,
       runtime: { random: seeded(5) },
       onItem: () => new Promise<void>((resolve) => void it.clock.after(3, resolve)),
     });
