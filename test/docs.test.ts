@@ -9,7 +9,7 @@ import ts from 'typescript';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 interface Block {
-  /** Where it stands: `README.md:12`. */
+  /** Its place, such as `README.md:12`. */
   readonly at: string;
   readonly text: string;
 }
@@ -38,7 +38,7 @@ function options(): ts.CompilerOptions {
   return { ...parsed.options, noUnusedLocals: false, noUnusedParameters: false };
 }
 
-/** Type-checks the blocks, each a module of its own; returns what the compiler says of them. */
+/** Type-checks the blocks, each as a module of its own. Returns the compiler's complaints. */
 function complaintsOf(blocks: readonly Block[]): string[] {
   const compilerOptions = options();
   const host = ts.createCompilerHost(compilerOptions);
@@ -64,7 +64,7 @@ function complaintsOf(blocks: readonly Block[]): string[] {
   );
 }
 
-/** What the examples of doc comments may take for given. */
+/** The names that examples in doc comments may use without declaring them. */
 const given = `
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type OnFailure, type ReducerDefinition } from 'kinact';
 import { createRuntime } from 'kinact/supervision';
@@ -88,7 +88,7 @@ function commentBlocksOf(name: string, source: string): Block[] {
   });
 }
 
-/** Exports of these modules, of our own and without a doc comment. */
+/** The exports of these modules that are our own and have no doc comment. */
 function undocumented(entries: readonly string[]): string[] {
   const program = ts.createProgram(
     entries.map((entry) => join(root, entry)),
@@ -135,12 +135,12 @@ describe('the documentation', function () {
     expect(complaintsOf(blocks)).to.deep.equal([]);
   });
 
-  it('says in a doc comment of everything that users import what it is', () => {
+  it('has a doc comment for everything that users import', () => {
     expect(undocumented(['src/index.ts', 'src/testing/index.ts', 'supervision/index.ts'])).to.deep.equal([]);
     expect(undocumented(['actors/reducer/outcome.ts']).length).to.be.greaterThan(0);
   });
 
-  it('would be seen to have one that does not', () => {
+  it('does not pass with a block that does not compile or asks not to be compiled', () => {
     const good = '```ts\nconst shown: number = 1;\n```\n';
     const bad = '# Title\n\n- in a list\n  ```ts\n  const shown: number = "one";\n  ```\n';
     const complaints = complaintsOf([...blocksOf('good.md', good), ...blocksOf('bad.md', bad)]);

@@ -1,13 +1,13 @@
-// A keeper has asked for a lease, which then becomes free (issue 8). It takes the lease at once, and a stop does not wait for that.
-// `you` holds the lease; `me` asks for it, and is the keeper.
+// A keeper has asked for a lease, and then the holder releases the lease (issue 8). The keeper takes the lease at once, but a stop
+// does not wait for this take. `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { asking, free, seen } from '../support/asking-keeper.js';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { failoverMs } from '../support/keeper-driver.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
-describe('a keeper that has asked for a lease which its holder has released', () => {
-  it('takes the lease at once, even if the write that raises its wish hangs', async () => {
+describe('a keeper that has asked for a lease, after the holder has released it', () => {
+  it('takes the lease within 1.1 s, even if the write that raises its wish hangs', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     expect(keeper.row.kinactWish).to.not.equal(undefined);
@@ -19,7 +19,7 @@ describe('a keeper that has asked for a lease which its holder has released', ()
     expect(keeper.row.leaseOwner, 'a look and a second later').to.equal('me');
   });
 
-  it('does not wait for a permit when it is stopped, because it would only give the lease back', async () => {
+  it('ends within 5 s of a stop, without waiting for a permit to take the lease', async () => {
     let open = true;
     const permit: TrafficPermit = { end: () => {} };
     const traffic: LeaseTraffic = {
@@ -42,7 +42,7 @@ describe('a keeper that has asked for a lease which its holder has released', ()
     expect(keeper.ended, 'five seconds after the stop').to.equal(true);
   });
 
-  it('does not take the lease when it is stopped, because nobody has handed it over', async () => {
+  it('ends without taking the lease when it is stopped, because the holder has not handed over', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     free(store);

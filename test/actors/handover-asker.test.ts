@@ -1,4 +1,4 @@
-// What a worker leaves behind in the row when it asks for a lease, and how long it waits for the holder (issue 8).
+// A worker that asks for a lease (issue 8) leaves no wish behind in the row of an ended shard, and waits as long as the holder needs.
 // `holder` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
@@ -46,18 +46,18 @@ describe('a worker that asks for a lease', () => {
   it('waits longer for a holder whose failover time is longer than its own', async () => {
     const holderMs = 10 * failoverMs;
     const keeper = await asking({ holderMs });
-    // A holder renews after a third of its failover time, and hears of the wish then.
+    // A holder renews after a third of its failover time, and sees the wish then.
     for (let ms = 0; ms < holderMs / 3; ms += 1_000) await keeper.advance(1_000);
     expect(keeper.newsOf('notTaken').map(({ reason }) => reason)).to.deep.equal([]);
     expect(keeper.row.kinactWish).to.match(/^n1\/7 /);
   });
 
-  it('waits for as long as the holder may drain, whatever its own handOverMs is', async () => {
+  it('waits as long as the answer gives the holder to drain, even beyond its own handOverMs', async () => {
     const keeper = await asking();
     await keeper.advance(1_000);
     const kinactAnswer = answerText('yielding', { writer }, 60_000);
     change(keeper, { kinactAnswer, leaseCounter: keeper.row.leaseCounter + 1 });
-    // The holder's handOverMs is a minute, and it goes on renewing.
+    // The handOverMs of the holder is a minute, and the holder continues to renew.
     for (let ms = 0; ms < 50_000; ms += 1_000) {
       await keeper.advance(1_000);
       if (ms % 3_000 === 0) renewed(keeper);
@@ -65,7 +65,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.newsOf('notTaken').map(({ reason }) => reason)).to.deep.equal([]);
   });
 
-  it('takes the lease that it was given at once, even if its last wish hangs', async () => {
+  it('takes the lease within a second of the hand-over, even if the write of its wish hangs', async () => {
     const keeper = await asking();
     await keeper.advance(1_000);
     change(keeper, { kinactAnswer: answerText('yielding', { writer }), leaseCounter: keeper.row.leaseCounter + 1 });
@@ -86,7 +86,7 @@ describe('a worker that asks for a lease', () => {
     expect(keeper.row.leaseCounter, 'a second after it was handed over').to.equal(counter + 1);
   });
 
-  it('does not count a wish that never reached the row as one that failed', async () => {
+  it('does not report `wishFailed` for a wish that never reached the row', async () => {
     const keeper = await asking();
     expect(keeper.row.kinactWish).to.equal(
       wishText({ writer, failoverMs, number: 1, holder: holder.writer, workerId: 'me' }),

@@ -1,7 +1,7 @@
-// How a holder treats wishes, against the promises of the hand-over (issue 8). A wish that nobody raises does not count, drained
-// records are not delivered again, and a lease that was taken by force is not called handed over.
-// The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
-// settled; `end` is its last word.
+// A holder that gets wishes keeps the promises of the hand-over (issue 8). It ignores a wish that the asking worker does not raise.
+// It does not deliver drained records again, and does not report a lease that was taken by force as handed over.
+// The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure, `frontier` reports what this worker
+// has settled, and `end` is the last report of the worker.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { wishText } from '../../src/core/lease-wish.js';
@@ -31,10 +31,10 @@ async function held(setup: KeeperSetup = {}): Promise<KeeperDriver> {
 }
 
 describe('a holder that is asked for its lease', () => {
-  it('drains only once for a wish that nobody raises', async () => {
+  it('drains only once for a wish that the asking worker does not raise, and keeps the lease', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
-    // Its author dies at once. One call of the application takes longer than a failover time.
+    // The asking worker dies at once. One call of the application takes longer than a failover time.
     leaveWish(keeper, 1);
     await keeper.advance(2.5 * failoverMs);
     expect(drains(keeper), 'told to pause').to.equal(1);
@@ -44,11 +44,11 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.leaseOwner, 'after a wish of three failover times ago').to.equal('me');
   });
 
-  it('keeps the lease of a drained shard when the wish is gone by the time of the hand-over', async () => {
+  it('keeps the lease and checkpoints the frontier if the wish is withdrawn before the hand-over is written', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
-    // Seen by a renewal, answered, and drained late: the wish is about to count as forgotten.
+    // A renewal has seen and answered the wish, and the drain takes long: the wish will soon be too old to count.
     await keeper.advance(failoverMs / 3 + 1_000);
     expect(drains(keeper)).to.equal(1);
     const seenAt = keeper.state.yielding!.seenAt;
@@ -58,7 +58,7 @@ describe('a holder that is asked for its lease', () => {
     keeper.store.script('update', { type: 'holdBefore', until: new Promise<void>((resolve) => (answer = resolve)) });
     await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(keeper.status()).to.include({ writing: 'handOver' });
-    // The table is slow for 200 ms; the one who asked thinks better of it, and the pipeline asks for a tenure.
+    // The table is slow for 200 ms. Meanwhile the asking worker withdraws its wish, and the pipeline asks for a tenure.
     withdrawWish(keeper);
     await keeper.advance(200);
     await keeper.begin(2);
@@ -70,13 +70,13 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.checkpoint, 'everything up to 7 is settled').to.equal('7');
   });
 
-  it('does not report its stop as drained when the lease was taken by force at an older checkpoint', async () => {
+  it('does not report a stop as drained if the lease was taken by force at an older checkpoint', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(tenure, '7');
-    // The hand-over is lost on its way, and so is what follows; the other has seen the lease stand still, and takes it.
+    // The hand-over and all later writes are lost on their way. The asking worker takes the lease, whose counter stands still.
     for (let lost = 0; lost < 40; lost++) keeper.store.script('update', { type: 'failBefore' });
     await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs / 2);
@@ -89,7 +89,7 @@ describe('a holder that is asked for its lease', () => {
     expect(drained, 'released, nothing left').to.deep.equal([]);
   });
 
-  it('finds its hand-over in the row when the reply was lost', async () => {
+  it('finds its hand-over in the row after a lost reply, and reports `leaseHandedOver`', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -104,14 +104,14 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.eventsOf('leaseHandedOver')).to.have.length(1);
   });
 
-  it('does not create a vanished row again when it may have handed the lease over', async () => {
+  it('neither creates a deleted row again nor grants a tenure if it may have handed over', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(tenure, '7');
-    // The hand-over lands, and its reply is lost. The new owner reads on. Then somebody deletes the row, and the new owner is to
-    // make it again.
+    // The hand-over reaches the row, and the reply is lost. The new owner reads on. Then the row is deleted, and only the new owner
+    // may create it again.
     keeper.store.script('update', {
       type: 'failAfter',
     });
@@ -125,7 +125,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.store.rows.size, 'rows made by who has handed over').to.equal(0);
   });
 
-  it('does not repeat its hand-over a hundred times at once when the table keeps refusing it', async () => {
+  it('sends a hand-over at most twice in a row if the table keeps refusing it', async () => {
     const keeper = await held();
     const { shared: tenure } = keeper.state.tenure!;
     leaveWish(keeper, 1);
@@ -160,7 +160,7 @@ describe('a holder that is asked for its lease', () => {
     expect(keeper.row.leaseOwner, 'beside a call that runs').to.equal('me');
   });
 
-  it('queues its hand-over with the deadline of the lease, because a lease taken by force has an old checkpoint', async () => {
+  it('queues its hand-over as a renewal, with the deadline of the lease, once a renewal is due', async () => {
     const orders: TrafficOrder[] = [];
     let open = true;
     const permit: TrafficPermit = { end: () => {} };
@@ -181,7 +181,7 @@ describe('a holder that is asked for its lease', () => {
     leaveWish(keeper, 1);
     await keeper.advance(failoverMs / 3 + 1_000);
     await keeper.frontier(tenure, '7');
-    // From now on the renewals of others take every permit.
+    // From now on the renewals of other leases take every permit. After a take by force, the new owner would start at an old checkpoint.
     open = false;
     await keeper.end(tenure, { type: 'drained', open: 0 });
     await keeper.advance(failoverMs - 1_500);

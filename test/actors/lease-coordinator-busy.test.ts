@@ -1,12 +1,12 @@
-// A coordinator does not flood a slow table: it lets only a few takes wait in its queue, and says once how many leases are left.
+// A coordinator does not flood a slow table: it lets only a few takes wait in the queue, and reports the busy table once.
 // One coordinator, without nact; the test plays the queue of the table.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import type { LeaseTraffic, QueueReport } from '../../src/core/lease-traffic.js';
 
-describe('a table that carries no further lease', () => {
-  it('is said once, asked for a few takes more, and forgotten when nobody wants any', async () => {
+describe('a lease table that is busy', () => {
+  it('gets no take while its queue is full, then 16 at a time, and is reported once', async () => {
     let standing: QueueReport = { takesWaiting: 16, oldestTakeMs: 20_000, perSecond: 10 };
     const traffic = { report: () => standing } as LeaseTraffic;
     const driver = driveCoordinator({ stream: listedStream({ shards: 20 }), traffic });

@@ -1,4 +1,4 @@
-// Workers share leases evenly within 30 s, take over from a stopped or killed one in time, and read children after their parents.
+// Workers share leases evenly within 30 s, take the leases of a stopped or killed worker in time, and read children after parents.
 // Real coordinators and keepers over one table in memory, in virtual time, mostly from several seeds. A stub stands for the pipeline.
 import { expect } from 'chai';
 import { actorHarness } from '../support/actor-harness.js';
@@ -33,7 +33,7 @@ function expectEven({ cluster }: Scene, shards: number): void {
   expect(counts.at(-1)! - counts[0]!, `counts ${counts.join(',')}`).to.be.at.most(1);
 }
 
-/** Fences rise from owner to owner, and an old owner ends with the renewal that fails for the theft, at the latest. */
+/** Fences rise from owner to owner. An old owner ends at the latest with its next renewal, which fails because of the steal. */
 function expectFenced({ cluster }: Scene): void {
   for (const leaseKey of new Set(cluster.deliveries.map((each) => each.leaseKey))) {
     const all = cluster.deliveries.filter((each) => each.leaseKey === leaseKey);
@@ -47,11 +47,11 @@ function expectFenced({ cluster }: Scene): void {
 
 const seeds = [1, 2, 3, 4, 5];
 
-describe('processes that share a lease table', function () {
+describe('workers that share a lease table', function () {
   this.timeout(60_000);
 
   for (const seed of seeds) {
-    it(`all come up at once on a missing table and share evenly within 30 s, then no lease moves (seed ${seed})`, async () => {
+    it(`start together on a missing table, share its leases evenly within 30 s, then move none (seed ${seed})`, async () => {
       const it = scene(10, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
       await it.harness.advance(30_000);
@@ -63,7 +63,7 @@ describe('processes that share a lease table', function () {
       expectEven(it, 10);
     });
 
-    it(`share evenly within 30 s of a join (seed ${seed})`, async () => {
+    it(`share the leases evenly within 30 s after two workers have joined (seed ${seed})`, async () => {
       const it = scene(9, seed);
       it.cluster.join('a');
       await it.harness.advance(30_000);
@@ -75,7 +75,7 @@ describe('processes that share a lease table', function () {
       expectFenced(it);
     });
 
-    it(`take over within 3 s what a stopped one gives up (seed ${seed})`, async () => {
+    it(`take within 3 s the leases that a stopped worker has released (seed ${seed})`, async () => {
       const it = scene(7, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
       await it.harness.advance(40_000);
@@ -92,7 +92,7 @@ describe('processes that share a lease table', function () {
       expectFenced(it);
     });
 
-    it(`take over within failover and 3 s what a killed one held (seed ${seed})`, async () => {
+    it(`take the leases of a killed worker within failoverMs + 3 s (seed ${seed})`, async () => {
       const it = scene(7, seed);
       for (const id of ['a', 'b', 'c']) it.cluster.join(id);
       await it.harness.advance(40_000 + 700 * seed);
@@ -107,7 +107,8 @@ describe('processes that share a lease table', function () {
   }
 
   for (const seed of seeds) {
-    it(`move no lease because their failoverMs differ, as while a deploy changes it (seed ${seed})`, async () => {
+    it(`move no lease although their failoverMs differ, and take those of a killed worker (seed ${seed})`, async () => {
+      // As while a deploy changes failoverMs.
       const it = scene(9, seed);
       it.cluster.join('a', { failoverMs: 20_000 });
       it.cluster.join('b', { failoverMs: 3_000 });
@@ -125,7 +126,7 @@ describe('processes that share a lease table', function () {
     });
   }
 
-  it('go on delivering through a scan that fails for a minute', async () => {
+  it('continue to deliver, and move no lease, while the scans of the table fail for a minute', async () => {
     const it = scene(4, 1);
     for (const id of ['a', 'b']) it.cluster.join(id);
     await it.harness.advance(40_000);
@@ -136,7 +137,7 @@ describe('processes that share a lease table', function () {
     expectEven(it, 4);
   });
 
-  it('read the children of a split only after it has ended, at once and in the same process', async () => {
+  it('read both children at once, in the same worker, when the parent of a split has ended', async () => {
     const it = scene(1, 1);
     it.cluster.join('a');
     await it.harness.advance(10_000);
@@ -153,7 +154,7 @@ describe('processes that share a lease table', function () {
     expect(it.cluster.processes.get('a')!.delivering()).to.have.members(children);
   });
 
-  it('read a merge child only after both parents have ended, whichever worker had them', async () => {
+  it('read a merge child only after both of its parents, read by different workers, have ended', async () => {
     const it = scene(2, 3);
     for (const id of ['a', 'b']) it.cluster.join(id);
     await it.harness.advance(30_000);
@@ -175,7 +176,7 @@ describe('processes that share a lease table', function () {
     expectFenced(it);
   });
 
-  it('share the children of a reshard evenly', async () => {
+  it('share the shards evenly after a split, and read both children', async () => {
     const it = scene(4, 2);
     for (const id of ['a', 'b', 'c', 'd']) it.cluster.join(id);
     await it.harness.advance(40_000);
@@ -187,7 +188,7 @@ describe('processes that share a lease table', function () {
     for (const child of children) expect(it.cluster.owner(child)).to.be.a('string');
   });
 
-  it('give a shard up whose worker stopped for good, and somebody else reads it', async () => {
+  it('move a shard to the other worker within 3 s after its shard worker ends with `stopShard`', async () => {
     const it = scene(2, 4);
     for (const id of ['a', 'b']) it.cluster.join(id);
     await it.harness.advance(30_000);

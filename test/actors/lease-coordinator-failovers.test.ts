@@ -1,5 +1,5 @@
-// Where holder and taker have different failover times, the larger one decides when a lease expires or its row is made again.
-// One warning names the difference. Rows of a peer are written by hand, in virtual time.
+// If the holder and another worker have different failover times, the larger one decides when the lease expires, and when a deleted
+// row is created again. One warning names the difference. The test writes the rows of a peer by hand, in virtual time.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -42,8 +42,8 @@ function renew(store: MemoryLeaseStore): void {
 const warnings = (driver: CoordinatorDriver): string[] =>
   driver.harness.eventsOf('warning').map((event) => event.message);
 
-describe('a lease whose holder has another failoverMs', () => {
-  it('expires when its counter has stood still for the holder’s, where that is the larger one, and no sooner', async () => {
+describe('a lease whose holder has a different failoverMs', () => {
+  it('expires only after the failoverMs of the holder if that is the larger one', async () => {
     const driver = await holdingRest(memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]));
     await driver.harness.advance(19_900);
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
@@ -51,7 +51,8 @@ describe('a lease whose holder has another failoverMs', () => {
     expect(driver.keeper(zero).args.seen.leaseOwner).to.equal('peer');
   });
 
-  it('expires by the own one where that is larger, where a Java worker has taken it, and where the row’s is absurd', async () => {
+  it('expires by the failoverMs of this worker if the value in the row is smaller or invalid', async () => {
+    // A smaller value; a value that remains after a take by a Java worker; a value of more than ten minutes.
     const rows = [peers(zero, 3_000), { ...peers(zero, 20_000), leaseOwner: 'java' }, peers(zero, 600_001)];
     for (const row of rows) {
       const driver = await holdingRest(memoryLeaseStore([row, leaseRow({ leaseKey: one })]), { failoverMs: 10_000 });
@@ -62,8 +63,8 @@ describe('a lease whose holder has another failoverMs', () => {
     }
   });
 
-  it('has its row made again by others only after the longest failoverMs that any row has shown', async () => {
-    // The worker with the longest one shows in another row: this one was free at the last look, and may have been taken since.
+  it('has its deleted row created again only after the longest failoverMs that any row has shown', async () => {
+    // The longest failoverMs is in another row. Its worker may have taken this lease after the last scan.
     const store = memoryLeaseStore([peers(zero, 20_000), { ...peers(one, 3_000), leaseCounter: 9 }, peers(two, 3_000)]);
     const driver = await holdingRest(store, { stream: listedStream({ shards: 3 }) });
     renew(store);
@@ -81,7 +82,7 @@ describe('a lease whose holder has another failoverMs', () => {
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('has its row left to it by a coordinator that has just started too, by what an earlier one of the consumer saw', async () => {
+  it('has a missing row created only after the longest failoverMs that an earlier coordinator has seen', async () => {
     const tableHistory: TableHistory = { longestFailoverMs: 20_000, failoverReported: true };
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
     const driver = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
@@ -93,7 +94,7 @@ describe('a lease whose holder has another failoverMs', () => {
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('has its row left to it by a successor of the coordinator that saw it, where the whole table is gone meanwhile', async () => {
+  it('has its row created by a successor coordinator only after failoverMs if all rows were deleted meanwhile', async () => {
     const tableHistory: TableHistory = { longestFailoverMs: 0, failoverReported: false };
     const store = memoryLeaseStore([peers(zero, 3_000), peers(one, 3_000)]);
     const first = driveCoordinator({ store, failoverMs: 3_000, tableHistory });
@@ -102,7 +103,7 @@ describe('a lease whose holder has another failoverMs', () => {
     const { harness } = first;
     for (const hasNoted of [false, true]) {
       store.rows.clear();
-      // The scan that shows it is the last one of the coordinator that was there.
+      // With `hasNoted`, the old coordinator dies right after the scan that shows the deletion.
       const told = warnings(first).length;
       while (hasNoted && warnings(first).length === told) await harness.advance(100);
       await harness.kill(hasNoted ? second!.coordinator : first.coordinator);
@@ -115,7 +116,7 @@ describe('a lease whose holder has another failoverMs', () => {
     }
   });
 
-  it('has its row left to it also by who hears of the longest failoverMs only meanwhile', async () => {
+  it('has a missing row created only after the longest failoverMs, even if a row shows it later', async () => {
     for (const isVanished of [true, false]) {
       const store = memoryLeaseStore([
         leaseRow({ leaseKey: zero, checkpoint: '17' }),
@@ -126,7 +127,7 @@ describe('a lease whose holder has another failoverMs', () => {
       await driver.taken(zero);
       store.rows.delete(one);
       await driver.harness.advance(1_500);
-      // The holder of both has made another row of its again.
+      // The peer, whose failoverMs is 20 s, has created another of its rows again.
       store.rows.set(two, peers(two, 20_000));
       for (let beat = 0; beat < 17; beat += 1) {
         await driver.harness.advance(1_000);
@@ -143,7 +144,7 @@ describe('a lease whose holder has another failoverMs', () => {
 });
 
 describe('the warning that failover times differ', () => {
-  it('names the worker, both values and what to do, once for the consumer and the table', async () => {
+  it('names the worker, both values and the remedy, and comes once per consumer and table', async () => {
     const store = memoryLeaseStore([peers(zero, 20_000), leaseRow({ leaseKey: one })]);
     const tableHistory: TableHistory = { longestFailoverMs: 0, failoverReported: false };
     const driver = await holdingRest(store, { tableHistory });
@@ -165,7 +166,7 @@ describe('the warning that failover times differ', () => {
     expect(warnings(successor)).to.deep.equal([]);
   });
 
-  it('comes for a smaller one too, which its worker may have by mistake', async () => {
+  it('also comes if the other worker has the smaller failoverMs', async () => {
     const store = memoryLeaseStore([peers(zero, 3_000), leaseRow({ leaseKey: one })]);
     const driver = await holdingRest(store, { failoverMs: 10_000 });
     renew(store);
@@ -173,7 +174,7 @@ describe('the warning that failover times differ', () => {
     expect(warnings(driver)[0]).to.match(/^Worker peer has leases\.failoverMs 3000, this one 10000/);
   });
 
-  it('does not come for what a dead worker, or an earlier process of the same worker id, has left', async () => {
+  it('does not come for rows of a dead worker or of an earlier process with this worker id', async () => {
     const dead = await holdingRest(memoryLeaseStore([peers(zero, 5_000), leaseRow({ leaseKey: one })]));
     await dead.harness.advance(60_000);
     expect(warnings(dead)).to.deep.equal([]);
@@ -193,7 +194,7 @@ describe('the warning that failover times differ', () => {
     expect(warnings(restarted)).to.deep.equal([]);
   });
 
-  it('does not come where all have the same', async () => {
+  it('does not come if all workers have the same failoverMs', async () => {
     const store = memoryLeaseStore([peers(zero, 3_000), leaseRow({ leaseKey: one })]);
     const driver = await holdingRest(store);
     for (let beat = 0; beat < 10; beat += 1) {

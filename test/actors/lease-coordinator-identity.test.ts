@@ -1,5 +1,5 @@
-// Rows say which stream they are for, and a coordinator stamps those that do not.
-// It never starts on rows of another stream, even one that was deleted and created again under the same name.
+// Lease rows carry the stamp of their stream (`kinactStream`), and a coordinator stamps the rows that have none.
+// It never starts on rows of another stream, even if that stream had the same name and was deleted and created again.
 import { expect } from 'chai';
 import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -19,8 +19,8 @@ const writes = (store: MemoryLeaseStore): readonly string[] =>
 const stamps = (store: MemoryLeaseStore): readonly (string | undefined)[] =>
   [...store.rows.values()].map(({ kinactStream }) => kinactStream);
 
-describe('rows that do not say which stream they are for', () => {
-  it('are stamped at shard sync, ended ones too, and nothing else of them changes', async () => {
+describe('lease rows without the stamp of a stream', () => {
+  it('are stamped by the shard sync, even at SHARD_END, and nothing else in them changes', async () => {
     const store = memoryLeaseStore();
     const before = [
       store.put({ leaseKey: zero, checkpoint: '7', leaseOwner: 'java', leaseCounter: 12 }),
@@ -33,7 +33,7 @@ describe('rows that do not say which stream they are for', () => {
     expect([...store.rows.values()]).to.deep.equal(before.map((row) => ({ ...row, kinactStream: identity })));
   });
 
-  it('are stamped a hundred at a time, the rest soon after', async () => {
+  it('are stamped a hundred at a time, and all 250 within 30 s', async () => {
     const store = memoryLeaseStore();
     const stream = listedStream({ shards: 250 });
     for (const { shardId } of stream.shards) store.put({ leaseKey: shardId });
@@ -46,7 +46,7 @@ describe('rows that do not say which stream they are for', () => {
     expect(store.calls.filter(({ operation }) => operation === 'describeLease').length).to.equal(250);
   });
 
-  it('are not made by stamping: one that is deleted meanwhile stays away', async () => {
+  it('are not created by the stamp if they are deleted meanwhile', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero });
     store.put({ leaseKey: one });
@@ -55,7 +55,7 @@ describe('rows that do not say which stream they are for', () => {
     expect([...store.rows.keys()]).to.deep.equal([zero]);
   });
 
-  it('are stamped later where the table fails, and the start does not wait for it', async () => {
+  it('are stamped later if the table fails, and do not delay the start', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero });
     store.put({ leaseKey: one });
@@ -70,7 +70,7 @@ describe('rows that do not say which stream they are for', () => {
   });
 });
 
-describe('a stream that is not the one its rows were made for', () => {
+describe('a coordinator that compares its stream with the rows', () => {
   const refused = async (driver: CoordinatorDriver): Promise<{ readonly message: string; readonly data: object }> => {
     const outcome = await driver.started();
     if (outcome?.type !== 'failed') throw new Error('it started');
@@ -84,7 +84,7 @@ describe('a stream that is not the one its rows were made for', () => {
     return driver;
   };
 
-  it('is not started on: it was deleted and created again while nobody read it', async () => {
+  it('does not start, and changes no row, if the stream was deleted and created again meanwhile', async () => {
     const { store, stream } = await started();
     const before = [...store.rows.values()];
     stream.recreate();
@@ -96,7 +96,7 @@ describe('a stream that is not the one its rows were made for', () => {
     expect([...store.rows.values()]).to.deep.equal(before);
   });
 
-  it('keeps its rows at a clean-up that comes before the shard sync, which is due then', async () => {
+  it('removes no row of another stream at a clean-up, and then a shard sync fails the source', async () => {
     const stream = listedStream();
     const driver = driveCoordinator({ stream, shardSyncIntervalMs: 1e9 });
     await driver.started();
@@ -109,13 +109,13 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(driver.harness.eventsOf('sourceFailed')).to.have.length(1);
   });
 
-  it('is not started on: it is another stream under the same application name', async () => {
+  it('does not start if the rows belong to a stream of another name', async () => {
     const { store } = await started();
     const stream = listedStream({ name: 'bills', shards: 5 });
     expect((await refused(driveCoordinator({ store, stream }))).data).to.include({ rowStream: identity });
   });
 
-  it('is not started on where only a number tells, and nothing is stamped', async () => {
+  it('does not start, and stamps no row, if only a sequence number shows another stream', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, checkpoint: '7' });
     store.put({ leaseKey: one, checkpoint: 'SHARD_END' });
@@ -125,7 +125,7 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(stamps(store)).to.deep.equal([undefined, undefined]);
   });
 
-  it('is not started on in a multi-stream table, where the rows of its former self have keys of their own', async () => {
+  it('does not start in a multi-stream table, where the rows of the earlier stream have other keys', async () => {
     const store = memoryLeaseStore();
     const stream = listedStream({ shards: 3 });
     const options = { store, multiStream: true };
@@ -133,13 +133,13 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(store.rows.size).to.equal(3);
     stream.recreate(2);
     await refused(driveCoordinator({ ...options, stream, processNonce: 'p2' }));
-    // As an older kinact or a Java worker has written them.
+    // Rows without a stamp, as an older kinact or a Java worker writes them.
     for (const { kinactStream: _, ...row } of [...store.rows.values()]) store.rows.set(row.leaseKey, row);
     await refused(driveCoordinator({ ...options, stream, processNonce: 'p3' }));
     expect(store.rows.size).to.equal(3);
   });
 
-  it('is believed only from a consistent read: a scan may still show the rows that a reset has rewritten', async () => {
+  it('does not fail if only an outdated scan shows another stream, and starts after the next scan', async () => {
     const { store, stream } = await started();
     const before = [...store.rows.values()];
     stream.recreate();
@@ -152,7 +152,7 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 
-  it('is believed only when it is described twice: one answer may be of yesterday', async () => {
+  it('does not fail the source if a second description contradicts the first', async () => {
     const driver = await started();
     const { stream } = driver;
     const yesterday = await stream.describe(new AbortController().signal);
@@ -167,7 +167,7 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(driver.harness.eventsOf('sourceFailed')).to.deep.equal([]);
   });
 
-  it('is noticed by the next shard sync while it is read, and at once where a row of the new one shows', async () => {
+  it('fails the source at the next shard sync, or within 7 s if a row shows another stream', async () => {
     for (const shows of [false, true]) {
       const driver = await started();
       driver.stream.recreate();
@@ -185,7 +185,7 @@ describe('a stream that is not the one its rows were made for', () => {
     }
   });
 
-  it('has its rows taken by nobody who reads another', async () => {
+  it('does not take a lease whose row has the stamp of another stream', async () => {
     const driver = await started();
     driver.store.put({ ...driver.store.row(zero), kinactStream: later, leaseOwner: 'peer' });
     await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
@@ -196,7 +196,7 @@ describe('a stream that is not the one its rows were made for', () => {
     expect(driver.store.row(zero).leaseOwner).not.to.equal(workerId);
   });
 
-  it('is itself where it has merely been resharded, trimmed and read by a worker of an older kinact', async () => {
+  it('accepts its stream after a reshard, a trim and a write by an older kinact', async () => {
     const driver = await started();
     const { store, stream } = driver;
     const [left] = stream.split(zero);
@@ -210,7 +210,7 @@ describe('a stream that is not the one its rows were made for', () => {
   });
 });
 
-/** What the coordinator said or failed with. */
+/** The error STREAM_CHANGED among the events of the coordinator. */
 function changed(driver: CoordinatorDriver): Error & { readonly data: object } {
   const errors = driver.harness.events.map(({ data }) => (data as { readonly error?: unknown }).error);
   const found = errors.find((error) => (error as { readonly code?: unknown } | undefined)?.code === 'STREAM_CHANGED');
@@ -218,7 +218,7 @@ function changed(driver: CoordinatorDriver): Error & { readonly data: object } {
   return found as Error & { readonly data: object };
 }
 
-it('the identity of a description is what rows carry', async () => {
+it('the identity of a stream description equals the stamp in its rows', async () => {
   const description = await listedStream().describe(new AbortController().signal);
   expect(streamIdentityOf(description)).to.equal(identity);
 });

@@ -1,5 +1,5 @@
-// What comes too late changes nothing at a coordinator: news of a replaced keeper, a scan during a release, a result of a failed source.
-// What it no longer needs, it forgets.
+// A coordinator ignores what comes too late: a report of a replaced keeper, a scan during a release, a result of a failed source.
+// It forgets what it no longer needs.
 import { expect } from 'chai';
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
@@ -25,8 +25,8 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open: () => open() };
 }
 
-describe('what comes late to a coordinator', () => {
-  it('about keepers that have been replaced changes nothing', async () => {
+describe('a coordinator that gets a late message', () => {
+  it('ignores messages about a keeper of another incarnation', async () => {
     const driver = await holdingAll();
     const { ref } = driver.keeper(zero);
     const before = JSON.stringify(driver.status());
@@ -51,7 +51,7 @@ describe('what comes late to a coordinator', () => {
     expect(JSON.stringify(driver.status())).to.equal(before);
   });
 
-  it('a keeper that is born while everything is released has to release, too', async () => {
+  it('tells a keeper that starts during a release to release, within the time that is left', async () => {
     const driver = driveCoordinator();
     await driver.started();
     await driver.releaseAll(5_000);
@@ -67,7 +67,7 @@ describe('what comes late to a coordinator', () => {
     expect(told).to.deep.equal([{ type: 'release', reason: 'stopping', deadlineMs: 4_000 }]);
   });
 
-  it('a keeper that stopped without a last word leaves its lease to be taken again', async () => {
+  it('takes a lease again, without a cool-down, after its keeper stopped without a report', async () => {
     const driver = await holdingAll();
     await driver.harness.kill(driver.keeper(zero).ref, { reason: 'shutdown' });
     await driver.harness.advance(2_000);
@@ -75,7 +75,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.status().leases[0]!.coolDownMs).to.equal(undefined);
   });
 
-  it('timers and results that belong to another phase are ignored', async () => {
+  it('ignores timers and results that belong to another phase', async () => {
     const driver = await holdingAll();
     const before = driver.scans();
     await driver.harness.tell(driver.coordinator, { type: 'startOverdue' });
@@ -93,7 +93,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.scans()).to.be.at.most(before + 1);
   });
 
-  it('a doubt that comes while a shard sync is under way is looked into after it: that one may be older', async () => {
+  it('makes one more shard sync if a doubt about the stream comes during a sync', async () => {
     const stream = listedStream();
     const { describe } = stream;
     let described = 0;
@@ -112,7 +112,7 @@ describe('what comes late to a coordinator', () => {
     expect(described).to.equal(before + 1);
   });
 
-  it('a scan, a sync or a table that comes after the release began takes nothing', async () => {
+  it('takes nothing if a scan or the description of the stream returns after the release began', async () => {
     const scanning = driveCoordinator();
     const scan = gate();
     scanning.store.script('scan', { type: 'holdAfter', until: scan.opened });
@@ -132,7 +132,7 @@ describe('what comes late to a coordinator', () => {
     expect(opening.scans()).to.equal(0);
   });
 
-  it('a scan or sync that comes after its source has failed changes nothing', async () => {
+  it('ignores a scan or a shard sync that returns after its source has failed', async () => {
     const driver = driveCoordinator();
     const scan = gate();
     driver.store.script('scan', { type: 'holdAfter', until: scan.opened });
@@ -163,7 +163,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.status().phase).to.equal('failed');
   });
 
-  it('a read of the parents is not begun twice, nor believed of a lease that is gone or settled meanwhile', async () => {
+  it('reads the parents of a lease once at a time, and ignores an answer that is outdated', async () => {
     const stream = listedStream();
     stream.merge(zero, one);
     const store = memoryLeaseStore();
@@ -187,7 +187,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.startable(), 'the stale answer names zero').to.deep.equal([two]);
   });
 
-  it('a lease lost while its parents are read is gone', async () => {
+  it('does not make a lease startable that was lost while its parents were read', async () => {
     const stream = listedStream({ shards: 1 });
     stream.split(zero);
     const store = memoryLeaseStore();
@@ -205,7 +205,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.startable()).to.not.include(one);
   });
 
-  it('the end of a shard whose lease was lost meanwhile is answered all the same', async () => {
+  it('answers `blocked` about the end of a shard whose lease was lost meanwhile', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -226,7 +226,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.harness.eventsOf('retrying')[0]).to.not.have.property('shardId');
   });
 
-  it('a blocked or childless end of a lease that is gone is answered without a word about it', async () => {
+  it('answers `blocked` to every verdict on a lease that is gone, without `trimmed` or `warning`', async () => {
     const driver = await holdingAll();
     for (const result of [
       { type: 'blocked', reason: 'x', sync: true, absent: [], waits: false },
@@ -245,7 +245,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.harness.eventsOf('warning')).to.deep.equal([]);
   });
 
-  it('children that have ended, exceed maxLeases or are to be left alone are not taken at the end of their parent', async () => {
+  it('does not take children that have ended, exceed maxLeases or cool down when their parent ends', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, maxLeases: 1 });
     const [left, right] = stream.split(zero);
@@ -278,7 +278,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.keepers, 'no room').to.have.length(3);
   });
 
-  it('children read late are not taken twice, nor once everything is released', async () => {
+  it('takes children that were read late neither twice nor during a release', async () => {
     const driver = await holdingAll();
     const { leaseOwner: _, ...row } = driver.store.row(zero);
     await driver.harness.tell(driver.coordinator, { type: 'childrenRead', rows: [row] });
@@ -288,7 +288,7 @@ describe('what comes late to a coordinator', () => {
     expect(driver.keepers).to.have.length(2);
   });
 
-  it('a shard that ends before any scan has shown its row hands down what its keeper knows', async () => {
+  it('passes `kinactLatestAt` on to the children of a shard whose row no scan has shown', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     const [left] = stream.split(zero);
@@ -301,8 +301,8 @@ describe('what comes late to a coordinator', () => {
   });
 });
 
-describe('what a coordinator forgets', () => {
-  it('are ended shards and cool-downs whose rows are gone', async () => {
+describe('a lease coordinator', () => {
+  it('forgets ended shards and cool-downs after their rows are gone', async () => {
     const stream = listedStream({ shards: 2 });
     const driver = await holdingAll({ stream });
     await driver.end(zero);
@@ -317,7 +317,7 @@ describe('what a coordinator forgets', () => {
     expect(driver.status().leases).to.deep.equal([]);
   });
 
-  it('are rows of streams that are not its own: their end is nobody’s here', async () => {
+  it('does not warn when a row of a stream that it does not read is deleted', async () => {
     const store = memoryLeaseStore();
     const foreign = `123456789012:elsewhere:1700000000:${zero}`;
     store.put({ leaseKey: foreign });
@@ -328,7 +328,7 @@ describe('what a coordinator forgets', () => {
     expect(driver.harness.eventsOf('warning')).to.deep.equal([]);
   });
 
-  it('is nothing it has not seen: before the first scan its status says so', () => {
+  it('shows no leases and no age of the scan in its status before the first scan', () => {
     const driver = driveCoordinator();
     expect(driver.status()).to.deep.include({
       phase: 'opening',
@@ -338,7 +338,7 @@ describe('what a coordinator forgets', () => {
     });
   });
 
-  it('a row without hash range of a shard that is not listed is passed over by the audit', async () => {
+  it('fills in no hash range in a row whose shard is not listed', async () => {
     const driver = await holdingAll();
     const { startingHashKey: _, endingHashKey: __, ...bare } = { ...driver.store.row(one), leaseKey: 'unlisted' };
     driver.store.rows.set('unlisted', bare);
@@ -346,7 +346,7 @@ describe('what a coordinator forgets', () => {
     expect(driver.store.calls.filter((call) => call.operation === 'describeLease')).to.deep.equal([]);
   });
 
-  it('a take that must be repeated is repeated before the next round is due', async () => {
+  it('repeats a take within 300 ms if its keeper reports `retake`', async () => {
     const driver = driveCoordinator();
     await driver.started();
     driver.store.takeAs(zero, 'me', driver.keeper(zero).args.writer);
@@ -355,7 +355,7 @@ describe('what a coordinator forgets', () => {
     expect(driver.keepers).to.have.length(3);
   });
 
-  it('a take that must be repeated again and again is repeated ever more rarely, and soon again after a minute', async () => {
+  it('repeats a take ever more rarely while `retake` is reported, and soon again a minute after success', async () => {
     const driver = driveCoordinator();
     await driver.started();
     const refusedFor = async (ms: number): Promise<number> => {
@@ -380,7 +380,7 @@ describe('what a coordinator forgets', () => {
     expect(driver.keepers).to.have.length(before + 1);
   });
 
-  it('are not its signatures: keepers of a restarted coordinator sign differently', async () => {
+  it('gives its keepers new signatures after a restart, and takes its own leases back at once', async () => {
     const first = await holdingAll();
     await first.harness.kill(first.coordinator);
     const second = driveCoordinator({ harness: first.harness, store: first.store, stream: first.stream });

@@ -1,5 +1,5 @@
-// Which leases a coordinator takes, when, and when it gives them back: held only once written, parents before children, never above
-// `maxLeases`. Keepers are stubs, and the table is in memory.
+// Which leases a coordinator takes, and when it takes and releases them. A lease counts as held only after its take is written,
+// children wait for their parents, and `maxLeases` is never exceeded. Keepers are stubs, and the table is in memory.
 import { expect } from 'chai';
 import { driveCoordinator, nonce, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -38,8 +38,8 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
   return driver;
 }
 
-describe('the leases a coordinator takes', () => {
-  it('are sent to each subscriber, whenever it subscribes, and after every change with a higher version', async () => {
+describe('a coordinator that takes leases', () => {
+  it('sends its held leases to a subscriber at once, and after every change with a higher version', async () => {
     const driver = driveCoordinator();
     await driver.subscribe();
     expect(driver.heard).to.deep.equal([{ type: 'held', table: 'memory', version: 0, leases: [] }]);
@@ -66,7 +66,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey)).to.deep.equal([one]);
   });
 
-  it('are no longer sent to a subscriber that has died', async () => {
+  it('sends nothing more to a subscriber that has died', async () => {
     const driver = driveCoordinator();
     const subscriber = await driver.subscribe();
     await driver.harness.kill(subscriber);
@@ -76,7 +76,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.harness.counts.get('deadLetter')).to.equal(undefined);
   });
 
-  it('are held only once the take is written', async () => {
+  it('counts a lease as held only after the take is written', async () => {
     const driver = driveCoordinator();
     await driver.subscribe();
     await driver.started();
@@ -85,13 +85,13 @@ describe('the leases a coordinator takes', () => {
     expect(driver.heard).to.have.length(1);
   });
 
-  it('are not taken twice while a keeper is at it', async () => {
+  it('starts no second keeper for a lease that has one', async () => {
     const driver = await holdingAll();
     await driver.harness.advance(20_000);
     expect(driver.keepers).to.have.length(2);
   });
 
-  it('are taken within two seconds of being seen free', async () => {
+  it('takes a lease within two seconds after its owner has released it', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: 'peer', kinactWriter: peer });
     const driver = await holdingAll({ store });
@@ -106,7 +106,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keeper(zero).args.seen.leaseCounter).to.equal(free.leaseCounter + 1);
   });
 
-  it('are taken as soon as their counter has stood still for failoverMs, and no sooner', async () => {
+  it('takes a lease as soon as its counter has stood still for failoverMs, and no sooner', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: 'peer', kinactWriter: peer });
     store.put({ leaseKey: one });
@@ -117,7 +117,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keepers).to.have.length(2);
   });
 
-  it('are looked for once a second beside others, and rarely when all are its own', async () => {
+  it('scans every second beside other owners, and every five seconds if it owns all leases', async () => {
     const alone = await holdingAll();
     await alone.harness.advance(10_000);
     const before = alone.scans();
@@ -131,7 +131,7 @@ describe('the leases a coordinator takes', () => {
     expect(beside.scans() - first).to.be.within(44, 56);
   });
 
-  it('are looked for soon after one was lost, for somebody has joined', async () => {
+  it('scans within a second after it has lost a lease, because another worker has joined', async () => {
     const driver = await holdingAll();
     await driver.harness.advance(5_500);
     const before = driver.scans();
@@ -141,7 +141,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.scans()).to.equal(before + 1);
   });
 
-  it('never exceed maxLeases, and a warning says once that free ones are left for it', async () => {
+  it('takes no more than maxLeases, and warns once that free leases are left', async () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 5 }), maxLeases: 2 });
     await driver.started();
     await driver.takenAll();
@@ -150,7 +150,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.harness.eventsOf('warning').map((event) => event.message)).to.have.length(1);
   });
 
-  it('are never scanned for twice at once, and a failed scan is repeated with back-off', async () => {
+  it('makes one scan at a time, and repeats a failed scan with back-off', async () => {
     const driver = await holdingAll();
     let answer: (value?: unknown) => void = () => undefined;
     driver.store.script('scan', { type: 'holdBefore', until: new Promise((resolve) => (answer = resolve)) });
@@ -168,7 +168,7 @@ describe('the leases a coordinator takes', () => {
     ]);
   });
 
-  it('include at once those that an earlier process of the same name left behind', async () => {
+  it('takes at once the leases that an earlier process with its worker id left behind', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, leaseOwner: workerId, kinactWriter: writerOf(writerPrefixOf(workerId, 'before'), 3) });
     store.put({ leaseKey: one });
@@ -176,7 +176,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
   });
 
-  it('do not include those a living twin writes under the same name', async () => {
+  it('reports WORKER_ID_IN_USE, and leaves the lease to a living process with its worker id', async () => {
     const driver = await holdingAll();
     const twin = writerOf(writerPrefixOf(workerId, 'twin'), 1);
     const current = driver.store.takeAs(zero, workerId, twin);
@@ -189,7 +189,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keepers).to.have.length(2);
   });
 
-  it('include those of a keeper that crashed, read again, and later each time', async () => {
+  it('takes the lease of a crashed keeper again, later after each crash', async () => {
     const driver = await holdingAll();
     const gaps: number[] = [];
     for (let crash = 0; crash < 4; crash++) {
@@ -204,7 +204,7 @@ describe('the leases a coordinator takes', () => {
     expect(gaps[3]).to.be.at.least(7_000);
   });
 
-  it('include those that a keeper says are this process’s own, without waiting for the next round', async () => {
+  it('takes a lost lease again within 300 ms if its keeper reports `retake`', async () => {
     const driver = await holdingAll();
     await driver.harness.advance(5_200);
     await driver.news(zero, {
@@ -216,7 +216,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.keepers).to.have.length(3);
   });
 
-  it('do not include one given up for a failure, for a time that doubles up to a cap', async () => {
+  it('leaves a lease alone after a failure, for a cool-down that doubles up to a cap', async () => {
     const driver = await holdingAll({ coolDownMs: 10_000, coolDownCapMs: 35_000 });
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure++) {
@@ -233,7 +233,7 @@ describe('the leases a coordinator takes', () => {
     );
   });
 
-  it('forgive after a shard was read for longer than the cap', async () => {
+  it('resets the cool-down after the shard was read for longer than the cap', async () => {
     const driver = await holdingAll({ coolDownMs: 10_000, coolDownCapMs: 35_000 });
     for (let failure = 0; failure < 2; failure++) {
       await driver.news(zero, { type: 'released', lease: released(driver, zero), reason: 'stopShard', coolDown: true });
@@ -246,7 +246,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.status().leases[0]!.coolDownMs).to.equal(10_000);
   });
 
-  it('are shown with owner, counter, checkpoint and fence, and the age of the scan', async () => {
+  it('shows owner, counter, checkpoint and fence of each lease, and the age of the scan', async () => {
     const driver = await holdingAll();
     await driver.news(zero, { type: 'working', fence: 77 });
     await driver.harness.advance(500);
@@ -264,7 +264,7 @@ describe('the leases a coordinator takes', () => {
     expect(driver.status().leases[0]!.here!.fence).to.equal(undefined);
   });
 
-  it('count news of a keeper that has been replaced, and change nothing by it', async () => {
+  it('counts reports of a replaced keeper, and otherwise ignores them', async () => {
     const driver = await holdingAll();
     const old = driver.keeper(zero);
     await driver.harness.kill(old.ref);
@@ -287,8 +287,8 @@ describe('the leases a coordinator takes', () => {
   });
 });
 
-describe('parents before children', () => {
-  /** Two parents merged into shard 2: 0 and 1 have rows, 2 is theirs. */
+describe('the lease of a child shard', () => {
+  /** Shards 0 and 1 are merged into shard 2, and all three have rows. */
   function merged(parentsOwner?: string): {
     store: ReturnType<typeof memoryLeaseStore>;
     stream: ReturnType<typeof listedStream>;
@@ -303,7 +303,7 @@ describe('parents before children', () => {
     return { store, stream };
   }
 
-  it('a child is held and not startable until both parents have ended, and its keeper is informed', async () => {
+  it('is held but not startable until both parents have ended, and then its keeper gets `mayStart`', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
     expect(driver.keeper(two).args.waiting).to.equal(true);
@@ -315,7 +315,7 @@ describe('parents before children', () => {
     expect(driver.keeper(two).told).to.deep.equal([{ type: 'mayStart' }]);
   });
 
-  it('the end of a parent in this process starts its child without any read of the table', async () => {
+  it('becomes startable without a read of the table when its last parent ends in this process', async () => {
     const driver = await holdingAll(merged());
     await driver.end(zero, [two]);
     const before = driver.store.calls.length;
@@ -324,7 +324,7 @@ describe('parents before children', () => {
     expect(driver.store.calls.slice(before)).to.deep.equal([]);
   });
 
-  it('the end of a parent elsewhere is seen within two seconds, and believed only from a consistent read', async () => {
+  it('becomes startable within two seconds after its parents end elsewhere, by a consistent read only', async () => {
     const { store, stream } = merged('peer');
     const driver = await holdingAll({ store, stream, failoverMs: 100_000 });
     expect(driver.status().leases[2]!.here!.awaits).to.have.members([zero, one]);
@@ -340,7 +340,7 @@ describe('parents before children', () => {
     expect(driver.startable()).to.deep.equal([two]);
   });
 
-  it('does not poll consistent reads while the scan shows a parent at work', async () => {
+  it('causes no consistent reads while the scans show that its parents are still read', async () => {
     const { store, stream } = merged('peer');
     const driver = await holdingAll({ store, stream, failoverMs: 100_000 });
     const before = store.calls.filter((call) => call.operation === 'get').length;
@@ -348,7 +348,7 @@ describe('parents before children', () => {
     expect(store.calls.filter((call) => call.operation === 'get').length).to.equal(before);
   });
 
-  it('a parent without a row holds nobody back, and neither does anything once the child has been read', async () => {
+  it('is startable if its parent has no row, or if the child itself has been read', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: one, leaseOwner: 'peer', kinactWriter: peer });
     store.put({ leaseKey: two, parentShardIds: [zero] });
@@ -359,7 +359,7 @@ describe('parents before children', () => {
     expect(driver.startable()).to.have.members([two, 'shardId-000000000003']);
   });
 
-  it('a parent whose row cannot be read is not known to have ended', async () => {
+  it('waits for a parent whose row is malformed', async () => {
     const { store, stream } = merged();
     store.rows.delete(one);
     store.malformed.push({ leaseKey: one, reason: 'garbage' });
@@ -373,7 +373,7 @@ describe('parents before children', () => {
     expect(driver.status().leases.find((lease) => lease.leaseKey === two)!.here!.awaits).to.deep.equal([one]);
   });
 
-  it('a read of the parents that fails is repeated', async () => {
+  it('becomes startable after a failed read of its parents has been repeated', async () => {
     const { store, stream } = merged();
     for (const leaseKey of [zero, one])
       store.put({ ...store.row(leaseKey), checkpoint: 'SHARD_END', childShardIds: [two] });
@@ -384,7 +384,7 @@ describe('parents before children', () => {
     expect(driver.startable()).to.deep.equal([two]);
   });
 
-  it('the children of a shard that ended here are taken at once, unless somebody has them', async () => {
+  it('is taken at once when its parent ends in this process, unless a peer owns it', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     await driver.harness.advance(2_500);
@@ -397,7 +397,7 @@ describe('parents before children', () => {
     expect(driver.startable()).to.deep.equal([left]);
   });
 
-  it('children that could not be read are found by the next scan', async () => {
+  it('is taken after the next scan if the read at the end of its parent fails', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     const [left] = stream.split(zero);
@@ -410,8 +410,8 @@ describe('parents before children', () => {
   });
 });
 
-describe('releasing everything', () => {
-  it('tells each keeper, takes nothing any more, and answers when the last one has spoken', async () => {
+describe('a coordinator that releases everything', () => {
+  it('tells each keeper, takes no more leases, and answers after the last keeper has reported', async () => {
     const driver = await holdingAll();
     const { later } = await driver.releaseAll(20_000);
     for (const leaseKey of [zero, one])
@@ -437,7 +437,7 @@ describe('releasing everything', () => {
     expect((await driver.releaseAll(1)).later(), 'asked again').to.have.length(2);
   });
 
-  it('answers by the deadline at the latest, with what was last known of those who did not speak', async () => {
+  it('answers at the deadline, with the last known state of leases whose keepers have not reported', async () => {
     const driver = await holdingAll();
     const { later } = await driver.releaseAll(5_000);
     const second = await driver.releaseAll(9_000);
@@ -457,13 +457,13 @@ describe('releasing everything', () => {
     expect(second.later()).to.deep.equal(later());
   });
 
-  it('is answered at once when nothing is held', async () => {
+  it('answers at once if no lease is held', async () => {
     const driver = driveCoordinator({ store: memoryLeaseStore(), maxLeases: 0 });
     await driver.started();
     expect((await driver.releaseAll(5_000)).later()).to.deep.equal([]);
   });
 
-  it('during the start ends the start', async () => {
+  it('ends a start that is under way with STOPPED', async () => {
     const stream = listedStream();
     stream.faults.describe.push(new Error('down'));
     const driver = driveCoordinator({ stream });
@@ -492,8 +492,8 @@ describe('releasing everything', () => {
   });
 });
 
-describe('signatures', () => {
-  it('of this process are those its own keepers are given', async () => {
+describe('the writer signatures of a keeper', () => {
+  it('begin with the nonce of the process', async () => {
     const driver = await holdingAll();
     expect(driver.keeper(zero).args.writerPrefix).to.equal(nonce);
   });

@@ -1,5 +1,5 @@
-// No shard ends before a listing shows it closed and rows for its children are there; no shard counts as gone by one listing.
-// The listings, the stream's state and the rows are what the test says.
+// A shard ends only after a listing shows it closed and its children have rows. One listing is not enough to count a shard as gone.
+// Each test sets the listings, the state of the stream and the rows.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream, type ListedStream } from '../support/listed-stream.js';
@@ -27,8 +27,8 @@ const warnings = (driver: CoordinatorDriver): string[] =>
 const forget = (stream: ListedStream, ...shardIds: readonly string[]): Shard[] =>
   (stream.shards = stream.shards.filter(({ shardId }) => !shardIds.includes(shardId)));
 
-describe('the end of a shard', () => {
-  it('is prepared by child rows at TRIM_HORIZON with parents, hash range and what LATEST was', async () => {
+describe('a coordinator that is asked for the end of a shard', () => {
+  it('creates child rows at TRIM_HORIZON with parents, hash range and `kinactLatestAt`', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     const children = stream.split(zero);
@@ -45,7 +45,7 @@ describe('the end of a shard', () => {
     });
   });
 
-  it('needs a listing that shows the shard closed, however plainly reading named its children', async () => {
+  it('answers `blocked`, then `readOn`, while listings show the shard open, even if the reader named children', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     const children = [child(one, zero), child(two, zero)];
@@ -59,7 +59,7 @@ describe('the end of a shard', () => {
     expect(driver.store.rows.has(one)).to.equal(false);
   });
 
-  it('makes rows of children that are listed and were not named, and of those named and not listed yet', async () => {
+  it('creates rows for all children that the listing shows or the reader has named', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -68,7 +68,7 @@ describe('the end of a shard', () => {
     for (const shardId of [one, two, three]) expect(driver.store.row(shardId).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('that makes a merge child waits until the rows of both parents are there, and has the missing one looked for', async () => {
+  it('answers `blocked` until both parents of a merge child have rows, and has a missing row created', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     await driver.harness.advance(5_000);
@@ -80,14 +80,14 @@ describe('the end of a shard', () => {
       reason: `shard ${one}, merged with ${zero} into ${two}, has no lease yet`,
     });
     expect(driver.store.rows.has(two)).to.equal(false);
-    // Its own keeper, which holds it, has failoverMs to make it again.
+    // The keeper that holds this lease has failoverMs to create the row again.
     await driver.harness.advance(12_000);
     expect(driver.store.row(one).checkpoint).to.equal('TRIM_HORIZON');
     expect(await driver.askEnd(zero, { children })).to.deep.equal({ type: 'ready', childShardIds: [two] });
     expect(driver.store.row(two).parentShardIds).to.deep.equal([zero, one]);
   });
 
-  it('waits for no merge partner that has neither a row nor, by two complete listings, a shard', async () => {
+  it('waits for no merge partner that has no row and is missing in two complete listings', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.merge(zero, one);
@@ -101,7 +101,7 @@ describe('the end of a shard', () => {
     expect(driver.store.row(two)).to.deep.include({ checkpoint: 'TRIM_HORIZON', parentShardIds: [zero, one] });
   });
 
-  it('takes a partner whose row cannot be read as present', async () => {
+  it('counts a merge partner with a malformed row as present', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.merge(zero, one);
@@ -110,11 +110,11 @@ describe('the end of a shard', () => {
     expect(await driver.askEnd(zero)).to.deep.equal({ type: 'ready', childShardIds: [two] });
   });
 
-  it('does not believe that the row of a child exists before it has been read', async () => {
+  it('answers `blocked` until a read confirms that the row of a child exists', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     const children = stream.split(zero);
-    // As after an answer that is wrong, or a row that somebody deletes.
+    // As after a wrong answer of the table, or after another process has deleted the row.
     driver.store.script('create', { type: 'meanwhile', act: () => driver.store.put({ leaseKey: one }) }, one);
     driver.store.script('get', { type: 'meanwhile', act: () => {} }, one);
     driver.store.script('get', { type: 'meanwhile', act: () => driver.store.rows.delete(one) }, one);
@@ -133,7 +133,7 @@ describe('the end of a shard', () => {
     expect(driver.store.row(two).checkpoint).to.equal('4711');
   });
 
-  it('believes that a closed shard has no children only after having looked several times, and says so', async () => {
+  it('accepts that a closed shard has no children only at the sixth look, and warns', async () => {
     const stream = listedStream({ hashRanges: false });
     const driver = await holdingAll({ stream });
     const [ending, other] = stream.shards;
@@ -143,14 +143,14 @@ describe('the end of a shard', () => {
     expect(warnings(driver)[0]).to.include('no child of it is listed');
   });
 
-  it('never comes without children while nobody else has its hash keys', async () => {
+  it('accepts no end without children while no other shard has the hash keys', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     stream.shards = [{ ...stream.shards[0]!, endingSequenceNumber: '5' }];
     for (let look = 0; look < 20; look++) expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
   });
 
-  it('is put off when the table fails, and said', async () => {
+  it('answers `blocked` and reports `retrying` if the table fails, and `ready` at the next request', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -164,7 +164,7 @@ describe('the end of a shard', () => {
     expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
   });
 
-  it('is put off when the stream cannot be asked, and said', async () => {
+  it('answers `blocked` and reports `retrying` if a listing or a description fails, and then `ready`', async () => {
     for (const call of ['listShards', 'describe'] as const) {
       const stream = listedStream();
       const driver = await holdingAll({ stream });
@@ -176,13 +176,13 @@ describe('the end of a shard', () => {
     }
   });
 
-  it('of a lease that is not held is not prepared', async () => {
+  it('answers `blocked` and creates no child rows for a lease that is not held', async () => {
     const driver = await holdingAll();
     expect(await driver.askEnd('nobody', { children: [child(two, zero)] })).to.include({ type: 'blocked' });
     expect(driver.store.rows.has(two)).to.equal(false);
   });
 
-  it('is written for no other stream than the row is of', async () => {
+  it('answers `blocked` and fails the source if the row is of another stream', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -195,7 +195,7 @@ describe('the end of a shard', () => {
     expect(driver.store.rows.has(two), 'nothing is written').to.equal(false);
   });
 
-  it('is written for no stream that is being created or deleted', async () => {
+  it('answers `blocked` while the stream is being created or deleted', async () => {
     for (const status of ['CREATING', 'DELETING'] as const) {
       const stream = listedStream();
       const driver = await holdingAll({ stream });
@@ -206,7 +206,7 @@ describe('the end of a shard', () => {
     }
   });
 
-  it('asks the stream once for all shards that end at the same time', async () => {
+  it('lists the stream at most three times for fifty shards that end at the same time', async () => {
     const stream = listedStream({ shards: 50 });
     const driver = await holdingAll({ stream });
     for (const { shardId } of stream.shards.slice(0, 50)) stream.split(shardId);
@@ -227,7 +227,7 @@ describe('the end of a shard', () => {
   });
 });
 
-describe('a shard that reading does not find', () => {
+describe('a shard that its reader does not find', () => {
   /** A shard with children that is not listed any more. */
   async function forgotten(): Promise<{ driver: CoordinatorDriver; stream: ListedStream; children: string[] }> {
     const stream = listedStream();
@@ -238,7 +238,7 @@ describe('a shard that reading does not find', () => {
   }
   const notFound = { notFound: true, position: { sequenceNumber: '7', subSequenceNumber: 2 } };
 
-  it('is not ended while a listing names it, open or closed', async () => {
+  it('does not end while a listing shows it, open or closed', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     expect(await driver.askEnd(zero, notFound)).to.include({ type: 'readOn' });
@@ -247,7 +247,7 @@ describe('a shard that reading does not find', () => {
     expect(driver.store.rows.has(two)).to.equal(false);
   });
 
-  it('is gone by two complete listings, failoverMs apart: then its listed children get rows, and the loss is said', async () => {
+  it('is gone after two complete listings, failoverMs apart: children get rows, `trimmed` reports the loss', async () => {
     const { driver, children } = await forgotten();
     expect(await driver.askEnd(zero, notFound)).to.include({ type: 'blocked', retryMs: failoverMs });
     await driver.harness.advance(failoverMs - 500);
@@ -262,7 +262,7 @@ describe('a shard that reading does not find', () => {
     expect(warnings(driver)[0]).to.include('is no longer listed');
   });
 
-  it('is not gone where a listing between the two names it', async () => {
+  it('is not gone if a listing between the two shows it', async () => {
     const { driver, stream } = await forgotten();
     const without = stream.shards;
     await driver.askEnd(zero, notFound);
@@ -276,7 +276,7 @@ describe('a shard that reading does not find', () => {
     expect(await driver.askEnd(zero, notFound)).to.include({ type: 'blocked' });
   });
 
-  it('is not gone by listings that are not complete', async () => {
+  it('is not gone if the listings are incomplete', async () => {
     const incomplete: Record<string, (shards: readonly Shard[]) => Shard[]> = {
       'an empty one': () => [],
       'one that leaves hash keys out': (shards) => shards.slice(0, -1),
@@ -312,7 +312,7 @@ describe('a shard that reading does not find', () => {
   });
 });
 
-describe('a closed shard of which nothing was ever read', () => {
+describe('a closed shard that was never read', () => {
   const ended = async (createdSeconds: number, parentIsListed: boolean): Promise<unknown[]> => {
     const stream = listedStream({ shards: 1 });
     stream.serviceTimeMs = 1_700_000_000_000;
@@ -330,11 +330,11 @@ describe('a closed shard of which nothing was ever read', () => {
   };
   const aWeekAgo = 1_700_000_000 - 7 * 86_400;
 
-  it('may have lost records where it can be older than the retention, and says so without a position', async () => {
+  it('causes `trimmed`, without a position, if it may be older than the retention', async () => {
     expect(await ended(aWeekAgo, false)).to.deep.equal([{ source: 'orders', shardId: one, certain: false }]);
   });
 
-  it('has lost none where its parent is still listed, or the stream is younger than the shortest retention', async () => {
+  it('causes no `trimmed` if its parent is listed, or the stream is younger than the shortest retention', async () => {
     expect(await ended(aWeekAgo, true)).to.deep.equal([]);
     expect(await ended(1_700_000_000 - 3_600, false)).to.deep.equal([]);
   });

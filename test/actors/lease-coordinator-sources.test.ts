@@ -1,4 +1,4 @@
-// Several streams in one table fail one by one. One that is gone or late holds up no other, and only its own leases go back.
+// Several streams in one table fail independently. One that is gone or late delays no other, and only its own leases are released.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-driver.js';
@@ -32,7 +32,7 @@ function two(
 const heldBy = ({ driver }: Two): string[] => driver.keepers.map(({ args }) => args.source);
 
 describe('the sources of one table', () => {
-  it('start without one that does not exist, and say which and why', async () => {
+  it('start without a source that does not exist, and report it with its error', async () => {
     const both = two([gone]);
     expect(await both.driver.started()).to.deep.equal({ type: 'started' });
     expect(heldBy(both)).to.deep.equal(['orders']);
@@ -43,7 +43,7 @@ describe('the sources of one table', () => {
     ]);
   });
 
-  it('do not start when none of them exists, with the error of the first', async () => {
+  it('fail the start with the error of the first source if all of them fail', async () => {
     const both = two([gone], changed);
     expect(await both.driver.started()).to.deep.equal({ type: 'failed', error: changed });
     expect(both.driver.status().phase).to.equal('failed');
@@ -51,7 +51,7 @@ describe('the sources of one table', () => {
     expect(both.driver.scans()).to.equal(0);
   });
 
-  it('take leases while one of them is tried again, and have started once that one can be read', async () => {
+  it('take leases while one source is retried, and have started once that source can be read', async () => {
     const both = two([new Error('throttled')]);
     expect(await both.driver.started(), 'the second is waited for').to.equal(undefined);
     await both.driver.harness.advance(100);
@@ -61,7 +61,7 @@ describe('the sources of one table', () => {
     expect(heldBy(both)).to.have.members(['orders', 'returns']);
   });
 
-  it('have started at the deadline without one that is late, which joins when it can', async () => {
+  it('have started at the deadline without a late source, which joins when it can be read', async () => {
     const late = new Error('still down');
     const both = two(
       Array.from({ length: 100 }, () => late),
@@ -77,7 +77,7 @@ describe('the sources of one table', () => {
     expect(both.driver.status().sources[1]).to.deep.equal({ source: 'returns', state: 'running' });
   });
 
-  it('go on when one fails later: it alone drains and releases, and is neither listed nor taken any more', async () => {
+  it('continue when one source fails, releases its leases, and is neither listed nor taken again', async () => {
     const both = two();
     await both.driver.started();
     await both.driver.takenAll();
@@ -115,7 +115,7 @@ describe('the sources of one table', () => {
     expect(others).to.deep.equal([]);
   });
 
-  it('give back a take that was under way when its source failed, and end no shard of it', async () => {
+  it('release a take that was under way when its source failed, and end no shard of it', async () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
     await driver.started();
     const [keeper] = driver.keepers;
@@ -124,7 +124,7 @@ describe('the sources of one table', () => {
     expect(await driver.askEnd(keeper!.args.leaseKey)).to.deep.include({ type: 'blocked' });
   });
 
-  it('give back a take whose keeper was born only after its source had failed', async () => {
+  it('release a take whose keeper started only after its source had failed', async () => {
     const driver = driveCoordinator({ stream: listedStream({ shards: 1 }) });
     await driver.started();
     const [{ args, ref, told }] = driver.keepers as [StubKeeper];
@@ -136,7 +136,7 @@ describe('the sources of one table', () => {
     expect(told.map(({ type }) => type)).to.deep.equal(['release']);
   });
 
-  it('all fail when a KCL 3 leader has taken the table over, once, and nothing crashes', async () => {
+  it('fail once each, without a crash, when a KCL 3 leader has taken the table over', async () => {
     const both = two();
     await both.driver.started();
     await both.driver.takenAll();
@@ -157,7 +157,7 @@ describe('the sources of one table', () => {
     expect(both.driver.harness.endingOf(both.driver.coordinator)).to.equal(undefined);
   });
 
-  it('that have worked once are waited for whatever is answered, also by the next coordinator', async () => {
+  it('are retried after every error if they have worked under an earlier coordinator', async () => {
     const history: SourceHistory = { worked: true, failure: undefined };
     const stream = listedStream({ shards: 1 });
     const denied = new KinactError('ACCESS_DENIED', 'no');
@@ -171,7 +171,7 @@ describe('the sources of one table', () => {
     expect(driver.harness.eventsOf('retrying')).to.have.length(4);
   });
 
-  it('have one that is gone when every look for a minute says so, and not before', async () => {
+  it('fail only after every look for a minute has not found the stream', async () => {
     const both = two();
     await both.driver.started();
     const { faults } = both.returns;
@@ -185,7 +185,7 @@ describe('the sources of one table', () => {
     expect(retried.map(({ attempt }) => attempt)).to.deep.equal(retried.map((_, index) => index + 1));
   });
 
-  it('keep one whose shards are not found although it is, and one that is found once in a while', async () => {
+  it('do not fail if only ListShards finds no stream, or if another error comes between', async () => {
     const both = two();
     await both.driver.started();
     const unlisted = new KinactError('STREAM_NOT_FOUND', 'no', { data: { operation: 'kinesis:ListShards' } });
@@ -198,7 +198,7 @@ describe('the sources of one table', () => {
     expect(both.driver.status().failing.map(({ operation }) => operation)).to.deep.equal(['shard sync', 'shard sync']);
   });
 
-  it('that have failed stay failed under the next coordinator', async () => {
+  it('stay failed under the next coordinator', async () => {
     const history: SourceHistory = { worked: true, failure: changed };
     const stream = listedStream();
     const driver = driveCoordinator({ sources: [{ source: stream, initialPosition: 'LATEST', history }] });

@@ -1,5 +1,5 @@
-// A start makes the table and a row per shard as the KCL writes them, and takes them without any sleep. What time cannot cure
-// fails at once; everything else is tried again until the deadline.
+// A start creates the table and one row per shard, as the KCL does, and takes the leases without a sleep. An error that time cannot
+// cure fails the start at once; every other error is retried until the deadline.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -11,7 +11,7 @@ const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 
 describe('a lease coordinator that starts', () => {
-  it('makes the table, a row for every shard, and takes them, without any sleep', async () => {
+  it('creates the table and a row for every shard, and takes the leases without a sleep', async () => {
     const store = memoryLeaseStore();
     store.tableExists = false;
     const driver = driveCoordinator({ store });
@@ -21,7 +21,7 @@ describe('a lease coordinator that starts', () => {
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.have.members([zero, one]);
   });
 
-  it('writes rows as the KCL does, with a counter that starts at the service time in milliseconds and its own signature', async () => {
+  it('writes rows like the KCL, but with its signature and the service time as the counter', async () => {
     const driver = driveCoordinator();
     await driver.started();
     expect(driver.store.row(zero)).to.deep.equal({
@@ -39,7 +39,7 @@ describe('a lease coordinator that starts', () => {
     });
   });
 
-  it('asks for the shards of its initial position when the table has no row of the stream', async () => {
+  it('lists the shards of its initial position if the table has no row of the stream', async () => {
     for (const [initialPosition, type] of [
       ['LATEST', 'atLatest'],
       ['TRIM_HORIZON', 'atTrimHorizon'],
@@ -51,7 +51,7 @@ describe('a lease coordinator that starts', () => {
     }
   });
 
-  it('asks for all shards when the table has rows, be they unreadable', async () => {
+  it('lists all shards if the table has rows, even malformed ones', async () => {
     const store = memoryLeaseStore();
     store.malformed.push({ leaseKey: zero, reason: 'leaseCounter is missing' });
     const driver = driveCoordinator({ store });
@@ -61,14 +61,14 @@ describe('a lease coordinator that starts', () => {
     expect([...store.rows.keys()]).to.deep.equal([one]);
   });
 
-  it('says in every row of its first sync at LATEST when that was: the service time less two seconds', async () => {
+  it('writes `kinactLatestAt`, the service time less two seconds, into a row at LATEST', async () => {
     const stream = listedStream();
     const driver = driveCoordinator({ stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
     await driver.started();
     expect(driver.store.row(one)).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 1_700_000_498_000 });
   });
 
-  it('begins at AT_TIMESTAMP where the initial position is a date', async () => {
+  it('creates rows at AT_TIMESTAMP if the initial position is a date', async () => {
     const stream = listedStream();
     const driver = driveCoordinator({
       stream,
@@ -80,7 +80,7 @@ describe('a lease coordinator that starts', () => {
     expect(stream.filters[0]).to.deep.equal({ type: 'atTimestamp', timestampMs: 1_600_000_000_000 });
   });
 
-  it('writes entityType only where the table shows it already', async () => {
+  it('writes entityType if a row of the table already has it', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero, entityType: 'LEASE' });
     const driver = driveCoordinator({ store });
@@ -89,7 +89,7 @@ describe('a lease coordinator that starts', () => {
     expect(store.row(one).entityType).to.equal('LEASE');
   });
 
-  it('gives keepers what they need: the row as read, the hash range, an unused signature, a LATEST to stamp', async () => {
+  it('gives each keeper the row as read, the hash range, an unused signature and the service time', async () => {
     const driver = driveCoordinator();
     await driver.started();
     const { args } = driver.keeper(zero);
@@ -107,7 +107,7 @@ describe('a lease coordinator that starts', () => {
     expect(new Set(driver.keepers.map((keeper) => keeper.args.writer)).size).to.equal(2);
   });
 
-  it('comes up with any number of others at once on a table that is missing', async () => {
+  it('starts at the same time as two others on a missing table', async () => {
     const store = memoryLeaseStore();
     store.tableExists = false;
     const stream = listedStream({ shards: 6 });
@@ -126,7 +126,7 @@ describe('a lease coordinator that starts', () => {
     'TABLE_NOT_KCL',
     'KCL3_TABLE',
   ] as const satisfies readonly ErrorCode[]) {
-    it(`fails at once on ${code}, which time does not cure`, async () => {
+    it(`fails at once on ${code}, without a retry`, async () => {
       const driver = driveCoordinator();
       const error = new KinactError(code, 'no');
       driver.store.script('ensureTable', { type: 'failBefore', error });
@@ -136,7 +136,7 @@ describe('a lease coordinator that starts', () => {
     });
   }
 
-  it('fails at once when the scan or the first listing says what time does not cure', async () => {
+  it('fails at once if the scan or the first listing gets ACCESS_DENIED', async () => {
     const denied = new KinactError('ACCESS_DENIED', 'no');
     const scanning = driveCoordinator();
     scanning.store.script('scan', { type: 'failBefore', error: denied });
@@ -147,7 +147,7 @@ describe('a lease coordinator that starts', () => {
     expect(listing.keepers).to.deep.equal([]);
   });
 
-  it('leaves no table behind for a stream that does not exist', async () => {
+  it('creates no table for a stream that does not exist', async () => {
     const store = memoryLeaseStore();
     store.tableExists = false;
     const stream = listedStream();
@@ -156,7 +156,7 @@ describe('a lease coordinator that starts', () => {
     expect(store.tableExists).to.equal(false);
   });
 
-  it('tries everything else again, saying so, until it succeeds', async () => {
+  it('retries after all other errors, and reports `retrying`, until it succeeds', async () => {
     const stream = listedStream();
     stream.faults.describe.push(new Error('down'));
     const driver = driveCoordinator({ stream });
@@ -174,7 +174,7 @@ describe('a lease coordinator that starts', () => {
     ]);
   });
 
-  it('waits for a listing that is not in the middle of a reshard', async () => {
+  it('waits for a complete listing if the first one shows the middle of a reshard', async () => {
     const stream = listedStream({ shards: 1 });
     stream.split(zero);
     const whole = stream.shards;
@@ -188,7 +188,7 @@ describe('a lease coordinator that starts', () => {
     expect([...driver.store.rows.keys()]).to.deep.equal([one, 'shardId-000000000002']);
   });
 
-  it('gives up at the deadline with START_TIMEOUT and the last error as its cause', async () => {
+  it('fails at the deadline with START_TIMEOUT, caused by the last error, and continues to try', async () => {
     const stream = listedStream();
     const cause = new Error('still down');
     for (let index = 0; index < 200; index++) stream.faults.describe.push(cause);
@@ -212,7 +212,7 @@ describe('a lease coordinator that starts', () => {
     expect(await driver.started(), 'it was tried further').to.deep.equal({ type: 'started' });
   });
 
-  it('refuses several streams in a table whose keys do not tell them apart', () => {
+  it('refuses several streams in one table without leases.multiStream', () => {
     const sources = [listedStream(), listedStream({ name: 'returns' })].map((source) => ({
       source,
       initialPosition: 'LATEST' as const,
@@ -220,7 +220,7 @@ describe('a lease coordinator that starts', () => {
     expect(() => driveCoordinator({ sources })).to.throw('leases.multiStream');
   });
 
-  it('serves several streams from one table whose keys name them', async () => {
+  it('serves several streams from one table if the keys name the streams', async () => {
     const sources = [listedStream(), listedStream({ name: 'returns' })].map((source) => ({
       source,
       initialPosition: 'TRIM_HORIZON' as const,
@@ -240,7 +240,7 @@ describe('a lease coordinator that starts', () => {
     expect(driver.keepers.map(({ args }) => args.source)).to.have.members(['orders', 'orders', 'returns', 'returns']);
   });
 
-  it('leaves rows of streams that are not its own alone', async () => {
+  it('takes no lease of a stream that is not its own', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: `123456789012:elsewhere:1700000000:${zero}` });
     const driver = driveCoordinator({ store, multiStream: true });
@@ -248,7 +248,7 @@ describe('a lease coordinator that starts', () => {
     expect(driver.keepers.map(({ args }) => args.source)).to.deep.equal(['orders', 'orders']);
   });
 
-  it('counts what it does not understand and goes on', async () => {
+  it('counts an unknown message and continues', async () => {
     const driver = driveCoordinator();
     await driver.harness.tell(driver.coordinator, { type: 'nonsense' } as never);
     expect(driver.harness.counts.get('unknownMessage')).to.equal(1);

@@ -1,5 +1,5 @@
-// Every shard gets a row in the end: shard sync finds new shards and deleted rows, the audit finds hash keys that no row covers.
-// Clean-up removes only ended rows whose children are under way.
+// Every shard gets a row in the end: the shard sync finds new shards and deleted rows, the audit finds hash keys that no row covers.
+// The clean-up removes only ended rows whose children have begun.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -20,14 +20,14 @@ const warnings = (driver: CoordinatorDriver): string[] =>
   driver.harness.eventsOf('warning').map((event) => event.message);
 
 describe('shard sync', () => {
-  it('finds a shard without a lease within a minute', async () => {
+  it('creates a row for a shard without a lease within 72 s', async () => {
     const driver = await holdingAll();
     driver.stream.shards = [...driver.stream.shards, { shardId: two, startingSequenceNumber: '9000' }];
     await driver.harness.advance(72_000);
     expect(driver.store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('finds a row that somebody deleted with the next scan, says so, and makes it again after failoverMs', async () => {
+  it('creates a deleted row again after failoverMs, and warns at the next scan', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: zero, leaseOwner: 'java' }),
       leaseRow({ leaseKey: one, leaseOwner: 'java' }),
@@ -46,7 +46,7 @@ describe('shard sync', () => {
     ]);
   });
 
-  it('by a coordinator that has just started leaves rows that are missing to their holders for failoverMs, and takes the others', async () => {
+  it('leaves missing rows to their holders for failoverMs after the start of a coordinator', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
     const driver = driveCoordinator({ store, stream: listedStream({ shards: 3 }), failoverMs: 20_000 });
     await driver.started();
@@ -61,7 +61,7 @@ describe('shard sync', () => {
     expect(store.row(two).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('makes what is missing no sooner where something else asks for it', async () => {
+  it('creates a missing row no sooner if a doubt about the stream makes it due early', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
     const driver = driveCoordinator({ store, failoverMs: 20_000 });
     await driver.started();
@@ -76,7 +76,7 @@ describe('shard sync', () => {
     expect(store.row(one).checkpoint).to.equal('TRIM_HORIZON');
   });
 
-  it('at LATEST starts a shard whose row is gone where the stream started, not now', async () => {
+  it('creates a missing row at LATEST with the smallest `kinactLatestAt` of the other rows', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17', kinactLatestAt: 1_600_000_000_000 })]);
     const stream = listedStream({ shards: 3 });
     store.put({ leaseKey: two, checkpoint: '18', kinactLatestAt: 1_650_000_000_000 });
@@ -87,7 +87,7 @@ describe('shard sync', () => {
     expect(warnings(driver)).to.deep.equal([]);
   });
 
-  it('at LATEST starts it at TRIM_HORIZON, with an error event, where no row says when LATEST was', async () => {
+  it('creates a missing row at TRIM_HORIZON, with a warning, if no row has a `kinactLatestAt`', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero, checkpoint: '17' })]);
     const stream = listedStream();
     const driver = driveCoordinator({ store, stream, sources: [{ source: stream, initialPosition: 'LATEST' }] });
@@ -98,7 +98,7 @@ describe('shard sync', () => {
     expect(driver.harness.eventsOf('warning')[0]).to.have.property('error').that.is.instanceOf(Error);
   });
 
-  it('makes a child whose row somebody deleted after its parent had ended, from its first record on, and says so', async () => {
+  it('creates a missing child row at TRIM_HORIZON after the parent has ended, and warns', async () => {
     const stream = listedStream({ shards: 1 });
     stream.split(zero);
     const store = memoryLeaseStore([
@@ -116,14 +116,14 @@ describe('shard sync', () => {
     expect(warnings(driver)[0]).to.include(two);
   });
 
-  it('makes no child of a shard that is still read: its worker will', async () => {
+  it('creates no child rows of a shard that is still read', async () => {
     const driver = await holdingAll();
     driver.stream.split(zero);
     await driver.harness.advance(130_000);
     expect([...driver.store.rows.keys()]).to.have.members([zero, one]);
   });
 
-  it('leaves a shard alone whose row cannot be read, tells of it once for each reason, and shows it', async () => {
+  it('leaves a shard with a malformed row alone, and reports the row once for each reason', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: one })]);
     store.malformed.push({ leaseKey: zero, reason: 'leaseCounter is missing' });
     const driver = await holdingAll({ store });
@@ -139,7 +139,7 @@ describe('shard sync', () => {
     expect(driver.status().malformed).to.deep.equal([{ leaseKey: zero, reason: 'checkpoint is missing' }]);
   });
 
-  it('that fails is repeated with back-off, and held leases do not notice', async () => {
+  it('is repeated after failures, while the held leases stay held', async () => {
     const driver = await holdingAll();
     for (let fault = 0; fault < 3; fault++) driver.stream.faults.listShards.push(new Error('throttled'));
     await driver.harness.advance(90_000);
@@ -157,7 +157,7 @@ describe('the audit of hash keys', () => {
   const half = '170141183460469231731687303715884105728';
   const hole = { table: 'memory', startingHashKey: half, endingHashKey: '340282366920938463463374607431768211455' };
 
-  it('reports a hole that it has seen three times, and has the shards listed', async () => {
+  it('reports a hole that it has seen three times, and causes a listing of the shards', async () => {
     const driver = await holdingAll();
     driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
     await driver.harness.advance(246_000);
@@ -178,7 +178,7 @@ describe('the audit of hash keys', () => {
     expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
-  it('fills in the hash range of rows that have none, and sees no hole there', async () => {
+  it('fills in the hash range of rows that have none, and reports no hole there', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero })]);
     const { startingHashKey: _, endingHashKey: __, ...bare } = leaseRow({ leaseKey: one });
     store.rows.set(one, bare);
@@ -198,7 +198,7 @@ describe('the audit of hash keys', () => {
     expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
-  it('takes an unreadable row as covering its shard', async () => {
+  it('counts a malformed row as covering the hash keys of its shard', async () => {
     const store = memoryLeaseStore();
     const driver = await holdingAll({ store });
     store.rows.delete(one);
@@ -207,7 +207,7 @@ describe('the audit of hash keys', () => {
     expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
   });
 
-  it('is not made for a source that has no hash keys', async () => {
+  it('reports no hole for a source without hash keys', async () => {
     const driver = await holdingAll({ stream: listedStream({ hashRanges: false }) });
     await driver.harness.advance(500_000);
     expect(driver.harness.eventsOf('leaseHole')).to.deep.equal([]);
@@ -215,7 +215,7 @@ describe('the audit of hash keys', () => {
 });
 
 describe('clean-up', () => {
-  it('removes ended rows once their children are under way, unless somebody has written to them', async () => {
+  it('removes an ended row after its children have begun, unless the row has changed meanwhile', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     const children = stream.split(zero);
@@ -233,7 +233,7 @@ describe('clean-up', () => {
     expect(driver.store.row(children[0]).kinactLatestAt, 'what LATEST was outlives the row').to.equal(5);
   });
 
-  it('lists no shards while no row has ended, and is repeated when it failed', async () => {
+  it('lists no shards while no row has ended, and is repeated after a failure', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, shardSyncIntervalMs: 1e9 });
     await driver.harness.advance(200_000);

@@ -1,5 +1,5 @@
-// A shard that nobody reads does not stay unnoticed: an event names it and the reason. One whose reads fail here is given back when
-// a peer lives.
+// A held lease that no worker reads does not stay unnoticed: an event names the shard and the reason. A lease whose reads fail here
+// is released if a peer is alive.
 import { expect } from 'chai';
 import { driveCoordinator, workerId, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -18,8 +18,8 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
 const working = (driver: CoordinatorDriver, leaseKey: string, fence = 7): Promise<void> =>
   driver.news(leaseKey, { type: 'working', fence });
 
-describe('a lease that is held and read by nobody', () => {
-  it('is said after failoverMs, once, with the reason, and the pipeline hears again what is held', async () => {
+describe('a held lease that no worker reads', () => {
+  it('is reported once after failoverMs, with the reason, and the pipeline gets the held leases again', async () => {
     const driver = await holdingAll();
     await driver.subscribe();
     await working(driver, zero);
@@ -41,7 +41,7 @@ describe('a lease that is held and read by nobody', () => {
     expect(driver.status().unread).to.deep.equal([]);
   });
 
-  it('has nothing to say while a parent has not ended, or everything is released', async () => {
+  it('is not reported while a parent has not ended, or while everything is released', async () => {
     const stream = listedStream({ shards: 1 });
     const [left] = stream.split(zero);
     const store = memoryLeaseStore([
@@ -62,7 +62,7 @@ describe('a lease that is held and read by nobody', () => {
     expect(other.harness.eventsOf('leaseUnread')).to.deep.equal([]);
   });
 
-  it('has nothing to say while its end waits for a merge partner whose own parent a peer still reads', async () => {
+  it('is not reported while its end waits for a merge partner whose parent a peer still reads', async () => {
     const stream = listedStream();
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'peer' })]);
     const driver = driveCoordinator({ stream, store, failoverMs });
@@ -75,7 +75,7 @@ describe('a lease that is held and read by nobody', () => {
     const children = [{ shardId: merged, parentShards: [zero, partner] }];
     for (let beat = 0; beat < 60; beat += 1) {
       store.put({ ...store.row(one), leaseCounter: store.row(one).leaseCounter + 1 });
-      // Asked more rarely than failoverMs, as its keeper does in the end.
+      // Less often than every failoverMs, as a keeper asks after some time.
       if (beat % 5 === 0) expect(await driver.askEnd(zero, { children })).to.include({ type: 'blocked', waits: true });
       await driver.harness.advance(3_000);
     }
@@ -84,7 +84,7 @@ describe('a lease that is held and read by nobody', () => {
     expect(store.rows.has(merged)).to.equal(false);
   });
 
-  it('names the end that is not proven', async () => {
+  it('is reported with the reason that the end of its shard is not proven', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream });
     await working(driver, zero);
@@ -99,8 +99,8 @@ describe('a lease that is held and read by nobody', () => {
   });
 });
 
-describe('a lease without a living owner that nobody takes', () => {
-  it('is said after a while, once, with its shard', async () => {
+describe('a lease without a living owner that no worker takes', () => {
+  it('causes one warning that names its shard, but not before 80 s', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'dead' })]);
     const driver = await holdingAll({ store, maxLeases: 1 });
     const said = (): (string | undefined)[] =>
@@ -116,8 +116,8 @@ describe('a lease without a living owner that nobody takes', () => {
   });
 });
 
-describe('a row that says SHARD_END of an open shard', () => {
-  it('is said once two listings a minute apart have shown it, and only while they do', async () => {
+describe('a row at SHARD_END whose shard is open', () => {
+  it('is reported after two listings a minute apart, and shown only until its checkpoint changes', async () => {
     const driver = await holdingAll();
     driver.store.put({ ...driver.store.row(one), checkpoint: 'SHARD_END' });
     await driver.news(one, { type: 'ended', childShardIds: [] });
@@ -134,7 +134,7 @@ describe('a row that says SHARD_END of an open shard', () => {
     expect(driver.status().contradictions).to.deep.equal([]);
   });
 
-  it('is none where the listing was older than the row', async () => {
+  it('is not reported if a later listing shows the shard closed', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     driver.store.put({ ...driver.store.row(zero), checkpoint: 'SHARD_END' });
@@ -157,7 +157,7 @@ describe('a shard whose reads fail', () => {
     const lease = { ...place, recordsLeft: 0, checkpoint, subSequenceNumber, released: true };
     await driver.news(leaseKey, { type: 'released', coolDown: false, reason: 'reads', lease });
   };
-  /** Two shards are held here; a peer lives and has the third. */
+  /** Two leases are held here; a living peer holds the third. */
   async function besidePeer(): Promise<{ driver: CoordinatorDriver; beat: (ms: number) => Promise<void> }> {
     const stream = listedStream({ shards: 3 });
     const third = leaseRow({ leaseKey: 'shardId-000000000002', leaseOwner: 'peer' });
@@ -181,7 +181,7 @@ describe('a shard whose reads fail', () => {
   const keepersOf = (driver: CoordinatorDriver, leaseKey: string): number =>
     driver.keepers.filter(({ args }) => args.leaseKey === leaseKey).length;
 
-  it('is given back after a minute beside a living peer, and kept where nobody else is there', async () => {
+  it('is released after a minute beside a living peer, and kept if no other worker is there', async () => {
     const { driver } = await besidePeer();
     await driver.news(zero, { type: 'readsFail', forMs: 59_000 });
     expect(released(driver, zero)).to.equal(false);
@@ -193,7 +193,7 @@ describe('a shard whose reads fail', () => {
     expect(released(alone, zero)).to.equal(false);
   });
 
-  it('leaves its whole source to others for a growing time, also to steal from', async () => {
+  it('makes the worker leave the whole source alone for a minute, without a steal', async () => {
     const { driver, beat } = await besidePeer();
     for (const shard of [zero, one]) {
       await driver.news(shard, { type: 'readsFail', forMs: 61_000 });
@@ -207,7 +207,7 @@ describe('a shard whose reads fail', () => {
     expect(driver.keepers.length).to.be.above(before);
   });
 
-  it('is taken again when nobody has taken it for twice failoverMs: the service itself may be away', async () => {
+  it('is taken again after 2 × failoverMs without an owner, because the service may be down', async () => {
     const { driver, beat } = await besidePeer();
     await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
     await give(driver, zero);
@@ -229,7 +229,7 @@ describe('a shard whose reads fail', () => {
     expect(driver.store.row(one).leaseOwner).to.equal(workerId);
   });
 
-  it('alone cools down where other shards of its source are read here', async () => {
+  it('cools down alone if other shards of its source are read here', async () => {
     const { driver, beat } = await besidePeer();
     await driver.news(one, { type: 'readsWork' });
     await driver.news(zero, { type: 'readsFail', forMs: 61_000 });
@@ -242,8 +242,8 @@ describe('a shard whose reads fail', () => {
   });
 });
 
-describe('a shard whose reads fail beside others of its source that are read', () => {
-  it('is taken again when nobody has taken it for twice failoverMs, however often it was given back before', async () => {
+describe('a shard whose reads fail while other shards of its source are read', () => {
+  it('is taken again within 2 × failoverMs + 10 s, however often it was released before', async () => {
     const third = leaseRow({ leaseKey: 'shardId-000000000002', leaseOwner: 'peer' });
     const driver = driveCoordinator({
       stream: listedStream({ shards: 3 }),
@@ -283,7 +283,7 @@ describe('a shard whose reads fail beside others of its source that are read', (
       unowned.push(ms);
       if (keepersOf() > before) await driver.taken(zero);
     }
-    // Nobody reads the shard, no lease is held, so that nothing in ready() speaks of it.
+    // While the lease has no owner, no worker reads the shard, and `ready()` of no worker shows it.
     expect(Math.max(...unowned), `unowned for ${unowned.join(', ')} ms`).to.be.below(2 * failoverMs + 10_000);
   });
 });

@@ -1,7 +1,6 @@
-// `checkpointIntervalMs` and `checkpointRecords` add checkpoints between renewals, and each of them counts as a renewal.
-// The keeper is driven message by message in virtual time, over a table in memory.
-// The keeper holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `down` is its
-// death without a last word.
+// `checkpointIntervalMs` and `checkpointRecords` add extra checkpoints between renewals. Each extra checkpoint counts as a renewal.
+// The test drives a keeper that holds its lease, message by message in virtual time, over a table in memory. `work` grants a shard
+// worker a tenure, `frontier` reports what the worker has settled, and `down` is the worker's death without a last message.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
@@ -9,7 +8,7 @@ import type { KeeperDriver } from '../support/keeper-driver.js';
 const named = (name: string, message: string): Error => Object.assign(new Error(message), { name });
 const throttled = named('ProvisionedThroughputExceededException', 'Rate exceeded');
 
-/** Writes since the keeper began to work. */
+/** A keeper with a worker in its first tenure. `writes` lists the checkpoints of the writes since that tenure began. */
 async function working(setup: Parameters<typeof driveKeeper>[0]) {
   const keeper = await driveKeeper(setup);
   const tenure = await keeper.work(1);
@@ -19,7 +18,7 @@ async function working(setup: Parameters<typeof driveKeeper>[0]) {
   return { keeper, tenure, writes };
 }
 
-describe('a keeper that is asked for more checkpoints than renewals', () => {
+describe('a keeper that writes extra checkpoints between renewals', () => {
   it('writes a checkpoint every checkpointIntervalMs while the frontier moves', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     for (let at = 0; at < 1_000; at += 100) {
@@ -29,7 +28,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['200', '400', '600', '800', '1000']);
   });
 
-  it('writes no extra checkpoint for a shard that stands still, and checkpoints the first record after that at once', async () => {
+  it('writes no extra checkpoint while the frontier stands still, and one at once when it moves', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200, checkpointRecords: 1 });
     await keeper.advance(2_999);
     expect(writes()).to.deep.equal([]);
@@ -39,7 +38,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['100']);
   });
 
-  it('counts an extra checkpoint as a renewal: the deadline moves, and the next renewal is a third of failoverMs away', async () => {
+  it('treats an extra checkpoint as a renewal that moves the deadline and the next renewal', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     await keeper.advance(2_000);
     await keeper.frontier(tenure, '100');
@@ -50,7 +49,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['100', undefined]);
   });
 
-  it('writes a checkpoint when checkpointRecords records are settled that the durable checkpoint does not cover', async () => {
+  it('writes an extra checkpoint when checkpointRecords records are settled beyond the durable checkpoint', async () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 100 });
     await keeper.frontier(tenure, '1000', 0, 99);
     expect(writes()).to.deep.equal([]);
@@ -62,7 +61,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal(['1001', '1101']);
   });
 
-  it('counts records over several workers: a new worker counts its own from 0, and none of the old one is forgotten', async () => {
+  it('counts records towards checkpointRecords across workers, although each new worker reports from 0', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 60_000, checkpointRecords: 100 });
     await keeper.frontier(tenure, '1000', 0, 60);
     await keeper.down(1);
@@ -74,7 +73,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.deep.equal([undefined, '1040']);
   });
 
-  it('has one write under way at a time: records settled meanwhile are counted, and go with the next write', async () => {
+  it('has one write under way at a time, and checkpoints records settled meanwhile with the next write', async () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 10 });
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -89,7 +88,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes()).to.have.length(2);
   });
 
-  it('does not let a renewal wait for the back-off of an extra checkpoint that was refused', async () => {
+  it('renews on time while an extra checkpoint that the table throttled is in back-off', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 200 });
     await keeper.advance(2_995);
     keeper.store.script('update', { type: 'failBefore', error: throttled });
@@ -99,7 +98,7 @@ describe('a keeper that is asked for more checkpoints than renewals', () => {
     expect(writes(), 'the renewal, when it is due').to.deep.equal(['100', '100']);
   });
 
-  it('reads the row when the reply to an extra checkpoint is lost, as it does after any renewal, and holds the lease', async () => {
+  it('confirms an extra checkpoint whose reply was lost, and keeps the lease and the tenure', async () => {
     const { keeper, tenure } = await working({ checkpointRecords: 10 });
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.frontier(tenure, '10', 0, 10);

@@ -1,13 +1,12 @@
-// A checkpoint in the row never goes back, and `onCheckpoint` hears of it only when it is durable.
-// Lost replies and vanished rows are scripted; the row that is left decides.
-// `me` holds the lease; in one test `you` takes it. `work` begins a shard worker in a tenure; `frontier` reports what it has
-// settled.
+// A checkpoint in the row never goes back, and the keeper calls `onCheckpoint` only when the checkpoint is durable. The tests script
+// lost replies and vanished rows; what the keeper does then depends on the row that it finds. `me` holds the lease, and `you` is
+// another worker. `work` grants a shard worker a tenure, and `frontier` reports what the worker has settled.
 import { expect } from 'chai';
 import { driveKeeper, me, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 
-describe('a keeper and its checkpoints', () => {
-  it('writes the frontier with the next renewal, and tells of it only when it is durable', async () => {
+describe('a keeper that writes checkpoints', () => {
+  it('writes the frontier with the next renewal, and reports it only once it is durable', async () => {
     const heard: unknown[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at) });
     const tenure = await keeper.work(1);
@@ -45,7 +44,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.counts.get('frontierNotAhead')).to.equal(1);
   });
 
-  it('lets renewals go without a checkpoint within checkpointIntervalMs', async () => {
+  it('renews without a checkpoint until checkpointIntervalMs is over', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 10_000 });
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -59,7 +58,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('counts and reports an onCheckpoint that throws or rejects, and goes on', async () => {
+  it('counts and reports an onCheckpoint that throws or rejects, and continues', async () => {
     for (const onCheckpoint of [
       (): never => {
         throw new Error('sync');
@@ -79,7 +78,7 @@ describe('a keeper and its checkpoints', () => {
     }
   });
 
-  it('recovers a renewal whose reply was lost: the row says what is durable', async () => {
+  it('recovers a renewal whose reply was lost, and reports the checkpoint that the row has', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
     const tenure = await keeper.work(1);
@@ -95,7 +94,7 @@ describe('a keeper and its checkpoints', () => {
     expect(tenure.dead).to.equal(false);
   });
 
-  it('sends a checkpoint again when the write that took effect was an earlier one without it', async () => {
+  it('sends a checkpoint again when only an earlier write without that checkpoint took effect', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
     const tenure = await keeper.work(1);
@@ -113,7 +112,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row).to.deep.include({ checkpoint: '100', leaseCounter: 8, leaseOwner: me, kinactWriter: writer });
   });
 
-  it('sends a checkpoint of unknown outcome again, whatever checkpointIntervalMs says', async () => {
+  it('sends a checkpoint of unknown outcome again without waiting for checkpointIntervalMs', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 3_000 });
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -122,7 +121,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('does not hurry a checkpoint that the lost write did not carry', async () => {
+  it('keeps to checkpointIntervalMs after a lost reply to a renewal that carried no checkpoint', async () => {
     const keeper = await driveKeeper({ checkpointIntervalMs: 4_000 });
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -131,7 +130,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseCounter: 8 });
   });
 
-  it('moves the deadline by a renewal that is answered, not by one that is recovered', async () => {
+  it('moves the deadline for an answered renewal, but not for a recovered one', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     const deadline = tenure.deadline;
@@ -145,7 +144,7 @@ describe('a keeper and its checkpoints', () => {
     expect(tenure.deadline).to.be.above(deadline);
   });
 
-  it('gives up a write that is not answered, and knows its effect from the next one', async () => {
+  it('gives up a write that stays unanswered, and learns its effect from the next write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
     const tenure = await keeper.work(1);
@@ -164,7 +163,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.leaseCounter).to.equal(8);
   });
 
-  it('makes a vanished row again at the frontier and takes it, under a new fence', async () => {
+  it('creates a vanished row again at the frontier, and takes it under a new fence', async () => {
     const seen = leaseRow({
       leaseKey: shardId,
       leaseCounter: 4,
@@ -197,7 +196,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('makes the row again once, though the reply to that was lost', async () => {
+  it('keeps the lease when the reply to creating a vanished row again is lost', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.store.rows.clear();
@@ -207,7 +206,7 @@ describe('a keeper and its checkpoints', () => {
     expect((await keeper.begin(2))?.type).to.equal('granted');
   });
 
-  it('gives up the take of a row that it made again and that refuses it again and again, instead of asking without end', async () => {
+  it('loses the lease after a few attempts when the row it created again keeps refusing the take', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.store.rows.clear();
@@ -227,7 +226,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.store.calls.filter(({ operation }) => operation === 'update').length).to.be.below(12);
   });
 
-  it('asks ever more rarely for a row that is gone each time that it has been made, and warns once', async () => {
+  it('backs off when a row vanishes each time after it was created again, and warns once', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.store.calls.length = 0;
@@ -239,7 +238,7 @@ describe('a keeper and its checkpoints', () => {
     expect(keeper.eventsOf('warning')).to.have.length(1);
   });
 
-  it('has lost the lease when somebody else made the vanished row again', async () => {
+  it('loses the lease when another worker has created the vanished row again', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.store.rows.clear();
@@ -252,7 +251,8 @@ describe('a keeper and its checkpoints', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('makes no row again that vanished after the lease may have expired: another may have ended the shard', async () => {
+  // Another worker may have read the shard to its end since, and removed the row.
+  it('does not create a row again that vanished after the lease may have expired', async () => {
     const store = memoryLeaseStore();
     const seen = store.put({ leaseKey: shardId });
     const keeper = await driveKeeper({ store, seen });

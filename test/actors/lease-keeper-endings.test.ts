@@ -1,7 +1,7 @@
-// How a keeper gives its lease up: it drains, then checkpoints and releases in one write. SHARD_END is written only after the coordinator
-// has agreed. A write of unknown outcome is repeated and recognised.
-// `me` holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `end` is its last word,
-// `down` its death without one, `plan` the coordinator's answer to whether the shard may end.
+// How a keeper ends its lease: it drains, then checkpoints and releases in one write. It writes SHARD_END only after the coordinator
+// has agreed. It repeats a write of unknown outcome, and recognises its own earlier write. `me` holds the lease. `work` grants a
+// shard worker a tenure, `frontier` reports what the worker has settled, `end` is its last message, and `down` its death without a
+// last message. `plan` is the coordinator's answer to the question whether the shard may end.
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -13,7 +13,7 @@ const updates = (keeper: KeeperDriver) => keeper.store.calls.filter(({ operation
 const idleLimitMs = 30_000 + failoverMs;
 
 describe('a keeper that releases its lease', () => {
-  it('drains its worker, then checkpoints and releases in one write on counter and owner', async () => {
+  it('drains its worker, then checkpoints and releases in one conditional write', async () => {
     const heard: string[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at.sequenceNumber) });
     const tenure = await keeper.work(1);
@@ -50,7 +50,7 @@ describe('a keeper that releases its lease', () => {
     expect(tenure.signal.aborted).to.equal(true);
   });
 
-  it('goes on renewing while the worker drains', async () => {
+  it('continues to renew while its worker drains', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -60,7 +60,7 @@ describe('a keeper that releases its lease', () => {
     expect(tenure.dead).to.equal(false);
   });
 
-  it('reports what the worker left behind', async () => {
+  it('reports how many records its worker left open', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -68,7 +68,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')[0]?.lease.recordsLeft).to.equal(17);
   });
 
-  it('is done at once without a worker', async () => {
+  it('releases at once when it has no worker', async () => {
     const keeper = await driveKeeper();
     await keeper.tell({ type: 'release', reason: 'steal', deadlineMs: 20_000 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({
@@ -78,7 +78,7 @@ describe('a keeper that releases its lease', () => {
     });
   });
 
-  it('releases at its frontier when the worker does not drain in time, within the deadline', async () => {
+  it('releases at its frontier by the deadline when the worker does not drain in time', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -92,7 +92,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('waits a moment for what the worker says when it is cut off', async () => {
+  it('revokes a slow worker before the deadline, and waits for its last frontier and end report', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
@@ -104,7 +104,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '100', recordsLeft: 7, released: true });
   });
 
-  it('asks no drain of a worker that is revoked already', async () => {
+  it('does not ask a revoked worker to drain', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     keeper.suspend(60_000);
@@ -114,7 +114,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('tries the write even when no time is given', async () => {
+  it('releases even with a deadline of 0 ms', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 0 });
@@ -122,7 +122,7 @@ describe('a keeper that releases its lease', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('renews when the draining worker crashes, and releases when the calls that it led to have ended', async () => {
+  it('keeps the lease after a draining worker crashes, and releases once its calls have ended', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -133,7 +133,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ recordsLeft: -1, released: true });
   });
 
-  it('waits for those calls no longer than it has time, whether the release or the crash came first', async () => {
+  it('waits for calls of a worker that crashed before or during the release only until the deadline', async () => {
     for (const order of ['release first', 'crash first']) {
       const keeper = await driveKeeper();
       await keeper.work(1);
@@ -147,7 +147,7 @@ describe('a keeper that releases its lease', () => {
     }
   });
 
-  it('does not wait for calls of a pipeline that has gone: a later worker has begun since', async () => {
+  it('releases a drained lease without waiting for an earlier pipeline whose calls have ended', async () => {
     for (const order of ['the crash is heard of first', 'the crash is heard of last']) {
       const keeper = await driveKeeper();
       await keeper.work(1);
@@ -161,7 +161,7 @@ describe('a keeper that releases its lease', () => {
     }
   });
 
-  it('repeats a release of unknown outcome, and recognises its own', async () => {
+  it('repeats a release of unknown outcome, and recognises its own release', async () => {
     for (const fault of ['failBefore', 'failAfter'] as const) {
       const keeper = await driveKeeper();
       const tenure = await keeper.work(1);
@@ -178,7 +178,7 @@ describe('a keeper that releases its lease', () => {
     }
   });
 
-  it('releases once more when the write of unknown outcome was a renewal', async () => {
+  it('sends the release again when a renewal of unknown outcome has taken effect', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.store.script('update', { type: 'failAfter' });
@@ -192,7 +192,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.row).to.not.have.property('leaseOwner');
   });
 
-  it('says that it did not succeed when the table is away until the deadline', async () => {
+  it('reports an unsuccessful release when every write fails until the deadline', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
@@ -207,7 +207,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.ended).to.equal(true);
   });
 
-  it('is a loss when it meets a foreign owner', async () => {
+  it('reports a lost lease instead of a release when another worker owns the row', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 5_000 });
@@ -218,7 +218,7 @@ describe('a keeper that releases its lease', () => {
     expect(keeper.row.leaseOwner).to.equal('java');
   });
 
-  it('takes the shorter of two deadlines, and grants nothing meanwhile', async () => {
+  it('keeps the shorter of two release deadlines, and grants no tenure meanwhile', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -241,7 +241,7 @@ describe('a keeper whose shard has ended', () => {
     return keeper;
   }
 
-  it('asks first, then writes SHARD_END, children and release at once, and tells', async () => {
+  it('asks the coordinator, then writes SHARD_END and the child shards in one write, and reports it', async () => {
     const children = [{ shardId: 'shardId-000000000001', parentShards: [shardId] }];
     const keeper = await toTheEnd({ children });
     expect(keeper.questions[0]).to.deep.include({
@@ -266,11 +266,11 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.ended).to.equal(true);
   });
 
-  it('asks without children where the service named none', async () => {
+  it('asks without child shards if the service named none', async () => {
     expect((await toTheEnd()).questions[0]).to.not.have.property('children');
   });
 
-  it('asks again while it is blocked, and loses no frontier meanwhile', async () => {
+  it('asks again after `retryMs` while the end is blocked, and checkpoints the frontier meanwhile', async () => {
     const keeper = await toTheEnd();
     await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000 });
     expect((await keeper.begin(2))?.type, 'there is nothing to read').to.equal('refused');
@@ -286,14 +286,14 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.row.checkpoint).to.equal('SHARD_END');
   });
 
-  it('asks again when the question failed', async () => {
+  it('asks again after a third of failoverMs when the coordinator fails to answer', async () => {
     const keeper = await toTheEnd();
     await keeper.unanswered();
     await keeper.advance(failoverMs / 3);
     expect(keeper.questions).to.have.length(1);
   });
 
-  it('asks also for a shard that the service does not know, and says how far it was read', async () => {
+  it('asks also about a shard that the service does not find, and includes its last position', async () => {
     const keeper = await toTheEnd({ notFound: true });
     expect(keeper.questions[0]).to.deep.include({
       notFound: true,
@@ -302,7 +302,7 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.row).to.deep.include({ checkpoint: 'TRIM_HORIZON', leaseOwner: me });
   });
 
-  it('has the shard read on where a listing shows it, later each time that gets no further', async () => {
+  it('continues reading a shard that a listing shows as open, with a delay after no progress', async () => {
     const keeper = await toTheEnd();
     await keeper.plan(readOn);
     let tenure = await keeper.work(2);
@@ -319,7 +319,8 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.newsOf('ended')).to.deep.equal([]);
   });
 
-  it('gives the lease up where its end is not proven for too long: another worker may find it', async () => {
+  // Another worker may be able to prove the end.
+  it('gives the lease up, with a cool-down, when the end of the shard stays unproven too long', async () => {
     const keeper = await toTheEnd();
     for (let ask = 0; ask < 100 && keeper.newsOf('released').length === 0; ask += 1) {
       if (keeper.questions.length > 0) await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000 });
@@ -332,7 +333,7 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('keeps the lease for as long as its end waits for what another shard’s holder is to make', async () => {
+  it('keeps the lease while the end waits for the holder of another shard', async () => {
     const keeper = await toTheEnd();
     const answer = async (waits: boolean): Promise<void> => {
       if (keeper.questions.length > 0)
@@ -346,7 +347,7 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('repeats the write of unknown outcome, and recognises its own', async () => {
+  it('repeats a SHARD_END write of unknown outcome, and recognises its own write', async () => {
     for (const fault of ['failBefore', 'failAfter'] as const) {
       const keeper = await toTheEnd();
       keeper.store.script('update', { type: fault });
@@ -358,7 +359,7 @@ describe('a keeper whose shard has ended', () => {
     }
   });
 
-  it('is over, too, when the reply was lost and somebody has taken the ended row since', async () => {
+  it('reports the end, not a loss, if the reply was lost and another worker took the row', async () => {
     const keeper = await toTheEnd();
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.plan(ready);
@@ -368,14 +369,14 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.newsOf('ended')).to.have.length(1);
   });
 
-  it('releases at its frontier when it is blocked and a release waits', async () => {
+  it('releases at its frontier on request while the end is blocked', async () => {
     const keeper = await toTheEnd();
     await keeper.plan({ type: 'blocked', reason: 'merge partner', retryMs: 5_000 });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, checkpoint: '100', recordsLeft: 0 });
   });
 
-  it('ends rather than releases when the plan comes in time', async () => {
+  it('ends the shard instead of releasing it when the coordinator answers in time', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
@@ -385,7 +386,7 @@ describe('a keeper whose shard has ended', () => {
     expect(keeper.newsOf('ended')).to.have.length(1);
   });
 
-  it('releases when the plan does not come in time, and is deaf to it afterwards', async () => {
+  it('releases when the coordinator does not answer in time, and ignores a later answer', async () => {
     const keeper = await toTheEnd();
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(2_000);
@@ -395,8 +396,8 @@ describe('a keeper whose shard has ended', () => {
   });
 });
 
-describe('a keeper that gives its lease up by itself', () => {
-  it('does so when no worker has come for callDeadlineMs + failoverMs', async () => {
+describe('a keeper that may release its lease by itself', () => {
+  it('releases when no worker has begun for callDeadlineMs + failoverMs', async () => {
     const keeper = await driveKeeper();
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);
@@ -405,7 +406,7 @@ describe('a keeper that gives its lease up by itself', () => {
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
   });
 
-  it('counts from the end of the last worker', async () => {
+  it('counts the time without a worker from the end of the last worker', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.advance(2 * idleLimitMs);
@@ -416,7 +417,7 @@ describe('a keeper that gives its lease up by itself', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('does not count the time in which nobody may start the shard', async () => {
+  it('does not count the time before a worker may start the shard', async () => {
     const keeper = await driveKeeper({ waiting: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
@@ -428,7 +429,7 @@ describe('a keeper that gives its lease up by itself', () => {
   });
 
   for (const code of ['WATCHDOG', 'PENDING_LIMIT_TOO_SMALL'] as const) {
-    it(`does so after two endings by ${code} at one frontier`, async () => {
+    it(`releases after two endings by ${code} at the same frontier, once the calls have ended`, async () => {
       const keeper = await driveKeeper();
       const error = new KinactError(code, 'stuck');
       const first = await keeper.work(1);
@@ -451,7 +452,7 @@ describe('a keeper that gives its lease up by itself', () => {
     });
   }
 
-  it('does not do so after other crashes', async () => {
+  it('keeps the lease after crashes with other errors', async () => {
     const keeper = await driveKeeper();
     for (const worker of [1, 2, 3, 4]) {
       await keeper.work(worker);
@@ -460,7 +461,7 @@ describe('a keeper that gives its lease up by itself', () => {
     expect(keeper.row.leaseOwner).to.equal(me);
   });
 
-  it('does so when the failure policy stops the shard', async () => {
+  it('releases with a cool-down when the failure policy stops the shard', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -473,7 +474,7 @@ describe('a keeper that gives its lease up by itself', () => {
     expect(keeper.row).to.not.have.property('leaseOwner');
   });
 
-  it('hurries when somebody then asks for the release by a deadline', async () => {
+  it('applies the deadline of a later release request to its own unfinished release', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
@@ -484,7 +485,7 @@ describe('a keeper that gives its lease up by itself', () => {
     expect(keeper.newsOf('released')[0]?.lease.released).to.equal(false);
   });
 
-  it('keeps the promise of a release that waits when the policy stops the shard meanwhile', async () => {
+  it('keeps the reason of a waiting release, and adds a cool-down, when the policy stops the shard', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 3_000 });

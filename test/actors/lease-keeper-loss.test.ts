@@ -1,9 +1,10 @@
-// A keeper whose lease another writer has taken stops its worker at once and writes nothing into that row.
-// `me` holds the lease until another takes it. `work` begins a shard worker in a tenure; `frontier` reports what it has settled.
+// A keeper whose lease another writer has taken revokes its worker's tenure at once, and writes nothing more into the row. `me` holds
+// the lease until another writer takes it. `work` grants a shard worker a tenure, and `frontier` reports what it has settled.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, me, nonce, shardId } from '../support/keeper-driver.js';
 
+/** Lets `change` write to the row of a working keeper, and checks that the next renewal ends tenure and keeper. */
 async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) => void) {
   const keeper = await driveKeeper();
   const tenure = await keeper.work(1);
@@ -22,8 +23,8 @@ async function meets(change: (keeper: Awaited<ReturnType<typeof driveKeeper>>) =
   return keeper;
 }
 
-describe('a keeper that loses its lease', () => {
-  it('to a Java worker, which leaves kinactWriter standing, ends at once', async () => {
+describe('a keeper whose row another writer has changed', () => {
+  it('loses the lease to a Java worker, which leaves kinactWriter unchanged, and ends', async () => {
     const keeper = await meets(({ store }) => store.takeAs(shardId, 'java'));
     expect(keeper.newsOf('lost')).to.deep.equal([{ type: 'lost', reason: 'taken by java', retake: false }]);
     expect(keeper.eventsOf('leaseLost')[0]).to.deep.equal({
@@ -34,7 +35,7 @@ describe('a keeper that loses its lease', () => {
     });
   });
 
-  it('to a worker that is named by a row that cannot be read, ends at once, and before its deadline', async () => {
+  it('loses the lease before its deadline when an unreadable row names another owner', async () => {
     const keeper = await meets(({ store }) => {
       store.takeAs(shardId, 'java');
       const error = new KinactError('MALFORMED_LEASE', 'garbage', { data: { leaseKey: shardId, leaseOwner: 'java' } });
@@ -43,7 +44,7 @@ describe('a keeper that loses its lease', () => {
     expect(keeper.newsOf('lost')[0]).to.deep.include({ reason: 'taken by java; its row cannot be read' });
   });
 
-  it('reads on to its deadline, where an unreadable row names itself as the owner, or nobody', async () => {
+  it('keeps its tenure until the deadline if an unreadable row names this worker or no owner', async () => {
     for (const owner of [{ leaseOwner: me }, {}]) {
       const keeper = await driveKeeper();
       const tenure = await keeper.work(1);
@@ -56,21 +57,21 @@ describe('a keeper that loses its lease', () => {
     }
   });
 
-  it('to a KCL 3 leader that names another owner says so', async () => {
+  it('reports a hand-over by a KCL 3 leader, and names the new owner', async () => {
     const keeper = await meets(({ store, row }) =>
       store.put({ ...row, leaseOwner: 'next', checkpointOwner: me, leaseCounter: 99 }),
     );
     expect(keeper.newsOf('lost')[0]?.reason).to.equal('handed over to next by a KCL 3 leader');
   });
 
-  it('to nobody, when the hand-over has no next owner yet', async () => {
+  it('reports a hand-over by a KCL 3 leader that has named no new owner yet', async () => {
     const keeper = await meets(({ store, row: { leaseOwner: _owner, ...row } }) =>
       store.put({ ...row, checkpointOwner: me, leaseCounter: 99 }),
     );
     expect(keeper.newsOf('lost')[0]?.reason).to.equal('handed over to nobody by a KCL 3 leader');
   });
 
-  it('ends, though the row has been made again and its counter has come to be the same', async () => {
+  it('loses the lease when another worker owns a row created again with the same counter', async () => {
     for (const signed of [{ kinactWriter: 'n2/1' }, {}]) {
       const keeper = await meets(({ store, row: { leaseCounter } }) =>
         store.put({ leaseKey: shardId, leaseOwner: 'you', leaseCounter, ...signed }),
@@ -79,7 +80,7 @@ describe('a keeper that loses its lease', () => {
     }
   });
 
-  it('goes on where somebody has removed kinactWriter and nothing else, and signs the row again', async () => {
+  it('keeps the lease if only kinactWriter was removed from the row, and writes it again', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     const { kinactWriter, ...stripped } = keeper.row;
@@ -90,18 +91,18 @@ describe('a keeper that loses its lease', () => {
     expect([tenure.dead, keeper.ended]).to.deep.equal([false, false]);
   });
 
-  it('to another process of the same worker id gives up with WORKER_ID_IN_USE', async () => {
+  it('gives up with WORKER_ID_IN_USE when another process with its worker id has taken the lease', async () => {
     const keeper = await meets(({ store }) => store.takeAs(shardId, me, 'n2/1'));
     expect(keeper.newsOf('workerIdInUse')).to.deep.equal([{ type: 'workerIdInUse', current: keeper.row }]);
     expect(keeper.eventsOf('leaseLost')[0]).to.have.property('reason').that.contains('WORKER_ID_IN_USE');
   });
 
-  it('to another keeper of this process asks for it to be read and taken again', async () => {
+  it('reports the lease for retaking when another keeper of this process has taken it', async () => {
     const keeper = await meets(({ store }) => store.takeAs(shardId, me, `${nonce}/8`));
     expect(keeper.newsOf('lost')[0]).to.deep.include({ retake: true });
   });
 
-  it('after a lost reply, when a foreign take came between, does not mistake it for its own write', async () => {
+  it('does not mistake a Java worker’s take after a lost reply for its own write', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');
@@ -117,13 +118,13 @@ describe('a keeper that loses its lease', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('refuses every question for a tenure, then and later', async () => {
+  it('refuses a tenure when the renewal before it shows the loss', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'meanwhile', act: () => keeper.store.takeAs(shardId, 'java') });
     expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'taken by java' });
   });
 
-  it('waits for the last onCheckpoint before it ends', async () => {
+  it('waits for the last onCheckpoint before it ends, and grants no tenure meanwhile', async () => {
     let settle = (): void => undefined;
     const keeper = await driveKeeper({ onCheckpoint: () => new Promise<void>((resolve) => (settle = resolve)) });
     const tenure = await keeper.work(1);

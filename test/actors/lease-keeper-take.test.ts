@@ -1,6 +1,5 @@
-// A take is conditional on the counter that was seen. When its reply is lost or it is refused, the row as it stands says whether
-// the lease is ours.
-// `me` takes the lease, in some cases from `you`. `work` begins a shard worker and grants its tenure.
+// A take is conditional on the row that the keeper saw. If the reply is lost, or the table refuses the take, the current row shows
+// whether this keeper has the lease. `me` takes the lease, in some tests from `you`. `work` grants a shard worker a tenure.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, nonce, shardId, writer } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
@@ -8,7 +7,7 @@ import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 const seenRow = leaseRow({ leaseKey: shardId, leaseCounter: 4 });
 
 describe('a keeper that takes a lease', () => {
-  it('writes on the condition of the counter that was seen, and reports the row', async () => {
+  it('writes on condition of the counter, owner and writer that it saw, and reports the row', async () => {
     const keeper = await driveKeeper();
     expect(keeper.store.calls[0]).to.deep.include({
       operation: 'update',
@@ -27,7 +26,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.eventsOf('leaseTaken')).to.deep.equal([{ source: 'orders', shardId, leaseKey: shardId, counter: 5 }]);
   });
 
-  it('counts the switch of owner and names the one it took from', async () => {
+  it('counts the change of owner, and names the previous owner', async () => {
     const keeper = await driveKeeper({
       seen: leaseRow({ leaseKey: shardId, leaseOwner: 'you', ownerSwitchesSinceCheckpoint: 2 }),
     });
@@ -35,7 +34,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you' });
   });
 
-  it('stamps a row of a Java worker that stands at LATEST, and says so once', async () => {
+  it('adds kinactLatestAt to a Java worker’s row at LATEST, and warns once', async () => {
     const keeper = await driveKeeper({
       seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }),
       serviceTimeMs: 2_123,
@@ -46,12 +45,12 @@ describe('a keeper that takes a lease', () => {
     expect(tenure.start).to.deep.equal({ type: 'atTimestamp', timestampMs: 123 });
   });
 
-  it('stamps with the local clock less two seconds when the service time is not known', async () => {
+  it('sets kinactLatestAt to the local time less two seconds if the service time is unknown', async () => {
     const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }) });
     expect(keeper.row.kinactLatestAt).to.equal(keeper.clock.wall - 2_000);
   });
 
-  it('does not take what another holds of a row that was made again, and whose counter has come to be the same', async () => {
+  it('does not take a row that was created again with the same counter and another owner', async () => {
     for (const before of [{}, { leaseOwner: 'java' }]) {
       const seen = leaseRow({ leaseKey: shardId, leaseCounter: 4, ...before });
       for (const signed of [{ kinactWriter: 'n2/1' }, {}]) {
@@ -65,7 +64,7 @@ describe('a keeper that takes a lease', () => {
     }
   });
 
-  it('ends with the row it met when somebody was faster', async () => {
+  it('ends without the lease when another worker takes it first', async () => {
     const store = memoryLeaseStore([seenRow]);
     store.script('update', { type: 'meanwhile', act: () => store.takeAs(shardId, 'you') });
     const keeper = await driveKeeper({ store, seen: seenRow });
@@ -74,14 +73,14 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.events).to.deep.equal([]);
   });
 
-  it('ends when the row is gone, without making it again', async () => {
+  it('ends when the row is gone, and does not create it again', async () => {
     const store = memoryLeaseStore();
     const keeper = await driveKeeper({ store, seen: seenRow });
     expect(keeper.newsOf('notTaken')).to.deep.equal([{ type: 'notTaken', reason: 'the row is gone', retake: false }]);
     expect(store.rows.size).to.equal(0);
   });
 
-  it('takes again at once from an earlier keeper of this process', async () => {
+  it('takes the lease at once from an earlier keeper of this process', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: `${nonce}/3`, checkpoint: '50' }),
     ]);
@@ -95,7 +94,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.eventsOf('checkpoint'), "an earlier keeper's checkpoint is no news").to.deep.equal([]);
   });
 
-  it('leaves it to the coordinator when an earlier keeper goes on writing', async () => {
+  it('leaves the lease to the coordinator when an earlier keeper keeps writing', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: `${nonce}/3` }),
     ]);
@@ -107,7 +106,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.ended).to.equal(true);
   });
 
-  it('does not take a row again that an earlier keeper of this process has ended meanwhile', async () => {
+  it('does not take a row in which an earlier keeper of this process has ended the shard', async () => {
     const store = memoryLeaseStore();
     const seen = store.put({ leaseKey: shardId, leaseOwner: me, leaseCounter: 4, kinactWriter: `${nonce}/6` });
     const end = { checkpoint: 'SHARD_END', leaseCounter: 5, leaseOwner: me, kinactWriter: `${nonce}/6` };
@@ -117,7 +116,7 @@ describe('a keeper that takes a lease', () => {
     expect(store.row(shardId).leaseCounter).to.equal(5);
   });
 
-  it('recovers a take whose reply was lost, and moves no deadline by it', async () => {
+  it('recovers a take whose reply was lost, without moving the deadline', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you' })]);
     store.script('update', { type: 'failAfter' });
     const keeper = await driveKeeper({ store, seen: store.row(shardId) });
@@ -131,7 +130,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.row.ownerSwitchesSinceCheckpoint).to.equal(1);
   });
 
-  it('goes on trying while the table does not answer, with back-off, one write at a time', async () => {
+  it('retries a failing take with growing back-off, one write at a time, until it succeeds', async () => {
     const store = memoryLeaseStore([seenRow]);
     for (let times = 0; times < 4; times++) store.script('update', { type: 'failBefore' });
     const keeper = await driveKeeper({ store, seen: seenRow });
@@ -142,7 +141,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.newsOf('taken')).to.have.length(1);
   });
 
-  it('tries more and more rarely, too, where the table does what it answers an error to', async () => {
+  it('backs off as well if each take succeeds but the table answers with an error', async () => {
     const store = memoryLeaseStore([seenRow]);
     const { update } = store;
     let calls = 0;
@@ -159,7 +158,7 @@ describe('a keeper that takes a lease', () => {
     expect(calls).to.be.within(10, 40);
   });
 
-  it('is a clash of worker ids when another process holds the lease under the same id', async () => {
+  it('reports a worker id in use when another process holds the lease under that id', async () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: 'n2/1' }),
     ]);
@@ -169,7 +168,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.eventsOf('leaseLost'), 'nothing was held').to.deep.equal([]);
   });
 
-  it('releases what it takes while a release waits', async () => {
+  it('releases a lease at once if the release was asked for during the take', async () => {
     const store = memoryLeaseStore([seenRow]);
     let answer = (): void => undefined;
     store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -181,7 +180,7 @@ describe('a keeper that takes a lease', () => {
     expect(keeper.row).to.not.have.property('leaseOwner');
   });
 
-  it('gives the take up when the time for the release is over', async () => {
+  it('gives up the take when the deadline of a release has passed', async () => {
     const store = memoryLeaseStore([seenRow]);
     store.script('update', { type: 'holdBefore', until: new Promise(() => undefined) });
     const keeper = await driveKeeper({ store, seen: seenRow });

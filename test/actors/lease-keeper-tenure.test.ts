@@ -1,7 +1,7 @@
-// A worker delivers only in a tenure: one at a time, under a fence that rises.
-// Its deadline counts from the start of a renewal, and holds although the machine was suspended.
-// The keeper holds the lease. `begin` is a shard worker's request for a tenure, `work` the same where it is granted; `frontier`
-// reports what has been settled; `end` is its last word, `down` its death without one.
+// A worker delivers only in a tenure. A keeper has one tenure at a time, and each has a higher fence. The deadline of a tenure counts
+// from the start of a renewal, and holds even if the machine was suspended. The keeper holds the lease. `begin` is a shard worker's
+// request for a tenure, and `work` is a request that the keeper grants. `frontier` reports what the worker has settled, `end` is its
+// last message, and `down` its death without a last message.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, marginMs, shardId } from '../support/keeper-driver.js';
@@ -11,8 +11,8 @@ const liveMs = failoverMs - marginMs;
 const updates = (keeper: Awaited<ReturnType<typeof driveKeeper>>) =>
   keeper.store.calls.filter(({ operation }) => operation === 'update').length;
 
-describe('a keeper and its tenures', () => {
-  it('renews once before it grants, and that counter is the fence', async () => {
+describe('a keeper that grants tenures', () => {
+  it('renews before it grants a tenure, whose fence is the counter of that renewal', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(11);
     expect(keeper.row.leaseCounter).to.equal(6);
@@ -35,14 +35,14 @@ describe('a keeper and its tenures', () => {
     expect(keeper.newsOf('working')).to.deep.equal([{ type: 'working', fence: 6 }]);
   });
 
-  it('passes on the hash range it was given, and none where the row has none', async () => {
+  it('passes a given hash range to the tenure, and none if the row has none', async () => {
     const range = { startingHashKey: '1', endingHashKey: '2' };
     expect((await (await driveKeeper({ hashKeyRange: range })).work(1)).hashKeyRange).to.deep.equal(range);
     const { startingHashKey: _first, ...row } = leaseRow({ leaseKey: shardId });
     expect(await (await driveKeeper({ seen: row })).work(1)).to.not.have.property('hashKeyRange');
   });
 
-  it('renews every third of the failover time, counted from the start of the renewal', async () => {
+  it('renews every third of failoverMs, counted from the start of the last renewal', async () => {
     const keeper = await driveKeeper();
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -72,7 +72,7 @@ describe('a keeper and its tenures', () => {
     expect(tenure.deadline).to.equal(started + liveMs);
   });
 
-  it('waits for a renewal of its own when one is under way as the question comes', async () => {
+  it('makes another renewal for the tenure if one is under way when the worker asks', async () => {
     const keeper = await driveKeeper();
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -84,7 +84,7 @@ describe('a keeper and its tenures', () => {
     expect(answered?.type === 'granted' && answered.tenure.fence, 'take 5, renewal 6, fence 7').to.equal(7);
   });
 
-  it('kills the tenure at the deadline, goes on renewing, and grants a new one under a higher fence', async () => {
+  it('revokes the tenure at the deadline, continues to renew, and grants a new tenure with a higher fence', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     for (let times = 0; times < 40; times++) keeper.store.script('update', { type: 'failBefore' });
@@ -108,7 +108,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.ended).to.equal(false);
   });
 
-  it('moves no deadline of a tenure that somebody has found dead', async () => {
+  it('does not move the deadline of a tenure that is marked dead', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     const { deadline } = tenure;
@@ -119,7 +119,7 @@ describe('a keeper and its tenures', () => {
     expect(tenure.deadline).to.equal(0);
   });
 
-  it('hears the last words of a worker that ended itself and so killed its tenure', async () => {
+  it('handles the last messages of a worker that has ended its own tenure', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.dead = true;
@@ -131,7 +131,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.controls.get(1), 'it knows').to.equal(undefined);
   });
 
-  it('hears the last words of a worker whose tenure it has revoked', async () => {
+  it('handles the last messages of a worker whose tenure was revoked', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs + 1);
@@ -143,7 +143,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.row.checkpoint).to.equal('100');
   });
 
-  it('is dead after the machine was suspended, though the monotonic clock stood still', async () => {
+  it('revokes the tenure if the wall clock shows a suspension of more than the margin', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs);
@@ -159,7 +159,7 @@ describe('a keeper and its tenures', () => {
     });
   });
 
-  it('gives no tenure from a renewal that was under way while the machine was suspended', async () => {
+  it('grants no tenure for a renewal that was under way during a suspension of the machine', async () => {
     const keeper = await driveKeeper();
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -174,7 +174,7 @@ describe('a keeper and its tenures', () => {
     expect(granted?.type === 'granted' && granted.tenure.deadline).to.equal(keeper.clock.now + liveMs);
   });
 
-  it('has one tenure at most: an earlier one that is open ends first', async () => {
+  it('revokes an open tenure before it grants the next one', async () => {
     const keeper = await driveKeeper();
     const first = await keeper.work(1);
     const second = await keeper.work(2);
@@ -187,7 +187,7 @@ describe('a keeper and its tenures', () => {
     expect(second.dead, "the old worker's end is not the new one's").to.equal(false);
   });
 
-  it('refuses the earlier of two questions', async () => {
+  it('refuses the earlier of two requests for a tenure', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.begin(1);
@@ -197,7 +197,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.answers.get(2)?.type).to.equal('granted');
   });
 
-  it('forgets the question of a worker that is gone', async () => {
+  it('forgets the request of a worker that has died', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.begin(1);
@@ -207,7 +207,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.newsOf('working')).to.deep.equal([]);
   });
 
-  it('keeps the lease when the worker crashes, and starts the next one at the frontier it holds', async () => {
+  it('keeps the lease when the worker crashes, and starts the next worker at the frontier', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100', 3);
@@ -221,7 +221,7 @@ describe('a keeper and its tenures', () => {
     expect(next.fence).to.be.above(tenure.fence);
   });
 
-  it('drops and counts what arrives under a stale fence', async () => {
+  it('drops and counts messages with a stale fence', async () => {
     const keeper = await driveKeeper();
     const first = await keeper.work(1);
     const second = await keeper.work(2);
@@ -236,7 +236,7 @@ describe('a keeper and its tenures', () => {
     expect(second.dead).to.equal(false);
   });
 
-  it('answers a worker that waits for its fence when the lease is to be released, and begins no tenure any more', async () => {
+  it('refuses a waiting request for a tenure when a release is asked for', async () => {
     const keeper = await driveKeeper();
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -249,7 +249,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('ends the tenure, the signal and the question when it is stopped itself', async () => {
+  it('ends the tenure, aborts its signal, and refuses an open request when it is stopped', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.stop();
@@ -263,12 +263,12 @@ describe('a keeper and its tenures', () => {
     expect(asking.answers.get(1)?.type).to.equal('refused');
   });
 
-  it('grants nothing on a shard that has ended', async () => {
+  it('grants no tenure on a shard that has ended', async () => {
     const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'SHARD_END' }) });
     expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
-  it('grants nothing when the row turns out to have been ended by hand', async () => {
+  it('grants no tenure when SHARD_END was written into the row by hand', async () => {
     const keeper = await driveKeeper();
     keeper.store.script('update', { type: 'failAfter' });
     await keeper.begin(1);
@@ -277,7 +277,7 @@ describe('a keeper and its tenures', () => {
     expect(keeper.answers.get(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 
-  it('keeps the lease when its worker found the tenure dead by itself', async () => {
+  it('keeps the lease when its worker finds the tenure dead', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.end(tenure, { type: 'tenureDead' });
@@ -285,13 +285,13 @@ describe('a keeper and its tenures', () => {
     expect((await keeper.work(2)).fence).to.be.above(tenure.fence);
   });
 
-  it('counts a message that it does not know', async () => {
+  it('counts an unknown message', async () => {
     const keeper = await driveKeeper();
     await keeper.tell({ type: 'nonsense' });
     expect(keeper.counts.get('unknownMessage')).to.equal(1);
   });
 
-  it('shows what it holds and what it is about', async () => {
+  it('shows its phase, counter, checkpoint, frontier, fence and remaining time in its status', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '100');

@@ -1,13 +1,12 @@
-// A keeper sends no write before it has a permit of the table, and decides only then what to write.
-// The queue is a stub that gives permits when the test says so.
-// The keeper takes the lease, or holds it. `work` begins a shard worker in a tenure; `frontier` reports what it has settled;
-// `down` is its death without a last word.
+// A keeper sends no write before the queue of the table has granted a permit, and decides only then what to write. The queue is a
+// stub that grants a permit when the test calls `next`. `work` grants a shard worker a tenure, `frontier` reports what the worker has
+// settled, and `down` is the worker's death without a last message.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
 import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
 
-/** A queue that lets nobody in at once; `next` gives a permit to the one that waits. */
+/** A queue that grants no permit at once, unless it is open. `next` grants a permit to the keeper that waits. */
 function closedQueue() {
   const orders = new Set<TrafficOrder>();
   const ended: string[] = [];
@@ -66,8 +65,8 @@ async function held(setup: KeeperSetup = {}): Promise<{ queue: ReturnType<typeof
   return { queue, keeper };
 }
 
-describe('a keeper whose table has a queue', () => {
-  it('sends nothing before it has a permit, and counts its deadline and its time limit from then', async () => {
+describe('a keeper that needs permits to write', () => {
+  it('sends a write only with a permit, and counts its deadline and time limit from then', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
     await keeper.advance(failoverMs);
@@ -86,7 +85,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.ended).to.deep.equal(['answered']);
   });
 
-  it('asks as what it is about to write: a renewal with its deadline, then a release', async () => {
+  it('orders a permit for a renewal with its deadline, then one for a release', async () => {
     const { keeper, queue } = await held();
     const { liveUntil } = keeper.state.timing;
     await keeper.advance(failoverMs / 3);
@@ -101,7 +100,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.orders.size).to.equal(0);
   });
 
-  it('decides what to write when its permit has come: the checkpoint on board is the newest', async () => {
+  it('decides what to write when the permit comes, with the newest frontier as the checkpoint', async () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     expect(queue.waits()).to.equal(true);
@@ -110,13 +109,13 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.row.checkpoint).to.equal('7');
   });
 
-  it('does not look again and again while it waits', async () => {
+  it('sets its timer to the deadline of the tenure while it waits for a permit', async () => {
     const { keeper } = await held();
     await keeper.advance(failoverMs / 3 + 1);
     expect(keeper.timers.get('wake')).to.equal(keeper.state.tenure!.shared.deadline);
   });
 
-  it('ends its tenure at the deadline, permit or not, and renews when the permit comes', async () => {
+  it('ends its tenure at the deadline without a permit, and renews when the permit comes', async () => {
     const { keeper, queue } = await held();
     const { shared: tenure } = keeper.state.tenure!;
     await keeper.advance(failoverMs);
@@ -126,7 +125,7 @@ describe('a keeper whose table has a queue', () => {
     expect(tenure.dead).to.equal(true);
   });
 
-  it('asks for a checkpoint that no renewal waits for as that, and says when it has become a renewal', async () => {
+  it('orders a permit of kind `checkpoint` for an extra checkpoint, and changes it to `renew` when due', async () => {
     const { keeper, queue } = await held({ checkpointIntervalMs: 200 });
     await keeper.advance(1_000);
     await keeper.frontier(keeper.state.tenure!.shared, '7');
@@ -139,7 +138,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.row.checkpoint).to.equal('7');
   });
 
-  it('gives a take up that has had no permit for three times failoverMs', async () => {
+  it('gives up a take that gets no permit within three times failoverMs', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
     await keeper.advance(3 * failoverMs - 1);
@@ -152,7 +151,7 @@ describe('a keeper whose table has a queue', () => {
     expect([keeper.ended, keeper.store.calls.length, queue.orders.size]).to.deep.equal([true, 0, 0]);
   });
 
-  it('gives a permit back that comes when nothing is to be written any more', async () => {
+  it('returns a permit that comes when there is nothing left to write', async () => {
     const { keeper, queue } = await held();
     await keeper.begin(2);
     expect(queue.waits()).to.equal(true);
@@ -161,7 +160,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.ended).to.deep.equal(['unused']);
   });
 
-  it('gives a permit back that comes after the lease was lost, while onCheckpoint is waited for', async () => {
+  it('returns a permit that comes after a release has timed out, while onCheckpoint still runs', async () => {
     const queue = closedQueue();
     queue.setOpen(true);
     const keeper = await driveKeeper({ traffic: queue.traffic, onCheckpoint: () => new Promise(() => {}) });
@@ -177,7 +176,7 @@ describe('a keeper whose table has a queue', () => {
     expect(queue.ended).to.deep.equal(['unused']);
   });
 
-  it('keeps a row that it makes again, however old it is: only a first take is given up, and only that can wait', async () => {
+  it('orders a permit of kind `duty` to take a row that it created again, without a time limit', async () => {
     const { keeper, queue } = await held();
     queue.setOpen(true);
     await keeper.advance(4 * failoverMs);
@@ -193,7 +192,7 @@ describe('a keeper whose table has a queue', () => {
     expect([keeper.state.phase, keeper.row.leaseOwner]).to.deep.equal(['held', 'me']);
   });
 
-  it('gives a take up at once that was never sent, when the lease is to be released', async () => {
+  it('gives up an unsent take at once when a release is asked for', async () => {
     const queue = closedQueue();
     const keeper = await driveKeeper({ traffic: queue.traffic });
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
@@ -201,7 +200,7 @@ describe('a keeper whose table has a queue', () => {
     expect(keeper.store.calls).to.deep.equal([]);
   });
 
-  it('gives a permit back that it has no use for, and tells how each request ended', async () => {
+  it('reports to the queue whether a request was throttled or failed, and leaves it when stopped', async () => {
     const { keeper, queue } = await held();
     await keeper.advance(failoverMs / 3);
     const error = Object.assign(new Error('slow down'), { name: 'ThrottlingException' });

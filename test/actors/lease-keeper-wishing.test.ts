@@ -1,6 +1,5 @@
-// A keeper that wants a lease asks its living holder by a wish in the row. It then takes what was handed over, or withdraws the wish.
-// The test writes what the holder would write.
-// `you` holds the lease; `me` asks for it, and is the keeper.
+// A keeper asks the live holder of a lease by a wish in the row. It then takes the lease that was handed over, or withdraws the wish.
+// `me` is the asking worker, with the keeper under test. `you` holds the lease; the test writes what `you` would write.
 import { expect } from 'chai';
 import { beganHandingOut, createHandedOut } from '../../src/core/handed-out.js';
 import { asking, free, seen, holderWriter } from '../support/asking-keeper.js';
@@ -12,7 +11,7 @@ const wishes = (store: MemoryLeaseStore): number =>
   store.calls.filter(({ wish }) => typeof wish?.text === 'string').length;
 const looks = (store: MemoryLeaseStore): number => store.calls.filter(({ operation }) => operation === 'get').length;
 
-/** What its holder writes. */
+/** Writes the hand-over as the holder. */
 function handOver(store: MemoryLeaseStore): void {
   const asker = { workerId: me, writer, failoverMs };
   store.rows.set(
@@ -29,14 +28,14 @@ function answer(store: MemoryLeaseStore, text: string, more = ''): void {
   store.rows.set(shardId, { ...store.row(shardId), kinactAnswer: `${text} ${writer}${more}` });
 }
 
-/** The holder lives. */
+/** Renews as the holder, which shows that it lives. */
 function renew(store: MemoryLeaseStore): void {
   const row = store.row(shardId);
   store.rows.set(shardId, { ...row, leaseCounter: row.leaseCounter + 1 });
 }
 
 describe('a keeper that asks for a lease', () => {
-  it('leaves a wish that touches neither counter nor owner, and raises it three times in failoverMs', async () => {
+  it('writes a wish without changing counter or owner, and raises it three times in failoverMs', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     expect(keeper.row).to.deep.equal({ ...seen, kinactWish: `${writer} ${failoverMs} 1 ${holderWriter} ${me}` });
@@ -50,7 +49,7 @@ describe('a keeper that asks for a lease', () => {
     expect(looks(store)).to.be.within(8, 9);
   });
 
-  it('takes what was handed to it by a conditional write of its own, from which its fence and its time count', async () => {
+  it('takes a handed-over lease by its own conditional write, from which fence and deadline count', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     handOver(store);
@@ -64,7 +63,7 @@ describe('a keeper that asks for a lease', () => {
     expect(tenure.start).to.deep.equal({ type: 'after', position: { sequenceNumber: '200', subSequenceNumber: 0 } });
   });
 
-  it('has no wish brought back by a raise that comes after the wish was withdrawn', async () => {
+  it('does not restore a withdrawn wish with a raise that arrives late', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     let arrive = (): void => undefined;
@@ -79,7 +78,7 @@ describe('a keeper that asks for a lease', () => {
     expect(store.row(shardId)).to.not.have.property('kinactWish');
   });
 
-  it('looks ten times as often once the holder yields', async () => {
+  it('reads the row ten times as often once the holder yields', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     answer(store, 'yielding', ' 9000');
@@ -89,7 +88,7 @@ describe('a keeper that asks for a lease', () => {
     expect(looks(store)).to.be.within(10, 12);
   });
 
-  it('withdraws it when the holder refuses, and says that it asked in vain', async () => {
+  it('withdraws the wish when the holder refuses, and reports that the wish failed', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     answer(store, 'refused');
@@ -100,7 +99,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.ended).to.equal(true);
   });
 
-  it('withdraws one that nobody has answered for twice failoverMs', async () => {
+  it('withdraws the wish when the holder has not answered for twice failoverMs', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     for (let at = 0; at < 2 * failoverMs; at += 1_000) {
@@ -112,7 +111,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
   });
 
-  it('waits for a holder that yields until that must have said why not', async () => {
+  it('waits for a yielding holder for the announced drain time, then reports that the wish failed', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     answer(store, 'yielding', ' 9000');
@@ -128,7 +127,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true });
   });
 
-  it('takes what has expired meanwhile', async () => {
+  it('takes the lease when it expires meanwhile', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     await keeper.advance(failoverMs);
@@ -138,7 +137,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
   });
 
-  it('takes what was released meanwhile', async () => {
+  it('takes the lease when it is released meanwhile', async () => {
     const store = memoryLeaseStore([seen]);
     const keeper = await asking(store);
     free(store);
@@ -146,7 +145,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.row).to.deep.include({ leaseOwner: me, leaseCounter: 6 });
   });
 
-  it('ends when another has it, or its holder has begun again, without asking in vain', async () => {
+  it('ends when the owner or the holder’s keeper changes, without counting the wish as failed', async () => {
     for (const row of [
       { ...seen, leaseOwner: 'java', leaseCounter: 5 },
       { ...seen, kinactWriter: 'y1/4', leaseCounter: 5 },
@@ -160,7 +159,7 @@ describe('a keeper that asks for a lease', () => {
     }
   });
 
-  it('makes no row where there is none any more, and asks nobody whose shard has ended', async () => {
+  it('gives up when the row is gone, without creating it, and when the shard has ended', async () => {
     const store = memoryLeaseStore([seen]);
     store.script('wish', { type: 'meanwhile', act: () => store.rows.delete(shardId) });
     const gone = await asking(store);
@@ -172,7 +171,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'the shard has ended' });
   });
 
-  it('leaves a lease to another who has asked before, unless that one has not raised its wish for long', async () => {
+  it('leaves the lease to another asking worker, unless that worker has stopped raising its wish', async () => {
     const other = `z1/1 ${failoverMs} 3 ${holderWriter} them`;
     const store = memoryLeaseStore([{ ...seen, kinactWish: other }]);
     const second = await asking(store);
@@ -182,7 +181,7 @@ describe('a keeper that asks for a lease', () => {
     expect(later.row.kinactWish).to.equal(`${writer} ${failoverMs} 1 ${holderWriter} ${me}`);
   });
 
-  it('writes it again when a reply is lost, which its own wish does not refuse', async () => {
+  it('writes the wish again when the reply is lost, although its own wish is in the row', async () => {
     const store = memoryLeaseStore([seen]);
     store.script('wish', { type: 'failAfter' });
     const keeper = await asking(store);
@@ -192,7 +191,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.eventsOf('retrying')).to.have.length(1);
   });
 
-  it('goes on after a look that fails, and counts it', async () => {
+  it('continues after a failed read of the row, and counts it', async () => {
     const store = memoryLeaseStore([seen]);
     store.script('get', { type: 'failBefore' });
     const keeper = await asking(store);
@@ -202,7 +201,7 @@ describe('a keeper that asks for a lease', () => {
     expect(keeper.counts.get('failedLooks')).to.equal(1);
   });
 
-  describe('and has to stop', () => {
+  describe('when it has to stop', () => {
     const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
 
     it('withdraws the wish', async () => {
@@ -214,7 +213,7 @@ describe('a keeper that asks for a lease', () => {
       expect(keeper.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
     });
 
-    it('gives back at once what was handed to it meanwhile', async () => {
+    it('releases at once a lease that was handed over to it meanwhile', async () => {
       const store = memoryLeaseStore([seen]);
       const keeper = await asking(store);
       handOver(store);
@@ -228,7 +227,7 @@ describe('a keeper that asks for a lease', () => {
       });
     });
 
-    it('gives it back as soon, though calls of a time when this process held the lease before may run', async () => {
+    it('releases a handed-over lease at once although calls from an earlier tenure may still run', async () => {
       const store = memoryLeaseStore([seen]);
       const handedOut = createHandedOut();
       beganHandingOut(handedOut, `${store.tableName} ${shardId}`, {
@@ -242,7 +241,7 @@ describe('a keeper that asks for a lease', () => {
       expect(keeper.newsOf('released')).to.have.length(1);
     });
 
-    it('forgets what it cannot withdraw by the deadline', async () => {
+    it('gives up the withdrawal at the deadline, and no longer raises the wish', async () => {
       const store = memoryLeaseStore([seen]);
       const keeper = await asking(store);
       const before = wishes(store);

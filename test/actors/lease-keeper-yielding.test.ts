@@ -1,7 +1,6 @@
-// A holder that is asked for its lease drains and hands it over in one write. It refuses when something stays open, or when a call
-// may still run.
-// `me` holds the lease, and is the keeper; `you` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what
-// it has settled; `end` is its last word.
+// A holder that is asked for its lease drains, and hands the lease over in one write. It refuses if a record stays open, or if a call
+// may still run. `me` is the holder, with the keeper under test, and `you` is the asking worker. `work` grants a shard worker a tenure,
+// `frontier` reports what the worker has settled, and `end` is its last message.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
@@ -21,7 +20,7 @@ function withdraw(keeper: KeeperDriver): void {
   keeper.store.rows.set(shardId, row);
 }
 
-/** Holds the lease, delivers, has been asked and has answered. */
+/** A keeper that holds the lease, delivers, and has answered a wish. */
 async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
   const keeper = await driveKeeper(setup);
   const tenure = await keeper.work(1);
@@ -32,7 +31,7 @@ async function yielding(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<
   return [keeper, tenure];
 }
 
-/** Its worker has been told to drain. */
+/** The same keeper a second later: it has told its worker to pause. */
 async function draining(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<[KeeperDriver, Tenure]> {
   const [keeper, tenure] = await yielding(setup);
   await keeper.advance(1_000);
@@ -42,7 +41,7 @@ async function draining(setup: Parameters<typeof driveKeeper>[0] = {}): Promise<
 const drained = { type: 'drained', open: 0 } as const;
 
 describe('a keeper that is asked for its lease', () => {
-  it('sees it with its next renewal, answers at once, and delivers on for a second', async () => {
+  it('answers a wish right after the renewal that shows it, and delivers for another second', async () => {
     const [keeper, tenure] = await yielding();
     expect(keeper.row).to.deep.include({ kinactAnswer: `yielding ${askerWriter} 100000`, leaseOwner: me });
     await keeper.advance(999);
@@ -52,7 +51,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.controls.get(1)).to.deep.equal([{ type: 'pause', fence: tenure.fence, number: 1 }]);
   });
 
-  it('hands over what is drained in one write, as if the other had taken it, and is done with it', async () => {
+  it('hands over a drained lease in one write that names the asking worker, and ends', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '200', subSequenceNumber: 0 };
     await keeper.frontier(tenure, '200');
@@ -75,7 +74,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.ended).to.equal(true);
   });
 
-  it('hands nothing over while its worker may still settle, and goes on renewing', async () => {
+  it('does not hand over while its worker may still settle records, and continues to renew', async () => {
     const [keeper] = await draining();
     const { leaseCounter } = keeper.row;
     await keeper.advance(renewalMs);
@@ -83,14 +82,14 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row.leaseCounter).to.be.greaterThan(leaseCounter);
   });
 
-  it('lets no worker begin while it hands over', async () => {
+  it('refuses tenures while the hand-over is under way', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'holdBefore', until: new Promise(() => {}) });
     await keeper.end(tenure, drained);
     expect(await keeper.begin(2)).to.deep.equal({ type: 'refused', reason: 'the lease is being handed over' });
   });
 
-  it('refuses what is not drained in time, lets it drain, and goes on under a new fence', async () => {
+  it('refuses when the drain takes too long, finishes the drain, and continues under a new fence', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);
     await keeper.advance(2_000);
@@ -105,7 +104,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.controls.get(2), 'the same wish is not heard again').to.equal(undefined);
   });
 
-  it('waits longer for a drain that goes on, but not for ever', async () => {
+  it('extends the drain while the frontier moves, to ten times handOverMs at most', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     let number = 2;
     for (let at = 0; at < 19_000; at += 1_000) {
@@ -119,7 +118,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
   });
 
-  it('drains no longer than the other waits for it: ten minutes, however long handOverMs is', async () => {
+  it('drains for at most ten minutes, however long handOverMs is', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 400_000 });
     expect(keeper.row.kinactAnswer).to.equal(`yielding ${askerWriter} 600000`);
     const drainOn = async (from: number, until: number): Promise<void> => {
@@ -135,7 +134,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['pause', 'resume']);
   });
 
-  it('waits no longer for a word that moves nothing: a late one of an earlier worker, or one that comes twice', async () => {
+  it('does not extend the drain for a repeated frontier or one of an earlier tenure', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 2_000 });
     ask(keeper, 2);
     await keeper.advance(1_900);
@@ -147,20 +146,20 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row.kinactAnswer).to.equal(`refused ${askerWriter}`);
   });
 
-  it('refuses when its worker crashes, whose calls may still run', async () => {
+  it('refuses when its worker crashes, because calls may still run', async () => {
     const [keeper] = await draining();
     await keeper.down(1);
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
-  it('refuses when a worker has ended with something open', async () => {
+  it('refuses when its worker has ended with open records', async () => {
     const [keeper, tenure] = await draining();
     tenure.newestHandedOut = { sequenceNumber: '300', subSequenceNumber: 0 };
     await keeper.end(tenure, { type: 'drained', open: 1 });
     expect(keeper.row).to.deep.include({ leaseOwner: me, kinactAnswer: `refused ${askerWriter}` });
   });
 
-  it('hands over at once what nobody reads here', async () => {
+  it('hands over at once a lease that no worker reads', async () => {
     const keeper = await driveKeeper({ waiting: true });
     ask(keeper);
     await keeper.advance(renewalMs);
@@ -168,7 +167,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.news.at(-1)).to.deep.include({ type: 'handedOver', to: 'you' });
   });
 
-  it('keeps the lease when the wish is withdrawn, before it drains, while it drains, and at the last moment', async () => {
+  it('keeps the lease if the wish is withdrawn before the drain, during it, or before the hand-over', async () => {
     const [early] = await yielding();
     withdraw(early);
     ask(early, 9, 'another/tenure');
@@ -192,7 +191,7 @@ describe('a keeper that is asked for its lease', () => {
     expect((await last.work(2)).fence).to.be.greaterThan(lastTenure.fence);
   });
 
-  it('does not believe a wish that nobody raises', async () => {
+  it('does not yield to a wish that is no longer raised, until it is raised again', async () => {
     const [keeper, tenure] = await draining({ handOverMs: 60_000 });
     await keeper.advance(failoverMs);
     await keeper.end(tenure, drained);
@@ -205,7 +204,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.controls.get(2)).to.have.length(1);
   });
 
-  it('ignores a wish that is addressed to another tenure', async () => {
+  it('ignores a wish that is addressed to another keeper', async () => {
     const keeper = await driveKeeper();
     await keeper.work(1);
     ask(keeper, 1, 'n1/6');
@@ -214,7 +213,7 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.controls.get(1)).to.equal(undefined);
   });
 
-  it('settles a lost reply by reading: also after the other has written, or has given the lease back', async () => {
+  it('recognises its hand-over after a lost reply, even if the new owner has taken or released the lease', async () => {
     for (const then of [
       (): void => {},
       (keeper: KeeperDriver): void => void keeper.store.takeAs(shardId, 'you', askerWriter),
@@ -235,7 +234,7 @@ describe('a keeper that is asked for its lease', () => {
     }
   });
 
-  it('goes on when the hand-over was not carried out, and the wish still stands', async () => {
+  it('repeats the hand-over when it did not take effect and the wish still stands', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.script('update', { type: 'failBefore' });
     await keeper.end(tenure, drained);
@@ -243,14 +242,14 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row).to.deep.include(rowAfterHandOver);
   });
 
-  it('says that the lease is lost when a Java worker has taken it meanwhile', async () => {
+  it('reports the lease as lost when a Java worker has taken it meanwhile', async () => {
     const [keeper, tenure] = await draining();
     keeper.store.takeAs(shardId, 'java');
     await keeper.end(tenure, drained);
     expect(keeper.news.at(-1)).to.deep.include({ type: 'lost', reason: 'taken by java' });
   });
 
-  it('ends the shard rather than handing it over', async () => {
+  it('ends the shard instead of handing it over', async () => {
     const [keeper, tenure] = await draining();
     await keeper.end(tenure, { type: 'shardEnd', children: [], notFound: false });
     await keeper.plan({ type: 'ready', childShardIds: [] });
@@ -258,10 +257,10 @@ describe('a keeper that is asked for its lease', () => {
     expect(keeper.row).to.not.have.any.keys('kinactWish', 'kinactAnswer');
   });
 
-  describe('and has to stop', () => {
+  describe('when it has to stop', () => {
     const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
 
-    it('gives it directly to who has asked for it, where nobody reads it any more', async () => {
+    it('hands the lease over directly to the asking worker if no worker reads it any more', async () => {
       const [keeper, tenure] = await draining();
       keeper.store.script('update', { type: 'failBefore' });
       await keeper.end(tenure, drained);
@@ -276,7 +275,8 @@ describe('a keeper that is asked for its lease', () => {
       });
     });
 
-    it('leaves it to any worker where its own drains for the stop: a call may run still', async () => {
+    // Only after a pause is it certain that no call runs.
+    it('releases the lease to any worker if its own worker drains for the stop', async () => {
       const [keeper, tenure] = await yielding();
       await keeper.tell(stopping);
       await keeper.end(tenure, drained);
@@ -288,7 +288,7 @@ describe('a keeper that is asked for its lease', () => {
       });
     });
 
-    it('leaves it to any worker when the wish is gone, or something is open', async () => {
+    it('releases the lease to any worker if the wish is gone or a record is open', async () => {
       const [gone, goneTenure] = await yielding();
       await gone.tell(stopping);
       gone.store.script('update', { type: 'meanwhile', act: () => withdraw(gone) });

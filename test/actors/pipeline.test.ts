@@ -1,12 +1,12 @@
-// Stages, reducers and shard workers together deliver each record once and in order per key, and report the last one as settled.
-// Real actors on the real runtime in virtual time, with a stream in memory and no leases.
+// Stages, reducers and shard workers together deliver each record once and in order per key, and report the last record as the
+// frontier. These are real actors on the real runtime in virtual time, with a stream in memory and without leases.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
 
 describe('the pipeline over a stream in memory', () => {
-  it('delivers every record once, in order per key, and reports the last one as its frontier', async () => {
+  it('delivers every record once, in order per key, and reports the last record as the frontier', async () => {
     const stream = fakeStream({ shards: 1 });
     const put = stream.put(
       ...Array.from({ length: 3_000 }, (_, index) => ({ partitionKey: `k${index % 17}`, data: String(index) })),
@@ -34,7 +34,7 @@ describe('the pipeline over a stream in memory', () => {
     await pipeline.stop();
   });
 
-  it('acknowledges with the flush what was folded before it began, and flushes an idle reducer by its own timer', async () => {
+  it('acknowledges with a flush the items folded before it, and flushes an idle reducer by its timer', async () => {
     const stream = fakeStream({ shards: 1 });
     stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
     const flushed: number[] = [];
@@ -61,7 +61,7 @@ describe('the pipeline over a stream in memory', () => {
     await pipeline.stop();
   });
 
-  it('ends normally at the end of its shard, when everything is settled, and names the children', async () => {
+  it('ends a worker normally once its ended shard is settled, and names the child shards', async () => {
     const stream = fakeStream({ shards: 1 });
     stream.put(...Array.from({ length: 25 }, (_, index) => ({ partitionKey: `k${index}`, data: 'x' })));
     const children = stream.split('shardId-000000000000');
@@ -84,7 +84,7 @@ describe('the pipeline over a stream in memory', () => {
     await pipeline.stop();
   });
 
-  it('delivers nothing more after a machine was suspended past the deadline, though its monotonic clock stood still', async () => {
+  it('delivers no more items once a suspension has passed the deadline, although the monotonic clock stood still', async () => {
     const stream = fakeStream({ shards: 1 });
     stream.put(...Array.from({ length: 20 }, () => ({ partitionKey: 'k', data: 'x' })));
     let wall = 1_000;

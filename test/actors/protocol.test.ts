@@ -1,4 +1,4 @@
-// The pure rules that actors share: when a tenure is over, which dispositions are worth an answer, and what a failed item leads to.
+// The pure rules that actors share: when a tenure is over, which dispositions need an answer, and what a failed item leads to.
 import { expect } from 'chai';
 import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
 import { endIfLate, stopTenure } from '../../actors/protocol/tenure.js';
@@ -29,7 +29,7 @@ function tenure(deadline: number): Tenure {
 }
 
 describe('a tenure', () => {
-  it('may deliver until its deadline, and never again once it was found passed', () => {
+  it('may deliver until its deadline, and never again once the deadline was found passed', () => {
     const one = tenure(100);
     const clock = new ManualClock({ now: 99 });
     expect(endIfLate(one, clock)).to.equal(false);
@@ -38,13 +38,13 @@ describe('a tenure', () => {
     expect(endIfLate(one, clock)).to.equal(true);
   });
 
-  it('may not deliver after the wall clock has passed its deadline, though the monotonic one stood still', () => {
+  it('ends when the wall clock has passed its deadline, although the monotonic clock stood still', () => {
     const clock = new ManualClock({ now: 0, wallNow: 1_000 });
     expect(endIfLate({ ...tenure(100), wallDeadline: 1_001 }, clock)).to.equal(false);
     expect(endIfLate({ ...tenure(100), wallDeadline: 1_000 }, clock)).to.equal(true);
   });
 
-  it('stopped by policy is dead, for the first reason given', () => {
+  it('is dead after the policy has stopped it, and keeps the first error', () => {
     const one = tenure(100);
     const [first, second] = [new Error('first'), new Error('second')];
     stopTenure(one, first);
@@ -55,7 +55,7 @@ describe('a tenure', () => {
 });
 
 describe('dispositions', () => {
-  it('are worth an answer when there is a number of items, a settled item or the news of an end in them', () => {
+  it('need an answer if they have an item count, a settled item or a dead tenure', () => {
     expect(hasDispositions(emptyDispositions())).to.equal(false);
     expect(hasDispositions({ ...emptyDispositions(), itemCounts: [0, 0] })).to.equal(true);
     expect(hasDispositions({ ...emptyDispositions(), ordinals: [0], items: [0] })).to.equal(true);
@@ -63,8 +63,8 @@ describe('dispositions', () => {
   });
 });
 
-describe('a verdict', () => {
-  it('names what failed where, and keeps the cause', () => {
+describe('the verdict on a failed item', () => {
+  it('names the failed call, the record and the key, and keeps the cause', () => {
     const cause = new Error('no');
     const { policy, error } = judgeFailure('skip', cause, { ...item, subSequenceNumber: 2, key: 'k' });
     expect(policy).to.equal('skip');
@@ -78,23 +78,23 @@ describe('a verdict', () => {
     });
   });
 
-  it('copes with anything that can be thrown', () => {
+  it('names the record whatever value was thrown', () => {
     for (const thrown of [undefined, null, 'text', 7, {}])
       expect(judgeFailure('crash', thrown, item).error.message).to.include('7');
   });
 
-  it('keeps the code of an aggregate that cannot be decoded', () => {
+  it('keeps the code UNDECODABLE_RECORD of an aggregate that cannot be decoded', () => {
     const cause = new KinactError('UNDECODABLE_RECORD', 'no');
     expect(judgeFailure('crash', cause, { ...item, at: 'decode' }).error.code).to.equal('UNDECODABLE_RECORD');
   });
 
-  it('counts the items of a flush', () => {
+  it('says how many items a failed flush had', () => {
     expect(judgeFailure('crash', 'x', { ...item, at: 'flush', items: 5 }).error.message).to.match(
       /^flush failed for 5 items from/,
     );
   });
 
-  it('is crash when the policy function throws, and both errors are kept', () => {
+  it('is `crash` when the policy function throws, and keeps both errors', () => {
     const cause = new Error('no');
     const thrown = new Error('policy');
     const { policy, error } = judgeFailure(
@@ -108,7 +108,7 @@ describe('a verdict', () => {
     expect((error.cause as AggregateError).errors).to.deep.equal([cause, thrown]);
   });
 
-  it('is crash for an answer that is no policy', () => {
+  it('is `crash` when the policy function returns an unknown value', () => {
     for (const answer of [undefined, 'retry', 0, null])
       expect(judgeFailure(() => answer as never, 'x', item).policy).to.equal('crash');
   });

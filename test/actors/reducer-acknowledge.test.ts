@@ -1,5 +1,5 @@
-// An item is settled when the application acknowledges it: in any order, and any number of times with the same result.
-// What comes after the lease is lost counts for nothing. The raw `behaviour` form obeys the same rules.
+// An item is settled when the application acknowledges it, in any order; a repeated acknowledgement changes nothing. An acknowledgement
+// after the loss of the lease settles nothing. A raw `behaviour` follows the same rules.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { Item, OnFailure, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
@@ -37,7 +37,7 @@ async function handedOut(count: number, onFailure: OnFailure = 'crash', options:
 }
 
 describe('manual acknowledgement', () => {
-  it('settles an item when it comes, in any order, and the frontier stays behind the oldest open one', async () => {
+  it('settles items in any order, and keeps the frontier before the oldest open item', async () => {
     const { pipeline, frontier, ack, keeper } = await handedOut(5);
     expect(frontier()).to.equal(-1);
     for (const index of [4, 2, 1]) ack(index);
@@ -52,7 +52,7 @@ describe('manual acknowledgement', () => {
     expect(keeper.frontiers).to.have.length(2);
   });
 
-  it('is idempotent: the same again is counted and changes nothing', async () => {
+  it('counts a repeated acknowledgement, and changes nothing', async () => {
     const { pipeline, frontier, ack } = await handedOut(3);
     for (const index of [0, 0, 0]) ack(index);
     await pipeline.clock.advance(1);
@@ -62,7 +62,7 @@ describe('manual acknowledgement', () => {
     expect(pipeline.counters()['strayAcknowledgements']).to.equal(3);
   });
 
-  it('of one item of a record, repeated, never completes the record', async () => {
+  it('does not complete a record by repeated acknowledgements of some of its items', async () => {
     const { pipeline, frontier, ack } = await handedOut(2, 'crash', {
       stage: { extract: () => ['a', 'b', 'c'].map((key) => ({ key, value: new Uint8Array() })) },
     });
@@ -74,7 +74,7 @@ describe('manual acknowledgement', () => {
     expect(frontier()).to.equal(0);
   });
 
-  it('with the items of a record in falling order, names the record’s own place', async () => {
+  it('reports the position of the record when its items are acknowledged in reverse order', async () => {
     const { pipeline, keeper, numbers, ack } = await handedOut(1, 'crash', {
       stage: { extract: () => ['a', 'b', 'c'].map((key) => ({ key, value: new Uint8Array() })) },
     });
@@ -85,7 +85,7 @@ describe('manual acknowledgement', () => {
     ]);
   });
 
-  it('of garbage is counted and harmless', async () => {
+  it('counts invalid tokens, and settles nothing for them', async () => {
     const { pipeline, frontier, handed } = await handedOut(2);
     const { ctx } = handed[0]!;
     for (const token of [undefined, null, 7, 'x', {}, { idempotencyKey: handed[0]!.item.token.idempotencyKey }]) {
@@ -97,7 +97,7 @@ describe('manual acknowledgement', () => {
     expect(frontier()).to.equal(-1);
   });
 
-  it('after the lease is lost is ignored, and the item counted as folded after loss', async () => {
+  it('is ignored after the lease is lost, and the open items count as folded after loss', async () => {
     const { pipeline, keeper, frontier, ack } = await handedOut(4);
     ack(0);
     await pipeline.clock.advance(1);
@@ -111,7 +111,7 @@ describe('manual acknowledgement', () => {
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(3);
   });
 
-  it('that comes between the end of the tenure and the news of it counts as folded after loss, once', async () => {
+  it('counts as folded after loss, once, if the tenure has died before `revoked` arrives', async () => {
     const { pipeline, keeper, frontier, ack } = await handedOut(2);
     keeper.tenures[0]!.dead = true;
     ack(0);
@@ -123,7 +123,7 @@ describe('manual acknowledgement', () => {
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(2);
   });
 
-  it('by ctx.fail goes to the failure policy: skipped', async () => {
+  it('skips the item at ctx.fail under the policy `skip`', async () => {
     const { pipeline, frontier, fail, numbers } = await handedOut(2, 'skip');
     fail(0);
     await pipeline.clock.advance(1);
@@ -133,7 +133,7 @@ describe('manual acknowledgement', () => {
     expect(skipped.data.error.message).to.equal('no');
   });
 
-  it('by ctx.fail goes to the failure policy: the reducer crashes', async () => {
+  it('crashes the reducer at ctx.fail under the policy `crash`', async () => {
     const { pipeline, fail, frontier } = await handedOut(2);
     const ending = pipeline.ending(pipeline.reducers[0]!);
     fail(1);
@@ -144,14 +144,14 @@ describe('manual acknowledgement', () => {
     expect(frontier()).to.equal(-1);
   });
 
-  it('by ctx.fail goes to the failure policy: the shard stops', async () => {
+  it('stops the shard at ctx.fail under the policy `stopShard`', async () => {
     const { pipeline, fail, keeper } = await handedOut(2, 'stopShard');
     fail(1);
     await pipeline.clock.advance(1);
     expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['stopShard']);
   });
 
-  it('by ctx.fail after the lease has ended is no failure: no policy runs', async () => {
+  it('runs no policy at ctx.fail after the lease has ended', async () => {
     let asked = 0;
     const { pipeline, fail, keeper } = await handedOut(2, () => ((asked += 1), 'crash'));
     keeper.tenures[0]!.deadline = 0;
@@ -161,7 +161,7 @@ describe('manual acknowledgement', () => {
     expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['tenureDead']);
   });
 
-  it('inside reduce counts before reduce has returned', async () => {
+  it('takes effect inside reduce before reduce has returned', async () => {
     const stream = fakeStream();
     putNumbered(stream, 1);
     const held = gate();
@@ -182,7 +182,7 @@ describe('manual acknowledgement', () => {
     held.open();
   });
 
-  it('beside flush: the flush acknowledges nothing, but still says when a batch is over', async () => {
+  it('is not done by a flush, which still ends the batch', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     let last: Item | undefined;
@@ -203,7 +203,7 @@ describe('manual acknowledgement', () => {
     expect(numbers).to.have.length(4);
   });
 
-  it('where acknowledgement is automatic is a mistake that is counted, and a failure there is an event', async () => {
+  it('counts ctx.ack and ctx.fail under automatic acknowledgement as stray, and reports the failure', async () => {
     const stream = fakeStream();
     putNumbered(stream, 1);
     const pipeline = start({
@@ -226,7 +226,7 @@ describe('manual acknowledgement', () => {
   });
 });
 
-describe('a reducer as a raw behaviour', () => {
+describe('a raw behaviour', () => {
   type Raw = ReducerMessage;
 
   function raw(log: Raw[], act: (message: Raw, ctx: ReducerContext) => unknown = () => undefined) {
@@ -240,7 +240,7 @@ describe('a reducer as a raw behaviour', () => {
     });
   }
 
-  it('gets one message at a time, items and heartbeats, and acknowledges through ctx', async () => {
+  it('receives items and heartbeats one message at a time, and acknowledges through ctx', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const log: Raw[] = [];
@@ -264,7 +264,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'heartbeat', 'heartbeat', 'heartbeat']);
   });
 
-  it('finds one heartbeat waiting, however many have come while it was busy', async () => {
+  it('receives one heartbeat after a long call, however many came during the call', async () => {
     const stream = fakeStream();
     putNumbered(stream, 1);
     const log: Raw[] = [];
@@ -278,7 +278,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(log.map(({ type }) => type)).to.deep.equal(['items', 'heartbeat']);
   });
 
-  it('is asked to flush when a ledger is full, and to drain at the end, also after a flush that it ignored', async () => {
+  it('receives `flush` for a full ledger and `drain` at the end, even after it ignored the `flush`', async () => {
     const stream = fakeStream();
     putNumbered(stream, 4);
     const log: Raw[] = [];
@@ -303,7 +303,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
   });
 
-  it('hears of a lost lease behind the items of it, and its late acknowledgements are ignored', async () => {
+  it('receives `revoked` after the items of a lost lease, and its late acknowledgements are ignored', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const log: Raw[] = [];
@@ -324,7 +324,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(keeper.frontiers).to.deep.equal([]);
   });
 
-  it('that fails under skip has failed what it had not acknowledged by then, and nothing else', async () => {
+  it('skips only the items that it had not acknowledged when it failed', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     const pipeline = start({
@@ -348,7 +348,7 @@ describe('a reducer as a raw behaviour', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[3]);
   });
 
-  it('that fails at a heartbeat is reported, or crashes, by policy', async () => {
+  it('warns or crashes, by policy, when it fails at a heartbeat', async () => {
     for (const onFailure of ['skip', 'stopShard', 'crash'] as const) {
       const pipeline = start({
         ...one,
@@ -362,7 +362,7 @@ describe('a reducer as a raw behaviour', () => {
     }
   });
 
-  it('that fails under stopShard stops the shards of its items', async () => {
+  it('stops the shards of its items when it fails under stopShard', async () => {
     const stream = fakeStream();
     putNumbered(stream, 4);
     const pipeline = start({

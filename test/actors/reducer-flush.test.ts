@@ -1,5 +1,5 @@
-// A flush acknowledges exactly what was folded before it began. It comes when a batch is full, when its time is over, or when a full
-// ledger needs it.
+// A flush acknowledges exactly the items folded before it began. A reducer flushes when a batch is full, when the interval is over, or
+// when a worker's ledger is full.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -9,7 +9,7 @@ const start = pipelines();
 const one = { reducers: 1 };
 type Numbers = readonly number[];
 
-describe('a reducer flushes', () => {
+describe('a reducer with flush', () => {
   function flushing(batch: object, flushed: Numbers[], hold?: () => Promise<void> | undefined) {
     return defineReducer<number[]>({
       init: () => [],
@@ -23,7 +23,7 @@ describe('a reducer flushes', () => {
     });
   }
 
-  it('as soon as a batch is full, without waiting for a next item', async () => {
+  it('flushes as soon as a batch is full, without waiting for the next item', async () => {
     const stream = fakeStream();
     putNumbered(stream, 20);
     const flushed: Numbers[] = [];
@@ -34,7 +34,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('exactly what was folded before it began, and acknowledges that and nothing else', async () => {
+  it('flushes and acknowledges exactly the items folded before the flush began', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     const flushed: Numbers[] = [];
@@ -43,7 +43,7 @@ describe('a reducer flushes', () => {
     const { keeper } = pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(60);
     expect(flushed).to.deep.equal([[0, 1, 2, 3]]);
-    // These come while the flush is under way: it embodies none of them.
+    // These items arrive while the flush is under way, so its state has none of them.
     putNumbered(stream, 3, undefined, 4);
     await pipeline.clock.advance(20);
     expect(keeper.frontiers).to.have.length(0);
@@ -59,7 +59,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('by its own timer, counted from the first item after the last flush, without any further input', async () => {
+  it('flushes by its own timer, counted from the first item after the last flush, without further input', async () => {
     const stream = fakeStream();
     const at: number[] = [];
     const pipeline = start({
@@ -84,7 +84,7 @@ describe('a reducer flushes', () => {
     expect(new Set(at)).to.deep.equal(new Set([1_634]));
   });
 
-  it('on into the state that flush returns; undefined keeps it', async () => {
+  it('continues with the state that flush returns, or with the old state for undefined', async () => {
     const stream = fakeStream();
     putNumbered(stream, 6);
     const states: unknown[] = [];
@@ -106,7 +106,7 @@ describe('a reducer flushes', () => {
     ]);
   });
 
-  it('with the fence of each shard it embodies', async () => {
+  it('gives flush the fence of each shard in the state', async () => {
     const stream = fakeStream({ shards: 3 });
     putNumbered(stream, 60);
     const fences: ReadonlyMap<string, number>[] = [];
@@ -125,7 +125,8 @@ describe('a reducer flushes', () => {
     expect(fences).to.deep.equal([expected]);
   });
 
-  it('at once when a worker’s ledger is full, for its acknowledgements would wait for ever', async () => {
+  // Without a flush nothing would be acknowledged, and the ledger would stay full.
+  it('flushes at once when a worker’s ledger is full', async () => {
     const stream = fakeStream();
     putNumbered(stream, 25);
     const flushed: Numbers[] = [];
@@ -139,7 +140,7 @@ describe('a reducer flushes', () => {
     expect(flushed.map(({ length }) => length)).to.deep.equal([10, 10]);
   });
 
-  it('at once when the next record does not fit into the bytes that are left', async () => {
+  it('flushes at once when the next record does not fit into maxPendingBytes', async () => {
     const stream = fakeStream();
     for (let index = 0; index < 5; index += 1) stream.put({ partitionKey: 'k', data: 'x'.repeat(60) });
     let flushes = 0;
@@ -159,7 +160,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0)[3]?.sequenceNumber);
   });
 
-  it('a state that is half saved never again: after a flush that failed and was skipped it starts again', async () => {
+  it('starts again from init after a flush that failed and was skipped', async () => {
     const stream = fakeStream();
     putNumbered(stream, 6);
     const flushed: Numbers[] = [];
@@ -189,7 +190,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('that fails crashes the reducer by default, and nothing of it is settled', async () => {
+  it('crashes by default when a flush fails, and settles none of its items', async () => {
     const stream = fakeStream();
     const [first] = putNumbered(stream, 3);
     const pipeline = start({
@@ -206,7 +207,7 @@ describe('a reducer flushes', () => {
     expect(keeper.frontiers).to.deep.equal([]);
   });
 
-  it('that fails under stopShard stops every shard the state embodies, and no other', async () => {
+  it('stops every shard in the state, and no other, when a flush fails under stopShard', async () => {
     const stream = fakeStream({ shards: 3 });
     const [a, b, c] = stream.shardIds() as [string, string, string];
     let fail = true;

@@ -1,4 +1,5 @@
-// The status names the oldest record that a reducer holds and what it waits for, so that nobody has to guess why a frontier stands.
+// The status of a reducer names the oldest record that it holds and what this record waits for. So the status explains why a frontier
+// does not move. A stage does the same for records whose reducers have not joined yet.
 import { expect } from 'chai';
 import { stage } from '../../actors/stage/stage.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -23,8 +24,8 @@ async function statusAfter(definition: ReducerDefinition, count: number, ms = 50
 
 const never = (): Promise<never> => new Promise(() => {});
 
-describe('the status of a reducer', () => {
-  it('is idle without anything to do', async () => {
+describe('a reducer that shows its status', () => {
+  it('is idle when there is nothing to do', async () => {
     const status = await statusAfter(defineReducer({ init: () => 0, reduce: (n: number) => n }), 0);
     expect(status).to.deep.equal({ holding: [], doing: 'idle', queued: 0, unflushed: 0, unacknowledged: 0 });
   });
@@ -49,7 +50,7 @@ describe('the status of a reducer', () => {
     expect(status.holding[0]).to.include({ ordinal: 0, state: 'running' });
   });
 
-  it('names the behaviour under way, what waits behind it, and what is not acknowledged', async () => {
+  it('names the raw behaviour under way, its first item, and the number of unacknowledged items', async () => {
     const definition = defineReducer<number>({
       init: () => 0,
       behaviour: (n, { type }) => (type === 'items' ? never() : n),
@@ -61,7 +62,7 @@ describe('the status of a reducer', () => {
     expect(await statusAfter(beating, 0, 1_500)).to.deep.include({ doing: 'behaviour', holding: [] });
   });
 
-  it('names what waits in its queue behind a call, and what was folded in the same batch', async () => {
+  it('names folded records of the batch under way, and records queued behind the call', async () => {
     const definition = defineReducer({
       init: () => 0,
       acknowledge: 'manual',
@@ -85,7 +86,7 @@ describe('the status of a reducer', () => {
     expect(pipeline.status(worker)).to.include({ openRecords: 4 });
   });
 
-  it('shows the failure to make the state of a shard as a crash', async () => {
+  it('crashes with the error of init when the state of a shard cannot be created', async () => {
     const stream = fakeStream();
     putNumbered(stream, 1);
     const held = gate();
@@ -125,7 +126,7 @@ describe('a stage whose reducers have not joined yet', () => {
   };
   const record = { sequenceNumber: '1', partitionKey: 'k', data: new Uint8Array() };
 
-  it('keeps items and punctuation for them, in order, and says itself where a record is', () => {
+  it('keeps items and punctuation in order for its reducers, and locates the records itself', () => {
     const [state] = behaviour.initial(self);
     const tell = (message: StageMessage): readonly Effect<StageMessage>[] =>
       behaviour
@@ -148,7 +149,7 @@ describe('a stage whose reducers have not joined yet', () => {
     expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 2, id: 0 }))).to.deep.equal([]);
   });
 
-  it('answers no collect of a worker it does not know, and forgets the punctuation of one that retires', () => {
+  it('answers no collect of an unknown worker, and forgets the punctuation of a retired worker', () => {
     const [state] = behaviour.initial(self);
     const tell = (message: StageMessage): readonly Effect<StageMessage>[] => behaviour.receive(state, message)[1];
     expect(tell({ type: 'collect', worker: 5, replyTo } as StageMessage)).to.deep.equal([]);

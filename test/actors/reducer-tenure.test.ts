@@ -1,4 +1,5 @@
-// When a lease ends, a reducer delivers and flushes nothing more of it, and gives back the credit. Items of other shards go on.
+// When a lease ends, the reducers deliver and flush no more items of it, and return their credit. Items of other shards are still
+// delivered.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';
@@ -10,7 +11,7 @@ const one = { reducers: 1 };
 
 type ReducerQueue = { queued: number; credit: number };
 
-/** Two streams of ten records through one reducer; `act` may hold a call up. */
+/** Two streams through one reducer. `put` adds records to one of them, and `act` may hold up a call of `reduce`. */
 async function twoShards(
   parts: Partial<FoldingReducer<any>>,
   act: (source: string, n: number) => unknown,
@@ -45,8 +46,8 @@ async function twoShards(
   return { a, b, ofA, ofB, put, seen, pipeline, queue };
 }
 
-describe('a lost lease', () => {
-  it('drops what is queued of its fence, at the reducer and at the stage, and gives the credit back', async () => {
+describe('a pipeline that loses a lease', () => {
+  it('drops the queued items of that tenure in stage and reducer, and gives their credit back', async () => {
     const held = gate();
     const { a, b, ofA, ofB, put, seen, pipeline, queue } = await twoShards(
       {},
@@ -66,7 +67,7 @@ describe('a lost lease', () => {
     expect(ofB.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
   });
 
-  it('counts what was being reduced as folded after loss, and does not acknowledge it', async () => {
+  it('counts an item in reduce as folded after loss, and does not acknowledge it', async () => {
     const held = gate();
     const { a, ofA, put, pipeline } = await twoShards({}, () => held.opened);
     await put(a, 3);
@@ -78,7 +79,7 @@ describe('a lost lease', () => {
     expect(ofA.frontiers).to.deep.equal([]);
   });
 
-  it('counts what is in a flushed state beside other shards as folded after loss, and acknowledges the others', async () => {
+  it('counts lost items in a flushed state as folded after loss, and acknowledges those of other shards', async () => {
     const flushed: string[][] = [];
     const { a, b, ofA, ofB, put, pipeline } = await twoShards(
       { batch: { size: 100, intervalMs: 50 }, flush: (state: string[]) => (flushed.push(state), []) },
@@ -94,7 +95,7 @@ describe('a lost lease', () => {
     expect(ofB.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[1]);
   });
 
-  it('never flushes a state that embodies ended tenures alone: it starts again', async () => {
+  it('does not flush a state of ended tenures only, and starts again from init', async () => {
     const flushed: string[][] = [];
     const { a, b, ofA, put, pipeline } = await twoShards(
       { batch: { size: 100, intervalMs: 50 }, flush: (state: string[]) => (flushed.push(state), undefined) },
@@ -110,7 +111,7 @@ describe('a lost lease', () => {
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(undefined);
   });
 
-  it('drops the state of its shard where there is one per shard, and keeps the others’', async () => {
+  it('drops the state of the lost shard, and keeps the others, with one state per shard', async () => {
     const flushed: string[][] = [];
     const { a, b, ofA, put, pipeline } = await twoShards(
       {
@@ -140,7 +141,7 @@ describe('a lost lease', () => {
     expect(again.frontiers.at(-1)?.position.sequenceNumber).to.equal(a.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('excuses a reduce or a flush that fails after it: no policy runs', async () => {
+  it('runs no failure policy for a reduce or flush that fails after the loss', async () => {
     for (const at of ['reduce', 'flush']) {
       const held = gate();
       const failing = (): Promise<never> => held.opened.then(() => Promise.reject(new Error('lost')));
@@ -161,7 +162,7 @@ describe('a lost lease', () => {
     }
   });
 
-  it('is told apart by fence: news of an older tenure does not end a newer one', async () => {
+  it('counts and ignores `revoked` and `drain` with the fence of an older tenure', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const pipeline = start({ ...one, definition: defineReducer({ init: () => 0, reduce: (n: number) => n }) });
@@ -179,9 +180,9 @@ describe('a lost lease', () => {
 });
 
 describe('the local deadline', () => {
-  it('passed in the middle of a batch: the rest is not delivered, though no timer or message has come', async () => {
+  it('stops delivery in the middle of a batch, without any timer or message', async () => {
     const { a, b, ofA, ofB, put, seen, pipeline, queue } = await twoShards({}, (source, n) => {
-      // The keeper's renewals have stood still, and time has gone by inside the call.
+      // As if no renewal had succeeded, and the deadline had passed during this call.
       if (source === 'a' && n === 2) ofA.tenures[0]!.deadline = pipeline.clock.now();
       return undefined;
     });
@@ -191,13 +192,13 @@ describe('the local deadline', () => {
     expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
     expect(ofA.tenures[0]!.dead).to.equal(true);
     expect(ofB.ends).to.deep.equal([]);
-    // What was folded in that batch is not acknowledged: it may take effect here and at the new owner.
+    // The items folded in that batch are not acknowledged, because they may take effect here and at the new owner.
     expect(ofA.frontiers).to.deep.equal([]);
     expect(pipeline.counters()['foldedAfterLoss']).to.equal(3);
     expect(queue()).to.deep.equal({ reducer: 0, queued: 0, credit: 100 });
   });
 
-  it('once found passed, ends the tenure for good: a renewal after it revives nothing', async () => {
+  it('ends the tenure for good once found passed, even if a renewal comes later', async () => {
     const { a, ofA, put, seen, pipeline } = await twoShards({}, () => undefined);
     await put(a, 1);
     ofA.tenures[0]!.deadline = 0;
@@ -210,7 +211,7 @@ describe('the local deadline', () => {
     expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
   });
 
-  it('is looked at before a flush: a state of ended tenures is not made durable', async () => {
+  it('is checked before a flush, so a state of ended tenures is not flushed', async () => {
     const flushed: string[][] = [];
     const { a, ofA, put, pipeline } = await twoShards(
       { batch: { size: 100, intervalMs: 50 }, flush: (state: string[]) => (flushed.push(state), []) },
@@ -224,7 +225,7 @@ describe('the local deadline', () => {
     expect(ofA.frontiers).to.deep.equal([]);
   });
 
-  it('is looked at before a raw behaviour gets items: only the living are handed over', async () => {
+  it('is checked before a raw behaviour gets items, so only items of live tenures are delivered', async () => {
     const [a, b] = [fakeStream({ name: 'a' }), fakeStream({ name: 'b' })];
     const got: string[] = [];
     const held = gate();
@@ -258,7 +259,7 @@ describe('the local deadline', () => {
     expect(ofA.ends).to.deep.equal([{ type: 'tenureDead' }]);
   });
 
-  it('that passes while nothing is delivered ends nothing, for nothing was missed', async () => {
+  it('ends nothing if it passes and is renewed while nothing is delivered', async () => {
     const { a, ofA, put, seen, pipeline } = await twoShards({}, () => undefined);
     await put(a, 2);
     ofA.tenures[0]!.deadline = pipeline.clock.now() + 10;

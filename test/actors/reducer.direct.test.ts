@@ -1,5 +1,5 @@
-// The laws of a reducer, one message at a time and without a runtime: what `receive` returns. The test itself finishes the
-// calls of user code that it asks for. How reducers live among other actors is in reducer*.test.ts.
+// What a reducer's `receive` returns, one message at a time and without a runtime. The test itself finishes the calls of user code
+// that the reducer starts. The other files reducer*.test.ts test reducers among other actors.
 import { expect } from 'chai';
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
@@ -16,7 +16,7 @@ type Effects = readonly Effect<ReducerActorMessage>[];
 type State = readonly number[];
 type Calls = FoldingReducer<State, number>;
 
-/** A reducer whose state is the list of what it has folded, and what stages say to it. */
+/** A reducer whose state is the list of the values that it has folded, and the messages of its stages. */
 function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions> = {}) {
   const clock = handClock();
   const self = ref<ReducerActorMessage>('reducer/0#1');
@@ -58,7 +58,7 @@ function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, index
   return new DeliveredItem(stage, 'k', ordinal, tenure, ordinal, index, recordOf(ordinal), undefined);
 }
 
-/** What a stage gets back. */
+/** The credit and the dispositions that go back to a stage. */
 function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'credit' | 'dispositions'>[] {
   const disposed = sent(effects, stage).filter((message) => message.type === 'disposed');
   return disposed.map(({ credit, dispositions }) => ({ credit, dispositions }));
@@ -79,7 +79,7 @@ describe('a reducer, message by message', () => {
       expect(sent(first, stage)).to.deep.equal([{ type: 'join', reducer: 0, ref: self, credit: 7 }]);
   });
 
-  it('folds in one call at a time: what comes meanwhile waits', async () => {
+  it('runs one call at a time, and queues what arrives during a call', async () => {
     const { items, punctuation, status, end } = direct();
     const call = items([0, 1]);
     expect(started(call)).to.deep.equal(['reduce']);
@@ -89,7 +89,7 @@ describe('a reducer, message by message', () => {
     expect(started(await end(call))).to.deep.equal(['reduce']);
   });
 
-  it('gives credit back per item, and settles item by item, to the stage that each came from', async () => {
+  it('returns credit and settled items to the stage that sent each item', async () => {
     const { items, stages, end } = direct({}, { batchSize: 10 });
     const call = items([0, 3]);
     items([9], 2);
@@ -101,7 +101,7 @@ describe('a reducer, message by message', () => {
     expect(returned(rest, stages[1])).to.deep.equal([{ credit: 2, dispositions: [settled(1, 4, 5)] }]);
   });
 
-  it('gives way after 25 ms of folding, and goes on where it stopped', async () => {
+  it('gives way after 25 ms of folding, and continues where it stopped', async () => {
     const seen: number[] = [];
     const { items, clock, stage, end } = direct({
       reduce: (state, { value }) => (seen.push(value), clock.move(25), state),
@@ -113,7 +113,7 @@ describe('a reducer, message by message', () => {
     expect(seen).to.deep.equal([0, 1]);
   });
 
-  it('acknowledges by a flush exactly what was folded before it', async () => {
+  it('acknowledges by a flush exactly the items folded before it', async () => {
     const flushed: State[] = [];
     const { items, stage, status, end } = direct({ flush: (state) => (flushed.push(state), []) });
     const folded = await end(items([0, 1, 2]));
@@ -128,7 +128,7 @@ describe('a reducer, message by message', () => {
     expect(flushed.map(String)).to.deep.equal(['0,1', '2,3']);
   });
 
-  it('flushes when the timer that the first folded item has set is due', async () => {
+  it('flushes when the timer set by the first folded item is due', async () => {
     const { items, tell, stage, end } = direct({ flush: () => {} });
     const folded = await end(items([0]));
     const [timer] = ofType(folded, 'after');
@@ -137,7 +137,7 @@ describe('a reducer, message by message', () => {
     expect(returned(await end(tell(timer!.message)), stage)[0]?.dispositions).to.deep.equal([settled(1, 0)]);
   });
 
-  it('drops the items of a tenure whose deadline has passed, and reports it dead for good', async () => {
+  it('drops the items of a tenure whose deadline has passed, and reports the tenure dead for good', async () => {
     const seen: number[] = [];
     const { items, clock, tenures, stage, end } = direct({
       reduce: (state, { value }) => (seen.push(value), state),
@@ -152,7 +152,7 @@ describe('a reducer, message by message', () => {
     expect(seen).to.deep.equal([]);
   });
 
-  it('settles nothing whose tenure has died since it was handed out, and counts it', async () => {
+  it('does not settle an item whose tenure died during the call, and counts it', async () => {
     const { items, tenures, stage, end } = direct({
       reduce: (state) => ((tenures[1]!.dead = true), state),
     });
@@ -161,7 +161,7 @@ describe('a reducer, message by message', () => {
     expect(counted(effects)).to.deep.equal({ foldedAfterLoss: 1 });
   });
 
-  it('clears at revoked the queue and the state of that worker, and no other', async () => {
+  it('clears the queue and the state of the revoked worker only', async () => {
     const flushed: State[] = [];
     const { items, revoked, punctuation, stage, status, end } = direct(
       { stateBy: 'shard', flush: (state) => void flushed.push(state) },
@@ -181,7 +181,7 @@ describe('a reducer, message by message', () => {
   });
 
   for (const kind of ['flush', 'drain'] as const) {
-    it(`answers a ${kind} after the flush that it asked for, and settles first`, async () => {
+    it(`flushes, settles, and then answers a ${kind} punctuation`, async () => {
       const { items, punctuation, stage, end } = direct({ flush: () => {} });
       await end(items([0]));
       const asked = punctuation(kind);
@@ -194,7 +194,7 @@ describe('a reducer, message by message', () => {
     });
   }
 
-  it('answers a punctuation behind the items before it, and at once where nothing is folded', async () => {
+  it('answers a punctuation after the items before it, or at once if nothing is folded', async () => {
     const { items, punctuation, stage, end } = direct({ flush: () => {} });
     expect(sent(punctuation('flush', 1), stage)).to.deep.equal([{ type: 'punctuated', reducer: 0, number: 1, id: 1 }]);
     const call = items([0]);
@@ -204,7 +204,7 @@ describe('a reducer, message by message', () => {
     expect(sent(await end(folded), stage).map(({ type }) => type)).to.deep.equal(['disposed', 'punctuated']);
   });
 
-  it('settles with manual acknowledgement what the application names, once, and nothing by itself', async () => {
+  it('settles with manual acknowledgement only the items that the application acknowledges, each once', async () => {
     const handed: { item: Item<number>; context: ReducerContext }[] = [];
     const { items, tell, told, stage, status, end } = direct({
       acknowledge: 'manual',
@@ -224,7 +224,7 @@ describe('a reducer, message by message', () => {
     expect(ofType(tell(called), 'fail')).to.have.length(1);
   });
 
-  it('crashes for an item that fails, skips it, or ends its tenure, as the policy says', async () => {
+  it('crashes, skips the item, or ends its tenure when an item fails, as the policy says', async () => {
     for (const onFailure of ['crash', 'skip', 'stopShard'] as const) {
       const { items, tenures, stage, end } = direct(
         { reduce: (state, { value }) => (value === 1 ? Promise.reject(new Error('bad')) : state) },
@@ -245,7 +245,7 @@ describe('a reducer, message by message', () => {
     }
   });
 
-  it('starts again from init after a flush that failed, with its items skipped', async () => {
+  it('skips the items of a failed flush, and starts again from init', async () => {
     const flushed: State[] = [];
     const flush = (state: State): unknown => (flushed.push(state) > 1 ? [] : Promise.reject(new Error('bad')));
     const { items, stage, end } = direct({ flush }, { onFailure: 'skip' });
@@ -256,7 +256,7 @@ describe('a reducer, message by message', () => {
     expect(flushed[1]).to.deep.equal([2, 3]);
   });
 
-  it('drops a repeated numbered message, and counts it', async () => {
+  it('drops and counts a repeated numbered message', async () => {
     const { items, punctuation, tell, stage, tenures, status, end } = direct({}, { batchSize: 10 });
     await end(items([0]));
     punctuation('flush');
@@ -270,7 +270,7 @@ describe('a reducer, message by message', () => {
     expect(status()).to.deep.equal(before);
   });
 
-  it('locates what it has, and passes the question on for what it has not', async () => {
+  it('locates a record that it has, and passes other questions to the next reducer', async () => {
     const { items, tell, self, clock, end } = direct({ flush: () => {} }, { batchSize: 10 });
     const next = ref<ReducerRequest>('reducer/1#9');
     const locate = (ordinal: number, ...others: Ref<ReducerRequest>[]) => {
@@ -288,7 +288,7 @@ describe('a reducer, message by message', () => {
     expect(locate(7, next).passed[0]).to.deep.include({ type: 'locate', ordinal: 7, next: [] });
   });
 
-  it('aborts ctx.signal when it is stopped, and hands out nothing more', async () => {
+  it('does not call reduce once it is stopped', async () => {
     const seen: number[] = [];
     const { items, stop } = direct({ reduce: (state, { value }) => (seen.push(value), state) });
     const call = items([0]);

@@ -1,5 +1,5 @@
-// A reducer runs one call of user code at a time and settles an item only when its call has returned. A call that fails is dealt
-// with as `onFailure` says.
+// A reducer runs one call of user code at a time, and settles an item only when its call has returned. `onFailure` decides what a
+// failed call leads to.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -9,7 +9,7 @@ const start = pipelines();
 const one = { reducers: 1 };
 type Numbers = readonly number[];
 
-/** Counts calls that are under way, and fails the test's expectation when two are. */
+/** Notes in `overlaps` each call that begins while another call is under way. */
 function alone() {
   let under = 0;
   const overlaps: string[] = [];
@@ -24,8 +24,8 @@ function alone() {
   };
 }
 
-describe('a reducer folds', () => {
-  it('item after item into one state, made once, and acknowledges each as its reduce has returned', async () => {
+describe('a reducer that folds', () => {
+  it('folds the items in order into one state from one init, and acknowledges them', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     let inits = 0;
@@ -52,7 +52,7 @@ describe('a reducer folds', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[4]);
   });
 
-  it('and without flush keeps nothing of what it has acknowledged', async () => {
+  it('holds no acknowledged item when it has no flush', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const definition = defineReducer({ init: () => 0, reduce: (count: number) => count + 1 });
@@ -63,7 +63,7 @@ describe('a reducer folds', () => {
     expect(pipeline.status(pipeline.reducers[0]!)).to.deep.include({ doing: 'idle', holding: [] });
   });
 
-  it('never one call while another is under way, whatever else arrives', async () => {
+  it('never runs two calls of reduce or flush at once', async () => {
     const stream = fakeStream();
     putNumbered(stream, 60);
     const { overlaps, call } = alone();
@@ -89,7 +89,7 @@ describe('a reducer folds', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('and gives way after 25 ms, though its reduce is asynchronous: acknowledgements do not wait for the whole batch', async () => {
+  it('gives way after 25 ms although reduce is asynchronous, so acknowledgements do not wait for the batch', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100);
     const pipeline = start({
@@ -104,7 +104,7 @@ describe('a reducer folds', () => {
     expect(done).to.be.within(26, 29);
   });
 
-  it('and a call that takes long does not keep what was done before it: every heartbeat looks', async () => {
+  it('acknowledges finished items at a heartbeat while a long call runs', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const definition = defineReducer({
@@ -118,11 +118,11 @@ describe('a reducer folds', () => {
     await pipeline.clock.advance(100);
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[2]);
     await pipeline.clock.advance(5_000);
-    // Credit comes back once: two items are still here.
+    // The heartbeats return credit only once: the reducer still has two items.
     expect((pipeline.status(pipeline.stages[0]!) as any).queues[0].credit).to.equal(3);
   });
 
-  it('answers status and questions while a call is under way', async () => {
+  it('shows the call under way in its status', async () => {
     const stream = fakeStream();
     const [first] = putNumbered(stream, 3, () => 'k');
     const held = gate();
@@ -140,7 +140,7 @@ describe('a reducer folds', () => {
     held.open();
   });
 
-  it('drops and counts a batch of items that comes twice', async () => {
+  it('drops and counts a repeated batch of items', async () => {
     const stream = fakeStream();
     putNumbered(stream, 30);
     const seen: number[] = [];
@@ -163,7 +163,7 @@ describe('a reducer folds', () => {
     expect(pipeline.counters()['repeatedMessages']).to.be.greaterThan(1);
   });
 
-  it('as a failed start when its init throws', async () => {
+  it('fails to start when init throws', async () => {
     const definition = defineReducer({
       init: (): number => {
         throw new Error('no state');
@@ -174,7 +174,7 @@ describe('a reducer folds', () => {
   });
 });
 
-describe('a reducer fails', () => {
+describe('a reducer whose reduce fails', () => {
   function failingAt(bad: number, seen: number[]) {
     return defineReducer({
       init: () => 0,
@@ -186,7 +186,7 @@ describe('a reducer fails', () => {
     });
   }
 
-  it('under skip: exactly the failed item is skipped, counted and reported; its neighbours are done', async () => {
+  it('skips, counts and reports exactly the failed item under `skip`', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const seen: number[] = [];
@@ -200,7 +200,7 @@ describe('a reducer fails', () => {
     expect(pipeline.counters()['skippedItems']).to.equal(1);
   });
 
-  it('by default with a crash that names shard, number and key, and the failed record is never settled', async () => {
+  it('crashes by default with shard, number and key in the error, and never settles the record', async () => {
     for (const reject of [false, true]) {
       const stream = fakeStream();
       const numbers = putNumbered(stream, 5);
@@ -226,7 +226,7 @@ describe('a reducer fails', () => {
     }
   });
 
-  it('under stopShard: only that shard’s worker ends, no later item of it is delivered, other shards go on', async () => {
+  it('ends only that shard’s worker under stopShard, and delivers no later item of that shard', async () => {
     const [bad, good] = [fakeStream({ name: 'bad' }), fakeStream({ name: 'good' })];
     const numbers = putNumbered(bad, 10);
     const seen: number[] = [];
@@ -250,15 +250,15 @@ describe('a reducer fails', () => {
     await pipeline.clock.advance(1);
     expect((await ending).reason).to.equal('normal');
     expect(stopped.keeper.ends[0]).to.have.property('type', 'stopShard');
-    // What was done before it is kept, for it need not be replayed.
+    // The records before the failed one stay settled, so the next worker does not read them again.
     expect(stopped.keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[2]);
     expect(seen.filter((n) => n < 100)).to.deep.equal([0, 1, 2]);
     expect(goesOn.keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(last);
   });
 });
 
-describe('a reducer stops', () => {
-  it('only when its running calls have settled, and ctx.signal aborts at once', async () => {
+describe('a reducer among other actors', () => {
+  it('aborts ctx.signal at once when it is stopped, and ends only after its running call', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const held = gate();
@@ -286,11 +286,11 @@ describe('a reducer stops', () => {
     held.open();
     await pipeline.clock.advance(1);
     expect(ended?.orphans).to.deep.equal([]);
-    // Nothing behind the call that was running is handed out.
+    // No item after the running call was delivered.
     expect(seen).to.deep.equal([0]);
   });
 
-  it('at the deadline, naming the call that it left running', async () => {
+  it('ends at the deadline of a stop, and names the call left running', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const pipeline = start({
@@ -313,7 +313,7 @@ describe('a reducer stops', () => {
     expect(ended?.orphans[0]).to.match(/^reducer\/0#\d+: flush$/);
   });
 
-  it('hearing heartbeats of every stage, however many workers there are', async () => {
+  it('receives the heartbeats of every stage, however many workers there are', async () => {
     const stream = fakeStream({ shards: 12 });
     const tap = wiretap();
     const pipeline = start({

@@ -1,5 +1,5 @@
-// A message that comes twice has the effect of one, whatever it is, so that credit is never doubled and no record is folded twice.
-// First a stage alone, then a pipeline in which an intercept repeats messages, then keeper and coordinator.
+// A message of any type that arrives twice has the effect of one message: credit is never doubled, and no record is folded twice. The
+// tests cover a stage alone, pipelines in which an intercept repeats messages, a keeper and a coordinator.
 import { expect } from 'chai';
 import type { Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
@@ -26,7 +26,7 @@ function tenure(): object {
   };
 }
 
-/** A stage alone, which hears at once what it tells itself. `tell` returns its effects, `twice` those of the second time. */
+/** A stage alone, which receives its messages to itself at once. `tell` returns the effects, `twice` those of the second message. */
 function oneStage(count = 1) {
   const behaviour = stage({
     reducers: count,
@@ -61,8 +61,8 @@ function oneStage(count = 1) {
 const repeated = [{ type: 'count', what: 'repeatedMessages', by: 1 }];
 const settled = { worker: 1, ordinals: [0], items: [0] };
 
-describe('a message that a stage has had before is dropped and counted', () => {
-  it('join: a reducer’s credit is granted once', () => {
+describe('a stage that drops and counts a repeated message', () => {
+  it('grants the credit of a `join` once', () => {
     const { ask, join, records, state, tell } = oneStage();
     tell(ask('notify', records(0, 1, 2)));
     tell(join(0, 1));
@@ -70,20 +70,20 @@ describe('a message that a stage has had before is dropped and counted', () => {
     expect(state.queues[0]).to.include({ credit: 0 });
   });
 
-  it('notify: records are routed once', () => {
+  it('routes the records of a `notify` once', () => {
     const { ask, records, state, twice } = oneStage();
     expect(twice(ask('notify', records(0, 1)))).to.deep.equal(repeated);
     expect(state.queues[0]!.entries.length).to.equal(2);
   });
 
-  it('extract: a slice is worked once, and not between two that were asked for', () => {
+  it('extracts a slice once, and ignores an `extract` that it has not asked for', () => {
     const { ask, records, state, tell } = oneStage();
     tell(ask('notify', records(0, 1)));
     expect(tell({ type: 'extract', turn: state.slices })).to.deep.equal(repeated);
     expect(tell({ type: 'extract', turn: state.slices + 1 })).to.deep.equal(repeated);
   });
 
-  it('collect: no answer is kept for a question that is closed, so that what settles next reaches the worker', () => {
+  it('keeps no answer for a repeated `collect`, and answers the next `collect`', () => {
     const { ask, join, records, tell } = oneStage();
     tell(ask('notify', records(0, 1)));
     tell(join(0, 5));
@@ -99,14 +99,14 @@ describe('a message that a stage has had before is dropped and counted', () => {
     ]);
   });
 
-  it('punctuate: reducers are asked to flush once', () => {
+  it('asks reducers to flush once for a repeated `punctuate`', () => {
     const { ask, join, records, tell, twice } = oneStage();
     tell(join(0, 5));
     tell(ask('notify', records(0)));
     expect(twice(ask('punctuate', { kind: 'flush' }))).to.deep.equal(repeated);
   });
 
-  it('punctuated: one reducer does not answer for two', () => {
+  it('does not count a repeated `punctuated` as the answer of another reducer', () => {
     const { ask, join, tell, twice } = oneStage(2);
     tell(join(0, 5));
     tell(join(1, 5));
@@ -115,7 +115,7 @@ describe('a message that a stage has had before is dropped and counted', () => {
     expect(tell({ type: 'punctuated', reducer: 1, number: 1, id: 0 })).to.have.length(1);
   });
 
-  it('disposed: credit comes back once', () => {
+  it('gets credit back once for a repeated `disposed`', () => {
     const { join, state, tell, twice } = oneStage();
     tell(join(0, 5));
     expect(twice({ type: 'disposed', reducer: 0, number: 1, credit: 2, dispositions: [] })).to.deep.equal(repeated);
@@ -134,8 +134,8 @@ function repeating(...types: string[]): { deliver: (mail: Delivery, go: () => vo
   };
 }
 
-describe('a message that comes twice to a reducer', () => {
-  it('punctuation and revoked: a raw behaviour hears of a drain, and of a lost lease, once', async () => {
+describe('a reducer that receives a message twice', () => {
+  it('passes `drain` and `revoked` once to a raw behaviour', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const heard: string[] = [];
@@ -160,7 +160,7 @@ describe('a message that comes twice to a reducer', () => {
     expect(pipeline.counters()['repeatedMessages']).to.equal(2);
   });
 
-  it('folded: the end of one call does not let a second one begin while a third is under way', async () => {
+  it('never runs two calls at once when `folded` is repeated, and folds every item once', async () => {
     const stream = fakeStream();
     putNumbered(stream, 40);
     let [calls, most] = [0, 0];
@@ -190,7 +190,7 @@ describe('a message that comes twice to a reducer', () => {
 
 describe('a pipeline in which every message comes twice', () => {
   for (const spread of ['by-shard', 'round-robin'] as const) {
-    it(`folds every item once, settles everything and grants no more credit than there is (${spread})`, async () => {
+    it(`folds every item once, settles everything, and grants no extra credit (${spread})`, async () => {
       const stream = fakeStream();
       putNumbered(stream, 300, (index) => `k${index % 11}`);
       const seen: number[] = [];
@@ -220,8 +220,8 @@ describe('a pipeline in which every message comes twice', () => {
   }
 });
 
-describe('a message that comes twice about a lease', () => {
-  it('beginTenure: the worker that asked keeps the tenure it was granted', async () => {
+describe('a keeper or coordinator that receives a question twice', () => {
+  it('keeps the tenure that it granted when `beginTenure` is repeated', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     await keeper.begin(1);
@@ -232,7 +232,7 @@ describe('a message that comes twice about a lease', () => {
     expect(keeper.row.checkpoint).to.equal('7');
   });
 
-  it('askShardEnd: asking twice does not count twice towards a shard without children', async () => {
+  it('does not count a repeated `askShardEnd` towards the end of a shard without children', async () => {
     const stream = listedStream({ shards: 1 });
     const driver = driveCoordinator({ stream });
     await driver.started();

@@ -1,5 +1,5 @@
-// Each user record of an aggregate is delivered and checkpointed on its own. What cannot be decoded, is out of range or
-// comes twice never passes without a trace.
+// Each user record of an aggregate is delivered and checkpointed on its own. Records that cannot be decoded, are out of range or arrive
+// twice are always counted or reported.
 import { expect } from 'chai';
 import type { Position } from '../../src/core/position.js';
 import type { RawRecord, StreamSource } from '../../src/api/ports.js';
@@ -24,7 +24,7 @@ interface Run {
   readonly edit?: (source: StreamSource) => StreamSource;
 }
 
-/** Delivers a stream; acknowledges what `acked` names; a plain record is named by its data, a user record too. */
+/** Delivers a stream, and acknowledges the records for which `acked` is true. The name of a record is its data. */
 async function deliver(stream: ReturnType<typeof fakeStream>, run: Partial<Run> = {}) {
   const { acked = () => true, from, policy, onFailure, worker, edit = (source) => source } = run;
   const seen: string[] = [];
@@ -66,8 +66,8 @@ function put(stream: ReturnType<typeof fakeStream>, ...data: (string | Buffer)[]
     .map(({ sequenceNumber }) => sequenceNumber);
 }
 
-describe('aggregated records on their way in', () => {
-  it('become one record each, and the frontier names the last settled one inside', async () => {
+describe('a shard worker that admits aggregates', () => {
+  it('delivers each user record, and reports a frontier inside the aggregate', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, aggregate(['a', 'b', 'c', 'd']));
     const { acks, keeper, pipeline, seen, positions } = await deliver(stream, { acked: (name) => name === 'b' });
@@ -81,7 +81,7 @@ describe('aggregated records on their way in', () => {
     expect(keeper.frontiers.at(-1)?.position).to.deep.equal({ sequenceNumber, subSequenceNumber: 3 });
   });
 
-  it('are resumed inside: what the checkpoint covers is not delivered again, what is behind it is', async () => {
+  it('resumes inside an aggregate, after the user records that the checkpoint covers', async () => {
     const stream = fakeStream();
     const [, sequenceNumber] = put(stream, 'before', aggregate(['a', 'b', 'c', 'd']), 'after');
     const from = { sequenceNumber: sequenceNumber!, subSequenceNumber: 1 };
@@ -90,7 +90,7 @@ describe('aggregated records on their way in', () => {
   });
 
   for (const format of ['erlmld', 'erlmld-deflate'] as const) {
-    it(`of ${format} never hold a checkpoint inside, only at the end, and are resumed behind the whole`, async () => {
+    it(`reports a frontier only at the end of an aggregate (${format}), and resumes after the aggregate`, async () => {
       const stream = fakeStream();
       const [first, , last] = put(stream, 'before', aggregate(['a', 'b', 'c'], format), 'after');
       const { acks, pipeline, keeper, positions } = await deliver(stream, { acked: (name) => name !== 'c' });
@@ -100,13 +100,13 @@ describe('aggregated records on their way in', () => {
       await pipeline.clock.advance(1);
       expect(keeper.frontiers.map(({ position }) => position.sequenceNumber)).to.deep.equal([first, last]);
       await pipeline.stop();
-      // A KCL that does not open it checkpoints it with sub-sequence number 0.
+      // A KCL that does not open the aggregate checkpoints it with sub-sequence number 0.
       const resumed = await deliver(stream, { from: { sequenceNumber, subSequenceNumber: 0 } });
       expect(resumed.seen).to.deep.equal(['after']);
     });
   }
 
-  it('of nothing are passed by the frontier', async () => {
+  it('moves the frontier past aggregates without user records', async () => {
     const stream = fakeStream();
     const [first, last] = put(stream, envelope(message(['k'], [])), envelope(message(['k', 'l'], [])));
     const { positions, seen, pipeline } = await deliver(stream, { worker: { maxPending: 1 } });
@@ -117,7 +117,7 @@ describe('aggregated records on their way in', () => {
     expect(resumed.positions).to.deep.equal([{ sequenceNumber: last, subSequenceNumber: 0 }]);
   });
 
-  it('that are malformed are plain records, counted each and reported once', async () => {
+  it('delivers malformed aggregates as plain records, counts each, and reports them once', async () => {
     const stream = fakeStream();
     const broken = envelope(message(['k'], [{ pk: 0, data: 'x' }]), 'kpl', Buffer.alloc(16));
     put(stream, broken, broken, broken);
@@ -127,7 +127,7 @@ describe('aggregated records on their way in', () => {
     expect(pipeline.events.filter(({ name }) => name === 'malformedAggregate')).to.have.length(1);
   });
 
-  it('out of range under dropRecord are settled as filtered, counted each and reported once', async () => {
+  it('settles user records out of range without delivery under dropRecord, counts each, and reports them once', async () => {
     const stream = fakeStream();
     const explicit = ['1', '999', '2', '998'];
     const data = envelope(
@@ -144,7 +144,7 @@ describe('aggregated records on their way in', () => {
     expect(pipeline.counters()['outOfRangeRecords']).to.equal(2);
     expect(pipeline.events.filter(({ name }) => name === 'outOfRange')).to.have.length(1);
     await pipeline.stop();
-    // A resume behind a filtered one filters the others all the same.
+    // A start after a dropped record drops the others as well.
     const from = { sequenceNumber: sequenceNumber!, subSequenceNumber: 1 };
     const resumed = await deliver(stream, { policy: 'dropRecord', from });
     expect(resumed.seen).to.deep.equal(['r2']);
@@ -154,7 +154,7 @@ describe('aggregated records on their way in', () => {
 describe('an aggregate that cannot be decoded to its end', () => {
   const data = aggregate(['a', 'b', 'c', 'd'], 'kpl', 2);
 
-  it('crashes the worker by default, and the frontier never passes what was not decoded', async () => {
+  it('crashes the worker by default, and the frontier does not pass it', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, data, 'after');
     const { ending, seen, positions } = await deliver(stream);
@@ -174,7 +174,7 @@ describe('an aggregate that cannot be decoded to its end', () => {
     expect(seen).to.not.include('after');
   });
 
-  it('under skip delivers what was decoded, tells once, and the frontier passes the rest, the last of a shard included', async () => {
+  it('delivers its decoded part under `skip`, reports one skipped record, and lets the frontier pass', async () => {
     for (const bad of [2, 0]) {
       const stream = fakeStream();
       const [sequenceNumber] = put(stream, aggregate(['a', 'b', 'c', 'd'], 'kpl', bad));
@@ -192,7 +192,7 @@ describe('an aggregate that cannot be decoded to its end', () => {
     }
   });
 
-  it('under skip of erlmld’s format is passed as a whole', async () => {
+  it('is passed as a whole under `skip` in erlmld’s format', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, aggregate(['a', 'b', 'c'], 'erlmld', 1));
     const { seen, positions } = await deliver(stream, { onFailure: 'skip', worker: { maxPending: 1 } });
@@ -200,7 +200,7 @@ describe('an aggregate that cannot be decoded to its end', () => {
     expect(positions).to.deep.equal([{ sequenceNumber, subSequenceNumber: 1 }]);
   });
 
-  it('asks a policy function at decode', async () => {
+  it('asks a policy function with `at: decode`', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, data);
     const asked: any[] = [];
@@ -225,7 +225,7 @@ describe('a record that comes twice', () => {
     },
   });
 
-  it('is skipped and counted by default: not delivered again, and the frontier is not held up', async () => {
+  it('is skipped and counted by default, and does not hold up the frontier', async () => {
     const stream = fakeStream();
     const numbers = put(stream, 'a', aggregate(['b', 'c']), 'd');
     const { seen, positions, pipeline, worker } = await deliver(stream, { edit: twice });
@@ -235,7 +235,7 @@ describe('a record that comes twice', () => {
     expect(pipeline.status(worker)).to.include({ duplicates: 4, admitted: 4, settled: 4 });
   });
 
-  it('crashes the worker under exit, naming it', async () => {
+  it('crashes the worker under `exit`, and the error names the record', async () => {
     const stream = fakeStream();
     const [sequenceNumber] = put(stream, 'a', 'b');
     const { ending, seen } = await deliver(stream, { edit: twice, worker: { onDuplicate: 'crash' } });
@@ -245,7 +245,7 @@ describe('a record that comes twice', () => {
     expect(seen).to.not.include('b');
   });
 
-  it('is no duplicate when it was settled before this start: only left out', async () => {
+  it('is left out without counting as a duplicate if it was settled before this start', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 4);
     const from = { sequenceNumber: numbers[1]!, subSequenceNumber: 0 };

@@ -1,4 +1,5 @@
-// The byte budget counts each open record once, from arrival until it is settled, and nothing once its worker has ended.
+// The byte budget counts the bytes of each open record once, from its arrival until it is settled. After a worker has ended, the budget
+// counts nothing for that worker.
 import { expect } from 'chai';
 import { createByteBudget } from '../../src/core/byte-budget.js';
 import type { ByteBudget } from '../../src/core/byte-budget.js';
@@ -21,7 +22,7 @@ function aggregateOf(sizes: readonly number[], format: keyof typeof MAGIC = 'kpl
   );
 }
 
-/** A worker whose items nobody acknowledges until told to: by the order in which they came. */
+/** A worker whose items stay open until `settle` acknowledges them, by their places in the order of arrival. */
 async function held(budget: ByteBudget, datas: readonly Buffer[], worker = {}) {
   const stream = fakeStream({ maxRecords: 3 });
   for (const data of datas) stream.put({ partitionKey: key, data });
@@ -43,12 +44,12 @@ async function held(budget: ByteBudget, datas: readonly Buffer[], worker = {}) {
   return { ...reader, pipeline, acks, settle, stream };
 }
 
-describe('the bytes a shard worker holds', () => {
-  it('are those of every open record, once, from its arrival until it is settled', async () => {
+describe('the byte budget of a shard worker', () => {
+  it('counts every open record once, from its arrival until it is settled', async () => {
     const budget = createByteBudget(1_000_000);
     const datas = [10, 20, 30, 40].map((size) => Buffer.alloc(size));
     const { acks, settle, worker, pipeline } = await held(budget, datas, { maxPending: 2 });
-    // Two are admitted; of the two others one came with them, and one is not read.
+    // Two records are admitted, the third was fetched with them, and the fourth is not fetched.
     expect(acks).to.have.length(2);
     expect(budget.heldBytes).to.equal(10 + 20 + 30 + 3);
     expect(pipeline.status(worker)).to.include({ heldBytes: 63, openBytes: 32, prefetchedBytes: 0 });
@@ -61,7 +62,7 @@ describe('the bytes a shard worker holds', () => {
   });
 
   for (const format of ['kpl', 'erlmld-deflate'] as const) {
-    it(`are those of a whole aggregate (${format}) until its last user record is settled, in whatever order`, async () => {
+    it(`counts a whole aggregate (${format}) until its last user record is settled, in any order`, async () => {
       const budget = createByteBudget(10_000_000);
       const aggregate = aggregateOf([1, 10_000, 1], format);
       const { settle } = await held(budget, [aggregate, Buffer.alloc(5)]);
@@ -75,7 +76,7 @@ describe('the bytes a shard worker holds', () => {
     });
   }
 
-  it('are given up with what is not admitted when it drains, an aggregate in the middle too', async () => {
+  it('frees the bytes of unadmitted records at a drain, and of a partly admitted aggregate once settled', async () => {
     const budget = createByteBudget(1_000_000);
     const datas = [aggregateOf([100, 100, 100]), Buffer.alloc(1_000), Buffer.alloc(1_000)];
     const { settle, keeper, pipeline } = await held(budget, datas, { maxPending: 2 });
@@ -87,7 +88,7 @@ describe('the bytes a shard worker holds', () => {
     expect(budget.accounts.size).to.equal(0);
   });
 
-  it('are nobody’s once it has ended, however: lost, crashed, or stopped', async () => {
+  it('holds nothing once the worker has lost its lease, was stopped or has crashed', async () => {
     const endings = [
       ({ keeper }: Awaited<ReturnType<typeof held>>) => keeper.control({ type: 'revoked', reason: 'for the test' }),
       ({ pipeline, worker }: Awaited<ReturnType<typeof held>>) => void pipeline.kill(worker),

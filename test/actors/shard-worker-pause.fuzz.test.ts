@@ -1,5 +1,5 @@
-// Workers that are told to pause and to go on at any time, one after the other, each from the frontier of the one before:
-// everything comes once, and nobody stays paused.
+// Shard workers are paused and resumed at random times. When a worker has ended, the next one starts at its frontier. Every record is
+// delivered once, and no worker stays paused. FUZZ_FIRST and FUZZ_SEEDS choose the seeds.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -13,9 +13,9 @@ const start = pipelines();
 const seeds = Number(process.env['FUZZ_SEEDS'] ?? 60);
 const first = Number(process.env['FUZZ_FIRST'] ?? 1);
 
-describe('shard workers that are told to pause and to go on', () => {
+describe('shard workers that are paused and resumed', () => {
   for (let seed = first; seed < first + seeds; seed++)
-    it(`deliver everything once (seed ${seed})`, async () => {
+    it(`deliver every record once (seed ${seed})`, async () => {
       const random = seeded(seed);
       const pick = (n: number): number => Math.floor(random.next() * n);
       const stream = fakeStream({ maxRecords: 1 + pick(8) });
@@ -74,7 +74,7 @@ describe('shard workers that are told to pause and to go on', () => {
                         waiting.push(() => ctx.ack(item.token));
                       }
                     if (msg.type === 'drain' || msg.type === 'flush') for (const ack of waiting.splice(0)) ack();
-                    // It tells of the end itself, and is about no record.
+                    // `revoked` reports the end itself, and neither message is about a record.
                     if (msg.type === 'revoked' || msg.type === 'heartbeat') return state;
                     if (slow()) {
                       calls.push(`${pipeline.clock.now()}+${msg.type}`);

@@ -1,4 +1,4 @@
-// A shard worker that is told to pause, and to go on (issue 8): nothing comes twice of it, and it never stays paused.
+// A shard worker that is paused and resumed (issue 8) delivers nothing twice, and never stays paused.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -15,7 +15,7 @@ function aggregate(names: readonly string[], format: keyof typeof MAGIC): Buffer
 
 describe('a shard worker that pauses', () => {
   for (const type of ['pause', 'drain'] as const)
-    it(`does not end in the middle of an aggregate in which no checkpoint may land (${type})`, async () => {
+    it(`does not end inside an indivisible aggregate (${type})`, async () => {
       const stream = fakeStream();
       stream.put(
         { partitionKey: 'k', data: 'before' },
@@ -45,7 +45,7 @@ describe('a shard worker that pauses', () => {
       for (const ack of acks.values()) ack();
       acks.set('all', () => {});
       await pipeline.clock.advance(10);
-      // The next worker goes on at the frontier: another worker, or this one's successor.
+      // A worker that has ended is followed by one that starts at the frontier; a paused worker is resumed.
       if (keeper.ends.length > 0) {
         const { position } = keeper.frontiers.at(-1)!;
         pipeline.read(stream.port, shard0, { type: 'after', position });
@@ -54,7 +54,7 @@ describe('a shard worker that pauses', () => {
       expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
     });
 
-  it('goes on although the order to pause comes once more when it has been taken back', async () => {
+  it('continues although the same `pause` arrives again after its `resume`', async () => {
     const stream = fakeStream();
     const seen: number[] = [];
     const acks: (() => void)[] = [];
@@ -62,7 +62,6 @@ describe('a shard worker that pauses', () => {
       definition: defineReducer({
         init: () => 0,
         acknowledge: 'manual',
-        // Acknowledges in threes.
         reduce: (n: number, item, ctx) => {
           seen.push(numberOf(item));
           acks.push(() => ctx.ack(item.token));
@@ -80,7 +79,7 @@ describe('a shard worker that pauses', () => {
     pipeline.tell(worker, pause);
     pipeline.tell(worker, { type: 'resume', fence, number: 1 });
     await pipeline.clock.advance(1_000);
-    // What comes twice changes nothing (design.md).
+    // A message that arrives twice changes nothing (design.md, section 4).
     pipeline.tell(worker, pause);
     putNumbered(stream, 5, undefined, 1);
     await pipeline.clock.advance(600_000);

@@ -1,5 +1,5 @@
-// A shard worker reports to its keeper the first read that succeeds, and then reads that keep failing; throttling is no failure.
-// The test calls the two functions of reads.ts directly, without an actor, and looks at the `reads` messages that they send.
+// A shard worker reports to its keeper the first read that succeeds, and later reads that keep failing. Throttling is no failure. The
+// test calls the two functions of reads.ts directly, without an actor, and looks at the `reads` messages that they send.
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import { noteReadFailure, noteReadSuccess } from '../../actors/shard-worker/reads.js';
@@ -12,7 +12,7 @@ describe('a shard worker that reads', () => {
   let state: Parameters<typeof noteReadSuccess>[0]['state'];
   let effects: Effect<ShardWorkerMessage>[];
   const turn = (now = 0) => ({ state, now, effects });
-  /** How long reads have failed, by each message so far; 0 is a success. */
+  /** How long reads have failed, according to each message so far; 0 is a success. */
   const told = (): number[] =>
     effects.flatMap((effect) => (effect.type === 'send' ? [(effect.message as { forMs: number }).forMs] : []));
   beforeEach(() => {
@@ -44,7 +44,7 @@ describe('a shard worker that reads', () => {
     expect(told()).to.deep.equal([0]);
   });
 
-  it('reports nothing for failures between reads, whose successes it does not hear of: a full worker’s reader fetches ahead', () => {
+  it('ignores failures while no read is open, because it would miss the successes between them', () => {
     state.reading = false;
     for (let now = 0; now <= 600_000; now += 61_000) noteReadFailure(turn(now), notice(500));
     state.reading = true;
@@ -55,7 +55,7 @@ describe('a shard worker that reads', () => {
     expect(told()).to.deep.equal([5_000]);
   });
 
-  it('reports nothing for throttling, which another worker would meet as well, nor for failures retried without delay', () => {
+  it('reports neither throttling nor failures that are retried without delay', () => {
     for (let now = 0; now <= 600_000; now += 10_000) {
       noteReadFailure(turn(now), { type: 'throttled', shardId: 's', delayMs: 900 });
       noteReadFailure(turn(now), notice(0));

@@ -1,5 +1,5 @@
-// There is one shard worker for each startable lease, and never two on one shard. A worker that ended comes back after a pause.
-// The real supervisor, with stubs for coordinators and workers, in virtual time.
+// There is one shard worker for each startable lease, and never two on one shard. After a worker has ended, the next one starts a
+// pause later. The supervisor is real, and the coordinators and workers are stubs, in virtual time.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
@@ -14,7 +14,7 @@ const roots: Ref<never>[] = [];
 
 type WorkerMessage = { readonly type: 'end' } | { readonly type: 'crash' };
 
-/** The supervisor of workers over a stub coordinator; workers end when they are told to. */
+/** The supervisor with stub coordinators. `tell` makes a stub worker end or crash. */
 async function running(coordinators = 1) {
   const runtime = createRuntime({ clock, timers: clock });
   const subscribers: Ref<never>[] = [];
@@ -62,7 +62,7 @@ function lease(shardId: string, parts: Partial<HeldLease> = {}): HeldLease {
   return { leaseKey: shardId, shardId, source: 's', keeper, startable: true, ...parts };
 }
 
-describe('the shard workers of a pipeline', () => {
+describe('the shard worker supervisor', () => {
   beforeEach(() => {
     clock = new ManualClock();
     clock.install();
@@ -74,7 +74,7 @@ describe('the shard workers of a pipeline', () => {
     clock.uninstall();
   });
 
-  it('subscribe to every coordinator and start one worker for each startable lease, once', async () => {
+  it('subscribes to every coordinator, and starts one worker for each startable lease', async () => {
     const { subscribers, started, held, self } = await running(2);
     expect(subscribers).to.deep.equal([self, self]);
     const [a, b] = [lease('a'), lease('b', { startable: false })];
@@ -85,7 +85,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started.map((each) => each.lease.shardId)).to.deep.equal(['a', 'b']);
   });
 
-  it('ignore news that are older than what they know', async () => {
+  it('ignores a list of held leases whose version is not newer', async () => {
     const { started, held } = await running();
     await held(5, []);
     await held(4, [lease('a')]);
@@ -93,14 +93,14 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.deep.equal([]);
   });
 
-  it('keep shards of the same name apart by table', async () => {
+  it('keeps shards of the same name apart by table', async () => {
     const { started, held } = await running();
     await held(1, [lease('a')], 'one');
     await held(1, [lease('a')], 'two');
     expect(started).to.have.length(2);
   });
 
-  it('start again what is still held after a worker ended, but never in a hot loop', async () => {
+  it('starts another worker for a held lease a pause after the last one ended', async () => {
     const { started, held, tell } = await running();
     const a = lease('a');
     await held(1, [a]);
@@ -113,7 +113,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.have.length(2);
   });
 
-  it('start nothing for a lease that is gone when the time has come', async () => {
+  it('starts no worker after the pause if the lease is gone', async () => {
     const { started, held, tell, self } = await running();
     await held(1, [lease('a')]);
     await tell(0, 'end');
@@ -123,7 +123,7 @@ describe('the shard workers of a pipeline', () => {
     expect(self.path).to.match(/^shard-worker-supervisor#/);
   });
 
-  it('start at once when the lease was taken again: another keeper, another worker', async () => {
+  it('starts a worker at once when the lease was taken again by another keeper', async () => {
     const { started, held, tell } = await running();
     await held(1, [lease('a')]);
     await tell(0, 'end');
@@ -134,7 +134,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.have.length(2);
   });
 
-  it('wait for the end of a worker whose lease was taken again meanwhile: never two on one shard', async () => {
+  it('starts no second worker on a shard before the first one has ended', async () => {
     const { started, held, tell } = await running();
     await held(1, [lease('a')]);
     await held(2, [lease('a')]);
@@ -145,7 +145,7 @@ describe('the shard workers of a pipeline', () => {
     expect(started).to.have.length(2);
   });
 
-  it('crash with the error of a worker that crashes: the whole pipeline restarts', async () => {
+  it('crashes with the error of a worker that crashes', async () => {
     const { held, tell, self } = await running();
     await held(1, [lease('a')]);
     const ending = endingOf(self);
@@ -156,7 +156,7 @@ describe('the shard workers of a pipeline', () => {
     expect(error?.message).to.equal('worker');
   });
 
-  it('count what they do not understand', async () => {
+  it('continues after an unknown message', async () => {
     const { self, held, started } = await running();
     sendFromOutside(self, { type: 'nonsense' });
     await held(1, [lease('a')]);

@@ -1,5 +1,5 @@
-// A record that makes no progress for `watchdogMs` crashes its worker with an error that says who holds it (I24).
-// Slow reducers that make progress, and shards without records, never trigger it.
+// A record that makes no progress for `watchdogMs` crashes its worker with an error that names the holder of the record (I24). Slow
+// reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -16,7 +16,7 @@ const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => redu
   string,
 ];
 
-/** Runs until the worker crashes, at most `forMs`; returns its error and when. */
+/** Runs for `forMs`; returns the error and the time of the worker's crash, if it crashes. */
 async function watched(
   options: PipelineOptions,
   put: (stream: ReturnType<typeof fakeStream>) => unknown,
@@ -40,7 +40,7 @@ const manual = (reduce: (token: Token, ack: (token: Token) => void, n: number) =
     reduce: (n: number, item, ctx) => (reduce(item.token, (token) => ctx.ack(token), numberOf(item)), n),
   });
 
-/** Acknowledges an item at once, and is busy with it for nine seconds. */
+/** A reducer that acknowledges an item at once, and whose call then runs for nine seconds. */
 const acknowledgingEarly = (sleep: (ms: number) => Promise<unknown>) =>
   defineReducer({
     init: () => 0,
@@ -48,7 +48,10 @@ const acknowledgingEarly = (sleep: (ms: number) => Promise<unknown>) =>
     reduce: (n: number, item, ctx) => (ctx.ack(item.token), sleep(9_000).then(() => n)),
   });
 
-/** When a shard of one record ends whose end waits behind a hundred records of another, and nothing crashes meanwhile. */
+/**
+ * The time at which a worker ends whose shard end waits behind a hundred records of another shard. Expects that no actor crashes
+ * meanwhile.
+ */
 async function endBehind(
   pipeline: ReturnType<typeof start>,
   [ours, theirs]: readonly [FakeStream, FakeStream],
@@ -69,7 +72,7 @@ async function endBehind(
 }
 
 describe('the watchdog (I24)', () => {
-  it('fires for a record that has been in a user call for watchdogMs, and names the reducer and the record', async () => {
+  it('fires for a record in a call for watchdogMs, and names the reducer and the record', async () => {
     const { crash, stream, pipeline } = await watched(
       {
         definition: defineReducer({
@@ -121,7 +124,7 @@ describe('the watchdog (I24)', () => {
     expect(crash?.error.message).to.match(/is in a call at reducer\/0/);
   });
 
-  it('fires for a record that nobody acknowledges while there is room, naming who has it', async () => {
+  it('fires for an unacknowledged record while the ledger has room, and names the reducer', async () => {
     const { crash, pipeline } = await watched(
       { definition: manual((token, ack, n) => n !== 3 && ack(token)) },
       (stream) => putNumbered(stream, 10, () => right),
@@ -131,7 +134,7 @@ describe('the watchdog (I24)', () => {
     expect(crash?.error.message).to.include(`is processed but not acknowledged at ${pipeline.reducers[1]!.path}`);
   });
 
-  it('fires for a record that waits for a reducer which settles nothing: at the reducer, or at the stage for want of credit', async () => {
+  it('fires for a record queued for a reducer that settles nothing, at the reducer or its stage', async () => {
     for (const credit of [1, 10]) {
       const { crash, pipeline } = await watched(
         {
@@ -164,7 +167,7 @@ describe('the watchdog (I24)', () => {
     }
   });
 
-  it('fires for a record that nobody has: a lost disposition does not hang a shard for ever', async () => {
+  it('fires for a record that no actor has, after a disposition was lost', async () => {
     let lose = true;
     const { crash, pipeline } = await watched(
       {
@@ -189,7 +192,7 @@ describe('the watchdog (I24)', () => {
     expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
 
-  it('says PENDING_LIMIT_TOO_SMALL when acknowledgements wait for more records than maxPending, naming the holder', async () => {
+  it('fails with PENDING_LIMIT_TOO_SMALL when a full ledger settles nothing, and names the holder', async () => {
     for (const flushes of [false, true]) {
       const { crash, pipeline, stream } = await watched(
         {
@@ -210,7 +213,7 @@ describe('the watchdog (I24)', () => {
     }
   });
 
-  it('says so too when it is the bytes that are full, and the next record does not fit', async () => {
+  it('fails with PENDING_LIMIT_TOO_SMALL when the bytes are full and the next record does not fit', async () => {
     const { crash } = await watched(
       { worker: { maxPendingBytes: 250 }, definition: manual(() => undefined) },
       (stream) => {
@@ -221,7 +224,7 @@ describe('the watchdog (I24)', () => {
     expect(crash?.error.code).to.equal('PENDING_LIMIT_TOO_SMALL');
   });
 
-  it('never fires on an idle shard, nor on one whose first record comes after hours', async () => {
+  it('never fires on an idle shard, even if its first record comes after hours', async () => {
     const { crash, pipeline, stream } = await watched(
       { definition: defineReducer({ init: () => 0, reduce: (n: number) => n }) },
       () => undefined,
@@ -232,7 +235,7 @@ describe('the watchdog (I24)', () => {
     expect(crash).to.equal(undefined);
   });
 
-  it('never fires while reducers are slow but get on, though the frontier of a shard stands still far longer', async () => {
+  it('never fires while a slow reducer makes progress, even if a frontier stands still for longer', async () => {
     // Twenty records of 10 s each: the last one waits 190 s for its turn.
     const { crash, pipeline, stream } = await watched(
       {
@@ -256,7 +259,7 @@ describe('the watchdog (I24)', () => {
     expect(stream.recordsOf(shard0)).to.have.length(20);
   });
 
-  it('never fires for a wait in the queue of a stage whose reducer is making progress for another stage', async () => {
+  it('never fires for a record queued at one stage while the reducer makes progress for another', async () => {
     const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
     const pipeline = start({
       reducers: 1,
@@ -275,7 +278,7 @@ describe('the watchdog (I24)', () => {
     expect(keeper.frontiers).to.have.length(1);
   });
 
-  it('never fires for the end of a shard that waits behind the records of another, while their reducer gets on', async () => {
+  it('never fires for a shard end behind records of another shard while their reducer makes progress', async () => {
     const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
     const pipeline = start({
       reducers: 1,
@@ -286,14 +289,14 @@ describe('the watchdog (I24)', () => {
     expect(await endBehind(pipeline, [ours, theirs], 40)).to.be.above(watchdogMs * 1.5);
   });
 
-  it('never fires for the end of a shard that waits at one stage of several, while their reducer gets on', async () => {
+  it('never fires for a shard end that waits at one of several stages while the reducer makes progress', async () => {
     const [ours, theirs] = [fakeStream({ name: 'ours' }), fakeStream({ name: 'theirs' })];
     const pipeline = start({
       reducers: 1,
       stages: 2,
       credit: 3,
       worker: { watchdogMs, spread: 'round-robin' },
-      // Every second record makes no item: what makes any goes through one of the stages.
+      // Every second record makes no item, so all items go through one of the two stages.
       stage: {
         extract: (record, { source }) =>
           source === 'theirs' && numberOf(record) % 2 === 0 ? [] : [{ key: left, value: record.data }],
@@ -303,7 +306,7 @@ describe('the watchdog (I24)', () => {
     expect(await endBehind(pipeline, [ours, theirs], 60)).to.be.above(watchdogMs * 2.5);
   });
 
-  it('judges the record it asked about: an answer that comes when that is settled is nobody’s fault', async () => {
+  it('does not fire if the record is settled before the answer about it arrives', async () => {
     const held = gate();
     const { crash, pipeline } = await watched(
       {
@@ -313,7 +316,7 @@ describe('the watchdog (I24)', () => {
         }),
         runtime: {
           intercept: {
-            // What the watchdog hears is always late.
+            // The answer to the watchdog always comes after the record was acknowledged.
             deliver: ({ message }, go) => {
               if ((message as { type: string }).type !== 'located') return go();
               held.open();
@@ -329,7 +332,7 @@ describe('the watchdog (I24)', () => {
     expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
   });
 
-  it('is content with a shard that settles one record in time, again and again', async () => {
+  it('never fires on a shard that settles a record within every watchdogMs', async () => {
     const { crash } = await watched(
       {
         reducers: 1,

@@ -1,5 +1,5 @@
-// The laws of a shard worker, one message at a time and without a runtime: what `receive` returns. The test itself answers as
-// keeper, reader and stages. How workers live among other actors is in shard-worker*.test.ts.
+// What a shard worker's `receive` returns, one message at a time and without a runtime. The test itself answers as keeper, reader and
+// stages. The other files shard-worker*.test.ts test workers among other actors.
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import type { Dispositions } from '../../actors/protocol/disposition.js';
@@ -17,7 +17,7 @@ type Effects = readonly Effect<ShardWorkerMessage>[];
 
 const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 
-/** Worker 1 of a shard with fence 1, and what its keeper, its reader and its stages say to it. */
+/** Worker 1 of a shard with fence 1, and the messages of its keeper, its reader and its stages. */
 function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
   const clock = handClock();
   const self = ref<ShardWorkerMessage>('shard-worker/shardId-1#1');
@@ -62,10 +62,10 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
     control: (type: 'drain' | 'revoked', fence = 1) => tell({ type, fence, reason: 'lost' }),
     pause: (number: number) => tell({ type: 'pause', fence: 1, number }),
     resume: (number: number) => tell({ type: 'resume', fence: 1, number }),
-    /** How it has ended, as its keeper hears it. */
+    /** How the worker has ended, according to its report to the keeper. */
     endOf: (effects: Effects): WorkerEnd | undefined =>
       sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.how] : []))[0],
-    /** The last number of each frontier, and how many records it is. */
+    /** Of each reported frontier the sequence number, and how many records it covers. */
     frontiers: (effects: Effects) =>
       sent(effects, keeper).flatMap((message) =>
         message.type === 'frontier' ? [[message.frontier.position.sequenceNumber, message.frontier.records]] : [],
@@ -73,7 +73,7 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
     /** The questions to a stage; a punctuation by its kind. */
     asks: (effects: Effects, stage = 0): string[] =>
       asked(effects, stages[stage]!).map(({ question: each }) => (each.type === 'punctuate' ? each.kind : each.type)),
-    /** The ordinals that are handed over. */
+    /** The ordinals that each `notify` hands over. */
     notified: (effects: Effects, stage = 0) =>
       asked(effects, stages[stage]!).flatMap(({ question: each }) => (each.type === 'notify' ? [each.ordinals] : [])),
   };
@@ -86,7 +86,7 @@ function settled(...ordinals: number[]): Dispositions {
 const drained: WorkerEnd = { type: 'drained', open: 0 };
 
 describe('a shard worker, message by message', () => {
-  it('asks its keeper for a tenure before anything else, and ends where it is refused', () => {
+  it('asks its keeper for a tenure first, and ends if the tenure is refused', () => {
     const { first, keeper, self, tell, opened, status } = direct();
     expect(first).to.have.length(1);
     const [begin] = asked(first, keeper);
@@ -96,7 +96,7 @@ describe('a shard worker, message by message', () => {
     expect(status().doing).to.equal('ended');
   });
 
-  it('opens its reader where the tenure starts, and reads', () => {
+  it('opens its reader at the start position of the tenure, and reads', () => {
     const { grant, opened } = direct();
     const start: StartPosition = { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } };
     const { effects } = grant({ start });
@@ -106,7 +106,7 @@ describe('a shard worker, message by message', () => {
     expect(ofType(effects, 'after')[0]).to.include({ key: 'watchdog', ms: 1_000 });
   });
 
-  it('reads one at a time, and only while there is room', () => {
+  it('has one read open at a time, and only while the ledger has room', () => {
     const { grant, read, answer, tell, notified, status } = direct({ maxPending: 2 });
     grant();
     expect(started(tell({ type: 'askedToFlush' })), 'while it reads').to.deep.equal([]);
@@ -118,14 +118,14 @@ describe('a shard worker, message by message', () => {
     expect(notified(answer('notify', settled(1)))).to.deep.equal([[1, 2, 3]]);
   });
 
-  it('reads nothing more while something read does not fit', () => {
+  it('starts no read while a fetched record does not fit into the ledger', () => {
     const { grant, read, status } = direct({ maxPendingBytes: 5 });
     grant();
     expect(started(read(1, 2, 3))).to.deep.equal([]);
     expect(status()).to.include({ admitted: 2, openBytes: 4 });
   });
 
-  it('has one notify and one collect open with each stage, and none it does not need', () => {
+  it('has at most one `notify` and one `collect` open per stage, and none without need', () => {
     const { grant, read, answer, asks, notified } = direct({ maxPending: 100 }, 2);
     expect(asks(grant().effects)).to.deep.equal([]);
     const first = read(1, 2, 3);
@@ -140,7 +140,7 @@ describe('a shard worker, message by message', () => {
     expect(asks(answer('collect', settled(4))), 'nothing is open').to.deep.equal([]);
   });
 
-  it('reports the frontier only forward, over what is settled in any order', () => {
+  it('reports only a frontier that moves forward, in whatever order records are settled', () => {
     const { grant, read, answer, frontiers } = direct();
     grant();
     read(10, 11, 12);
@@ -150,7 +150,7 @@ describe('a shard worker, message by message', () => {
     expect(frontiers(answer('collect', settled(2)))).to.deep.equal([['12', 3]]);
   });
 
-  it('settles a record with its last item, and one without items at once', () => {
+  it('settles a record with its last item, and a record without items at once', () => {
     const { grant, read, answer, frontiers, status } = direct();
     grant();
     read(10, 11);
@@ -159,7 +159,7 @@ describe('a shard worker, message by message', () => {
     expect(status()).to.include({ settled: 2, openRecords: 0 });
   });
 
-  it('skips what it has had or what its checkpoint covers, and counts a duplicate', () => {
+  it('skips duplicates and records that the checkpoint covers, and counts the duplicates', () => {
     const { grant, read, notified, status } = direct();
     grant({ start: { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } } });
     const effects = read(6, 7, 8, 8, 9);
@@ -168,7 +168,7 @@ describe('a shard worker, message by message', () => {
     expect(status()).to.include({ admitted: 2, duplicates: 1 });
   });
 
-  it('drains: gives its read up, asks for a flush, and ends when everything is settled', () => {
+  it('aborts its read on `drain`, sends the drain punctuation, and ends when everything is settled', () => {
     const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = direct();
     const { tenure } = grant();
     read(1, 2);
@@ -186,7 +186,7 @@ describe('a shard worker, message by message', () => {
     expect(last.at(-1)).to.deep.equal({ type: 'end' });
   });
 
-  it('is not drained while a call may run that has acknowledged early', () => {
+  it('is not drained while a call that has acknowledged early may still run', () => {
     const { grant, read, answer, control, asks, endOf } = direct({ acksEarly: true });
     grant();
     read(1);
@@ -197,7 +197,7 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
   });
 
-  it('reads and admits nothing while paused, and is quiet only after a drain punctuation', () => {
+  it('reads and admits nothing while paused, and ends only after a drain punctuation behind the last settle', () => {
     const { grant, read, answer, pause, asks, endOf, status } = direct();
     grant();
     read(1);
@@ -210,7 +210,7 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
   });
 
-  it('asks for that punctuation though nothing is open: a call may still run', () => {
+  it('sends the drain punctuation at a pause even if nothing is open, because a call may run', () => {
     const { grant, read, answer, pause, asks, endOf } = direct();
     grant();
     read(1);
@@ -221,7 +221,7 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('punctuate', true))).to.deep.equal(drained);
   });
 
-  it('resumes with the number of its last pause only', () => {
+  it('obeys only a `resume` with the number of its last pause', () => {
     const { grant, read, pause, resume, answer, notified, status } = direct();
     grant();
     read(1);
@@ -248,7 +248,7 @@ describe('a shard worker, message by message', () => {
     expect(endOf(answer('notify', settled(0)))).to.deep.equal({ type: 'shardEnd', notFound: false, children: [] });
   });
 
-  it('ends with tenureDead when its tenure is dead or revoked, and reports what was settled first', () => {
+  it('ends when its tenure is dead, revoked or stopped by policy, after its last frontier', () => {
     for (const how of ['dead', 'revoked', 'stopShard'] as const) {
       const { grant, read, answer, control, tell, endOf, frontiers } = direct();
       const { tenure } = grant();
@@ -262,7 +262,7 @@ describe('a shard worker, message by message', () => {
     }
   });
 
-  it('counts a control of another fence, and does not obey it', () => {
+  it('counts and ignores a control message with another fence', () => {
     const { grant, control, pause, status } = direct();
     expect(counted(pause(1)), 'before its tenure').to.deep.equal({ staleControls: 1 });
     grant();
@@ -272,7 +272,7 @@ describe('a shard worker, message by message', () => {
     }
   });
 
-  it('asks for a flush when it is full, once until something has changed', () => {
+  it('asks for a flush when its ledger is full, and again only after a change', () => {
     const { grant, read, answer, tell, asks } = direct({ maxPending: 2, flushes: true });
     grant();
     expect(asks(read(1, 2))).to.deep.equal(['notify', 'collect', 'flush']);
@@ -283,7 +283,7 @@ describe('a shard worker, message by message', () => {
     expect(asks(answer('notify'))).to.deep.equal(['notify', 'flush']);
   });
 
-  it('asks where its oldest record is once the frontier has stood still, and fails if that is the reason', () => {
+  it('locates its oldest record when the frontier stands still, and fails if that record is stuck', () => {
     const { grant, read, tell, answer, clock, asks } = direct();
     grant();
     read(1);

@@ -1,4 +1,4 @@
-// A shard worker reads only while its ledger has room. It reports the end of its shard only when every record of it is settled.
+// A shard worker reads only while its ledger has room. It reports the end of its shard only when every record of the shard is settled.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -23,8 +23,8 @@ function frontierOf(keeper: StubKeeper): string | undefined {
   return keeper.frontiers.at(-1)?.position.sequenceNumber;
 }
 
-describe('a shard worker reads', () => {
-  it('one batch at a time, and only while its ledger has room', async () => {
+describe('a shard worker that reads', () => {
+  it('reads one batch at a time, and only while its ledger has room', async () => {
     const stream = fakeStream({ maxRecords: 4 });
     putNumbered(stream, 40);
     let reading = 0;
@@ -60,7 +60,7 @@ describe('a shard worker reads', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('on as single records settle, while one is held: the limit is a window, no barrier', async () => {
+  it('continues to read past an open record as other records settle', async () => {
     const stream = fakeStream();
     const held = gate();
     putNumbered(stream, 100, (index) => (index === 0 ? 'slow' : 'k1'));
@@ -81,11 +81,11 @@ describe('a shard worker reads', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('counting records against maxPending, never the items made of them, and their bytes against maxPendingBytes', async () => {
+  it('counts records, not items, against maxPending, and their bytes against maxPendingBytes', async () => {
     for (const [worker, expected] of [
       [{ maxPending: 4 }, 4],
       [{ maxPendingBytes: 1_050 }, 10],
-      // A record above the bound goes alone.
+      // A record larger than the bound is admitted alone.
       [{ maxPendingBytes: 7 }, 1],
     ] as const) {
       const stream = fakeStream();
@@ -104,7 +104,7 @@ describe('a shard worker reads', () => {
     }
   });
 
-  it('and learns of dispositions at once: no beat, flush or poll is waited for', async () => {
+  it('receives dispositions at once, without waiting for a heartbeat, flush or poll', async () => {
     const stream = fakeStream();
     putNumbered(stream, 500);
     const pipeline = start({ definition: counting() });
@@ -114,7 +114,7 @@ describe('a shard worker reads', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('and settles once what comes twice, at once or much later: repeated dispositions complete nothing and harm nothing', async () => {
+  it('settles each item once, although dispositions are repeated at once or much later', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 60);
     const replies = new Set<object>();
@@ -160,7 +160,7 @@ describe('a shard worker reads', () => {
     expect(await Promise.race([crashed, Promise.resolve(false)])).to.equal(false);
   });
 
-  it('with one notify and one collect open at most, and asks nothing when nothing is open', async () => {
+  it('has at most one `notify` and one `collect` open, and asks nothing when nothing is open', async () => {
     const stream = fakeStream();
     const held = gate();
     const tap = wiretap();
@@ -192,7 +192,7 @@ describe('a shard worker reads', () => {
     }
   });
 
-  it('and hands a read that fails to its supervisor', async () => {
+  it('crashes with the error of a failed read', async () => {
     const stream = fakeStream();
     stream.failReads(shard0, new KinactError('ACCESS_DENIED', 'no'));
     const pipeline = start({ definition: counting() });
@@ -203,7 +203,7 @@ describe('a shard worker reads', () => {
     expect((await ending).error).to.have.property('code', 'ACCESS_DENIED');
   });
 
-  it('and passes on what the reader wants people to know', async () => {
+  it('reports the reader’s notices as events and counters', async () => {
     const stream = fakeStream();
     const error = new Error('reset');
     const { port } = stream;
@@ -231,7 +231,7 @@ describe('a shard worker reads', () => {
     expect(pipeline.counters()['expiredIterators']).to.equal(1);
   });
 
-  it('and shows what it is about', async () => {
+  it('shows its phase, fence and oldest open record in its status', async () => {
     const stream = fakeStream();
     const pipeline = start({ definition: counting([], () => new Promise(() => {})) });
     const { worker, keeper } = pipeline.read(stream.port, shard0);
@@ -248,8 +248,8 @@ describe('a shard worker reads', () => {
   });
 });
 
-describe('a shard worker and several stages', () => {
-  it('sticks to one stage by default, and spreads its records evenly when asked to, each to exactly one', async () => {
+describe('a shard worker with several stages', () => {
+  it('uses one stage by default, and spreads records evenly with round-robin, each to one stage', async () => {
     for (const spread of ['by-shard', 'round-robin'] as const) {
       const stream = fakeStream();
       const tap = wiretap();
@@ -297,14 +297,14 @@ describe('a shard worker and several stages', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('needs at least one', () => {
+  it('does not start without a stage', () => {
     const pipeline = start({ definition: counting(), worker: { stages: [] } });
     expect(() => pipeline.read(fakeStream().port, shard0)).to.throw(/did not start/);
   });
 });
 
-describe('a shard worker ends', () => {
-  it('with its shard, only when every record is settled; it asks for a drain and names the children', async () => {
+describe('a shard worker that ends', () => {
+  it('ends with its shard when a drain has settled every record, and names the child shards', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 5);
     const children = stream.split(shard0);
@@ -328,11 +328,11 @@ describe('a shard worker ends', () => {
     expect(end).to.include({ type: 'shardEnd', notFound: false });
     expect(end.children.map(({ shardId }: any) => shardId)).to.deep.equal(children);
     expect(frontierOf(keeper)).to.equal(numbers[4]);
-    // The last word on the frontier comes before the end.
+    // The keeper must know the last frontier before it writes the end.
     expect(keeper.log.map(({ type }) => type).slice(-2)).to.deep.equal(['frontier', 'workerEnded']);
   });
 
-  it('with a shard that exists no more, and one that never had a record', async () => {
+  it('ends with a shard that no longer exists, and with one that never had records', async () => {
     const stream = fakeStream();
     stream.split(shard0);
     const pipeline = start({ definition: counting() });
@@ -343,7 +343,7 @@ describe('a shard worker ends', () => {
     expect(empty.ends.map(({ type }) => type)).to.deep.equal(['shardEnd']);
   });
 
-  it('drained when its keeper asks: it reads nothing more, settles what it has admitted, and reports the rest of nothing', async () => {
+  it('reads nothing more after `drain`, settles the admitted records, and ends with none open', async () => {
     const stream = fakeStream();
     putNumbered(stream, 30);
     const held = gate();
@@ -362,7 +362,7 @@ describe('a shard worker ends', () => {
     expect(frontierOf(keeper)).to.equal(stream.recordsOf(shard0)[9]?.sequenceNumber);
   });
 
-  it('drained at once when it is idle at the tip: a read that was given up is no failure', async () => {
+  it('ends drained at once when idle at the tip, and does not fail for its aborted read', async () => {
     const stream = fakeStream();
     const pipeline = start({ definition: counting() });
     const { keeper, worker } = pipeline.read(stream.port, shard0);
@@ -374,7 +374,7 @@ describe('a shard worker ends', () => {
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 0 }]);
   });
 
-  it('drained with what it left behind when the keeper’s deadline cuts it short', async () => {
+  it('reports how many records it left open when the keeper’s deadline cuts its drain short', async () => {
     const stream = fakeStream();
     putNumbered(stream, 7);
     const pipeline = start({
@@ -390,7 +390,7 @@ describe('a shard worker ends', () => {
     expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 7, isCut: true }]);
   });
 
-  it('as its shard even when asked to drain, if nothing of the shard is left unread', async () => {
+  it('ends with `shardEnd` instead of `drained` if nothing of the shard is unread', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     stream.split(shard0);
@@ -405,7 +405,7 @@ describe('a shard worker ends', () => {
     expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['shardEnd']);
   });
 
-  it('without a word when it is granted no tenure', async () => {
+  it('ends without a report when its tenure is refused', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const seen: number[] = [];
@@ -418,7 +418,7 @@ describe('a shard worker ends', () => {
     expect(seen).to.deep.equal([]);
   });
 
-  it('and closes its reader, however it ends', async () => {
+  it('closes its reader, however it ends', async () => {
     for (const how of ['revoked', 'drain', 'kill'] as const) {
       const stream = fakeStream();
       let closed = 0;
@@ -441,7 +441,7 @@ describe('a shard worker ends', () => {
     }
   });
 
-  it('hears nothing that comes after its end', async () => {
+  it('ends only once when `revoked` arrives twice', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const pipeline = start({ definition: counting([], () => new Promise(() => {})) });
@@ -453,7 +453,8 @@ describe('a shard worker ends', () => {
     expect(keeper.ends).to.have.length(1);
   });
 
-  it('as bystander when its stage dies: the supervisor is about to stop it as well', async () => {
+  // The supervisor is about to stop the worker as well.
+  it('reports no end when its stage dies, and counts the failed question', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3);
     const pipeline = start({ definition: counting([], () => new Promise(() => {})) });

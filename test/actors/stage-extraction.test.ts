@@ -1,4 +1,5 @@
-// A slow `extract` holds up nobody else. The stage gives way after 25 ms, takes its workers in turn, and stops at the deadline of a tenure.
+// A slow `extract` does not hold up other actors. The stage gives way after 25 ms, takes its workers in turn, and extracts nothing for
+// a tenure after its deadline.
 import { expect } from 'chai';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -30,7 +31,7 @@ function slow(
 }
 
 describe('a stage whose extraction takes long', () => {
-  it('gives way after 25 ms: items of one slice are reduced before the next one is extracted', async () => {
+  it('gives way after 25 ms, so items of one slice are reduced before the next slice', async () => {
     const stream = fakeStream();
     putNumbered(stream, 9);
     const seen: number[] = [];
@@ -42,7 +43,7 @@ describe('a stage whose extraction takes long', () => {
     expect(reduced.slice(0, 4)).to.deep.equal([0, 0, 0, 3]);
   });
 
-  it('takes its workers in turn, and keeps the order of each', async () => {
+  it('takes its workers in turn, and keeps the order of each worker’s records', async () => {
     const streams = ['a', 'b'].map((name) => fakeStream({ name }));
     const order: string[] = [];
     const pipeline = start({
@@ -64,7 +65,7 @@ describe('a stage whose extraction takes long', () => {
     expect(order).to.deep.equal(['a0', 'b0', 'a1', 'b1', 'a2', 'b2']);
   });
 
-  it('drops what is left of a batch whose worker was revoked between two slices', async () => {
+  it('drops the rest of a batch when its worker was revoked between two slices', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100);
     const seen: number[] = [];
@@ -80,7 +81,7 @@ describe('a stage whose extraction takes long', () => {
     expect(pipeline.status(pipeline.stages[0]!)).to.include({ workers: 0 });
   });
 
-  it('drops the rest at the deadline of the tenure, and the worker ends', async () => {
+  it('drops the rest of a batch at the deadline of the tenure, and the worker ends', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100);
     const seen: number[] = [];
@@ -92,7 +93,7 @@ describe('a stage whose extraction takes long', () => {
     expect([extracted, seen]).to.deep.equal([6, [0, 1, 2]]);
   });
 
-  it('says itself where a record is that it has not extracted, and flushes behind the last one', async () => {
+  it('shows unextracted records in its status, and puts a flush behind the last record', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100);
     const held: unknown[] = [];

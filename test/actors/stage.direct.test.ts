@@ -1,5 +1,5 @@
-// The laws of a stage, one message at a time and without a runtime: what `receive` returns. How stages live among other actors
-// is in stage.test.ts and stage-extraction.test.ts.
+// What a stage's `receive` returns, one message at a time and without a runtime. stage.test.ts and stage-extraction.test.ts test stages
+// among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
@@ -20,7 +20,7 @@ function keyTo(reducer: number): string {
   return [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)!;
 }
 
-/** A stage of two reducers, and what other actors say to it. */
+/** A stage of two reducers, and the messages of other actors to it. */
 function direct(options: Partial<StageOptions> = {}) {
   const clock = handClock();
   const self = ref<StageMessage>('stage/0#1');
@@ -68,7 +68,7 @@ function settled(...ordinals: number[]): WorkerDispositions {
   return { worker: 1, ordinals, items: ordinals.map(() => 0) };
 }
 
-/** What travels to a reducer: the ordinals of items, and the types of the rest. */
+/** What goes to a reducer: the ordinals of items, and the types of other messages. */
 function travels(inbox: readonly ReducerRequest[]): (number | string)[] {
   return inbox.flatMap((message): (number | string)[] =>
     message.type === 'items' ? message.items.map((item) => item.ordinal) : [message.type],
@@ -76,7 +76,7 @@ function travels(inbox: readonly ReducerRequest[]): (number | string)[] {
 }
 
 describe('a stage, message by message', () => {
-  it('grants the credit of a join once, and a restarted reducer has its own', () => {
+  it('grants the credit of a `join` once, and new credit to a restarted reducer', () => {
     const { join, queue } = direct();
     join(0, 5);
     expect(counted(join(0, 5))).to.deep.equal(repeated);
@@ -85,7 +85,7 @@ describe('a stage, message by message', () => {
     expect(queue(0)?.credit).to.equal(2);
   });
 
-  it('extracts a notify in a slice of its own, one slice for all who wait', () => {
+  it('extracts in a later turn, in one slice for all waiting workers', () => {
     const calls: string[] = [];
     const { join, notify, tell, self, reducers } = direct({
       extract: ({ sequenceNumber, data }) => (calls.push(sequenceNumber), [{ key: left, value: data }]),
@@ -101,7 +101,7 @@ describe('a stage, message by message', () => {
     expect(counted(tell(slice)), 'the same slice again').to.deep.equal(repeated);
   });
 
-  it('gives way after 25 ms of extraction, and the next worker goes first', () => {
+  it('gives way after 25 ms of extraction, and continues with the next worker', () => {
     const calls: string[] = [];
     const { clock, notify, extract, self } = direct({
       key: ({ sequenceNumber }) => (calls.push(sequenceNumber), clock.move(25), left),
@@ -134,7 +134,7 @@ describe('a stage, message by message', () => {
     expect(answers(disposed(0, 1), replyTo)).to.deep.equal([nothing]);
   });
 
-  it('lets a disposition out with whichever reply is open first, and keeps it while none is', () => {
+  it('sends dispositions with the first reply that goes, and keeps them while no question is open', () => {
     const { join, notify, extract, disposed, collect } = direct({ maxPending: 2 });
     join(0, 1);
     const first = notify([left, left, left]);
@@ -155,7 +155,7 @@ describe('a stage, message by message', () => {
     expect(answers(last.effects, last.replyTo)).to.deep.equal([{ ...nothing, ordinals: [3], items: [0] }]);
   });
 
-  it('reports how many items a record became, unless it is one', () => {
+  it('reports the number of items of a record, unless it is one', () => {
     const { join, notify, extract } = direct({
       extract: ({ sequenceNumber }) => Array.from({ length: Number(sequenceNumber) }, () => ({ key: left, value: 0 })),
     });
@@ -164,7 +164,7 @@ describe('a stage, message by message', () => {
     expect(answers(extract(effects), replyTo)).to.deep.equal([{ ...nothing, itemCounts: [0, 0, 2, 2] }]);
   });
 
-  it('changes nothing for a repeated numbered message, and counts it', () => {
+  it('counts a repeated numbered message, and changes nothing', () => {
     const { join, notify, extract, disposed, punctuate, tell, status } = direct();
     join(0, 1);
     join(1, 1);
@@ -190,7 +190,7 @@ describe('a stage, message by message', () => {
   });
 
   for (const type of ['retire', 'workerDown'] as const) {
-    it(`drops at ${type} what is queued, tells the reducers, and the credit goes to other workers`, () => {
+    it(`drops queued items at ${type}, tells the reducers, and gives the credit to other workers`, () => {
       const { join, notify, extract, disposed, tell, status, queue, reducers, tenures } = direct();
       join(0, 1);
       join(1, 1);
@@ -213,7 +213,7 @@ describe('a stage, message by message', () => {
     });
   }
 
-  it('extracts nothing of a worker that has retired, or whose deadline has passed', () => {
+  it('extracts nothing for a worker that has retired or whose deadline has passed', () => {
     const { join, notify, extract, tell, clock, tenures, reducers } = direct();
     join(0, 10);
     const gone = notify([left], 0, 2).effects;
@@ -227,7 +227,7 @@ describe('a stage, message by message', () => {
     expect(answers(extracted, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
   });
 
-  it('puts punctuation behind what was handed over before it, extracted or not', () => {
+  it('puts punctuation behind all records handed over before it, extracted or not', () => {
     const { join, notify, extract, punctuate, disposed, reducers } = direct();
     join(0, 1);
     join(1, 1);
@@ -239,7 +239,7 @@ describe('a stage, message by message', () => {
     expect(travels(sent(disposed(0, 1), reducers[0]))).to.deep.equal([1, 'punctuation']);
   });
 
-  it('answers a punctuation once every reducer has, and none of a worker that has retired', () => {
+  it('answers a punctuation once every reducer has answered, but not for a retired worker', () => {
     const { join, notify, extract, punctuate, punctuated, tell } = direct();
     join(0, 1);
     join(1, 1);
@@ -253,7 +253,7 @@ describe('a stage, message by message', () => {
     expect(answers(punctuated(1, 1), late.replyTo)).to.deep.equal([]);
   });
 
-  it('locates what is queued here, and asks the reducers about the rest', () => {
+  it('locates a record that it has queued, and asks the reducers about other records', () => {
     const { join, notify, extract, locate, clock, self, reducers } = direct();
     const { effects } = notify([left]);
     clock.move(30);
@@ -271,7 +271,7 @@ describe('a stage, message by message', () => {
     expect(sent(locate(5).effects, reducers[0])[0]).to.deep.include({ queued: false, next: [reducers[1]] });
   });
 
-  it('crashes for a record that fails, skips it, or ends the tenure, as the policy says', () => {
+  it('crashes, skips the record, or ends the tenure when a record fails, as the policy says', () => {
     for (const onFailure of ['crash', 'skip', 'stopShard'] as const) {
       const { join, notify, extract, tenures, reducers } = direct({
         onFailure,

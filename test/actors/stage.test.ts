@@ -1,5 +1,5 @@
-// A stage sends every item of a key to the same reducer, in order and within its credit. It makes a shard worker wait when reducers do.
-// An `extract` that fails is dealt with as `onFailure` says.
+// A stage sends all items of a key to the same reducer, in order and within its credit. If the reducers are slow, the stage lets the
+// shard workers wait. `onFailure` decides what a failed `extract` leads to.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -9,7 +9,7 @@ import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../supp
 
 const start = pipelines();
 const two = { reducers: 2 };
-/** Keys of which the first goes to reducer 0 and the second to reducer 1, of two. */
+/** A key that goes to reducer 0 of two, and a key that goes to reducer 1. */
 const [left, right] = [0, 1].map((reducer) => [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)) as [
   string,
   string,
@@ -27,8 +27,8 @@ function collecting(into: number[], before: (n: number, reducer: number) => unkn
   });
 }
 
-describe('a stage routes items', () => {
-  it('picks the reducer by the hash of the key, and the same for the same key', async () => {
+describe('a stage that routes items', () => {
+  it('picks one reducer per key by the hash of the key', async () => {
     const stream = fakeStream();
     putNumbered(stream, 200, (index) => `k${index % 20}`);
     const at = new Map<string, Set<number>>();
@@ -77,7 +77,7 @@ describe('a stage routes items', () => {
     }
   }
 
-  it('never has more items under way to a reducer than the credit it granted, and gets it back as they are folded', async () => {
+  it('never has more items under way than the reducer’s credit, which returns as items are folded', async () => {
     const stream = fakeStream();
     putNumbered(stream, 10, () => left);
     const held = gate();
@@ -115,7 +115,7 @@ describe('a stage routes items', () => {
     expect(keeper.frontiers).to.have.length(0);
   });
 
-  it('lets a slow reducer hold only its own queue', async () => {
+  it('lets a slow reducer delay only its own queue', async () => {
     const stream = fakeStream();
     putNumbered(stream, 100, (index) => (index === 0 ? left : index < 20 ? left : right));
     const held = gate();
@@ -135,8 +135,8 @@ describe('a stage routes items', () => {
   });
 });
 
-describe('a stage answers', () => {
-  it('a notify when there was demand for all of it, or few enough of the worker’s records wait: that is the back-pressure', async () => {
+describe('a stage that answers a shard worker', () => {
+  it('answers a `notify` when all its items are sent, or few of the worker’s records wait', async () => {
     const stream = fakeStream();
     putNumbered(stream, 30, () => left);
     const held = gate();
@@ -151,12 +151,12 @@ describe('a stage answers', () => {
     pipeline.read(stream.port, shard0);
     await pipeline.clock.advance(10);
     const answered = (): number => tap.seen.filter(({ type }) => type === 'notified').length;
-    // 20 of 20 open, 4 under way: 16 wait, which is more than half of maxPending.
+    // Of 20 open records 4 are under way, so 16 wait: more than half of maxPending.
     expect(answered()).to.equal(0);
     held.open();
     await pipeline.clock.advance(10);
     expect(answered()).to.be.greaterThan(0);
-    // At the first answer no more than half waited: 10 had been handed to the reducer before it.
+    // At the first answer at most half of maxPending waited: the reducer had got at least 10 items before it.
     const firstAnswer = tap.seen.findIndex(({ type }) => type === 'notified');
     const handed = tap.seen
       .slice(0, firstAnswer)
@@ -165,7 +165,7 @@ describe('a stage answers', () => {
     expect(handed).to.be.within(10, 13);
   });
 
-  it('with dispositions at once, though the notify waits for demand', async () => {
+  it('answers with dispositions at once, although the `notify` waits for demand', async () => {
     const stream = fakeStream();
     putNumbered(stream, 20, (index) => (index < 2 ? right : left));
     const held = gate();
@@ -184,7 +184,7 @@ describe('a stage answers', () => {
     held.open();
   });
 
-  it('with dispositions to the worker they belong to, and drops those of a worker it does not know', async () => {
+  it('returns dispositions to the worker that they belong to', async () => {
     const stream = fakeStream({ shards: 2 });
     putNumbered(stream, 100);
     const held = gate();
@@ -198,7 +198,7 @@ describe('a stage answers', () => {
     expect(lasts()).to.deep.equal(ofAll());
   });
 
-  it('nobody for a worker that is gone: its dispositions are dropped and counted, those of others are not', async () => {
+  it('drops and counts dispositions of an unknown worker, and keeps those of others', async () => {
     const stream = fakeStream();
     const pipeline = start({ ...two, definition: collecting([]) });
     const dispositions = [{ worker: 987_654, ordinals: [0, 1], items: [0, 0] }];
@@ -209,15 +209,15 @@ describe('a stage answers', () => {
     await pipeline.clock.advance(10);
     expect(pipeline.counters()['staleSettles']).to.equal(4);
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers[19]);
-    // Neither has a question to a worker that has gone any answer.
+    // The stage forgets a worker that has died.
     await pipeline.kill(worker);
     await pipeline.clock.advance(10);
     expect(pipeline.status(pipeline.stages[0]!)).to.have.property('workers', 0);
   });
 });
 
-describe('a stage and repeated or late messages', () => {
-  it('drops and counts a batch of dispositions that comes twice, so that credit is not doubled', async () => {
+describe('a stage that receives repeated, unknown or late messages', () => {
+  it('drops and counts a repeated batch of dispositions, so that credit is not doubled', async () => {
     const stream = fakeStream();
     putNumbered(stream, 40, () => left);
     const pipeline = start({
@@ -245,7 +245,7 @@ describe('a stage and repeated or late messages', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('counts a message it does not know and goes on', async () => {
+  it('counts an unknown message, as reducers and workers do, and continues', async () => {
     const stream = fakeStream();
     putNumbered(stream, 5);
     const seen: number[] = [];
@@ -258,7 +258,7 @@ describe('a stage and repeated or late messages', () => {
     expect(seen).to.have.length(5);
   });
 
-  it('drops the queued items of a worker that dies without a word, and its reducers deliver none', async () => {
+  it('drops the queued items of a worker that was killed, and so do the reducers', async () => {
     const stream = fakeStream();
     putNumbered(stream, 20, () => left);
     const held = gate();
@@ -279,7 +279,7 @@ describe('a stage and repeated or late messages', () => {
 });
 
 describe('extract', () => {
-  it('makes none, one or many items of a record, and a record is settled when each of them is', async () => {
+  it('makes zero or more items of a record, which is settled with its last item', async () => {
     const stream = fakeStream();
     const numbers = putNumbered(stream, 60);
     const acks: (() => void)[] = [];
@@ -313,7 +313,7 @@ describe('extract', () => {
     expect(keeper.frontiers.at(-1)?.position).to.deep.equal({ sequenceNumber: numbers[59], subSequenceNumber: 0 });
   });
 
-  it('that gives no items at all advances the frontier all the same', async () => {
+  it('advances the frontier even if it makes no items', async () => {
     const stream = fakeStream();
     putNumbered(stream, 3_000);
     const seen: number[] = [];
@@ -329,7 +329,7 @@ describe('extract', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(stream.recordsOf(shard0).at(-1)?.sequenceNumber);
   });
 
-  it('sees where the record comes from and when it arrived, and the items tell', async () => {
+  it('receives the origin and arrival time of a record, and its items carry the origin', async () => {
     const stream = fakeStream({ name: 'orders' });
     const [sequenceNumber] = putNumbered(stream, 1);
     const seen: object[] = [];
@@ -373,7 +373,7 @@ describe('extract', () => {
   };
 
   for (const [what, extract] of Object.entries(wrong)) {
-    it(`that ${what} is a failed record: skipped by policy, with none of its items delivered and its neighbours untouched`, async () => {
+    it(`makes no items if it ${what}, and skip settles only that record`, async () => {
       const { seen, keeper, events, counters, last } = await failing('skip', extract);
       expect(seen).to.deep.equal([0, 1, 3, 4]);
       expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(last);
@@ -382,7 +382,7 @@ describe('extract', () => {
     });
   }
 
-  it('that throws crashes the stage by default, and nothing behind it is delivered or settled', async () => {
+  it('crashes the stage by default if it throws, and nothing is delivered or settled', async () => {
     const { seen, keeper, stageEnding, second } = await failing('crash', wrong['throws']!);
     expect(seen).to.deep.equal([]);
     expect(keeper.frontiers).to.have.length(0);
@@ -392,7 +392,7 @@ describe('extract', () => {
     expect(error.data).to.deep.equal({ stream: 'fake', shardId: shard0, sequenceNumber: second });
   });
 
-  it('that throws under stopShard ends this shard’s worker normally, with the reason, and no other', async () => {
+  it('ends only this shard’s worker, with the reason, if it throws under stopShard', async () => {
     const { keeper, second, seen, others } = await failing('stopShard', wrong['throws']!);
     expect(keeper.ends.map(({ type }) => type)).to.deep.equal(['stopShard']);
     expect((keeper.ends[0] as { error: any }).error.data.sequenceNumber).to.equal(second);
@@ -400,7 +400,7 @@ describe('extract', () => {
     expect(others).to.equal(50);
   });
 
-  it('that throws asks a policy function, which gets the error and the record', async () => {
+  it('passes the error and the record to a policy function if it throws', async () => {
     const asked: any[] = [];
     const { seen, second } = await failing((error, item) => (asked.push([error, item]), 'skip'), wrong['throws']!);
     expect(seen).to.deep.equal([0, 1, 3, 4]);
@@ -420,14 +420,14 @@ describe('extract', () => {
     },
   };
   for (const [what, policy] of Object.entries(policies)) {
-    it(`under a policy function that ${what} crashes: nothing is advanced by mistake`, async () => {
+    it(`crashes the stage under a policy function that ${what}, and advances no frontier`, async () => {
       const { stageEnding, keeper } = await failing(policy, wrong['throws']!);
       expect(stageEnding?.reason).to.equal('crash');
       expect(keeper.frontiers).to.have.length(0);
     });
   }
 
-  it('and key: a key function that is async or gives no string is a failed record too', async () => {
+  it('fails the record as well if the key function is async or returns no string', async () => {
     for (const key of [async () => 'k', () => 7, () => null]) {
       const stream = fakeStream();
       putNumbered(stream, 3);

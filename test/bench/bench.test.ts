@@ -1,4 +1,4 @@
-// The benchmark itself, in small: that both sides do the same work, and that figures for less than all of it are refused.
+// A small run of the benchmark: both sides do the same work, and the benchmark fails if a side has not seen all of it.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -29,7 +29,7 @@ const damaged = (damage: (tally: Tally) => Partial<Tally>): Side => ({
 });
 
 describe('the benchmark', () => {
-  it('runs every case to one JSON object on stdout, with progress on stderr', async () => {
+  it('prints one JSON report of every case on stdout, and its progress on stderr', async () => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [
       '--expose-gc',
       main,
@@ -55,7 +55,7 @@ describe('the benchmark', () => {
     expect(last).to.match(/^bench: FAILED, plain 100 B: the sides disagree: .*counted 1999 records/);
   });
 
-  it('fails when a side has seen other bytes', async () => {
+  it('fails when the two sides have seen different bytes', async () => {
     const { code, last } = await benchOf([kinact, damaged(({ byteSum }) => ({ byteSum: byteSum + 1 }))]);
     expect(code).to.equal(1);
     expect(last).to.include('the sides disagree');
@@ -79,7 +79,7 @@ describe('the benchmark', () => {
     expect(last).to.include('counted 2000 records, 1 bytes');
   });
 
-  it('refuses arguments that make no sense', async () => {
+  it('refuses a --runs value that is not a positive integer', async () => {
     const { code, last } = await benchOf([kinact, loop], '--runs', 'many');
     expect(code).to.equal(1);
     expect(last).to.equal("bench: FAILED, --runs: expected a positive integer, got 'many'");

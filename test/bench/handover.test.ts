@@ -1,4 +1,4 @@
-// The judge of the hand-over benchmark, and its accounts: that what it is to find is found, in notes that are written here.
+// The judge of the hand-over benchmark finds each fault, and its accounts count each call. The tests write the notes of the runs.
 import { expect } from 'chai';
 import { costOf, describe as describeCall } from '../../bench/handover-calls.js';
 import type { CallKind, TableCall } from '../../bench/handover-calls.js';
@@ -9,7 +9,7 @@ import { handover } from '../../bench/handover.js';
 import type { HandoverRun } from '../../bench/handover-run.js';
 import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
 
-/** Of one shard; `2@7` is worker w2 under fence 7. */
+/** A delivery of the shard `s`. `2@7` is worker w2 under fence 7. */
 function delivered(by: string, at: number, serial: number): Delivered {
   const [worker, fence] = by.split('@');
   return { id: `s/${serial}`, shardId: 's', worker: `w${worker}`, fence: Number(fence), at };
@@ -36,7 +36,7 @@ async function outcomeOf(run: Partial<HandoverRun>) {
 }
 
 describe('the judge of the hand-over benchmark', () => {
-  it('measures a steal from the order to drain, or from the last delivery where that is later', () => {
+  it('measures a steal from the order to drain, or from the last delivery if it is later', () => {
     const waited = [delivered('1@1', 10, 0), delivered('2@5', 300, 1)];
     const [first] = judge(notes(waited, { orders: [order('1@1', 200)] })).moves;
     expect(first).to.include({ kind: 'steal', from: 'w1', to: 'w2', ms: 100, ordered: true, at: 300 });
@@ -44,7 +44,7 @@ describe('the judge of the hand-over benchmark', () => {
     expect(judge(notes(drained, { orders: [order('1@1', 200)] })).moves).to.have.nested.property('[0].ms', 50);
   });
 
-  it('measures a leave from the stop, and says of a lease that was taken by force that nobody had ordered it', () => {
+  it('measures a leave from the stop, and marks a take by force as not ordered', () => {
     const deliveries = [delivered('1@1', 10, 0), delivered('2@5', 300, 1)];
     const stops = new Map([['w1', 100]]);
     const [left] = judge(notes(deliveries, { stops, orders: [order('1@1', 120)] })).moves;
@@ -52,30 +52,30 @@ describe('the judge of the hand-over benchmark', () => {
     expect(judge(notes(deliveries)).moves[0]).to.include({ kind: 'steal', ms: 290, ordered: false });
   });
 
-  it('counts a shard that was being handed over before its worker was stopped as stolen', () => {
+  it('counts a move as a steal if the order to drain came before the stop', () => {
     const deliveries = [delivered('1@1', 10, 0), delivered('2@5', 300, 1)];
     const [move] = judge(notes(deliveries, { stops: new Map([['w1', 100]]), orders: [order('1@1', 90)] })).moves;
     expect(move).to.include({ kind: 'steal', ms: 210 });
   });
 
-  it('counts what was taken by force before its worker was stopped as stolen', () => {
+  it('counts a take by force before the stop of the old owner as a steal', () => {
     const deliveries = [delivered('1@1', 10, 0), delivered('2@5', 60, 1), delivered('1@1', 110, 2)];
     const [move] = judge(notes(deliveries, { stops: new Map([['w1', 100]]), orders: [order('1@1', 105)] })).moves;
     expect(move).to.include({ kind: 'steal', ms: -50, ordered: false });
   });
 
-  it('does not take a worker that goes on under a new fence for a move', () => {
+  it('counts no move when a worker continues under a new fence', () => {
     expect(judge(notes([delivered('1@1', 1, 0), delivered('1@4', 2, 1)])).moves).to.deep.equal([]);
   });
 
-  it('finds what was lost and what came twice', () => {
+  it('finds lost records, and records that came twice', () => {
     const deliveries = [delivered('1@1', 1, 0), delivered('2@5', 2, 0)];
     const { lost, twice } = judge(notes(deliveries, { written: ['s/0', 's/1'] }));
     expect(lost).to.deep.equal(['s/1']);
     expect(twice).to.deep.equal([deliveries[1]]);
   });
 
-  it('finds two deliverers of one shard, also where a third one has begun between them', () => {
+  it('finds two workers that deliver one shard at once, even with a third worker between them', () => {
     const deliveries = [delivered('1@1', 1, 0), delivered('2@5', 2, 1), delivered('3@9', 3, 2), delivered('1@1', 5, 3)];
     expect(judge(notes(deliveries)).together).to.deep.equal([
       's: w2 began 3 ms before w1 had ended',
@@ -90,7 +90,7 @@ describe('the judge of the hand-over benchmark', () => {
 });
 
 describe('npm run bench -- handover', () => {
-  it('is ok when everything came once', async () => {
+  it('prints ok and ends with 0 when every record came once', async () => {
     const { code, last } = await outcomeOf({});
     expect(last).to.match(/^bench handover: ok, 1 written, 0 lost, 0 delivered twice, 0 times two deliverers/);
     expect(code).to.equal(0);
@@ -114,7 +114,7 @@ describe('npm run bench -- handover', () => {
       expect(code).to.equal(1);
     });
 
-  it('refuses arguments that make no sense', async () => {
+  it('refuses a --rounds value that is not a positive integer, and runs nothing', async () => {
     let printed = '';
     const output = { stdout: (text: string) => (printed += text), stderr: () => {} };
     const unused = (): Promise<HandoverRun> => Promise.reject(new Error('it was run'));
@@ -123,7 +123,7 @@ describe('npm run bench -- handover', () => {
   });
 });
 
-describe('what a move costs', () => {
+describe('the account of what a move costs', () => {
   const expected = { owner: 'w1', writer: 'aa.1/1' };
   const heir = { workerId: 'w2', writer: 'bb.1/1', failoverMs: 10_000 };
   const checkpoint = { checkpoint: '5', subSequenceNumber: 0 };
@@ -137,7 +137,7 @@ describe('what a move costs', () => {
     ['release', 'w2', leaseUpdate({ counter: 1 }, { checkpoint, leaseOwner: null }, 'bb.1/1')],
   ];
 
-  it('is told by requests as kinact makes them', () => {
+  it('recognises each kind of request that kinact makes', () => {
     const Key = { leaseKey: { S: 's' } };
     for (const [kind, worker, parts] of requests)
       expect(describeCall(worker, 'UpdateItem', { Key, ...parts })).to.include({ worker, leaseKey: 's', kind });
@@ -145,14 +145,14 @@ describe('what a move costs', () => {
     expect(describeCall('w1', 'Scan', {})).to.include({ leaseKey: undefined, kind: 'other' });
   });
 
-  /** `w1 take`; with a `!` behind it, it was refused. */
+  /** Makes calls from lines such as `w1 take`. A `!` at the end means that the call was refused. */
   const callsOf = (...lines: readonly string[]): TableCall[] =>
     lines.map((line, at) => {
       const [worker = '', kind = ''] = line.replace('!', '').split(' ');
       return { worker, kind: kind as CallKind, leaseKey: 's', at, accepted: !line.endsWith('!') };
     });
 
-  it('leaves out what there would be without it, and the first take', () => {
+  it('leaves out the first take, and the renewals that would come without a move', () => {
     const first = ['w1 take', 'w1 renewal', 'w1 renewal'];
     const stolen = ['w2 wish', 'w2 look', 'w1 renewal', 'w1 answer', 'w1 hand-over', 'w2 take', 'w2 renewal'];
     const left = ['w2 renewal', 'w2 release', 'w1 take!', 'w3 take', 'w3 renewal', 'w3 renewal'];
@@ -167,7 +167,7 @@ describe('what a move costs', () => {
     });
   });
 
-  it('has what the old owner does who was not asked', () => {
+  it('includes the refused renewal and the look of an owner that loses a lease by force', () => {
     const calls = callsOf('w1 take', 'w1 renewal', 'w2 take', 'w2 renewal', 'w1 renewal!', 'w1 look');
     expect(Object.fromEntries(costOf(calls, 0).get('steal')!.calls)).to.deep.equal({
       ...{ take: 1, fence: 1, 'renewal, refused': 1, look: 1 },
@@ -187,7 +187,7 @@ describe('the picture of a hand-over', () => {
     orders: [order('1@1', 200)],
   });
 
-  it('shows each delivery and each call of the two workers at its time, and nobody else', () => {
+  it('shows every delivery and call of the two workers, and none of other workers', () => {
     const move = medianSteal(judge(run).moves)!;
     expect(move).to.include({ from: 'w1', to: 'w2', ms: 100 });
     const picture = pictureOf({ ...run, calls }, move);
@@ -196,7 +196,7 @@ describe('the picture of a hand-over', () => {
     expect(picture).to.not.include('release');
   });
 
-  it('is of the steal in the middle, and of none where none was drained', () => {
+  it('takes the median steal, or none if no worker was ordered to drain', () => {
     const moves = [3, 1, 2].map((ms) => ({ ...judge(run).moves[0]!, ms }));
     expect(medianSteal(moves)!.ms).to.equal(2);
     expect(medianSteal(moves.map((move) => ({ ...move, ordered: false })))).to.equal(undefined);

@@ -22,11 +22,11 @@ function isClean(given: Scene, { found }: Result): void {
   if (found !== undefined) throw new Error(`${found.law}\n${chart(given, found.choices)}`);
 }
 
-describe('every interleaving of the lease keepers', function () {
+describe('the search through every interleaving of the lease keepers', function () {
   // The search takes seconds of computing, and longer on a busy machine.
   this.timeout(300_000);
 
-  it('of a hand-over in which nothing fails breaks no law, and all of them are seen', () => {
+  it('is complete for a hand-over without faults, and finds no broken law', () => {
     const given = scene('all of it', { records: 1, may: [] });
     const result = explored(given, Infinity);
     isClean(given, result);
@@ -35,7 +35,7 @@ describe('every interleaving of the lease keepers', function () {
   });
 
   for (const from of ['answered', 'draining', 'handedOver'] as const)
-    it(`of two faults from '${from}' on, as far as there is time`, () => {
+    it(`finds no broken law with two faults from '${from}' on, in at least 5000 states`, () => {
       const given = scene(from, { from, faults: 2 });
       const result = explored(given, 5_000);
       isClean(given, result);
@@ -73,13 +73,13 @@ describe('every interleaving of the lease keepers', function () {
     ['a holder that renews rarely counts as dead', scene('a wish', { records: 1, may: [] }), /T takes by force/],
   ];
   for (const [name, given, law] of found)
-    it(`finds the mutant that ${name}`, () => {
+    it(`finds the mutant '${name}'`, () => {
       const { found } = explored(mutated(given, name), 20_000);
       expect(found?.law).to.match(law);
       expect(chart(mutated(given, name), found?.choices ?? [])).to.contain('BROKEN');
     });
 
-  it('never changes a world that was gone on from', () => {
+  it('never changes a world from which it continues', () => {
     const given = scene('copies', { faults: 2 });
     const text = (world: World): string => fingerprint(given, world).exact.join();
     let worlds = [startOf(given)];
@@ -95,7 +95,7 @@ describe('every interleaving of the lease keepers', function () {
     }
   });
 
-  it('goes on alike from worlds that count as one', () => {
+  it('finds the same next worlds from all worlds that count as the same', () => {
     const given = scene('the same', { records: 1, faults: 1 });
     const known = new Map<string, string>();
     const follow = (world: World): string =>
@@ -126,7 +126,7 @@ describe('every interleaving of the lease keepers', function () {
     expect(twice).to.be.above(50);
   });
 
-  it('is told on the command line what to explore, and says what it has found', async () => {
+  it('explores what the command line names, and prints the broken law with a chart', async () => {
     const printed: string[] = [];
     const print = (line: string): void => void printed.push(line);
     const args = ['--seconds', '600', '--threads', '2', '--worlds', '100000', '--scene', 'nothing fails'];
@@ -136,7 +136,7 @@ describe('every interleaving of the lease keepers', function () {
     expect(printed.join('\n')).to.match(/H +\| row +\| T/);
   });
 
-  it('has a name for each mutant', () => {
+  it('has a different name for each mutant', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).to.equal(mutants.length);
   });
 });

@@ -1,4 +1,4 @@
-// Bad input (design.md section 10): it gets one clear error at once, with the action to take, and nothing is lost.
+// A consumer answers bad input (design.md section 8) with one clear error at once, and loses nothing.
 import { CreateTableCommand, DescribeTableCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
@@ -26,7 +26,7 @@ async function rejection(promise: Promise<unknown>): Promise<KinactError> {
   return error;
 }
 
-describe('bad input', function () {
+describe('a consumer with bad input', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -78,7 +78,7 @@ describe('bad input', function () {
     for (const each of data) scripted.kinesis.put('orders', { partitionKey: 'key', data: each, shardId });
   };
 
-  it('wrong options are refused at construction with path, expected and got', () => {
+  it('refuses wrong options at construction, with path, expected and got', () => {
     const source = kinesisStream({ streamName: 'orders' });
     const make = (options: object): unknown => createConsumer({ application, source, ...options } as never);
     expect(() => make({ reducer: { init: () => 0 } })).to.throw(/reducer.*expected.*got/s);
@@ -88,7 +88,7 @@ describe('bad input', function () {
     expect(() => make({ reducer, leases: { failoverms: 1 } })).to.throw(/did you mean failoverMs/);
   });
 
-  it('a missing stream: STREAM_NOT_FOUND, and no lease is made', async () => {
+  it('ends with STREAM_NOT_FOUND if the stream is missing, and creates no lease', async () => {
     const error = await refused(harness.consumer('orders', { application }));
     expect(error.code).to.equal('STREAM_NOT_FOUND');
     expect(error.message)
@@ -106,7 +106,7 @@ describe('bad input', function () {
     ['Scan', 'dynamodb'],
     ['PutItem', 'dynamodb'],
   ] as const) {
-    it(`missing permission for ${operation}: ACCESS_DENIED that names it`, async () => {
+    it(`ends with ACCESS_DENIED if the permission for ${operation} is missing, and names that permission`, async () => {
       scripted.kinesis.createStream('orders');
       const message = `User: arn:aws:iam::1:user/x is not authorized to perform: ${service}:${operation}`;
       scripted.respond(operation, Infinity, { type: 'error', code: 'AccessDeniedException', message });
@@ -116,7 +116,7 @@ describe('bad input', function () {
     });
   }
 
-  it('a permission for reading that is withdrawn later is waited for, and named', async () => {
+  it('waits for a read permission that is withdrawn later, and names that permission', async () => {
     scripted.kinesis.createStream('orders', 2);
     const only = harness.consumer('orders', { application });
     put(first, 'a');
@@ -134,7 +134,7 @@ describe('bad input', function () {
     expect(only.consumer.status()).to.include({ state: 'running', restarts: 0 });
   });
 
-  it('an ARN of another region than the client is configured for: WRONG_REGION', async () => {
+  it('ends with WRONG_REGION for an ARN outside the region of the client', async () => {
     scripted.kinesis.createStream('orders');
     const streamArn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
     const error = await refused(
@@ -144,7 +144,7 @@ describe('bad input', function () {
     expect(error.message).to.include('eu-west-1').and.to.include('us-east-1');
   });
 
-  it('no credentials: CREDENTIALS_MISSING', async () => {
+  it('ends with CREDENTIALS_MISSING if there are no credentials', async () => {
     const client = new KinesisClient({
       region: 'us-east-1',
       endpoint: scripted.url,
@@ -155,7 +155,7 @@ describe('bad input', function () {
     expect(error.code).to.equal('CREDENTIALS_MISSING');
   });
 
-  it("a table that is not the KCL's: TABLE_NOT_KCL, and it is left as it was", async () => {
+  it("ends with TABLE_NOT_KCL for a table that is not the KCL's, and leaves its row there", async () => {
     scripted.kinesis.createStream('orders');
     await table('ShardID', { ShardID: { S: first }, AssignedTo: { S: 'go-worker' } });
     const error = await refused(harness.consumer('orders', { application }));
@@ -164,7 +164,7 @@ describe('bad input', function () {
     expect((await snapshotTable(harness.dynamodb, application)).size).to.equal(1);
   });
 
-  it('a KCL 3 table: KCL3_TABLE with the action, and no row is touched', async () => {
+  it('ends with KCL3_TABLE for a KCL 3 table, and adds no row', async () => {
     scripted.kinesis.createStream('orders');
     await table('leaseKey', {
       leaseKey: { S: 'Migration3.0' },
@@ -176,7 +176,7 @@ describe('bad input', function () {
     expect([...(await snapshotTable(harness.dynamodb, application)).keys()]).to.deep.equal(['Migration3.0']);
   });
 
-  it('a row that cannot be read leaves its shard alone, in status and event, until it is mended; other shards go on', async () => {
+  it('reports an unreadable row, does not read its shard until the row is repaired, and reads other shards', async () => {
     scripted.kinesis.createStream('orders', 2);
     put(first, 'a');
     put(second, 'b');
@@ -221,7 +221,7 @@ describe('bad input', function () {
     await readStrictly(harness.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
   });
 
-  it('malformed aggregates are delivered raw by the rules of the KCL, counted, and reported once', async () => {
+  it('delivers malformed aggregates as raw records, counts them, and reports them once', async () => {
     scripted.kinesis.createStream('orders');
     const good = encodeAggregate([{ partitionKey: 'k', data: Buffer.from('inside') }]);
     const broken = Buffer.from(good);
@@ -243,7 +243,7 @@ describe('bad input', function () {
     expect((await only.consumer.stop()).drained).to.equal(true);
   });
 
-  it('unknown messages to any actor of the tree are counted, and nothing else happens', async () => {
+  it('counts unknown messages to any actor of the tree, and ignores them', async () => {
     scripted.kinesis.createStream('orders', 2);
     const system = nact.start();
     let holders: string[] = [];

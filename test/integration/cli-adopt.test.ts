@@ -124,7 +124,7 @@ describe('kinact adopt', () => {
       (error: Error) => error,
     );
 
-  it('says what it would remove, as a command, and changes nothing', async () => {
+  it('lists what it would remove, and changes nothing without --yes', async () => {
     const before = await rows();
     const { code, stdout } = await kinact(['adopt', '--application', application], environment(servers));
     expect(code).to.equal(0);
@@ -141,7 +141,7 @@ describe('kinact adopt', () => {
     expect(await rows()).to.deep.equal(before);
   });
 
-  it('removes the rows that are no leases, hand-overs and side tables; leases stay as they are, and a consumer may start', async () => {
+  it('removes KCL 3 rows, pending hand-overs and side tables, and keeps the leases in a usable table', async () => {
     const sides = [`${application}-CoordinatorState`, `${application}-WorkerMetricStats`] as const;
     await create(sides[0], 'key', [{ key: { S: 'Leader' }, ownerName: { S: 'worker-1' } }]);
     await create(sides[1], 'wid', []);
@@ -158,7 +158,7 @@ describe('kinact adopt', () => {
     expect(await run(true)).to.equal(`adopt: table '${application}' has no KCL 3 state\n`);
   });
 
-  it('refuses while anything in the tables moves, and says what', async () => {
+  it('refuses while a row of the table still changes, and names the row', async () => {
     const before = await rows();
     const beat = quick.timers.after(30_000, () => {
       void client.send(new PutItemCommand({ TableName: application, Item: { ...metrics, lut: { N: '1700000030' } } }));
@@ -170,7 +170,7 @@ describe('kinact adopt', () => {
     expect((await rows()).length).to.equal(before.length);
   });
 
-  it('knows how long a kinact worker that holds a lease may go without a renewal', async () => {
+  it('finds the failoverMs of a kinact worker that holds a lease', async () => {
     const find = async (): Promise<number> => (await tables.find(new AbortController().signal)).failoverMs;
     expect(await find()).to.equal(0);
     const writer = writerOf(writerPrefixOf('worker-2', 'p'), 1);
@@ -179,7 +179,7 @@ describe('kinact adopt', () => {
     expect(await find()).to.equal(300_000);
   });
 
-  it('leaves a row that was written to after it was seen', async () => {
+  it('refuses to remove a row that was written after it was found', async () => {
     const { remains } = await tables.find(new AbortController().signal);
     const Item = { ...leader, recordVersionNumber: { S: 'b' } };
     await client.send(new PutItemCommand({ TableName: application, Item }));
@@ -191,7 +191,7 @@ describe('kinact adopt', () => {
     expect((await rows()).map((row) => row['leaseKey']!.S)).to.include('Leader');
   });
 
-  it('leaves a table alone that only has the name of a side table', async () => {
+  it('keeps a table that has the name of a side table but another key', async () => {
     const side = `${application}-CoordinatorState`;
     await create(side, 'id', []);
     await run(true);

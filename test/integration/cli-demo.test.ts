@@ -27,7 +27,7 @@ async function gone(pids: readonly number[]): Promise<void> {
 describe('kinact demo', function () {
   this.timeout(400_000);
 
-  it('counts 1 lost when a reducer acknowledges a record it drops, and when the sink loses an id', async () => {
+  it('counts 1 lost when a reducer acknowledges a record that it drops, or the sink loses an id', async () => {
     const limit = { limitMs: 150_000 };
     const [reducer, sink] = await Promise.all([
       kinact(['demo'], envWith({ KINACT_DEMO_DAMAGE: 'reducer' }), limit),
@@ -43,7 +43,7 @@ describe('kinact demo', function () {
     }
   });
 
-  it('loses nothing undamaged, shows the kill, the hand-over and the split, and leaves no process behind', async () => {
+  it('loses nothing without damage, shows the kill, the take and the split, and leaves no process behind', async () => {
     const running = startKinact(['demo'], envWith({}), { limitMs: 150_000 });
     const { code, stdout, stderr } = await running.ended;
     const [, written, seen, lost, again] = verdict.exec(stdout.trimEnd().split('\n').at(-1)!)!;
@@ -60,7 +60,7 @@ describe('kinact demo', function () {
     await gone(pidsOf(running));
   });
 
-  it('takes its processes with it when it is stopped, and even when it is killed', async () => {
+  it('ends its consumer processes when it is stopped, and even when it is killed', async () => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
       const running = startKinact(['demo'], envWith({}));
       await running.until(({ stdout }) => stdout.includes('writing begins'));

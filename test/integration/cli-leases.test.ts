@@ -80,7 +80,7 @@ describe('kinact leases', () => {
     for (const Item of rows) await client.send(new PutItemCommand({ TableName: name, Item }));
   };
 
-  it('prints one JSON array with a member per row, malformed ones with their reason', async () => {
+  it('prints one JSON array with a member per row, and the reason for each malformed row', async () => {
     const writer = writerOf(writerPrefixOf('worker-1', 'p'), 1);
     const ours = { kinactWriter: { S: writer }, kinactFailover: { S: failoverText(20_000, writer) } };
     await tableOf('rows', [{ ...held, ...ours }, free, ended, garbage]);
@@ -128,7 +128,7 @@ describe('kinact leases', () => {
     expect(bad!['malformed']).to.match(/^checkpoint is neither/);
   });
 
-  it('says who has asked the owner for a lease', async () => {
+  it('names the worker that asks the owner for a lease, unless the wish is for another tenure', async () => {
     const writer = writerOf(writerPrefixOf('worker-1', 'p'), 1);
     const wish = {
       writer: writerOf(writerPrefixOf('new', 'q'), 1),
@@ -158,7 +158,7 @@ describe('kinact leases', () => {
     expect(stdout).to.match(/^shardId-0+2 +worker-1, asked by new \\u001b\[2J +41 /m);
   });
 
-  it('prints a table for people, in which nothing of a row can move the cursor', async () => {
+  it('prints a table for people, without control characters from the rows', async () => {
     await tableOf('people', [held, free, ended, garbage]);
     const { code, stdout } = await kinact(['leases', '--application', 'people'], env);
     expect(code).to.equal(0);
@@ -172,7 +172,7 @@ describe('kinact leases', () => {
     expect(lines.slice(5)).to.deep.equal(['', 'no stream named in the row: 3 leases']);
   });
 
-  it('names the streams that the leases are of, and when they were created', async () => {
+  it('names the streams of the leases, and when the streams were created', async () => {
     const arn = 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders';
     const of = (row: Item, kinactStream: string): Item => ({ ...row, kinactStream: { S: kinactStream } });
     await tableOf('named', [of(free, `${arn}#1767225600`), of(held, `${arn}#1767225600`), ended]);
@@ -195,7 +195,7 @@ describe('kinact leases', () => {
     expect(stdout).to.equal("table 'empty' has no leases\n");
   });
 
-  describe('of a shard that is open although its lease has ended', () => {
+  describe('for an open shard whose lease has ended', () => {
     let stream: LocalStream;
     let identity: string;
     let streams = 0;
@@ -240,7 +240,7 @@ describe('kinact leases', () => {
       return { out: String(stdout.read()), err: String(stderr.read() ?? '') };
     };
 
-    it('it waits a minute for a second listing, saying so, marks the row, and has the command that mends it', async () => {
+    it('waits a minute for a second listing, says so, marks the row, and prints the remedy', async () => {
       let waits = 0;
       const { out, err } = await listed(() => Promise.resolve((waits += 1)));
       expect(waits).to.equal(1);
@@ -255,20 +255,20 @@ describe('kinact leases', () => {
       expect(json.map(({ shardIsOpen }) => shardIsOpen)).to.deep.equal([true, undefined]);
     });
 
-    it('it marks nothing when the first listing was only old', async () => {
+    it('marks nothing if the shard is closed in the second listing', async () => {
       const { out, err } = await listed(() => stream.split('shardId-000000000000'));
       expect(out).to.match(/^shardId-000000000000 +\(ended\) +9 +SHARD_END/m);
       expect(err).to.not.include('kinact reset');
     });
 
-    it('it says when the stream cannot be asked the second time', async () => {
+    it('marks nothing, and says so, if the stream is gone before the second listing', async () => {
       const remove = (): Promise<unknown> => stream.client.send(new DeleteStreamCommand({ StreamName: application }));
       const { out, err } = await listed(remove);
       expect(out).not.to.include('the shard is open');
       expect(err).to.match(/\ncannot tell if shards of arn:[^\n]* are open: /);
     });
 
-    it('it asks nobody twice when the stream is gone at once', async () => {
+    it('waits for no second listing if the stream is gone from the start', async () => {
       await stream.client.send(new DeleteStreamCommand({ StreamName: application }));
       const { stdout, stderr } = await kinact(['leases', '--application', application], env);
       expect(stdout).not.to.include('the shard is open');
@@ -276,7 +276,7 @@ describe('kinact leases', () => {
     });
   });
 
-  it('lists a table that a KCL 3 governs, and says so', async () => {
+  it('lists the leases of a table that KCL 3 governs, and says so', async () => {
     const leader = { leaseKey: { S: 'Leader' }, ownerName: { S: 'worker-2' }, entityType: { S: 'LEADER' } };
     await tableOf('kcl3', [{ ...held, checkpointOwner: { S: 'worker-2' } }, free, leader]);
     const { code, stdout, stderr } = await kinact(['leases', '--application', 'kcl3', '--json'], env);
@@ -288,7 +288,7 @@ describe('kinact leases', () => {
     expect(stderr).to.match(/^table 'kcl3' is governed by KCL 3: [^\n]*kinact adopt --help[^\n]*\n$/);
   });
 
-  it('refuses a missing table and one of another kind, each in one line with the action', async () => {
+  it('refuses a missing table and a foreign table, each in one line with the action to take', async () => {
     await tableOf('go-table', [], 'ShardID');
     const [missing, foreign] = await Promise.all(
       ['missing', 'go-table'].map((application) => kinact(['leases', '--application', application], env)),
@@ -301,7 +301,7 @@ describe('kinact leases', () => {
     );
   });
 
-  it('says which permission is missing', async () => {
+  it('names the missing permission', async () => {
     const scripted = await scriptedServer();
     try {
       scripted.respond('DescribeTable', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
@@ -313,7 +313,7 @@ describe('kinact leases', () => {
     }
   });
 
-  it('waits out throttling, and what no time cures it says at once', async () => {
+  it('repeats a throttled call, and ends at once when access is denied', async () => {
     const scripted = await scriptedServer();
     try {
       scripted.respond('DescribeTable', 2, { type: 'error', code: 'ThrottlingException', message: 'slow down' });

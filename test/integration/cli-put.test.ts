@@ -32,7 +32,7 @@ describe('kinact put', () => {
       data: data.toString('latin1'),
     }));
 
-  it('puts every line of stdin byte by byte, with keys that spread over the shards', async () => {
+  it('puts every line of stdin without changing a byte, with keys that spread over the shards', async () => {
     const lines = Array.from({ length: 1_201 }, (_, index) => (index === 700 ? '' : `line ${index}\r`));
     lines[3] = '\u00ff\u0000\u00fe';
     const ended = await kinact(['put', '--stream', stream.name], env, {
@@ -45,7 +45,7 @@ describe('kinact put', () => {
     for (const [, inShard] of await stream.read()) expect(inShard.length).to.be.greaterThan(400);
   });
 
-  it('takes the partition key from a member of each line', async () => {
+  it('takes the partition key from the member that --key-field names', async () => {
     const input = '{"id":"a","n":1}\n{"id":7}\n{"id":true}\n';
     const ended = await kinact(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
     expect(ended).to.include({ code: 0, stderr: '3 records put\n' });
@@ -56,7 +56,7 @@ describe('kinact put', () => {
     ]);
   });
 
-  it('refuses lines without a usable key one by one, puts the others, and exits with 1', async () => {
+  it('refuses each line without a usable key, puts the others, and exits with 1', async () => {
     const input = 'x\n[1]\n{"a":1}\n{"id":{}}\n{"id":""}\n{"id":"ok"}\n{"toString":1}\n';
     const ended = await kinact(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
     expect(ended).to.include({ code: 1, stdout: '' });
@@ -73,7 +73,7 @@ describe('kinact put', () => {
     expect(await stored()).to.deep.equal([{ key: 'ok', data: '{"id":"ok"}' }]);
   });
 
-  it('refuses a line over 1 MiB with its key, not one of just that size, and names no more than ten', async () => {
+  it('refuses lines above 1 MiB with their key, accepts exactly 1 MiB, names at most ten refusals', async () => {
     const fits = 'y'.repeat(1024 * 1024 - 36);
     const input = `${fits}y\n${fits}\n${'x'.repeat(3 * 1024 * 1024)}\nlast\n`;
     const ended = await kinact(['put', '--stream', stream.name], env, { input });
@@ -88,7 +88,7 @@ describe('kinact put', () => {
     ]);
   });
 
-  it('packs lines into aggregates that hold keys of their own shard alone, in the order of the input', async () => {
+  it('packs only keys of one shard into an aggregate, in the order of the input', async () => {
     const lines = Array.from({ length: 3_000 }, (_, index) => JSON.stringify({ id: `k${index % 50}`, index }));
     const args = ['put', '--stream', stream.name, '--aggregate', '--key-field', 'id'];
     const ended = await kinact(args, env, { input: lines.join('\n') });
@@ -112,7 +112,7 @@ describe('kinact put', () => {
     for (const [key, indices] of byKey) expect(indices, key).to.deep.equal(indices.toSorted((a, b) => a - b));
   });
 
-  it('sends a line that is there while the input stays open', async () => {
+  it('puts a complete line while the input stays open', async () => {
     const running = startKinact(['put', '--stream', stream.name], env, { input: 'open' });
     running.child.stdin!.write('early\n');
     // Only a read shows that the record is in the stream. The process's time limit bounds this loop.
@@ -121,7 +121,7 @@ describe('kinact put', () => {
     expect(await running.ended).to.include({ code: 0, stderr: '2 records put\n' });
   });
 
-  it('on SIGTERM puts what it has read, counts it, and exits with 0; a line that was begun is none', async () => {
+  it('puts and counts the complete lines on SIGTERM, drops an incomplete line, and exits with 0', async () => {
     const running = startKinact(['put', '--stream', stream.name], env, { input: 'open' });
     running.child.stdin!.write('one\ntwo\nthr');
     while ((await stored()).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -139,7 +139,7 @@ describe('kinact put', () => {
     });
     afterEach(() => scripted.stop());
 
-    it('puts lines without keys where the stream places records itself, with keys where they are asked for', async () => {
+    it('puts lines without keys if the stream places records itself, unless --key-field asks for keys', async () => {
       scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
       const put = await kinact(['put', '--stream', 'auto'], env, { input: '{"id":"a"}\n' });
       expect(put).to.include({ code: 0, stderr: '1 records put\n' });
@@ -150,7 +150,7 @@ describe('kinact put', () => {
       expect(sent.map(({ PartitionKey }) => PartitionKey)).to.deep.equal([undefined, 'a']);
     });
 
-    it('gives lines keys after all where the stream is switched to placing by key meanwhile', async () => {
+    it('puts lines with keys after all if the stream changes to placing records by key', async () => {
       const summary = { StreamName: 'orders', StreamARN: 'arn:aws:kinesis:us-east-1:123456789012:stream/orders' };
       const body = { StreamDescriptionSummary: { ...summary, RecordDistributionStrategy: 'AUTO' } };
       scripted.respond('DescribeStreamSummary', 1, { type: 'json', body });
@@ -158,7 +158,7 @@ describe('kinact put', () => {
       expect(ended).to.include({ code: 0, stderr: '2 records put\n' });
     });
 
-    it('refuses --aggregate where the stream places records itself, and says why', async () => {
+    it('refuses --aggregate if the stream places records itself, and says why', async () => {
       scripted.kinesis.createStream('auto', 2, { mode: 'ON_DEMAND', distribution: 'AUTO' });
       const ended = await kinact(['put', '--stream', 'auto', '--aggregate'], env, { input: 'x\n' });
       expect(ended.code).to.equal(1);
@@ -169,7 +169,7 @@ describe('kinact put', () => {
       expect(scripted.count('PutRecords')).to.equal(0);
     });
 
-    it('puts again what was throttled, alone, until all is in', async () => {
+    it('puts only the throttled records again, until the stream has all of them', async () => {
       scripted.respond('PutRecords', 1, { type: 'failRecords', indices: [1, 4] });
       scripted.respond('PutRecords', 1, refusal('ProvisionedThroughputExceededException'));
       const input = Array.from({ length: 6 }, (_, index) => `r${index}`).join('\n');
@@ -184,7 +184,7 @@ describe('kinact put', () => {
       expect(texts).to.deep.equal(['r1', 'r4']);
     });
 
-    it('on SIGTERM waits for what is on its way, be it throttled, and says when it is refused', async () => {
+    it('waits for throttled records on SIGTERM, and exits with 1 if they are then refused', async () => {
       for (const refused of [false, true]) {
         const throttled = scripted.respond('PutRecords', Infinity, refusal('ProvisionedThroughputExceededException'));
         const before = scripted.calls('PutRecords').length;
@@ -201,7 +201,7 @@ describe('kinact put', () => {
       }
     });
 
-    it('says which permission is missing, after it the count, and does not wait for the input to end', async () => {
+    it('names the missing permission, then prints the count, without waiting for the end of the input', async () => {
       scripted.respond('PutRecords', Infinity, refusal('AccessDeniedException'));
       const running = startKinact(['put', '--stream', 'orders'], env, { input: 'open' });
       running.child.stdin!.write('one\n');
@@ -212,7 +212,7 @@ describe('kinact put', () => {
       expect([second, ...rest]).to.deep.equal(['0 records put', '']);
     });
 
-    it('ends with STREAM_NOT_FOUND, or CREDENTIALS_MISSING, before it reads', async () => {
+    it('ends with STREAM_NOT_FOUND or CREDENTIALS_MISSING before it reads the input', async () => {
       const missing = await startKinact(['put', '--stream', 'nope'], env, { input: 'open' }).ended;
       expect(missing.code).to.equal(1);
       expect(missing.stderr).to.match(/^STREAM_NOT_FOUND: [^\n]*'nope'[^\n]*check name[^\n]*\n0 records put\n$/);

@@ -15,7 +15,7 @@ type Row = Record<string, { readonly S?: string; readonly N?: string; readonly S
 const never = new AbortController().signal;
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
-describe('kinact reset among faults', function () {
+describe('kinact reset under faults', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -79,7 +79,7 @@ describe('kinact reset among faults', function () {
   };
   const all = (text: string): string[] => [text, text, text];
 
-  it('waits out a throttled table', async () => {
+  it('repeats throttled calls, and writes each row once', async () => {
     scripted.respond('Scan', 2, { type: 'error', code: 'ProvisionedThroughputExceededException' });
     scripted.respond('UpdateItem', 4, { type: 'error', code: 'ThrottlingException' });
     const ended = await reset();
@@ -89,14 +89,14 @@ describe('kinact reset among faults', function () {
     expect(await counters()).to.deep.equal(all('11'));
   });
 
-  it('writes each row once where replies are lost', async () => {
+  it('writes each row once even if replies are lost', async () => {
     scripted.respond('UpdateItem', 2, { type: 'dropReply' });
     expect(await reset()).to.include({ code: 0 });
     expect(await checkpoints()).to.deep.equal(all('TRIM_HORIZON'));
     expect(await counters()).to.deep.equal(all('11'));
   });
 
-  it('stops at the first row that a worker has written to meanwhile, and says how far it came', async () => {
+  it('stops at the first row that another writer has changed, and says how many rows were done', async () => {
     const isSecond = (input: unknown): boolean => JSON.stringify(input).includes(idOf(1));
     scripted.respond('UpdateItem', 1, { type: 'error', code: 'ConditionalCheckFailedException' }, isSecond);
     const { code, stdout, stderr } = await reset();
@@ -105,7 +105,7 @@ describe('kinact reset among faults', function () {
     expect(await checkpoints()).to.deep.equal(['TRIM_HORIZON', 'SHARD_END', 'SHARD_END']);
   });
 
-  it('writes nothing where the permission for it is missing, and says which', async () => {
+  it('reports no row as done, and names the permission, if it may not write', async () => {
     scripted.respond('UpdateItem', Infinity, { type: 'error', code: 'AccessDeniedException', message: 'not you' });
     const { code, stderr } = await reset();
     expect(code).to.equal(1);
@@ -114,7 +114,7 @@ describe('kinact reset among faults', function () {
     );
   });
 
-  it('takes what a dead worker holds, after the time it watches, and keeps what others keep in a row', async () => {
+  it('resets the row of a dead worker after it has watched, and keeps a foreign attribute', async () => {
     await dynamodb.send(
       new UpdateItemCommand({
         TableName: application,
@@ -138,7 +138,7 @@ describe('kinact reset among faults', function () {
       .that.matches(/stream\/faulty#\d+$/);
   });
 
-  it('refuses rows that were made for another stream, unless an ARN says which', async () => {
+  it('refuses rows of another stream, unless --stream gives the ARN', async () => {
     await dynamodb.send(
       new UpdateItemCommand({
         TableName: application,

@@ -64,7 +64,7 @@ describe('kinact reset', function () {
     await stream.create(shards);
   };
 
-  it('prints row by row what it would do to 16 shards, and does it with --yes', async () => {
+  it('prints the change of each of 16 rows, and makes the changes with --yes', async () => {
     await stream.create(16);
     await stream.put(numbered(0, 200));
     expect(dataOf(await tail())).to.deep.equal(upTo(200));
@@ -100,7 +100,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(200));
   });
 
-  it('is the remedy for a stream that was created again while nobody read it: 40 of 40 are read, none before', async () => {
+  it('is the remedy for a stream created again while no worker read it: all 40 records come', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     expect(dataOf(await tail())).to.deep.equal(upTo(20));
@@ -116,7 +116,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 
-  it('is the remedy for a stream that is created again while it is read, which ends its reader by itself', async () => {
+  it('is the remedy for a stream created again while a worker reads it, which ends the worker', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     const args = ['tail', '--stream', stream.name, '--application', application, '--text'];
@@ -136,7 +136,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 
-  it('is the remedy where the new stream has fewer shards, and a later split has the ids of old rows', async () => {
+  it('is the remedy for a new stream with fewer shards, whose later split reuses the old ids', async () => {
     await stream.create(4);
     await stream.put(numbered(0, 20));
     expect(dataOf(await tail())).to.deep.equal(upTo(20));
@@ -152,7 +152,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(40, 100));
   });
 
-  it('is named to a second stream under one application name, and the first one’s rows stay as they are', async () => {
+  it('is not needed for a second stream under one application name, which kinact refuses without a write', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 20));
     await tail();
@@ -171,7 +171,7 @@ describe('kinact reset', function () {
     expect(dataOf(await tail())).to.deep.equal(upTo(10, 20));
   });
 
-  it('writes nothing while a worker holds a lease, says which, and leaves the worker alone', async () => {
+  it('writes nothing while a worker holds a lease, names the row, and does not disturb the worker', async () => {
     await stream.create(2);
     await stream.put(numbered(0, 10));
     const running = startKinact(['tail', '--stream', stream.name, '--application', application, '--text'], env);
@@ -186,7 +186,7 @@ describe('kinact reset', function () {
     expect({ code, data: dataOf({ stdout }) }).to.deep.equal({ code: 0, data: upTo(10) });
   });
 
-  it('goes on where it was killed half-way, and no start takes the half for a whole', async () => {
+  it('can be finished after a kill half-way, and no worker starts before that', async () => {
     await stream.create(4);
     await stream.put(numbered(0, 40));
     await tail();
@@ -214,7 +214,7 @@ describe('kinact reset', function () {
     }
   });
 
-  it('reads a shard again behind a sequence number, from now on, or from a time on', async () => {
+  it('makes a worker read a shard again after a sequence number, from LATEST, or from a time', async () => {
     await stream.create(1);
     await stream.put(numbered(0, 10));
     const { stdout } = await tail();

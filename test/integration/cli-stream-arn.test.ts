@@ -40,7 +40,7 @@ describe('--stream with an ARN', function () {
     await servers.stop();
   });
 
-  it('puts, reads, and is reset by the very command that STREAM_CHANGED names', async () => {
+  it('works for put, for tail, and for the reset command that STREAM_CHANGED names', async () => {
     const put = (from: number, to: number): Promise<unknown> =>
       kinact(['put', '--stream', arn], env, { input: lines(from, to) });
     expect(await put(0, 20)).to.deep.include({ code: 0, stderr: '20 records put\n' });
@@ -63,7 +63,7 @@ describe('--stream with an ARN', function () {
     expect(dataOf(await kinact(member, env))).to.deep.equal(upTo(10, 100));
   });
 
-  describe('in a region that is not the environment’s', () => {
+  describe('outside the region of the environment', () => {
     let server: Server;
     let url: string;
     const signedFor = new Set<string>();
@@ -87,7 +87,7 @@ describe('--stream with an ARN', function () {
       [['reset', '--application', 'app', '--stream', other, '--to', 'LATEST'], ['dynamodb in ap-south-1']],
     ];
     for (const [args, services] of commands) {
-      it(`is asked for there: kinact ${args[0]}`, async () => {
+      it(`makes kinact ${args[0]} call the service in the region of the ARN`, async () => {
         const asked = environment({ kinesis: url, dynamodb: url }, { AWS_REGION: 'eu-central-1' });
         expect(await kinact(args, asked, { input: '1\n' })).to.include({ code: 1 });
         expect([...signedFor]).to.deep.equal(services);

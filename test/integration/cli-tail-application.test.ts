@@ -75,7 +75,7 @@ describe('kinact tail --application', function () {
     }
   };
 
-  it('drains on SIGTERM, exits with 0, and the next member goes on with the very next line', async () => {
+  it('drains on SIGTERM and exits with 0, and the next member continues with the next line', async () => {
     await stream.put(numbered(0, 3_000));
     const first = startKinact(args, env);
     await first.until(({ stdout }) => stdout.split('\n').length > 500);
@@ -101,7 +101,7 @@ describe('kinact tail --application', function () {
     }
   });
 
-  it('goes on renewing its leases behind a full pipe, checkpoints only what went through, and loses nothing', async () => {
+  it('renews its leases while its pipe is full, checkpoints only lines that went out, and loses nothing', async () => {
     await stream.put(numbered(0, 5_000));
     const doomed = [...args];
     doomed[4] = `${application}-killed`;
@@ -134,7 +134,7 @@ describe('kinact tail --application', function () {
     expectBehind(await leases(), linesOf(await rest));
   });
 
-  it('ends on a closed pipe with 0, in silence, with its leases released', async () => {
+  it('exits with 0 when its pipe is closed, prints no error, and releases its leases', async () => {
     await stream.put(numbered(0, 20_000));
     const cut = startKinact(args, env, { readStdout: false });
     cut.child.stdout!.once('data', () => cut.child.stdout!.destroy());
@@ -165,7 +165,7 @@ describe('kinact tail --application', function () {
     expect(rows.slice(1).map(({ owner }) => owner)).to.deep.equal([null, null, null]);
   });
 
-  it('ends at once with what time does not cure', async () => {
+  it('ends at once with STREAM_NOT_FOUND if the stream is missing', async () => {
     const run = await kinact(['tail', '--stream', 'nope', '--application', 'some-app'], env);
     expect(run).to.include({ code: 1, stdout: '' });
     expect(run.stderr).to.match(/^STREAM_NOT_FOUND: [^\n]*'nope'[^\n]*\n$/);

@@ -49,7 +49,7 @@ describe('kinact tail', () => {
   });
   afterEach(() => stream.close());
 
-  it('writes a line per user record with exactly these members, in base64 or as text', async () => {
+  it('writes one line of exactly five members per user record, in base64 or as text', async () => {
     const user = [
       { partitionKey: 'a', data: Buffer.from('one') },
       { partitionKey: 'b', data: Buffer.from([0xff]) },
@@ -87,7 +87,7 @@ describe('kinact tail', () => {
     );
   });
 
-  it('follows splits and merges, and a key keeps its order across them', async () => {
+  it('follows splits and merges, and keeps the order of each key across them', async () => {
     await stream.put(numbered(0, 1_000));
     await stream.split('shardId-000000000000');
     await stream.put(numbered(1_000, 2_000));
@@ -102,7 +102,7 @@ describe('kinact tail', () => {
     expect([...shards].toSorted()).to.deep.equal(['0', '1', '2', '3', '4']);
   });
 
-  it('goes on through a reshard that happens meanwhile, until SIGTERM ends it with exit code 0', async () => {
+  it('continues through a split until SIGTERM, and then exits with 0', async () => {
     await stream.put(numbered(0, 100));
     const running = startKinact(['tail', '--stream', stream.name, '--text'], env);
     const count = (): number => running.output.stdout.split('\n').length - 1;
@@ -117,7 +117,7 @@ describe('kinact tail', () => {
     expectOrderedByKey(linesOf(ended.stdout));
   });
 
-  it('begins where --from says: at a time, or at the tip as it was when the shards were listed', async () => {
+  it('begins at the time in --from, or for LATEST at the tip when it listed the shards', async () => {
     const scripted = await scriptedServer();
     try {
       const at = environment({ kinesis: scripted.url });
@@ -144,14 +144,14 @@ describe('kinact tail', () => {
     }
   });
 
-  it('ends with 0 and in silence when the reader of its pipe goes away', async () => {
+  it('exits with 0 and prints no error when the reader of its pipe goes away', async () => {
     await stream.put(numbered(0, 20_000));
     const running = startKinact(['tail', '--stream', stream.name], env, { readStdout: false });
     running.child.stdout!.once('data', () => running.child.stdout!.destroy());
     expect(await running.ended).to.include({ code: 0, signal: null, stderr: '' });
   });
 
-  it('waits behind a full pipe and then loses nothing; SIGTERM ends it even when nobody reads', async () => {
+  it('waits while its pipe is full and loses nothing, and ends on SIGTERM with an unread pipe', async () => {
     await stream.put(numbered(0, 5_000));
     const args = ['tail', '--stream', stream.name, '--text', '--until-idle', '300'];
     const running = startKinact(args, env, { readStdout: false });
@@ -173,7 +173,7 @@ describe('kinact tail', () => {
     expect(await unread.ended).to.include({ code: 0, signal: null });
   });
 
-  it('reads no further ahead of a full pipe than its bounds', async () => {
+  it('stops reading ahead at its bounds while its pipe is full', async () => {
     const scripted = await scriptedServer();
     try {
       scripted.kinesis.createStream('orders', 1);
@@ -203,7 +203,7 @@ describe('kinact tail', () => {
     }
   });
 
-  it('says what is wrong in one line: no stream, no permission, a nonsensical --from', async () => {
+  it('reports a missing stream, a missing permission or a wrong option in one line', async () => {
     const scripted = await scriptedServer();
     try {
       scripted.kinesis.createStream('orders', 1);
@@ -230,7 +230,7 @@ describe('kinact tail', () => {
     }
   });
 
-  it('repeats what the network broke, and says so', async () => {
+  it('repeats calls that were reset or throttled, and says so', async () => {
     const scripted = await scriptedServer();
     try {
       scripted.kinesis.createStream('orders', 1);

@@ -40,7 +40,7 @@ describe('a consumer', () => {
   const seen = ({ seen: items }: VirtualConsumer): readonly string[] => items.map(textOf);
 
   describe("under an application's own nact system", () => {
-    it('lives beside another without collision, and both read everything', async () => {
+    it('runs beside another consumer without a collision, and both read every record', async () => {
       const system = nact.start();
       const parent = nact.spawn(system, () => undefined, 'app') as object;
       const stream = fakeStream({ shards: 2, clock });
@@ -53,7 +53,7 @@ describe('a consumer', () => {
       nact.stop(system);
     });
 
-    it('leaves no orphan when that system is stopped without consumer.stop(), and says PARENT_STOPPED', async () => {
+    it('ends with PARENT_STOPPED and delivers nothing more when that system is stopped without consumer.stop()', async () => {
       const system = nact.start();
       const parent = nact.spawn(system, () => undefined, 'app') as object;
       const stream = fakeStream({ shards: 2, clock });
@@ -76,7 +76,7 @@ describe('a consumer', () => {
     });
   });
 
-  it('whose reducer is wedged shows its path, the record and the age in status()', async () => {
+  it('shows path, record and age of a hanging call in status()', async () => {
     const only = virtualConsumer(clock, {
       onItem: (item) => (textOf(item) === '7' ? new Promise(() => {}) : undefined),
       reducers: 3,
@@ -99,7 +99,7 @@ describe('a consumer', () => {
   });
 
   describe('whose reducer crashes', () => {
-    it('replays from the frontier, after the effects of the old incarnation have settled', async () => {
+    it('replays from the frontier after the calls of the old incarnation have ended', async () => {
       const saving = gate();
       const happened: string[] = [];
       let crashes = 1;
@@ -138,7 +138,7 @@ describe('a consumer', () => {
       expect((await inVirtualTime(clock, only.consumer.stop())).drained).to.equal(true);
     });
 
-    it('and is stopped while it restarts lets the old call end before it gives its leases back, and begins no new one', async () => {
+    it('waits for the old call when stopped during a restart, then releases, and begins no new call', async () => {
       const saving = gate();
       const begun: string[] = [];
       const only = virtualConsumer(clock, {
@@ -170,7 +170,7 @@ describe('a consumer', () => {
       expect(only.heard('orphaned')).to.deep.equal([]);
     });
 
-    it('and is stopped while it restarts has three quarters of the deadline for an old call, then gives its leases back', async () => {
+    it('waits three quarters of the deadline for the old call when stopped during a restart, then releases', async () => {
       const only = virtualConsumer(clock, {
         onItem: (item) => {
           if (textOf(item) === '10') return new Promise(() => {});
@@ -193,7 +193,7 @@ describe('a consumer', () => {
       expect(only.heard('orphaned')).to.have.length(1);
     });
 
-    it('names an effect that outlives callDeadlineMs in status() and in an event, and goes on without it', async () => {
+    it('names a call that outlives callDeadlineMs in status() and in an event, and continues without it', async () => {
       let hangs = true;
       const only = virtualConsumer(clock, {
         callDeadlineMs: 2_000,
@@ -220,7 +220,7 @@ describe('a consumer', () => {
       await inVirtualTime(clock, only.consumer.stop());
     });
 
-    it('ends with POISON_RECORD after intensity + 1 failures of one record, naming it, and releases its leases', async () => {
+    it('ends with POISON_RECORD and names the record after intensity + 1 failures, and releases its leases', async () => {
       const only = virtualConsumer(clock, {
         streamOptions: { shards: 2 },
         onItem: (item) => {
@@ -244,7 +244,7 @@ describe('a consumer', () => {
       expect(only.consumer.status().tree).to.deep.equal([]);
     });
 
-    it('names a poison record however far apart its failures are', async () => {
+    it('ends with POISON_RECORD however far apart the failures of the record are', async () => {
       const only = virtualConsumer(clock, {
         onItem: (item, signal) => {
           if (textOf(item) !== 'poison') return undefined;
@@ -279,8 +279,8 @@ describe('a consumer', () => {
     });
   });
 
-  describe('being stopped', () => {
-    it('during its start: start rejects with STOPPED, stop resolves, nothing is left', async () => {
+  describe('that is stopped', () => {
+    it('rejects start() with STOPPED during its start, resolves stop(), and leaves nothing behind', async () => {
       const stream = fakeStream({ shards: 1, clock });
       const describing = gate();
       const hanging = {
@@ -300,13 +300,13 @@ describe('a consumer', () => {
       expect(owners(stream).filter((owner) => owner !== undefined)).to.deep.equal([]);
     });
 
-    it('before its start: start rejects with STOPPED', async () => {
+    it('rejects a later start() with STOPPED', async () => {
       const only = virtualConsumer(clock);
       await inVirtualTime(clock, only.consumer.stop());
       expect(await rejection(only.consumer.start())).to.have.property('code', 'STOPPED');
     });
 
-    it('twice gives the same report, and closed resolves', async () => {
+    it('gives the same report for a second stop(), and resolves closed', async () => {
       const only = virtualConsumer(clock);
       put(only.stream, ...ids(0, 10));
       await inVirtualTime(clock, only.consumer.start());
@@ -321,7 +321,7 @@ describe('a consumer', () => {
       expect(lease?.checkpoint).to.equal(only.stream.recordsOf(shardId).at(-1)?.sequenceNumber);
     });
 
-    it('at the end of an await using block', async () => {
+    it('releases its leases at the end of an await using block', async () => {
       const stream = fakeStream({ shards: 1, clock });
       const using = async (): Promise<void> => {
         await using consumer = virtualConsumer(clock, { stream }).consumer;

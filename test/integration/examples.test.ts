@@ -22,12 +22,12 @@ describe('examples', function () {
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
     .map((file) => file.slice(0, -3));
 
-  it('all have a last line to be held to', () => {
+  it('have an expected last line each', () => {
     expect(names.toSorted()).to.deep.equal(Object.keys(lastLines).toSorted());
   });
 
   for (const name of names) {
-    it(`${name} runs offline and ends by itself`, async () => {
+    it(`run offline to the expected last line: ${name}`, async () => {
       const { stdout } = await promisify(execFile)(process.execPath, [join(root, `.build/examples/${name}.js`)], {
         timeout: 150_000,
       });

@@ -22,7 +22,7 @@ describe('a fleet of processes with default settings', function () {
     await fleet?.stop();
   });
 
-  it('comes up when three start at once on a table that does not exist, and shares the leases evenly', async () => {
+  it('starts with three processes at once on a missing table, and shares the leases evenly', async () => {
     const three = ['a', 'b', 'c'].map((name) => fleet.start(name, { itemMs }));
     for (const worker of three) {
       await fleet.until(`${worker.name} started`, () => worker.reports.some(({ type }) => type === 'started'));
@@ -31,13 +31,13 @@ describe('a fleet of processes with default settings', function () {
     process.stdout.write(`        balanced after three joined: ${ms} ms\n`);
   });
 
-  it('shares them evenly again within 30 s of a join', async () => {
+  it('shares the leases evenly again within 30 s after a process joins', async () => {
     fleet.start('d', { itemMs });
     const ms = await fleet.balanced(fleet.workers);
     process.stdout.write(`        balanced after a join: ${ms} ms\n`);
   });
 
-  it('has what a process gave up on SIGTERM delivering elsewhere within 3 s, and balance within 30 s', async () => {
+  it('delivers elsewhere within 3 s after a release on SIGTERM, and balances within 30 s', async () => {
     const leaving = fleet.workers[0]!;
     const held = heldBy(await fleet.rows(), leaving);
     expect(held).to.not.be.empty;
@@ -52,7 +52,7 @@ describe('a fleet of processes with default settings', function () {
     process.stdout.write(`        balanced after a leave: ${await balanced} ms\n`);
   });
 
-  it('has what a process killed by SIGKILL held delivering elsewhere within failoverMs + 3 s, and balance within 30 s', async () => {
+  it('delivers elsewhere within failoverMs + 3 s after SIGKILL to a process, and balances within 30 s', async () => {
     const dying = fleet.workers[1]!;
     const held = heldBy(await fleet.rows(), dying);
     expect(held).to.not.be.empty;
@@ -65,7 +65,7 @@ describe('a fleet of processes with default settings', function () {
     process.stdout.write(`        balanced after a kill: ${await balanced} ms\n`);
   });
 
-  it('has lost nothing over all of it, kept every key in order, and leaves a table that the KCL can read', async () => {
+  it('loses nothing, keeps every key in order, and leaves a table that the KCL can read', async () => {
     await stopWriting();
     await allSeen(fleet);
     const left = fleet.workers.filter(({ alive }) => alive);

@@ -20,7 +20,7 @@ describe('a fleet of processes while the stream is resharded', function () {
     await stopWriting?.();
     await fleet?.stop();
   });
-  it('follows splits and merges, with a process killed in between, and loses nothing', async () => {
+  it('follows two splits and a merge while one process is killed, and loses nothing', async () => {
     const workers = ['a', 'b', 'c'].map((name) => fleet.start(name));
     await Promise.all([delivering(fleet, idOf(0)), delivering(fleet, idOf(1))]);
     // 0 → 2, 3 and 1 → 4, 5; then 3 + 4 → 6 across the two families.

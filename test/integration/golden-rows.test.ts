@@ -16,7 +16,7 @@ type Row = Record<string, AttributeValue>;
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 const top = 2n ** 128n - 1n;
 
-describe('golden rows of the KCL', function () {
+describe('a consumer on golden rows of the KCL', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -79,7 +79,7 @@ describe('golden rows of the KCL', function () {
       () => [seen(watched), watched.said],
     );
 
-  it('takes over what a dead Java worker left, at its checkpoint, and leaves every foreign attribute and row as it was', async () => {
+  it('continues at the checkpoint of a dead Java worker, and keeps every foreign attribute and row', async () => {
     scripted.kinesis.createStream('orders', 2);
     const [, , third] = put(idOf(0), 'a1', 'a2', 'a3', 'a4');
     put(idOf(1), 'b1', 'b2');
@@ -118,7 +118,7 @@ describe('golden rows of the KCL', function () {
     );
   });
 
-  it('reads the children of a shard that Java ended, and not the shard again', async () => {
+  it('reads the children of a shard that a Java worker has ended, and not the shard again', async () => {
     scripted.kinesis.createStream('orders', 1);
     put(idOf(0), 'old');
     scripted.kinesis.split('orders', idOf(0));
@@ -138,7 +138,7 @@ describe('golden rows of the KCL', function () {
     await readStrictly(harness.dynamodb, application, { afterCleanStop: true });
   });
 
-  it('does not start a child whose parent Java still reads, and starts it once Java has ended that', async () => {
+  it('starts a child only after the Java worker that reads the parent has ended the parent', async () => {
     scripted.kinesis.createStream('orders', 1);
     put(idOf(0), 'old');
     scripted.kinesis.split('orders', idOf(0));
@@ -171,7 +171,7 @@ describe('golden rows of the KCL', function () {
     expect(seen(only)).to.deep.equal(['left', 'right']);
   });
 
-  it('writes rows that hold what Java writes, and attributes of its own', async () => {
+  it('writes rows with the attributes that Java writes, and with attributes of its own', async () => {
     scripted.kinesis.createStream('orders', 1);
     const [last] = put(idOf(0), 'old');
     const only = harness.consumer('orders', { application });

@@ -117,7 +117,7 @@ for (const [name, start] of Object.entries(servers)) {
       }
     };
 
-    it('reads what is written before and after it began, with arrival times and data', async () => {
+    it('reads records written before and after its start, with arrival times and data', async () => {
       await put('a', 'ключ');
       const reader = open();
       const result = await reader.read(never);
@@ -154,7 +154,7 @@ for (const [name, start] of Object.entries(servers)) {
       byArn.close();
     });
 
-    it('starts at a recorded time of LATEST without a gap: whatever is written from the listing on is read', async () => {
+    it('starts at a recorded time of LATEST, and misses no record written after the listing', async () => {
       await put('long before');
       // A `Date` header has whole seconds. A shard sync subtracts two more for clocks; this test leaves them out on purpose.
       await new Promise((resolve) => setTimeout(resolve, 1_001));
@@ -169,7 +169,7 @@ for (const [name, start] of Object.entries(servers)) {
       expect(await take(late, 2)).to.deep.equal(['a', 'b']);
     });
 
-    it('starts at a time in the future at that time', async () => {
+    it('skips the records before a start time in the future', async () => {
       await put('before');
       const reader = open({ type: 'atTimestamp', timestampMs: Date.now() + 1_000 });
       const read = take(reader, 1);
@@ -179,14 +179,14 @@ for (const [name, start] of Object.entries(servers)) {
       expect(await read).to.deep.equal(['in time']);
     });
 
-    it('resumes in the record of a checkpoint, whose user records the worker sorts out', async () => {
+    it('resumes with the record of the checkpoint, so that the worker can sort out its user records', async () => {
       const [, b] = await put('a', 'b', 'c');
       const reader = open({ type: 'after', position: { sequenceNumber: b!, subSequenceNumber: 5 } });
       expect(await take(reader, 2)).to.deep.equal(['b', 'c']);
       expect(notices).to.deep.equal([]);
     });
 
-    it('starts at TRIM_HORIZON and says so where the record of a checkpoint does not exist any more', async () => {
+    it('starts at TRIM_HORIZON, and says so, if the record of the checkpoint no longer exists', async () => {
       const [a] = await put('a', 'b');
       // A number below the first record, where a trimmed record would be.
       const sequenceNumber = String(BigInt(a!) - 1n);
@@ -195,7 +195,7 @@ for (const [name, start] of Object.entries(servers)) {
       expect(notices).to.deep.equal([{ type: 'trimmed', shardId: first, position, certain: false }]);
     });
 
-    it('goes on behind the last record when its iterator expires', async () => {
+    it('continues after the last record when its iterator expires', async () => {
       await put('a');
       const client = new KinesisClient(server.clientConfig);
       let expire = false;
@@ -225,7 +225,7 @@ for (const [name, start] of Object.entries(servers)) {
       client.destroy();
     });
 
-    it('ends a split shard and a merged pair after their records, with the children the server names', async () => {
+    it('ends split and merged shards after their records, with the children that the server names', async () => {
       await put('a', 'b');
       await admin.send(new SplitShardCommand({ StreamName: stream, ShardToSplit: first, NewStartingHashKey: '1000' }));
       await active();
@@ -252,7 +252,7 @@ for (const [name, start] of Object.entries(servers)) {
       }
     });
 
-    it('takes a shard that is not found for one that may come back, and says when the stream is gone', async () => {
+    it('retries a shard that is not found, and ends with STREAM_NOT_FOUND when the stream is gone', async () => {
       const said = new Promise<SourceNotice>((resolve) => {
         const lost = source.open('shardId-000000000077', { type: 'trimHorizon' }, resolve);
         lost.read(never).catch(() => undefined);

@@ -13,7 +13,7 @@ import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 const first = 'shardId-000000000000';
 const second = 'shardId-000000000001';
 
-describe('a lease under fault', function () {
+describe('a consumer whose lease has a fault', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -48,7 +48,7 @@ describe('a lease under fault', function () {
   const row = async (leaseKey: string): Promise<Record<string, { S?: string; N?: string }>> =>
     ((await snapshotTable(harness.dynamodb, application)).get(leaseKey) ?? {}) as never;
 
-  it('survives the lost reply to a renewal with a checkpoint on board, and reports the checkpoint once it is known', async () => {
+  it('keeps its lease when the reply to a checkpoint is lost, and reports the checkpoint once', async () => {
     scripted.kinesis.createStream('orders', 1);
     const checkpoints: string[] = [];
     const only = harness.consumer('orders', {
@@ -80,7 +80,7 @@ describe('a lease under fault', function () {
     await ended(only);
   });
 
-  it('ends a shard that is proven gone, says what may be lost, and reads its children and the others on', async () => {
+  it('ends a shard that is proven gone, reports a possible loss, and reads all other shards', async () => {
     scripted.kinesis.createStream('orders', 2);
     const only = harness.consumer('orders', { application, leases: { failoverMs: 1_500 } });
     put(20);
@@ -134,7 +134,7 @@ describe('a lease under fault', function () {
     await readStrictly(harness.dynamodb, application, { afterCleanStop: true, allowMissingHashRange: true });
   });
 
-  it('makes a row again that vanishes under its holder, at its last checkpoint, and delivers nothing twice behind it', async () => {
+  it('creates a deleted row again at its last checkpoint, with a higher counter, and continues to read', async () => {
     scripted.kinesis.createStream('orders', 1);
     const only = harness.consumer('orders', { application, leases: { failoverMs: 1_500 } });
     put(10);
@@ -161,7 +161,7 @@ describe('a lease under fault', function () {
     await ended(only);
   });
 
-  it('stops what is read under a stolen lease and loses nothing when another worker takes it by force', async () => {
+  it('loses nothing when a Java worker takes its lease by force, and takes the lease back later', async () => {
     scripted.kinesis.createStream('orders', 1);
     const holding = gate();
     const victim = harness.consumer('orders', {

@@ -38,7 +38,7 @@ describe('the lease store in memory', () => {
     await servers.stop();
   });
 
-  it('and the lease table on dynalite answer alike and end alike, whatever is called', async () => {
+  it('gives the same answers, and ends with the same rows, as the lease table on dynalite', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 6, maxLength: 14 }), async (calls) => {
         const memory = memoryLeaseStore();

@@ -97,13 +97,13 @@ describe('ensuring a lease table', () => {
     expect(await open().ensureTable(signal)).to.deep.equal({ created: false });
   });
 
-  it('creates it with provisioned capacity where that is asked for', async () => {
+  it('creates the table with provisioned capacity if the option asks for it', async () => {
     await open({ billing: { readCapacityUnits: 7, writeCapacityUnits: 9 } }).ensureTable(signal);
     const { Table } = await raw.send(new DescribeTableCommand({ TableName: tableName }));
     expect(Table?.ProvisionedThroughput).to.include({ ReadCapacityUnits: 7, WriteCapacityUnits: 9 });
   });
 
-  it('comes up on all of three workers that start at once on a missing table, and one of them created it', async () => {
+  it('succeeds on three workers that start at once on a missing table, and creates it only once', async () => {
     for (let round = 0; round < 3; round++) {
       tableName = `app-${tables}-race-${round}`;
       const stores = [open(), open(), open()];
@@ -113,7 +113,7 @@ describe('ensuring a lease table', () => {
     }
   });
 
-  it('stops waiting when it is aborted', async () => {
+  it('rejects with STOPPED when it is aborted', async () => {
     const abort = new AbortController();
     const pending = rejection(open({ tablePollMs: 60_000 }).ensureTable(abort.signal));
     for (;;) {
@@ -166,7 +166,7 @@ describe('ensuring a lease table', () => {
     });
   }
 
-  describe('where a KCL 3 fleet may be', () => {
+  describe('with signs of a KCL 3 fleet', () => {
     const side = (): string => `${tableName}-CoordinatorState`;
     const leader = { entityType: { S: 'LEADER' }, ownerName: { S: 'worker-a' }, recordVersionNumber: { S: 'u' } };
     const version = (cv: string): Record<string, AttributeValue> => ({
@@ -183,7 +183,7 @@ describe('ensuring a lease table', () => {
       ['the client version INIT', 'Migration3.0', version('INIT'), undefined],
       ['a released leader', 'Leader', { ...leader, isReleased: { S: '1' } }, undefined],
     ];
-    it('asks for a leader in the side table every 60 s, with a scan, and says which rows may go', async () => {
+    it('finds a leader in the side table by a scan 60 s later, and says what to remove', async () => {
       let lateMs = 0;
       const clock = { now: () => performance.now() + lateMs, wallNow: () => Date.now() };
       const table = open({ clock });
@@ -200,7 +200,7 @@ describe('ensuring a lease table', () => {
     });
 
     for (const [what, key, attributes, message] of cases) {
-      it(`${message === undefined ? 'accepts' : 'refuses'} ${what}, in the side table and in the lease table, at start and in a scan`, async () => {
+      it(`${message === undefined ? 'accepts' : 'refuses'} ${what}, in the side table or lease table, at start and in a scan`, async () => {
         const table = open();
         await table.ensureTable(signal);
         await createRaw(side(), [['key', 'S', 'HASH']]);
@@ -249,7 +249,7 @@ describe('ensuring a lease table', () => {
       expect(error.message).to.match(/shardId-1 is being handed over/);
     });
 
-    it("takes a table of that name with another key for somebody else's", async () => {
+    it('ignores a table with the name of the side table but another key', async () => {
       const table = open();
       await createRaw(side(), [['id', 'S', 'HASH']]);
       await settled(side());

@@ -81,7 +81,7 @@ describe('the lease table on dynalite', () => {
     await table.ensureTable(signal);
   });
 
-  it('gives back by scan and by get what was created, with the time of the service', async () => {
+  it('returns created rows by scan and by get, with the time of the service', async () => {
     const parent = rowOf('shardId-0', { checkpoint: 'SHARD_END', childShardIds: ['shardId-1', 'shardId-2'] });
     const child = rowOf('shardId-1', {
       parentShardIds: ['shardId-0'],
@@ -100,7 +100,7 @@ describe('the lease table on dynalite', () => {
     await readStrictly(raw, tableName, { expectKinact: true });
   });
 
-  it('never creates over an existing row', async () => {
+  it('creates no row over an existing row', async () => {
     await table.create(rowOf('s', { leaseCounter: 7 }), signal);
     expect(await table.create(rowOf('s', { leaseCounter: 1 }), signal)).to.equal('exists');
     expect((await table.get('s', signal))?.leaseCounter).to.equal(7);
@@ -132,7 +132,7 @@ describe('the lease table on dynalite', () => {
     expect(await rejection(table.get('no-counter', signal))).to.include({ code: 'MALFORMED_LEASE' });
   });
 
-  it('takes, renews, checkpoints and releases a row of a Java worker and touches nothing else of it', async () => {
+  it('takes, renews, checkpoints and releases the row of a Java worker, and keeps its foreign attributes', async () => {
     await putRaw({
       leaseKey: { S: 'shardId-1' },
       leaseCounter: { N: '4711' },
@@ -211,7 +211,7 @@ describe('the lease table on dynalite', () => {
     );
   });
 
-  it('ends a shard in one write: checkpoint and children; the owner stays', async () => {
+  it('ends a shard in one write of checkpoint and children, and keeps the owner', async () => {
     await table.create(rowOf('s', { leaseOwner: 'me' }), signal);
     const change = {
       checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 },
@@ -228,7 +228,7 @@ describe('the lease table on dynalite', () => {
     expect(row?.childShardIds).to.have.members(['a', 'b']);
   });
 
-  it('writes meta-information without a word about counter and writer, and only where the row exists', async () => {
+  it('writes meta-information without changing the counter, and only to an existing row', async () => {
     await putRaw({
       leaseKey: { S: 's' },
       leaseCounter: { N: '5' },
@@ -261,7 +261,7 @@ describe('the lease table on dynalite', () => {
     expect(await table.get('gone', signal)).to.equal(undefined);
   });
 
-  it('refuses with the row as it stands, or with its absence', async () => {
+  it('refuses a write with the current row, or without one if the row is gone', async () => {
     await table.create(rowOf('s', { leaseOwner: 'other' }), signal);
     const current = await table.get('s', signal);
     expect(await table.update('s', { expected: { counter: 99 }, change: {}, writer: 'p1/1' }, signal)).to.deep.equal({
@@ -290,7 +290,7 @@ describe('the lease table on dynalite', () => {
     expect(await table.get('gone', signal)).to.equal(undefined);
   });
 
-  it('deletes a row only at the counter that was judged', async () => {
+  it('deletes a row only at the expected counter', async () => {
     await table.create(rowOf('s'), signal);
     expect(await table.delete('s', 99, signal)).to.equal(false);
     expect(await table.get('s', signal)).to.not.equal(undefined);
@@ -299,7 +299,7 @@ describe('the lease table on dynalite', () => {
     expect(await table.delete('s', 100, signal)).to.equal(false);
   });
 
-  it('writes entityType where the table already shows it, and nowhere else', async () => {
+  it('writes entityType only if the table already shows it', async () => {
     await table.create(rowOf('plain'), signal);
     await table.scan(signal);
     await table.create(rowOf('plain-2'), signal);
@@ -310,7 +310,7 @@ describe('the lease table on dynalite', () => {
     expect(await table.get('typed-2', signal)).to.include({ entityType: 'LEASE' });
   });
 
-  it('has exactly one winner when four workers take one lease, in each of 20 rounds, and tells the losers who', async () => {
+  it('has exactly one winner when four workers take one lease, and shows the winner to the losers', async () => {
     const workers = Array.from({ length: 4 }, (_, index) => ({ name: `w${index}`, store: open() }));
     await table.create(rowOf('s'), signal);
     let counter = 100;
@@ -348,7 +348,7 @@ describe('the lease table on dynalite', () => {
     }
   });
 
-  it('rejects a write whose reply is lost as unknown, and the next try shows what became of it', async () => {
+  it('reports an unknown outcome if the reply to a write is lost, and shows the row later', async () => {
     const proxy = await faultyProxy(servers.dynamodb);
     try {
       const lossy = open({ endpoint: proxy.endpoint });
@@ -371,7 +371,7 @@ describe('the lease table on dynalite', () => {
     }
   });
 
-  it('rejects a lost read as retryable, with nothing unknown about it', async () => {
+  it('rejects a read as retryable if the reply is lost, without an unknown outcome', async () => {
     const proxy = await faultyProxy(servers.dynamodb);
     try {
       const lossy = open({ endpoint: proxy.endpoint });
@@ -384,7 +384,7 @@ describe('the lease table on dynalite', () => {
     }
   });
 
-  it('says of a server that is not there that nothing was written', async () => {
+  it('reports no unknown outcome if the server cannot be reached', async () => {
     const proxy = await faultyProxy(servers.dynamodb);
     await proxy.close();
     const error = await rejection(

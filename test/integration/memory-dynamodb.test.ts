@@ -111,7 +111,7 @@ describe('the DynamoDB of the simulation', () => {
     await servers.stop();
   });
 
-  it('answers every conditional write and read as dynalite does, and both keep the same rows, scanned in pages', async () => {
+  it('answers conditional writes and reads as dynalite does, and keeps the same rows, scanned in pages', async () => {
     const inMemory = memory({ returnsOld: false });
     const seen = new Set<string>();
     /** Sends a command to both, compares the outcomes, and returns dynalite's answer. */
@@ -140,7 +140,7 @@ describe('the DynamoDB of the simulation', () => {
       expect([...seen]).to.include.members([`${operation} done`, `${operation} ConditionalCheckFailedException`]);
   });
 
-  it('gives the item back with a condition that fails where it is told to, as the service does and dynalite does not', async () => {
+  it('returns the item with a failed condition if the request asks for it, unlike dynalite', async () => {
     const { db, send } = memory({ returnsOld: true });
     const store = over({ send: send as never });
     await store.ensureTable(signal);
@@ -159,7 +159,7 @@ describe('the DynamoDB of the simulation', () => {
     expect(await outcomeOf(send(asked))).to.deep.equal({ ...failed, Item: put });
   });
 
-  it('has no table before it is made, as dynalite, and none after it was deleted', async () => {
+  it('refuses calls to a missing table as dynalite does, and calls to a deleted table', async () => {
     const { send } = memory({ returnsOld: true });
     const missing = 'nowhere';
     const commands = [

@@ -15,7 +15,7 @@ import { snapshotTable } from '../support/strict-lease-reader.js';
 
 const seen = ({ seen: items }: Watched): string[] => items.map(textOf);
 
-describe('an outage of a service', function () {
+describe('a consumer during an outage', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -44,7 +44,7 @@ describe('an outage of a service', function () {
     expect(only.consumer.status().state).to.equal('running');
   };
 
-  it('with any error of the Kinesis model, and with names that nobody knows, is waited out', async () => {
+  it('waits out every error of the Kinesis model, and errors with unknown names', async () => {
     const models = Object.entries(kinesisModel).flatMap(([name, made]: [string, unknown]) =>
       typeof made === 'function' && made.prototype instanceof kinesisModel.KinesisServiceException ? [name] : [],
     );
@@ -73,7 +73,7 @@ describe('an outage of a service', function () {
     expect(only.heard('retrying').every(({ kind, attempt }) => kind.length > 0 && attempt >= 1)).to.equal(true);
   });
 
-  it('that answers every call with errors for a while ends nothing, and reading goes on', async () => {
+  it('ends nothing while every call fails for a time, and then continues to read', async () => {
     const only = harness.consumer('orders', { application, leases: { failoverMs: 3_000 } });
     await only.consumer.start();
     put('before');
@@ -110,7 +110,7 @@ describe('an outage of a service', function () {
     unharmed(only);
   });
 
-  it('of the credentials of one client is waited out', async () => {
+  it('waits out the loss of the credentials of one client', async () => {
     let broken = false;
     const { credentials, ...config } = scripted.clientConfig;
     const client = new KinesisClient({
@@ -145,7 +145,7 @@ describe('an outage of a service', function () {
     client.destroy();
   });
 
-  it('is not needed to lose one stream of two: the other starts, and is read', async () => {
+  it('reports one of two streams as missing, and starts and reads the other', async () => {
     const sourceOf = (streamName: string): ReturnType<typeof kinesisStream> =>
       kinesisStream({ streamName, client: harness.kinesis, idleMs: 100 });
     const both = watched((items) =>
@@ -168,7 +168,7 @@ describe('an outage of a service', function () {
     expect((await both.consumer.stop()).drained).to.equal(true);
   });
 
-  it('is not what a KCL 3 leader is that joins: shards drain and are released, then KCL3_TABLE', async () => {
+  it('releases its shards, and ends with KCL3_TABLE, when a KCL 3 leader joins', async () => {
     const only = harness.consumer('orders', { application });
     await only.consumer.start();
     put('x');

@@ -1,4 +1,4 @@
-// Splits, merges, shards that are gone, and LATEST across a hand-over: whole consumers on kinesis-local and dynalite.
+// Splits, merges, and LATEST if one consumer follows another: whole consumers on kinesis-local and dynalite.
 import {
   CreateStreamCommand,
   ListShardsCommand,
@@ -18,7 +18,7 @@ import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
-describe('resharding, on kinesis-local', function () {
+describe('consumers on kinesis-local', function () {
   this.timeout(400_000);
   let servers: LocalServers;
   let local: KinesisLocal;
@@ -86,7 +86,7 @@ describe('resharding, on kinesis-local', function () {
     await readStrictly(harness.dynamodb, application, { afterCleanStop: true, expectKinact: true });
   };
 
-  it('a merge child starts only after SHARD_END of both parents, which two workers read', async () => {
+  it('start the child of a merge only after SHARD_END of both parents, which two workers read', async () => {
     await create(2);
     const holding = gate();
     const holds = (item: { readonly shardId: string }): Promise<void> | undefined =>
@@ -138,7 +138,7 @@ describe('resharding, on kinesis-local', function () {
     await strictlyAfterStop(...both);
   });
 
-  it('a split is followed: children after their parent, nothing lost, nothing twice', async () => {
+  it('follow a split: they read the children after the parent, lose nothing, and repeat nothing', async () => {
     await create(1);
     const only = harness.consumer(streamName, { application });
     await put(50);
@@ -156,7 +156,7 @@ describe('resharding, on kinesis-local', function () {
     await strictlyAfterStop(only);
   });
 
-  it('LATEST has no gap over a hand-over before the first record', async () => {
+  it('miss no record at LATEST if one stops before the first record and another takes over', async () => {
     await create(2);
     const latest = { application, stream: { initialPosition: 'LATEST' as const } };
     const first = harness.consumer(streamName, latest);

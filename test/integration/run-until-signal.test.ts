@@ -26,7 +26,7 @@ describe('a process that runs until a signal', function () {
     return worker.exited;
   };
 
-  it('drains on SIGTERM what is in its reducers, releases, and exits with 0', async () => {
+  it('drains its reducers on SIGTERM, releases its leases, and exits with 0', async () => {
     const worker = fleet.start('draining', { itemMs: 20, reducers: 1 });
     await fleet.put(60);
     await working(worker, 5);
@@ -50,7 +50,7 @@ describe('a process that runs until a signal', function () {
     expect(again).to.deep.equal([]);
   });
 
-  it('ends at once on a signal that comes more than two seconds after the first, with the code shells give to it', async () => {
+  it('ends at once with exit code 143 on a second signal after more than two seconds', async () => {
     const worker = fleet.start('impatient', { wedged: true });
     await fleet.put(10);
     await working(worker, 10);
@@ -64,7 +64,7 @@ describe('a process that runs until a signal', function () {
     expect(worker.reports.some(({ type }) => type === 'stopped')).to.equal(false);
   });
 
-  it('exits with 1 and says so when the deadline cut the draining short; the records come again elsewhere', async () => {
+  it('exits with 1 if the deadline cuts its drain short, and another process gets the records again', async () => {
     const worker = fleet.start('cut-short', { wedged: true, stopAfterMs: 1_500 });
     // The previous process ended without releasing its leases, so they must expire.
     await working(worker, 10);
@@ -78,7 +78,7 @@ describe('a process that runs until a signal', function () {
     expect(await ended(heir)).to.equal(0);
   });
 
-  it('is ended by a signal during its start, with 0', async () => {
+  it('exits with 0 on a signal during its start', async () => {
     const hanging = await scriptedServer({ proxy: { upstream: fleet.endpoints.dynamodb } });
     hanging.respond('DescribeStreamSummary', Infinity, { type: 'hang' });
     try {
@@ -96,7 +96,7 @@ describe('a process that runs until a signal', function () {
     }
   });
 
-  it('exits with 1 and one clear error when the options are wrong, or the stream does not exist', async () => {
+  it('exits with 1 and one clear error for wrong options or a missing stream', async () => {
     const wrong = fleet.start('wrong', { failoverMs: -1 });
     expect(await ended(wrong)).to.equal(1);
     expect(wrong.reports.at(-1)).to.deep.include({ type: 'failed', code: 'INVALID_OPTION' });

@@ -1,5 +1,5 @@
-// The consumer's care for its table over minutes and hours, in virtual time: holes, missing hash ranges, clean-up, rows
-// that Java left at LATEST, and workers that come and go by the dozen.
+// A consumer cares for its lease table over minutes and hours, in virtual time. The tests are about holes, missing hash ranges,
+// the clean-up of ended shards, and workers that join and stop by the dozen.
 import { expect } from 'chai';
 import type { StreamSource } from '../../src/api/ports.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -13,7 +13,7 @@ import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 
-describe('the care of the lease table', () => {
+describe('a consumer that cares for its lease table', () => {
   let clock: ManualClock;
   beforeEach(() => {
     clock = new ManualClock();
@@ -34,7 +34,7 @@ describe('the care of the lease table', () => {
     return { ...stream, source: { ...stream.source, open: () => port } };
   };
 
-  it('a hole in the hash keys seen three times is reported, and a full sync reads the shard that had no lease', async () => {
+  it('reports a hole in the hash keys that lasts, and creates the missing row in a full sync', async () => {
     const stream = fakeStream({ shards: 2, clock });
     let blind = false;
     // The listing fails for a while. So no shard sync can create the missing row, and only the audit sees the hole.
@@ -75,7 +75,7 @@ describe('the care of the lease table', () => {
     for (const { consumer } of [next, second]) await inVirtualTime(clock, consumer.stop());
   });
 
-  it('a row without hash range is read, and gets its range from the audit', async () => {
+  it('reads the shard of a row without hash range, and adds the range in the audit', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const before = virtualConsumer(clock, { stream });
     await inVirtualTime(clock, before.consumer.start());
@@ -93,7 +93,7 @@ describe('the care of the lease table', () => {
     await inVirtualTime(clock, after.consumer.stop());
   });
 
-  it('rows of ended shards go once their children are under way; nothing is read twice for it', async () => {
+  it('removes the row of an ended shard once its children are read, and reads nothing twice', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const only = virtualConsumer(clock, { stream });
     await inVirtualTime(clock, only.consumer.start());
@@ -116,7 +116,7 @@ describe('the care of the lease table', () => {
     await inVirtualTime(clock, next.consumer.stop());
   });
 
-  it('nothing is lost while workers come, go and die over reshardings, and keys keep their order', async () => {
+  it('loses nothing and keeps the order of keys while workers join and stop during splits', async () => {
     const stream = fakeStream({ shards: 4, clock });
     const random = seeded(42);
     const order: string[] = [];

@@ -61,7 +61,7 @@ describe('docs/tutorial.md', () => {
     for (const file of files) rmSync(file, { force: true });
   });
 
-  it('prints every order once, and begins where it was', async () => {
+  it('has a program that prints every order once, and one that resumes after these orders', async () => {
     await put(orders, '--key-field', 'customer');
     const first = run(printing);
     await first.until(({ stdout }) => stdout.split('"cents"').length === orders.length + 1);
@@ -73,7 +73,7 @@ describe('docs/tutorial.md', () => {
     await interrupt(second);
   });
 
-  it('ends with POISON_RECORD for a record that it cannot read, again when it is started again, until it skips it', async () => {
+  it('has a service that ends with POISON_RECORD at each start, until its onFailure skips the record', async () => {
     const service = run(adding);
     await put(['this is no JSON']);
     expect((await service.ended).code).to.equal(1);

@@ -20,7 +20,7 @@ describe('a worker whose event loop is blocked past the failover time', function
     witnessed: true,
   });
 
-  it('delivers nothing more of what it lost, has no checkpoint accepted, and nothing is lost', async () => {
+  it('delivers no record of a shard that it lost, has no checkpoint accepted, and loses nothing', async () => {
     const { fleet } = scene;
     const directory = mkdtempSync(join(tmpdir(), 'kinact-blocked-'));
     scene.closes(() => rmSync(directory, { recursive: true, force: true }));

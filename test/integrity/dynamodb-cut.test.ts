@@ -11,7 +11,7 @@ describe('a worker whose connections to DynamoDB are cut', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('delivers nothing once its leases may have expired, hands over without loss, and works on when it is back', async () => {
+  it('delivers nothing after its leases may have expired, loses nothing, and works again after the cut', async () => {
     const { fleet } = scene;
     const cutOff = await scene.startProxied('cut-off');
     const proxy = scene.proxyOf(cutOff);

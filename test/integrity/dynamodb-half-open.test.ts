@@ -10,7 +10,7 @@ describe('a worker whose connections to DynamoDB are half-open', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('does not count a renewal that nobody confirmed: silent in time, taken over without loss, and back at work', async () => {
+  it('counts no unconfirmed renewal: it falls silent in time, loses nothing, and works again later', async () => {
     const { fleet } = scene;
     const deaf = await scene.startProxied('deaf');
     const proxy = scene.proxyOf(deaf);

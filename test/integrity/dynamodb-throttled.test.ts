@@ -37,7 +37,7 @@ describe('two workers whose lease table is throttled', function () {
       .length;
   const losses = (): number => scene.fleet.workers.flatMap((worker) => worker.events('leaseLost')).length;
 
-  it('keep their leases when a half of renewals and scans is refused, and say why they repeat them', async () => {
+  it('keep their leases if half of the calls are refused, and say why they repeat the calls', async () => {
     const { fleet } = scene;
     const workers = ['a', 'b'].map((name) => scene.start(name, {}, scripted.url));
     await ownersDeliver(fleet);
@@ -58,7 +58,7 @@ describe('two workers whose lease table is throttled', function () {
       ).to.equal(true);
   });
 
-  it('deliver nothing after their leases when every write is refused, and read on from there when it ends', async () => {
+  it('deliver nothing after their leases expire if every write is refused, and later continue without loss', async () => {
     const { fleet } = scene;
     const heal = throttle(['UpdateItem', 'PutItem', 'DeleteItem'], 1);
     const from = Date.now();

@@ -14,7 +14,7 @@ describe('a disk without room for the log', function () {
   this.timeout(400_000);
   const scene = sceneOfTest({ shards: 2, worker: { failoverMs } });
 
-  it('is what the tests have: every write to that device fails', () => {
+  it('fails every write with ENOSPC', () => {
     expect(() => writeFileSync(fullDevice, 'a line'))
       .to.throw()
       .with.property('code', 'ENOSPC');
@@ -41,25 +41,25 @@ describe('a disk without room for the log', function () {
     expect(said.join()).to.include('ENOSPC');
   };
 
-  it('harms nothing when the logger throws: each line is counted, and the worker goes on', async () => {
+  it('does no harm if the logger throws: the worker counts each line and continues', async () => {
     const worker = await works('throws');
     // Each of these events was a failed log line, too. The last lines come after the count.
     expect(loggerFailures(worker)).to.be.at.least(worker.events('checkpoint').length);
   });
 
-  it('harms nothing when a stream behind the logger fails later', async () => {
+  it('does no harm if a stream behind the logger fails later', async () => {
     const worker = await works('stream');
     expect(loggerFailures(worker)).to.equal(0);
     expectFailed(worker);
   });
 
-  it('harms nothing when the stderr of the process is that file, and the application listens to its errors', async () => {
+  it('does no harm as the stderr of a process if the application listens to its errors', async () => {
     const worker = await works('stderr');
     expect(loggerFailures(worker)).to.equal(0);
     expectFailed(worker);
   });
 
-  it('ends the process, as Node does, when nobody listens to them; its heir has what it left', async () => {
+  it('ends the process, without loss, if the application does not listen to the errors of stderr', async () => {
     const ending = scene.start('ending', { log: 'stderr, unheard' });
     await scene.fleet.put(240);
     expect(await ending.exited).to.not.equal(0);
@@ -67,7 +67,7 @@ describe('a disk without room for the log', function () {
     await scene.expectNothingLost('full-log, stderr, unheard');
   });
 
-  it('ends a command with 1 when what it has to say cannot be written, and with one line that says so', async () => {
+  it('ends kinact tail with exit code 1 and a last line that names ENOSPC', async () => {
     const { fleet } = scene;
     await fleet.put(10);
     const full = openSync(fullDevice, 'w');

@@ -1,4 +1,4 @@
-// Others interfere with a hand-over, on real processes: a second worker asks for the same lease, somebody splits the shard, or a Java
+// Others interfere with a hand-over, on real processes: a second worker asks for the same lease, an operator splits the shard, or a Java
 // worker takes the lease by force. The holder lives all the time.
 import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';

@@ -26,7 +26,7 @@ describe('two workers whose Kinesis server restarts', function () {
     },
   });
 
-  it('keep their leases meanwhile, restart nothing, and read on where they were', async () => {
+  it('keep their leases while the server is down, restart nothing, and continue in the same tenures', async () => {
     const { fleet } = scene;
     const workers = await scene.startDelivering('a', 'b');
     // A writer in the background could not tell whether the server accepted its last batch.

@@ -9,7 +9,7 @@ describe('a merge under load', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('is followed: the child begins when both parents, in two processes, have ended; nothing is lost', async () => {
+  it('starts the child after both parents have ended in two processes, and loses nothing', async () => {
     const { fleet } = scene;
     await scene.startDelivering('a', 'b');
     // 0 + 1 → 2

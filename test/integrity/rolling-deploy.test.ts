@@ -130,7 +130,7 @@ describe('three rolling deploys of kinact tail --application', function () {
     });
   }
 
-  it('loses nothing, prints nothing twice, and every lease changes hands as it should', async () => {
+  it('lose nothing, print nothing twice, and break no law of lease writes', async () => {
     const began = Date.now();
     await Promise.all(Array.from({ length: size }, () => prints(start())));
 

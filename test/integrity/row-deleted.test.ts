@@ -1,4 +1,4 @@
-// Somebody deletes the row of a lease that one of two workers holds, while records flow.
+// An operator deletes the row of a lease that one of two workers holds, while records flow.
 import { DeleteItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
@@ -12,7 +12,7 @@ describe('a lease row that is deleted under its holder', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('is created again at its last checkpoint: nothing before that is read again, fences rise, nothing is lost', async () => {
+  it('is created again, and reading continues after its last checkpoint, under a new fence, without loss', async () => {
     const { fleet } = scene;
     const [holder] = await scene.startDelivering('holder', 'other');
     const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];

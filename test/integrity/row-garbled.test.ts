@@ -1,4 +1,4 @@
-// Somebody writes nonsense into a lease row that one of two workers holds, while records flow, and repairs it later.
+// An operator writes nonsense into a lease row that one of two workers holds, while records flow, and repairs it later.
 import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,7 +31,7 @@ describe('a lease row that is garbled under its holder', function () {
     return Attributes;
   };
 
-  it('is not read past its deadline, is named to the operator, stops no other shard, and is read on when it is mended', async () => {
+  it('is reported, and stops only its own shard at the deadline, until the row is repaired', async () => {
     const { fleet } = scene;
     const [holder] = await scene.startDelivering('holder', 'other');
     const [leaseKey] = heldBy(await fleet.rows(), holder) as [string];

@@ -19,7 +19,7 @@ describe('two processes with one worker id', function () {
     witnessed: true,
   });
 
-  it('do not corrupt each other: one gives up with WORKER_ID_IN_USE, and what is left reads everything', async () => {
+  it('overwrite no unseen write: one reports WORKER_ID_IN_USE, and every record is read', async () => {
     const { fleet } = scene;
     scene.keepWriting(12);
     const elder = scene.start('elder');

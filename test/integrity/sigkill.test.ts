@@ -1,4 +1,4 @@
-// SIGKILL: of one of two workers while records flow, and with a record inside the reducer.
+// SIGKILL of one of two workers while records flow, and of a worker with a record inside its reducer.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { allSeen, handOvers, say } from '../support/fleet-laws.js';
@@ -15,7 +15,7 @@ describe('a worker killed by SIGKILL under load', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('loses nothing: its heir begins right behind the last checkpoint, and nowhere else', async () => {
+  it('loses nothing: its heir begins with the first record after the last checkpoint', async () => {
     const { fleet } = scene;
     const [dying, heir] = [scene.start('dying'), scene.start('heir')];
     await fleet.balanced([dying, heir]);
@@ -52,7 +52,7 @@ describe('a process killed with a record inside its reducer', function () {
     worker: { failoverMs: 3_000 },
   });
 
-  it('has never checkpointed past it, whatever came behind, and its heir delivers it', async () => {
+  it('has no checkpoint past that record, and its heir begins with that record', async () => {
     const { fleet } = scene;
     const counter = async (): Promise<number> => Number((await fleet.rows()).get(shardId)?.['leaseCounter']?.N ?? 0);
     const dying = scene.start('dying', { holdId: 'k0/5', reducers: 2 });

@@ -46,7 +46,7 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
     expect(new Set(fences).size, 'nothing was begun again after the signal').to.equal(1);
   };
 
-  it('lets the call end that the restart waits for, begins nothing again, releases, and says that it is not drained', async () => {
+  it('waits for the running call, begins nothing new, releases its lease, and reports that it is not drained', async () => {
     const { fleet } = scene;
     const worker = await inRestart({ slowMs: 2_000 });
     worker.kill('SIGTERM');
@@ -62,7 +62,7 @@ describe('a worker that gets SIGTERM while its pipeline restarts', function () {
     await expectReplayed('sigterm-in-restart', worker);
   });
 
-  it('reports an orphan when the call outlives the deadline; its record comes again elsewhere', async () => {
+  it('reports an orphan if the call outlives the deadline, and a successor gets the record again', async () => {
     const { fleet } = scene;
     const worker = await inRestart({ slowMs: 4_000, stopAfterMs: 1_000 });
     worker.kill('SIGTERM');

@@ -15,7 +15,7 @@ describe('a worker that gets SIGTERM under load', function () {
   const deliveredBy = (worker: WorkerProcess): ReturnType<Fleet['deliveries']> =>
     scene.fleet.deliveries().filter((each) => each.worker === worker.name);
 
-  it('is drained and exits with 0, and its successor sees none of its records again', async () => {
+  it('drains and exits with 0, and its successor gets none of its records again', async () => {
     const { fleet } = scene;
     const leaving = scene.start('leaving');
     await fleet.until('it works', () => deliveredBy(leaving).length >= 100);
@@ -28,7 +28,7 @@ describe('a worker that gets SIGTERM under load', function () {
     expect(replays(fleet)).to.equal(0);
   });
 
-  it('beside another worker: nothing of what it released comes again there', async () => {
+  it('drains beside another worker, which gets none of the drained records again', async () => {
     const { fleet } = scene;
     const [leaving, staying] = [scene.start('leaving'), scene.start('staying')];
     await fleet.balanced([leaving, staying]);

@@ -11,7 +11,7 @@ describe('a split of a merge under load', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 2, failoverMs } });
 
-  it('is followed through both steps, keys in order over them, and nothing is lost', async () => {
+  it('delivers each shard after its parents, keeps the order of keys, and loses nothing', async () => {
     const { fleet } = scene;
     await scene.startDelivering('a', 'b');
     // 0 + 1 → 2 → 3, 4

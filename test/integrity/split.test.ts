@@ -10,7 +10,7 @@ describe('a split under load', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 2, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('is followed: no child before its parent has ended, keys in order over it, nothing lost', async () => {
+  it('delivers the children after their parent, keeps the order of keys, and loses nothing', async () => {
     const { fleet } = scene;
     await scene.startDelivering('a', 'b');
     // 0 → 2, 3

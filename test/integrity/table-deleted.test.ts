@@ -1,4 +1,4 @@
-// Somebody deletes the whole lease table under two workers, while records flow.
+// An operator deletes the whole lease table under two workers, while records flow.
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { ownersDeliver } from '../support/fleet-laws.js';
@@ -11,7 +11,7 @@ describe('a lease table that is deleted', function () {
   this.timeout(400_000);
   const scene = sceneOfSuite({ shards: 4, load: { count: 24 }, worker: { itemMs: 5, failoverMs } });
 
-  it('is made again, its rows where their holders have them: fences rise, and nothing is lost', async () => {
+  it('is created again: each shard continues after its last checkpoint, under a new fence, without loss', async () => {
     const { fleet } = scene;
     await scene.startDelivering('a', 'b');
     const numbered = async (): Promise<boolean> =>

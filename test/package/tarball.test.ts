@@ -1,5 +1,5 @@
-// The package as users get it: packed, unpacked under a stranger's node_modules, and used from both module systems. Run by
-// `npm run check`, which has packed it already (KINACT_TARBALL).
+// The package as users get it: packed, unpacked into another project's node_modules, and used from both module systems.
+// `npm run check` runs these tests on the tarball that it has packed (KINACT_TARBALL).
 import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -32,7 +32,7 @@ interface Manifest {
 
 const [major = ''] = process.versions.node.split('.');
 
-/** The program of another Node, which npm has as a package; undefined where it has none for this machine. */
+/** The program of another Node version, from its npm package. Undefined if npm has no such package for this machine. */
 async function nodeOf(version: string, home: string): Promise<string | undefined> {
   const folder = join(home, `node-${version}`);
   mkdirSync(folder, { recursive: true });
@@ -68,7 +68,7 @@ describe('the packed tarball', function () {
     }
     execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
     manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
-    // In place of an installation, which would need the registry: the dependencies of the manifest and no other.
+    // An installation would need the registry, so the dependencies of the manifest, and no others, are linked.
     for (const name of Object.keys(manifest.dependencies)) {
       mkdirSync(dirname(join(home, 'node_modules', name)), { recursive: true });
       symlinkSync(join(root, 'node_modules', name), join(home, 'node_modules', name));
@@ -89,7 +89,7 @@ describe('the packed tarball', function () {
     expect(files).to.include.members(['LICENSE', 'README.md', 'CHANGELOG.md']);
   });
 
-  it('has whatever its pages link to: a reader of the package finds no dead link', () => {
+  it('has every file that its pages link to', () => {
     const pages = files.filter((file) => file.endsWith('.md'));
     expect(pages).to.include.members(['README.md', 'examples/README.md', 'docs/operating.md']);
     const dead = pages.flatMap((page) => {
@@ -112,14 +112,14 @@ describe('the packed tarball', function () {
     expect(files).to.include.members(named.map((file) => join(file)));
   });
 
-  it('holds no path of the machine it was made on', () => {
+  it('holds no path of the machine that packed it', () => {
     const telling = files.filter((file) => readFileSync(join(installed, file), 'utf8').includes(root.slice(0, -1)));
     expect(telling).to.deep.equal([]);
   });
 
-  it('imports no package that a user would not get', () => {
+  it('imports only packages that a user gets', () => {
     const known = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies ?? {})];
-    // The demo asks for it, and does without where it is missing.
+    // The demo uses this package only if it is installed.
     const wanted = (file: string, name: string): boolean => file.includes('/cli/demo') && name === 'aws-kinesis-agg';
     const strangers = files
       .filter((file) => /\.(js|d\.ts)$/.test(file))
@@ -136,7 +136,7 @@ describe('the packed tarball', function () {
     expect(strangers).to.deep.equal([]);
   });
 
-  it('is required by CommonJS and imported by ESM, and both get the same', async () => {
+  it('gives CommonJS and ESM the same exports', async () => {
     const list = '.map((it) => Object.keys(it).filter((name) => name !== "module.exports").sort().join())';
     const names = JSON.stringify(specifiers());
     writeFileSync(join(home, 'user.cjs'), `console.log(JSON.stringify(${names}.map((it) => require(it))${list}));`);
@@ -155,7 +155,7 @@ describe('the packed tarball', function () {
     for (const exported of required ?? []) expect(exported).to.not.equal('');
   });
 
-  it('is a service in CommonJS, too: it runs, drains on a signal, and says what it failed with', async () => {
+  it('runs as a service in CommonJS, drains on a signal, and prints the error that ends it', async () => {
     const service = `const { createConsumer, defineReducer, runUntilSignal } = require('kinact');
       const { fakeStream } = require('kinact/testing');
       const stream = fakeStream();
@@ -182,7 +182,7 @@ describe('the packed tarball', function () {
     expect(failed?.stderr).to.not.match(/node_modules.*\n.*node_modules/);
   });
 
-  it('is what CommonJS in TypeScript requires, with the module setting that the README names', () => {
+  it('has types for CommonJS in TypeScript, with the module setting that the README names', () => {
     const file = join(home, 'typed.cts');
     writeFileSync(file, `import { createConsumer } from 'kinact';\nexport const made: unknown = createConsumer({});\n`);
     const complaints = (module: ts.ModuleKind): readonly number[] => {
@@ -196,7 +196,7 @@ describe('the packed tarball', function () {
       };
       return ts.getPreEmitDiagnostics(ts.createProgram([file], settings)).map(({ code }) => code);
     };
-    // An argument that is wrong: the types are there.
+    // The error is about the argument, so the compiler has found the types.
     expect(complaints(ts.ModuleKind.NodeNext)).to.deep.equal([2345]);
   });
 
@@ -223,9 +223,9 @@ describe('the packed tarball', function () {
     expect(last.trimEnd().split('\n').at(-1)).to.match(/^quickstart: 1000 orders counted, .* drained: true$/);
   });
 
-  // What the tests above have made runs on the other versions that the manifest allows, too.
+  // The files that the tests above have made also run on the other Node versions that the manifest allows.
   for (const version of ['20.20.2', '22.23.5', '24.22.3'].filter((each) => !each.startsWith(`${major}.`)))
-    it(`is required, imported, runs as a service and as an example on Node ${version}`, async function () {
+    it(`works with require, import, as a service and as an example on Node ${version}`, async function () {
       const node = await nodeOf(version, home);
       if (node === undefined) {
         process.stdout.write(
@@ -241,7 +241,7 @@ describe('the packed tarball', function () {
       expect(await printed('out/quickstart.js')).to.match(/^quickstart: 1000 orders counted, .* drained: true$/m);
     });
 
-  it('says nothing when it is loaded but what the SDK says', async () => {
+  it('prints nothing when it is loaded without the warnings of Node', async () => {
     const { stdout, stderr } = await run(
       process.execPath,
       ['--no-warnings', '-e', `require(${JSON.stringify('kinact')})`],
@@ -252,7 +252,7 @@ describe('the packed tarball', function () {
     expect({ stdout, stderr }).to.deep.equal({ stdout: '', stderr: '' });
   });
 
-  it('has a command that plain node runs, refusing a wrong one with exit code 2', async () => {
+  it('has a program that node runs directly, and that refuses an unknown command with exit code 2', async () => {
     for (const [name, file] of Object.entries(manifest.bin)) {
       const path = join(installed, file);
       expect(statSync(path).mode & 0o111, `${name} is executable`).to.equal(0o111);

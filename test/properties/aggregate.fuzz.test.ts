@@ -1,4 +1,4 @@
-// 50,000 aggregates, most of them broken behind a checksum that is right, against a decoder that must be total.
+// The decoder agrees with a naive decoder about 20,000 aggregates, most of them broken behind a right checksum, and never throws.
 // KINACT_SEED=n runs another sequence; the seed is in the test's name, the input in the message of a failure.
 import { expect } from 'chai';
 import { setFlagsFromString } from 'node:v8';
@@ -44,7 +44,7 @@ const hashKeys = [
 ];
 const oddVarints = [0n, 1n, 127n, 128n, 0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 1n << 32n, (1n << 64n) - 1n];
 
-/** A field that no aggregate has, or not there. */
+/** A field that no aggregate has, or not with that type. */
 function strayField(): Bytes {
   switch (below(5)) {
     case 0:
@@ -129,7 +129,7 @@ const ranges = [undefined, half, half, narrow];
 
 type Outcome = 'raw' | 'invalid' | 'whole' | 'filtered' | 'undecoded';
 
-/** One input: what came out is compared with the naive decoder, and bounded. */
+/** Compares the result for one input with that of the naive decoder, and checks its bounds. */
 function check(data: Buffer): Outcome {
   const range = pick(ranges);
   const policy = pick(['emit', 'dropRecord', 'dropAggregate'] as const);
@@ -158,7 +158,7 @@ function check(data: Buffer): Outcome {
     explicitHashKey,
     content,
   ]);
-  // Compared as text: deep equality of chai is too slow for 50,000 inputs.
+  // Compared as text, because chai's deep equality is too slow for so many inputs.
   expect(JSON.stringify(found)).to.equal(JSON.stringify(wanted));
   expect(filtered.join()).to.equal(expected.filtered.join());
   expect(unpacked.undecoded !== undefined).to.equal(expected.undecoded);
@@ -173,8 +173,8 @@ function check(data: Buffer): Outcome {
   return expected.undecoded ? 'undecoded' : filtered.length > 0 ? 'filtered' : 'whole';
 }
 
-describe('aggregate fuzz', () => {
-  it(`${INPUTS} inputs all come out as KCL clause 3.3 has it, in bounded time (seed ${SEED})`, function () {
+describe('the aggregate decoder', () => {
+  it(`decodes ${INPUTS} fuzzed inputs as KCL clause 3.3 says, in bounded time (seed ${SEED})`, function () {
     this.timeout(300_000);
     const outcomes: Record<Outcome, number> = { raw: 0, invalid: 0, whole: 0, filtered: 0, undecoded: 0 };
     for (let i = 0; i < INPUTS; i++) {
@@ -185,7 +185,7 @@ describe('aggregate fuzz', () => {
         throw new Error(`input ${i} of seed ${SEED}: ${data.toString('hex')}`, { cause: error });
       }
     }
-    // Most reach the protobuf parser, and every outcome is met often: otherwise this test would prove little.
+    // Most inputs must reach the protobuf parser, and every outcome must be frequent. Otherwise this test would prove little.
     expect(outcomes.raw).to.be.below(INPUTS * 0.15);
     for (const outcome of ['raw', 'invalid', 'whole', 'filtered', 'undecoded'] as const) {
       expect(outcomes[outcome], JSON.stringify(outcomes)).to.be.above(INPUTS * 0.02);
@@ -193,7 +193,7 @@ describe('aggregate fuzz', () => {
   });
 });
 
-describe('aggregate: a hostile record of up to a mebibyte', () => {
+describe('the aggregate decoder, with a hostile record of up to a mebibyte', () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const size = 1024 * 1024;
@@ -243,8 +243,8 @@ describe('aggregate: a hostile record of up to a mebibyte', () => {
   ];
 
   for (const [what, make, most] of shapes) {
-    it(`${what} takes bounded time and keeps at most ${most} MiB`, function () {
-      // Milliseconds where the work is linear in the input; minutes where it is not.
+    it(`takes bounded time and keeps less than ${most} MiB, for a record ${what}`, function () {
+      // Milliseconds if the work is linear in the input, minutes if it is not.
       this.timeout(120_000);
       expect(retained(make()) / size).to.be.below(most);
     });

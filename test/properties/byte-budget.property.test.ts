@@ -1,5 +1,5 @@
-// The byte budget against any run of shards that come, ask, read, settle and go. The answers are what was reserved for them,
-// or less; what larger ones lead to is the reader's to say.
+// The byte budget keeps its laws for any sequence of shards that open, ask, read, settle and close. Here, answers are at most as large
+// as their reservations; what larger answers cause depends on the reader.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
@@ -23,7 +23,7 @@ const answerBytes = 4_000;
 interface Shard {
   readonly account: ByteAccount;
   readonly recordBytes: number;
-  /** A request is out: so many records may come. */
+  /** How many records the open request may bring; undefined if none is open. */
   limit: number | undefined;
   waits: boolean;
   pressedTimes: number;
@@ -92,7 +92,7 @@ function close(harness: Harness, shard: Shard): void {
   harness.shards.splice(harness.shards.indexOf(shard), 1);
 }
 
-/** What holds after every step. */
+/** Checks what must hold after every step. */
 function check({ budget, shards }: Harness): void {
   const held = shards.reduce((sum, { account }) => sum + account.heldBytes, 0);
   expect(budget.heldBytes).to.equal(held);
@@ -105,7 +105,7 @@ function check({ budget, shards }: Harness): void {
   const oneEach = shards.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
   expect(held).to.be.at.most(maxBytes + oneEach);
   if (budget.waiting.size === 0) return;
-  // A shard that waits cannot have what it waits for, and the largest holder knows.
+  // While a shard waits, it and the largest holders have been asked to flush.
   const owners = shards.filter(({ own }) => own > 0);
   const largest = Math.max(...owners.map(({ own }) => own));
   for (const { account, own, waits } of shards)
@@ -137,14 +137,14 @@ function run(steps: readonly (readonly [string, number, number])[], isOpen: bool
 }
 
 describe('The byte budget of a process', () => {
-  it('holds its bound but for one record a shard, its shares, and its books, whatever the shards do', () => {
+  it('exceeds its bound by at most one record per shard, and keeps its shares and sums', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => void run(steps, true)),
       seeded(400),
     );
   });
 
-  it('lets everybody go on in the end who settles what it holds, and has everything back when all have gone', () => {
+  it('lets every shard continue that settles its bytes, and has all bytes back when all accounts close', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const harness = run(steps, true);
@@ -166,7 +166,7 @@ describe('The byte budget of a process', () => {
     );
   });
 
-  it('gives nobody what belongs to another: a shard that settles nothing holds half and its share at most', () => {
+  it('lets a shard that settles nothing hold at most half plus its share, so others get theirs', () => {
     const budget = createByteBudget(maxBytes);
     const harness: Harness = { budget, shards: [], most: 0 };
     for (let index = 0; index < 5; index += 1) open(harness, 50);
@@ -189,7 +189,7 @@ describe('The byte budget of a process', () => {
     }
   });
 
-  it('serves the one that holds least first', () => {
+  it('grants the waiting shard that holds least first', () => {
     const budget = createByteBudget(maxBytes);
     const harness: Harness = { budget, shards: [], most: 0 };
     for (let index = 0; index < 3; index += 1) open(harness, 1_000);

@@ -1,5 +1,6 @@
-// Whatever is typed, piped in or set in the environment: an exit code, one line that says why, never a stack trace and never a
-// hang. KINACT_SEED=n runs another sequence; the seed is in the test's name, the input in the message of a failure.
+// For any arguments, input and environment, the command line ends with an exit code, and with one line that gives the reason for a
+// failure. It never prints a stack trace and never hangs. KINACT_SEED=n runs another sequence; the seed is in the test's name, the
+// input in the message of a failure.
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -8,7 +9,7 @@ import { cliHarness, type CliRun, type CliHarness } from '../support/cli-harness
 
 const seed = Number(process.env['KINACT_SEED'] ?? 20_261_122);
 
-/** Every operation is refused for good, so that a command that is used rightly ends at once with exit code 1. */
+/** Refuses every operation permanently, so that a correct command ends at once with exit code 1. */
 const refusing = (): { status: number; body: object } => ({
   status: 400,
   body: { __type: 'AccessDeniedException', message: 'not\nfor\tyou' },
@@ -33,10 +34,10 @@ const argument = fc.oneof(
 );
 const anyArguments = fc
   .tuple(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...commands) }, text), fc.array(argument, { maxLength: 7 }))
-  // The demo has no options: with nothing behind it, it would be played.
+  // The demo has no options. Without further arguments, `demo` would run it.
   .map(([command, rest]) => (command === 'demo' && rest.length === 0 ? ['demo', 'again'] : [command, ...rest]));
 
-/** Settings that lead nowhere but to the server: what would have the SDK look elsewhere stays as it is. */
+/** Draws only settings that cannot lead the SDK away from the test's server. */
 const environment = fc.dictionary(
   fc.constantFrom(
     ...['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'],
@@ -58,7 +59,7 @@ function lawful({ code, stdout, stderr }: CliRun): void {
   );
 }
 
-describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, function () {
+describe(`the command line, with any input (KINACT_SEED=${seed})`, function () {
   this.timeout(120_000);
   let harness: CliHarness;
   before(async () => {
@@ -66,7 +67,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
   });
   after(() => harness.close());
 
-  it('takes any arguments in any environment to an exit code, with one line on stderr where it is not 0', async () => {
+  it('exits with 0, 1 or 2 for any arguments and environment, and explains failures in one line', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyArguments,
@@ -80,7 +81,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
     );
   });
 
-  it('exits with 1 for what is used rightly and refused, and with 2 as soon as one argument is wrong', async () => {
+  it('exits with 1 if the service refuses a correct command, and with 2 if an argument is wrong', async () => {
     const right: readonly (readonly string[])[] = [
       ['put', '--stream', 'orders', '--aggregate', '--key-field', 'id'],
       ['tail', '--stream', 'orders', '--from', '2026-01-31T12:00:00Z', '--text', '--until-idle', '1000'],
@@ -121,7 +122,7 @@ describe(`the command line, whatever it is given (KINACT_SEED=${seed})`, functio
   });
 });
 
-/** What the stream was given, by a server that takes everything. */
+/** A server that accepts every record, and adds the data of each to `taken`. */
 function taking(taken: string[]): (operation: string, input: never) => { status: number; body: object } {
   const range = { StartingHashKey: '0', EndingHashKey: String(2n ** 128n - 1n) };
   const shard = {
@@ -171,7 +172,7 @@ const line = fc.oneof(
   },
   { weight: 1, arbitrary: fc.integer({ min: -40, max: 2 }).map((more) => Buffer.alloc(MAX_RECORD_BYTES + more, 'x')) },
 );
-/** Bytes as a pipe brings them: cut anywhere. */
+/** Bytes as a pipe delivers them: cut anywhere. */
 const piped = fc.tuple(
   fc.array(line, { maxLength: 12 }),
   fc.boolean(),
@@ -187,7 +188,7 @@ function* cut(bytes: Buffer, sizes: Iterable<number>): Generator<Buffer> {
   }
 }
 
-describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
+describe(`kinact put, with any input (KINACT_SEED=${seed})`, function () {
   this.timeout(120_000);
   const taken: string[] = [];
   let harness: CliHarness;
@@ -196,7 +197,7 @@ describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
   });
   after(() => harness.close());
 
-  it('puts every line as it is or names it as refused, and counts both', async () => {
+  it('puts each line unchanged or reports it as refused, and counts both', async () => {
     const keyField = fc.option(fc.constantFrom('id', '__proto__', 'a\nb', ' '), { nil: undefined });
     await fc.assert(
       fc.asyncProperty(piped, keyField, async ([lines, ended, sizes], field) => {
@@ -227,7 +228,7 @@ describe(`kinact put, whatever comes in (KINACT_SEED=${seed})`, function () {
     );
   });
 
-  it('says what broke when the input does, and how many records were put', async () => {
+  it('reports the error if the input breaks, and how many records were put', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(line, { maxLength: 4 }), text, fc.boolean(), async (lines, message, aggregate) => {
         const chunks = lines.map((each) => Buffer.concat([each, Buffer.of(10)]));

@@ -1,5 +1,5 @@
-// No answer that the services' models allow stops a shard: whatever members are left out, null, empty or unknown, reading
-// goes on once good answers come again; nothing is lost, and no shard is ended.
+// No answer that the services' models allow stops a shard, whether members are missing, null, empty or unknown. Reading continues once
+// good answers come again; no record is lost, and no shard is ended.
 import { ListShardsCommand } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
@@ -55,10 +55,10 @@ async function run(seed: number, reads: 'fast' | 'sdk', duringStart: boolean): P
   return services.drawn;
 }
 
-describe('an answer that says as little as the service’s model allows', () => {
+describe('any answer that the service’s model allows', () => {
   const asked = new Set<string>();
 
-  // The SDK loads parts of itself with the first call. That takes the host's time, and virtual time does not wait for it.
+  // The SDK loads parts of itself with the first call. That takes real time, and virtual time does not wait for it.
   before(async () => {
     const { kinesis, kinesisClient } = drawnServices(new ManualClock(), seeded(1), 'sdk');
     kinesis.createStream('orders', 1);
@@ -66,14 +66,14 @@ describe('an answer that says as little as the service’s model allows', () => 
   });
 
   for (const reads of ['fast', 'sdk'] as const) {
-    it(`stops no shard, loses nothing and ends nothing (records read by ${reads === 'fast' ? 'our own way' : 'the SDK'})`, async () => {
+    it(`loses no record, ends no shard and no consumer (records read by ${reads === 'fast' ? 'our own way' : 'the SDK'})`, async () => {
       for (let seed = 1; seed <= 4; seed += 1) {
         for (const operation of (await run(seed, reads, seed % 2 === 0)).keys()) asked.add(operation);
       }
     });
   }
 
-  it('was one to every call that reading makes', () => {
+  it('was drawn for every operation that reading uses', () => {
     expect([...asked]).to.include.members([
       'DescribeStreamSummary',
       'ListShards',

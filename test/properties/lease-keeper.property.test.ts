@@ -1,7 +1,7 @@
-// Whatever happens between keeper, workers, table and other owners: I1, I2 and I20 of seeds.md hold at every single write.
-// Every change of the row is looked at as it happens, so that no law depends on when the test looks.
+// Whatever happens between keeper, workers, table and other owners: I1, I2 and I20 (docs/invariants.md) hold at every write.
+// Each change of the row is judged as it happens, so no law depends on when the test looks.
 // `me` holds the lease; `you` takes it. `begin` is a shard worker's request for a tenure; `frontier` reports what has been
-// settled; `end` is its last word, `down` its death without one, `plan` the coordinator's answer to whether the shard may end.
+// settled; `end` is its last report, `down` its death without one, `plan` the coordinator's answer to whether the shard may end.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { comparePositions } from '../../src/core/sequence-number.js';
@@ -70,7 +70,7 @@ const weighted: fc.WeightedArbitrary<Command>[] = [
   },
 ];
 
-/** One shard, one table, one keeper of ours at a time, and others who take the lease when they like. */
+/** One shard, one table, one keeper of `me` at a time, and other workers that may take the lease at any time. */
 class Harness {
   readonly store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4 })]);
   keeper!: KeeperDriver;
@@ -78,13 +78,13 @@ class Harness {
   keepers = 0;
   workers = 0;
   tenures: Tenure[] = [];
-  /** What workers reported to each keeper, as `number/sub`, by `kinactWriter`: a late write of an earlier one is judged too. */
+  /** What workers reported to each keeper, as `number/sub`, by `kinactWriter`: late writes of an earlier keeper are judged, too. */
   reported = new Map<string, Set<string>>();
   /** Checkpoints that some row has held. */
   durable = new Set<string>();
   held: (() => void)[] = [];
   lastOwnWriteAt = 0;
-  /** What the next record is, so that an other owner's progress is ahead of ours. */
+  /** The newest record, so that the progress of another owner is ahead of this keeper's. */
   newest = 100;
   violations: string[] = [];
 
@@ -126,7 +126,7 @@ class Harness {
   }
 
   async newKeeper(): Promise<void> {
-    // A row begins at the service's milliseconds: above whatever a write that is late may expect of one that was deleted.
+    // A new row's counter is the service's time, which is above every counter that a late write to the deleted row may expect.
     if (!this.store.rows.has(shardId))
       this.asForeign(() => this.store.put({ leaseKey: shardId, leaseCounter: 1_700_000_000 + 1_000 * this.keepers }));
     const seen = this.store.row(shardId);
@@ -135,7 +135,7 @@ class Harness {
     this.reported.set(this.writer, new Set());
     this.tenures = [];
     this.keeper = await driveKeeper({ store: this.store, seen, writer: this.writer });
-    // Clocks go on: a driver starts its own.
+    // Time continues, although each driver starts its own clock.
     if (old !== undefined) await this.keeper.advance(Math.max(0, old.clock.now - this.keeper.clock.now));
   }
 
@@ -164,7 +164,7 @@ class Harness {
         if (tenure === undefined) return;
         const sequenceNumber = String(this.newest + command.by);
         this.newest = Math.max(this.newest, this.newest + command.by);
-        // What a stale worker says must never reach the row: it is not put down as reported.
+        // What a stale worker reports must never reach the row, so it is not noted as reported.
         if (!command.stale) this.reported.get(this.writer)!.add(`${sequenceNumber}/${command.sub}`);
         else if (this.tenure !== tenure) return keeper.frontier(tenure, '999999', command.sub);
         return keeper.frontier(tenure, sequenceNumber, command.sub);
@@ -210,7 +210,7 @@ class Harness {
     }
   }
 
-  /** What must be true whenever one looks. */
+  /** Checks what must be true at any time. */
   look(): void {
     const { keeper } = this;
     for (const answer of keeper.answers.values()) {
@@ -240,7 +240,7 @@ class Harness {
 }
 
 describe('a keeper among faults, crashes and other owners', () => {
-  it('keeps I1, I2 and I20 at every write, and is at its frontier once the faults stop', async function () {
+  it('keeps I1, I2 and I20 at every write, and writes its frontier once the faults stop', async function () {
     this.timeout(120_000);
     await fc.assert(
       fc.asyncProperty(

@@ -14,7 +14,7 @@ const numRuns = 2_000;
 interface Case {
   readonly law: Law;
   readonly says: string;
-  /** Ledgers that break the law, and must be seen to. */
+  /** Ledgers with a bug that breaks the law: the law must fail on each of them. */
   readonly brokenBy: readonly (() => LedgerApi)[];
 }
 
@@ -78,7 +78,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-describe('the ledger, against a naive model', () => {
+describe('the ledger, compared with a naive model', () => {
   for (const { law, says } of cases) {
     it(says, async () => {
       await fc.assert(law(ledger), { numRuns });

@@ -1,6 +1,6 @@
-// Whatever text comes from outside (sequence numbers, hash keys, lease rows, keys, dates, ARNs, error texts, arguments) is
-// read in time linear in its length. Counted in steps, never by a clock: every regular expression of the sources is found
-// by the compiler and run by a matcher that counts; the parsers are given a text that counts how often it is looked at.
+// Text from outside (sequence numbers, hash keys, lease rows, keys, dates, ARNs, error texts, arguments) is read in time linear in its
+// length. The test counts steps and uses no clock. The compiler finds every regular expression of the sources, and a matcher runs it
+// and counts. Parsers get a text that counts how often its characters are read.
 import { oneLine } from '../../src/core/visible.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ function literals(): readonly Found[] {
   return found;
 }
 
-/** Files that call this, or construct one. */
+/** Files that call `name`, with or without `new`. */
 function callersOf(name: string): readonly string[] {
   const callers = sources.filter(({ tree }) => {
     let calls = false;
@@ -66,7 +66,7 @@ function callersOf(name: string): readonly string[] {
   return callers.map(({ file }) => file);
 }
 
-/** Texts that bring out quadratic patterns: something repeated, with a beginning that fits and an end that does not. */
+/** Texts that expose quadratic patterns: a repeated part, with a beginning that matches and an end that does not. */
 function* troubles(pattern: RegExp, random: () => number): Generator<string> {
   const alphabet = alphabetOf(pattern);
   const any = (): string => alphabet[Math.floor(random() * alphabet.length)] as string;
@@ -85,7 +85,7 @@ function worst(pattern: RegExp, random: () => number): number {
   return most;
 }
 
-/** A text that counts how often one of its characters is looked at, for parsers that go through it one by one. */
+/** A text that counts how often its characters are read, for parsers that read one character at a time. */
 function counted(text: string): { readonly text: string; readonly looks: () => number } {
   let looks = 0;
   const made = (of: string): object => ({
@@ -128,7 +128,7 @@ const hostile = (size: number): readonly string[] => [
 ];
 
 describe('Text from outside', () => {
-  it('meets regular expressions that are linear, each of them, in steps', function () {
+  it('meets only regular expressions that take a linear number of steps', function () {
     this.timeout(60_000);
     const random = createDice(20_261_128).next;
     const found = literals();
@@ -138,7 +138,7 @@ describe('Text from outside', () => {
     expect(callersOf('RegExp'), 'patterns that are not literals').to.deep.equal([]);
   });
 
-  it('would not meet those that were there before unnoticed, nor others of the kind', () => {
+  it('would fail this test with known quadratic regular expressions', () => {
     const random = createDice(7).next;
     for (const pattern of [
       /^([+-]?)0*([0-9]+)$/,
@@ -152,7 +152,7 @@ describe('Text from outside', () => {
       expect(worst(pattern, random), String(pattern)).to.be.greaterThan(perCharacter);
   });
 
-  it('is looked at a fixed number of times per character where it is a number or a hash key', () => {
+  it('is read at most five times per character by the parsers of numbers and hash keys', () => {
     const parsers: Readonly<Record<string, (text: string) => unknown>> = {
       isDecimal,
       isSequenceNumber,
@@ -169,7 +169,7 @@ describe('Text from outside', () => {
     }
   });
 
-  it('becomes a BigInt of 39 digits at most, whatever it is', () => {
+  it('becomes a BigInt of at most 39 digits, whatever its length', () => {
     const longest = longestBigInt(() => {
       for (const text of hostile(5_000)) {
         readExplicitHashKey(text);
@@ -185,12 +185,12 @@ describe('Text from outside', () => {
       }
     });
     expect(longest).to.be.within(1, 39);
-    // Beside tests' own servers, whose input is the test's, one file makes numbers of text.
+    // Apart from the servers in src/testing, which get their input from tests, one file makes BigInts of text.
     const shipped = callersOf('BigInt').filter((file) => !file.startsWith('src/testing/'));
     expect(shipped).to.deep.equal(['src/core/decimal.ts']);
   });
 
-  it('is the hash key that BigInteger would read, however many zeros it begins with', () => {
+  it('is read as a hash key as BigInteger would, with any number of leading zeros', () => {
     const zeros = '0'.repeat(100_000);
     expect(readExplicitHashKey(`${zeros}x`)).to.equal('invalid');
     expect(readExplicitHashKey(`+${zeros}255`)).to.equal('ff'.padStart(32, '0'));
@@ -204,7 +204,7 @@ describe('Text from outside', () => {
     expect(hashKeyOf('a')).to.have.length(32);
   });
 
-  it('makes one line of an error, with its spaces', () => {
+  it('becomes one line if it is an error text, with a space for each run of line breaks', () => {
     expect(oneLine(`a ${' '.repeat(100_000)}\r\n\n  b`)).to.equal('a b');
   });
 });

@@ -1,4 +1,4 @@
-// No value whatever makes the options throw anything but a `KinactError` that names the option.
+// Whatever the values are, resolving options throws nothing but a `KinactError` that names the option.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { consumerTable } from '../../src/options/consumer-table.js';
@@ -16,7 +16,7 @@ const garbage = fc.anything({
   withTypedArray: true,
 });
 
-/** Values that some option takes, so that the run gets past the first row. */
+/** Values that some option accepts, so that the check gets past the first row. */
 const plausible = fc.oneof(
   garbage,
   fc.integer(),
@@ -41,7 +41,7 @@ const optionsOf = (names: readonly string[]): fc.Arbitrary<unknown> =>
     fc.record(Object.fromEntries(names.map((name) => [name, plausible])), { requiredKeys: [] }),
   );
 
-/** True when it resolved; refusals of ours are fine, anything else is thrown on. */
+/** True if the options resolve, false if a `KinactError` refuses them. Any other error is thrown again. */
 function resolves(resolve: () => unknown): boolean {
   try {
     resolve();
@@ -54,8 +54,8 @@ function resolves(resolve: () => unknown): boolean {
   }
 }
 
-describe('any options at all', () => {
-  it('resolve or are refused by a KinactError that names the option, and never throw another thing', () => {
+describe('any options', () => {
+  it('resolve, or are refused by a KinactError that names the option, and throw nothing else', () => {
     fc.assert(
       fc.property(optionsOf(Object.keys(consumerTable)), (options) => {
         if (resolves(() => resolveOptions(options))) expect(Object.isFrozen(resolveOptions(options))).to.equal(true);
@@ -64,7 +64,7 @@ describe('any options at all', () => {
     );
   });
 
-  it('of one wrong member beside good ones do the same', () => {
+  it('resolve or are refused in the same way with one random member among good ones', () => {
     const good = {
       application: 'totals',
       source: { name: 'orders', initialPosition: 'LATEST', open: () => 0, openLeases: () => 0 },
@@ -79,7 +79,7 @@ describe('any options at all', () => {
     );
   });
 
-  it('of a Kinesis stream do the same', () => {
+  it('resolve or are refused in the same way for a Kinesis stream', () => {
     fc.assert(
       fc.property(optionsOf(Object.keys(kinesisStreamTable)), (options) => {
         resolves(() => resolveKinesisStream(options as never));

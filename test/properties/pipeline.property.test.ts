@@ -19,14 +19,14 @@ const modes: Record<Harness['mode'], string> = {
   raw: 'acknowledged by a raw behaviour',
 };
 
-describe(`the pipeline, whatever its settings (KINACT_SEED=${seed})`, function () {
+describe(`the pipeline, with any settings (KINACT_SEED=${seed})`, function () {
   this.timeout(60_000);
 
   for (const [mode, how] of Object.entries(modes) as [Harness['mode'], string][]) {
-    it(`delivers each item once and in order per key, settles everything, never deadlocks, keeps its bounds and its credit, and no frontier passes an open record: ${how}`, async () => {
+    it(`delivers each item once in key order, settles all records, keeps bounds, credit and frontier: ${how}`, async () => {
       await fc.assert(
         fc.asyncProperty(harness, async (setting) => {
-          // What an application waits for is counted in records: bytes must leave room for them.
+          // The application waits for a number of records, so the byte bound must leave room for them.
           const bytes = mode === 'manual' ? 1_000_000 : setting.maxPendingBytes;
           const { complaints, crashes } = await live({ ...setting, mode, maxPendingBytes: bytes });
           expect(crashes).to.deep.equal([]);
@@ -37,7 +37,7 @@ describe(`the pipeline, whatever its settings (KINACT_SEED=${seed})`, function (
     });
   }
 
-  it('ends in PENDING_LIMIT_TOO_SMALL, never in silence, when acknowledgements wait for more than maxPending records', async () => {
+  it('ends with PENDING_LIMIT_TOO_SMALL if acknowledgements wait for more than maxPending records', async () => {
     const setting = fc.record({
       maxPending: fc.integer({ min: 1, max: 20 }),
       more: fc.integer({ min: 1, max: 40 }),
@@ -53,7 +53,7 @@ describe(`the pipeline, whatever its settings (KINACT_SEED=${seed})`, function (
           reducers,
           credit,
           worker: { maxPending, watchdogMs: 10_000 },
-          // Each would acknowledge with its (maxPending + 1)th record, which can never come.
+          // Each reducer would acknowledge at its (maxPending + 1)th record, which can never come.
           definition: defineReducer({ init: () => 0, acknowledge: 'manual', reduce: (n: number) => n + 1 }),
         });
         try {

@@ -1,4 +1,4 @@
-// What the documentation points at exists: files, headings, tests by name. And it stays short enough to be read.
+// Every file, heading and test that the documentation names exists, and the pages that people read in full stay short.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.
 
 const fence = /^( *)(```+)(.*)\n([\s\S]*?)^\1\2 *$/gm;
 
-/** The anchors GitHub gives to the headings of a page. */
+/** The anchors that GitHub gives to the headings of a page. */
 function anchorsOf(markdown: string): ReadonlySet<string> {
   const headings = [...markdown.replaceAll(fence, '').matchAll(/^#+ +(.*)$/gm)];
   return new Set(
@@ -44,13 +44,13 @@ function deadLinks(page: string, markdown: string): string[] {
 
 interface TestNames {
   readonly literals: ReadonlySet<string>;
-  /** Of template literals: the texts between the values. */
+  /** For each template literal, the texts between its values. */
   readonly templates: readonly (readonly string[])[];
 }
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** Every text a test of this file may be named by: its literals (names may stand in tables), and `it` with a template. */
+/** Every text in this file that may name a test: all literals, because tables may hold names, and the templates of `it`. */
 function testNamesOf(source: string): TestNames {
   const literals = new Set<string>();
   const templates: (readonly string[])[] = [];
@@ -69,8 +69,8 @@ function testNamesOf(source: string): TestNames {
 }
 
 /**
- * The tests a page names: a file in code font, then names in quotes, which belong to the file before them in the row; or a
- * cell that is nothing but `file: name`.
+ * The tests that a page names. A file stands in code font, and names in quotes belong to the file before them in the row. A cell
+ * may also hold nothing but `file: name`.
  */
 function* testsNamedIn(markdown: string): Generator<{ readonly file: string; readonly name: string | undefined }> {
   for (const row of markdown.replaceAll(fence, '').split('\n')) {
@@ -116,14 +116,14 @@ function missingTests(page: string, markdown: string): string[] {
   return missing;
 }
 
-/** The cells of every table row of a page but its heads. */
+/** The cells of every table row of a page, without the heads. */
 const rowsOf = (markdown: string): readonly (readonly string[])[] =>
   markdown
     .split('\n')
     .filter((line) => line.startsWith('| ') && !/^\| (clause|No\.) \|/.test(line))
     .map((line) => cellsOf(line).map((cell) => cell.trim()));
 
-/** What is wrong with a break: it names a file, and code that stands there, however that is laid out. */
+/** What is wrong with a break. It must name a file, and code in this file, whatever its layout. */
 function staleBreak(cell: string): string[] {
   const [, file = '', quoted = ''] = /^(\S+\.ts): `([^`]+)` became /.exec(cell) ?? [];
   if (!exists(file)) return [`no file: ${cell}`];
@@ -135,7 +135,7 @@ function staleBreak(cell: string): string[] {
 const numbers = (letter: string, last: number, first = 1): readonly string[] =>
   Array.from({ length: last - first + 1 }, (_, index) => `${letter}${first + index}`);
 
-/** The numbers that docs/seeds.md must answer for. */
+/** The numbers that need a row in docs/seeds.md. */
 const seeds = [
   ...numbers('W', 18),
   ...numbers('S', 6),
@@ -147,16 +147,16 @@ const seeds = [
   ...numbers('X', 3),
 ];
 
-describe('what the documentation points at', () => {
-  it('exists: every relative link leads to a file, and to a heading of it', () => {
+describe('a target that the documentation points at', () => {
+  it('exists for every relative link: the file, and the heading if the link names one', () => {
     expect(pages.flatMap((page) => deadLinks(page, read(page)))).to.deep.equal([]);
   });
 
-  it('exists: every test that is named, in the file that is named', () => {
+  it('exists for every test that a page names, in the file that the page names', () => {
     expect(docs.flatMap((page) => missingTests(page, read(page)))).to.deep.equal([]);
   });
 
-  it('exists: every source file that is named with its path', () => {
+  it('exists for every source file that a page names with its path', () => {
     const named = pages.flatMap((page) =>
       [...read(page).matchAll(/`((?:src|actors|supervision|scripts|examples|bench)\/[\w./-]+\.(?:ts|mjs))`/g)].map(
         ([, file = '']) => ({ page, file }),
@@ -195,7 +195,7 @@ describe('what the documentation points at', () => {
     }
   });
 
-  it('is the code that each break changed', () => {
+  it('is the code that each break of the seeds changed', () => {
     const rows = rowsOf(read('docs/seeds.md')).filter((row) => row[2]?.startsWith('**not applicable**') !== true);
     expect(rows.flatMap((row) => staleBreak(row[4] ?? ''))).to.deep.equal([]);
   });
@@ -217,7 +217,7 @@ describe('what the documentation points at', () => {
   });
 });
 
-describe('pages people read from top to bottom', () => {
+describe('pages that people read from top to bottom', () => {
   for (const [page, limit] of [
     ['README.md', 120],
     ['CONTRIBUTING.md', 60],

@@ -1,4 +1,4 @@
-// The generated pages are what their tables say, and what stands in them about permissions and retrying is what the sources do.
+// The generated pages match their tables. The permissions and the retryable codes in the pages are those of the sources.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,19 +48,19 @@ describe('docs/errors.md', () => {
     readonly retryableOf: (code: string) => string;
   }
 
-  it(`is what the table of error codes says ${stale}`, async () => {
+  it(`matches the table of error codes ${stale}`, async () => {
     const { errorsPage } = await script<Page>('errors-page.mjs');
     expect(read('docs/errors.md')).to.equal(errorsPage(errorCodes, remedies));
   });
 
-  it('demands a word on every code, and on no other', async () => {
+  it('needs a remedy for every code, and for no unknown code', async () => {
     const { errorsPage } = await script<Page>('errors-page.mjs');
     expect(() => errorsPage({ ...errorCodes, NEW_CODE: 'x' }, remedies)).to.throw('NEW_CODE');
     const { WATCHDOG: _, ...fewer } = errorCodes;
     expect(() => errorsPage(fewer, remedies)).to.throw('WATCHDOG');
   });
 
-  it('calls retryable exactly the codes that some source makes retryable', async () => {
+  it('marks exactly the codes as retryable that the sources make retryable', async () => {
     const { retryableOf } = await script<Page>('errors-page.mjs');
     const made = new Set<string>();
     for (const file of sourcesOf('src', 'actors', 'supervision')) {
@@ -76,7 +76,7 @@ describe('docs/errors.md', () => {
   });
 });
 
-/** The code of an error that is made with this `retryable`: a member of the same object, or the constructor's argument. */
+/** The code of the error that has this `retryable`: a member of the same object, or the constructor's argument. */
 function codeBeside(retryable: ts.PropertyAssignment): string | undefined {
   const object = retryable.parent;
   const sibling = object.properties.find((each) => each.name?.getText() === 'code');
@@ -93,7 +93,7 @@ describe('docs/events.md', () => {
     readonly eventsOf: (source: string) => readonly { readonly name: string }[];
   }
 
-  it(`is what the map of events says ${stale}`, async () => {
+  it(`matches the map of events ${stale}`, async () => {
     const { eventsPage, eventsOf } = await script<Page>('events-page.mjs');
     const source = read('src/api/events.ts');
     expect(read('docs/events.md')).to.equal(eventsPage(source, levels));
@@ -107,7 +107,7 @@ describe('docs/status.md', () => {
     readonly withCounters: (page: string, table: string) => string;
   }
 
-  it(`has the counters of the table ${stale}`, async () => {
+  it(`matches the table of counters ${stale}`, async () => {
     const { countersTable, withCounters } = await script<Page>('counters-table.mjs');
     const page = read('docs/status.md');
     expect(page).to.equal(withCounters(page, countersTable(counterGroups)));
@@ -118,14 +118,14 @@ describe('docs/status.md', () => {
     for (const file of sourcesOf('actors', 'supervision', 'src')) {
       for (const node of nodesOf(file)) for (const name of countedBy(node)) raised.add(name);
     }
-    // Of what the application hands in, by the names it has in `Inspected`.
+    // These are the names in `Inspected` of the parts that the application hands in.
     for (const what of ['logger', 'meter', 'listener']) raised.add(`${what}Failures`);
     const explained = Object.values(counterGroups).flatMap((group) => Object.keys(group));
     expect([...raised].sort()).to.deep.equal(explained.sort());
   });
 });
 
-/** `effect.count('name')`, `{ type: 'count', what: 'name' }`, `count(where, 'name')`, and the runtime's way to say that a seam failed. */
+/** The counters that a node raises by `effect.count(name)`, `{ type: 'count', what: name }`, `count(where, name)` or `seamFailed`. */
 function countedBy(node: ts.Node): readonly string[] {
   if (ts.isCallExpression(node) && node.expression.getText() === 'effect.count') {
     const [name] = node.arguments;
@@ -153,7 +153,7 @@ describe('docs/operating.md', () => {
     readonly withMetrics: (page: string, table: string) => string;
   }
 
-  it(`has the instruments of the metrics table ${stale}`, async () => {
+  it(`matches the table of metrics ${stale}`, async () => {
     const { metricsTable, withMetrics } = await script<Page>('metrics-table.mjs');
     const page = read('docs/operating.md');
     expect(page).to.equal(withMetrics(page, metricsTable(instruments)));
@@ -164,7 +164,7 @@ describe('docs/operating.md', () => {
     const policy = JSON.parse(json) as { Statement: { Action: string[]; Resource: string }[] };
     const asked = new Set(policy.Statement.flatMap(({ Action }) => Action));
     const used = new Set<string>();
-    // What makes records and streams is of `kinact put`, the demo and tests, what deletes tables of `kinact adopt`.
+    // Only `kinact put`, the demo and tests make records and streams. Only `kinact adopt` deletes tables.
     const others = new Set(['kinesis-producer.ts', 'stream-admin.ts', 'kcl3-remains.ts']);
     for (const file of sourcesOf('src/aws').filter(({ fileName }) => !others.has(posix.basename(fileName)))) {
       for (const node of nodesOf(file)) {
@@ -172,7 +172,7 @@ describe('docs/operating.md', () => {
         if (made !== undefined) used.add(`${file.text.includes('client-kinesis') ? 'kinesis' : 'dynamodb'}:${made}`);
       }
     }
-    // For servers that do not know the newer call.
+    // The sources use it only for servers that do not know the newer call.
     expect(used.delete('kinesis:DescribeStream')).to.equal(true);
     expect([...asked].sort()).to.deep.equal([...used].sort());
     const side = policy.Statement.find(({ Resource }) => Resource.endsWith('-CoordinatorState'));
@@ -181,7 +181,7 @@ describe('docs/operating.md', () => {
 });
 
 describe('docs/record.svg', () => {
-  it('is what its script draws (stale? node scripts/picture.mjs)', async () => {
+  it('matches the drawing of its script (stale? node scripts/picture.mjs)', async () => {
     const { picture } = await script<{ readonly picture: string }>('picture.mjs');
     expect(read('docs/record.svg')).to.equal(picture);
   });

@@ -1,4 +1,4 @@
-// docs/invariants.md defines every invariant that code, tests and pages name, and says truly where each is checked.
+// docs/invariants.md defines every invariant that code, tests and pages name, and names the files that check it.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const codeIn = /\bI\d{1,2}\b/g;
 
-/** Number and the files that check it. */
+/** Each number, and the files that check it. */
 const rows = [...read('docs/invariants.md').matchAll(/^\| (I\d+) \|.*\| (.*) \|$/gm)].map(
   ([, code = '', files = '']) => ({
     code,
@@ -31,7 +31,7 @@ describe('the page of invariants', () => {
     expect(named.filter(({ code }) => !defined.includes(code))).to.deep.equal([]);
   });
 
-  it('names files that state the law', () => {
+  it('names only files that state the law', () => {
     const wrong = rows.flatMap(({ code, files }) =>
       files.filter((file) => !existsSync(join(root, file)) || !new RegExp(`\\b${code}\\b`).test(read(file))),
     );

@@ -1,4 +1,4 @@
-// The declarations of the options are what their tables say, and each example in them can be written and is taken.
+// The declarations of the options match the option tables. Each example in them compiles, and its table accepts it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -19,7 +19,7 @@ interface Root {
   readonly module: string;
   readonly table: string;
   readonly name: string;
-  /** Who exports it: `kinact/testing`. */
+  /** The entry that exports it, such as `kinact/testing`. */
   readonly entry: string;
 }
 
@@ -38,14 +38,14 @@ interface Example {
   readonly entry: string;
   readonly path: readonly string[];
   readonly row: Row;
-  /** `leases: { failoverMs: 30_000 }` */
+  /** Such as `leases: { failoverMs: 30_000 }`. */
   readonly text: string;
 }
 
 const partsOf = (type: TypeText): readonly Exclude<TypeText, readonly TypeText[]>[] =>
   typeof type === 'string' || 'rows' in type ? [type] : type.flatMap(partsOf);
 
-/** Every row with its path, those of nested tables included. */
+/** Every row with its path, including the rows of nested tables. */
 function rowsOf(rows: Rows, path: readonly string[] = []): readonly (readonly [readonly string[], Row])[] {
   return Object.entries(rows).flatMap(([name, row]) => {
     const at = [...path, name];
@@ -71,10 +71,10 @@ async function allExamples(): Promise<readonly Example[]> {
   );
 }
 
-/** Made by examples. */
+/** The systems that examples have started. */
 const systems: ReturnType<typeof start>[] = [];
 
-/** What examples may use. */
+/** The values that examples may use. */
 const values = {
   DynamoDBClient,
   KinesisClient,
@@ -103,7 +103,7 @@ declare const local: LocalServers;
 declare const counter: Behaviour<number, 'tick'>;
 `;
 
-/** What the compiler says of examples, each as the options of its interface. */
+/** The compiler's complaints about examples, each as the options of its interface. */
 function complaintsOf(examples: readonly Example[]): readonly string[] {
   const lines = examples.map(
     ({ name, entry, path, text }, index) =>
@@ -149,13 +149,13 @@ describe('the declarations of the options', function () {
   this.timeout(120_000);
   after(() => systems.forEach(stop));
 
-  it(`are what the option tables say ${stale}`, async () => {
+  it(`match the option tables ${stale}`, async () => {
     const { optionDeclarations } = await script();
     const declarations = await optionDeclarations(load);
     for (const [file, text] of Object.entries(declarations)) expect(read(file), file).to.equal(text);
   });
 
-  it('stand alone in their folder: nothing there is written by hand', async () => {
+  it('are alone in their folders, without a file that is written by hand', async () => {
     const { optionDeclarations } = await script();
     const files = Object.keys(await optionDeclarations(load));
     const folders = new Set(files.map((file) => file.slice(0, file.lastIndexOf('/'))));
@@ -165,7 +165,7 @@ describe('the declarations of the options', function () {
     expect(found.toSorted()).to.deep.equal(files.toSorted());
   });
 
-  it('say of every option what it is by default, or that it is required', async () => {
+  it('give the default of every option, or say that the option is required', async () => {
     const { optionDeclarations } = await script();
     for (const [file, text] of Object.entries(await optionDeclarations(load))) {
       for (const [name, doc, isOptional] of membersOf(file, text)) {
@@ -175,13 +175,13 @@ describe('the declarations of the options', function () {
     }
   });
 
-  it('have an example for every option', async () => {
+  it('have an example for every option, except three that need another option', async () => {
     const without = (await allRows()).filter(({ row }) => row.example === undefined);
     expect(without.map(({ path }) => path.join('.'))).to.deep.equal([
-      // Of no use one without the other: the example of `billing` has both.
+      // One has no use without the other. The example of `billing` has both.
       'leases.billing.readCapacityUnits',
       'leases.billing.writeCapacityUnits',
-      // Nor is this without `upstream`.
+      // This option has no use without `upstream`.
       'proxy.services',
     ]);
   });
@@ -190,14 +190,14 @@ describe('the declarations of the options', function () {
     expect(complaintsOf(await allExamples())).to.deep.equal([]);
   });
 
-  it('would be seen to have one that does not compile', async () => {
+  it('do not pass with an example that does not compile', async () => {
     const [example] = await allExamples();
     const complaints = complaintsOf([{ ...example!, text: `${example!.path[0]}: 5n` }]);
     expect(complaints).to.have.length(1);
     expect(complaints[0]).to.include("Type 'bigint' is not assignable");
   });
 
-  it('have examples that the table takes', async () => {
+  it('have examples that the option table accepts', async () => {
     process.env['POD_NAME'] ??= 'orders-0';
     for (const example of await allExamples()) {
       const value = valueOf(example);
@@ -206,7 +206,7 @@ describe('the declarations of the options', function () {
   });
 });
 
-/** Name, TSDoc and optionality of every member of the interfaces in a file, nested ones included. */
+/** Name, TSDoc and optionality of every member of the interfaces in a file, including nested members. */
 function membersOf(file: string, text: string): readonly (readonly [string, string, boolean])[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2023, true);
   const found: (readonly [string, string, boolean])[] = [];

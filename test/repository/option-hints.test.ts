@@ -1,5 +1,5 @@
-// What an editor shows of an option to somebody who has installed kinact: over the declarations that are shipped, by the language
-// service that editors use.
+// The hints that an editor shows to a user of kinact. They come from the shipped declarations, by the language service that editors
+// use.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -62,7 +62,7 @@ interface Hint {
 
 const service = serviceFor(text);
 
-/** What hovering over the name shows. */
+/** The hint that an editor shows for the name. */
 function hintOf(name: string): Hint {
   const at = text.search(new RegExp(`\\b${name}(?=:|,\n)`));
   const info = service.getQuickInfoAtPosition(file, at);
@@ -75,10 +75,10 @@ function hintOf(name: string): Hint {
   };
 }
 
-describe('what an editor shows of an option', function () {
+describe('the hint that an editor shows for an option', function () {
   this.timeout(120_000);
 
-  it('is right where it looks: the module compiles', () => {
+  it('comes from a module that compiles', () => {
     const complaints = [...service.getSyntacticDiagnostics(file), ...service.getSemanticDiagnostics(file)];
     expect(complaints.map(({ messageText }) => messageText)).to.deep.equal([]);
   });
@@ -110,14 +110,14 @@ describe('what an editor shows of an option', function () {
     });
   }
 
-  it('says of a required option that it is, and of a number its bounds', () => {
+  it('marks a required option, and gives the bounds of a number', () => {
     for (const name of ['application', 'source', 'reducer', 'readCapacityUnits']) {
       expect(hintOf(name).text, name).to.match(/^Required\. /);
     }
     expect(hintOf('failoverMs').text).to.include('Takes: milliseconds, 100 to 600000.');
   });
 
-  it('completes a call with every option', () => {
+  it('completes a call with the options that are still missing', () => {
     const at = text.indexOf('maxPending');
     const names = service.getCompletionsAtPosition(file, at, {})?.entries.map(({ name }) => name) ?? [];
     expect(names).to.include.members(['maxBytes', 'onFailure', 'checkpointIntervalMs', 'logger']);

@@ -1,4 +1,4 @@
-// docs/options.md says what the option tables and `defineReducer` say, so nobody edits it by hand.
+// docs/options.md matches the option tables and `defineReducer`, so it needs no edits by hand.
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { consumerTable } from '../../src/options/consumer-table.js';
@@ -15,7 +15,7 @@ interface Page {
 }
 
 describe('docs/options.md', () => {
-  it('is what the option tables say (stale? npm run build && node scripts/docs.mjs)', async () => {
+  it('matches the option tables (stale? npm run build && node scripts/docs.mjs)', async () => {
     const { optionsPage } = (await import(new URL('scripts/options-page.mjs', root).href)) as Page;
     const page = optionsPage(
       { consumer: consumerTable, kinesisStream: kinesisStreamTable, run: runTable },

@@ -1,5 +1,5 @@
-// English for engineers who read fast: no sentence of more than 25 words, and none of the words that this project used to
-// have of its own, in hand-written pages and in comments. Comments fit the page, and those that open a file are short.
+// Pages and comments are in English for engineers who read fast. A sentence has at most 25 words, and none of the private words that
+// this project once used. Comments fit the page, and the header of a module is short.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ const mostWords = 25;
 const mostColumns = 140;
 const privateWords =
   /\b(anew|borne|thereupon|whoever|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
-/** In tests, `whoever` may be anybody. */
+/** Tests may use `whoever`. */
 const privateInTests =
   /\b(anew|borne|thereupon|heed(s|ed)?|nobody's business|gets? on with|in thought|of its own accord)\b/i;
 
@@ -19,7 +19,7 @@ const below = (place: string, ending: string): string[] =>
     .filter((file) => file.endsWith(ending))
     .map((file) => join(place, file));
 
-/** What is prose of a page: no code, no tables, no lists of links. */
+/** The prose of a page, without code, tables and lists of links. */
 function pageProse(text: string): string[] {
   return text
     .replaceAll(/^( *)```[\s\S]*?^\1```/gm, '')
@@ -28,7 +28,7 @@ function pageProse(text: string): string[] {
     .filter((paragraph) => !/^\s*(?:\||#|<| {4})/.test(paragraph) && !paragraph.includes(' ·'));
 }
 
-/** Comments, each with the lines that follow one another. */
+/** The comments of a file. Lines that follow one another are one comment. */
 function comments(text: string): string[] {
   const found: string[] = [];
   let lines: string[] = [];
@@ -45,7 +45,7 @@ function comments(text: string): string[] {
     .flatMap((comment) => comment.split(/\n\s*\n|\n(?=\s*[-*] )/));
 }
 
-/** A code span is one word. */
+/** The sentences of a paragraph. A code span counts as one word. */
 const sentencesOf = (paragraph: string): string[] =>
   paragraph
     .replaceAll(/`[^`]*`/g, 'code')
@@ -69,7 +69,7 @@ function complaints(file: string, paragraphs: readonly string[]): string[] {
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 
 describe('prose', () => {
-  it('of the pages is short, and has no words of our own', () => {
+  it('has short sentences and no private words in pages', () => {
     const pages = [
       'README.md',
       'CONTRIBUTING.md',
@@ -80,12 +80,12 @@ describe('prose', () => {
     expect(pages.flatMap((page) => complaints(page, pageProse(read(page))))).to.deep.equal([]);
   });
 
-  it('of the comments is short, and has no words of our own', () => {
+  it('has short sentences and no private words in comments', () => {
     const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
     expect(sources.flatMap((source) => complaints(source, comments(read(source))))).to.deep.equal([]);
   });
 
-  it('of comments keeps to 140 columns, which the formatter does not see to', () => {
+  it('keeps to 140 columns in comments, which the formatter does not check', () => {
     const files = ['src', 'actors', 'supervision', 'examples', 'test', 'scripts', 'bench'].flatMap((place) => [
       ...below(place, '.ts'),
       ...below(place, '.mjs'),
@@ -99,7 +99,7 @@ describe('prose', () => {
     expect(long).to.deep.equal([]);
   });
 
-  it('that opens a module is one to six lines, and a list or a drawing where it needs one', () => {
+  it('has one to six lines at the head of a module, besides lists and drawings', () => {
     const sources = ['src', 'actors', 'supervision'].flatMap((place) => below(place, '.ts'));
     const wrong = sources.filter((file) => {
       const lines = read(file)
@@ -115,7 +115,7 @@ describe('prose', () => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('of tests has no words of our own', () => {
+  it('has no private words in tests and scripts', () => {
     const lines = ['test', 'scripts', 'bench'].flatMap((place) =>
       [...below(place, '.ts'), ...below(place, '.mjs')].flatMap((file) =>
         read(file)
@@ -127,7 +127,7 @@ describe('prose', () => {
     expect(lines.filter((line) => !line.startsWith(own) && privateInTests.test(line))).to.deep.equal([]);
   });
 
-  it('leaves drawings as they are drawn, a branch a line', () => {
+  it('has one branch per line in drawings', () => {
     const sources = ['src', 'actors', 'supervision', 'examples'].flatMap((place) => below(place, '.ts'));
     const broken = sources.flatMap((file) =>
       read(file)

@@ -1,5 +1,5 @@
-// The programs in docs/testing.md run to their end as they stand there. One of them compiled, and ended its process: it awaited
-// a kill that `heal()` had rejected before.
+// The programs in docs/testing.md run to their end as they stand there. A compiler is not enough: one program compiled, but its
+// process died, because the program awaited a kill that `heal()` had already rejected.
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const page = readFileSync(join(root, 'docs/testing.md'), 'utf8');
 const programs = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
 
-/** One that goes on until somebody ends it. */
+/** Whether the program runs until the test ends it. */
 const goesOn = (program: string): boolean => program.includes('setInterval(');
 
-/** Runs a program as its reader would; returns what it printed, and rejects when it fails. */
+/** Runs a program as a reader would. Resolves with its output, and rejects if it fails. */
 async function run(program: string, index: number): Promise<string> {
   const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
   const file = join(root, `.build/examples/testing-page-${process.pid}-${index}.js`);

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** The files that the planted ones import. */
+/** The files that planted files import. */
 const targets = {
   'src/core/position.ts': 'export const zero = 0;\nexport type Position = string;\n',
   'src/api/ports.ts': "import type { Position } from '../core/position.js';\nexport interface Clock { at: Position }\n",
@@ -56,7 +56,7 @@ const types = (from: string, name: string): string =>
   `import type { ${name} } from '${from}';\nexport type Used = ${name};\n`;
 
 const violations: readonly Planted[] = [
-  // One arrow of the table after the other, values and types.
+  // Imports of values and types that the table forbids.
   ...[
     '../api/ports.js',
     '../api/errors.js',
@@ -174,7 +174,7 @@ const violations: readonly Planted[] = [
     text: value('../../test/repository.test.js'),
   },
 
-  // The words.
+  // Forbidden words.
   ...[
     'Date.now()',
     'new Date()',
@@ -203,7 +203,7 @@ const violations: readonly Planted[] = [
     rule: 'kinact(ambient)',
   },
 
-  // Other rules of the house.
+  // Other lint rules.
   {
     law: 'no default export',
     file: 'actors/planted/planted.ts',
@@ -244,7 +244,7 @@ const violations: readonly Planted[] = [
   },
 ];
 
-/** Each in a file of its own where the place leaves the name open, so that one run of the linter sees many. */
+/** Gives each violation a file of its own if its name is open, so that one run of the linter sees many. */
 const planted = violations.map((each, index) => ({
   ...each,
   file: each.file.replace('planted.ts', `planted-${index}.ts`),
@@ -256,7 +256,7 @@ interface Complaint {
   readonly message: string;
 }
 
-/** Writes the files into a fresh folder, lints all of it, and returns what the linter complained of. */
+/** Writes the files into a fresh folder, lints the folder, and returns the linter's complaints. */
 async function lint(files: Readonly<Record<string, string>>): Promise<readonly Complaint[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kinact-walls-'));
   try {
@@ -291,11 +291,11 @@ async function lint(files: Readonly<Record<string, string>>): Promise<readonly C
 }
 
 describe('the import walls', () => {
-  it('let pass a house in which every arrow of the table is used', async () => {
+  it('accept files that use every import that the table allows', async () => {
     expect(await lint(targets)).to.deep.equal([]);
   });
 
-  // Violations that need the same file need runs of their own; the others share one.
+  // Violations in the same file need separate runs. Others share one run.
   const rounds: Planted[][] = [];
   for (const each of planted) {
     const alone = ({ rule }: Planted): boolean => rule === 'no-cycle';

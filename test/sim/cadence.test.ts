@@ -14,7 +14,7 @@ function world() {
   return of;
 }
 
-describe('how often a process may write one row, as the simulation judges it (I38)', () => {
+describe('the law on how often a process writes one row (I38)', () => {
   /** How many writes of one row within ten seconds break the law; Infinity if 1,000 do not. */
   const most = (intervalMs: number, records: number, settled = 0): number => {
     const of = world();
@@ -32,7 +32,7 @@ describe('how often a process may write one row, as the simulation judges it (I3
     return Infinity;
   };
 
-  it('is what a lease needs, and what the options ask for: not more', () => {
+  it('allows the writes that a lease needs and the options ask for, but not more', () => {
     const least = most(0, 0, 5_000);
     expect(most(7_000, 0)).to.equal(least);
     expect(most(200, 0)).to.equal(least + 50);
@@ -41,7 +41,7 @@ describe('how often a process may write one row, as the simulation judges it (I3
   });
 });
 
-describe('how long a checkpoint may be in coming, as the simulation judges it (I41)', () => {
+describe('the law on how late a checkpoint comes (I41)', () => {
   /** The laws that a frontier breaks if its row is written `lateMs` later, and was reported `calmMs` after the last trouble. */
   const after = (lateMs: number, calmMs: number, how: 'written' | 'looked at'): readonly string[] => {
     const of = world();
@@ -81,14 +81,14 @@ describe('how long a checkpoint may be in coming, as the simulation judges it (I
     return of.broken;
   };
 
-  it('is the interval and some slack in calm weather, seen when it is written at last or looked for', () => {
+  it('allows the interval and some slack in calm weather, judged at the write or at a look', () => {
     for (const how of ['written', 'looked at'] as const) {
       expect(after(1_700, 30_000, how)).to.deep.equal([]);
       expect(after(1_701, 30_000, how)).to.deep.equal(['I41']);
     }
   });
 
-  it('is a renewal more, and what a queue may take, soon after anything was wrong', () => {
+  it('allows one renewal and the time of a queue in addition, soon after a fault', () => {
     expect(after(1_701, 10_000, 'written')).to.deep.equal([]);
     expect(
       after(limitMs({ intervalMs: 200, records: 0, renewalMs: failoverMs / 3 }) + 1, 10_000, 'written'),
@@ -96,7 +96,7 @@ describe('how long a checkpoint may be in coming, as the simulation judges it (I
   });
 });
 
-describe('checkpoints while the table refuses, as the simulation judges them (I43)', () => {
+describe('the law on checkpoints while the table refuses calls (I43)', () => {
   /** The laws that a write of p0 breaks, `lastMs` after its last write and `refusedMs` after a refusal. */
   const after = (
     lastMs: number,
@@ -126,14 +126,14 @@ describe('checkpoints while the table refuses, as the simulation judges them (I4
     return of.broken;
   };
 
-  it('are none that no renewal waits for, until it has refused nothing for some seconds', () => {
+  it('forbids checkpoints without a due renewal until the table has refused nothing for some seconds', () => {
     expect(after(1_000, 500)).to.deep.equal(['I43']);
     expect(after(1_000, 4_800)).to.deep.equal(['I43']);
     expect(after(1_000, 5_000)).to.deep.equal([]);
     expect(after(1_000, 50), 'nobody has heard of it').to.deep.equal([]);
   });
 
-  it('are what renewals carry, those for a worker that begins among them', () => {
+  it('allows a due renewal, a renewal for a worker that begins, and a write without a checkpoint', () => {
     expect(after(3_333, 500)).to.deep.equal([]);
     expect(after(1_000, 500, { begins: true })).to.deep.equal([]);
     expect(after(1_000, 500, { bare: true })).to.deep.equal([]);

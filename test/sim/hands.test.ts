@@ -53,10 +53,10 @@ function renewed(world: Scene, ms: number, of: Readonly<Record<string, readonly 
     for (const [owner, leases] of Object.entries(of)) for (const lease of leases) world.write(owner, lease, owner);
 }
 
-describe('the law that leases do not go to and fro', () => {
+describe('the law that leases do not move to and fro (I33)', () => {
   const even = { a: ['1', '2'], b: ['3'] };
 
-  it('lets balance move a lease from who has two more, and no other', () => {
+  it('allows a move for balance only from a worker with two more leases', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
     world.write('a', '1', 'b');
@@ -66,7 +66,7 @@ describe('the law that leases do not go to and fro', () => {
     expect(world.broken).to.deep.equal(['I33']);
   });
 
-  it('lets a Java worker take by force, and be robbed of no more than it owes', () => {
+  it('allows a Java worker to take by force, and protects the fair share of the Java worker', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
     world.write('java-0', '1', 'java-0');
@@ -78,14 +78,14 @@ describe('the law that leases do not go to and fro', () => {
     expect(world.broken).to.deep.equal(['I33']);
   });
 
-  it('lets nobody take by force what its holder renews, however much that one has', () => {
+  it('forbids a take by force of a renewed lease, however many leases the holder has', () => {
     const world = scene();
     renewed(world, 60_000, { a: ['1', '2', '3'], b: ['4'] });
     world.write('b', '1', 'b');
     expect(world.broken).to.deep.equal(['I33']);
   });
 
-  it('lets a lease expire that its holder was kept from renewing, and no other', () => {
+  it('allows a lease to expire only if its holder was kept from renewing', () => {
     const world = scene();
     renewed(world, 60_000, even);
     renewed(world, 12_000, { b: ['3'] });
@@ -98,7 +98,7 @@ describe('the law that leases do not go to and fro', () => {
     expect(world.broken).to.deep.equal(['I33']);
   });
 
-  it('lets a lease expire by the larger failover time of holder and taker, and no sooner', () => {
+  it('allows a lease to expire only after the larger failover time of holder and taker', () => {
     for (const [holderMs, takerMs] of [
       [20_000, 3_000],
       [3_000, 20_000],
@@ -118,7 +118,7 @@ describe('the law that leases do not go to and fro', () => {
     }
   });
 
-  it('lets a process that was harmed give a lease back, for a while', () => {
+  it('allows a process to release a lease only soon after a fault of the process', () => {
     const world = scene();
     renewed(world, 60_000, even);
     world.troubles.set('a', 'failed');
@@ -129,7 +129,7 @@ describe('the law that leases do not go to and fro', () => {
     expect(world.broken).to.deep.equal(['I33']);
   });
 
-  it('wants every lease read whose holder has been well for a minute', () => {
+  it('reports an unread lease if its holder had no fault for a minute (I42)', () => {
     const world = scene();
     renewed(world, 90_000, even);
     world.hands.unread('a', '1', 'no worker has begun to read it');

@@ -45,7 +45,7 @@ describe('the Java worker of the simulation', () => {
     kinactAnswer: 'yielding other/1 100000',
   };
 
-  it('steals one lease at a time from who has most, by force, and leaves every attribute of kinact where it is', async () => {
+  it('steals one lease at a time by force, and keeps every attribute of kinact', async () => {
     const world = await worldOf([kinact, kinact, kinact, kinact]);
     startJavaWorker(world, 'java-9', createDice(1));
     await world.clock.advance(passMs(world, 1) / 2);
@@ -57,7 +57,7 @@ describe('the Java worker of the simulation', () => {
     expect(rest).to.include({ ...kinact, leaseOwner: 'java-9', ownerSwitchesSinceCheckpoint: 1 });
   });
 
-  it('takes what nobody has, all of it, and deals with it: the checkpoint says how far', async () => {
+  it('takes all free leases, processes all records, and breaks no law', async () => {
     const world = await worldOf([{}, {}, {}, {}]);
     putRecords(world, 200);
     const java = startJavaWorker(world, 'java-9', createDice(1));
@@ -73,7 +73,7 @@ describe('the Java worker of the simulation', () => {
     expect(world.clock.pending()).to.equal(0);
   });
 
-  it('ends a shard when there are rows for what comes after it', async () => {
+  it('ends a split shard, with a row for each child', async () => {
     const world = await worldOf([{}, {}, {}, {}]);
     const java = startJavaWorker(world, 'java-9', createDice(1));
     await world.clock.advance(passMs(world, 1));
@@ -88,7 +88,7 @@ describe('the Java worker of the simulation', () => {
     java.kill();
   });
 
-  it('stops at once with what another has taken from it', async () => {
+  it('stops reading a shard after another worker has taken the lease', async () => {
     const world = await worldOf([{}, {}, {}, {}]);
     const java = startJavaWorker(world, 'java-9', createDice(1));
     await world.clock.advance(passMs(world, 1));

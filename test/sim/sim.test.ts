@@ -21,7 +21,7 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
   });
   after(() => pool.close());
 
-  it('loses nothing, checkpoints nothing that is open and delivers nothing late, whatever is killed', async () => {
+  it('loses nothing, checkpoints no open record, and delivers nothing late, whatever fails', async () => {
     const all = Array.from({ length: seeds }, (_, index) => runCounting(pool, from + index));
     for (const [index, running] of all.entries()) {
       const outcome = await running;
@@ -42,7 +42,7 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
     expect(other.deliveries).to.equal(one.deliveries);
   });
 
-  it('catches a reducer that acknowledges before it is done, and shrinks the seed that shows it', async () => {
+  it('catches a reducer that acknowledges before it is done, and shrinks the failing seed', async () => {
     const name = 'an acknowledgement before the reducer is done';
     expect(mutants.map((mutant) => mutant.name)).to.include(name);
     const job = { mutant: { name, how: 'alone' as const } };
@@ -57,11 +57,11 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
   });
 });
 
-describe('npm run sim, asked for what there is not', function () {
+describe('npm run sim with wrong arguments', function () {
   this.timeout(30_000);
   const main = fileURLToPath(new URL('main.js', import.meta.url));
 
-  it('ends with 2 and says so, for a name that no mutant has too: nothing caught of nothing is no proof', () => {
+  it('exits with 2 and names the wrong option, also for a name that no mutant has', () => {
     const wrong = [
       ['--mutants', '--only', 'no such name'],
       ['--only', 'W8'],

@@ -54,8 +54,8 @@ function scene(): Scene {
   return self;
 }
 
-describe('the law that every wish ends', () => {
-  it('lets nobody leave one where it is, neither raised nor withdrawn, but who is troubled', () => {
+describe('the law that every wish ends (I47)', () => {
+  it('reports a worker without faults that neither raises nor withdraws its wish', () => {
     const world = scene();
     world.write('1', 'a', { by: 'b', number: 1 });
     world.at += 9_000;
@@ -74,7 +74,7 @@ describe('the law that every wish ends', () => {
     expect(world.broken).to.deep.equal(['I47']);
   });
 
-  it('lets it wait for renewals of its author that are late themselves, and not for others', () => {
+  it('excuses a late wish only if the renewals of its author are late, too', () => {
     for (const [renewedAfterMs, broken] of [
       [4_600, []],
       [4_400, ['I47']],
@@ -90,7 +90,7 @@ describe('the law that every wish ends', () => {
     }
   });
 
-  it('counts what others have asked for as moved', () => {
+  it('counts leases that other workers ask for as moved', () => {
     const world = scene();
     const raised = (number: number): void => {
       for (const leaseKey of ['1', '2']) world.write(leaseKey, 'a', { by: 'c', number });
@@ -108,7 +108,7 @@ describe('the law that every wish ends', () => {
     expect(world.broken).to.deep.equal(['I47']);
   });
 
-  it('does not count what its author had in rows that somebody has deleted', () => {
+  it('does not count leases of the author whose rows were deleted', () => {
     const world = scene();
     for (const leaseKey of ['1', '2']) world.write(leaseKey, 'b');
     for (const _ of [1, 2]) {
@@ -123,7 +123,7 @@ describe('the law that every wish ends', () => {
     expect(world.broken).to.deep.equal(['I47']);
   });
 
-  it('lets nobody ask for more than four leases of a table at a time', () => {
+  it('reports a worker that asks for more than four leases of a table at once', () => {
     const world = scene();
     for (const leaseKey of ['1', '2', '3', '4']) world.write(leaseKey, 'a', { by: 'c', number: 1 });
     expect(world.broken).to.deep.equal([]);
@@ -131,7 +131,7 @@ describe('the law that every wish ends', () => {
     expect(world.broken).to.deep.equal(['I47']);
   });
 
-  it('judges nobody beside a Java worker by what others ask for: Java counts otherwise', () => {
+  it('judges no new wish in a table with a Java worker', () => {
     const world = scene();
     world.write('7', 'java-0');
     for (const leaseKey of ['1', '2', '3', '4', '5']) world.write(leaseKey, 'a', { by: 'c', number: 1 });

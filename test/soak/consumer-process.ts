@@ -1,5 +1,5 @@
-// The main module of every consumer process of the soak, the measured one included. Invariant: an id is acknowledged after
-// the parent has said that it received it, so that what was acknowledged survives SIGKILL. Ends when its parent does.
+// The main module of every consumer process of the soak, including the measured one. Invariant: an id is acknowledged only after the
+// parent has confirmed it, so acknowledged ids survive SIGKILL. The process ends when its parent ends.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapCodeStatistics } from 'node:v8';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,7 +20,7 @@ function tell(message: FromConsumer): void {
   process.send?.(message, undefined, {}, () => undefined);
 }
 
-/** Resolves when the parent has received them. */
+/** Resolves when the parent has confirmed the ids. */
 function passOn(ids: readonly number[]): Promise<void> {
   batches += 1;
   const batch = batches;
@@ -56,7 +56,7 @@ const consumer = createConsumer({
 const lag = monitorEventLoopDelay({ resolution: 10 });
 lag.enable();
 
-/** The lowest of several: what one collection finds is garbage of the one before, and of what is under way. */
+/** The lowest size after several collections, because one collection leaves garbage of the calls under way. */
 async function heapAfterCollections(): Promise<number> {
   let least = Infinity;
   for (let times = 0; times < 5; times += 1) {
@@ -86,7 +86,7 @@ async function sample(): Promise<void> {
       openRecords: shards.reduce((sum, { openRecords }) => sum + openRecords, 0),
     },
   });
-  // The forced collections are no lag of the consumer's.
+  // The forced collections do not count as lag of the consumer.
   lag.reset();
 }
 
@@ -104,10 +104,10 @@ process.on('message', (message: ToConsumer) => {
   } else if (message.type === 'sample') void sample();
   else kill(message.kind, message.share);
 });
-// Nothing of the soak stays behind, not even when its parent is killed.
+// No process of the soak stays behind, even if its parent is killed.
 const orphaned = (): void => process.exit(1);
 process.on('disconnect', orphaned);
-// It may have gone while this was still being loaded: that event came to nobody.
+// The parent may have ended while this module was loading, before the listener was there.
 if (!process.connected) orphaned();
 
 try {

@@ -1,5 +1,5 @@
-// The faults of a soak, thrown by seeded dice: each is done for real, lasts its time, is over by itself, and is then followed
-// by quiet until the fleet has caught up.
+// The faults of a soak, chosen by seeded dice. Each fault is real, ends by itself after its time, and is followed by quiet until the
+// fleet has caught up.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dice } from '../sim/dice.js';
 import { killable, troubles } from './messages.js';
@@ -7,16 +7,16 @@ import type { Service } from './messages.js';
 import type { Consumer, Servers } from './processes.js';
 import type { SoakStream } from './stream.js';
 
-/** What faults act on. */
+/** The things that faults act on. */
 export interface Stage {
   readonly dice: Dice;
   readonly servers: Servers;
   readonly stream: SoakStream;
   /** The measured process: only its actors are killed. */
   readonly subject: Consumer;
-  /** The others, as they are now. */
+  /** The other consumer processes that run now. */
   readonly workers: () => readonly Consumer[];
-  /** Starts a process in place of one that is gone. */
+  /** Starts a process in place of one that has ended. */
   replace(gone: Consumer): void;
   readonly signal: AbortSignal;
 }
@@ -35,7 +35,7 @@ function end(signal: 'SIGKILL' | 'SIGTERM'): Fault {
   return async (stage) => {
     const victim = stage.dice.pick(stage.workers());
     victim.kill(signal);
-    // A SIGTERM has up to 20 s to drain; under trouble of another kind it would use them.
+    // After SIGTERM a process has up to 20 s to drain, and uses all of it if something else delays the drain.
     await Promise.race([victim.ended, pause(stage, 25_000)]);
     victim.kill('SIGKILL');
     await victim.ended;
@@ -45,7 +45,7 @@ function end(signal: 'SIGKILL' | 'SIGTERM'): Fault {
   };
 }
 
-/** From a moment that nobody notices to three times the failover time. */
+/** Stops a process for 0.5 s (which no worker notices) up to three times the failover time. */
 async function stopAndContinue(stage: Stage): Promise<string> {
   const victim = stage.dice.pick(stage.workers());
   const forMs = stage.dice.between(500, 15_000);
@@ -63,7 +63,7 @@ async function trouble(stage: Stage): Promise<string> {
   return `${what} of ${service} for ${forMs} ms`;
 }
 
-/** Name and how often it comes in ten. */
+/** Each fault with its name, and how often it occurs in ten faults. */
 const faults: readonly (readonly [name: string, share: number, run: Fault])[] = [
   ['actor killed', 3, killActor],
   ['SIGKILL', 1, end('SIGKILL')],
@@ -80,17 +80,17 @@ export interface FaultsDone {
 
 export interface FaultsOptions {
   readonly stage: Stage;
-  /** Resolves when the fleet has caught up, or when it has had time enough. */
+  /** Resolves when the fleet has caught up, or after a time limit. */
   readonly recovered: () => Promise<void>;
   readonly happened: (name: string, what: string) => void;
 }
 
-/** Three kills within 10 s are over the restart intensity: then a consumer ends, as it should, and the soak with it. */
+/** Three kills within 10 s exceed the restart intensity. The consumer would end, as it should, and the soak with it. */
 const quietMs = { least: 5_500, most: 10_000 };
 
 const bag = faults.flatMap((fault) => Array.from({ length: fault[1] }, () => fault));
 
-/** One fault after another until the stage's signal aborts; the one under way is then let go. */
+/** Causes one fault after another until the stage's signal aborts. It then abandons the current fault. */
 export async function keepFailing({ stage, recovered, happened }: FaultsOptions): Promise<void> {
   try {
     while (!stage.signal.aborted) {

@@ -34,13 +34,13 @@ function read(): { minutes: number; seed: number; rate: number; verbose: boolean
   }
 }
 
-// The SDK's notice about Node versions to come would stand between our own lines.
+// The SDK's warning about Node versions would appear between our own lines.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
 const { minutes, seed, rate, verbose, json } = read();
 const say = (text: string): void => (json ? console.error(text) : console.log(text));
 
-/** What a soak may take beyond its minutes: start, drain, and an orderly end, each with its own deadline. */
+/** The time that a soak may take beyond its minutes: start, drain and end each have their own deadline. */
 const overtimeMs = 300_000;
 const interrupt = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());

@@ -1,4 +1,4 @@
-// The soak's processes as the parent sees them: started, told, killed by pid, and never left running.
+// The soak's processes as the parent sees them: it starts them, sends them messages, and ends them.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ConsumerTask, FromConsumer, FromServers, ToConsumer, ToServers } from './messages.js';
@@ -12,7 +12,7 @@ export interface ChildProcess<To> {
   readonly name: string;
   readonly pid: number;
   readonly alive: boolean;
-  /** True from the first signal or kill that the parent has sent. */
+  /** Whether the parent has sent the process a signal. */
   readonly asked: boolean;
   readonly ended: Promise<Ended>;
   tell(message: To): void;
@@ -75,7 +75,7 @@ function start<To extends object, From>({
   };
 }
 
-/** What a consumer process sees of its surroundings. */
+/** The endpoints that a consumer process uses. */
 export interface Endpoints {
   readonly kinesis: string;
   readonly dynamodb: string;

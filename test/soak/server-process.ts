@@ -1,6 +1,6 @@
-// The main module of the process that holds Kinesis (kinesalite) and DynamoDB (dynalite). Consumers reach them through fronts
-// that can be told to misbehave; the writer reaches Kinesis directly. Records are forgotten on demand, so that memory stays
-// the same for hours. Ends when its parent does.
+// The main module of the process with Kinesis (kinesalite) and DynamoDB (dynalite). Consumers reach both through fronts that can fail
+// on demand, and the writer reaches Kinesis directly. Records are deleted on demand, so memory stays the same for hours. The process
+// ends when its parent ends.
 import { createRequire } from 'node:module';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -16,7 +16,7 @@ interface Levels {
   batch(work: readonly { readonly type: 'del'; readonly key: string }[], done: (error?: Error) => void): void;
 }
 
-/** As much of kinesalite's store as trimming needs. */
+/** The parts of kinesalite's store that trimming needs. */
 interface Store {
   readonly db: unknown;
   getStreamDb(name: string): Levels;
@@ -52,7 +52,7 @@ function listen(server: Server, port = 0): Promise<number> {
   });
 }
 
-/** Both servers rethrow a request's `error` event, so their own listener for it is taken off. */
+/** Removes each server's own listener for a request's `error` event, because it rethrows the error. */
 function carrier(server: Server): Carry {
   const carry = server.listeners('request')[0] as Carry;
   return (request, response) => {
@@ -63,7 +63,7 @@ function carrier(server: Server): Carry {
   };
 }
 
-/** A server that carries out what it is asked through `carry`, unless it has been told to misbehave. */
+/** A server that carries out requests by `carry`, unless it has a fault. */
 interface Front {
   readonly port: number;
   trouble(trouble: Trouble, forMs: number): void;
@@ -113,7 +113,7 @@ function throttled(service: Service, request: IncomingMessage, response: ServerR
   response.end(JSON.stringify({ __type: refusal[service], message: 'Rate exceeded' }));
 }
 
-/** The request takes effect; its connection is reset when the answer should go out. */
+/** The request takes effect, but its connection is reset when the answer should go out. */
 function loseAnswer(request: IncomingMessage, response: ServerResponse): void {
   response.end = () => {
     request.socket.resetAndDestroy();
@@ -155,7 +155,7 @@ function goOn(pid: number): void {
   try {
     process.kill(pid, 'SIGCONT');
   } catch {
-    // It was killed meanwhile.
+    // The process was killed meanwhile.
   }
 }
 
@@ -173,14 +173,14 @@ function tell(message: FromServers): void {
   process.send?.(message, undefined, {}, () => undefined);
 }
 
-// Ctrl-C reaches the whole process group: the parent decides when to end.
+// Ctrl-C reaches the whole process group, but the parent decides when to end.
 process.on('SIGINT', () => {});
 const orphaned = (): void => {
   for (const pid of paused) goOn(pid);
   process.exit(0);
 };
 process.on('disconnect', orphaned);
-// It may have gone while this was still being loaded: that event came to nobody.
+// The parent may have ended while this module was loading, before the listener was there.
 if (!process.connected) orphaned();
 
 const onKinesis = carrier(kinesalite);

@@ -1,5 +1,4 @@
-// The soak itself, in short: that it runs and ends in order, that it fails when something is wrong, and that it leaves nothing
-// behind, not even when it is killed.
+// A short soak runs and ends in order, and fails if something is wrong. It leaves no process behind, even if it is killed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,7 +12,7 @@ const main = fileURLToPath(new URL('./main.js', import.meta.url));
 interface Soak {
   readonly pid: number;
   readonly output: { text: string };
-  /** Ids of the processes it has started, by name, once it has said them. */
+  /** The ids of the started processes by name, once the soak has printed them. */
   readonly started: Promise<Readonly<Record<string, number>>>;
   readonly ended: Promise<number | null>;
 }
@@ -37,7 +36,7 @@ function start(...args: string[]): Soak {
   return { ...{ output, started, ended }, pid: child.pid as number };
 }
 
-/** Settles when none of them is there any more; the test's own limit ends it otherwise. */
+/** Resolves when all processes have ended. The test's time limit bounds the wait. */
 async function allGone(pids: Readonly<Record<string, number>>): Promise<void> {
   while (Object.values(pids).some(isAlive)) await delay(50);
 }
@@ -45,7 +44,7 @@ async function allGone(pids: Readonly<Record<string, number>>): Promise<void> {
 describe('a soak', function () {
   this.timeout(180_000);
 
-  it('of a few seconds loses nothing, measures the process that stays, and ends everything in order', async () => {
+  it('loses nothing in a few seconds, measures one process, and ends all processes in order', async () => {
     const { output, started, ended } = start('--minutes', '0.15', '--rate', '200', '--seed', '3', '--json');
     const pids = await started;
     expect(Object.keys(pids)).to.deep.equal(['servers', 'measured', 'worker-1', 'worker-2']);
@@ -61,7 +60,7 @@ describe('a soak', function () {
     await allGone(pids);
   });
 
-  it('fails when the measured process ends, and leaves nothing behind', async () => {
+  it('fails when the measured process is killed, and leaves no process behind', async () => {
     const { output, started, ended } = start('--minutes', '2', '--rate', '50');
     const pids = await started;
     process.kill(pids['measured'] as number, 'SIGKILL');
@@ -70,7 +69,7 @@ describe('a soak', function () {
     await allGone(pids);
   });
 
-  it('leaves nothing behind when it is killed itself', async () => {
+  it('leaves no process behind when it is killed itself', async () => {
     const { pid, started, ended } = start('--minutes', '2', '--rate', '50');
     const pids = await started;
     process.kill(pid, 'SIGKILL');
@@ -78,7 +77,7 @@ describe('a soak', function () {
     await allGone(pids);
   });
 
-  it('ends as failed on SIGTERM', async () => {
+  it('ends as FAILED on SIGTERM, and leaves no process behind', async () => {
     const { pid, output, started, ended } = start('--minutes', '2', '--rate', '50');
     const pids = await started;
     process.kill(pid, 'SIGTERM');

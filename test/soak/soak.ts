@@ -1,6 +1,6 @@
 // One soak: servers, one measured consumer process, two others that are killed and replaced, a constant load, and faults until
-// the time is over. It counts what was seen against what was written and hands everything to the verdict. Whatever it has
-// started has ended when it returns.
+// the time is over. It compares the seen ids with the written ids, and passes all figures to the verdict. When it returns, every
+// process that it has started has ended.
 import { setTimeout as delay } from 'node:timers/promises';
 import { createDice } from '../sim/dice.js';
 import { keepFailing } from './faults.js';
@@ -20,9 +20,9 @@ export interface SoakOptions {
   readonly seed: number;
   /** User records a second. */
   readonly perSecond: number;
-  /** One line each. */
+  /** Prints one line. */
   readonly say: (line: string) => void;
-  /** Every fault as it happens, too. */
+  /** Also prints every fault when it happens. */
   readonly verbose: boolean;
   /** Ends the soak early, as a failure. */
   readonly signal: AbortSignal;
@@ -41,23 +41,23 @@ const streamName = 'soak';
 const failoverMs = 5_000;
 const shards = 6;
 const tickMs = 200;
-/** How long the service keeps what has been seen: longer than any checkpoint may lag behind. */
+/** How long the service keeps records that were seen: longer than any checkpoint may lag behind. */
 const retainMs = 180_000;
 const trimEveryMs = 15_000;
-/** A record that nobody has seen after this time, faults and all, is taken for lost. */
+/** A record that no consumer has seen after this time counts as lost, in spite of the faults. */
 const stalledMs = 240_000;
-/** After a fault the fleet is as good as new when what is missing is not older than this. */
+/** The fleet has recovered from a fault when no missing record is older than this. */
 const caughtUpMs = 5_000;
 const recoverMs = 60_000;
 
-/** What the parts of one run share. */
+/** The state that the parts of one run share. */
 interface Run {
   readonly options: SoakOptions;
   readonly tally: Tally;
   readonly failures: string[];
   readonly samples: Sample[];
   readonly faults: Record<string, number>;
-  /** Everything that was started and may still be running. */
+  /** Every process that may still run. */
   readonly children: Set<ChildProcess<never>>;
   readonly startedAtMs: number;
   /** Aborts when the time is over, or with the first failure. */
@@ -139,7 +139,7 @@ async function play(run: Run): Promise<void> {
   }
 }
 
-/** A process that ends and was not told to is a failure of the run. */
+/** The run fails if a process ends that the parent has not asked to end. */
 function watchOver(run: Run, child: ChildProcess<never>): void {
   run.children.add(child);
   void child.ended.then(({ code, signal }) => {
@@ -180,13 +180,13 @@ function hear(run: Run, from: Consumer, message: FromConsumer): void {
   }
 }
 
-/** A constant rate: what a late tick has missed is written with the next one. */
+/** Writes at a constant rate: the next tick writes what a late tick has missed. */
 async function write(run: Run, stream: SoakStream): Promise<void> {
   const { tally, over, options } = run;
   const from = performance.now();
   while (!over.signal.aborted) {
     const due = Math.floor(((performance.now() - from) / 1_000) * options.perSecond) - tally.written;
-    // A machine that was asleep does not make up for it with one huge request.
+    // After a sleep of the machine, not all missed records come in one huge request.
     const count = Math.min(due, 2 * options.perSecond, 400);
     if (count > 0) {
       await stream.put(tally.written, count);
@@ -214,7 +214,7 @@ async function sampleEveryMinute(run: Run, subject: Consumer, servers: Servers):
     const minute = Math.min(next, options.minutes);
     const waitMs = startedAtMs + minute * 60_000 - performance.now();
     await delay(Math.max(0, waitMs), undefined, { signal: over.signal }).catch(() => {});
-    // The last minute ends with the run: its sample is still wanted.
+    // The last minute ends with the run, but its sample still counts.
     if (run.failures.length > 0) return;
     servers.tell({ type: 'measure' });
     const sample = await new Promise<Sample | undefined>((resolve) => {
@@ -244,7 +244,7 @@ function minuteLine(run: Run, minute: number, sample: Sample): string {
   ].join('; ');
 }
 
-/** With the faults over and nothing written any more, everything has to come. */
+/** After the last fault and the last write, every record must come. */
 async function drained(run: Run): Promise<void> {
   const { tally, failures } = run;
   const deadline = performance.now() + drainMs;
@@ -254,13 +254,13 @@ async function drained(run: Run): Promise<void> {
 
 const drainMs = 90_000;
 
-/** As an orderly end of the fleet: each drains and exits with 0. */
+/** Ends the fleet in order: each process drains and exits with 0. */
 async function stopAll(run: Run, consumers: readonly Consumer[]): Promise<void> {
   for (const consumer of consumers) consumer.kill('SIGTERM');
   for (const { name, ended } of consumers) {
     const outcome = await Promise.race([ended, delay(30_000, undefined, { ref: false }).then(() => undefined)]);
     if (outcome === undefined) run.failures.push(`${name} was still running 30 s after SIGTERM`);
-    // One that was still being loaded had no say in its end, and nothing to put in order.
+    // A process that was still loading dies of the signal, and has nothing to drain.
     else if (outcome.code !== 0 && outcome.signal !== 'SIGTERM')
       run.failures.push(`${name} did not end in order (${outcome.signal ?? `exit code ${outcome.code}`})`);
   }

@@ -1,5 +1,5 @@
-// The stream of the soak as its owner handles it, through the SDK alone and on a way where nothing goes wrong: created,
-// written to at a constant rate, half plain and half in aggregates, and resharded now and then.
+// The stream of the soak, through the SDK alone and an endpoint without faults. It is written at a constant rate, half in plain
+// records and half in aggregates, and resharded now and then.
 import {
   CreateStreamCommand,
   DescribeStreamCommand,
@@ -18,7 +18,7 @@ export interface SoakStream {
   create(shards: number): Promise<void>;
   /** Puts the ids from `from` to `from + count - 1`; resolves when the service has them. */
   put(from: number, count: number): Promise<void>;
-  /** Splits a shard or merges two, so that there are always a few; says which. */
+  /** Splits a shard or merges two, so that there are always a few. Resolves with a text that says which. */
   reshard(dice: Dice): Promise<string>;
   close(): void;
 }
@@ -28,7 +28,7 @@ const keys = 97;
 const padding = '.'.repeat(60);
 const fewestShards = 5;
 const mostShards = 8;
-/** A put that fails here is the machine's doing, not a fault of ours. */
+/** A put fails here because of the machine, not because of a fault of the soak. */
 const mostAttempts = 5;
 
 export function openStream(endpoint: string, StreamName: string): SoakStream {
@@ -85,7 +85,7 @@ export function openStream(endpoint: string, StreamName: string): SoakStream {
   };
 }
 
-/** Closed ones included; undefined while the stream is being changed. */
+/** All shards, including closed shards. Undefined while the stream changes. */
 async function allShards(client: KinesisClient, StreamName: string): Promise<readonly Shard[] | undefined> {
   const all: Shard[] = [];
   for (;;) {
@@ -102,7 +102,7 @@ async function allShards(client: KinesisClient, StreamName: string): Promise<rea
 const startOf = ({ HashKeyRange }: Shard): bigint => BigInt(HashKeyRange?.StartingHashKey ?? 0);
 const widthOf = (shard: Shard): bigint => BigInt(shard.HashKeyRange?.EndingHashKey ?? 0) - startOf(shard) + 1n;
 
-/** Even ids plain, odd ones in aggregates. */
+/** Even ids are plain records, and odd ids are in aggregates. */
 function recordsOf(from: number, count: number): { readonly PartitionKey: string; readonly Data: Uint8Array }[] {
   const records: { readonly PartitionKey: string; readonly Data: Uint8Array }[] = [];
   let together: { readonly partitionKey: string; readonly data: Uint8Array }[] = [];

@@ -1,30 +1,30 @@
-// What was written against what was seen, for any number of records in little memory: ids are the numbers from 0 on, and of
-// those seen only the end of the unbroken run is kept and the few beyond it. Invariant: `lost` is exact at every moment.
+// Compares the written ids with the seen ids, for any number of records in little memory. Ids count from 0. Of the seen ids, the tally
+// keeps only the end of the unbroken run and the few ids beyond it. Invariant: `missing` is exact at any time.
 
 export interface Tally {
   /** The next `count` ids are in the stream. */
   write(count: number, atMs: number): void;
   see(id: number): void;
   readonly written: number;
-  /** Different ids. */
+  /** The number of different ids. */
   readonly seen: number;
-  /** Deliveries of an id that had been seen. */
+  /** The number of deliveries of an id that had been seen before. */
   readonly replayed: number;
-  /** Written and not seen: lost, once nothing more can come. */
+  /** Ids that were written and not seen. They are lost once nothing more can come. */
   readonly missing: number;
   /** The lowest ids that are missing. */
   firstMissing(most: number): readonly number[];
-  /** When the oldest record that is missing was written; undefined when none is. */
+  /** When the oldest missing record was written. Undefined if none is missing. */
   readonly oldestMissingAtMs: number | undefined;
 }
 
 export function openTally(): Tally {
   let written = 0;
   let replayed = 0;
-  /** Every id below was seen. */
+  /** Every id below this one was seen. */
   let frontier = 0;
   const beyond = new Set<number>();
-  /** First id and time of each write that is not wholly below the frontier. */
+  /** End and time of each write that is not wholly below the frontier. */
   const writes: { readonly end: number; readonly atMs: number }[] = [];
   return {
     write(count, atMs) {
@@ -52,7 +52,7 @@ export function openTally(): Tally {
       return replayed;
     },
     get missing() {
-      // What is seen before its write was confirmed does not make up for what is missing.
+      // An id that is seen before its write is confirmed does not make up for a missing id.
       let there = 0;
       for (const id of beyond) if (id < written) there += 1;
       return Math.max(0, written - frontier) - there;

@@ -1,4 +1,4 @@
-// The soak's verdict and its count of what was lost, on made-up runs: each of them can fail.
+// The soak's verdict and its tally of lost records, on made-up runs. Both must be able to fail.
 import { expect } from 'chai';
 import { openTally } from './tally.js';
 import { handleSlack, judge } from './verdict.js';
@@ -18,7 +18,7 @@ const quiet: Omit<Sample, 'atMs' | 'heapBytes' | 'handles'> = {
   },
 };
 
-/** A sample a minute; what the functions do not say is the same throughout. */
+/** A run with one sample a minute. All values that the functions do not give stay the same. */
 function run(
   minutes: number,
   heapBytes: (minute: number) => number = () => 15e6,
@@ -37,7 +37,7 @@ function run(
 }
 
 describe('the verdict of a soak', () => {
-  it('passes a run that lost nothing and grew by nothing, and says so in one line', () => {
+  it('passes a run without loss or growth, and says so in one line', () => {
     const { ok, line } = judge(run(60));
     expect(ok).to.equal(true);
     expect(line).to.equal(
@@ -45,7 +45,7 @@ describe('the verdict of a soak', () => {
     );
   });
 
-  it('fails a heap that grows by a fortieth a minute, and passes one that grows by a fiftieth of that', () => {
+  it('fails a heap that grows by 1/40 a minute, and passes one that grows by 1/2000', () => {
     const leaking = judge(run(15, (minute) => 15e6 * (1 + minute / 40)));
     expect(leaking.ok).to.equal(false);
     expect(leaking.violations).to.deep.equal(['the heap grew by more than 10 %']);
@@ -53,43 +53,43 @@ describe('the verdict of a soak', () => {
     expect(judge(run(15, (minute) => 15e6 * (1 + minute / 2_000))).ok).to.equal(true);
   });
 
-  it('does not take what the first minutes need for growth, nor one high sample for a trend', () => {
+  it('ignores growth in the first minutes, and a single high sample', () => {
     const warming = run(12, (minute) => (minute < 4 ? 5e6 : minute === 11 ? 40e6 : 15e6));
     expect(judge(warming)).to.include({ ok: true, heapGrowth: 0 });
   });
 
-  it('fails handles that are left open, one a minute', () => {
+  it('fails a run that leaves one handle open a minute', () => {
     const { violations } = judge(run(40, undefined, (minute) => minute));
     expect(violations).to.deep.equal([`more than ${handleSlack} handles more than at minute 5`]);
   });
 
-  it('says of an interrupted run what was not seen yet, not that it was lost', () => {
+  it('reports missing records of an interrupted run as not seen yet, not as lost', () => {
     const { ok, line } = judge({ ...run(60), lost: 12, interrupted: true, failures: ['interrupted'] });
     expect(ok).to.equal(false);
     expect(line).to.match(/^soak: FAILED \(interrupted\), 60 minutes, 24000 records, 12 not seen yet, /);
   });
 
-  it('fails with one record lost, whatever else is well', () => {
+  it('fails a run that lost one record, even if all else is well', () => {
     const { ok, line } = judge({ ...run(60), lost: 1 });
     expect(ok).to.equal(false);
     expect(line).to.include('FAILED (1 lost)');
   });
 
-  it('gives no verdict on the heap of a short run, and says that', () => {
+  it('gives no verdict on the heap of a short run, and says so', () => {
     const verdict = judge(run(9, (minute) => minute * 15e6));
     expect(verdict.ok).to.equal(true);
     expect(verdict).to.not.have.property('heapGrowth');
     expect(verdict.line).to.include('no verdict below 10 minutes');
   });
 
-  it('fails a long run that has not been measured', () => {
+  it('fails a long run with too few samples', () => {
     expect(judge({ ...run(30), samples: run(4).samples }).ok).to.equal(false);
     expect(judge({ ...run(30), samples: [] }).ok).to.equal(false);
   });
 });
 
 describe('the tally of a soak', () => {
-  it('misses exactly the ids that were written and not seen, in whatever order the others came', () => {
+  it('misses exactly the ids that were written and not seen, in any order of arrival', () => {
     const tally = openTally();
     tally.write(1_000, 1);
     tally.write(1_000, 2);
@@ -105,14 +105,14 @@ describe('the tally of a soak', () => {
     expect([tally.missing, tally.oldestMissingAtMs, tally.seen]).to.deep.equal([0, undefined, 2_000]);
   });
 
-  it('counts what is seen again, near and far behind, as replayed and never as seen', () => {
+  it('counts an id that is seen again as replayed, and not as seen', () => {
     const tally = openTally();
     tally.write(10, 1);
     for (const id of [0, 1, 2, 5, 5, 0, 2]) tally.see(id);
     expect([tally.seen, tally.replayed, tally.missing]).to.deep.equal([4, 3, 6]);
   });
 
-  it('does not let what is seen before its write was confirmed make up for a gap', () => {
+  it('counts a gap even if later ids are seen before their write is confirmed', () => {
     const tally = openTally();
     tally.write(2, 1);
     for (const id of [1, 2, 3]) tally.see(id);

@@ -1,12 +1,12 @@
-// The judgement at the end of a soak, pure: nothing lost, and neither heap nor handles of the long-lived process have grown
-// since its fifth minute. Called by soak.ts; its tests show that it can fail.
+// The verdict at the end of a soak, a pure function. No record may be lost, and neither heap nor handles of the measured process may
+// have grown since its fifth minute. Called by soak.ts. Its tests show that it can fail.
 
-/** What the measured process says of itself. Bytes after forced collections. */
+/** The figures of the measured process. Bytes are those after forced collections. */
 export interface Sample {
   /** Since the load began. */
   readonly atMs: number;
   readonly heapBytes: number;
-  /** Of these, what V8 has compiled: it grows for as long as rare paths are taken for their first few times. */
+  /** The part of the heap that is code compiled by V8. It grows as long as rare paths run for their first few times. */
   readonly codeBytes: number;
   readonly rssBytes: number;
   /** `process.getActiveResourcesInfo()`, counted by type. */
@@ -18,7 +18,7 @@ export interface Sample {
   readonly openRecords: number;
   /** Restarts of the pipeline since its start. */
   readonly restarts: number;
-  /** Records this process has delivered. */
+  /** Records that this process has delivered. */
   readonly records: number;
 }
 
@@ -28,7 +28,7 @@ export interface Judged {
   readonly lost: number;
   readonly replayed: number;
   readonly faults: number;
-  /** Somebody ended it before what was under way could come: what is missing then need not be lost. */
+  /** The run was ended before the records under way could come, so a missing record may not be lost. */
   readonly interrupted: boolean;
   readonly samples: readonly Sample[];
   /** What else went wrong, in words. */
@@ -38,18 +38,18 @@ export interface Judged {
 export interface Verdict {
   readonly ok: boolean;
   readonly violations: readonly string[];
-  /** Of the heap since minute five, as a share: 0.012 is 1.2 %. Absent when the run was too short to say. */
+  /** The growth of the heap since minute five, as a share: 0.012 is 1.2 %. Absent if the run was too short. */
   readonly heapGrowth?: number;
   readonly line: string;
 }
 
 const minuteMs = 60_000;
-/** Below this the last samples are not far enough from the first for the heap to be judged. */
+/** In a shorter run, the last samples are too close to the first to judge the heap. */
 export const shortestForHeapMinutes = 10;
 const mostHeapGrowth = 0.1;
 /**
- * How many more handles the end may have. Sockets of kept connections and timers come and go with the leases that are
- * held at the moment; a leak of one per fault would be over this after a quarter of an hour.
+ * How many more handles a run may have at its end. Sockets of kept connections and timers come and go with the held leases. A leak
+ * of one handle per fault would exceed this after a quarter of an hour.
  */
 export const handleSlack = 20;
 

@@ -1,9 +1,9 @@
-// Why a consumer ends by itself, and that it is said once.
+// The reasons for which a consumer ends by itself. Only the first one counts.
 import { expect } from 'chai';
 import { createEscalation } from '../../src/consumer/escalation.js';
 import { KinactError } from '../../src/api/errors.js';
 
-describe('a consumer ends by itself', () => {
+describe('the escalation of a consumer', () => {
   const failedAt = (sequenceNumber: string): KinactError =>
     new KinactError('PROCESSING_FAILED', 'for the test', { data: { stream: 's', shardId: 'shard', sequenceNumber } });
   const wrapped = (cause: Error): KinactError =>
@@ -15,7 +15,7 @@ describe('a consumer ends by itself', () => {
     return { ends, ...createEscalation(intensity, (error) => ends.push(error)) };
   };
 
-  it('when one record has failed in one incarnation more than `intensity`, in a row, however it is wrapped', () => {
+  it('answers POISON_RECORD if one record fails more often than `intensity` in a row, however wrapped', () => {
     const { noteFailure } = escalation(2);
     expect(noteFailure(failedAt('1'))).to.equal(undefined);
     expect(noteFailure(wrapped(failedAt('1')))).to.equal(undefined);
@@ -27,7 +27,7 @@ describe('a consumer ends by itself', () => {
     expect(noteFailure(wrapped(failedAt('1')))).to.include({ code: 'POISON_RECORD' });
   });
 
-  it('when its pipeline gives up: with POISON_RECORD where the same record failed all the while, else with its error', () => {
+  it('ends the consumer when its pipeline gives up: with POISON_RECORD for a repeated record, else with its error', () => {
     const same = escalation(1);
     same.noteFailure(failedAt('1'));
     same.pipelineEnded(gaveUp(failedAt('1')));
@@ -39,7 +39,7 @@ describe('a consumer ends by itself', () => {
     expect(other.ends).to.deep.equal([end.error]);
   });
 
-  it('not when its pipeline was stopped or has ended, nor when its root was stopped without an error', () => {
+  it('ends the consumer after a stop only if its root was stopped with an error', () => {
     const { ends, pipelineEnded, rootEnded } = escalation(1);
     const error = new KinactError('PARENT_STOPPED', 'for the test');
     for (const reason of ['shutdown', 'normal'] as const) pipelineEnded({ reason, error, orphans: [] });
@@ -50,7 +50,7 @@ describe('a consumer ends by itself', () => {
     expect(ends).to.deep.equal([error]);
   });
 
-  it('once, for the first reason', () => {
+  it('ends the consumer once, for the first reason', () => {
     const { ends, pipelineEnded, rootEnded } = escalation(0);
     const first = new Error('the first');
     pipelineEnded({ reason: 'crash', error: first, orphans: [] });

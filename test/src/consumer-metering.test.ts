@@ -9,7 +9,7 @@ import { nemesis } from '../../src/testing/nemesis/nemesis.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 describe('the meter of a consumer', () => {
-  it('hears of every settled record once, of what the leases do, and only instruments with their labels', async () => {
+  it('receives every settled record once, lease counts, and only known instruments with their labels', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ shards: 2, clock });
@@ -59,7 +59,7 @@ describe('the meter of a consumer', () => {
     );
   });
 
-  /** A consumer of 100 records whose meter adds up `RecordsProcessed`; `reduce` may throw. */
+  /** A consumer whose meter adds up `RecordsProcessed`. */
   const counted = (
     reduce: (count: number, item: { readonly key: string }) => number,
   ): { clock: ManualClock; consumer: Consumer; put: (records: number) => void; processed: () => number } => {
@@ -81,7 +81,7 @@ describe('the meter of a consumer', () => {
     return { clock, consumer, put, processed: () => processed };
   };
 
-  it('hears of what a worker settled after the last look, when a stop ends it', async () => {
+  it('receives records settled since its last update when a stop ends the worker', async () => {
     const { clock, consumer, put, processed } = counted((count) => count + 1);
     put(100);
     const started = consumer.start();
@@ -94,14 +94,14 @@ describe('the meter of a consumer', () => {
     expect(processed()).to.equal(100);
   });
 
-  it('hears of what a worker settled after the last look, when a restart of the pipeline ends it', async () => {
+  it('receives records settled since its last update when a pipeline restart ends the worker, and none twice', async () => {
     const { clock, consumer, put, processed } = counted((count) => count + 1);
     put(100);
     const started = consumer.start();
     await clock.advance(3_000);
     await started;
     nemesis(consumer, { seed: 1 }).kill('reducer');
-    // Well before the second look: the worker that settled them is gone by then.
+    // The kill comes well before the second update of the meter: the worker that settled the records is gone by then.
     await clock.advance(15_000);
     expect(consumer.status().restarts).to.equal(1);
     expect(processed()).to.equal(100);
@@ -115,7 +115,7 @@ describe('the meter of a consumer', () => {
     expect(processed()).to.equal(110);
   });
 
-  it('hears of what happens last: effects that outlive the stop, and leases given back after it', async () => {
+  it('receives the counts of effects that outlive a stop and of leases released after the stop', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ clock });
@@ -142,7 +142,7 @@ describe('the meter of a consumer', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  it('and the logger may throw at every call: counted, and nothing else happens', async () => {
+  it('may throw at every call, like the logger and a listener: the failures are only counted', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ clock });

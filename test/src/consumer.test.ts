@@ -27,7 +27,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
   });
   afterEach(() => clock.uninstall());
 
-  it('reads every shard, checkpoints, and on stop releases every lease with the last checkpoint', async () => {
+  it('reads every record once, and at a stop releases every lease with the last checkpoint', async () => {
     const stream = fakeStream({ shards: 3, clock });
     const seen: string[] = [];
     const consumer = createConsumer({
@@ -55,7 +55,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     for (const row of rows) expect(row.checkpoint).to.equal(stream.recordsOf(row.leaseKey).at(-1)?.sequenceNumber);
   });
 
-  it('follows a split: children after their parent, every record once', async () => {
+  it('reads the children of a split after their parent, and every record once', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const seen: string[] = [];
     const consumer = createConsumer({
@@ -83,7 +83,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     expect(parent?.checkpoint ?? 'SHARD_END').to.equal('SHARD_END');
   });
 
-  it('is stopped at any step of its start: `start` says STOPPED, nothing is left, and what was opened is closed', async () => {
+  it('can be stopped at any step of its start: `start` rejects with STOPPED, and nothing stays open', async () => {
     let reached = true;
     for (let at = 1; reached; at += 3) {
       const stream = fakeStream({ shards: 2, clock });
@@ -129,7 +129,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     }
   });
 
-  it('ends although a source cannot be closed, says so, and closes the rest', async () => {
+  it('ends although the source cannot be closed, warns about it, and closes the lease table', async () => {
     const stream = fakeStream({ shards: 1, clock });
     const { open, openLeases } = stream.source;
     let tablesClosed = 0;
@@ -163,7 +163,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     expect(consumer.status().state).to.equal('closed');
   });
 
-  it('says that its pipeline restarts and counts it, whether a reducer crashed or a coordinator', async () => {
+  it('reports and counts a restart of its pipeline after a crash of a reducer or a coordinator', async () => {
     const stream = fakeStream({ clock });
     let folded = 0;
     const told = new Map<string, number>();

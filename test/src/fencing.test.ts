@@ -1,5 +1,5 @@
-// A store that refuses lower fences takes nothing from a process that was paused in a write while another has read the shard.
-// Two consumers on simulated machines, in virtual time.
+// A store that refuses lower fences takes nothing from a process that was paused in a write, once another process has read the shard.
+// Two consumers run on simulated machines, in virtual time.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
@@ -52,7 +52,7 @@ function consumerOn(machine: Machine, stream: FakeStream, reduce: (item: Item) =
 }
 
 describe('the fence of an item', () => {
-  it('lets a sink refuse what a paused process writes after another has read the shard', async () => {
+  it('lets a sink refuse the write of a resumed process after another process has read the shard', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ clock });
@@ -60,7 +60,7 @@ describe('the fence of an item', () => {
     const zombie = createMachine('zombie', clock, createDice(1));
     const heir = createMachine('heir', clock, createDice(2));
     let begun = 0;
-    // Its write is under way when the process stops to run: nobody can call it back.
+    // The write is under way when the process is paused, and cannot be called back.
     const first = consumerOn(zombie, stream, async (item) => {
       begun += 1;
       await new Promise<void>((resolve) => zombie.timers.after(500, resolve));

@@ -7,7 +7,7 @@ import type { Logger } from '../../src/api/logger.js';
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
 describe('a logger', () => {
-  it('gets the fields of its owner with those of the line, and the line wins', () => {
+  it('gets the fields of its owner and of the line, and the fields of the line win', () => {
     const lines: unknown[] = [];
     const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
     const guarded = guardLogger(logger, { shardId: 'a', source: 'orders' }, () => expect.fail('nothing failed'));
@@ -23,7 +23,7 @@ describe('a logger', () => {
     );
   });
 
-  it('that throws harms nothing and is heard of', () => {
+  it('may throw without harm: each error is reported', () => {
     const broken = () => {
       throw new Error('disk full');
     };
@@ -34,7 +34,7 @@ describe('a logger', () => {
     expect(failures.map(String)).to.deep.equal(levels.map(() => 'Error: disk full'));
   });
 
-  it('is silent by default, and costs no wrapping then', () => {
+  it('is silent by default, and is then not wrapped', () => {
     expect(guardLogger(silentLogger, {}, () => {})).to.equal(silentLogger);
     for (const level of levels) expect(silentLogger[level]({}, 'x')).to.equal(undefined);
   });

@@ -1,10 +1,10 @@
-// Metrics have the names of the KCL, each says what it means, and a meter that throws does no harm.
+// Metrics have the names of the KCL, each has a sentence that explains it, and a meter that throws does no harm.
 import { expect } from 'chai';
 import { guardMeter, instruments, silentMeter } from '../../src/api/metrics.js';
 import type { Meter } from '../../src/api/metrics.js';
 
 describe('the metrics', () => {
-  it("keep the KCL's names, so that its dashboards survive (KCL clause 5)", () => {
+  it("have the KCL's names, so that its dashboards keep working (KCL clause 5)", () => {
     expect(instruments).to.include.all.keys(
       'RecordsProcessed',
       'MillisBehindLatest',
@@ -14,14 +14,14 @@ describe('the metrics', () => {
     );
   });
 
-  it('say of every instrument what it means, in a sentence', () => {
+  it('have a help sentence and distinct labels for every instrument', () => {
     for (const [name, { help, labels }] of Object.entries(instruments)) {
       expect(help, name).to.match(/^[A-Z].*\.$/);
       expect(new Set(labels).size, name).to.equal(labels.length);
     }
   });
 
-  it('reach the meter as they are, and a meter that throws harms nothing', () => {
+  it('reach the meter unchanged, and each failure of a meter that throws is only reported', () => {
     const seen: unknown[] = [];
     const take = (...call: unknown[]): void => void seen.push(call);
     const good = guardMeter({ count: take, gauge: take }, () => expect.fail('nothing failed'));

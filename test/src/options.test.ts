@@ -20,7 +20,7 @@ const sourceOf = (name: string, application?: string): SourceSpec => ({
 const reducer = defineReducer({ init: () => 0, reduce: (state) => state + 1 });
 const least: ConsumerOptions = { application: 'totals', source: sourceOf('orders'), reducer };
 
-/** What is refused, and how. */
+/** The error that refuses these options. */
 function refusal(options: unknown): KinactError {
   try {
     resolveOptions(options);
@@ -31,7 +31,7 @@ function refusal(options: unknown): KinactError {
   return expect.fail('nothing was refused');
 }
 
-/** Each option with values that are refused, and what the message says was expected. */
+/** Each option with wrong values, and with the expectation that the message names. */
 const wrong: readonly (readonly [path: string, values: readonly unknown[], expected: string])[] = [
   [
     'application',
@@ -121,14 +121,14 @@ describe('the options of createConsumer', () => {
     expect(rest.sources.map(({ tableName }) => tableName)).to.deep.equal(['totals']);
   });
 
-  it('become one frozen object', () => {
+  it('become one frozen object with frozen parts', () => {
     const resolved = resolveOptions(least);
     for (const each of [resolved, resolved.leases, resolved.restart, resolved.batch, resolved.sources]) {
       expect(Object.isFrozen(each)).to.equal(true);
     }
   });
 
-  it('take undefined for the default, in every place', () => {
+  it('treat undefined as the default, at every level', () => {
     const names = Object.keys(consumerTable).filter((name) => !['application', 'source', 'reducer'].includes(name));
     const nothing = Object.fromEntries(names.map((name) => [name, undefined]));
     const { workerId: _, ...resolved } = resolveOptions({ ...nothing, ...least, leases: { failoverMs: undefined } });
@@ -136,7 +136,7 @@ describe('the options of createConsumer', () => {
     expect(resolved).to.deep.equal(expected);
   });
 
-  it('take 0 and false for what they are', () => {
+  it('accept 0 and false as values instead of the default', () => {
     const resolved = resolveOptions({
       ...least,
       checkpointIntervalMs: 0,
@@ -151,7 +151,7 @@ describe('the options of createConsumer', () => {
   });
 
   for (const [path, values, expected] of wrong) {
-    it(`refuse a wrong ${path}, saying path, expected and got`, () => {
+    it(`refuse a wrong ${path} with path, expected and got`, () => {
       for (const value of values) {
         const error = refusal(withValue(path, value));
         expect(error.code).to.equal('INVALID_OPTION');
@@ -163,12 +163,12 @@ describe('the options of createConsumer', () => {
     });
   }
 
-  it('have no row in the table that these tests leave out', () => {
+  it('all have wrong values in this test', () => {
     const tried = new Set(wrong.map(([path]) => path.split('.')[0]));
     expect([...Object.keys(consumerTable)].filter((name) => !tried.has(name))).to.deep.equal([]);
   });
 
-  it('refuse unknown names, also those every object has', () => {
+  it('refuse unknown names, even those that every object has', () => {
     expect(refusal({ ...least, maxpending: 5 }).message).to.equal(
       'maxpending: no such option; did you mean maxPending?',
     );
@@ -183,7 +183,7 @@ describe('the options of createConsumer', () => {
     }
   });
 
-  it('refuse a batch that would look stalled to the watchdog', () => {
+  it('refuse a batch or flush interval that is not below watchdogMs', () => {
     expect(refusal({ ...least, watchdogMs: 1000 }).data.option).to.equal('flushIntervalMs');
     const slow = defineReducer({ init: () => 0, reduce: (state) => state, batch: { intervalMs: 5000 } });
     expect(refusal({ ...least, reducer: slow, watchdogMs: 5000 }).data.option).to.equal('reducer.batch.intervalMs');
@@ -197,7 +197,7 @@ describe('the options of createConsumer', () => {
     expect(refusal({ ...least, extract: () => [], key: () => '' }).data.option).to.equal('key');
   });
 
-  it('refuse two sources that would meet in one table, unless they are meant to', () => {
+  it('refuse two sources in one lease table, unless leases.multiStream is set', () => {
     const two = [sourceOf('orders'), sourceOf('refunds')];
     const error = refusal({ ...least, source: two });
     expect(error.data).to.deep.equal({ option: 'source[1].application', table: 'totals' });
@@ -213,18 +213,18 @@ describe('the options of createConsumer', () => {
     expect(tables(two, true)).to.deep.equal(['totals', 'totals']);
   });
 
-  it('refuse one stream twice', () => {
+  it('refuse the same stream twice', () => {
     const error = refusal({ ...least, source: [sourceOf('orders'), sourceOf('orders', 'other')] });
     expect(error.message).to.equal("source[1]: expected sources of different streams, got 'orders'");
   });
 
-  it('refuse an application that cannot name a table, unless another name is given', () => {
+  it('refuse an application that cannot name a table, unless leases.tableName is given', () => {
     expect(refusal({ ...least, application: 'my app' }).message).to.include('application: expected name of 3 to 255');
     const named = resolveOptions({ ...least, application: 'my app', leases: { tableName: 'my-app' } });
     expect(named.sources[0]?.tableName).to.equal('my-app');
   });
 
-  it('take pino, console, and a system of nact as they are', () => {
+  it('keep pino, console and a nact system as given', () => {
     const system = start();
     const logger = pino({ level: 'silent' });
     try {
@@ -237,7 +237,7 @@ describe('the options of createConsumer', () => {
     }
   });
 
-  it('never show more of a value than its kind, or 60 characters', () => {
+  it('show only the kind or a short excerpt of a wrong value', () => {
     expect(refusal({ ...least, spread: 'x'.repeat(1000) }).message.length).to.be.below(120);
     expect(refusal({ ...least, onCheckpoint: { secret: 'hunter2' } }).message).to.not.include('hunter2');
   });

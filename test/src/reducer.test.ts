@@ -6,7 +6,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 const init = (): number => 0;
 const reduce = (state: number): number => state;
 
-/** What defineReducer says of a definition that no type would let pass. */
+/** The error of defineReducer for a definition that the types would refuse. */
 function refusal(definition: unknown): string {
   try {
     defineReducer(definition as never);
@@ -18,7 +18,7 @@ function refusal(definition: unknown): string {
 }
 
 describe('defineReducer', () => {
-  it('returns a frozen copy that has what was given', () => {
+  it('returns a frozen copy of the definition', () => {
     const definition = {
       init,
       reduce,
@@ -34,7 +34,7 @@ describe('defineReducer', () => {
     expect(defineReducer(raw)).to.deep.equal(raw);
   });
 
-  it('takes undefined for absent', () => {
+  it('treats undefined members as absent', () => {
     const absent = { flush: undefined, batch: undefined, acknowledge: undefined, stateBy: undefined };
     expect(() => defineReducer({ init, reduce, ...absent })).to.not.throw();
   });
@@ -66,7 +66,7 @@ describe('defineReducer', () => {
     });
   }
 
-  it('refuses an unknown member, names the one that was meant, and shows no source code', () => {
+  it('refuses an unknown member, suggests the likely name, and shows no source code', () => {
     const flsh = async (): Promise<void> => {};
     expect(refusal({ init, reduce, flsh })).to.equal(
       'INVALID_OPTION reducer.flsh: no such member; did you mean flush?',

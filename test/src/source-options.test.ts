@@ -1,4 +1,4 @@
-// A wrong stream option is refused with its path, and what the ARN says and what the options say must agree.
+// A wrong stream option is refused with its path, and the region and name in the ARN must agree with those in the options.
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
 import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
@@ -33,7 +33,7 @@ describe('the options of kinesisStream', () => {
     });
   });
 
-  it('take the region of the ARN, and refuse another', () => {
+  it('take the region from the ARN, and refuse another region or another stream name', () => {
     expect(resolveKinesisStream({ streamArn: arn })).to.include({ name: arn, region: 'eu-west-1' });
     expect(resolveKinesisStream({ streamArn: arn, streamName: 'orders', region: 'eu-west-1' }).name).to.equal(arn);
     expect(refusal({ streamArn: arn, region: 'us-east-1' })).to.equal(
@@ -42,7 +42,7 @@ describe('the options of kinesisStream', () => {
     expect(refusal({ streamArn: arn, streamName: 'refunds' })).to.include('kinesisStream.streamName');
   });
 
-  it('name a stream', () => {
+  it('require streamName or streamArn', () => {
     expect(refusal({})).to.include('kinesisStream.streamName: expected streamName or streamArn, got undefined');
   });
 
@@ -68,7 +68,7 @@ describe('the options of kinesisStream', () => {
     expect(Object.keys(wrong)).to.include.members(Object.keys(kinesisStreamTable).filter((name) => name !== 'opaque'));
   });
 
-  it('refuse a name that is no option', () => {
+  it('refuse an unknown name, and list the known names', () => {
     for (const name of ['retrieval', 'nonsense'])
       expect(refusal({ streamName: 'orders', [name]: 'push' })).to.include(
         `kinesisStream.${name}: no such option; known: `,
@@ -77,7 +77,7 @@ describe('the options of kinesisStream', () => {
     expect(pages).to.include('kinesisStream.prefetch.pages: no such option; known: batches, ');
   });
 
-  it('keep a Date apart from the one that was given', () => {
+  it('copy a Date, so that a later change of the given Date has no effect', () => {
     const date = new Date(1_700_000_000_000);
     const { initialPosition } = resolveKinesisStream({ streamName: 'orders', initialPosition: date });
     date.setTime(0);

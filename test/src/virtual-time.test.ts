@@ -1,5 +1,5 @@
-// The full tree over a stream in memory, ten virtual minutes in under a second, twice with the same trace (item 2). What this
-// guards: nothing in the tree reads the host's clock, dice or timers past the injected ones, nact included.
+// The full tree runs over a stream in memory for ten virtual minutes, twice with the same trace. This guards that nothing in the tree,
+// nact included, uses the clock, randomness or timers of the host instead of the injected ones.
 import { expect } from 'chai';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -49,7 +49,7 @@ async function run(seed: number): Promise<{ trace: string[]; seen: number; put: 
 }
 
 describe('virtual time', () => {
-  it('runs the full tree for ten minutes in some thousands of steps, twice with the same trace, and loses nothing', async () => {
+  it('runs the full tree for ten minutes twice with the same trace, and loses no record', async () => {
     const first = await run(7);
     const second = await run(7);
     expect(first.seen).to.equal(first.put);
@@ -59,7 +59,7 @@ describe('virtual time', () => {
     expect(second.events).to.deep.equal(first.events);
   });
 
-  it('takes another course with another seed', async () => {
+  it('gives another trace with another seed, and loses no record', async () => {
     const [first, second] = [await run(1), await run(2)];
     expect(second.trace).to.not.deep.equal(first.trace);
     expect(second.seen).to.equal(second.put);

@@ -14,7 +14,7 @@ import { note, order, puppet, type Order } from './support.js';
 
 describe('ask and watch', () => {
   const clock = new ManualClock();
-  /** Counted in the process: other tests kill whole simulated processes, which leave theirs open. */
+  /** The count is per process, and other tests kill simulated processes whose questions stay open. */
   let openBefore = 0;
   let runtime: Runtime;
   let asker: Ref<Order>;
@@ -47,7 +47,7 @@ describe('ask and watch', () => {
   const answer = (what: unknown): void =>
     order(asked, { type: 'reply', to: questions[0] as ReplyTo<never>, answer: what });
 
-  it('the first answer counts, a second is late', async () => {
+  it('deliver the first answer, and count a second one as late', async () => {
     await askNow();
     answer('one');
     answer('two');
@@ -56,7 +56,7 @@ describe('ask and watch', () => {
     expect(counters(runtime)).to.deep.equal({ lateAnswer: 1 });
   });
 
-  it('a dead actor, and one that never existed, fail the question as a message', async () => {
+  it('fail a question to a dead actor, or to one that never existed, by a message', async () => {
     await stop(asked);
     await askNow();
     order(asker, askEffect({ path: 'nobody#0', id: -1 } as Ref<Order>, question, { answered: note, failed: code }));
@@ -64,7 +64,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['ACTOR_STOPPED', 'ACTOR_STOPPED']);
   });
 
-  it('an actor that is stopping answers nothing more: the question fails at once', async () => {
+  it('fail a question to a stopping actor at once', async () => {
     const start = (): Promise<void> => new Promise(() => {});
     order(asked, { type: 'run', name: 'save', kind: 'user', start, done: note, failed: note });
     await clock.advance(0);
@@ -75,7 +75,7 @@ describe('ask and watch', () => {
     await clock.advance(0);
   });
 
-  it('death while the question is open fails it, by stop, crash or normal end alike', async () => {
+  it('fail an open question when the asked actor dies by a stop, crash or normal end', async () => {
     for (const last of [{ type: 'end' } as const, { type: 'fail', error: new Error('x') } as const, undefined]) {
       asked = spawn(runtime, puppet('asked', questions), 'asked');
       await askNow();
@@ -86,7 +86,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['ACTOR_STOPPED', 'ACTOR_STOPPED', 'ACTOR_STOPPED']);
   });
 
-  it('an answer that was sent before death wins, one from the stop hook too', async () => {
+  it('deliver an answer that was sent before death, even one from the stop hook', async () => {
     await askNow();
     order(asked, { type: 'reply', to: questions[0] as ReplyTo<never>, answer: 'last words' }, { type: 'end' });
     await clock.advance(0);
@@ -98,7 +98,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['last words', 'from the hook']);
   });
 
-  it('a deadline fails the question once; the answer after it is late', async () => {
+  it('fail a question once at its deadline, and count a later answer as late', async () => {
     await askNow(100);
     await clock.advance(99);
     expect(notes).to.deep.equal([]);
@@ -109,7 +109,7 @@ describe('ask and watch', () => {
     expect(counters(runtime)).to.deep.equal({ lateAnswer: 1 });
   });
 
-  it('an answer in time cancels the deadline', async () => {
+  it('cancel the deadline when an answer comes in time', async () => {
     await askNow(100);
     answer('in time');
     await clock.advance(0);
@@ -118,7 +118,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal(['in time']);
   });
 
-  it('an asker that stops hears nothing, and its questions are closed', async () => {
+  it('close the questions of an asker that stops, and deliver no answer to it', async () => {
     await askNow(100);
     await stop(asker);
     expect(openQuestions()).to.equal(openBefore);
@@ -127,7 +127,7 @@ describe('ask and watch', () => {
     expect(notes).to.deep.equal([]);
   });
 
-  it('another actor may answer a question that was passed on to it', async () => {
+  it('let another actor answer a question that was passed on', async () => {
     await askNow();
     const other = spawn(runtime, puppet('other'), 'other');
     order(other, { type: 'reply', to: questions[0] as ReplyTo<never>, answer: 'from other' });
@@ -136,7 +136,7 @@ describe('ask and watch', () => {
     void stop(other);
   });
 
-  it('from outside: the promise resolves, or rejects by deadline, death or signal', async () => {
+  it('resolve a promise of a caller from outside, or reject it by deadline, death or signal', async () => {
     const outcomes: Promise<unknown>[] = [
       ask(asked, question),
       ask(asked, question, { deadlineMs: 10 }),
@@ -157,7 +157,7 @@ describe('ask and watch', () => {
     expect(await Promise.all(outcomes)).to.deep.equal(expected);
   });
 
-  it('`down` comes once to every watcher, after all that the dead actor sent, and at once for one that had died', async () => {
+  it('send `down` once per watch, after all messages of the actor, and at once for a dead one', async () => {
     const down = (how: Ending): Order => note(how.reason);
     order(asker, watchEffect(asked, down), watchEffect(asked, down));
     await clock.advance(0);
@@ -169,7 +169,7 @@ describe('ask and watch', () => {
     expect((await watch(asked)).reason).to.equal('normal');
   });
 
-  it('messages of one sender arrive in order, with answers, timers and deaths among them', async () => {
+  it('keep the order of the messages of one sender', async () => {
     const numbers = Array.from({ length: 500 }, (_, i) => i);
     order(asked, ...numbers.map((n) => ({ type: 'send', to: asker, message: note(n) }) as const));
     await clock.advance(0);

@@ -1,5 +1,5 @@
-// I21, against the original: random supervisors, deaths, failed starts and requests, run by Erlang/OTP itself (otp.escript) and by
-// ours; what an observer of the children sees must be the same, event by event.
+// I21, compared with the original: Erlang/OTP itself (otp.escript) and our supervisor run the same random supervisors, deaths, failed
+// starts and requests. An observer of the children must see the same, event by event.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ const anyScenario = fc.record({
 type Scenario = typeof anyScenario extends fc.Arbitrary<infer S> ? S : never;
 type Spec = Scenario['specs'][number];
 
-/** OTP refuses significant children that never end for good, and those of a supervisor that does not mind. */
+/** OTP refuses significant children that never end for good, and those of a supervisor without autoShutdown. */
 const isSignificant = ({ autoShutdown }: Scenario, { restart, significant }: Spec): boolean =>
   significant && restart !== 'permanent' && autoShutdown !== 'never';
 
@@ -75,7 +75,7 @@ function erlangTerm(scenario: Scenario): string {
   return `{${parts.join(',')},${list(commands.map(command))}}.`;
 }
 
-/** The same under our supervisor, in virtual time. */
+/** Runs the same scenario under our supervisor, in virtual time. */
 async function ours(scenario: Scenario, clock: ManualClock): Promise<string> {
   const { specs, commands, strategy, intensity, autoShutdown } = scenario;
   const log: string[] = [];
@@ -124,7 +124,7 @@ function hasErlang(): boolean {
   }
 }
 
-describe('a supervisor beside one of Erlang/OTP', function () {
+describe('a supervisor, beside one of Erlang/OTP', function () {
   this.timeout(60_000);
   const clock = new ManualClock();
   const folder = mkdtempSync(join(tmpdir(), 'kinact-otp-'));
@@ -134,7 +134,7 @@ describe('a supervisor beside one of Erlang/OTP', function () {
     rmSync(folder, { recursive: true });
   });
 
-  it('does the same in 400 random lives', async function () {
+  it('logs the same events as OTP in 400 random scenarios', async function () {
     if (!hasErlang()) {
       process.stdout.write('      skipped: no escript on the path (Debian: apt-get install erlang-base)\n');
       return this.skip();
@@ -148,7 +148,7 @@ describe('a supervisor beside one of Erlang/OTP', function () {
     expect(theirs).to.have.length(scenarios.length);
     for (const [index, scenario] of scenarios.entries())
       expect(await ours(scenario, clock), `seed ${seed}: ${erlangTerm(scenario)}`).to.equal(theirs[index]);
-    // Else nothing of interest has been compared.
+    // Otherwise nothing of interest has been compared.
     expect(theirs.filter((log) => log.includes('down')).length).to.be.above(40);
     expect(theirs.filter((log) => log.includes('fail')).length).to.be.above(40);
   });

@@ -1,4 +1,4 @@
-// Intercepts that are attached to a running tree: in which order they stand, what `receive` may do, and that they go.
+// Intercepts that are attached to a running tree: how they are nested and detached, and what `receive` may do.
 import { expect } from 'chai';
 import {
   actorsOf,
@@ -24,7 +24,7 @@ describe('intercepts', () => {
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('stand one behind the other, the first attached outermost, and go one by one', async () => {
+  it('are nested, with the first attached outermost, and are detached one by one', async () => {
     const seen: string[] = [];
     const notes: unknown[] = [];
     const witness = (name: string): Intercept => ({
@@ -49,7 +49,7 @@ describe('intercepts', () => {
     await stop(ref);
   });
 
-  it('the same one attached twice is there twice, and each goes for itself, once', async () => {
+  it('may be attached twice, and are then detached separately, once each', async () => {
     let seen = 0;
     const runtime = createRuntime({ clock, timers: clock });
     const same: Intercept = { deliver: (_delivery, deliver) => ((seen += 1), deliver()) };
@@ -63,7 +63,7 @@ describe('intercepts', () => {
     await stop(ref);
   });
 
-  it('receive may be held back, refused, or called once too often; what it throws is the crash of that actor', async () => {
+  it('may delay, drop or repeat a message in `receive`, and crash the actor by a throw', async () => {
     const notes: unknown[] = [];
     const held: (() => void)[] = [];
     const runtime = createRuntime({ clock, timers: clock });
@@ -87,11 +87,11 @@ describe('intercepts', () => {
     expect((await watch(ref)).error?.message).to.equal('injected');
     held[1]?.();
     expect(notes).to.deep.equal(['plain', 'held']);
-    // What never got to the actor: the lost one, the one that threw, the one still held.
+    // The messages that never reached the actor: the lost one, the one that threw, and the one still held.
     expect(counters(runtime)).to.deep.equal({ deadLetter: 3 });
   });
 
-  it('a held timer that is cancelled behind it never acts', async () => {
+  it('do not revive a held timer that has since been replaced', async () => {
     const notes: unknown[] = [];
     const held: (() => void)[] = [];
     const runtime = createRuntime({ clock, timers: clock });
@@ -112,7 +112,7 @@ describe('intercepts', () => {
     await stop(ref);
   });
 
-  it('actorsOf names every actor, and crash ends one where it stands, with its running effect waited for', async () => {
+  it('come with actorsOf, which lists every actor, and crash, which waits for a running effect', async () => {
     const notes: unknown[] = [];
     const runtime = createRuntime({ clock, timers: clock });
     const parent = spawn(runtime, puppet('parent', notes), 'parent');

@@ -1,4 +1,4 @@
-// What nact 7.6.2 does by itself, and what ours does in the same place: N1–N7 of seeds.md 4.1 and style-ecosystem.md 2.2.
+// What nact 7.6.2 does by itself, and what our runtime does in the same place: the hazards N1–N7 of docs/glossary.md.
 import { expect } from 'chai';
 import * as nact from 'nact';
 import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
@@ -11,7 +11,7 @@ import { gate, note, order, puppet, spawned, type Order } from './support.js';
 type NactRef = nact.Ref<unknown>;
 type Supervision = { readonly reset: symbol; readonly resetAllChildren: symbol; readonly stop: symbol };
 
-describe('nact does … and ours does …', () => {
+describe('nact | our runtime', () => {
   const clock = new ManualClock();
   const printed: unknown[][] = [];
   const unhandled: unknown[] = [];
@@ -38,7 +38,7 @@ describe('nact does … and ours does …', () => {
     process.removeAllListeners('unhandledRejection');
     for (const listener of listeners) process.on('unhandledRejection', listener);
   });
-  /** Nothing of ours may make nact speak, or leave a rejection to Node. */
+  /** Our runtime must not make nact print anything, and must leave no rejection unhandled. */
   const expectSilence = (): void => {
     expect([printed, unhandled]).to.deep.equal([[], []]);
   };
@@ -48,7 +48,7 @@ describe('nact does … and ours does …', () => {
   const spawnNact = (parent: NactRef, handler: unknown, name?: string, properties?: unknown): NactRef =>
     nact.spawn(parent, handler as never, name, properties as never) as NactRef;
 
-  it('N1: an old reference reaches a new actor of the same name | it reaches nobody', async () => {
+  it('N1: an old reference reaches a new actor of the same name | an old reference reaches no actor', async () => {
     const seen: string[] = [];
     const old = spawnNact(system, () => void seen.push('old'), 'worker');
     nact.stop(old);
@@ -71,7 +71,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N2: reset keeps the one initialState object with its changes | each incarnation has its own', async () => {
+  it('N2: reset keeps the one initialState object with its changes | each incarnation has its own state', async () => {
     const lists: unknown[] = [];
     const crashing = (state: string[], message: string): string[] => {
       lists.push([...state]);
@@ -109,7 +109,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N3: resetAllChildren runs a second handler beside a waiting one | the old effect is waited for first', async () => {
+  it('N3: resetAllChildren runs a second handler beside a waiting one | a restart waits for the old effect', async () => {
     let running = 0;
     let most = 0;
     const wait = gate();
@@ -171,7 +171,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N4: stop leaves a waiting handler running, a later throw stops it twice | late results are dropped and counted', async () => {
+  it('N4: a handler runs on after stop, and its throw repeats afterStop | late results are dropped and counted', async () => {
     const wait = gate();
     const happened: string[] = [];
     const handler = async (): Promise<void> => {
@@ -210,7 +210,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N4: a crash that escalates after a stop is an unhandled rejection | there is none', async () => {
+  it('N4: a crash that escalates after a stop is an unhandled rejection | a late failure leaves none', async () => {
     const wait = gate();
     const handler = async (): Promise<void> => {
       await wait.promise;
@@ -240,7 +240,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N5: a query on a stopping actor fails only by its timeout | the death of the asked answers at once', async () => {
+  it('N5: a query to a stopping actor fails only at its timeout | a question fails at once', async () => {
     const begun = clock.now();
     const actor = spawnNact(system, () => new Promise(() => {}), 'a');
     const failed = nact.query(actor, () => 'question', 60_000).catch(() => clock.now() - begun);
@@ -259,7 +259,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N6: temporary reply ids collide and an answer reaches the wrong asker | questions are numbered', async () => {
+  it('N6: temporary reply ids collide and an answer reaches the wrong asker | numbered questions get their own answers', async () => {
     const random = Math.random;
     const askers: NactRef[] = [];
     const actor = spawnNact(system, (_s: unknown, message: { from: NactRef }) => void askers.push(message.from), 'a');
@@ -291,7 +291,7 @@ describe('nact does … and ours does …', () => {
     expectSilence();
   });
 
-  it('N7: no ordered stop and no notice: children of a stopped parent live on | they stop first, and everybody hears of it', async () => {
+  it('N7: children of a stopped parent live on unnoticed | children stop before their parent, and watchers are notified', async () => {
     const happened: string[] = [];
     const properties = (name: string) => ({ afterStop: () => void happened.push(`stopped ${name}`) });
     const parent = spawnNact(system, () => undefined, 'parent', properties('parent'));

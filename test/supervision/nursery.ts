@@ -1,4 +1,4 @@
-// Children of a supervisor that log what an observer sees of them, and do as they are told.
+// Children for a supervisor under test. They log what an observer sees of them, and crash or end on order.
 import type { Behaviour, Ref } from '../../supervision/actor.js';
 
 export type Order = { readonly type: 'crash' } | { readonly type: 'end' };
@@ -9,7 +9,7 @@ export interface Nursery {
   readonly child: (id: string) => Behaviour<undefined, Order>;
 }
 
-/** `failures`: how often each id is not to start. */
+/** `failures`: how many of the next starts of each id fail. */
 export function nursery(failures: Map<string, number>, log: string[]): Nursery {
   const refs = new Map<string, Ref<Order>>();
   const child: Nursery['child'] = (id) => ({

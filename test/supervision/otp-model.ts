@@ -1,5 +1,5 @@
-// OTP's supervisor as an executable model: V1–V5 of seeds.md written down as directly as possible, sharing nothing with
-// ours. Everything takes no time; the log is what an observer of the children sees.
+// OTP's supervisor as an executable model: the rules V1–V5 of docs/glossary.md, written down as directly as possible. The model shares
+// nothing with our supervisor. Nothing in it takes time, and its log is what an observer of the children sees.
 
 export interface ModelSpec {
   readonly id: string;
@@ -16,7 +16,7 @@ export interface ModelOptions {
 
 interface Child extends ModelSpec {
   alive: boolean;
-  /** It has died, and the supervisor has not got round to it. */
+  /** How the child died, as long as the supervisor has not handled the death. */
   exit: 'normal' | 'crash' | undefined;
 }
 
@@ -45,7 +45,7 @@ export class OtpModel {
     return this.children.filter((child) => child.alive).map((child) => child.id);
   }
 
-  /** These die in this order before the supervisor handles the first death. */
+  /** Lets these children die in this order, before the supervisor handles the first death. */
   die(deaths: readonly (readonly [string, 'normal' | 'crash'])[], now: number): void {
     for (const [id, how] of deaths) {
       const child = this.children.find((candidate) => candidate.id === id);

@@ -1,4 +1,4 @@
-// Living under an application's own nact: what its typings hide, what happens when it stops under us.
+// A runtime under an application's own nact: what happens when nact stops the parent, and where the typings of nact are wrong.
 import { expect } from 'chai';
 import * as nact from 'nact';
 import { counters, createRuntime, spawn, status, stop, watch } from '../../supervision/index.js';
@@ -6,7 +6,7 @@ import { mailboxName } from '../../supervision/nact.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, note, order, puppet, spawned } from './support.js';
 
-describe("under an application's nact parent", () => {
+describe("a runtime under an application's nact parent", () => {
   const clock = new ManualClock();
   const printed: unknown[][] = [];
   const print = console.log;
@@ -21,7 +21,7 @@ describe("under an application's nact parent", () => {
   });
   const under = (parent: unknown) => createRuntime({ clock, timers: clock, parent: parent as object });
 
-  it("nact's stop(system) leaves actors running | ours stop within probeMs, with PARENT_STOPPED and no timer left", async () => {
+  it("stops its actors with PARENT_STOPPED within probeMs after stop(system), while nact's actors run on", async () => {
     const system = nact.start();
     const happened: string[] = [];
     const theirs = nact.spawn(system, (_s: undefined, m: string) => void happened.push(m), 'theirs', {
@@ -50,7 +50,7 @@ describe("under an application's nact parent", () => {
     expect(printed).to.deep.equal([]);
   });
 
-  it('stopping the parent actor is noticed as well, and running user effects are waited for and named', async () => {
+  it('notices the stop of a parent actor, waits for running user effects, and names orphans', async () => {
     const system = nact.start();
     const parent = nact.spawn(system, () => undefined, 'app');
     const ref = spawn(under(parent), puppet('root'), 'root');
@@ -73,7 +73,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it('a parent that stopped is noticed at once by the next spawn', async () => {
+  it('notices a stopped parent at once at the next spawn', async () => {
     const system = nact.start();
     const runtime = under(system);
     const ref = spawn(runtime, puppet('root'), 'root');
@@ -87,7 +87,7 @@ describe("under an application's nact parent", () => {
       .with.property('code', 'PARENT_STOPPED');
   });
 
-  it('two runtimes live under one parent without collision, and leave nothing in it', async () => {
+  it('shares a parent with another runtime without collision, and leaves no actor in the parent', async () => {
     const system = nact.start();
     let children: string[] = [];
     const parent = nact.spawn(system, (_s, _m, context) => void (children = [...context.children.keys()]), 'app');
@@ -104,7 +104,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it("a fault in nact's top level actors prints to the console | a crash of ours does not", async () => {
+  it("prints nothing when an actor crashes, while a fault in nact's top level actors prints to the console", async () => {
     const system = nact.start();
     const faulty = nact.spawn(
       system,
@@ -138,7 +138,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it('whatever else is dispatched to our nact actors is counted', async () => {
+  it('counts foreign messages that are dispatched to its nact actors', async () => {
     const system = nact.start();
     let ours: unknown;
     const parent = nact.spawn(system, (_s, _m, context) => void (ours = [...context.children.values()][0]), 'app');
@@ -153,7 +153,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it('nact refuses most characters in a name | every name of ours is made to fit', () => {
+  it('makes every name fit for nact, which refuses most characters', () => {
     const system = nact.start();
     expect(() => nact.spawn(system, () => undefined, 'a:b')).to.throw('Invalid argument');
     for (const name of ['123456789012:orders:1700000000:shardId-000000000000', 'größe/1 %', '']) {
@@ -163,7 +163,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system);
   });
 
-  it("nact's typings promise what is not there: configureLogging, a system's name, a logger", async () => {
+  it("cannot use what nact's typings promise: configureLogging, a system's name, a logger", async () => {
     const exports: Record<string, unknown> = await import('nact');
     expect(exports['configureLogging']).to.equal(undefined);
     expect(exports['seconds']).to.equal(undefined);
@@ -177,7 +177,7 @@ describe("under an application's nact parent", () => {
     nact.stop(system as nact.ActorSystemRef);
   });
 
-  it('refuses a parent that is neither an actor, a runtime nor of nact', () => {
+  it('refuses a parent that is neither an actor, a runtime nor a nact reference', () => {
     expect(() => spawn({ type: 'other' }, puppet('x'), 'x'))
       .to.throw()
       .with.property('code', 'INVALID_OPTION');

@@ -1,5 +1,5 @@
-// Listeners, intercepts, behaviours and user calls that stop, crash, spawn, send and ask in the middle of whatever the runtime
-// does, at moments drawn from a seed. Whatever they do, each actor ends once and acts no more afterwards, and nothing is left.
+// Listeners, intercepts, behaviours and user calls stop, crash, spawn, send and ask in the middle of the runtime's work, at moments
+// drawn from a seed. Whatever they do, each actor ends once and does nothing afterwards, and nothing is left.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ending, Ref } from '../../supervision/actor.js';
 import { openQuestions } from '../../supervision/ask.js';
@@ -35,11 +35,11 @@ interface Worker {
   over: boolean;
 }
 
-/** One run: a supervisor, its workers, and what goes on in the middle of what they do. */
+/** One run: a supervisor, its workers, and the calls in the middle of their work. */
 class Run {
   readonly complaints: string[] = [];
   readonly #clock: ManualClock;
-  /** Counted in the process: other tests leave some open. */
+  /** The count is per process, and other tests leave questions open. */
   readonly #openBefore = openQuestions();
   readonly #random: { next(): number };
   readonly #runtime: Runtime;
@@ -48,7 +48,7 @@ class Run {
   readonly #ended = new Set<string>();
   readonly #rate: number;
   #crashes = 0;
-  /** How much more is to happen, and how deep within one another. */
+  /** How many calls are left, and how deeply they are nested now. */
   #left = 0;
   #depth = 0;
 
@@ -260,12 +260,12 @@ class Run {
   }
 }
 
-describe('whatever is done in the middle of what the runtime does', () => {
+describe('the runtime, under calls in the middle of its work', () => {
   const clock = new ManualClock();
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('each actor ends once, with what it crashed with, and acts no more; nothing is left', async () => {
+  it('ends each actor once, runs nothing of it afterwards, and leaves no actor, question or timer', async () => {
     for (let seed = 1; seed <= 300; seed += 1) {
       const run = new Run(clock, seed);
       await run.over();

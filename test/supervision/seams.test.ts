@@ -18,12 +18,12 @@ import { createActorTimers, systemClock, systemRandom, systemTimers } from '../.
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet } from './support.js';
 
-describe('runtime seams', () => {
+describe('the seams of a runtime', () => {
   const clock = new ManualClock();
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('intercept.deliver may delay, repeat or lose a message; nact still brings them one at a time', async () => {
+  it('let intercept.deliver delay, repeat or lose a message', async () => {
     const notes: unknown[] = [];
     const plan: Record<string, (deliver: () => void) => void> = {
       late: (deliver) => void clock.after(100, deliver),
@@ -42,7 +42,7 @@ describe('runtime seams', () => {
     void stop(ref);
   });
 
-  it('a result, an answer, a timer and the news of an end that are delivered twice count once', async () => {
+  it('deliver a repeated result, answer, timer or `down` only once, and count the repeats', async () => {
     const notes: unknown[] = [];
     const deliver = ({ via }: Delivery, go: () => void): void => {
       go();
@@ -71,7 +71,7 @@ describe('runtime seams', () => {
     void stop(ref);
   });
 
-  it('intercept.startEffect may fail, hang or replace an effect, under its own signal', async () => {
+  it('let intercept.startEffect fail, hang or replace an effect', async () => {
     const notes: unknown[] = [];
     const runtime = createRuntime({
       clock,
@@ -97,7 +97,7 @@ describe('runtime seams', () => {
     expect((await stopped).orphans).to.deep.equal(['puppet/a#1: hangs']);
   });
 
-  it('the same run gives the same trace, over ten virtual minutes of a busy tree', async () => {
+  it('give the same trace for the same run, over ten virtual minutes of a busy tree', async () => {
     const run = async (): Promise<string> => {
       const entries: TraceEntry[] = [];
       const own = new ManualClock();
@@ -127,7 +127,7 @@ describe('runtime seams', () => {
     expect(await run()).to.equal(await run());
   });
 
-  it('status walks the tree in start order; a behaviour whose status throws shows the error', async () => {
+  it('show the tree in start order by status, with the error of a status that throws', async () => {
     const runtime = createRuntime({ clock, timers: clock });
     const ref = supervise(runtime, {
       kind: 'tree',
@@ -156,7 +156,7 @@ describe('runtime seams', () => {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it('a listener that throws is counted, nothing more; so is what a behaviour counts', async () => {
+  it('count listener failures, dead letters and the counts of behaviours, without further effect', async () => {
     const emit = (): void => {
       throw new Error('listener');
     };
@@ -174,7 +174,7 @@ describe('runtime seams', () => {
     await stop(ref);
   });
 
-  it('what a behaviour does against the rules crashes it, and it alone', async () => {
+  it('crash an actor, and no other, if its behaviour breaks the rules', async () => {
     const runtime = createRuntime({ clock, timers: clock });
     const other = spawn(runtime, puppet('other'), 'other');
     const run = {
@@ -209,7 +209,7 @@ describe('runtime seams', () => {
     await stop(other);
   });
 
-  it("an actor's timer is one per key, and setting it again replaces it", async () => {
+  it("keep one of an actor's timers per key, and replace it when the key is set again", async () => {
     const fired: unknown[] = [];
     const own = new ManualClock();
     const timers = createActorTimers(own, (timer) => timer.claim() && fired.push(timer.message));
@@ -218,7 +218,7 @@ describe('runtime seams', () => {
     timers.set('b', 5, 'b');
     timers.cancel('b');
     timers.set('c', 30, 'c');
-    // What was replaced or cancelled does not keep the process.
+    // A replaced or cancelled timer does not keep the process alive.
     expect(own.pending()).to.equal(2);
     await own.advance(25);
     timers.cancelAll();
@@ -227,7 +227,7 @@ describe('runtime seams', () => {
     expect(fired).to.deep.equal(['second']);
   });
 
-  it("the host's timers bear any duration, are never early, and use what stands in for setTimeout", async () => {
+  it("let the host's timers run for any duration, never early, and with a replaced setTimeout", async () => {
     const fired: string[] = [];
     const begun = clock.now();
     const cancel = systemTimers.after(5_000_000_000, () => fired.push('long'));

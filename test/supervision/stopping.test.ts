@@ -1,4 +1,4 @@
-// How actors end: order, deadlines, orphans, and that nothing acts afterwards (I23, I25).
+// How actors end: in which order, by which deadlines, with which orphans, and that they do nothing afterwards (I23, I25).
 import { expect } from 'chai';
 import type { Behaviour, Ending, Ref } from '../../supervision/actor.js';
 import {
@@ -17,7 +17,7 @@ import { crashActor } from '../../supervision/system.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, note, order, puppet, spawned, type Order } from './support.js';
 
-describe('stopping', () => {
+describe('an actor', () => {
   const clock = new ManualClock();
   let runtime: Runtime;
   let events: unknown[];
@@ -41,7 +41,7 @@ describe('stopping', () => {
   const ended = (ref: Ref<never>): Promise<Ending & { at: number }> =>
     watch(ref).then((how) => ({ ...how, at: clock.now() }));
 
-  it('goes bottom-up in reverse start order; each actor: stop hook once, then abort, then the wait', async () => {
+  it('stops bottom-up in reverse start order, with each stop hook once, then abort, then the wait', async () => {
     const log: string[] = [];
     const root = spawn(runtime, puppet('root', [], log), 'root');
     const children = [spawned(root, puppet('one', [], log)), spawned(root, puppet('two', [], log))];
@@ -67,7 +67,7 @@ describe('stopping', () => {
     ]);
   });
 
-  it('one-by-one: a child is stopped only when the one after it has stopped entirely', async () => {
+  it('waits, under one-by-one, for each child to end before it stops the previous one', async () => {
     const log: string[] = [];
     const root = spawn(runtime, puppet('root', [], log, { stopChildren: 'one-by-one' }), 'root');
     const children = [spawned(root, puppet('one', [], log)), spawned(root, puppet('two', [], log))];
@@ -83,7 +83,7 @@ describe('stopping', () => {
     expect(log.slice(4)).to.deep.equal(['stop one shutdown', 'stop root shutdown']);
   });
 
-  it('one-by-one: one that was ending by itself does not bring the turn of the next forward', async () => {
+  it('keeps the order of one-by-one, even if a child is already ending by itself', async () => {
     const log: string[] = [];
     const root = spawn(runtime, puppet('root', [], log, { stopChildren: 'one-by-one' }), 'root');
     const children = ['one', 'two', 'three'].map((name) => spawned(root, puppet(name, [], log)));
@@ -103,7 +103,7 @@ describe('stopping', () => {
     expect(log.slice(6)).to.deep.equal(['stop two shutdown', 'stop root shutdown']);
   });
 
-  it('`stopOrder` names the order; children that it does not name go first', async () => {
+  it('stops its children by `stopOrder`, after those that `stopOrder` does not name', async () => {
     const log: string[] = [];
     const named: Ref<Order>[] = [];
     const root = spawn(runtime, puppet('root', [], log, { stopOrder: () => named }), 'root');
@@ -120,7 +120,7 @@ describe('stopping', () => {
     ]);
   });
 
-  it('leaves neither its nact actor nor the watches that it kept on others', async () => {
+  it('leaves neither its nact actor nor its watches on other actors after a stop', async () => {
     const root = spawn(runtime, puppet('root'), 'root');
     const [watching, watched] = [spawned(root, puppet('watching')), spawned(root, puppet('watched'))];
     await clock.advance(0);
@@ -143,7 +143,7 @@ describe('stopping', () => {
     void stop(root);
   });
 
-  it('`ending` comes as soon as a child ends by itself, `down` when it has; one that is stopped has `down` alone', async () => {
+  it('gets `ending`, then `down`, of a child that ends by itself, and only `down` of a stopped child', async () => {
     const notes: unknown[] = [];
     const root = spawn(runtime, puppet('root', notes), 'root');
     const hold = gate();
@@ -173,7 +173,7 @@ describe('stopping', () => {
     void stop(root);
   });
 
-  it('waits for user effects until the deadline, not for io; what runs then is an orphan, named and counted', async () => {
+  it('waits for user effects until the deadline, not for io, and then names and counts orphans', async () => {
     const root = spawn(runtime, puppet('root'), 'root');
     const child = spawned(root, puppet('child'));
     await clock.advance(0);
@@ -202,7 +202,7 @@ describe('stopping', () => {
     expect(counters(runtime)).to.deep.equal({ orphan: 1, orphanEnded: 1, lateResult: 1 });
   });
 
-  it('waits for the last of several user effects; a crash meanwhile neither hastens it nor changes how it ends', async () => {
+  it('waits in a stop for the last of several user effects, and a crash meanwhile changes nothing', async () => {
     const root = spawn(runtime, puppet('root'), 'root', { shutdownMs: 50 });
     const [one, two] = [gate(), gate()];
     user(root, 'one', () => one.promise);
@@ -221,7 +221,7 @@ describe('stopping', () => {
     expect(events).to.deep.equal([]);
   });
 
-  it("what a parent's own `spawned`, `ending` or `down` throws is the parent's crash", async () => {
+  it("crashes with the error of an effect's `spawned`, `ending` or `down` that throws", async () => {
     for (const which of ['spawned', 'ending', 'down']) {
       const error = new Error(which);
       const told = (news: string) => () => {
@@ -245,7 +245,7 @@ describe('stopping', () => {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it('a stop with an earlier deadline brings a stop under way forward, a later one changes nothing', async () => {
+  it('stops earlier at a second stop with an earlier deadline, and ignores a later deadline', async () => {
     const root = spawn(runtime, puppet('root', [], [], { stopChildren: 'one-by-one' }), 'root');
     const child = spawned(root, puppet('child'), 60_000);
     await clock.advance(0);
@@ -261,7 +261,7 @@ describe('stopping', () => {
     expect((await ending).at - begun).to.equal(300);
   });
 
-  it('a child has at most its own shutdownMs, and 0 means no wait at all', async () => {
+  it('has at most its own shutdownMs to stop, and no time at all with 0', async () => {
     const root = spawn(runtime, puppet('root'), 'root');
     const [slow, brutal] = [spawned(root, puppet('slow'), 400), spawned(root, puppet('brutal'), 0)];
     await clock.advance(0);
@@ -275,7 +275,7 @@ describe('stopping', () => {
     expect((await Promise.all(endings)).map((how) => how.at - begun)).to.deep.equal([400, 0]);
   });
 
-  it('a deadline of 0 still lets effects that honour their signal settle', async () => {
+  it('lets effects that obey their signal settle, even with a deadline of 0', async () => {
     const root = spawn(runtime, puppet('root'), 'root');
     user(root, 'work', whenAborted([], 'work'));
     await clock.advance(0);
@@ -284,7 +284,7 @@ describe('stopping', () => {
     expect((await stopped).orphans).to.deep.equal([]);
   });
 
-  it('nothing of a stopped actor acts: no timer, no queued message, no effect result, no late spawn (I25)', async () => {
+  it('does nothing after a stop: no timer, queued message or effect result takes effect (I25)', async () => {
     const [notes, log] = [[] as unknown[], [] as string[]];
     const root = spawn(runtime, puppet('root', notes, log), 'root');
     const hold = gate<string>();
@@ -311,7 +311,7 @@ describe('stopping', () => {
     expect(counters(runtime)).to.deep.equal({ lateResult: 1, deadLetter: 2 });
   });
 
-  it('a timer that is cancelled or replaced after it fired, its message waiting already, does not act', async () => {
+  it('ignores the waiting message of a fired timer that has since been cancelled or replaced', async () => {
     const notes: unknown[] = [];
     const fire: (() => void)[] = [];
     const timers = { after: (_ms: number, callback: () => void) => (fire.push(callback), () => {}) };
@@ -329,7 +329,7 @@ describe('stopping', () => {
     void stop(root);
   });
 
-  it('the stop hook of a crash says crash, its last messages come before `down`, and a throw in it is counted', async () => {
+  it('runs its stop hook after a crash: its last messages come before `down`, and a throw is counted', async () => {
     const notes: unknown[] = [];
     const root = spawn(runtime, puppet('root', notes), 'root');
     const [good, bad] = [
@@ -363,7 +363,7 @@ describe('stopping', () => {
     void stop(root);
   });
 
-  it('an `initial` that throws is a failed start: `down` alone, no stop hook, nothing left', async () => {
+  it('does not start if `initial` throws: only `down` comes, and no stop hook runs', async () => {
     const [notes, log] = [[] as unknown[], [] as string[]];
     const root = spawn(runtime, puppet('root', notes), 'root');
     const error = new Error('no start');
@@ -392,7 +392,7 @@ describe('stopping', () => {
     void stop(root);
   });
 
-  it('an actor stopped by its own effect carries out none after that one', async () => {
+  it('carries out no further effect after an effect of its own has stopped the actor', async () => {
     const notes: unknown[] = [];
     const root = spawn(runtime, puppet('root', notes), 'root');
     const start = (): void => void stop(root);
@@ -404,7 +404,7 @@ describe('stopping', () => {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it('an actor that ends carries out nothing behind the end, also while its user effects are waited for', async () => {
+  it('carries out no effect after `end`, even while it waits for its user effects', async () => {
     const [notes, begun] = [[] as unknown[], [] as string[]];
     const other = spawn(runtime, puppet('other', notes), 'other');
     const root = spawn(runtime, puppet('root'), 'root');

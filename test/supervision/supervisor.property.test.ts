@@ -1,4 +1,4 @@
-// I21: our supervisor, on the real runtime and real nact in virtual time, does what OTP's does.
+// I21: our supervisor, on the real runtime and real nact in virtual time, does what the model of OTP's supervisor does.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Ref } from '../../supervision/actor.js';
@@ -36,18 +36,18 @@ const anyCommand = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('terminateChild' as const), id: anyId }) },
 );
 
-/** significant needs a child that may end for good, and a supervisor that minds. */
+/** A significant child must be able to end for good, and needs a supervisor with autoShutdown. */
 const sane = (options: ModelOptions, spec: ModelSpec): ModelSpec => ({
   ...spec,
   significant: spec.significant && spec.restart !== 'permanent' && options.autoShutdown !== 'never',
 });
 
-describe('supervisor', () => {
+describe('a supervisor', () => {
   const clock = new ManualClock();
   before(() => clock.install());
   after(() => clock.uninstall());
 
-  it('starts, stops, restarts, drops and gives up exactly as OTP does (I21)', async function () {
+  it('starts, stops, restarts, drops and gives up exactly as the OTP model does (I21)', async function () {
     this.timeout(60_000);
     let restarts = 0;
     let gaveUp = 0;

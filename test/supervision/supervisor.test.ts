@@ -1,4 +1,4 @@
-// What the OTP model does not cover: failures of a start, escalation, requests, dynamic children, effects that linger.
+// Covers what the OTP model leaves out: failed starts, escalation, requests, dynamic children, and user effects that still run.
 import { expect } from 'chai';
 import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
 import {
@@ -22,7 +22,7 @@ import { supervisor } from '../../supervision/supervisor.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, note, order, puppet, type Order } from './support.js';
 
-describe('supervisor, beyond the model', () => {
+describe('a supervisor, beyond the OTP model', () => {
   const clock = new ManualClock();
   let runtime: Runtime;
   let log: string[];
@@ -61,7 +61,7 @@ describe('supervisor, beyond the model', () => {
     return (await answer).map((info) => info.ref?.path ?? `${info.id}: none`);
   };
 
-  it('fails with START_FAILED and the cause when a child does not start at first, and stops those that did', async () => {
+  it('fails with START_FAILED if a child does not start at first, and stops the started children', async () => {
     const cause = new Error('no');
     const ref = await started({
       children: [
@@ -81,7 +81,7 @@ describe('supervisor, beyond the model', () => {
     expect(log).to.deep.equal(['start a', 'stop a shutdown']);
   });
 
-  it('gives up with RESTART_INTENSITY, whose cause is the last error; the supervisor above restarts it', async () => {
+  it('gives up with RESTART_INTENSITY and the last error as cause, and is restarted by its own supervisor', async () => {
     const inner: SupervisorOptions = { kind: 'inner', intensity: 1, periodMs: 100, children: [child('a')] };
     const outer = await started({
       intensity: 1,
@@ -98,7 +98,7 @@ describe('supervisor, beyond the model', () => {
     expect((cause.cause as Error).message).to.equal('a crashed');
   });
 
-  it('one that gives up waits for its children as long as each may take', async () => {
+  it('waits for each child up to its shutdown time when it gives up', async () => {
     const ref = await started({ intensity: 0, children: [child('a'), child('slow', { shutdown: 20_000 })] });
     const hold = gate();
     const save = { name: 'save', kind: 'user', start: () => hold.promise, done: note, failed: note } as const;
@@ -112,7 +112,7 @@ describe('supervisor, beyond the model', () => {
     expect((await watch(ref)).orphans).to.deep.equal([]);
   });
 
-  it('restarts are counted over a sliding period', async () => {
+  it('counts restarts over a sliding period', async () => {
     const ref = await started({ intensity: 1, periodMs: 100, children: [child('a')] });
     for (let crashes = 0; crashes < 5; crashes += 1) {
       await crash('a');
@@ -125,7 +125,7 @@ describe('supervisor, beyond the model', () => {
     expect((await watch(ref)).error).to.include({ code: 'RESTART_INTENSITY' });
   });
 
-  it('a nested supervisor has started only when its children have; its failed start is a failed start', async () => {
+  it('waits for the children of a nested supervisor, and fails with START_FAILED if one does not start', async () => {
     let fails = true;
     const deep: ChildSpec = {
       id: 'deep',
@@ -144,7 +144,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('siblings started before are known to those after', async () => {
+  it('shows each child the siblings that have started before', async () => {
     const seen: (string | undefined)[] = [];
     const look = (id: string, of: string): ChildSpec => ({
       ...child(id),
@@ -155,7 +155,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('a group restart waits for the user effects of all, and starts nothing before', async () => {
+  it('starts no child in a group restart before the user effects of all have ended or timed out', async () => {
     const ref = await started({
       strategy: 'one-for-all',
       stopChildren: 'together',
@@ -180,7 +180,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('a group restart stops one by one: the crashed child that goes meanwhile brings no turn forward', async () => {
+  it('stops children one by one in a group restart, even if the crashed child ends meanwhile', async () => {
     const ref = await started({ strategy: 'one-for-all', children: ['a', 'b', 'c'].map((id) => child(id)) });
     const [b, c] = ['b', 'c'].map((id) => {
       const hold = gate();
@@ -200,7 +200,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('a child that ended normally but still has a user effect is waited for by the next group restart', async () => {
+  it('waits in a group restart for a user effect of a child that has ended normally', async () => {
     const ref = await started({
       strategy: 'one-for-all',
       children: [child('a'), child('b', { restart: 'transient', forgetOnRestart: true, shutdown: 1_000 })],
@@ -217,7 +217,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('forgetOnRestart: its crash restarts the group, which drops it; `dynamic` says who starts instead', async () => {
+  it('restarts the group when a child with forgetOnRestart crashes, and starts the children of `dynamic` instead', async () => {
     let round = 0;
     const worker = (id: string): ChildSpec => child(id, { restart: 'transient', forgetOnRestart: true });
     const ref = await started({
@@ -248,7 +248,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('`dynamic`: one that does not start is left out, those after it start, and its id is free', async () => {
+  it('leaves out a `dynamic` child that does not start, starts the later ones, and frees its id', async () => {
     const bad = child('bad', {
       start: () => {
         throw new Error('no start');
@@ -262,7 +262,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('requests: an id that is taken or a start that fails is refused; terminateChild tells how it ended', async () => {
+  it('refuses startChild for a taken id or a failed start, and answers terminateChild with the ending', async () => {
     const ref = await started({ children: [child('a')] });
     const startChild = async (spec: ChildSpec): Promise<unknown> => {
       const answer = ask(ref, (replyTo: ReplyTo<ChildStarted>) => ({ type: 'startChild', spec, replyTo }));
@@ -291,7 +291,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('requests wait for their turn: a child that crashed while its terminateChild waited is not waited for twice', async () => {
+  it('answers a waiting terminateChild with the crash if the child has crashed meanwhile', async () => {
     const ref = await started({ children: [child('slow', { shutdown: 1_000 }), child('b')] });
     const save = { name: 'save', kind: 'user', start: () => new Promise(() => {}), done: note, failed: note } as const;
     order(refs.get('slow')!, { type: 'run', ...save });
@@ -306,7 +306,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('a transient supervisor that gave up is not restarted: OTP calls that a shutdown', async () => {
+  it('does not restart a transient supervisor that gave up, which OTP calls a shutdown', async () => {
     const inner: SupervisorOptions = { intensity: 0, children: [child('a')] };
     const ref = await started({
       children: [{ id: 'inner', restart: 'transient', start: () => supervisor(inner) }],
@@ -316,7 +316,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('is stopped at once in the middle of a restart that waits', async () => {
+  it('stops by the deadline in the middle of a restart that waits', async () => {
     const ref = await started({
       strategy: 'one-for-all',
       children: [child('a', { shutdown: 'infinity' }), child('b')],
@@ -331,7 +331,7 @@ describe('supervisor, beyond the model', () => {
     expect((await stopped).orphans).to.deep.equal(['puppet/a#2: save']);
   });
 
-  it('`restarting` gets the count and the error', async () => {
+  it('calls `restarting` with the count and the error', async () => {
     const told: unknown[] = [];
     const restarting = (count: number, error: Error) => (told.push([count, error.message]), []);
     const ref = await started({ intensity: 9, restarting, children: [child('a')] });
@@ -344,7 +344,7 @@ describe('supervisor, beyond the model', () => {
     void stop(ref);
   });
 
-  it('refuses options that contradict each other', () => {
+  it('refuses options that are invalid or contradict each other', () => {
     const bad: Partial<SupervisorOptions>[] = [
       { intensity: -1 },
       { periodMs: 0 },

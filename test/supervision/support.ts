@@ -1,4 +1,4 @@
-// An actor that does what a message tells it to, writes down what comes back, and the waiting that goes with it.
+// An actor that carries out the effects of a message and notes what comes back, with helpers that wait for it.
 import type { Behaviour, Effect, Ending, Ref } from '../../supervision/actor.js';
 import { sendFromOutside } from '../../supervision/system.js';
 
@@ -9,7 +9,7 @@ export type Order =
 
 export const note = (what: unknown): Order => ({ type: 'note', what });
 
-/** `notes` collects what it is told, its start and its stop hook excepted: those are in `log` with its name. */
+/** `notes` collects the noted values. `log` gets the start and the stop hook, with the name. */
 export function puppet(
   name: string,
   notes: unknown[] = [],
@@ -63,7 +63,7 @@ export function spawned(
   });
 }
 
-/** Something that settles when the test says so. */
+/** A promise that the test settles. */
 export function gate<T = void>(): { readonly promise: Promise<T>; open(value: T): void; fail(error: Error): void } {
   let open!: (value: T) => void;
   let fail!: (error: Error) => void;

@@ -1,4 +1,4 @@
-// The runtime carries out every effect type of `supervision/actor.ts` on real nact.
+// The runtime carries out effects of `supervision/actor.ts` on real nact, in real time.
 import { expect } from 'chai';
 import * as effect from '../../supervision/actor.js';
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from '../../supervision/actor.js';
@@ -8,7 +8,7 @@ type Message =
   | { readonly type: 'do'; readonly effects: readonly Effect<Message>[] }
   | { readonly type: 'note'; readonly what: unknown };
 
-/** An actor that does what a message tells it to and writes down what comes back. */
+/** An actor that carries out the effects of a message and notes what comes back. */
 function scripted(seen: unknown[], done: (length: number) => unknown = () => {}): Behaviour<undefined, Message> {
   return {
     kind: 'scripted',

@@ -1,4 +1,4 @@
-// What must not compile. nact's own reference type is an empty class, so that nothing is refused there.
+// Checks what must not compile. The reference type of nact is an empty class, so the compiler refuses nothing there.
 import { expect } from 'chai';
 import type * as nact from 'nact';
 import * as effect from '../../supervision/actor.js';
@@ -38,7 +38,7 @@ describe('types', () => {
     () => spawn(undefined, { kind: 'x' }),
   ];
 
-  it('compile and are refused as marked', () => {
+  it('compile, or are refused, as marked', () => {
     expect(compiled).to.have.length(16);
   });
 });

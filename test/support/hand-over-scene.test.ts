@@ -20,22 +20,22 @@ const judged = (again: Delivery, ...changes: readonly OwnerChange[]): number =>
     .length;
 
 describe('the law of repeats', () => {
-  it('excuses what is behind the checkpoint that a take by force has found', () => {
+  it('excuses a record after the checkpoint that a take by force found', () => {
     expect(judged(delivery(6, 11), change('take', 'a', 10))).to.equal(0);
     expect(judged(delivery(7, 11), change('handOver', 'a', 10))).to.equal(0);
   });
 
-  it('excuses what is behind the checkpoint of a row that was made again', () => {
+  it('excuses only records after the checkpoint of a row that was created again', () => {
     expect(judged(delivery(6, 11), change('take', undefined, 10, true))).to.equal(0);
     expect(judged(delivery(5, 11), change('take', undefined, 10, true))).to.equal(1);
   });
 
-  it('excuses what is behind the checkpoint of an owner that was silent for too long', () => {
+  it('excuses only records after the checkpoint of an owner that was silent for too long', () => {
     expect(judged(delivery(6, 11), change('lapse', 'a', 10))).to.equal(0);
     expect(judged(delivery(5, 11), change('lapse', 'a', 10))).to.equal(1);
   });
 
-  it('complains of what is not behind it, of what was handed over or free, and of a second time under one owner', () => {
+  it('reports repeats up to the checkpoint, after a hand-over or release, and under the same owner', () => {
     expect(judged(delivery(5, 11), change('take', 'a', 10))).to.equal(1);
     expect(judged(delivery(6, 11), change('handOver', 'a', 10))).to.equal(1);
     expect(judged(delivery(6, 11), change('take', undefined, 10))).to.equal(1);

@@ -9,7 +9,7 @@ import { judgeWrites } from './lease-write-laws.js';
 const failoverMs = 1_000;
 const writerOf = (worker: string): string => `${worker}-nonce/1`;
 
-/** Writes to one row; every worker's id is `id of <its name>`. */
+/** Writes to one row. Every worker's id is `id of <its name>`. */
 class Story {
   readonly writes: WitnessedWrite[] = [];
   #at = 0;
@@ -59,7 +59,7 @@ class Story {
     return this.parts(worker, wishUpdate(expected, { author: writerOf(worker), text }));
   }
 
-  /** Somebody deletes the row, and `worker` creates it again. */
+  /** The row is deleted, and `worker` creates it again. */
   again(worker: string, checkpoint: string, counter: number): this {
     this.#counter = counter;
     const Item = { leaseKey: { S: 's' }, leaseCounter: { N: String(counter) }, checkpoint: { S: checkpoint } };
@@ -89,7 +89,7 @@ const story = (): Story => new Story();
 const wished = (): Story => story().take('a').checkpoint('a', '5').wish('b', 'a');
 
 describe('the laws of lease writes', () => {
-  it('find nothing wrong with a hand-over, a release, a take by force in time, and a wish that is withdrawn', () => {
+  it('accept a hand-over, a release, a take by force in time, and a withdrawn wish', () => {
     const { complaints, changes } = wished()
       .update('a', { answer: `yielding ${writerOf('b')}` })
       .handOver('a', 'b')
@@ -111,7 +111,7 @@ describe('the laws of lease writes', () => {
     ]);
   });
 
-  it('leave out what was refused', () => {
+  it('ignore refused writes', () => {
     const { writes } = story().take('a').checkpoint('b', '5');
     const refused = writes.map((write) => (write.worker === 'b' ? { ...write, accepted: false } : write));
     expect(judgeWrites(refused, () => 'a').complaints).to.deep.equal([]);
@@ -148,11 +148,11 @@ describe('the laws of lease writes', () => {
     'a row that was there is put again': story().other('a', 'PutItem'),
   };
   for (const [what, told] of Object.entries(broken))
-    it(`say '${what}'`, () => {
+    it(`report '${what}'`, () => {
       expect(told.judged().complaints.join('\n')).to.include(what);
     });
 
-  it('allow that a row which somebody has deleted is made again where it stood, and taken', () => {
+  it('accept that a deleted row is created again at a checkpoint that it had, and taken', () => {
     const held = (): Story => story().take('a').checkpoint('a', '5').checkpoint('a', '7');
     for (const told of [held().again('a', '7', 9), held().again('b', '5', 9)]) {
       const { complaints, changes } = told.take('a').release('a').take('b').judged();
@@ -166,7 +166,7 @@ describe('the laws of lease writes', () => {
     }
   });
 
-  it('tell of an owner that has written again when its right to deliver had ended', () => {
+  it('report a lapse of an owner that writes again after its right to deliver has ended', () => {
     const { complaints, changes, lapses } = story()
       .take('a')
       .after(failoverMs / 2)
@@ -179,7 +179,7 @@ describe('the laws of lease writes', () => {
     expect(lapses.map(({ from, row }) => [from, row['checkpoint']?.S])).to.deep.equal([['a', '7']]);
   });
 
-  it('tell of an owner whose write was in time, and which heard of it when that right had ended', () => {
+  it('report a lapse if a write was in time, but the owner learned of it too late', () => {
     const third = story()
       .take('a')
       .checkpoint('a', '5')
@@ -202,7 +202,7 @@ describe('the laws of lease writes', () => {
     expect(new Set(lapses.map(({ row }) => row['checkpoint']?.S))).to.deep.equal(new Set(['9']));
   });
 
-  it('tell of an owner that may have heard of its write in time only when that right had ended, and not of a new one', () => {
+  it('report a lapse if an answer may have reached the owner too late, except a new owner', () => {
     const late = story()
       .take('a')
       .checkpoint('a', '5')
@@ -224,12 +224,12 @@ describe('the laws of lease writes', () => {
     expect(given.judged().lapses).to.deep.equal([]);
   });
 
-  it('say that an update makes a row', () => {
+  it('report an update that creates a row', () => {
     const { writes } = story().take('a');
     expect(judgeWrites(writes.slice(1), () => 'a').complaints.join()).to.include('an update makes a row');
   });
 
-  it('say that the table shows another row than the writes add up to', () => {
+  it('report a table that shows another row than the writes add up to', () => {
     const writes = story()
       .take('a')
       .checkpoint('a', '5')

@@ -43,7 +43,7 @@ createConsumer({ application: 'a', source, reducer: words });
 // @ts-expect-error the reducer takes words, not numbers
 createConsumer({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 5 }] });
 
-// A record may come without a partition key: code that uses it has to say what then.
+// A record may come without a partition key, and code that uses the key has to handle that.
 expectTypeOf<UserRecord['partitionKey']>().toEqualTypeOf<string | undefined>();
 expectTypeOf(({ partitionKey }: UserRecord) => partitionKey).not.toExtend<NonNullable<ConsumerOptions['key']>>();
 expectTypeOf(({ partitionKey, sequenceNumber }: UserRecord) => partitionKey ?? sequenceNumber).toExtend<

@@ -1,4 +1,4 @@
-// Our codec against aws-kinesis-agg 4.2.8, both ways, and the cases where that one is wrong.
+// Compares our codec with aws-kinesis-agg 4.2.8 in both directions, and shows the cases in which that library is wrong.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregation/aggregate.js';
@@ -9,16 +9,16 @@ import { envelope, message } from '../../support/aggregate-bytes.js';
 
 const HIGHEST = (1n << 128n) - 1n;
 
-/** Keys of its tables are property names to the oracle: integer-like ones are its known error, these two break it. */
+/** aws-kinesis-agg uses keys as property names: integer-like keys are its known error, and the two names below break it. */
 const key = fc
   .oneof(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), fc.constantFrom('a', 'b', 'constructor', '01'))
   .filter((text) => !/^(0|[1-9]\d*|__proto__|hasOwnProperty)$/.test(text));
 /** Explicit hash keys of 20 digits or more, for the same reason. */
 const hashKey = fc.bigInt({ min: 10n ** 20n, max: HIGHEST }).map(String);
-/** The oracle takes empty data for missing data. */
+/** aws-kinesis-agg treats empty data as missing data. */
 const content = fc.uint8Array({ minLength: 1, maxLength: 300 });
 
-/** All records with an explicit hash key, or none: the oracle reads an unset index as 0. */
+/** All records with an explicit hash key, or none: aws-kinesis-agg reads an unset index as 0. */
 const records = fc.oneof(
   fc.array(fc.record({ partitionKey: key, data: content }), { minLength: 1, maxLength: 30 }),
   fc.array(fc.record({ partitionKey: key, explicitHashKey: hashKey, data: content }), { minLength: 1, maxLength: 30 }),
@@ -48,8 +48,8 @@ function theirs(data: Uint8Array): Comparable[] {
   }));
 }
 
-describe('aggregate codec against aws-kinesis-agg', () => {
-  it('our decoder reads what its encoder writes', () => {
+describe('the aggregate codec, beside aws-kinesis-agg', () => {
+  it('decodes what the encoder of aws-kinesis-agg writes', () => {
     fc.assert(
       fc.property(records, (input) => {
         expect(ours(decodeAggregate(aggEncode(input).data).records!)).to.deep.equal(ours(input));
@@ -58,7 +58,7 @@ describe('aggregate codec against aws-kinesis-agg', () => {
     );
   });
 
-  it('its decoder reads what our encoder writes', () => {
+  it('encodes aggregates that the decoder of aws-kinesis-agg reads', () => {
     fc.assert(
       fc.property(records, (input) => {
         expect(theirs(encodeAggregate(input))).to.deep.equal(ours(input));
@@ -67,7 +67,7 @@ describe('aggregate codec against aws-kinesis-agg', () => {
     );
   });
 
-  it('both encoders write the same bytes, except that it sorts integer-like keys', () => {
+  it('writes the same bytes as aws-kinesis-agg for keys that do not look like integers', () => {
     fc.assert(
       fc.property(records, (input) => {
         expect(Buffer.from(encodeAggregate(input)).toString('hex')).to.equal(aggEncode(input).data.toString('hex'));
@@ -76,7 +76,7 @@ describe('aggregate codec against aws-kinesis-agg', () => {
     );
   });
 
-  it('our decoder reads what our encoder writes, also where aws-kinesis-agg does not', () => {
+  it('decodes what it encodes, including input that aws-kinesis-agg gets wrong', () => {
     const anyKey = fc.oneof(
       fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }),
       fc.nat().map(String),
@@ -98,11 +98,11 @@ describe('aggregate codec against aws-kinesis-agg', () => {
   });
 });
 
-describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
+describe('the aggregate codec, for input that aws-kinesis-agg gets wrong', () => {
   const one = Buffer.from('one');
   const two = Buffer.from('two');
 
-  it('integer-like partition keys: its encoder swaps them, so both decoders read them swapped; ours keeps them', () => {
+  it('keeps integer-like partition keys in order, while the encoder of aws-kinesis-agg swaps them', () => {
     const input = [
       { partitionKey: '10', data: one },
       { partitionKey: '9', data: two },
@@ -117,7 +117,7 @@ describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
     ]);
   });
 
-  it('an unset explicit hash key: its decoder reads index 0, the first of the table; ours reads none', () => {
+  it('reads no explicit hash key for an unset index, while aws-kinesis-agg reads the first one', () => {
     const data = encodeAggregate([
       { partitionKey: 'a', explicitHashKey: '5', data: one },
       { partitionKey: 'b', data: two },
@@ -126,7 +126,7 @@ describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
     expect(decodeAggregate(data).records!.map((record) => record.explicitHashKey)).to.deep.equal(['5', undefined]);
   });
 
-  it('a bad checksum: its decoder loses the record with an error; ours delivers it raw with a complaint', () => {
+  it('delivers a record with a bad checksum raw, with a complaint, while aws-kinesis-agg loses the record', () => {
     const data = Buffer.from(encodeAggregate([{ partitionKey: 'a', data: one }]));
     data[data.length - 1]! ^= 1;
     const lost = aggDecode(data);
@@ -138,7 +138,7 @@ describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
     expect(unpacked.complaint).to.match(/MD5/);
   });
 
-  it('a message without a required field: its decoder loses the record with an error; ours delivers it raw', () => {
+  it('delivers a message without a required field raw, while aws-kinesis-agg loses the record', () => {
     const data = envelope(message(['a'], [{ pk: 0, data: 'one' }, { pk: 0 }]));
     expect(aggDecode(data).records).to.deep.equal([]);
     expect(aggDecode(data).errors).to.have.length(1);
@@ -147,7 +147,7 @@ describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
     ).to.equal(data);
   });
 
-  it('an index beyond its table: its decoder delivers records without a key; ours keeps those before and reports the rest', () => {
+  it('keeps user records before a bad key index and reports the rest, while aws-kinesis-agg delivers records without keys', () => {
     const data = envelope(
       message(
         ['a'],
@@ -163,7 +163,7 @@ describe('where aws-kinesis-agg is wrong the KPL format decides', () => {
     expect(unpacked.undecoded).to.not.equal(undefined);
   });
 
-  it('empty data: its encoder refuses them, its decoder and ours read them', () => {
+  it('encodes and decodes empty data, which the decoder of aws-kinesis-agg reads, too', () => {
     const empty = { partitionKey: 'a', data: Buffer.alloc(0) };
     const data = encodeAggregate([empty]);
     expect(theirs(data).map((record) => record.data)).to.deep.equal(['']);

@@ -1,4 +1,4 @@
-// Aggregates that we make fill a record to its limit and not beyond, hold user records of one shard only, and lose nothing when decoded.
+// Our aggregates fill a record up to its limit and not beyond, hold user records of one shard only, and lose nothing when decoded.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { decodeAggregate } from '../../../src/aws/aggregation/aggregate.js';
@@ -60,7 +60,7 @@ describe('encodeAggregate', () => {
     expect(Buffer.from(encodeAggregate(records)).toString('hex')).to.equal(envelope(expected).toString('hex'));
   });
 
-  it('refuses no records, keys the service would refuse, and more than fits into a record', () => {
+  it('refuses an empty list, keys that the service refuses, and more data than fits into a record', () => {
     expect(invalidOption(() => encodeAggregate([]))).to.match(/at least one/);
     expect(invalidOption(() => encodeAggregate([user('ok'), user('')]))).to.match(/records\[1\]\.partitionKey/);
     expect(invalidOption(() => encodeAggregate([user('k'.repeat(257))]))).to.match(/257/);
@@ -76,7 +76,7 @@ describe('encodeAggregate', () => {
     expect(() => encodeAggregate([user('\u{1f600}'.repeat(256), 'x', String(HIGHEST))])).to.not.throw();
   });
 
-  it('refuses what plain JavaScript may hand it, instead of making an aggregate that nobody can read', () => {
+  it('refuses arguments of wrong types from plain JavaScript, instead of making an unreadable aggregate', () => {
     const given = (records: unknown) => () => encodeAggregate(records as AggregatedRecord[]);
     expect(invalidOption(given([{ partitionKey: 'a', data: 'hello' }]))).to.match(
       /records\[0\]\.data: .*Uint8Array, got string/,
@@ -86,8 +86,8 @@ describe('encodeAggregate', () => {
     expect(invalidOption(given(undefined))).to.match(/at least one/);
   });
 
-  it('fills a record to the byte', () => {
-    // Both lengths have as many bytes as in the full one.
+  it('accepts data that fill a record to the last byte, and refuses one byte more', () => {
+    // Both length fields take as many bytes here as in the full aggregate.
     const overhead =
       encodeAggregate([user('k', Buffer.alloc(500_000)), user('k', Buffer.alloc(5_000_000))]).length - 5_500_000;
     const full = MAX_RECORD_BYTES - 'k'.length - overhead - 500_000;
@@ -103,7 +103,7 @@ describe('aggregateRecords', () => {
     user(`key-${i % 50}`, `${i}`, i % 7 === 0 ? String((HIGHEST / 500n) * BigInt(i)) : undefined),
   );
 
-  it('puts only user records of one shard into one aggregate, and the record itself lands in that shard', () => {
+  it('puts only user records of one shard into an aggregate, whose own key is in this shard', () => {
     for (const count of [1, 2, 3, 7]) {
       const targets = shards(count);
       const puts = aggregateRecords(many, targets);
@@ -117,7 +117,7 @@ describe('aggregateRecords', () => {
     }
   });
 
-  it('loses nothing and keeps the order within a shard', () => {
+  it('loses no user record, and keeps their order within a shard', () => {
     const puts = aggregateRecords(many, shards(3), { maxBytes: 1000 });
     expect(puts.length).to.be.greaterThan(5);
     const out = puts.flatMap((put) => put.records);
@@ -136,14 +136,14 @@ describe('aggregateRecords', () => {
     }
   });
 
-  it('without shards aggregates in the order given, whatever the keys', () => {
+  it('aggregates in the given order, whatever the keys, if no shards are given', () => {
     const puts = aggregateRecords(many);
     expect(puts).to.have.length(1);
     expect(puts[0]!.records).to.deep.equal(many);
     expect(puts[0]).to.not.have.property('shardId');
   });
 
-  it('keeps every record within the byte limit, outer partition key included, and the count limit', () => {
+  it('keeps every record within maxBytes, outer partition key included, and within maxRecords', () => {
     const big = Array.from({ length: 60 }, (_, i) => user('p'.repeat(200) + i, Buffer.alloc(i * 2000)));
     for (const maxBytes of [undefined, 300_000, 120_000]) {
       const puts = aggregateRecords(big, undefined, maxBytes === undefined ? {} : { maxBytes });
@@ -154,7 +154,7 @@ describe('aggregateRecords', () => {
     expect(puts.map((put) => put.records.length)).to.deep.equal(Array.from({ length: 25 }, () => 20));
   });
 
-  it('sends a user record that is alone as it is, up to the very limit', () => {
+  it('sends a lone user record as a plain record up to the limit, and refuses a larger one', () => {
     const data = Buffer.alloc(MAX_RECORD_BYTES - 1);
     const [put] = aggregateRecords([user('k', data, '5')]);
     expect(put!.data).to.equal(data);
@@ -165,7 +165,7 @@ describe('aggregateRecords', () => {
     );
   });
 
-  it('wraps a lone user record whose own data would be taken for an aggregate', () => {
+  it('wraps a lone user record if its data look like an aggregate', () => {
     const nested = encodeAggregate([user('inner')]);
     const [put] = aggregateRecords([user('outer', nested)]);
     expect(decodeAggregate(put!.data).records!.map(({ data }) => Buffer.from(data))).to.deep.equal([
@@ -173,7 +173,7 @@ describe('aggregateRecords', () => {
     ]);
   });
 
-  it('sends a user record alone when no open shard has its hash key', () => {
+  it('sends a user record alone if no open shard has its hash key', () => {
     const [first, second] = shards(2);
     const targets = [first!, { ...second!, endingSequenceNumber: '1' }, { shardId: 'rangeless' }];
     const puts = aggregateRecords(

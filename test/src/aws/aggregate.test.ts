@@ -1,4 +1,4 @@
-// Decoding follows the KCL byte for byte: what it would deliver raw is delivered raw, what it skips is skipped.
+// Decoding follows the KCL byte for byte: what the KCL delivers raw is delivered raw, and what the KCL skips is skipped.
 // The bytes are built by hand, so that each fault stands alone.
 import { expect } from 'chai';
 import { deflateSync } from 'node:zlib';
@@ -31,7 +31,7 @@ function unpack(data: Uint8Array, range?: HashKeyRange, policy: OutOfRangePolicy
   return unpackRecord(recordOf(data), range, policy);
 }
 
-/** The data came out as the one plain record they went in as. */
+/** Expects that the data are delivered as one plain record. */
 function expectRaw(data: Uint8Array, complaint: RegExp | undefined): void {
   const record = recordOf(data);
   const unpacked = unpackRecord(record, undefined, 'emit');
@@ -65,8 +65,8 @@ function withFields(...fields: readonly Bytes[]): Buffer {
   return envelope(bytes(delimited(1, 'a'), fields, userRecord({ pk: 0, data: 'one' })));
 }
 
-describe('aggregate: what comes out of a well-formed aggregate', () => {
-  it('is one user record per record, in order, with sub-sequence numbers from 0 and the outer sequence number and time', () => {
+describe('a well-formed aggregate', () => {
+  it('gives its user records in order, with sub-sequence numbers from 0 and the outer sequence number and time', () => {
     const ehk = '170141183460469231731687303715884105728';
     const data = envelope(
       message(
@@ -97,7 +97,7 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
     for (const userRecord of untimed.records) expect(userRecord).to.not.have.property('arrivedAt');
   });
 
-  it('shares the bytes of the aggregate instead of copying them', () => {
+  it('shares its bytes with the user records instead of copying them', () => {
     const data = envelope(twoRecords);
     const first = unpack(data).records[0]!.data;
     expect(first.buffer).to.equal(data.buffer);
@@ -105,7 +105,7 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
     expect(Buffer.isBuffer(first)).to.equal(false);
   });
 
-  it('does not depend on the order of fields: tables may follow the records that name them', () => {
+  it('may have its key tables after the user records that use them', () => {
     const { length } = bytes(delimited(1, 'a'), delimited(1, 'b'));
     expect(texts(envelope(bytes(twoRecords.subarray(length), twoRecords.subarray(0, length))))).to.deep.equal([
       'one',
@@ -113,26 +113,26 @@ describe('aggregate: what comes out of a well-formed aggregate', () => {
     ]);
   });
 
-  it('is the same from data that are a view into a larger buffer', () => {
+  it('is decoded in the same way from a view into a larger buffer', () => {
     const larger = bytes('before', envelope(twoRecords), 'after');
     expect(texts(new Uint8Array(larger).subarray(6, larger.length - 5))).to.deep.equal(['one', 'two']);
   });
 
-  it('is nothing at all when it holds tables and no user records', () => {
+  it('gives no records if it has key tables but no user records', () => {
     const unpacked = unpack(envelope(message(['a'], [])));
     expect(unpacked).to.deep.equal({ records: [], divisible: true });
     expect(decodeAggregate(envelope(message(['a'], []))).records).to.deep.equal([]);
   });
 
-  it('has the last of a singular field that is written twice', () => {
+  it('has the last value of a singular field that is written twice', () => {
     expect(
       texts(envelope(message(['a'], [{ pk: 9, data: 'first', more: [delimited(3, 'second'), number(1, 0)] }]))),
     ).to.deep.equal(['second']);
   });
 });
 
-describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
-  it('data shorter than four bytes, or with another magic number, without a complaint', () => {
+describe('a record that cannot be decoded as an aggregate (KCL clause 3.3, in order)', () => {
+  it('is delivered raw without a complaint if it is shorter than four bytes or has another magic number', () => {
     expectRaw(bytes(), undefined);
     expectRaw(bytes(0xf3, 0x89, 0x9a), undefined);
     expectRaw(bytes(0xf2, 0x89, 0x9a, 0xc2, twoRecords), undefined);
@@ -140,13 +140,13 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
     expectRaw(Buffer.from('an ordinary record'), undefined);
   });
 
-  it('the magic number followed by no more than a checksum', () => {
+  it('is delivered raw if no more than a checksum follows the magic number', () => {
     expectRaw(bytes(MAGIC.kpl), /too short to hold more than a checksum/);
     expectRaw(bytes(MAGIC.kpl, Buffer.alloc(15)), /too short to hold more than a checksum/);
     expectRaw(envelope(bytes()), /too short to hold more than a checksum/);
   });
 
-  it('an aggregate whose checksum does not match, wherever the flipped bit is', () => {
+  it('is delivered raw if its checksum does not match, wherever the flipped bit is', () => {
     const good = envelope(twoRecords);
     for (let at = 4; at < good.length; at++) {
       const bad = Buffer.from(good);
@@ -155,13 +155,13 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
     }
   });
 
-  it('a user record without its required partition key index or data, even the last of many', () => {
+  it('is delivered raw if a user record, even the last, lacks its partition key index or data', () => {
     expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x' }, { data: 'x' }])), invalid);
     expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x' }, { pk: 0 }])), invalid);
     expectRaw(envelope(message(['a'], [{}])), invalid);
   });
 
-  it('a user record with a tag that lacks its required key; complete tags are skipped', () => {
+  it('is delivered raw if a user record has a tag without key; complete tags are skipped', () => {
     expectRaw(envelope(message(['a'], [{ pk: 0, data: 'x', more: delimited(4, delimited(2, 'value')) }])), invalid);
     expect(
       texts(
@@ -172,7 +172,7 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
     ).to.deep.equal(['x']);
   });
 
-  it('a message cut short at any byte that is not the end of a field', () => {
+  it('is delivered raw if its message is cut short at any byte inside a field', () => {
     const ends = new Set([3, 6, 15, 24]);
     expect(twoRecords.length).to.equal(24);
     for (let length = 1; length < twoRecords.length; length++) {
@@ -181,13 +181,13 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
     }
   });
 
-  it('lengths that reach beyond the message or beyond the record they stand in', () => {
+  it('is delivered raw if a length reaches beyond the message or the enclosing record', () => {
     expectRaw(withFields([0x22, varint(1000)]), invalid);
     expectRaw(withFields([0x22, varint(0xffff_ffff)]), invalid);
     expectRaw(withFields([0x1a, varint(6), number(1, 0), 0x1a, varint(3), 'ab'], delimited(1, 'filler')), invalid);
   });
 
-  it('field number 0, wire types 6 and 7, a group that does not end, ends alone or ends as another one', () => {
+  it('is delivered raw for field number 0, wire types 6 and 7, and groups with wrong ends', () => {
     expectRaw(withFields([0x00, 0x00]), invalid);
     expectRaw(withFields([0x56, 0x00]), invalid);
     expectRaw(withFields([0x57, 0x00]), invalid);
@@ -196,14 +196,14 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
     expectRaw(withFields([0x53, 0x5c]), invalid);
   });
 
-  it('groups nested deeper than a hundred', () => {
+  it('is delivered raw if groups are nested more than a hundred deep', () => {
     const nested = (depth: number): Bytes => [Buffer.alloc(depth, 0x53), Buffer.alloc(depth, 0x54)];
     expect(texts(withFields(nested(100)))).to.deep.equal(['one']);
     expectRaw(withFields(nested(101)), invalid);
     expectRaw(withFields(nested(100_000)), invalid);
   });
 
-  it('varints of more than ten bytes, as a value, a tag or a length', () => {
+  it('is delivered raw if a value, tag or length is a varint of more than ten bytes', () => {
     const endless = Buffer.alloc(10, 0x80);
     expectRaw(withFields([0x50, endless, 0]), invalid);
     expectRaw(withFields([0xd0, endless, 0]), invalid);
@@ -212,8 +212,8 @@ describe('aggregate: what is delivered raw (KCL clause 3.3, in order)', () => {
   });
 });
 
-describe('aggregate: what the KCL skips is skipped', () => {
-  it('unknown fields of every wire type, known fields with another wire type', () => {
+describe('an aggregate with parts that the KCL skips', () => {
+  it('is decoded without unknown fields of every wire type and known fields with another wire type', () => {
     const fields = [
       number(10, 5),
       [0x51, Buffer.alloc(8)],
@@ -235,7 +235,7 @@ describe('aggregate: what the KCL skips is skipped', () => {
     ).to.deep.equal(['x']);
   });
 
-  it('varints that are longer than they need to be, bits beyond the 64th included', () => {
+  it('is decoded from varints that are longer than needed, even with bits beyond the 64th', () => {
     expect(texts(envelope(message(['a'], [{ data: 'x', more: [0x08, Buffer.alloc(9, 0x80), 0x00] }])))).to.deep.equal([
       'x',
     ]);
@@ -246,8 +246,8 @@ describe('aggregate: what the KCL skips is skipped', () => {
   });
 });
 
-describe('aggregate: a user record that names a key which is not in its table', () => {
-  it('ends the decoding: those before it are kept, the failure is reported, and nothing is delivered raw', () => {
+describe('a user record whose key is not in the table of its aggregate', () => {
+  it('ends the decoding: the user records before it are kept, and the failure is reported', () => {
     const records = [
       { pk: 0, data: 'one' },
       { pk: 0, data: 'two' },
@@ -263,7 +263,7 @@ describe('aggregate: a user record that names a key which is not in its table', 
     expect(decoded.incomplete).to.equal(true);
   });
 
-  it('is reported even when it is the first, when the table is empty, and for explicit hash keys', () => {
+  it('is reported as the first record, with an empty table, an explicit hash key, or a huge index', () => {
     for (const data of [
       envelope(message([], [{ pk: 0, data: 'x' }])),
       envelope(message(['a'], [{ pk: 0, ehk: 0, data: 'x' }])),
@@ -283,7 +283,7 @@ function rangeOf(partitionKey: string): HashKeyRange {
   return { startingHashKey: key, endingHashKey: key };
 }
 
-describe('aggregate: user records outside the hash range of their shard', () => {
+describe('user records outside the hash range of their shard', () => {
   const mixed = envelope(
     message(
       ['a', 'b'],
@@ -296,7 +296,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     ),
   );
 
-  it('are delivered under emit, are filtered one by one under dropRecord, and take the aggregate with them under dropAggregate', () => {
+  it('are delivered under emit, filtered under dropRecord, and filter the whole aggregate under dropAggregate', () => {
     for (const [policy, filtered] of [
       ['emit', undefined],
       ['dropRecord', [1, 3]],
@@ -312,7 +312,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     }
   });
 
-  it('do not exist while the range is unknown or cannot be read', () => {
+  it('are not filtered if the range is unknown, unreadable or complete', () => {
     for (const policy of ['dropRecord', 'dropAggregate'] as const) {
       expect(unpack(mixed, undefined, policy).filtered).to.equal(undefined);
       expect(unpack(mixed, { startingHashKey: 'x', endingHashKey: '' }, policy).filtered).to.equal(undefined);
@@ -336,7 +336,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     }
   });
 
-  it('are recognised by the explicit hash key where there is one, whatever the partition key hashes to', () => {
+  it('are recognised by the explicit hash key if there is one, whatever the partition key hashes to', () => {
     const data = envelope(
       message(
         ['a'],
@@ -364,7 +364,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     expect(unpack(data, { startingHashKey: '0', endingHashKey: '12' }, 'dropRecord').filtered).to.deep.equal([0, 1, 2]);
   });
 
-  it('before a bad index drop the whole aggregate under dropAggregate; after it they are never seen', () => {
+  it('filter the aggregate under dropAggregate if they come before a bad index, but not after a bad index', () => {
     const dropped = unpack(
       envelope(
         message(
@@ -400,7 +400,7 @@ describe('aggregate: user records outside the hash range of their shard', () => 
     expect(kept.undecoded).to.not.equal(undefined);
   });
 
-  it('an explicit hash key that is no number cannot be placed: decoding ends there, but under emit nobody asks', () => {
+  it('end the decoding if their explicit hash key is not a number, except under emit', () => {
     const data = envelope(
       message(
         ['a'],
@@ -421,8 +421,8 @@ describe('aggregate: user records outside the hash range of their shard', () => 
   });
 });
 
-describe("aggregate: erlmld's formats (seeds.md P5, P6)", () => {
-  it('are decoded by the same rules, but no checkpoint may land inside', () => {
+describe("an aggregate in one of erlmld's formats (seeds.md P5, P6)", () => {
+  it('is decoded by the same rules, but is not divisible: no checkpoint may land inside', () => {
     for (const format of ['erlmld', 'erlmld-deflate'] as const) {
       const unpacked = unpack(envelope(twoRecords, format));
       expect(unpacked.records.map((record) => record.subSequenceNumber)).to.deep.equal([0, 1]);
@@ -435,7 +435,7 @@ describe("aggregate: erlmld's formats (seeds.md P5, P6)", () => {
     }
   });
 
-  it('deflated data that cannot be inflated, are cut short or inflate without bound are delivered raw', () => {
+  it('is delivered raw if its data cannot be inflated, are cut short, or inflate to 64 MiB', () => {
     const magic = MAGIC['erlmld-deflate'];
     expectRaw(bytes(magic, 'not deflated'), /cannot be inflated/);
     const whole = envelope(twoRecords, 'erlmld-deflate');
@@ -443,7 +443,7 @@ describe("aggregate: erlmld's formats (seeds.md P5, P6)", () => {
     expectRaw(bytes(magic, deflateSync(Buffer.alloc(64 * 1024 * 1024))), /cannot be inflated/);
   });
 
-  it('a deflated mebibyte, the most that erlmld puts in one, is decoded', () => {
+  it('is decoded from a deflated mebibyte, the most that erlmld puts into an aggregate', () => {
     const size = 1024 * 1024 - 100;
     expect(
       unpack(envelope(message(['a'], [{ pk: 0, data: Buffer.alloc(size) }]), 'erlmld-deflate')).records[0]!.data,

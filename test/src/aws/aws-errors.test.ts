@@ -91,7 +91,7 @@ describe('classifyAwsError', () => {
     ['anything else', new TypeError('bug'), 'other', 'AWS_ERROR', false, true],
   ];
   for (const [what, cause, kind, code, retryable, unknown] of table) {
-    it(`calls ${what} ${kind}, ${code}, ${retryable ? 'retryable' : 'final'}, outcome ${unknown ? 'unknown' : 'known'}`, () => {
+    it(`classifies ${what} as ${kind}, ${code}, ${retryable ? 'retryable' : 'final'}, outcome ${unknown ? 'unknown' : 'known'}`, () => {
       const failure = classifyAwsError(cause, write);
       expect(failure.kind).to.equal(kind);
       expect(failure.error.code).to.equal(code);
@@ -103,7 +103,7 @@ describe('classifyAwsError', () => {
     });
   }
 
-  it('knows that a dual-stack dial whose every attempt failed to connect sent nothing', () => {
+  it('knows the outcome of a dual-stack dial only if every attempt failed to connect', () => {
     const every = Object.assign(
       new AggregateError([network('ECONNREFUSED', 'connect'), network('ETIMEDOUT', 'connect')]),
       { code: 'ECONNREFUSED' },
@@ -116,13 +116,13 @@ describe('classifyAwsError', () => {
     expect(classifyAwsError(some, write).outcomeUnknown).to.equal(true);
   });
 
-  it('names the operation to allow, the table and the row', () => {
+  it('names the operation to allow, the table and the row for a denied call', () => {
     const { error } = classifyAwsError(service('AccessDeniedException'), write);
     expect(error.message).to.include('grant dynamodb:UpdateItem').and.include("'orders'").and.include('shardId-1');
     expect(error.data).to.deep.include({ operation: 'dynamodb:UpdateItem', table: 'orders', leaseKey: 'shardId-1' });
   });
 
-  it('calls a missing stream STREAM_NOT_FOUND', () => {
+  it('classifies a missing stream as STREAM_NOT_FOUND', () => {
     const { error } = classifyAwsError(service('ResourceNotFoundException'), {
       service: 'kinesis',
       operation: 'ListShards',
@@ -132,14 +132,14 @@ describe('classifyAwsError', () => {
     expect(error.retryable).to.equal(false);
   });
 
-  it('calls a signature for another region WRONG_REGION', () => {
+  it('classifies a signature for another region as WRONG_REGION', () => {
     const cause = Object.assign(service('InvalidSignatureException'), {
       message: "Credential should be scoped to a valid region, not 'eu-west-1'.",
     });
     expect(classifyAwsError(cause, read).error).to.include({ code: 'WRONG_REGION', retryable: false });
   });
 
-  it('knows every exception of the models of both services, whatever status it comes with', () => {
+  it('gives every modelled exception of both services a kind other than `other`, whatever its status', () => {
     const names = (models: object, base: unknown): string[] =>
       Object.entries(models).flatMap(([name, made]: [string, unknown]) =>
         typeof made === 'function' && made.prototype instanceof (base as new () => Error) ? [name] : [],
@@ -162,12 +162,12 @@ describe('classifyAwsError', () => {
     }
   });
 
-  it('passes a KinactError through untouched', () => {
+  it('returns a KinactError unchanged', () => {
     const own = new KinactError('MALFORMED_LEASE', 'no');
     expect(classifyAwsError(own, write)).to.deep.equal({ kind: 'other', error: own, outcomeUnknown: false });
   });
 
-  it('never throws, whatever was thrown', () => {
+  it('returns a KinactError for any thrown value', () => {
     fc.assert(
       fc.property(fc.anything(), fc.boolean(), (thrown, writing) => {
         const { error } = classifyAwsError(thrown, { ...read, write: writing });

@@ -82,13 +82,13 @@ describe('a DynamoDB call', () => {
     return client;
   };
 
-  it("tells the service's own time by the Date header of the answer", async () => {
+  it("returns the service's time from the Date header of the answer", async () => {
     answer = (_request, response) => json(response, 200, {}, { date: 'Wed, 21 Oct 2015 07:28:00 GMT' });
     const { serviceTimeMs } = await callerOf(own()).call(command(), write, never);
     expect(serviceTimeMs).to.equal(Date.UTC(2015, 9, 21, 7, 28));
   });
 
-  it('falls back to the wall clock where the answer has no date', async () => {
+  it('returns the time of the wall clock if the answer has no Date header', async () => {
     const stub: DynamoDbClientLike = { send: () => Promise.resolve({}) };
     const { serviceTimeMs } = await callerOf(stub).call(command(), write, never);
     expect(serviceTimeMs).to.equal(1_234_567);
@@ -114,7 +114,7 @@ describe('a DynamoDB call', () => {
     });
   }
 
-  it('leaves the correction of clock skew to the SDK: the next call is signed with the time of the service', async () => {
+  it('leaves clock skew to the SDK, which signs the next call with the time of the service', async () => {
     const ahead = new Date(Date.now() + 3_600_000);
     answer = (_request, response) =>
       json(
@@ -131,7 +131,7 @@ describe('a DynamoDB call', () => {
     expect(signed.slice(0, 11)).to.equal(ahead.toISOString().replace(/[-:]/g, '').slice(0, 11));
   });
 
-  it('ends when its time is up, even on a client that is deaf to its signal, with the outcome unknown', async () => {
+  it('ends with an unknown outcome when its time is up, even if the client ignores the signal', async () => {
     const deaf: DynamoDbClientLike = { send: () => new Promise(() => undefined) };
     const pending = callerOf(deaf).attempt(command(), write, never);
     timers.fire();
@@ -139,7 +139,7 @@ describe('a DynamoDB call', () => {
     expect(result.type === 'failed' && result.failure).to.include({ kind: 'timeout', outcomeUnknown: true });
   });
 
-  it('ends when a body stalls behind its head', async () => {
+  it('ends with an unknown outcome when its time is up while the body stalls after the headers', async () => {
     answer = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': '100' }).write('{');
       setImmediate(() => timers.fire());
@@ -148,7 +148,7 @@ describe('a DynamoDB call', () => {
     expect(result.type === 'failed' && result.failure).to.include({ kind: 'timeout', outcomeUnknown: true });
   });
 
-  it('aborted on the wire has an unknown outcome; aborted before, it was not sent', async () => {
+  it('has an unknown outcome if aborted after sending, and is not sent if aborted before', async () => {
     const abort = new AbortController();
     answer = () => abort.abort();
     const result = await callerOf(own()).attempt(command(), write, abort.signal);
@@ -189,7 +189,7 @@ describe('a DynamoDB call', () => {
     expect(timers.open()).to.equal(0);
   });
 
-  it('without region or credentials says so', async () => {
+  it('reports missing credentials, with a known outcome', async () => {
     const denied: DynamoDbClientLike = {
       send: () =>
         Promise.reject(

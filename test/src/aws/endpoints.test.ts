@@ -1,4 +1,4 @@
-// Clients that kinact makes follow region, ARN and AWS settings; a client of the application is used as it is. Nothing is sent.
+// Clients that kinact makes follow region, ARN and AWS settings; a client of the application follows its own. Nothing is sent.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ interface Layered {
   send(command: never): Promise<unknown>;
 }
 
-/** The host a client would send this to; nothing is sent. */
+/** The host to which a client would send this command; nothing is sent. */
 async function hostOf(client: object, command: object): Promise<string> {
   let host = '';
   const layered = client as Layered;
@@ -51,8 +51,8 @@ const ownHosts = async (): Promise<string[]> => [
   await hostOf(createDynamoDbClient({ region, requestTimeoutMs }), new DescribeTableCommand({ TableName: 't' })),
 ];
 
-describe('the endpoints of the clients that kinact makes', () => {
-  it('are the region’s, and those of a stream’s own account where its ARN is known', async () => {
+describe('the endpoints of AWS clients', () => {
+  it('are those of the region, or of the stream’s account if a request names the ARN', async () => {
     await within({}, async () => {
       expect(await ownHosts()).to.deep.equal(['kinesis.us-east-1.amazonaws.com', 'dynamodb.us-east-1.amazonaws.com']);
       const arn = `arn:aws:kinesis:${region}:999988887777:stream/orders`;
@@ -62,7 +62,7 @@ describe('the endpoints of the clients that kinact makes', () => {
     });
   });
 
-  it('are dual-stack or FIPS ones where environment or config file say so', async () => {
+  it('are dual-stack or FIPS endpoints if the environment or the config file says so', async () => {
     const expected = {
       dualstack: ['kinesis.us-east-1.api.aws', 'dynamodb.us-east-1.api.aws'],
       fips: ['kinesis-fips.us-east-1.amazonaws.com', 'dynamodb-fips.us-east-1.amazonaws.com'],
@@ -87,7 +87,7 @@ describe('the endpoints of the clients that kinact makes', () => {
     }
   });
 
-  it('are what a client of the application says, which kinact leaves as it is', async () => {
+  it('are FIPS dual-stack endpoints if a client of the application has both settings', async () => {
     await within({}, async () => {
       const client = new KinesisClient({ region, useDualstackEndpoint: true, useFipsEndpoint: true });
       expect(await hostOf(client, getRecords())).to.equal('kinesis-fips.us-east-1.api.aws');

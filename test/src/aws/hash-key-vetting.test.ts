@@ -1,10 +1,10 @@
-// What may be dropped for its hash key, judged by the service's clock and not by the host's.
+// Whether a record may be dropped for its hash key is decided by the service's clock, not by the host's.
 import { expect } from 'chai';
 import { hashKeyVetting } from '../../../src/aws/aggregation/hash-key-vetting.js';
 
 const hourMs = 3_600_000;
 
-describe('what AUTO placed, on a host whose wall clock is ahead', () => {
+describe('a record that AUTO placed, on a host whose wall clock may be ahead', () => {
   for (const aheadMs of [0, 2 * hourMs]) {
     it(`is handed on for the whole retention (clock ${aheadMs / hourMs} h ahead)`, async () => {
       let serviceMs = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
-// A polled stream survives every fault of the wire without losing or repeating a record, and keeps the limits of a shard.
-// Real HTTP to a scripted server.
+// A polled stream survives every network fault without losing or repeating a record, and keeps the read limit of a shard.
+// The tests send real HTTP to a scripted server.
 import { expect } from 'chai';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
@@ -76,7 +76,7 @@ describe('a polled stream over HTTP', () => {
     return error;
   };
 
-  it('reads over one connection that is kept, and closes it with the source', async () => {
+  it('reads over one connection, and closes the connection with the source', async () => {
     server.kinesis.put(stream, { partitionKey: 'a', data: 'a' });
     const reader = open();
     for (let read = 0; read < 4; read += 1) await reader.read(never);
@@ -87,12 +87,12 @@ describe('a polled stream over HTTP', () => {
     expect(await code(reader.read(never))).to.have.property('code', 'STOPPED');
   });
 
-  it('gives the same records by its own fast way as through a stock client of the user', async () => {
+  it('reads the same records by its fast path as through a client of the user', async () => {
     const from = Date.now();
     for (let index = 0; index < 20; index += 1) {
       server.kinesis.put(stream, { partitionKey: `ключ-${index}-é`, data: Buffer.alloc(index * 7, index * 31) });
     }
-    // Says whether this SDK lets itself be taught the fast way; a client without a protocol does not, and keeps its own.
+    // True if this SDK accepts the fast path. A client without a protocol does not, and keeps its own path.
     expect(installFastGetRecords(new KinesisClient(server.clientConfig))).to.equal(true);
     expect(installFastGetRecords({ config: {} } as KinesisClient)).to.equal(false);
     const client = new KinesisClient({ ...server.clientConfig });
@@ -104,7 +104,7 @@ describe('a polled stream over HTTP', () => {
     expect(fast[3]!.partitionKey).to.equal('ключ-3-é');
   });
 
-  it('survives every fault of the wire without losing or repeating a record, and says each', async () => {
+  it('survives every network fault without losing or repeating a record, and reports each fault', async () => {
     const faults = [
       { type: 'reset' },
       { type: 'hang' },
@@ -136,7 +136,7 @@ describe('a polled stream over HTTP', () => {
     ]);
   });
 
-  it('makes one attempt per call even with a client that would repeat by itself', async () => {
+  it('makes one attempt per call, even with a client that retries by itself', async () => {
     const client = new KinesisClient({ ...server.clientConfig, maxAttempts: 5 });
     const patient = ours({ client });
     server.respond('GetRecords', 3, { type: 'error', code: 'InternalFailure', status: 500 });
@@ -147,7 +147,7 @@ describe('a polled stream over HTTP', () => {
     expect(server.count('GetRecords')).to.equal(4);
   });
 
-  it('keeps the limits of a shard as AWS enforces them, measured at the server', async () => {
+  it('keeps the limit of five reads a second per shard, measured at the server', async () => {
     await using strict = await scriptedServer({ kinesis: { enforceReadLimits: true } });
     strict.kinesis.createStream(stream);
     for (let index = 0; index < 12; index += 1) strict.kinesis.put(stream, { partitionKey: `${index}`, data: 'x' });
@@ -161,7 +161,7 @@ describe('a polled stream over HTTP', () => {
     expect(notices).to.deep.equal([]);
   });
 
-  it('ends calls that hang when it is closed', async () => {
+  it('ends hanging calls with STOPPED when the source is closed', async () => {
     server.respond('GetRecords', 1, { type: 'hang' });
     const slow = ours({ requestTimeoutMs: 60_000 });
     const read = code(open(slow).read(never));
@@ -171,18 +171,18 @@ describe('a polled stream over HTTP', () => {
     while (server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
-  it('describes the stream, by the older call where the server does not know the newer one', async () => {
+  it('describes the stream, by DescribeStream if the server does not know DescribeStreamSummary', async () => {
     const description = await source.describe(never);
     expect(description).to.include({ streamName: stream, streamArn: arn, accountId: '123456789012' });
     expect(description.creationEpochSeconds).to.equal(Math.floor(server.kinesis.stream(stream).createdAt / 1_000));
     server.respond('DescribeStreamSummary', 1, { type: 'error', code: 'UnknownOperationException' });
-    // The older call does not say how large a record may be; when it was asked is another second at times.
+    // DescribeStream does not report how large a record may be, and the two descriptions may be a second apart.
     const { maxRecordBytes: _size, describedAtMs: _at, ...same } = description;
     expect(await source.describe(never)).to.deep.include(same);
     expect(server.count('DescribeStream')).to.equal(1);
   });
 
-  it('lists every page of the shards with the time of the first page, and begins again when a token expires', async () => {
+  it('lists all pages of shards with the time of the first page, and restarts when a token expires', async () => {
     await using paged = await scriptedServer({ kinesis: { pageSize: 2 } });
     paged.kinesis.createStream(stream, 5);
     const listing = ours({ client: new KinesisClient(paged.clientConfig) });
@@ -213,7 +213,7 @@ describe('a polled stream over HTTP', () => {
     expect((await code(listing.listShards({ type: 'all' }, never))).code).to.equal('AWS_ERROR');
   });
 
-  it('filters shards, and does the filtering itself where the server ignored the filter', async () => {
+  it('lists filtered shards, even if the server ignores the filter', async () => {
     server.kinesis.advance(1_000);
     const [left, right] = server.kinesis.split(stream, shardId);
     const ids = async (filter: Parameters<StreamSource['listShards']>[0]): Promise<string[]> =>
@@ -238,7 +238,7 @@ describe('a polled stream over HTTP', () => {
       body: JSON.stringify({ StreamName: stream }),
     });
 
-  it('names name and ARN in its requests where the ARN is configured, and takes the region from it', async () => {
+  it('sends stream name and ARN if an ARN is configured, and takes the region from the ARN', async () => {
     delete process.env['AWS_REGION'];
     const byArn = ours({ streamArn: arn, streamName: undefined } as unknown as KinesisPollingOptions);
     expect(byArn.name).to.equal(arn);
@@ -250,7 +250,7 @@ describe('a polled stream over HTTP', () => {
     expect(server.calls('GetRecords')[0]!.input).to.include({ StreamARN: arn });
   });
 
-  it('says WRONG_REGION when ARN and client do not agree, before any call', async () => {
+  it('fails with WRONG_REGION, before any call, if the ARN contradicts the region option or the client', async () => {
     const option = ours({
       streamArn: arn,
       streamName: undefined,
@@ -265,7 +265,7 @@ describe('a polled stream over HTTP', () => {
     expect(server.log).to.have.length(0);
   });
 
-  it('leaves a region that a client never gets, or not now, to the request: the call ends in its time', async () => {
+  it('ends a call in time if the region provider of the client hangs or fails', async () => {
     const providers = [() => new Promise<string>(() => {}), () => Promise.reject(new Error('Region is missing'))];
     const ended = providers.map(async (region) => {
       const client = new KinesisClient({ ...server.clientConfig, region });
@@ -284,7 +284,7 @@ describe('a polled stream over HTTP', () => {
     expect((await code(stopped.listShards({ type: 'all' }, AbortSignal.abort()))).code).to.equal('STOPPED');
   });
 
-  it('says STREAM_NOT_FOUND, ACCESS_DENIED and what may pass, one attempt each', async () => {
+  it('reports STREAM_NOT_FOUND, ACCESS_DENIED and a retryable AWS_ERROR, after one attempt each', async () => {
     const missing = ours({ streamName: 'nowhere' });
     const error = await code(missing.describe(never));
     expect(error).to.include({ code: 'STREAM_NOT_FOUND', retryable: false });
@@ -299,7 +299,7 @@ describe('a polled stream over HTTP', () => {
     expect(server.log).to.have.length(4);
   });
 
-  it('refuses a stream that is named twice, not at all, or by something that is no stream ARN', () => {
+  it('refuses options with neither name nor ARN, with both, or with an ARN of no stream', () => {
     for (const options of [
       {},
       { streamName: '' },
@@ -312,12 +312,12 @@ describe('a polled stream over HTTP', () => {
     }
   });
 
-  it('unpacks by its out-of-range policy', () => {
+  it('unpacks a plain record into the record itself', () => {
     const record = { sequenceNumber: '1', partitionKey: 'a', data: Buffer.from('plain') };
     expect(source.unpack(record, undefined)).to.deep.equal({ records: [record], divisible: true });
   });
 
-  it('gives a user client with a broken transport up within the request timeout', async () => {
+  it('gives up a call through a client with a broken transport within the request timeout', async () => {
     const deaf = new NodeHttpHandler({});
     deaf.handle = () => new Promise(() => undefined);
     const client = new KinesisClient({ ...server.clientConfig, requestHandler: deaf });

@@ -1,5 +1,5 @@
-// A row that Java or kinact has written is read and written back unchanged. One that makes no sense is malformed with a reason,
-// never guessed at.
+// A row that Java or kinact has written is read and written back unchanged. A row that makes no sense is reported as malformed, with a
+// reason; no value is guessed.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -38,7 +38,7 @@ const { entityType: _absent, ...freshRow2x } = freshRow;
 const children = ['shardId-000000000002', 'shardId-000000000003'];
 const multi = '123456789012:orders:1700000000';
 
-/** KCL clause 1.8: the item, the row it is, and whether kinact writes exactly that item for that row. */
+/** KCL clause 1.8: the item, its row, and whether kinact writes exactly this item for this row. */
 const golden: readonly (readonly [string, Item, LeaseRow, boolean])[] = [
   ['a fresh lease of KCL 3.5', fresh, freshRow, true],
   ['a fresh lease of KCL 2.x', fresh2x, freshRow2x, true],
@@ -103,7 +103,7 @@ describe('a lease row', () => {
     });
   });
 
-  it('carries the attributes of ours', () => {
+  it('carries the attributes kinactWriter and kinactLatestAt', () => {
     const row: LeaseRow = { ...freshRow2x, kinactWriter: 'p1/7', kinactLatestAt: 1_700_000_000_000 };
     const item = writeLeaseRow(row);
     expect(item['kinactWriter']).to.deep.equal({ S: 'p1/7' });
@@ -111,12 +111,12 @@ describe('a lease row', () => {
     expect(readLeaseRow(item)).to.deep.equal({ type: 'lease', row });
   });
 
-  it('ignores attributes it does not know, whatever their type', () => {
+  it('is read without unknown attributes, whatever their type', () => {
     const item: Item = { ...fresh, team: { M: { a: { NULL: true } } }, pendingCheckpointState: { N: '3' } };
     expect(readLeaseRow(item)).to.deep.equal({ type: 'lease', row: freshRow });
   });
 
-  it('is skipped when another entity lives in it', () => {
+  it('is read as foreign if it holds another entity', () => {
     const item: Item = { leaseKey: { S: 'Leader' }, entityType: { S: 'LEADER' }, ownerName: { S: 'w' } };
     expect(readLeaseRow(item)).to.deep.equal({ type: 'foreign', entityType: 'LEADER', key: 'Leader' });
   });
@@ -129,7 +129,7 @@ describe('a lease row', () => {
     ['forty digits', { startingHashKey: { S: '0' }, endingHashKey: { S: '9'.repeat(40) } }],
   ];
   for (const [what, range] of rangeless) {
-    it(`reads an impossible hash range (${what}) as none, to be filled again`, () => {
+    it(`is read without its hash range if the range is impossible (${what})`, () => {
       const { startingHashKey: _s, endingHashKey: _e, ...rest } = fresh;
       const read = readLeaseRow({ ...rest, ...range } as Item);
       expect(read.type).to.equal('lease');
@@ -161,14 +161,14 @@ describe('a lease row', () => {
     ['an entity type of the wrong type', { entityType: { N: '1' } }, /entityType is not of type S/],
   ];
   for (const [what, change, reason] of bad) {
-    it(`is malformed, and says why, with ${what}`, () => {
+    it(`is malformed, with a reason, if it has ${what}`, () => {
       const item = { ...fresh, ...change } as Item;
       expect(reasonOf(item)).to.match(reason);
       expect(readLeaseRow(item)).to.have.nested.property('malformed.leaseKey', 'shardId-000000000001');
     });
   }
 
-  it('is never written in a shape that could not be read back', () => {
+  it('is refused with BROKEN_INVARIANT if it could not be read back after a write', () => {
     for (const change of [
       { leaseOwner: '' },
       { leaseCounter: 1.5 },
@@ -182,7 +182,7 @@ describe('a lease row', () => {
     }
   });
 
-  it('survives writing and reading, whatever a valid row holds', () => {
+  it('is read back unchanged after a write, whatever valid values it holds', () => {
     const id = fc.string({ minLength: 1, maxLength: 12 });
     const ids = fc.uniqueArray(id, { maxLength: 3 });
     const count = fc.maxSafeNat();
@@ -227,7 +227,7 @@ describe('a lease row', () => {
     );
   });
 
-  it('reader never throws and never invents a row, whatever an item holds', () => {
+  it('never has invalid values, and reading never throws, whatever the item holds', () => {
     const name = fc.constantFrom(
       ...Object.keys(fresh),
       'leaseOwner',

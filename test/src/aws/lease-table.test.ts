@@ -1,5 +1,5 @@
-// What the lease table asks of DynamoDB and makes of its answers: conditional writes, strong reads of single rows, errors that name
-// what is missing. The client is a script.
+// What the lease table sends to DynamoDB, and how it handles the answers: conditional writes, consistent reads of single rows, and
+// errors that name the missing permission. The client is scripted.
 import { expect } from 'chai';
 import type { DynamoDbClientLike } from '../../../src/aws/dynamodb/dynamodb-client.js';
 import { openLeaseTable } from '../../../src/aws/dynamodb/lease-table.js';
@@ -39,7 +39,7 @@ function scripted(answer: (sent: Sent) => unknown): { readonly table: LeaseStore
   return { table, sent };
 }
 
-/** What DescribeTable says of a lease table in this status. */
+/** The DescribeTable answer for a lease table in this status. */
 function lease(TableStatus: string): object {
   return {
     Table: {
@@ -62,7 +62,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe('the lease table on a scripted client', () => {
-  it('decides by the item that a failed condition returns, without a second read', async () => {
+  it('takes the current row from the item of a failed condition, without another read', async () => {
     const { table, sent } = scripted(() => fail(thrown('ConditionalCheckFailedException', { Item: row })));
     const outcome = await table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal);
     expect(outcome).to.have.property('type', 'refused');
@@ -71,7 +71,7 @@ describe('the lease table on a scripted client', () => {
     expect(sent[0]?.input).to.include({ ReturnValuesOnConditionCheckFailure: 'ALL_OLD' });
   });
 
-  it('reads once, consistently, where a failed condition returns no item', async () => {
+  it('reads the row once, consistently, if a failed condition returns no item', async () => {
     const { table, sent } = scripted(({ operation }) =>
       operation === 'UpdateItem' ? fail(thrown('ConditionalCheckFailedException')) : { Item: row },
     );
@@ -81,7 +81,7 @@ describe('the lease table on a scripted client', () => {
     expect(sent[1]?.input).to.include({ ConsistentRead: true });
   });
 
-  it('says MALFORMED_LEASE when the row that refused cannot be read', async () => {
+  it('fails with MALFORMED_LEASE if the row that refused the write is malformed', async () => {
     const { table } = scripted(() =>
       fail(thrown('ConditionalCheckFailedException', { Item: { ...row, checkpoint: { N: '1' } } })),
     );
@@ -90,12 +90,12 @@ describe('the lease table on a scripted client', () => {
     expect(error.message).to.include('checkpoint is not of type S but N').and.include("'orders'");
   });
 
-  it('says MALFORMED_LEASE of a key under which another entity lives', async () => {
+  it('fails with MALFORMED_LEASE if the row of a key holds another entity', async () => {
     const { table } = scripted(() => ({ Item: { leaseKey: { S: 's' }, entityType: { S: 'STREAM' } } }));
     expect(await rejection(table.get('s', signal))).to.include({ code: 'MALFORMED_LEASE' });
   });
 
-  it('passes a throttled write on as retryable, its outcome known', async () => {
+  it('reports a throttled write as retryable, with a known outcome, after one attempt', async () => {
     const { table, sent } = scripted(() => fail(thrown('ProvisionedThroughputExceededException')));
     const error = await rejection(table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal));
     expect(error).to.include({ code: 'AWS_ERROR', retryable: true }).and.have.nested.property('data.leaseKey', 's');
@@ -141,7 +141,7 @@ describe('the lease table on a scripted client', () => {
     });
   }
 
-  it('may not guess about a KCL 3 side table it is not allowed to read: the permission is named', async () => {
+  it('names the missing permission if it may not read the KCL 3 side table', async () => {
     const { table } = scripted(({ operation }) =>
       operation === 'DescribeTable' ? lease('ACTIVE') : fail(thrown('AccessDeniedException')),
     );
@@ -150,7 +150,7 @@ describe('the lease table on a scripted client', () => {
     expect(error.message).to.include('dynamodb:GetItem').and.include('orders-CoordinatorState');
   });
 
-  it('asks for strong reads of single rows and never for strong scans', async () => {
+  it('uses consistent reads for single rows, and never for scans', async () => {
     const { table, sent } = scripted(({ operation }) => (operation === 'Scan' ? { Items: [] } : {}));
     await table.scan(signal);
     await table.get('s', signal);
@@ -158,7 +158,7 @@ describe('the lease table on a scripted client', () => {
     expect(sent[1]?.input).to.include({ ConsistentRead: true });
   });
 
-  it('creates a table of one key and nothing else: no index, no protection, no tags', async () => {
+  it('creates a table with one key, and without index, protection and tags', async () => {
     let exists = false;
     const { table, sent } = scripted(({ operation }) => {
       if (operation === 'CreateTable') exists = true;
@@ -175,18 +175,18 @@ describe('the lease table on a scripted client', () => {
     expect(sent.map(({ operation }) => operation)).to.not.include('UpdateTable');
   });
 
-  it('uses a table that is being changed, for that serves reads and writes', async () => {
+  it('uses a table that is UPDATING, because such a table serves reads and writes', async () => {
     const { table, sent } = scripted(({ operation }) => (operation === 'DescribeTable' ? lease('UPDATING') : {}));
     expect(await table.ensureTable(signal)).to.deep.equal({ created: false });
     expect(new Set(sent.map(({ operation }) => operation))).to.deep.equal(new Set(['DescribeTable', 'GetItem']));
   });
 
-  it('refuses a table that is being archived instead of waiting for ever', async () => {
+  it('refuses a table that is ARCHIVED instead of waiting forever', async () => {
     const { table } = scripted(() => lease('ARCHIVED'));
     expect((await rejection(table.ensureTable(signal))).message).to.include('is ARCHIVED');
   });
 
-  it('sends nothing once its signal has aborted', async () => {
+  it('sends nothing after its signal has aborted', async () => {
     const abort = new AbortController();
     abort.abort();
     const { table, sent } = scripted(() => ({}));

@@ -1,4 +1,4 @@
-// Each kind of write is one condition and one change, spelled out as KCL clause 1.3 has it, and no write breaks what a reader accepts.
+// Each kind of write is one condition and one change, spelled out as KCL clause 1.3 has them. No write stores a value that readers refuse.
 import { expect } from 'chai';
 import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/dynamodb/lease-update.js';
 import type { UpdateParts } from '../../../src/aws/dynamodb/lease-update.js';
@@ -118,14 +118,14 @@ describe('an update of a lease row', () => {
     });
   }
 
-  it('leaves no wish behind a reset, or the end of a shard', () => {
+  it('removes the wish and its answer at a reset and at the end of a shard', () => {
     const row = leaseRow({ leaseKey: 's', leaseCounter: 9 });
     const ended = leaseUpdate({ counter: 7 }, { checkpoint: { checkpoint: 'SHARD_END', subSequenceNumber: 0 } }, 'p/1');
     for (const parts of [resetUpdate({ ...row, leaseCounter: 8 }, row), ended])
       expect(spelled(parts).change).to.match(/ REMOVE .*kinactWish, kinactAnswer/);
   });
 
-  it('writes meta-information where the row exists, and never the counter or the writer', () => {
+  it('writes meta-information only if the row exists, and never the counter or the writer', () => {
     const parts = metaUpdate({
       childShardIds: ['a'],
       hashKeyRange: { startingHashKey: '0', endingHashKey: '9' },
@@ -144,7 +144,7 @@ describe('an update of a lease row', () => {
     });
   });
 
-  it('refuses to write what no reader accepts', () => {
+  it('refuses values that no reader accepts with BROKEN_INVARIANT', () => {
     const bad = [
       (): unknown => leaseUpdate({ counter: 7 }, { leaseOwner: '' }, 'p/1'),
       (): unknown => leaseUpdate({ counter: 7 }, {}, ''),

@@ -1,4 +1,4 @@
-// A stream of another account, by its ARN: every call says whose stream it is, and the lease table is the caller's own.
+// For a stream of another account, configured by its ARN, every call names the ARN, and the lease table is the caller's own.
 import { expect } from 'chai';
 import { kinesisStream } from '../../../src/aws/kinesis/kinesis-stream.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -11,7 +11,7 @@ const accountId = '999988887777';
 const streamArn = `arn:aws:kinesis:us-east-1:${accountId}:stream/orders`;
 
 describe('a stream of another account', () => {
-  it('is named by its ARN in every call, but for the token of a listing, which says it itself', async () => {
+  it('is named by its ARN in every call, except those with the token of a listing', async () => {
     const clock = new ManualClock();
     const client = modelClient(clock, { accountId, pageSize: 2 });
     client.kinesis.createStream('orders', 3);

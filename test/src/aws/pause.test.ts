@@ -1,4 +1,4 @@
-// The wait of the loops in src/aws: its time, its end, and that nothing of it stays.
+// The wait that the loops in src/aws use takes its time, ends at an abort, and leaves neither a timer nor a listener.
 import { expect } from 'chai';
 import { pause } from '../../../src/aws/pause.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -17,7 +17,7 @@ describe('pause', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  it('rejects with STOPPED and what was waited for, when aborted before or meanwhile, and leaves no timer', async () => {
+  it('rejects with STOPPED and its purpose if aborted before or during the wait, and leaves no timer', async () => {
     const clock = new ManualClock();
     for (const before of [true, false]) {
       const controller = new AbortController();

@@ -1,4 +1,5 @@
-// A reader does not believe an end while the service reports a backlog, unless it was at the tip before or gets no other answer.
+// A reader does not accept the end of a shard while the service reports a backlog, unless the reader was at the tip before, or gets
+// no other answer for long enough.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
 import { end, only, shardId, stream, trimHorizon, harness, type Harness } from '../../support/polling-harness.js';
@@ -7,7 +8,7 @@ const arn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';
 const options = { streamName: stream, maxRecords: 2 };
 const trims = (on: Harness): SourceNotice[] => on.notices.filter((notice) => notice.type === 'trimmed');
 
-/** From the GetRecords call `from` on, `times` answers are empty, without iterator, and say `saying` of themselves. */
+/** From the GetRecords call `from` on, `times` answers are empty, without iterator, and have the members of `saying`. */
 function burst(on: Harness, from: number, times: number, saying: object): void {
   let calls = 0;
   on.client.script = only('GetRecords', () => {
@@ -16,9 +17,9 @@ function burst(on: Harness, from: number, times: number, saying: object): void {
   });
 }
 
-describe('an end that does not call itself up to date', () => {
+describe('the end of a shard in an answer that does not report being up to date', () => {
   for (const times of [1, 2, 3, 30])
-    it(`ends no shard whose service has reported a backlog before, ${times} times in a row`, async () => {
+    it(`is not accepted ${times} times in a row if the service has reported a backlog before`, async () => {
       const on = harness(trimHorizon, { options });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
@@ -29,7 +30,7 @@ describe('an end that does not call itself up to date', () => {
       expect(end(on)).to.have.property('type', 'shardEnd');
     });
 
-  it('is believed in the end where nothing else is ever answered, so that children do not wait for ever', async () => {
+  it('is accepted after more than 15 minutes of the same answer, so that children do not wait forever', async () => {
     const on = harness(trimHorizon, { options });
     on.put('a', 'b', 'c', 'd', 'e');
     on.client.kinesis.split(stream, shardId);
@@ -43,7 +44,7 @@ describe('an end that does not call itself up to date', () => {
   });
 
   for (const saying of [{ MillisBehindLatest: 60_000 }, {}])
-    it(`ends no shard by a burst of 4 s at the first call (${JSON.stringify(saying)})`, async () => {
+    it(`is not accepted if it repeats for only 4 s from the first call on (${JSON.stringify(saying)})`, async () => {
       const on = harness(trimHorizon, { options });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
@@ -56,7 +57,7 @@ describe('an end that does not call itself up to date', () => {
       expect(end(on)).to.have.property('type', 'shardEnd');
     });
 
-  it('is believed at once where its chain was up to date before, as kinesalite ends a shard', async () => {
+  it('is accepted at once if its chain was up to date before, as in kinesalite', async () => {
     const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
@@ -77,7 +78,7 @@ describe('an end that does not call itself up to date', () => {
     expect(end(on)).to.have.property('type', 'shardEnd');
   });
 
-  it('is believed after five seconds of nothing else where the service has never reported a backlog', async () => {
+  it('is accepted after five seconds of the same answer if the service has never reported a backlog', async () => {
     const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
@@ -91,8 +92,8 @@ describe('an end that does not call itself up to date', () => {
   });
 });
 
-describe('the start that was not found at first and is asked for again', () => {
-  it('is not begun in another stream than the row is of', async () => {
+describe('a start time that is asked for again after a timeout', () => {
+  it('begins no chain in another stream than the row names', async () => {
     const created = Math.floor(harness().client.kinesis.stream(stream).createdAt / 1_000);
     const on = harness(
       (put, clock) => {
@@ -125,7 +126,7 @@ describe('the start that was not found at first and is asked for again', () => {
   });
 });
 
-it('records that were handed on are skipped, and no gap is said, where their numbers are not found again on the way', async () => {
+it('a reader skips records handed on before, and reports one gap, if their numbers are refused twice', async () => {
   const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
   on.put('a', 'b', 'c', 'd');
   on.consume();
@@ -138,7 +139,7 @@ it('records that were handed on are skipped, and no gap is said, where their num
       lost -= 1;
       return { error: 'InvalidArgumentException' };
     }
-    // The chain that skips is broken once, after two records.
+    // The chain that skips records breaks once, after two records.
     if (operation === 'GetRecords' && lost < 2 && ++pages === 3) return { error: 'ExpiredIteratorException' };
     return undefined;
   };

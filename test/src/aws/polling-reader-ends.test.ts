@@ -10,7 +10,7 @@ import { countedTimers, end, only, shardId, stream, trimHorizon, harness } from 
 const never = new AbortController().signal;
 
 describe('the end of a shard', () => {
-  it('comes after its last records and names the children that GetRecords names, for a merge both parents', async () => {
+  it('comes after the last records, with the children that GetRecords names, and ends all calls', async () => {
     const on = harness();
     on.put('a');
     const children = on.client.kinesis.split(stream, shardId);
@@ -31,7 +31,7 @@ describe('the end of a shard', () => {
     expect(on.client.calls.length).to.equal(calls);
   });
 
-  it('leaves the children open where the service names none, or one that is not a child of this shard', async () => {
+  it('has no children if the service names none, or only invalid ones', async () => {
     for (const ChildShards of [
       undefined,
       [],
@@ -49,7 +49,7 @@ describe('the end of a shard', () => {
     }
   });
 
-  it('comes one empty answer later where the service tells it so', async () => {
+  it('comes one empty answer later if the service ends shards in this way', async () => {
     const on = harness(trimHorizon, { model: { endOfShard: 'emptyAnswer', childShards: false } });
     on.put('a');
     on.client.kinesis.split(stream, shardId);
@@ -59,7 +59,7 @@ describe('the end of a shard', () => {
     expect(end(on)).to.deep.equal({ type: 'shardEnd' });
   });
 
-  it('is `notFound` when the shard is not found for five seconds but the stream is there, from the first iterator on or later', async () => {
+  it('is `notFound` if an existing stream lacks the shard for five seconds, at the start or later', async () => {
     for (const before of [true, false]) {
       const on = harness();
       on.put('a');
@@ -76,7 +76,7 @@ describe('the end of a shard', () => {
     }
   });
 
-  it('is not `notFound` where it was found in between: five seconds count from the last time that it was', async () => {
+  it('is not reported if the shard is found again within five seconds, however often it is missing', async () => {
     const on = harness();
     on.put('a');
     on.consume();
@@ -94,7 +94,7 @@ describe('the end of a shard', () => {
     expect(end(on)).to.equal(undefined);
   });
 
-  it('is no end at all but STREAM_NOT_FOUND when the stream is gone, or going', async () => {
+  it('is not reported if the stream is deleted or DELETING: the reader fails with STREAM_NOT_FOUND', async () => {
     for (const going of ['gone', 'deleting'] as const) {
       const on = harness();
       on.consume();
@@ -115,7 +115,7 @@ describe('the end of a shard', () => {
     }
   });
 
-  it('is not guessed at while the stream cannot be asked', async () => {
+  it('is not reported while the stream cannot be described', async () => {
     const on = harness();
     on.client.kinesis.dropShard(stream, shardId);
     on.client.script = only('DescribeStreamSummary', () => ({ error: 'LimitExceededException' }));
@@ -131,7 +131,7 @@ describe('the end of a shard', () => {
 });
 
 describe('prefetching', () => {
-  it('gives back the bytes that it had reserved for a read that fails', async () => {
+  it('returns the bytes that it reserved for a failed read', async () => {
     const budget = createByteBudget(100 * 1024 * 1024);
     const on = harness(trimHorizon, { lease: { stream: undefined, bytes: openAccount(budget, () => {}) } });
     on.client.script = only('GetRecords', () => ({ error: 'InternalFailureException' }));
@@ -165,26 +165,26 @@ describe('prefetching', () => {
     return [before, takeOne];
   };
 
-  it('stops at its bound of batches, and goes on when one is taken', async () => {
+  it('stops at prefetch.batches, and continues when a batch is taken', async () => {
     const [calls, takeOne] = await fetched({ batches: 3 }, 1);
     expect(calls).to.equal(4);
     expect(await takeOne()).to.equal(1);
     expect(await takeOne()).to.equal(2);
   });
 
-  it('stops at its bound of records', async () => {
+  it('stops at prefetch.records', async () => {
     const [calls, takeOne] = await fetched({ records: 25 }, 10);
     expect(calls).to.equal(4);
     expect(await takeOne()).to.equal(1);
   });
 
-  it('stops at its bound of bytes: what is held is less than the bound and one answer', async () => {
+  it('stops at prefetch.bytes, and holds less than this bound plus one answer', async () => {
     const [calls, takeOne] = await fetched({ bytes: 14 * 25 }, 10);
     expect(calls).to.equal(4);
     expect(await takeOne()).to.equal(1);
   });
 
-  it('keeps one empty answer of an idle shard, however long nobody asks', async () => {
+  it('keeps one empty answer of an idle shard, however long the worker does not read', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, prefetch: { batches: 2 } } });
     on.put('a');
     const first = on.reader.read(never);
@@ -203,7 +203,7 @@ describe('prefetching', () => {
 });
 
 describe('closing a reader', () => {
-  it('ends its read, its calls and its timers in whatever it is doing', async () => {
+  it('ends the read, the calls and the timers of the reader, whatever it is doing', async () => {
     const doing: Record<string, (on: ReturnType<typeof harness>) => void> = {
       'idling at the tip': () => undefined,
       'waiting for an answer': (on) => (on.client.script = only('GetRecords', () => 'hang')),
@@ -232,7 +232,7 @@ describe('closing a reader', () => {
     }
   });
 
-  it('before the first read makes no call', async () => {
+  it('prevents every call if it comes before the first read', async () => {
     const on = harness();
     on.reader.close();
     on.consume();
@@ -241,7 +241,7 @@ describe('closing a reader', () => {
     expect(on.client.calls).to.deep.equal([]);
   });
 
-  it('is done by closing the source, which leaves the client of the user alone', async () => {
+  it('happens when the source is closed, which does not destroy the client of the user', async () => {
     const clock = new ManualClock();
     const timers = countedTimers(clock);
     const client = modelClient(clock);
@@ -269,7 +269,7 @@ describe('closing a reader', () => {
     expect(destroyed).to.equal(false);
   });
 
-  it('differs from giving up one read: the next one gets what comes', async () => {
+  it('differs from aborting one read: the next read gets the records', async () => {
     const on = harness();
     const abort = new AbortController();
     on.put('a');

@@ -1,4 +1,5 @@
-// One wrong answer of Kinesis ends no shard: a second chain of iterators has to end too. What may have expired unread is said.
+// One wrong answer of Kinesis does not end a shard: a second chain of iterators has to end, too. The reader reports records that may
+// have expired unread.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
 import {
@@ -32,15 +33,15 @@ const withoutIterator = (on: Harness, times: number, ChildShards?: unknown): voi
     return { body: { Records, MillisBehindLatest: 0, ...(ChildShards === undefined ? {} : { ChildShards }) } };
   });
 };
-/** The stream as it is described from now on. */
+/** Changes how the stream is described from now on. */
 const describedAs = (on: Harness, more: object): void => {
   const StreamDescriptionSummary = { StreamName: stream, StreamARN: arn, StreamStatus: 'ACTIVE', ...more };
   on.client.script = only('DescribeStreamSummary', () => ({ body: { StreamDescriptionSummary } }));
 };
 const createdSeconds = (on: Harness): number => Math.floor(on.client.kinesis.stream(stream).createdAt / 1_000);
 
-describe('the end of a shard is proven by a second chain', () => {
-  it('begun behind the last record, which ends too and without records', async () => {
+describe('the proof that a shard has ended', () => {
+  it('is a second chain that begins after the last record and ends without records', async () => {
     const on = harness();
     on.put('a');
     on.client.kinesis.split(stream, shardId);
@@ -52,7 +53,7 @@ describe('the end of a shard is proven by a second chain', () => {
     expect(on.notices, 'which is no news').to.deep.equal([]);
   });
 
-  it('slower and slower, where the shard is open and no answer ever names an iterator', async () => {
+  it('is attempted ever more slowly on an empty open shard whose answers name no iterator', async () => {
     const on = harness();
     withoutIterator(on, Infinity);
     on.consume();
@@ -64,7 +65,7 @@ describe('the end of a shard is proven by a second chain', () => {
 
   for (const ChildShards of [undefined, [{ ShardId: 'shardId-000000000009', ParentShards: [shardId] }]]) {
     const named = ChildShards === undefined ? 'naming no children' : 'naming children';
-    it(`so one answer without iterator in the middle of a backlog ends nothing (${named})`, async () => {
+    it(`needs more than one answer without iterator in the middle of a backlog (${named})`, async () => {
       const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
       on.put('a', 'b', 'c', 'd', 'e');
       on.client.kinesis.split(stream, shardId);
@@ -76,7 +77,7 @@ describe('the end of a shard is proven by a second chain', () => {
       expect(retries(on)).to.not.deep.equal([]);
     });
 
-    it(`nor does one at the tip of an open shard: it is said and read on (${named})`, async () => {
+    it(`needs more than one answer without iterator at the tip: the reader reports it and continues (${named})`, async () => {
       const on = harness();
       on.put('a');
       withoutIterator(on, 1, ChildShards);
@@ -91,7 +92,7 @@ describe('the end of a shard is proven by a second chain', () => {
     });
   }
 
-  it('records that the second chain brings are handed on, and the proof begins again', async () => {
+  it('begins again if the second chain brings records, which are handed on', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     on.put('a', 'b', 'c', 'd');
     on.client.kinesis.split(stream, shardId);
@@ -102,7 +103,7 @@ describe('the end of a shard is proven by a second chain', () => {
     expect(end(on)).to.have.property('type', 'shardEnd');
   });
 
-  it('a service that never names an iterator is asked slower and slower, and no record is left out', async () => {
+  it('is attempted ever more slowly on a backlog whose answers name no iterator, and every record is read', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`);
     on.put(...keys);
@@ -115,7 +116,7 @@ describe('the end of a shard is proven by a second chain', () => {
     expect(Math.max(...delays)).to.be.above(5_000);
   });
 
-  it('by one that is begun after a listing has shown the shard closed: until then records may come', async () => {
+  it('counts only after a listing has shown the shard as closed, because records may come until then', async () => {
     const on = harness();
     on.put('a');
     withoutIterator(on, Infinity);
@@ -130,7 +131,7 @@ describe('the end of a shard is proven by a second chain', () => {
     expect(end(on)).to.have.property('type', 'shardEnd');
   });
 
-  it('an end half an hour ago proves nothing of the one now', async () => {
+  it('needs two ends that are close together: an end half an hour earlier does not count', async () => {
     const on = harness();
     withoutIterator(on, 1);
     on.consume();
@@ -142,9 +143,9 @@ describe('the end of a shard is proven by a second chain', () => {
   });
 });
 
-describe('what may have expired unread is said', () => {
+describe('the notice about records that may have expired unread', () => {
   for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
-    it(`where a closed shard has nothing left behind the record to resume in (${missingRecord})`, async () => {
+    it(`is uncertain if a closed shard has nothing left after the record to resume in (${missingRecord})`, async () => {
       let position = { sequenceNumber: '', subSequenceNumber: 0 };
       const on = harness(
         (put) => {
@@ -162,7 +163,7 @@ describe('what may have expired unread is said', () => {
     });
   }
 
-  it('as certain where the service had said that there was more', async () => {
+  it('is certain if the service had reported more records', async () => {
     const options = { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } };
     const on = harness(trimHorizon, { options });
     const [sequenceNumber] = on.put('a', 'b', 'c');
@@ -184,7 +185,7 @@ describe('what may have expired unread is said', () => {
 describe('a reader under a lease', () => {
   const lease = (on: Harness): { stream: string } => ({ stream: `${arn}#${createdSeconds(on)}` });
 
-  it('takes no answer for final: it goes on as soon as the service is itself again', async () => {
+  it('treats no error as final, and continues when the service answers correctly again', async () => {
     for (const error of [
       'ResourceNotFoundException',
       'AccessDeniedException',
@@ -212,7 +213,7 @@ describe('a reader under a lease', () => {
     }
   });
 
-  it('restarts no chain, and falls back to no TRIM_HORIZON, of another stream than its row is of', async () => {
+  it('neither restarts a chain nor falls back to TRIM_HORIZON in another stream than its row names', async () => {
     const restarts: Record<string, (on: Harness) => void> = {
       'iterators expire': (on) => on.client.kinesis.expireIterators(),
       'the last record is gone': (on) => {
@@ -238,7 +239,7 @@ describe('a reader under a lease', () => {
     }
   });
 
-  it('begins in no other stream than its row is of, wherever that begins and whatever the service makes of the number', async () => {
+  it('does not begin in another stream than its row names, for every start type and service behaviour', async () => {
     for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
       for (const type of ['after', 'trimHorizon', 'atTimestamp'] as const) {
         const on = harness(
@@ -259,7 +260,7 @@ describe('a reader under a lease', () => {
     }
   });
 
-  it('waits while the stream is being created, however long it is not found', async () => {
+  it('waits while the stream is CREATING, however long the shard is not found', async () => {
     const on = harness(trimHorizon, { lease: lease(harness()) });
     on.client.kinesis.dropShard(stream, shardId);
     describedAs(on, { StreamStatus: 'CREATING', StreamCreationTimestamp: new Date(createdSeconds(on) * 1_000) });
@@ -268,7 +269,7 @@ describe('a reader under a lease', () => {
     expect(end(on)).to.equal(undefined);
   });
 
-  it('asks who the stream is once a second at most when that goes on, for all readers of a source', async () => {
+  it('soon asks for the identity of the stream at most once a second while iterators keep expiring', async () => {
     const on = harness(trimHorizon, { lease: lease(harness()) });
     on.consume();
     await on.clock.advance(2_000);

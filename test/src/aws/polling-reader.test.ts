@@ -5,7 +5,7 @@ import { isKinactError } from '../../../src/api/errors.js';
 import { end, most, only, shardId, stream, trimHorizon, types, harness } from '../../support/polling-harness.js';
 
 describe('the polling reader, in virtual time', () => {
-  it('hands on every record in order over one chain of iterators, and says how far behind it is', async () => {
+  it('hands on every record in order over one chain of iterators, and reports how far behind it is', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 2 } });
     on.put('a', 'b', 'c', 'd', 'e');
     on.consume();
@@ -19,7 +19,7 @@ describe('the polling reader, in virtual time', () => {
     expect(on.results.at(-1)).to.deep.equal({ type: 'records', records: [], millisBehindLatest: 0 });
   });
 
-  it('reads a shard five times a second at most while it is behind, and every idleMs at the tip', async () => {
+  it('reads at most five times a second while it is behind, and every idleMs at the tip', async () => {
     const on = harness(trimHorizon, {
       options: { streamName: stream, maxRecords: 1 },
       model: { enforceReadLimits: true },
@@ -36,7 +36,7 @@ describe('the polling reader, in virtual time', () => {
     expect(on.keys).to.have.length(50);
   });
 
-  it('reads 2 MB a second at most, and nearly as much', async () => {
+  it('reads about 2 MB a second, with at most one read of 2 MB in any second', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 4 } });
     const data = new Uint8Array(500_000);
     for (let index = 0; index < 80; index += 1) on.client.kinesis.put(stream, { partitionKey: `k${index}`, data });
@@ -46,7 +46,7 @@ describe('the polling reader, in virtual time', () => {
     expect(most(on.client.of('GetRecords'), 1_000)).to.equal(1);
   });
 
-  it('waits longer after every throttled read, with full jitter, says so, and loses nothing', async () => {
+  it('backs off with full jitter after throttled reads, reports each wait, and loses no record', async () => {
     const on = harness(trimHorizon, { random: 0.999 });
     on.put('a');
     let left = 7;
@@ -68,7 +68,7 @@ describe('the polling reader, in virtual time', () => {
     );
   });
 
-  it('repeats without end, and never spins, whatever passing failure goes on for an hour', async () => {
+  it('retries a passing failure for an hour without giving up, and never spins', async () => {
     const passing = [
       { error: 'ProvisionedThroughputExceededException' },
       { error: 'InternalFailure', status: 500 },
@@ -104,7 +104,7 @@ describe('the polling reader, in virtual time', () => {
     }
   });
 
-  it('rejects with a KinactError on what time does not cure, after what was fetched before', async () => {
+  it('rejects with a KinactError on a lasting failure, after the records that were fetched before', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1 } });
     on.put('a', 'b');
     let reads = 0;
@@ -124,7 +124,7 @@ describe('the polling reader, in virtual time', () => {
     expect(on.client.of('GetRecords')).to.have.length(3);
   });
 
-  it('begins a refused chain again once, and gives up when the fresh iterator is refused, too', async () => {
+  it('restarts a refused chain once, and gives up if the new iterator is refused, too', async () => {
     const on = harness();
     on.put('a');
     let refuse = 1;
@@ -139,7 +139,7 @@ describe('the polling reader, in virtual time', () => {
 });
 
 describe('iterators of the polling reader', () => {
-  it('resume behind the last raw record when they expire', async () => {
+  it('resume after the last raw record when they expire', async () => {
     const on = harness();
     const [a] = on.put('a');
     on.consume();
@@ -159,7 +159,7 @@ describe('iterators of the polling reader', () => {
     on.consume();
     await on.clock.advance(2_500);
     on.client.kinesis.expireIterators();
-    // Written while no iterator is alive: a new LATEST would leave it out.
+    // Written while no iterator is alive: a new LATEST would leave this record out.
     on.put('a');
     await on.clock.advance(5_000);
     expect(on.keys).to.deep.equal(['a']);
@@ -167,7 +167,7 @@ describe('iterators of the polling reader', () => {
     expect(times).to.deep.equal([on.clock.wallNow() - 7_500, on.clock.wallNow() - 7_500]);
   });
 
-  it('outlast a worker that asks for nothing for ten minutes', async () => {
+  it('are replaced once when they expire because the worker asks for nothing for ten minutes', async () => {
     const on = harness(trimHorizon, { options: { streamName: stream, maxRecords: 1, prefetch: { batches: 1 } } });
     on.put('a', 'b', 'c');
     const signal = new AbortController().signal;
@@ -180,7 +180,7 @@ describe('iterators of the polling reader', () => {
     expect(on.notices.filter((notice) => notice.type === 'iteratorExpired')).to.have.length(1);
   });
 
-  it('begin at the record to resume in, for the worker to leave out what of it is done', async () => {
+  it('begin at the record to resume in, because the worker leaves out its done user records', async () => {
     const on = harness((put) => {
       const [, b] = put('a', 'b', 'c');
       return { type: 'after', position: { sequenceNumber: b!, subSequenceNumber: 3 } };
@@ -193,7 +193,7 @@ describe('iterators of the polling reader', () => {
   });
 
   for (const missingRecord of ['invalidArgument', 'resourceNotFound', 'nextRecord'] as const) {
-    it(`begin at TRIM_HORIZON and say so where the record to resume in is trimmed (${missingRecord})`, async () => {
+    it(`begin at TRIM_HORIZON, with a trimmed notice, if the record to resume in is trimmed (${missingRecord})`, async () => {
       let position = { sequenceNumber: '', subSequenceNumber: 2 };
       const on = harness(
         (put) => {
@@ -211,7 +211,7 @@ describe('iterators of the polling reader', () => {
       expect(end(on)).to.equal(undefined);
     });
 
-    it(`leave out nothing and repeat nothing when what was read last is trimmed meanwhile (${missingRecord})`, async () => {
+    it(`neither skip a remaining record nor repeat one if the last read record is trimmed (${missingRecord})`, async () => {
       const on = harness(trimHorizon, { model: { missingRecord } });
       on.put('a', 'b');
       on.consume();
@@ -224,7 +224,7 @@ describe('iterators of the polling reader', () => {
     });
   }
 
-  it('start at a time in the future without a gap: clamped to now, leaving out what comes before', async () => {
+  it('begin at now for a start time in the future, and leave out records before that time', async () => {
     const on = harness((put, clock) => {
       put('long ago');
       return { type: 'atTimestamp', timestampMs: clock.wallNow() + 10_000 };
@@ -242,7 +242,7 @@ describe('iterators of the polling reader', () => {
     expect(on.notices.map((notice) => notice.type)).to.deep.equal(['retrying']);
   });
 
-  it('leave nothing out any more once the start is found, though arrival times are not in order', async () => {
+  it('leave no record out after the start is found, even if arrival times are out of order', async () => {
     const on = harness((_, clock) => ({ type: 'atTimestamp', timestampMs: clock.wallNow() + 3_000 }));
     on.consume();
     await on.clock.advance(3_000);
@@ -254,7 +254,7 @@ describe('iterators of the polling reader', () => {
     expect(on.keys).to.deep.equal(['a', 'b']);
   });
 
-  it('repeat nothing where the service denies a record that it still has', async () => {
+  it('repeat no record if the service denies a sequence number that it still has', async () => {
     const on = harness();
     on.put('a', 'b');
     on.consume();
@@ -267,7 +267,7 @@ describe('iterators of the polling reader', () => {
     expect(on.keys).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('start at TRIM_HORIZON, leaving out what is older, where AT_TIMESTAMP is never answered', async () => {
+  it('begin at TRIM_HORIZON, and leave out older records, if AT_TIMESTAMP is never answered', async () => {
     const on = harness((put, clock) => {
       put('older');
       return { type: 'atTimestamp', timestampMs: clock.wallNow() + 1 };
@@ -284,7 +284,7 @@ describe('iterators of the polling reader', () => {
     expect(types(on)).to.deep.equal(['AT_TIMESTAMP', 'TRIM_HORIZON']);
   });
 
-  it('jump to the time asked for as soon as it is answered, instead of reading all that is older', async () => {
+  it('jump to the requested time as soon as AT_TIMESTAMP is answered, instead of reading all older records', async () => {
     const on = harness(
       (put, clock) => {
         put(...Array.from({ length: 100 }, (_, index) => `old ${index}`));
@@ -306,7 +306,7 @@ describe('iterators of the polling reader', () => {
     expect(types(on)).to.deep.equal(['AT_TIMESTAMP', 'TRIM_HORIZON', 'AT_TIMESTAMP']);
   });
 
-  it('still leave out what is older when that iterator expires before a record has come', async () => {
+  it('still leave out older records if the AT_TIMESTAMP iterator expires before the first record', async () => {
     const on = harness(
       (put, clock) => {
         put(...Array.from({ length: 10 }, (_, index) => `old ${index}`));

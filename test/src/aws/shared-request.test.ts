@@ -1,12 +1,12 @@
-// Many askers share few requests, and none gets an answer to a request that began before it asked.
+// Many callers share few requests, and no caller gets the answer to a request that began before the caller asked.
 import { expect } from 'chai';
 import { sharedRequest } from '../../../src/aws/shared-request.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const never = new AbortController().signal;
 
-describe('a request that many share', () => {
-  it('answers each asker by a request that was begun after it asked, and sends few', async () => {
+describe('a shared request', () => {
+  it('answers each caller by a request that began after the call, and sends few requests', async () => {
     const clock = new ManualClock();
     const begun: number[] = [];
     const { ask } = sharedRequest(
@@ -27,7 +27,7 @@ describe('a request that many share', () => {
     expect(begun).to.have.length(2);
   });
 
-  it('goes out for the one that asks after those that waited for their turn have left', async () => {
+  it('is sent for a caller that comes after all waiting callers have left', async () => {
     const clock = new ManualClock();
     const { ask } = sharedRequest(() => Promise.resolve('here'), { clock, timers: clock });
     await ask(never);
@@ -42,7 +42,7 @@ describe('a request that many share', () => {
     expect(answer).to.equal('here');
   });
 
-  it('ends with its askers, and with itself', async () => {
+  it('is not sent if its caller has aborted, and rejects with STOPPED after a close', async () => {
     const clock = new ManualClock();
     let requests = 0;
     const shared = sharedRequest(

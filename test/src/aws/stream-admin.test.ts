@@ -1,4 +1,4 @@
-// A lost connection does not end the demo: the listing of its stream is asked for again.
+// A lost connection does not end the demo: the shards of its stream are listed again.
 import { expect } from 'chai';
 import { streamAdmin } from '../../../src/aws/kinesis/stream-admin.js';
 import { hostEnvironment } from '../../../src/consumer/host-environment.js';
@@ -6,7 +6,7 @@ import { scriptedServer } from '../../../src/testing/scripted-server/scripted-se
 
 const settings = ['AWS_ENDPOINT_URL_KINESIS', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] as const;
 
-describe('the stream that the demo makes', () => {
+describe('the stream of the demo', () => {
   const before = settings.map((name) => process.env[name]);
   afterEach(() => {
     for (const [place, name] of settings.entries()) {
@@ -16,7 +16,7 @@ describe('the stream that the demo makes', () => {
     }
   });
 
-  it('is looked at again where a connection is lost', async () => {
+  it('is listed again after a lost connection', async () => {
     const server = await scriptedServer();
     Object.assign(process.env, {
       AWS_ENDPOINT_URL_KINESIS: server.url,

@@ -1,4 +1,4 @@
-// A reset believes that a shard is missing only when two listings in a row agree.
+// `kinact reset` treats a shard as missing only if two listings in a row agree.
 import { expect } from 'chai';
 import { confirmedListing } from '../../../src/cli/confirmed-listing.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -6,7 +6,7 @@ import { listedStream } from '../../support/listed-stream.js';
 
 const zero = 'shardId-000000000000';
 
-/** What comes of it where the listings with these numbers lack the closed shard. */
+/** The result if the listings with these numbers lack the closed shard. */
 async function outcome(lacking: (asked: number) => boolean, known: readonly string[] = []): Promise<object> {
   const clock = new ManualClock();
   const stream = listedStream({ shards: 1 });
@@ -28,21 +28,21 @@ async function outcome(lacking: (asked: number) => boolean, known: readonly stri
   return { ...(await result), asked };
 }
 
-describe('the listing that a reset goes by', () => {
-  it('is the first one where nothing that is named is missing', async () => {
+describe('the listing that a reset uses', () => {
+  it('is the first one if no named shard is missing', async () => {
     expect(await outcome(() => false, [zero])).to.deep.equal({ shards: 3, asked: 1 });
   });
 
-  it('is not one that lacks a shard which the next one shows', async () => {
+  it('is the second one if the first one lacks a shard that the second one shows', async () => {
     expect(await outcome((asked) => asked === 1)).to.deep.equal({ shards: 3, asked: 2 });
   });
 
-  it('lacks a parent, or the shard of a row, where two in a row do', async () => {
+  it('lacks a parent, or the shard of a row, if two listings in a row lack it', async () => {
     expect(await outcome(() => true)).to.deep.equal({ shards: 2, asked: 2 });
     expect(await outcome(() => false, ['shardId-000000000009'])).to.deep.equal({ shards: 3, asked: 2 });
   });
 
-  it('is refused where they go on to differ', async () => {
+  it('is refused if the listings keep differing', async () => {
     const result = await outcome((asked) => asked % 2 === 1, ['shardId-000000000009']);
     expect(result).to.include({ code: 'REFUSED' });
   });

@@ -10,7 +10,7 @@ const empty: ReadResult = { type: 'records', records: [], millisBehindLatest: 0 
 const behind: ReadResult = { type: 'records', records: [], millisBehindLatest: 5_000 };
 const some: ReadResult = { type: 'records', records: [{ sequenceNumber: '1', partitionKey: 'k', data: Buffer.of(1) }] };
 
-/** Time by hand, a source whose readers answer what they are told. */
+/** A clock that the test moves, and a source whose readers give the answers of the test. */
 function harness(): {
   at: (ms: number) => void;
   settled: { is: boolean };
@@ -58,8 +58,8 @@ function harness(): {
   };
 }
 
-describe('the judge of idleness', () => {
-  it('judges by an empty read that long after the last record, not by time alone', async () => {
+describe('the idle watch', () => {
+  it('ends at an empty read idleMs after the last record, not by time alone', async () => {
     const { at, open, isIdle } = harness();
     const shard = open();
     await shard.answer(some);
@@ -69,7 +69,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('waits for every shard, and takes a record of one for news of all', async () => {
+  it('waits for every shard, and a record of one shard restarts the idle time of all', async () => {
     const { at, open, isIdle } = harness();
     const [one, two] = [open(), open()];
     at(150);
@@ -87,7 +87,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('does not take an empty read on the way to the tip for the tip', async () => {
+  it('does not end at an empty read that is still behind the tip', async () => {
     const { at, open, isIdle } = harness();
     const shard = open();
     at(500);
@@ -97,7 +97,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('is not idle while a line waits to be written, or while no shard is read', async () => {
+  it('does not end while a line waits to be written, or while no shard is read', async () => {
     const { at, open, isIdle, settled, watch } = harness();
     at(500);
     watch.check();
@@ -112,7 +112,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('waits for shards that are not open yet: on a slow machine the first are read before the last are taken', async () => {
+  it('waits for shards that are not open yet, because a slow machine takes the last ones late', async () => {
     const { at, open, opened, isIdle } = harness();
     const first = open();
     opened.is = false;
@@ -124,7 +124,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('does not wait without end for a shard that nobody opens', async () => {
+  it('stops waiting after 30 s for a shard that is never opened', async () => {
     const { at, open, opened, isIdle } = harness();
     const first = open();
     opened.is = false;
@@ -136,7 +136,7 @@ describe('the judge of idleness', () => {
     expect(await isIdle()).to.equal(true);
   });
 
-  it('is made from what the user asked for: none without --until-idle, and one that knows of the writer with it', async () => {
+  it('exists only with --until-idle, and then waits for the writer', async () => {
     const request = { stream: { streamName: 's' }, from: 'LATEST', asText: false } as const;
     const writer = { pending: 1, write: () => Promise.resolve() };
     expect(watchOf({ ...request, untilIdleMs: undefined }, writer, 0)).to.equal(undefined);
@@ -154,7 +154,7 @@ describe('the judge of idleness', () => {
     expect(idle).to.equal(true);
   });
 
-  it('gives the children of an ended shard time to be opened', async () => {
+  it('gives the children of an ended shard handOverMs to be opened', async () => {
     const { at, open, isIdle } = harness();
     const [other, parent] = [open(), open()];
     await parent.answer({ type: 'shardEnd', children: [] });
@@ -185,7 +185,7 @@ describe('a member of an application', () => {
       leases: [{ table: 't', state: { leases } }],
     } as unknown as ConsumerStatus);
 
-  it('has opened all shards once each lease is read here, waits for its parents, has ended, or is another member’s', () => {
+  it('has opened all shards if each lease is read here, awaits parents, has ended, or belongs elsewhere', () => {
     const { here: _, ...bare } = row;
     expect(asked([row])).to.equal(true);
     expect(asked([row, { ...row, leaseKey: 'b', here: { ...held, startable: false } }])).to.equal(true);
@@ -194,7 +194,7 @@ describe('a member of an application', () => {
     expect(asked([row, { ...bare, leaseKey: '1:other:2:b', owner: undefined }])).to.equal(true);
   });
 
-  it('has not while one is free, being taken, or held and not read yet, or the start is under way', () => {
+  it('has not opened all shards while a lease is free, being taken or unread, or while it starts', () => {
     const { here: _, ...bare } = row;
     expect(asked([row, { ...bare, leaseKey: 'b', owner: undefined }])).to.equal(false);
     expect(asked([row, { ...row, leaseKey: 'b', here: { ...held, phase: 'taking' } }])).to.equal(false);

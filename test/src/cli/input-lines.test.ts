@@ -16,7 +16,7 @@ async function collect(chunks: readonly Uint8Array[], maxBytes = 1_000): Promise
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
 describe('lines of an input', () => {
-  it('are what stands between newlines, the empty ones included, and what follows the last', async () => {
+  it('are the texts between newlines, empty ones included, and the rest after the last newline', async () => {
     expect(await collect([bytes('a\n\nb\r\nc')])).to.deep.equal(['a', '', 'b\r', 'c']);
     expect(await collect([bytes('a\n')])).to.deep.equal(['a']);
     expect(await collect([])).to.deep.equal([]);
@@ -39,7 +39,7 @@ describe('lines of an input', () => {
     );
   });
 
-  it('come out cut to one byte over the limit, and the next line is whole again', async () => {
+  it('are cut to one byte over the limit, and the next line is whole again', async () => {
     const chunks = [bytes('a'.repeat(7)), bytes('b'.repeat(50)), bytes('c\nok\nabcde'), bytes('f\nabcde')];
     expect(await collect(chunks, 5)).to.deep.equal(['aaaaaa', 'ok', 'abcdef', 'abcde']);
   });

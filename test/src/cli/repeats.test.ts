@@ -4,12 +4,12 @@ import { repeatsTo } from '../../../src/cli/repeats.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
-describe('what a command says of repeated calls', () => {
+describe('the reports of a command about repeated calls', () => {
   const clock = new ManualClock();
   const refused = (shard: number): KinactError =>
     new KinactError('AWS_ERROR', `shard ${shard} was refused`, { data: { kind: 'network' } });
 
-  it('is each kind of failure at once, and then every ten seconds with how many there were, whichever shard met it', () => {
+  it('come at once for each kind of failure, then every ten seconds with a count for all shards', () => {
     const said: string[] = [];
     const repeat = repeatsTo((text) => said.push(text), clock);
     for (let shard = 0; shard < 16; shard += 1) repeat('GetRecords', refused(shard));

@@ -21,18 +21,18 @@ async function moveIn(
   return found;
 }
 
-describe('a table that is watched', () => {
+describe('a watched table', () => {
   const rows = new Map([
     ['a', '1'],
     ['b', '2'],
   ]);
 
-  it('stands still when nothing of it changes in all that time', async () => {
+  it('stands still if no row changes during the whole watch', async () => {
     expect(await moveIn(rows, [])).to.deep.equal({ key: undefined, atMs: 30_000 });
     expect(await moveIn(rows, [[29_999, new Map([...rows, ['b', '3']])]])).to.deep.equal({ key: 'b', atMs: 30_000 });
   });
 
-  it('moves as soon as a row is different, new or gone', async () => {
+  it('moves as soon as a row has changed, is new or is gone', async () => {
     expect(await moveIn(rows, [[10_000, new Map([...rows, ['a', '2']])]])).to.deep.equal({ key: 'a', atMs: 12_000 });
     expect(await moveIn(rows, [[1, new Map([...rows, ['c', '1']])]])).to.deep.equal({ key: 'c', atMs: 3_000 });
     expect(await moveIn(rows, [[1, new Map([['a', '1']])]])).to.deep.equal({ key: 'b', atMs: 3_000 });

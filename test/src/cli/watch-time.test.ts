@@ -18,11 +18,11 @@ const one = 'shardId-000000000001';
 const writer = writerOf(writerPrefixOf('w', 'p'), 1);
 
 interface Instant extends Environment {
-  /** Milliseconds that were waited for so far. */
+  /** The milliseconds of all waits so far. */
   readonly waited: () => number;
 }
 
-/** Whatever is waited for is over at once. */
+/** An environment in which every wait is over at once. */
 function instant(): Instant {
   let now = 0;
   return {
@@ -75,21 +75,21 @@ async function reset(rows: readonly LeaseRow[], watchMs = minWatchMs): Promise<{
   return { waited: environment.waited(), said: io.said() };
 }
 
-describe('kinact reset watches leases', () => {
-  it('for as long as the longest failoverMs of a holder that the rows name, if that is above 30 s', async () => {
+describe('kinact reset', () => {
+  it('watches leases for the longest failoverMs in the row of a holder, if that is above 30 s', async () => {
     const { waited, said } = await reset([held(zero, 20_000), held(one, 120_000)]);
     expect(said).to.match(/^watching .* for 120 s/);
     expect(waited).to.equal(120_000);
   });
 
-  it('for 30 s where rows name less, or a Java worker has taken what one of ours had; longer where it is asked to', async () => {
+  it('watches leases for 30 s if no kinact owner names more, or for the requested longer time', async () => {
     expect((await reset([held(zero, 20_000), held(one, 120_000, { leaseOwner: 'java' })])).waited).to.equal(30_000);
     expect((await reset([held(zero, 20_000), held(one, 45_000)], 60_000)).waited).to.equal(60_000);
   });
 });
 
-describe('kinact adopt watches the tables', () => {
-  it('for as long as a holder in the lease table may be silent, if that is above what it watches anyway', async () => {
+describe('kinact adopt', () => {
+  it('watches the tables for the longest failoverMs of a holder, if that is above watchMs', async () => {
     for (const [failoverMs, watchedMs] of [
       [0, 70_000],
       [300_000, 300_000],

@@ -14,11 +14,11 @@ describe('back-off', () => {
     expect(ceilings).to.deep.equal([100, 200, 400, 800, 1600, 3200, 5000, 5000]);
   });
 
-  it('is capped for any number of attempts, also where the power is infinite', () => {
+  it('stays at the cap for any number of attempts, even if the power is infinite', () => {
     expect(backoffMs(shape, 5_000, always(almostOne))).to.equal(5_000);
   });
 
-  it('has full jitter: from no wait at all to the ceiling, in whole milliseconds', () => {
+  it('draws the wait between zero and the ceiling (full jitter), in whole milliseconds', () => {
     expect(backoffMs(shape, 3, always(0))).to.equal(0);
     expect(backoffMs(shape, 3, always(0.5))).to.equal(400);
     fc.assert(

@@ -1,4 +1,4 @@
-// Bytes that an account gives back go to one that waits, and the largest holders are asked to flush only while somebody waits.
+// Bytes that an account returns go to a waiting account. The largest holders are asked to flush only while an account waits.
 import { expect } from 'chai';
 import {
   closeAccount,
@@ -11,7 +11,7 @@ import type { ByteAccount } from '../../../src/core/byte-budget.js';
 
 const record = { recordBytes: 60, maxRecords: 1, answerBytes: 1_000 };
 
-/** Accounts of one budget of 100 bytes, each with what it holds. */
+/** Accounts of one budget of 100 bytes: account `n` holds `bytes[n]`. */
 function holders(...bytes: readonly number[]) {
   const budget = createByteBudget(100);
   const asked: number[] = [];
@@ -23,8 +23,8 @@ function holders(...bytes: readonly number[]) {
   return { accounts: accounts as ByteAccount[], ask, budget, granted, asked };
 }
 
-describe('an account of the byte budget that waits', () => {
-  it('is granted what another one that closes has held', () => {
+describe('a waiting account of the byte budget', () => {
+  it('is granted its request when another account closes and returns its bytes', () => {
     const { accounts, ask, granted } = holders(100, 10);
     ask(1);
     expect(granted).to.deep.equal([]);
@@ -32,7 +32,7 @@ describe('an account of the byte budget that waits', () => {
     expect(granted).to.deep.equal([1]);
   });
 
-  it('is granted nothing once its request is withdrawn, and nobody is asked to flush for it any more', () => {
+  it('is granted nothing after its request is withdrawn, and no account stays asked to flush', () => {
     const { accounts, ask, budget, granted } = holders(100, 10);
     ask(1)();
     expect([budget.waiting.size, accounts[0]!.askedToFlush]).to.deep.equal([0, false]);
@@ -40,7 +40,7 @@ describe('an account of the byte budget that waits', () => {
     expect([granted, accounts[1]!.heldBytes]).to.deep.equal([[], 10]);
   });
 
-  it('has those asked to flush that have become the largest holders meanwhile', () => {
+  it('makes the budget ask an account to flush once that account is among the largest holders', () => {
     const { accounts, ask, granted, asked } = holders(200, 60, 10);
     ask(2);
     expect(asked).to.deep.equal([0, 2]);

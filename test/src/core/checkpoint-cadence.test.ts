@@ -7,24 +7,24 @@ const cadence = (intervalMs: number, records = 0): CheckpointCadence => ({ inter
 const since = (checkpointAt: number, uncheckpointedRecords = 1) => ({ checkpointAt, uncheckpointedRecords });
 
 describe('the cadence of checkpoints', () => {
-  it('asks for no extra write by default, and every renewal takes a checkpoint along', () => {
+  it('asks for no extra write by default, and every renewal carries a checkpoint', () => {
     expect(extraCheckpointAt(cadence(0), since(1_000, 10_000))).to.equal(Infinity);
     expect(renewalCarriesCheckpoint(cadence(0), since(1_000), 1_001)).to.equal(true);
   });
 
-  it('asks for an extra write at each interval that is shorter than a renewal, and renewals still take checkpoints along', () => {
+  it('asks for an extra write after each interval below `renewalMs`, and renewals still carry checkpoints', () => {
     expect(extraCheckpointAt(cadence(200), since(1_000))).to.equal(1_200);
     expect(extraCheckpointAt(cadence(2_999), since(1_000))).to.equal(3_999);
     expect(renewalCarriesCheckpoint(cadence(2_999), since(1_000), 1_001)).to.equal(true);
   });
 
-  it('lets renewals go without a checkpoint until an interval that is as long as a renewal, or longer, is over', () => {
+  it('sends renewals without a checkpoint until an interval of at least `renewalMs` is over', () => {
     expect(extraCheckpointAt(cadence(3_000), since(1_000))).to.equal(Infinity);
     expect(renewalCarriesCheckpoint(cadence(3_000), since(1_000), 3_999)).to.equal(false);
     expect(renewalCarriesCheckpoint(cadence(3_000), since(1_000), 4_000)).to.equal(true);
   });
 
-  it('asks for an extra write at once when enough settled records have no checkpoint, whatever the interval is', () => {
+  it('asks for an extra write at once when `records` settled records have no checkpoint, whatever the interval', () => {
     for (const intervalMs of [0, 200, 60_000]) {
       expect(extraCheckpointAt(cadence(intervalMs, 50), since(1_000, 50))).to.equal(-Infinity);
       expect(renewalCarriesCheckpoint(cadence(intervalMs, 50), since(1_000, 50), 1_001)).to.equal(true);

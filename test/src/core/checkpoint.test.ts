@@ -28,7 +28,7 @@ const ladder: readonly Checkpoint[] = [
 ];
 
 describe('checkpoints', () => {
-  it('are ordered AT_TIMESTAMP, TRIM_HORIZON, LATEST, numbers, sub-sequences, SHARD_END', () => {
+  it('are ordered AT_TIMESTAMP, TRIM_HORIZON, LATEST, numbers with their sub-sequence numbers, SHARD_END', () => {
     const rung = fc.nat(ladder.length - 1);
     fc.assert(
       fc.property(rung, rung, (left, right) => {
@@ -38,12 +38,12 @@ describe('checkpoints', () => {
     );
   });
 
-  it('compare sentinels whatever sub-sequence stands beside them', () => {
+  it('are compared without the sub-sequence number if one is a sentinel', () => {
     expect(compareCheckpoints(at('SHARD_END', 3), at('SHARD_END', 1))).to.equal(0);
     expect(compareCheckpoints(at('LATEST', 9), at('0', 0))).to.be.below(0);
   });
 
-  it('that are garbage have no order: comparing throws', () => {
+  it('cannot be compared with a text that is no checkpoint: the comparison throws', () => {
     for (const garbage of ['', 'latest', '12x', '-1']) {
       expect(() => compareCheckpoints(at(garbage), at('1')), garbage).to.throw(RangeError, 'not a checkpoint');
       expect(() => compareCheckpoints(at('1'), at(garbage)), garbage).to.throw(RangeError, 'not a checkpoint');
@@ -51,14 +51,14 @@ describe('checkpoints', () => {
     }
   });
 
-  it('are the four sentinels or a number', () => {
+  it('are one of four sentinels or a number', () => {
     for (const { checkpoint } of ladder) expect(isCheckpointText(checkpoint), checkpoint).to.equal(true);
     expect(ladder.filter(({ checkpoint }) => isSentinel(checkpoint)).map(({ checkpoint }) => checkpoint)).to.deep.equal(
       ['AT_TIMESTAMP', 'TRIM_HORIZON', 'LATEST', 'SHARD_END'],
     );
   });
 
-  it('name a position exactly when they are numbers', () => {
+  it('name a position only if they are numbers', () => {
     expect(positionOf(at('SHARD_END'))).to.equal(undefined);
     const position = { sequenceNumber: '12', subSequenceNumber: 3 };
     expect(checkpointOf(position)).to.deep.equal(at('12', 3));

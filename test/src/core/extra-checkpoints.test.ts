@@ -1,4 +1,4 @@
-// What the queue of a lease table does with checkpoints that no lease needs.
+// An extra checkpoint is a renewal that its lease does not need yet. It uses only capacity that other writes leave, so it costs no lease.
 import { expect } from 'chai';
 import { calmMs, createLeaseTraffic } from '../../../src/core/lease-traffic.js';
 import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
@@ -19,8 +19,8 @@ function openQueue() {
   return { clock, traffic, order, enter, came, wait };
 }
 
-describe('a checkpoint that no lease needs, in the queue of a lease table', () => {
-  it('goes last', async () => {
+describe('an extra checkpoint in the queue of a lease table', () => {
+  it('goes after renewals, releases and takes', async () => {
     const { came, clock, enter, order, wait } = openQueue();
     const permits = enter('duty', 32);
     wait('checkpoint', order('checkpoint', 1));
@@ -34,13 +34,13 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     expect(came).to.deep.equal(['renewal', 'release', 'take', 'checkpoint']);
   });
 
-  it('leaves half of the places to what is worth more', () => {
+  it('uses at most half of the window, so that takes find room', () => {
     const { enter } = openQueue();
     expect(enter('checkpoint', 20).filter((permit) => permit !== undefined)).to.have.length(16);
     expect(enter('take', 20).filter((permit) => permit !== undefined)).to.have.length(16);
   });
 
-  it('is not sent until the table has refused nothing for some seconds, and then by itself', async () => {
+  it('waits until the table has refused nothing for `calmMs`, and a timer then sends it', async () => {
     const { came, clock, enter, order, traffic, wait } = openQueue();
     await clock.advance(1);
     const refusedAt = clock.now();
@@ -65,7 +65,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     expect(traffic.enter(order('checkpoint'))).to.be.an('object');
   });
 
-  it('goes at once when it has become a renewal that is due, and the queue hears of it', async () => {
+  it('goes at once when it becomes a due renewal and its writer calls `moved`', async () => {
     const { came, clock, enter, order, traffic, wait } = openQueue();
     await clock.advance(1);
     enter('renew', 1)[0]!.end('throttled');
@@ -83,7 +83,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
     [300, 200],
     [300, 110],
   ] as const) {
-    it(`costs none of ${leases} leases on a table that carries ${perSecond} writes a second, where five a second are asked for each`, async () => {
+    it(`costs none of ${leases} leases, each asking for five writes a second of a table that carries ${perSecond}`, async () => {
       const fleet = holdAll(leases, perSecond);
       await fleet.clock.advance(120_000);
       expect(fleet.lost.size, 'lost').to.equal(0);
@@ -92,7 +92,7 @@ describe('a checkpoint that no lease needs, in the queue of a lease table', () =
   }
 });
 
-/** Keepers that renew in time, and in between write as often as they are let, at a table that refuses what it cannot carry. */
+/** Keepers that renew in time, and between renewals ask for extra writes. The table refuses writes above `perSecond`. */
 function holdAll(leases: number, perSecond: number) {
   const clock = new ManualClock();
   const traffic: LeaseTraffic = createLeaseTraffic({ clock, timers: clock, failoverMs });

@@ -1,4 +1,4 @@
-// What a process has handed out of a lease is forgotten with the ownership, and that calls may run for it is not.
+// When an ownership ends, a process forgets the records of the lease that it has handed out. It remembers that calls for them may run.
 import { expect } from 'chai';
 import {
   beganHandingOut,
@@ -12,7 +12,7 @@ import {
 const at = (sequenceNumber: string) => ({ sequenceNumber, subSequenceNumber: 0 });
 
 describe('what a process has handed out of a lease', () => {
-  it('is the newest record of all tenures of one ownership, and calls may run as soon as there is one', () => {
+  it('is the newest record of all tenures of one ownership, and its calls may be running', () => {
     const handedOut = createHandedOut();
     expect(callsMayRunOf(handedOut, 'a')).to.equal(false);
     const first: { newestHandedOut?: ReturnType<typeof at> } = {};
@@ -25,7 +25,7 @@ describe('what a process has handed out of a lease', () => {
     expect(callsMayRunOf(handedOut, 'b')).to.equal(false);
   });
 
-  it('is nothing in a later ownership, where calls of the earlier one may run until they are known to have ended', () => {
+  it('is empty in a new ownership, but calls of the earlier one may run until `callsHaveEnded`', () => {
     const handedOut = createHandedOut();
     beganHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
     forgetHandedOut(handedOut, 'a');
@@ -36,7 +36,7 @@ describe('what a process has handed out of a lease', () => {
     expect(callsMayRunOf(handedOut, 'a')).to.equal(false);
   });
 
-  it('is all forgotten where the calls have ended, or there were none', () => {
+  it('is forgotten completely if its calls have ended or no record was handed out', () => {
     const handedOut = createHandedOut();
     beganHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
     forgetHandedOut(handedOut, 'a', true);
@@ -45,7 +45,7 @@ describe('what a process has handed out of a lease', () => {
     expect(handedOut.size).to.equal(0);
   });
 
-  it('does not grow with every lease that was ever lost', () => {
+  it('is remembered for the newest 10,000 lost leases only', () => {
     const handedOut = createHandedOut();
     for (let index = 0; index < 10_100; index += 1) {
       beganHandingOut(handedOut, `${index}`, { newestHandedOut: at('7') });

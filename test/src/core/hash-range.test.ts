@@ -1,4 +1,4 @@
-// The ranges and the holes found between them cover every hash key and share none.
+// The ranges and the holes between them cover every hash key, and no key is in both.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { gapsIn, type HashRangeText } from '../../../src/core/hash-range.js';
@@ -14,25 +14,25 @@ describe('hash ranges', () => {
     expect(gapsIn([range(0n, top)])).to.deep.equal([]);
   });
 
-  it('leave one hole of everything when there are none', () => {
+  it('leave one hole over all hash keys when there are no ranges', () => {
     expect(gapsIn([])).to.deep.equal([range(0n, top)]);
   });
 
-  it('are merged where they overlap or touch, in any order', () => {
+  it('leave no hole if they overlap or touch, in any order', () => {
     expect(gapsIn([range(50n, top), range(0n, 20n), range(10n, 30n), range(31n, 49n), range(12n, 13n)])).to.deep.equal(
       [],
     );
   });
 
-  it('show the hole before the first, between two and after the last', () => {
+  it('leave holes before the first range, between two ranges and after the last one', () => {
     expect(gapsIn([range(20n, 30n), range(5n, 10n)])).to.deep.equal([range(0n, 4n), range(11n, 19n), range(31n, top)]);
   });
 
-  it('cover a single key at either end of the space', () => {
+  it('may cover or leave a single key at the ends of the key space', () => {
     expect(gapsIn([range(0n, 0n), range(2n, top - 1n)])).to.deep.equal([range(1n, 1n), range(top, top)]);
   });
 
-  it('cover nothing when they cannot be read or run backwards', () => {
+  it('cover nothing if a bound is not a number or the range runs backwards', () => {
     expect(
       gapsIn([
         { startingHashKey: 'x', endingHashKey: '5' },
@@ -42,7 +42,7 @@ describe('hash ranges', () => {
     ).to.deep.equal([range(0n, top)]);
   });
 
-  it('and their holes together cover every key, and share none', () => {
+  it('share no key with their holes, and together with them cover every key', () => {
     const key = fc.bigInt({ min: 0n, max: 200n });
     fc.assert(
       fc.property(fc.array(fc.tuple(key, key)), (pairs) => {

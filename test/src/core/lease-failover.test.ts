@@ -24,29 +24,29 @@ const row = (more: Partial<LeaseRow> = {}): LeaseRow =>
   });
 
 describe("the failover time of a row's owner", () => {
-  it('is what its take has written, whole milliseconds and never less', () => {
+  it('is the value that the take wrote, rounded up to whole milliseconds', () => {
     expect(row().kinactFailover).to.equal(`20000 ${writer}`);
     expect(failoverOf(row())).to.equal(20_000);
     expect(failoverText(100.2, writer)).to.equal(`101 ${writer}`);
   });
 
-  it('is unknown where a Java worker took the row and left both attributes standing', () => {
+  it('is unknown if a Java worker took the row and left both attributes in place', () => {
     expect(failoverOf(row({ leaseOwner: 'java' }))).to.equal(undefined);
   });
 
-  it('is unknown where a kinact that does not write it has taken the row since, under the same worker id too', () => {
+  it('is unknown after a take by an older kinact, even under the same worker id', () => {
     expect(failoverOf(row({ kinactWriter: next }))).to.equal(undefined);
     const other = writerOf(writerPrefixOf('v', 'q'), 1);
     expect(failoverOf(row({ leaseOwner: 'v', kinactWriter: other }))).to.equal(undefined);
   });
 
-  it('is unknown without an owner, and in a row that does not say it', () => {
+  it('is unknown in a row without an owner or without `kinactFailover`', () => {
     const { leaseOwner: _, ...free } = row();
     const { kinactFailover: _failover, ...silent } = row();
     expect([free, silent].map(failoverOf)).to.deep.equal([undefined, undefined]);
   });
 
-  it('is not believed above ten minutes, nor where it is no number', () => {
+  it('ignores a value above ten minutes or one that is not a number', () => {
     expect(failoverOf(row({ kinactFailover: failoverText(maxFailoverMs, writer) }))).to.equal(600_000);
     const garbled = [
       failoverText(600_001, writer),
@@ -60,13 +60,13 @@ describe("the failover time of a row's owner", () => {
     for (const text of garbled) expect(failoverOf(row({ kinactFailover: text })), text).to.equal(undefined);
   });
 
-  it('counts for another worker where it is the larger one', () => {
+  it('counts for another worker if it exceeds the failover time of that worker', () => {
     expect(effectiveFailoverMs(row(), 3_000)).to.equal(20_000);
     expect(effectiveFailoverMs(row(), 30_000)).to.equal(30_000);
     expect(effectiveFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
   });
 
-  it('is over when the counter has stood still for longer than the larger one', () => {
+  it('is over when the counter has not changed for longer than the larger of both times', () => {
     expect(isRowExpired(row(), 20_000, 3_000)).to.equal(false);
     expect(isRowExpired(row(), 20_001, 3_000)).to.equal(true);
     expect(isRowExpired(row(), 20_001, 30_000)).to.equal(false);

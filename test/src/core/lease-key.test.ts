@@ -9,17 +9,17 @@ const orders = streamIdentifier({
 });
 
 describe('lease keys', () => {
-  it('of a single-stream table are shard ids', () => {
+  it('are shard ids in a single-stream table', () => {
     expect(leaseKeyOf(undefined, 'shardId-000000000001')).to.equal('shardId-000000000001');
     expect(shardIdOf(undefined, 'shardId-000000000001')).to.equal('shardId-000000000001');
   });
 
-  it('of a multi-stream table name account, stream and creation time before the shard', () => {
+  it('name account, stream and creation time before the shard in a multi-stream table', () => {
     expect(leaseKeyOf(orders, 'shardId-000000000001')).to.equal('123456789012:orders:1700000000:shardId-000000000001');
     expect(shardIdOf(orders, '123456789012:orders:1700000000:shardId-000000000001')).to.equal('shardId-000000000001');
   });
 
-  it('of another stream, of its older namesake and of the other kind of table belong to somebody else', () => {
+  it('give no shard id for another stream, an older namesake or the other kind of table', () => {
     expect(shardIdOf(orders, '123456789012:orders-2:1700000000:shardId-000000000001')).to.equal(undefined);
     expect(shardIdOf(orders, '123456789012:orders:1600000000:shardId-000000000001')).to.equal(undefined);
     expect(shardIdOf(orders, 'shardId-000000000001')).to.equal(undefined);

@@ -1,4 +1,4 @@
-// Workers that plan alone, each from its own scan, come to an even share within 30 s and then move no lease.
+// Workers that each plan from their own scan reach even shares within 30 s, and then move no lease.
 // Joins, leaves and kills are drawn at random.
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -42,7 +42,7 @@ describe('a fleet of planning workers', function () {
     seed: fc.integer(),
   });
 
-  it('that starts at once on a table nobody owns has even counts within 30 s and then stays still', () => {
+  it('shares a table of free leases evenly within 30 s of a joint start, then moves no lease', () => {
     fc.assert(
       fc.property(size, ({ workers, leases, seed }) => {
         const cluster = fleet(leases, seeded(seed));
@@ -55,7 +55,7 @@ describe('a fleet of planning workers', function () {
     );
   });
 
-  it('has even counts again within 30 s of any join or leave, and within failover and 30 s of any kill', () => {
+  it('shares evenly again 30 s after a join or leave, or failover plus 30 s after a kill', () => {
     const step = fc.record({ what: fc.constantFrom('join', 'leave', 'kill'), which: fc.nat() });
     fc.assert(
       fc.property(size, fc.array(step, { maxLength: 6 }), ({ workers, leases, seed }, steps) => {
@@ -76,7 +76,7 @@ describe('a fleet of planning workers', function () {
     );
   });
 
-  it('counts live leases only: ended ones are owned by nobody and weigh nothing', () => {
+  it('counts live leases only, and no worker takes an ended lease', () => {
     fc.assert(
       fc.property(size, fc.integer({ min: 0, max: 30 }), ({ workers, leases, seed }, ended) => {
         const cluster = fleet(leases + ended, seeded(seed));
@@ -92,13 +92,13 @@ describe('a fleet of planning workers', function () {
     );
   });
 
-  it('never holds more than maxLeases each, and leaves none free while somebody has room', () => {
+  it('keeps each worker within maxLeases, and leaves no lease free while a worker has room', () => {
     const limits = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(limits, fc.integer({ min: 1, max: 60 }), fc.integer(), (caps, leases, seed) => {
         const cluster = fleet(leases, seeded(seed));
         caps.forEach((cap, index) => cluster.join(`w${index}`, cap));
-        // Where room is uneven, steals go by odds of one in the number of rivals: rarely, the last one takes more than a minute.
+        // If room is uneven, a worker steals with probability 1/`rivals`. So, rarely, the last steal takes more than a minute.
         for (let round = 0; round < 150; round++) {
           cluster.round();
           for (const worker of cluster.workers) expect(worker.held.size).to.be.at.most(worker.maxLeases);

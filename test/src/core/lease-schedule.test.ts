@@ -1,4 +1,4 @@
-// What a keeper writes next, and when it has to look again, follows from what it knows alone: SHARD_END, then release, then renewal.
+// A keeper's own state and the time decide its next write and its next check. SHARD_END goes before a release, a release before a renewal.
 import { expect } from 'chai';
 import { idleTooLong, nextWakeAt, nextWrite } from '../../../src/core/lease-schedule.js';
 import type { LeaseWants } from '../../../src/core/lease-schedule.js';
@@ -22,20 +22,20 @@ const queued = { traffic: { queued: true, takeBy: Infinity } };
 const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined, callsUntil: 0 };
 
-describe('what a keeper does next', () => {
-  it('is nothing while a write is under way, a back-off lasts, or all is over', () => {
+describe('a lease keeper', () => {
+  it('writes nothing during a write, during a back-off, and in the phase `over`', () => {
     expect(nextWrite({ ...held, ...writing(0) }, 2_000)).to.equal(undefined);
     expect(nextWrite({ ...held, ...retryAt(2_001) }, 2_000)).to.equal(undefined);
     expect(nextWrite({ ...held, phase: 'over' }, 2_000)).to.equal(undefined);
   });
 
-  it('is a renewal when one is due or a worker waits for it', () => {
+  it('renews if a renewal is due or a worker waits for one', () => {
     expect(nextWrite(held, 999)).to.equal(undefined);
     expect(nextWrite(held, 1_000)).to.equal('renew');
     expect(nextWrite({ ...held, ...asked }, 0)).to.equal('renew');
   });
 
-  it('is a checkpoint when one is due and no renewal is, and nothing else goes first', () => {
+  it('writes an extra checkpoint if one is due and no other write is', () => {
     const extra = { ...held, ...extraAt(500) };
     expect(nextWrite(extra, 499)).to.equal(undefined);
     expect(nextWrite(extra, 500)).to.equal('checkpoint');
@@ -47,7 +47,7 @@ describe('what a keeper does next', () => {
     expect(nextWrite({ ...extra, ...writing(0) }, 500)).to.equal(undefined);
   });
 
-  it('is no SHARD_END while an `onCheckpoint` call runs, for so long', () => {
+  it('writes no SHARD_END while an `onCheckpoint` call runs, until `callsUntil`', () => {
     const open = { userCallsLeftBehind: false, onCheckpointCalls: 1 };
     const ended = { ...held, open, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
@@ -56,12 +56,12 @@ describe('what a keeper does next', () => {
     expect(nextWrite({ ...ended, open: { ...open, onCheckpointCalls: 0 } }, 0)).to.equal('shardEnd');
   });
 
-  it('is SHARD_END before a release, and a release before a renewal', () => {
+  it('writes SHARD_END before a release, and a release before a renewal', () => {
     expect(nextWrite({ ...held, release }, 1_000)).to.equal('release');
     expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, childShardIds: [] } }, 1_000)).to.equal('shardEnd');
   });
 
-  it('is only a renewal while the worker drains, or while SHARD_END may still come in time', () => {
+  it('renews and does not release while the worker drains or SHARD_END may still come in time', () => {
     expect(nextWrite({ ...held, release, tenure: { shared: { deadline: 9_000 }, revoked: false } }, 5_200)).to.equal(
       'renew',
     );
@@ -70,13 +70,13 @@ describe('what a keeper does next', () => {
     expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, blocked: true } }, 0)).to.equal('release');
   });
 
-  it('waits a moment for the last words of a worker that was cut off', () => {
+  it('releases no earlier than `writeAt`, so that a revoked worker can send its last report', () => {
     const tenure = { shared: { deadline: 0 }, revoked: true };
     expect(nextWrite({ ...held, release, tenure }, 5_099)).to.equal('renew');
     expect(nextWrite({ ...held, release, tenure }, 5_100)).to.equal('release');
   });
 
-  it('looks again when the first of its times comes', () => {
+  it('wakes at the earliest of its times', () => {
     expect(nextWakeAt(held, times, 0)).to.equal(1_000);
     expect(nextWakeAt({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
     expect(nextWakeAt({ ...held, ...writing(100) }, times, 0)).to.equal(600);
@@ -90,14 +90,14 @@ describe('what a keeper does next', () => {
     expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
   });
 
-  it('looks again when a checkpoint is due; and while one waits for a permit, when the renewal is', () => {
+  it('wakes for a due checkpoint or, while a write waits for a permit, for the next renewal', () => {
     expect(nextWakeAt({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
     expect(nextWakeAt({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
     expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);
     expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 1_000)).to.equal(10_000);
   });
 
-  it('has no idle time while there is a reason to be without a worker', () => {
+  it('does not count as idle while it has a reason to be without a worker', () => {
     expect(idleTooLong(held, times, 10_000)).to.equal(true);
     expect(idleTooLong(held, times, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
@@ -112,7 +112,7 @@ describe('what a keeper does next', () => {
     }
   });
 
-  it('has more time while the end of the shard is to be proven, but not for ever', () => {
+  it('may be idle until `endLimitMs` while the end of its shard is unproven', () => {
     expect(idleTooLong({ ...held, shardEnd }, times, 39_999)).to.equal(false);
     expect(idleTooLong({ ...held, shardEnd }, times, 40_000)).to.equal(true);
     expect(nextWakeAt({ ...held, ...renewAt(50_000), shardEnd }, times, 0)).to.equal(40_000);

@@ -1,4 +1,4 @@
-// What a keeper believes of its row agrees with the table after any write, and its frontier only moves forward.
+// What a keeper knows about its row matches the table after any write, and its frontier only moves forward.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import * as leaseState from '../../../src/core/lease-state.js';
@@ -9,7 +9,7 @@ const at = (sequenceNumber: string, subSequenceNumber = 0) => ({ sequenceNumber,
 const me = { workerId: 'me', failoverMs: 10_000 };
 const row = leaseRow({ leaseKey: 's', leaseCounter: 3, leaseOwner: 'me' });
 
-describe('what a keeper knows of its row', () => {
+describe('what a keeper knows about its row', () => {
   it('moves the frontier forward only', () => {
     const lease = leaseState.leaseStateOf(row);
     expect(leaseState.advanceFrontier(lease, at('10', 2), 1)).to.equal(true);
@@ -19,7 +19,7 @@ describe('what a keeper knows of its row', () => {
     expect(lease.frontier).to.deep.equal(at('10', 3));
   });
 
-  it('counts the records that the frontier has passed, until a row is found that says so', () => {
+  it('counts the records that the frontier has passed, until a row at the frontier is adopted', () => {
     const lease = leaseState.leaseStateOf(row);
     leaseState.advanceFrontier(lease, at('10'), 3);
     leaseState.advanceFrontier(lease, at('9'), 5);
@@ -31,7 +31,7 @@ describe('what a keeper knows of its row', () => {
     expect(lease.uncheckpointedRecords).to.equal(0);
   });
 
-  it('has no checkpoint on board when the row is at the frontier or past it', () => {
+  it('has no next checkpoint if the row is at the frontier or past it', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '10', checkpointSubSequenceNumber: 2 });
     leaseState.advanceFrontier(lease, at('10', 1), 1);
     expect(leaseState.nextCheckpoint(lease)).to.equal(undefined);
@@ -41,7 +41,7 @@ describe('what a keeper knows of its row', () => {
     expect(leaseState.nextCheckpoint(lease)).to.deep.equal({ checkpoint: '10', subSequenceNumber: 3 });
   });
 
-  it('has the same row in mind as the table after any write', () => {
+  it('matches the row in the table after any write', () => {
     const write = fc.record(
       {
         checkpoint: fc.record({ checkpoint: fc.constantFrom('7', '8'), subSequenceNumber: fc.nat(3) }),
@@ -70,7 +70,7 @@ describe('what a keeper knows of its row', () => {
     );
   });
 
-  it('counts an owner switch for a take from somebody else only', () => {
+  it('counts an owner switch only for a take from another worker', () => {
     expect(leaseState.takeChange({ ...row, leaseOwner: 'you' }, me, 1)).to.deep.equal({
       leaseOwner: 'me',
       failoverMs: 10_000,
@@ -81,7 +81,7 @@ describe('what a keeper knows of its row', () => {
     expect(leaseState.takeChange(free, me, 1)).to.deep.equal({ leaseOwner: 'me', failoverMs: 10_000 });
   });
 
-  it('stamps a row at LATEST that has no time, and no other', () => {
+  it('adds the time of LATEST only to a row at LATEST without a time', () => {
     expect(leaseState.takeChange({ ...row, checkpoint: 'LATEST' }, me, 7)).to.deep.include({ kinactLatestAt: 7 });
     expect(leaseState.takeChange({ ...row, checkpoint: 'LATEST', kinactLatestAt: 5 }, me, 7)).to.not.have.property(
       'kinactLatestAt',
@@ -89,7 +89,7 @@ describe('what a keeper knows of its row', () => {
     expect(leaseState.takeChange(row, me, 7)).to.not.have.property('kinactLatestAt');
   });
 
-  it('starts each kind of checkpoint where it says', () => {
+  it('gives the start position of each kind of checkpoint', () => {
     const start = (members: object, initial: 'LATEST' | Date = 'LATEST') =>
       leaseState.startOf(leaseState.leaseStateOf({ ...row, ...members }), initial);
     expect(start({ checkpoint: '12', checkpointSubSequenceNumber: 4 })).to.deep.equal({
@@ -104,7 +104,7 @@ describe('what a keeper knows of its row', () => {
     expect(start({ checkpoint: 'SHARD_END' })).to.equal(undefined);
   });
 
-  it('starts at the frontier when that is further than the row', () => {
+  it('starts at the frontier or at the row’s checkpoint, whichever is ahead', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '12' });
     leaseState.advanceFrontier(lease, at('13', 1), 1);
     expect(leaseState.startOf(lease, 'TRIM_HORIZON')).to.deep.equal({ type: 'after', position: at('13', 1) });
@@ -112,7 +112,7 @@ describe('what a keeper knows of its row', () => {
     expect(leaseState.startOf(lease, 'TRIM_HORIZON')).to.deep.equal({ type: 'after', position: at('14') });
   });
 
-  it('makes a vanished row again without owner, above every counter that a lost write may expect', () => {
+  it('creates a vanished row again without an owner, with a counter above that of any lost write', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '12', kinactLatestAt: 5 });
     leaseState.applyUnknown(lease, {});
     const made = leaseState.recreatedRow(lease, 'n1/7', 0);
@@ -123,7 +123,7 @@ describe('what a keeper knows of its row', () => {
     expect(later, 'above that of a row made, taken and deleted meanwhile').to.equal(1_767_225_600_000);
   });
 
-  it('remembers attempts that leave the same owner behind once', () => {
+  it('remembers one write with an unknown outcome for each owner that it may leave', () => {
     const lease = leaseState.leaseStateOf(row);
     leaseState.applyUnknown(lease, {});
     leaseState.applyUnknown(lease, { checkpoint: { checkpoint: '5', subSequenceNumber: 0 } });

@@ -1,4 +1,4 @@
-// Writes to a table take turns: renewals before releases before takes, no more under way than the table can answer.
+// The queue grants permits by rank: renewals, then releases, then takes. No more writes are under way than the table can answer.
 import { expect } from 'chai';
 import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
 import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
@@ -27,7 +27,7 @@ function fullQueue(clock = new ManualClock()) {
   return { clock, traffic, order, permits, came, held, wait, end };
 }
 
-/** A hundred who send as fast as they are let, against a table that refuses what is more than `perSecond`. */
+/** A hundred writers that send as fast as the queue permits. The table refuses writes above `perSecond`. */
 function busyTable(
   traffic: LeaseTraffic,
   clock: ManualClock,
@@ -53,7 +53,7 @@ function busyTable(
 }
 
 describe('the queue of a lease table', () => {
-  it('lets no more be under way than its window, and the next one in when one has ended', async () => {
+  it('grants only as many permits as its window has places, and the next when one ends', async () => {
     const { came, end, order, traffic, wait } = fullQueue();
     expect(traffic.enter(order('renew', 1))).to.equal(undefined);
     wait('a', order('renew', 1));
@@ -61,7 +61,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['a']);
   });
 
-  it('lets renewals go first, the earliest deadline before the others, then releases and ends, then takes', async () => {
+  it('grants permits to renewals first, by deadline, then to releases and shard ends, then to takes', async () => {
     const { came, end, order, wait } = fullQueue();
     wait('take', order('take'));
     wait('release', order('duty'));
@@ -72,7 +72,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['renewal', 'later renewal', 'release', 'shard end', 'take']);
   });
 
-  it('reads an order when it chooses, not when it was given: a renewal that has become a release goes as one', async () => {
+  it('ranks a waiting order by its current kind, for example a renewal that became a release', async () => {
     const { came, end, order, wait } = fullQueue();
     const changing = order('renew', 100);
     wait('changing', changing);
@@ -82,7 +82,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['renewal']);
   });
 
-  it('sends no take while any renewal is later than a third of failoverMs, also one that does not wait', async () => {
+  it('grants no take while a renewal is late by a third of failoverMs, waiting or not', async () => {
     const { came, clock, end, order, traffic, wait } = fullQueue();
     const late = order('renew', 100, clock.now());
     await clock.advance(failoverMs / 3 + 1);
@@ -98,7 +98,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['take']);
   });
 
-  it('lets takes go again when the late lease is lost: its row alone may be what nobody can write', async () => {
+  it('grants takes again once the late lease is lost, because perhaps only its row refuses writes', async () => {
     const { came, clock, end, order, wait } = fullQueue();
     order('renew', 100, clock.now());
     await clock.advance((2 * failoverMs) / 3);
@@ -110,7 +110,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['take']);
   });
 
-  it('forgets an order that has left, and one whose signal aborts', async () => {
+  it('forgets an order that leaves or whose signal aborts', async () => {
     const { came, clock, end, order, traffic, wait } = fullQueue();
     const late = order('renew', 100, clock.now());
     await clock.advance(failoverMs / 3 + 1);
@@ -125,7 +125,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['aborted left', 'take']);
   });
 
-  it('takes a permit back that nobody has ended for failoverMs, and ends none twice', async () => {
+  it('takes back a permit that is not ended within failoverMs, and ignores a second end', async () => {
     const { came, clock, end, held, order, permits, wait } = fullQueue();
     wait('a', order('renew', 1));
     await clock.advance(failoverMs - 1);
@@ -141,7 +141,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.have.length(33);
   });
 
-  it('has no timer once nothing waits or is under way, and none for a permit that nobody will end', async () => {
+  it('has no timer left once all permits have ended or been taken back', async () => {
     const { clock, permits, end } = fullQueue();
     expect(clock.pending()).to.be.above(0);
     permits.splice(1);
@@ -154,7 +154,7 @@ describe('the queue of a lease table', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  it('takes a permit back at once from a writer that leaves: it came when nobody heard of it any more', async () => {
+  it('takes back at once the permit of a writer that leaves', async () => {
     const { came, clock, end, order, traffic, permits, wait } = fullQueue();
     const leaving = order('duty');
     wait('leaving', leaving);
@@ -166,7 +166,7 @@ describe('the queue of a lease table', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  it('gives no permit to a writer that has left while it waited, whose signal has not aborted yet', async () => {
+  it('grants no permit to a waiting writer that leaves before its signal aborts', async () => {
     const { came, end, order, traffic, wait } = fullQueue();
     const leaving = order('duty');
     wait('leaving', leaving);
@@ -176,7 +176,7 @@ describe('the queue of a lease table', () => {
     expect(came).to.deep.equal(['other']);
   });
 
-  it('narrows for a table that is slow to answer, not for a process that is slow to hear', async () => {
+  it('narrows its window for a slow table, but not for a busy process', async () => {
     const underWay = async (busy: boolean): Promise<number> => {
       const { clock, order, traffic, permits } = fullQueue();
       clock.after(1, () => {
@@ -192,7 +192,7 @@ describe('the queue of a lease table', () => {
     expect(await underWay(false)).to.equal(22);
   });
 
-  it('lets nobody in at once before one who waits and goes first, though its timer has not come yet', async () => {
+  it('grants a take no permit before a waiting renewal whose timer is still pending', async () => {
     const { came, clock, order, traffic, permits, wait } = fullQueue();
     await clock.advance(1);
     for (const permit of permits) permit.end('throttled');
@@ -204,7 +204,7 @@ describe('the queue of a lease table', () => {
     expect([came, passed]).to.deep.equal([['renewal'], undefined]);
   });
 
-  it('has hundreds released in a third of failoverMs after a refusal, for each of them is owed its write', async () => {
+  it('grants 600 releases within a third of failoverMs despite refusals, because releases have a guaranteed rate', async () => {
     const { clock, order, traffic, permits } = fullQueue();
     await clock.advance(1);
     for (const permit of permits) permit.end('throttled');
@@ -220,7 +220,7 @@ describe('the queue of a lease table', () => {
     expect(released).to.equal(600);
   });
 
-  it('says how many takes wait, and how long the oldest has', async () => {
+  it('reports how many takes wait, and for how long the oldest has waited', async () => {
     const { clock, order, traffic, wait } = fullQueue();
     wait('renewal', order('renew', 1));
     wait('a', order('take'));
@@ -231,7 +231,7 @@ describe('the queue of a lease table', () => {
   });
 
   for (const perSecond of [20, 100, 400]) {
-    it(`uses what a table carries that refuses more than ${perSecond} a second, and is seldom refused`, async () => {
+    it(`uses at least 75 % of a table’s ${perSecond} writes a second, and is seldom refused`, async () => {
       const clock = new ManualClock();
       const traffic = createLeaseTraffic({ clock, timers: clock, failoverMs });
       const count = busyTable(traffic, clock, perSecond);

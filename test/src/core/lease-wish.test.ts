@@ -1,4 +1,4 @@
-// A wish reads as it was written, counts only for the tenure that it was addressed to, and the answer reaches only its author.
+// A wish reads back as it was written, counts only for the tenure that it was addressed to, and the answer reaches only its author.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';
@@ -26,7 +26,7 @@ const held = leaseRow({
 });
 
 describe('a wish for a lease', () => {
-  it('reads as it was written, whatever the worker is called', () => {
+  it('reads back as it was written, whatever the worker id', () => {
     const word = fc.stringMatching(/^[!-~]{1,20}$/);
     fc.assert(
       fc.property(
@@ -43,26 +43,26 @@ describe('a wish for a lease', () => {
     );
   });
 
-  it('is none where the text is anything else', () => {
+  it('is not read from a malformed text', () => {
     for (const text of [undefined, '', 'x', 'a 1 2 b', 'a 1 x b c', 'a 600001 1 b c', 'a -1 1 b c', ' 1 1 b c'])
       expect(readWish(text), text).to.equal(undefined);
   });
 
-  it('is for the tenure that it was addressed to', () => {
+  it('counts only for the tenure that it was addressed to', () => {
     expect(wishOf(held)).to.deep.equal(wish);
     const later = writerOf(writerPrefixOf('h', 'n'), 4);
     expect(wishOf({ ...held, kinactWriter: later, kinactFailover: `10000 ${later}` })).to.equal(undefined);
     expect(wishOf({ ...held, leaseOwner: 'java' }), 'taken by force').to.equal(undefined);
   });
 
-  it('is left to a holder alone who says that it knows of wishes', () => {
+  it('is possible only if the row has the failover time of its holder', () => {
     expect(holderCanBeAsked(held)).to.equal(true);
     const { kinactFailover: _, ...older } = held;
     expect(holderCanBeAsked(older)).to.equal(false);
     expect(holderCanBeAsked({ ...held, leaseOwner: 'java' })).to.equal(false);
   });
 
-  it('is answered to its author, with the time that the drain may take', () => {
+  it('is answered to its author only, with the time that the drain may take', () => {
     const answered = { ...held, kinactAnswer: answerText('yielding', wish, 4_999.5) };
     expect(answerTo('t1/2', answered)).to.deep.equal({ answer: 'yielding', handOverMs: 5_000 });
     expect(answerTo('t1/3', answered)).to.equal(undefined);
@@ -72,7 +72,7 @@ describe('a wish for a lease', () => {
       expect(answerTo('t1/2', { ...held, kinactAnswer }), kinactAnswer).to.equal(undefined);
   });
 
-  it('is believed for the longer of both failover times', () => {
+  it('counts for the longer of both failover times', () => {
     expect(wishLastsMs(wish, 3_000)).to.equal(10_000);
     expect(wishLastsMs(wish, 20_000)).to.equal(20_000);
   });

@@ -30,13 +30,13 @@ function ledgerOf(records: number, bounds = wide): Ledger {
 }
 
 describe('admission', () => {
-  it('gives dense ordinals from 0 and counts what is open', () => {
+  it('gives dense ordinals from 0, and counts open records and bytes', () => {
     const ledger = createLedger(wide);
     expect([3, 7, 1000].map((number) => admit(ledger, at(number), 10, 0))).to.deep.equal([0, 1, 2]);
     expect(ledger).to.include({ admitted: 3, settled: 0, openRecords: 3, openBytes: 30 });
   });
 
-  it('refuses a position that is not greater than the last (W11), and stays as it was', () => {
+  it('refuses a position that is not greater than the last (W11), and changes nothing', () => {
     const ledger = createLedger(wide);
     admit(ledger, at(10, 1), 10, 0);
     for (const position of [at(10, 1), at(10, 0), at(9, 5), at('010', 1)])
@@ -51,12 +51,12 @@ describe('admission', () => {
     expect(admit(ledger, at(1), 10, 0)).to.equal(-1);
   });
 
-  it('says a duplicate is one also when the ledger is full', () => {
+  it('refuses a duplicate, and does not throw, even if the ledger is full', () => {
     const ledger = ledgerOf(2, { ...wide, maxPending: 2 });
     expect(admit(ledger, at(2), 10, 0)).to.equal(-1);
   });
 
-  it('throws where there is no room, with the load in the message', () => {
+  it('throws if there is no room, with the load in the message', () => {
     const ledger = ledgerOf(2, { maxPending: 2, maxPendingBytes: 100 });
     expect(() => admit(ledger, at(3), 10, 0)).to.throw(
       RangeError,
@@ -73,7 +73,7 @@ describe('room', () => {
     expect(hasRoom(ledger)).to.equal(true);
   });
 
-  it('is bounded in bytes, and asked with a size says whether that much still fits', () => {
+  it('is bounded in bytes, and `hasRoom` with a size tells whether that size fits', () => {
     const ledger = ledgerOf(2, { maxPending: 10, maxPendingBytes: 30 });
     expect(hasRoom(ledger)).to.equal(true);
     expect(hasRoom(ledger, 10)).to.equal(true);
@@ -84,7 +84,7 @@ describe('room', () => {
     expect(admit(ledger, at(4), 0, 0)).to.equal(3);
   });
 
-  it('lets a record above the byte bound pass alone, and nothing beside it', () => {
+  it('lets a record above the byte bound pass only if it is alone', () => {
     const ledger = createLedger({ maxPending: 10, maxPendingBytes: 30 });
     expect(hasRoom(ledger, 5_000)).to.equal(true);
     admit(ledger, at(1), 5_000, 0);
@@ -94,7 +94,7 @@ describe('room', () => {
     expect(hasRoom(ledger, 5_000)).to.equal(false);
   });
 
-  it('is bounded in the span from the oldest open record, however few are open', () => {
+  it('is bounded in the span from the oldest open record, however few records are open', () => {
     const ledger = createLedger({ maxPending: 4, maxPendingBytes: 1_000, maxSpan: 6 });
     for (let number = 1; number <= 6; number++) {
       admit(ledger, at(number), 10, 0);
@@ -106,11 +106,11 @@ describe('room', () => {
     expect(hasRoom(ledger)).to.equal(true);
   });
 
-  it('has a span of 64 times maxPending unless told otherwise', () => {
+  it('has a span of 64 times maxPending by default', () => {
     expect(createLedger({ maxPending: 10, maxPendingBytes: 1 }).maxSpan).to.equal(640);
   });
 
-  it('never runs out inside a long indivisible aggregate whose records settle', () => {
+  it('never runs out inside a long indivisible aggregate while its records settle', () => {
     const ledger = createLedger({ maxPending: 1, maxPendingBytes: 100, maxSpan: 2 });
     for (let sub = 0; sub < 50; sub++) {
       expect(hasRoom(ledger), `user record ${sub}`).to.equal(true);
@@ -121,14 +121,14 @@ describe('room', () => {
 });
 
 describe('the frontier', () => {
-  it('is nowhere before the first record is settled', () => {
+  it('is undefined until the first record is settled', () => {
     const ledger = ledgerOf(3);
     settle(ledger, 2, 0);
     expect(frontier(ledger)).to.equal(undefined);
     expect(ledger.frontierOrdinal).to.equal(-1);
   });
 
-  it('waits for the oldest open record and then passes all that settled behind it', () => {
+  it('waits for the oldest open record, then passes all records settled behind it', () => {
     const ledger = ledgerOf(4);
     for (const ordinal of [3, 1, 2]) settle(ledger, ordinal, 0);
     expect(frontier(ledger)).to.equal(undefined);
@@ -137,14 +137,14 @@ describe('the frontier', () => {
     expect(ledger).to.include({ frontierOrdinal: 3, settled: 4, openRecords: 0, openBytes: 0 });
   });
 
-  it('inside a KPL aggregate is the last settled user record with all before it settled', () => {
+  it('stops inside a KPL aggregate at the last user record before an open one', () => {
     const ledger = createLedger(wide);
     for (let sub = 0; sub < 4; sub++) admit(ledger, at(7, sub), 10, 0);
     for (const ordinal of [0, 1, 3]) settle(ledger, ordinal, 0);
     expect(frontier(ledger)).to.deep.equal(at(7, 1));
   });
 
-  it('never lands inside an indivisible aggregate, only at its end (P6)', () => {
+  it('never stops inside an indivisible aggregate, only at its end (P6)', () => {
     const ledger = createLedger(wide);
     admit(ledger, at(6), 10, 0);
     for (let sub = 0; sub < 3; sub++) (sub === 2 ? admit : admitInside)(ledger, at(7, sub), 10, 0);
@@ -155,7 +155,7 @@ describe('the frontier', () => {
     expect(frontier(ledger)).to.deep.equal(at(7, 2));
   });
 
-  it('holds over a ring that went round and grew many times', () => {
+  it('stays correct while the ring wraps around and grows many times', () => {
     const ledger = createLedger(wide);
     let next = 0;
     for (const burst of [5, 40, 300, 900, 3, 700]) {
@@ -179,7 +179,7 @@ describe('the frontier', () => {
 });
 
 describe('items', () => {
-  it('settle a record when each of them is settled, not when as many settles came (W8)', () => {
+  it('settle their record when each of them is settled, not after that many settles (W8)', () => {
     const ledger = ledgerOf(1);
     expectItems(ledger, 0, 2);
     expect(settle(ledger, 0, 0)).to.equal(true);
@@ -197,7 +197,7 @@ describe('items', () => {
   });
 
   for (const items of [31, 32, 33, 64, 65, 1_000]) {
-    it(`are told apart also when there are ${items}`, () => {
+    it(`are told apart even if a record has ${items}`, () => {
       const ledger = ledgerOf(2);
       settle(ledger, 1, 0);
       expectItems(ledger, 0, items);
@@ -210,7 +210,7 @@ describe('items', () => {
     });
   }
 
-  it('of a complete record behind an open one may be reported again, few or many', () => {
+  it('are ignored if they are settled again in a complete record behind an open one', () => {
     const ledger = ledgerOf(2);
     expectItems(ledger, 1, 40);
     for (let item = 0; item < 40; item++) settle(ledger, 1, item);
@@ -218,7 +218,7 @@ describe('items', () => {
     expect(ledger).to.include({ openRecords: 1, settled: 1, ignoredCalls: 4 });
   });
 
-  it('that are none settle the record at once (W12), also where it is not the oldest', () => {
+  it('settle their record at once if there are none (W12), even behind an open record', () => {
     const ledger = ledgerOf(3);
     expectItems(ledger, 1, 0);
     expect(ledger).to.include({ openRecords: 2, openBytes: 20 });
@@ -229,7 +229,7 @@ describe('items', () => {
 });
 
 describe('the number of items', () => {
-  it('may be repeated', () => {
+  it('may be reported again with the same value', () => {
     const ledger = ledgerOf(2);
     expectItems(ledger, 1, 3);
     settle(ledger, 1, 2);
@@ -240,13 +240,13 @@ describe('the number of items', () => {
     expect(ledger).to.include({ openRecords: 1, ignoredCalls: 1 });
   });
 
-  it('that differs from what was said before throws: some items would never be counted', () => {
+  it('throws if it differs from the number reported before', () => {
     const ledger = ledgerOf(1);
     expectItems(ledger, 0, 3);
     expect(() => expectItems(ledger, 0, 2)).to.throw(RangeError, 'record 0 has 3 items and cannot have 2');
   });
 
-  it('of a record that is settled throws as long as the ledger can know it', () => {
+  it('throws for a settled record that is still in the ledger', () => {
     const ledger = ledgerOf(2);
     settle(ledger, 1, 0);
     expect(() => expectItems(ledger, 1, 3)).to.throw(
@@ -255,13 +255,13 @@ describe('the number of items', () => {
     );
   });
 
-  it('that is no count throws', () => {
+  it('throws if it is negative or not a whole number', () => {
     const ledger = ledgerOf(1);
     for (const items of [-1, 1.5, Number.NaN])
       expect(() => expectItems(ledger, 0, items)).to.throw(RangeError, 'cannot have');
   });
 
-  it('of a record that was never admitted is a stray', () => {
+  it('is ignored and counted for a record that was never admitted', () => {
     const ledger = ledgerOf(1);
     expectItems(ledger, 1, 2);
     expectItems(ledger, -1, 2);
@@ -280,7 +280,7 @@ describe('a stray settle', () => {
     ['of a item below zero', 1, -1],
   ];
   for (const [what, ordinal, item] of cases) {
-    it(`${what} is false, counted, and changes nothing`, () => {
+    it(`${what} returns false, is counted, and changes nothing`, () => {
       const ledger = ledgerOf(4);
       settle(ledger, 0, 0);
       settle(ledger, 2, 0);
@@ -291,7 +291,7 @@ describe('a stray settle', () => {
 });
 
 describe('the oldest open record', () => {
-  it('is named with its position, age, bytes and open items', () => {
+  it('is reported with its position, admission time, bytes and open items', () => {
     const ledger = ledgerOf(3);
     expectItems(ledger, 1, 3);
     settle(ledger, 0, 0);
@@ -305,7 +305,7 @@ describe('the oldest open record', () => {
     });
   });
 
-  it('is none when nothing is open', () => {
+  it('is undefined when no record is open', () => {
     expect(oldestOpen(createLedger(wide))).to.equal(undefined);
     const ledger = ledgerOf(1);
     settle(ledger, 0, 0);
@@ -314,15 +314,15 @@ describe('the oldest open record', () => {
   });
 });
 
-describe('the ledger keeps its pace', () => {
-  it('with 60,000 records open behind one: a settle costs the same as with none', async () => {
+describe('the cost of a settle', () => {
+  it('does not grow with the number of open records, up to 60,000', async () => {
     const many = 60_000;
     const ledger = createLedger({ maxPending: many + 1, maxPendingBytes: 1e12 });
     const visits = await countVisits(async () => {
       for (let number = 0; number <= many; number++) admit(ledger, at(number), 1, 0);
       for (let ordinal = many; ordinal >= 0; ordinal--) settle(ledger, ordinal, 0);
     });
-    // What looks at all open records for each settle visits 1.8e9 of them.
+    // A ledger that visits all open records at each settle would make 1.8e9 visits.
     expect(visits).to.be.below(20 * many);
     expect(ledger.frontierOrdinal).to.equal(many);
   });

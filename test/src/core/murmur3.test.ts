@@ -39,7 +39,7 @@ describe('murmur3', () => {
     );
   });
 
-  it('sees a character beyond ASCII in every place of a block and of the tail', () => {
+  it('hashes a non-ASCII character at every position of a block and of the tail', () => {
     for (let place = 0; place < 7; place++) {
       const key = `${'x'.repeat(place)}é${'x'.repeat(6 - place)}`;
       expect(murmur3(key), key).to.equal(murmur3Bytes(Buffer.from(key, 'utf8')));

@@ -6,21 +6,21 @@ import type { Placement } from '../../../src/core/record-placement.js';
 const hourMs = 3_600_000;
 const keyed = { distribution: 'USER_PARTITION_KEY', retentionHours: 24 } as const;
 
-describe('what may be dropped for its hash key', () => {
+describe('the policy for records with a hash key out of range', () => {
   let placement: Placement;
   const policyAt = (nowMs: number): string => placement.state(nowMs).outOfRange;
   beforeEach(() => {
     placement = createPlacement('dropRecord');
   });
 
-  it('is nothing before the stream has been described, and what is configured where it is bound to keys', () => {
+  it('is `emit` until a description shows placement by key, then the configured policy', () => {
     expect(policyAt(0)).to.equal('emit');
     placement.described({ ...keyed, atMs: 1_000 });
     expect(policyAt(1_000)).to.equal('dropRecord');
     expect(placement.keyedAt()).to.equal(1_000);
   });
 
-  it('is nothing where the stream can be switched, however it was seen to place records, and not for its retention after that', () => {
+  it('is `emit` while the stream is switchable, and until its retention has passed after that', () => {
     placement.described({ ...keyed, atMs: 1_000 });
     placement.described({ ...keyed, switchable: true, atMs: 2_000 });
     expect(placement.state(2_000)).to.deep.equal({
@@ -35,7 +35,7 @@ describe('what may be dropped for its hash key', () => {
     expect(policyAt(until + 1)).to.equal('dropRecord');
   });
 
-  it('is nothing where AUTO was seen, by whomever, for the retention after that', () => {
+  it('is `emit` after any worker has seen AUTO, until the retention has passed', () => {
     placement.described({ ...keyed, atMs: 5_000 });
     placement.seenAuto(4_000);
     const { autoSeenAt, keepsAllUntil = 0, outOfRange } = placement.state(5_000);

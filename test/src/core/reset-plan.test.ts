@@ -1,5 +1,5 @@
-// A finished reset leaves the stream's own rows where they were asked to be. One that is cut off leaves no row of the former stream
-// that is believed.
+// A finished reset leaves only the stream's own rows, at the position that was asked for. If a reset is cut off, no row of the former
+// stream is believed.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';
@@ -72,7 +72,7 @@ const inShort = (steps: readonly ResetStep[]): readonly string[] =>
   );
 
 describe('a reset to TRIM_HORIZON', () => {
-  it('makes a row for every listed shard, parents first, and removes those of shards that there are not', () => {
+  it('creates or rewrites a row per listed shard, parents first, and removes rows of unlisted shards', () => {
     const rows = [
       row('s3', { checkpoint: '310' }),
       row('s9', { checkpoint: 'SHARD_END' }),
@@ -87,7 +87,7 @@ describe('a reset to TRIM_HORIZON', () => {
     ]);
   });
 
-  it('writes counter + 1, its signature, the new identity, lineage and keys, no owner, and keeps what others keep there', () => {
+  it('writes counter + 1, signature, identity, lineage and hash keys, removes the owner, and keeps entityType', () => {
     const seen = row('s3', {
       leaseOwner: 'dead',
       leaseCounter: 41,
@@ -122,7 +122,7 @@ describe('a reset to TRIM_HORIZON', () => {
     });
   });
 
-  it('is restricted to the shards that are named', () => {
+  it('touches only the named shards, and is refused for an unknown one', () => {
     const rows = [row('s1'), row('s9'), row('s8')];
     expect(inShort(stepsOf({ rows, only: new Set(['s1', 's9']) }))).to.deep.equal([
       'rewrite s1 TRIM_HORIZON',
@@ -131,7 +131,7 @@ describe('a reset to TRIM_HORIZON', () => {
     expect(refusal({ rows, only: new Set(['s7']) })).to.equal('neither the stream nor the table has a shard s7');
   });
 
-  it('keeps the unended row of a parent that is merely not listed, before its children, and no other', () => {
+  it('rewrites the unended row of an unlisted parent before its children, and removes ended unlisted rows', () => {
     const shards = lineage.filter(({ shardId }) => shardId !== 's1' && shardId !== 's0');
     const rows = [row('s1', { checkpoint: '150', parentShardIds: ['s0'] }), row('s0', { checkpoint: 'SHARD_END' })];
     expect(inShort(stepsOf({ rows, shards }))).to.deep.equal([
@@ -145,14 +145,14 @@ describe('a reset to TRIM_HORIZON', () => {
     expect(inShort(stepsOf({ rows, shards, only: new Set(['s3']) }))).to.deep.equal(['create s3 TRIM_HORIZON']);
   });
 
-  it('is refused where a row in question cannot be read', () => {
+  it('is refused if a row of the shards to reset cannot be read', () => {
     expect(refusal({ malformed: ['s1'] })).to.match(/^row s1 cannot be read/);
     expect(refusal({ malformed: ['s1', '1:orders:2:s2'], only: new Set(['s2']) })).to.equal('not refused');
   });
 });
 
 describe('a reset to a time', () => {
-  it('of now stands at LATEST of the service’s time, and ends what is closed', () => {
+  it('sets open shards to LATEST at the service’s time, and ends closed shards, for `latest`', () => {
     const rows = [
       row('s0', { checkpoint: '50', kinactLatestAt: 7 }),
       row('s3', { checkpoint: '300', kinactLatestAt: 7 }),
@@ -165,7 +165,7 @@ describe('a reset to a time', () => {
     expect(inShort(stepsOf({ position: { type: 'latest' } }))).to.deep.equal(['create s3 LATEST']);
   });
 
-  it('in the past begins in the shards that were open then, with those that followed', () => {
+  it('starts, for a past time, in the shards that were open then and in their descendants', () => {
     const position = { type: 'at', timestampMs: 1_700_000_300_000, openShardIds: ['s1', 's2'] } as const;
     const steps = stepsOf({ position, rows: [row('s0', { checkpoint: '50' })] });
     expect(inShort(steps)).to.deep.equal([
@@ -177,14 +177,14 @@ describe('a reset to a time', () => {
     for (const step of steps.slice(1)) expect(step).to.have.nested.property('row.kinactLatestAt', 1_700_000_300_000);
   });
 
-  it('ends nothing that the service does not show to have ended before', () => {
+  it('ends no shard unless the service shows that the shard was closed by then', () => {
     for (const openShardIds of [[], ['s0', 's1', 's2', 's3'], ['s0'], ['gone']]) {
       const steps = stepsOf({ position: { type: 'at', timestampMs: 1, openShardIds } });
       expect(inShort(steps)).to.deep.equal(['s0', 's1', 's2', 's3'].map((shardId) => `create ${shardId} LATEST`));
     }
   });
 
-  it('is refused where a Java worker owns an unended row, even of another shard', () => {
+  it('is refused if a Java worker owns an unended row, even of another shard', () => {
     const position: ResetPosition = { type: 'latest' };
     const java = row('s3', { leaseOwner: 'java-1' });
     expect(refusal({ position, rows: [java], only: new Set(['s1']) })).to.match(
@@ -198,7 +198,7 @@ describe('a reset to a time', () => {
 describe('a reset to a sequence number', () => {
   const position = (sequenceNumber: string): ResetPosition => ({ type: 'behind', sequenceNumber });
 
-  it('goes into the row of the one shard that is named, whose LATEST stays', () => {
+  it('rewrites only the row of the named shard, and keeps its time of LATEST', () => {
     const rows = [row('s1', { checkpoint: 'SHARD_END', kinactLatestAt: 7 })];
     const [step, ...more] = stepsOf({ position: position('150'), only: new Set(['s1']), rows });
     expect(step)
@@ -207,7 +207,7 @@ describe('a reset to a sequence number', () => {
     expect(more).to.deep.equal([]);
   });
 
-  it('is refused outside the range of that shard', () => {
+  it('is refused outside the range of the shard, or unless it names one listed shard', () => {
     const only = new Set(['s1']);
     for (const number of ['100', '300'])
       expect(refusal({ position: position(number), only })).to.match(/goes from 101 to 299/);
@@ -224,7 +224,7 @@ describe('a reset to a sequence number', () => {
 describe('a reset in a multi-stream table', () => {
   const keyPrefix = '123456789012:orders:1700000100';
 
-  it('touches the rows of its stream alone, and removes those of every other epoch', () => {
+  it('touches only rows of its stream, and removes those of every other epoch', () => {
     const rows = [
       row(`${keyPrefix}:s0`),
       row('123456789012:orders:1700000000:s0', { kinactStream: former }),
@@ -244,8 +244,8 @@ describe('a reset in a multi-stream table', () => {
   });
 });
 
-describe('whatever a table holds', () => {
-  it('a finished reset leaves the stream’s own rows, and one cut off before leaves no row of the former that is believed', () => {
+describe('a reset of any table', () => {
+  it('leaves only rows of the stream, and if cut off, no believed row of the former stream', () => {
     const shardIds = ['s0', 's1', 's2', 's3', 's8', 's9'];
     const rowsOf = fc.uniqueArray(
       fc.record({

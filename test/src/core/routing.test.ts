@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { reducerOf } from '../../../src/core/routing.js';
 
 describe('reducerOf', () => {
-  it('names one of the reducers, and always the same for a key', () => {
+  it('returns one of the reducers, and always the same for a key', () => {
     fc.assert(
       fc.property(fc.string(), fc.integer({ min: 1, max: 1000 }), (key, reducers) => {
         const reducer = reducerOf(key, reducers);
@@ -14,7 +14,7 @@ describe('reducerOf', () => {
     );
   });
 
-  it('never changes: these keys belong to these reducers in every version', () => {
+  it('gives these keys the same reducers in every version', () => {
     expect(['user-1', 'user-2', 'user-3', '', 'ππ'].map((key) => reducerOf(key, 16))).to.deep.equal([3, 11, 11, 0, 7]);
     expect(reducerOf('hello', 16)).to.equal(0x248bfa47 % 16);
   });

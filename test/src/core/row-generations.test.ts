@@ -1,4 +1,4 @@
-// Rows are made parents first and each once, even in a lineage of thousands of generations or one that is a circle.
+// Rows are created once each, parents first, even in a lineage of thousands of generations or in a circular one.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { generationsOf } from '../../../src/core/row-generations.js';
@@ -21,12 +21,12 @@ const ofKeys = (generations: readonly (readonly LeaseRow[])[]): string[][] =>
 const byKey = ({ leaseKey }: LeaseRow): string => leaseKey;
 
 describe('generationsOf', () => {
-  it('puts a row behind all of its parents that are to be made, however they are mixed', () => {
+  it('puts a row after all of its parents that are to be created, in any input order', () => {
     const rows = [row('d', ['b', 'c']), row('c', ['a']), row('a', ['long gone']), row('b', []), row('e', ['d', 'b'])];
     expect(ofKeys(generationsOf(rows, byKey))).to.deep.equal([['a', 'b'], ['c'], ['d'], ['e']]);
   });
 
-  it('makes every row once, no row before its parents, whatever the lineage', () => {
+  it('returns every row once, and no row before its parents, for any lineage', () => {
     const lineage = fc.array(fc.array(fc.nat(60), { maxLength: 2 }), { maxLength: 60 });
     fc.assert(
       fc.property(lineage, fc.infiniteStream(fc.nat()), (parents, shuffle) => {
@@ -46,7 +46,7 @@ describe('generationsOf', () => {
     );
   });
 
-  it('bears a lineage of 20,000 generations, and one that bites its own tail', () => {
+  it('handles a lineage of 20,000 generations and a circular lineage', () => {
     const chain = Array.from({ length: 20_000 }, (_, id) => row(String(id), [String(id - 1)]));
     expect(generationsOf(chain.reverse(), byKey)).to.have.length(20_000);
     expect(ofKeys(generationsOf([row('a', ['b']), row('b', ['a'])], byKey)).flat()).to.have.members(['a', 'b']);

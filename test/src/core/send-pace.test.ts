@@ -17,11 +17,11 @@ interface Spell {
   readonly badMs: number;
   readonly share: number;
   readonly tookMs?: number;
-  /** All at the same time in each period, as leases are that were taken together. */
+  /** All leases are renewed at the same time, like leases that were taken together. */
   readonly bunched: boolean;
 }
 
-/** How many of the leases pass their deadline where the table answers in 10 ms, but not a share of the writes for a while. */
+/** How many leases pass their deadline. The table answers in 10 ms, except for a share of the writes for a while. */
 async function lostOf({ bunched, leases, badMs, share, tookMs }: Spell): Promise<number> {
   let drawn = 1;
   const draw = (): number => (drawn = (drawn * 48_271) % 2_147_483_647) / 2_147_483_647;
@@ -66,7 +66,7 @@ describe('the pace of writes to a lease table', () => {
       [300, 0.5, 3_000],
       [2_000, 0.5, 3_000],
     ] as const) {
-      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % is refused for ${badMs} ms`, async () => {
+      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, while ${share * 100} % of writes are refused for ${badMs} ms`, async () => {
         expect(await lostOf({ leases, share, badMs, bunched })).to.equal(0);
       });
     }
@@ -75,7 +75,7 @@ describe('the pace of writes to a lease table', () => {
       [300, 1, 400],
       [100, 1, 1_000],
     ] as const) {
-      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, where ${share * 100} % take ${tookMs} ms for 20 s`, async () => {
+      it(`loses none of ${leases} leases, ${bunched ? 'renewed together' : 'renewed one by one'}, while ${share * 100} % of writes take ${tookMs} ms for 20 s`, async () => {
         expect(await lostOf({ leases, share, tookMs, badMs: 20_000, bunched })).to.equal(0);
       });
     }
@@ -92,21 +92,21 @@ describe('the pace of writes to a lease table', () => {
     return { pace: made, send };
   }
 
-  it('is near what the table carried in its best second of late, when the first refusal comes in a quiet one', () => {
+  it('falls to the rate of the best recent second if the first refusal comes in a quiet one', () => {
     const { pace: made, send } = pace();
     send('answered', 2_000, 300);
     send('throttled', 5_000);
     expect(made.perSecond).to.be.within(250, 300);
   });
 
-  it('does not believe a second for ever', () => {
+  it('forgets the best second after `rememberedMs`', () => {
     const { pace: made, send } = pace();
     send('answered', 2_000, 300);
     send('throttled', 9_000);
     expect(made.perSecond).to.equal(100);
   });
 
-  it('is lowered once by all refusals of one overflow, and never by more than half', () => {
+  it('is lowered once for all refusals of one overflow, and never by more than half', () => {
     const { pace: made, send } = pace();
     send('throttled', 5_000, 20);
     expect(made.perSecond).to.equal(100);
@@ -114,7 +114,7 @@ describe('the pace of writes to a lease table', () => {
     expect(made.perSecond).to.equal(50);
   });
 
-  it('takes a table that is far away for no slow one, but one that takes twice as long as it did', () => {
+  it('keeps the window for a distant table, and narrows it if answers take twice as long', () => {
     const { pace: made } = pace();
     const answer = (tookMs: number, at: number): void =>
       noteOutcome(made, { outcome: 'answered', sentAt: at - tookMs, tookMs, full: false }, at);
@@ -125,7 +125,7 @@ describe('the pace of writes to a lease table', () => {
     expect(made.window).to.be.lessThan(before);
   });
 
-  it('believes the quickest answer for half a minute at the most, and takes more than a second for slow in any case', () => {
+  it('forgets the quickest answer after half a minute, and always counts over a second as slow', () => {
     const { pace: made } = pace();
     const narrows = (tookMs: number, at: number): boolean => {
       const before = made.window;
@@ -136,7 +136,7 @@ describe('the pace of writes to a lease table', () => {
     expect([narrows(300, 30_000), narrows(900, 61_000), narrows(1_001, 90_000)]).to.deep.equal([false, false, true]);
   });
 
-  it('lets as many be under way as are owed while one is answered, and for takes only its window', () => {
+  it('gives guaranteed writes as many places as come due during one answer, other writes the window', () => {
     const { pace: made } = pace();
     for (let n = 1; n <= 200; n += 1)
       noteOutcome(made, { outcome: 'failed', sentAt: n * 1_000, tookMs: 900, full: false }, n * 1_000);
@@ -144,7 +144,7 @@ describe('the pace of writes to a lease table', () => {
     expect([roomIn(made, 0), roomIn(made, 20), roomIn(made, 1_000)]).to.deep.equal([2, 18, 48]);
   });
 
-  it('holds nothing back that is owed, and counts it against what is not', () => {
+  it('sends guaranteed writes at their own rate, and delays other writes after them', () => {
     const { pace: made, send } = pace();
     send('throttled', 5_000);
     expect(nextAt(made, 0)).to.equal(5_010);

@@ -1,4 +1,4 @@
-// Sequence numbers are ordered as numbers, not as text, and positions by their place in the aggregate as well.
+// Sequence numbers are ordered as numbers, not as text, and positions also by their sub-sequence number.
 import { expect } from 'chai';
 import fc from 'fast-check';
 
@@ -12,7 +12,7 @@ const number = fc.oneof(
 const zeros = fc.nat(3).map((count) => '0'.repeat(count));
 
 describe('sequence numbers', () => {
-  it('are ordered as the numbers they write, leading zeros or not', () => {
+  it('are ordered as numbers, with or without leading zeros', () => {
     fc.assert(
       fc.property(number, zeros, number, zeros, (left, leftZeros, right, rightZeros) => {
         const order = compareSequenceNumbers(`${leftZeros}${left}`, `${rightZeros}${right}`);
@@ -28,18 +28,18 @@ describe('sequence numbers', () => {
     expect(compareSequenceNumbers('0009', '10')).to.be.below(0);
   });
 
-  it('of 56 digits that differ in the last digit only are told apart', () => {
+  it('are told apart if only the last of 56 digits differs', () => {
     const stem = '4966478223147123450912345678901234567890123456789012345';
     expect(compareSequenceNumbers(`${stem}1`, `${stem}2`)).to.be.below(0);
     expect(compareSequenceNumbers(`${stem}2`, `${stem}1`)).to.be.above(0);
   });
 
-  it('that are zero are equal however they are written', () => {
+  it('are equal if they are zero, whatever their number of digits', () => {
     expect(compareSequenceNumbers('0', '000')).to.equal(0);
     expect(compareSequenceNumbers('000', '1')).to.be.below(0);
   });
 
-  it('are digits and nothing else', () => {
+  it('consist of digits only', () => {
     for (const text of ['0', '007', '49664782231471234509']) expect(isSequenceNumber(text), text).to.equal(true);
     for (const text of ['', '-1', '1.0', 'LATEST', '12a', ' 1', '1/', '1:'])
       expect(isSequenceNumber(text), text).to.equal(false);
@@ -47,7 +47,7 @@ describe('sequence numbers', () => {
 });
 
 describe('positions', () => {
-  it('are ordered by sequence number first and by place in the aggregate second', () => {
+  it('are ordered by sequence number, then by sub-sequence number', () => {
     const at = (sequenceNumber: string, subSequenceNumber: number) => ({ sequenceNumber, subSequenceNumber });
     expect(comparePositions(at('9', 5), at('10', 0))).to.be.below(0);
     expect(comparePositions(at('10', 1), at('10', 0))).to.be.above(0);

@@ -1,9 +1,9 @@
-// Every settled record is counted once, also of a worker that has ended, and a worker that settles nothing leaves nothing behind.
+// Every settled record is counted once, even if its worker has ended. A worker that settles nothing leaves no entry.
 import { expect } from 'chai';
 import { addSettled, createSettledTally, openEntry, takeSettled } from '../../../src/core/settled-tally.js';
 
-describe('the tally of what shard workers settle', () => {
-  it('tells every record once, also those of a worker that has ended and of the one after it', () => {
+describe('the tally of settled records', () => {
+  it('reports each record once, for an ended shard worker and for its successor', () => {
     const tally = createSettledTally();
     const first = openEntry(tally, 'orders', 's0');
     addSettled(first, 3);
@@ -19,7 +19,7 @@ describe('the tally of what shard workers settle', () => {
     expect(takeSettled(tally)).to.deep.equal([{ source: 'orders', shardId: 's0', records: 1 }]);
   });
 
-  it('keeps nothing of a worker that settles nothing more', () => {
+  it('keeps no entry for a worker that settles nothing more', () => {
     const tally = createSettledTally();
     for (let worker = 0; worker < 10; worker += 1) {
       addSettled(openEntry(tally, 'orders', 's0'), 1);

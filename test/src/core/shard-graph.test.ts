@@ -1,4 +1,4 @@
-// Which rows a stream needs, which child may start and which row may go, so that no hash key stays without a reader.
+// Which rows a stream needs, which child may start, and which row may be removed: no hash key stays without a reader.
 // The KCL's own example is among the cases, and lineages are drawn at random.
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -82,7 +82,7 @@ const table = (...rows: readonly LeaseRow[]): Map<string, LeaseRow> =>
   new Map(rows.map((each) => [each.leaseKey, each]));
 
 describe('the first leases of a stream', () => {
-  it('are one for each open shard at LATEST', () => {
+  it('are one for each open shard if the initial position is LATEST', () => {
     expect(created(firstLeases(example, 'LATEST'))).to.deep.equal([
       ['4', 'LATEST'],
       ['8', 'LATEST'],
@@ -91,7 +91,7 @@ describe('the first leases of a stream', () => {
     ]);
   });
 
-  it('are one for each shard without a listed parent otherwise, closed ones included', () => {
+  it('are one for each shard without a listed parent at other positions, closed shards included', () => {
     for (const initial of ['TRIM_HORIZON', 'AT_TIMESTAMP'] as const) {
       expect(created(firstLeases(example, initial))).to.deep.equal([
         ['0', initial],
@@ -104,7 +104,7 @@ describe('the first leases of a stream', () => {
     }
   });
 
-  it('begin at children whose parents are trimmed', () => {
+  it('begin at the children if the parents are trimmed', () => {
     expect(created(firstLeases([shard('6', ['0', '1'], true), shard('8', ['6', '7'])], 'TRIM_HORIZON'))).to.deep.equal([
       ['6', 'TRIM_HORIZON'],
     ]);
@@ -118,7 +118,7 @@ describe('the first leases of a stream', () => {
     ).to.have.length(2);
   });
 
-  it('are not made from an empty listing, nor at LATEST from one taken in the middle of a reshard', () => {
+  it('are not created from an empty listing, nor at LATEST from one taken during a reshard', () => {
     expect(firstLeases([], 'TRIM_HORIZON').type).to.equal('inconsistent');
     expect(firstLeases([shard('5'), shard('9', ['5']), shard('10', ['5'])], 'LATEST')).to.deep.equal({
       type: 'inconsistent',
@@ -127,8 +127,8 @@ describe('the first leases of a stream', () => {
   });
 });
 
-describe('the missing leases of a stream that has some', () => {
-  it("follow the KCL's own example: with 4, 5 and 7 leased, LATEST makes 6 and the others make 0 and 1", () => {
+describe('the missing leases of a stream that has rows', () => {
+  it("match the KCL's example: with 4, 5 and 7 leased, LATEST creates 6, other positions 0 and 1", () => {
     expect(created(missingLeases(example, leased('4', '5', '7'), 'LATEST'))).to.deep.equal([['6', 'LATEST']]);
     expect(created(missingLeases(example, leased('4', '5', '7'), 'TRIM_HORIZON'))).to.deep.equal([
       ['0', 'TRIM_HORIZON'],
@@ -147,20 +147,20 @@ describe('the missing leases of a stream that has some', () => {
     }
   });
 
-  it('take a leased shard as the answer for all of its ancestors', () => {
+  it('include ancestors only of open shards without a lease', () => {
     expect(created(missingLeases(example, leased('4', '8', '9'), 'TRIM_HORIZON'))).to.deep.equal([
       ['5', 'TRIM_HORIZON'],
     ]);
   });
 
-  it('are open shards at the initial position where no ancestor is known', () => {
+  it('are open shards at the initial position if no ancestor is known', () => {
     expect(created(missingLeases([shard('0'), shard('1')], leased('0'), 'LATEST'))).to.deep.equal([['1', 'LATEST']]);
     expect(created(missingLeases([shard('0'), shard('7', ['trimmed'])], leased('0'), 'TRIM_HORIZON'))).to.deep.equal([
       ['7', 'TRIM_HORIZON'],
     ]);
   });
 
-  it('include a child whose parents have all ended, for no worker will make it any more', () => {
+  it('include a child whose parents have all ended, because no worker will create it', () => {
     const result = missingLeases(example, leased('4', '8', '5!', '9'), 'LATEST');
     expect(created(result)).to.deep.equal([['10', 'TRIM_HORIZON']]);
     expect(result.type === 'missing' && result.leases[0]?.because).to.equal('orphan');
@@ -173,17 +173,17 @@ describe('the missing leases of a stream that has some', () => {
     ).to.deep.equal([]);
   });
 
-  it('wait while an open shard is listed together with a child', () => {
+  it('wait while an open shard is listed together with its child', () => {
     expect(missingLeases([shard('5'), shard('9', ['5'])], leased('5'), 'LATEST').type).to.equal('inconsistent');
   });
 
-  it('are found for a lineage of many thousand generations', () => {
+  it('are found in a lineage of 20,000 generations', () => {
     const line = Array.from({ length: 20_000 }, (_, n) => shard(String(n), n === 0 ? [] : [String(n - 1)], n < 19_999));
     expect(created(missingLeases(line, leased('x'), 'TRIM_HORIZON'))).to.deep.equal([['0', 'TRIM_HORIZON']]);
     expect(created(missingLeases(line, leased('x'), 'LATEST'))).to.deep.equal([['19999', 'LATEST']]);
   });
 
-  it('come older shards first, and never twice from one table', () => {
+  it('come oldest first, lead to every open shard, and are none in a second sync', () => {
     const lineage = fc.array(fc.record({ kind: fc.constantFrom('split', 'merge'), a: fc.nat(), b: fc.nat() }), {
       maxLength: 12,
     });
@@ -244,12 +244,12 @@ describe('the merge partner of a shard that is read', () => {
   ];
   const rows = leased('6', '11');
 
-  it('gets a row though a shard behind both has one: without it the end of the other would wait for ever', () => {
+  it('gets a row although a descendant has one, because the end of its partner waits for its row', () => {
     expect(created(missingLeases(merged(), rows, 'TRIM_HORIZON'))).to.deep.equal([['7', 'TRIM_HORIZON']]);
     expect(created(missingLeases(merged(), rows, 'LATEST'))).to.deep.equal([['7', 'LATEST']]);
   });
 
-  it('is behind its own parents, where those are listed without a row', () => {
+  it('gets no row yet if its own parents are listed without rows: they come first', () => {
     const listed = merged(shard('2', [], true), shard('3', [], true));
     expect(created(missingLeases(listed, rows, 'TRIM_HORIZON'))).to.deep.equal([
       ['2', 'TRIM_HORIZON'],
@@ -257,7 +257,7 @@ describe('the merge partner of a shard that is read', () => {
     ]);
   });
 
-  it('gets none as long as its own parent is read, nor where the other has ended or its row cannot be read', () => {
+  it('gets no row while its parents are read, or if its partner has ended or is unreadable', () => {
     const listed = merged(shard('2', [], true), shard('3', [], true));
     expect(created(missingLeases(listed, leased('2', '3', '6', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
     expect(created(missingLeases(merged(), leased('6!', '11'), 'TRIM_HORIZON'))).to.deep.equal([]);
@@ -266,21 +266,21 @@ describe('the merge partner of a shard that is read', () => {
   });
 });
 
-describe('parents before children', () => {
+describe('the lease of a child shard', () => {
   const rows = table(row('0', 'SHARD_END'), row('1', '17'), row('2', 'SHARD_END'));
   const parentRow = (id: string): LeaseRow | undefined => rows.get(id);
 
-  it('means that a child waits for SHARD_END in the row of each parent', () => {
+  it('waits for SHARD_END in the row of each parent', () => {
     expect(awaitedParents(row('6', 'TRIM_HORIZON', ['0', '1']), parentRow)).to.deep.equal(['1']);
     expect(awaitedParents(row('6', 'AT_TIMESTAMP', ['0', '2']), parentRow)).to.deep.equal([]);
   });
 
-  it('holds back nobody whose parent has no row', () => {
+  it('does not wait for a parent without a row', () => {
     expect(awaitedParents(row('6', 'TRIM_HORIZON', ['gone', '0']), parentRow)).to.deep.equal([]);
     expect(awaitedParents(row('6', 'TRIM_HORIZON'), parentRow)).to.deep.equal([]);
   });
 
-  it('holds back nobody who has been read already', () => {
+  it('waits for no parent if the shard has been read already', () => {
     expect(awaitedParents(row('6', '4711', ['0', '1']), parentRow)).to.deep.equal([]);
   });
 });
@@ -298,7 +298,7 @@ describe('the child leases of an ended shard', () => {
     });
   });
 
-  it('of a merge wait until the rows of both parents are there', () => {
+  it('are blocked after a merge while only one parent has a row', () => {
     expect(childLeases('6', children, (id) => id === '6')).to.deep.equal({
       type: 'blocked',
       reason: 'shard 7, merged with 6 into 8, has no lease yet',
@@ -307,7 +307,7 @@ describe('the child leases of an ended shard', () => {
     expect(childLeases('6', children, (id) => id === '6' || id === '7')).to.deep.equal({ type: 'create', children });
   });
 
-  it('of a merge are made when both parents are gone, and never made twice', () => {
+  it('are created after a merge if neither parent has a row, and never twice', () => {
     expect(childLeases('6', children, () => false)).to.deep.equal({ type: 'create', children });
     expect(childLeases('6', children, (id) => id === '6' || id === '8')).to.deep.equal({
       type: 'create',
@@ -315,7 +315,7 @@ describe('the child leases of an ended shard', () => {
     });
   });
 
-  it('of a split are made whatever else is there', () => {
+  it('are created after a split, whichever other rows exist', () => {
     expect(childLeases('5', childrenIn(example, '5'), (id) => id === '5' || id === '9')).to.deep.include({
       type: 'create',
     });
@@ -347,12 +347,12 @@ describe('clean-up', () => {
     expect(removable(rows, example)).to.deep.equal(['6']);
   });
 
-  it('takes children from the listing where the row does not name them', () => {
+  it('takes children from the listing if the row does not name them', () => {
     expect(removable(table(row('5', 'SHARD_END'), row('9', '17')), example)).to.deep.equal([]);
     expect(removable(table(row('5', 'SHARD_END'), row('9', '17'), row('10', '17')), example)).to.deep.equal(['5']);
   });
 
-  it('keeps an ended row without any children that is still listed', () => {
+  it('keeps an ended row without children while its shard is listed', () => {
     expect(removable(table(row('4', 'SHARD_END')), example)).to.deep.equal([]);
   });
 
@@ -364,7 +364,7 @@ describe('clean-up', () => {
     ]);
   });
 
-  it('removes nothing on the word of an empty listing, and nothing that has not ended', () => {
+  it('removes nothing after an empty listing, and no row that has not ended', () => {
     expect(removable(table(row('5', 'SHARD_END')), [])).to.deep.equal([]);
     expect(removable(table(row('trimmed', '17'), row('gone', 'TRIM_HORIZON')), example)).to.deep.equal([]);
   });

@@ -1,4 +1,4 @@
-// A listing that may be partial or old proves nothing about a shard; an absence needs a second listing, begun long enough after the first.
+// A listing that may be partial or old proves nothing about a shard; an absence is proven by a second listing, begun long enough later.
 import { expect } from 'chai';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
 import {
@@ -23,20 +23,20 @@ const low = shard('low', 0n, half);
 const high = shard('high', half + 1n, top);
 const closed = shard('closed', 0n, top, { endingSequenceNumber: '9' });
 
-describe('what a listing says of a shard', () => {
+describe('what a listing shows about a shard', () => {
   it('is open, closed or absent', () => {
     expect(findInListing([low, high], 'low').type).to.equal('open');
     expect(findInListing([low, high, closed], 'closed')).to.deep.equal({ type: 'closed', shard: closed });
     expect(findInListing([low, high], 'gone').type).to.equal('absent');
   });
 
-  it('is unclear where the listing lacks hash keys, or a parent is listed as open', () => {
+  it('is unclear if the listing lacks hash keys or shows a parent as open', () => {
     for (const partial of [[], [low], [high], [closed]])
       expect(findInListing(partial, 'gone').type).to.equal('unclear');
     expect(findInListing([low, high], 'gone', ['low']).type).to.equal('unclear');
   });
 
-  it('is unclear where a listing from before two reshards shows its grandparent open', () => {
+  it('is unclear if a listing from before two reshards shows the grandparent as open', () => {
     const all = shard('0', 0n, top);
     const rows = new Map([
       ['1', leaseRow({ leaseKey: '1', parentShardIds: ['0'] })],
@@ -47,7 +47,7 @@ describe('what a listing says of a shard', () => {
     expect(findInListing([all], '2', ancestors).type).to.equal('unclear');
   });
 
-  it('is never absent by a listing with any open shard of a complete one taken away', () => {
+  it('is never `absent` if any open shard is missing from the listing', () => {
     for (let count = 1; count <= 12; count += 1) {
       const width = (top + 1n) / BigInt(count);
       const shards = Array.from({ length: count }, (_, index) =>
@@ -64,7 +64,7 @@ describe('what a listing says of a shard', () => {
 });
 
 describe('an absence', () => {
-  it('is proven by a second listing that was begun long enough after the answer to the first', () => {
+  it('is proven by a second listing that begins long enough after the first answer', () => {
     const first = afterAbsent(new Map(), ['gone'], 1_000);
     expect(isSecondAbsence(first, 'gone', 10_999, 10_000)).to.equal(false);
     expect(isSecondAbsence(first, 'gone', 11_000, 10_000)).to.equal(true);
@@ -78,7 +78,7 @@ describe('an absence', () => {
   });
 });
 
-describe('what was never read of a closed shard', () => {
+describe('records of a closed shard that was never read', () => {
   const day = 24 * 3_600_000;
   const child = shard('child', 0n, top, { parentShardId: 'closed', endingSequenceNumber: '19' });
 

@@ -1,4 +1,5 @@
-// A sync creates the rows that are missing, in one order whatever the order of the listing. A listing that contradicts itself gives none.
+// A sync creates the rows that are missing, in one order whatever the order of the listing. If the listing contradicts itself, no row is
+// created.
 import { expect } from 'chai';
 import { leaseRow } from '../../support/memory-lease-store.js';
 import {
@@ -33,7 +34,7 @@ function rowsOf(input: Partial<SyncInput> & Pick<SyncInput, 'shards'>): readonly
 }
 
 describe('rows to create', () => {
-  it('have absent instead of empty members', () => {
+  it('omit members that have no value', () => {
     expect(
       newLeaseRow(maker, {
         shardId: 's',
@@ -55,12 +56,13 @@ describe('rows to create', () => {
     );
   });
 
-  it('are none for a parent of a row, which has ended and was cleaned up, though an older listing shows it open', () => {
+  it('do not include the ended parent of a row that an older listing shows as open', () => {
     const children = ['b', 'c'].map((leaseKey) => leaseRow({ leaseKey, parentShardIds: ['a'], checkpoint: '7' }));
     const rows = new Map(children.map((row) => [row.leaseKey, row]));
     for (const initial of ['LATEST', 'TRIM_HORIZON'] as const)
       expect(rowsOf({ shards: [shard('a')], rows, initial })).to.deep.equal([]);
-    // Closed, it is read once more where another of its children has no row: nothing else makes that one (seed 160284).
+    // If the parent is closed and another of its children has no row, the parent is read once more: nothing else creates the
+    // child's row (seed 160284).
     const closed = [shard('a', undefined, true), shard('b', 'a'), shard('c', 'a')];
     const lacking = new Map([...rows].slice(0, 1));
     const again = rowsOf({ shards: closed, rows: lacking, initial: 'TRIM_HORIZON' });
@@ -69,7 +71,7 @@ describe('rows to create', () => {
     expect(other.map(({ leaseKey }) => leaseKey)).to.deep.equal(['d']);
   });
 
-  it('of a multi-stream table name stream and shard apart from the key', () => {
+  it('name stream and shard in their own members in a multi-stream table', () => {
     const row = childRow(
       { ...maker, keyPrefix: '1:orders:2', entityType: 'LEASE' },
       { shardId: 's', parentShards: ['p'], hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } },
@@ -86,7 +88,7 @@ describe('rows to create', () => {
     });
   });
 
-  it('come in one order whatever the order of the listing', () => {
+  it('have one order, whatever the order of the listing', () => {
     const one = rowsOf({ shards: [shard('b'), shard('a'), shard('c')] });
     const other = rowsOf({ shards: [shard('c'), shard('b'), shard('a')] });
     expect(one.map((row) => row.leaseKey)).to.deep.equal(['a', 'b', 'c']);
@@ -100,7 +102,7 @@ describe('rows to create', () => {
     }
   });
 
-  it('of a child inherit when LATEST was from its parents, else from the stream', () => {
+  it('inherit the time of LATEST from the parents, otherwise from the stream', () => {
     const parent = leaseRow({ leaseKey: 'p', checkpoint: 'SHARD_END', kinactLatestAt: 9 });
     const older = leaseRow({ leaseKey: 'o', kinactLatestAt: 3 });
     const shards = [shard('o'), shard('p', undefined, true), shard('c', 'p')];
@@ -125,7 +127,7 @@ describe('rows to create', () => {
     ).to.deep.include({ leaseKey: 'c', kinactLatestAt: 3 });
   });
 
-  it('know the earliest LATEST of many rows, and none of none', () => {
+  it('use the earliest time of LATEST of all rows, if there is one', () => {
     expect(
       earliestLatest([
         leaseRow({ leaseKey: 'a', kinactLatestAt: 4 }),
@@ -181,23 +183,23 @@ describe('deleted rows that a worker has seen', () => {
       ({ leaseKey, checkpoint }) => [leaseKey, checkpoint],
     );
 
-  it('come back where they stood, unless a child has begun or may have', () => {
+  it('are created again at their last checkpoint, unless a child has or may have begun', () => {
     expect(comeBack({ a: '7' }, { b: '500' })).to.deep.equal([['b', '500']]);
     expect(comeBack({ a: 'SHARD_END', c: '9' }, { b: '500' })).to.deep.equal([]);
     expect(comeBack({ a: 'SHARD_END', d: '9', e: '9' }, { b: '500' })).to.deep.equal([]);
   });
 
-  it('come back while the shard that they were merged with is read, whatever is behind both', () => {
+  it('are created again while their merge partner is read, whichever descendants have rows', () => {
     expect(comeBack({ a: '7', d: '9', e: '9' }, { b: '500' })).to.deep.equal([['b', '500']]);
   });
 
-  it('do not come back where the listing omits a child that has begun', () => {
+  it('are not created again if a child that the listing omits has begun', () => {
     const without = (...omitted: readonly string[]) => shards.filter(({ shardId }) => !omitted.includes(shardId));
     expect(comeBack({ c: '9' }, { a: '7', b: '500' }, without('c', 'd', 'e'))).to.deep.equal([]);
     expect(comeBack({ d: '9', e: '9' }, { b: '500', c: '600' }, without('c'))).to.deep.equal([]);
   });
 
-  it('come back together with a child that has not begun', () => {
+  it('are created again together with a child that has not begun', () => {
     expect(comeBack({ a: '7', d: 'LATEST', e: 'LATEST' }, { c: 'TRIM_HORIZON', b: '500' })).to.deep.equal([
       ['c', 'TRIM_HORIZON'],
       ['b', '500'],

@@ -1,8 +1,8 @@
-// Signals within two seconds of the first are the same request to stop; a later or a stronger one means at once.
+// Signals within two seconds of the first are the same request to stop; a later or stronger signal asks to stop at once.
 import { expect } from 'chai';
 import { sameStopMs, stopSignals } from '../../../src/core/stop-signal.js';
 
-describe('a judge of signals', () => {
+describe('the classification of signals', () => {
   let nowMs: number;
   let judge: ReturnType<typeof stopSignals>;
   beforeEach(() => {
@@ -10,14 +10,14 @@ describe('a judge of signals', () => {
     judge = stopSignals(() => nowMs);
   });
 
-  it('takes the first one for the request to stop, and what comes within two seconds for the same request', () => {
+  it('treats the first signal as the request to stop, and signals within two seconds as repeats', () => {
     expect(judge('SIGTERM')).to.equal('stop');
     expect(judge('SIGTERM')).to.equal('repeated');
     nowMs += sameStopMs;
     expect(judge('SIGTERM')).to.equal('repeated');
   });
 
-  it('counts the two seconds from the first one, so that nobody who repeats himself is put off for ever', () => {
+  it('counts the two seconds from the first signal, not from the last repeat', () => {
     judge('SIGINT');
     nowMs += 1_500;
     expect(judge('SIGINT')).to.equal('repeated');
@@ -25,18 +25,18 @@ describe('a judge of signals', () => {
     expect(judge('SIGINT')).to.equal('atOnce');
   });
 
-  it('takes a polite signal of another name for the same request: a runner answers Ctrl-C with SIGTERM to its children', () => {
+  it('treats another polite signal as a repeat, because runners answer Ctrl-C with SIGTERM to their children', () => {
     expect(judge('SIGINT')).to.equal('stop');
     expect(judge('SIGTERM')).to.equal('repeated');
     expect(judge('SIGHUP')).to.equal('repeated');
   });
 
-  it('takes a stronger one at its word, at any time', () => {
+  it('treats a stronger signal as `atOnce`, even within two seconds', () => {
     judge('SIGTERM');
     expect(judge('SIGQUIT')).to.equal('atOnce');
   });
 
-  it('takes a strong one that comes twice, and a weaker one behind it, for one request', () => {
+  it('treats a repeated strong signal, and a weaker one after it, as repeats', () => {
     expect(judge('SIGQUIT')).to.equal('stop');
     expect(judge('SIGQUIT')).to.equal('repeated');
     expect(judge('SIGTERM')).to.equal('repeated');

@@ -1,11 +1,11 @@
-// A stream that was created again under its name is another one, unless a side has no creation time to compare.
+// A stream that was created again under the same name is another stream. If one side has no creation time, only the ARN counts.
 import { expect } from 'chai';
 import { createdAt, isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 
 const streamArn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
 
 describe('the identity of a stream', () => {
-  it('tells a stream from the one created later under its name', () => {
+  it('distinguishes a stream from one created later under the same name', () => {
     const first = streamIdentityOf({ streamArn, creationEpochSeconds: 1_700_000_000 });
     const second = streamIdentityOf({ streamArn, creationEpochSeconds: 1_700_000_001 });
     expect(first).to.equal(`${streamArn}#1700000000`);
@@ -13,7 +13,7 @@ describe('the identity of a stream', () => {
     expect(isSameStream(first, second)).to.equal(false);
   });
 
-  it('goes by the ARN alone where a side has no creation time', () => {
+  it('compares only the ARN if one side has no creation time', () => {
     const timeless = streamIdentityOf({ streamArn, creationEpochSeconds: 0 });
     expect(timeless).to.equal(streamArn);
     expect(isSameStream(timeless, `${streamArn}#1700000000`)).to.equal(true);
@@ -21,7 +21,7 @@ describe('the identity of a stream', () => {
     expect(isSameStream(timeless, `${streamArn}2`)).to.equal(false);
   });
 
-  it('shows people when a stream was created, and nothing where that is not known', () => {
+  it('shows when the stream was created, or nothing if that is unknown', () => {
     expect(createdAt(`${streamArn}#1700000000`)).to.equal('2023-11-14T22:13:20Z');
     for (const text of [streamArn, `${streamArn}#`, `${streamArn}#x`, `${streamArn}#1e99`]) {
       expect(createdAt(text), text).to.equal(undefined);

@@ -1,4 +1,4 @@
-// Rows belong to the stream of today unless their stamp or their numbers contradict it. Only those that nothing contradicts are stamped.
+// Rows belong to the current stream unless their stamp, checkpoint or parents contradict it. Only uncontradicted rows are stamped.
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';
@@ -42,7 +42,7 @@ const toStamp = (verdict: StreamVerdict): readonly string[] =>
   verdict.type === 'same' ? verdict.unstamped.map(({ leaseKey }) => leaseKey) : ['changed'];
 
 describe('whether rows belong to the stream', () => {
-  it('is answered by their stamp first, whatever they say besides', () => {
+  it('is decided first by a row that names another stream, whatever other rows show', () => {
     const rows = [row('s0', { checkpoint: '5' }), row('s1', { kinactStream: former, checkpoint: 'TRIM_HORIZON' })];
     const verdict = judge(rows, [open('s0', '9'), open('s1', '9')]);
     expect(verdict).to.deep.equal({
@@ -55,13 +55,13 @@ describe('whether rows belong to the stream', () => {
     expect(judge([row('s0', { kinactStream: other })], [open('s0', '1')])).to.include({ rowStream: other });
   });
 
-  it('goes by the ARN where a side has no creation time', () => {
+  it('is decided by the ARN if one side has no creation time', () => {
     expect(judge([row('s0', { kinactStream: arn })], [open('s0', '1')])).to.deep.equal({ type: 'same', unstamped: [] });
     const timeless = judge([row('s0', { kinactStream: former })], [open('s0', '1')], { identity: arn });
     expect(timeless).to.deep.equal({ type: 'same', unstamped: [] });
   });
 
-  it('is denied by a number before the first of its shard, also where the stamp says yes', () => {
+  it('is denied by a checkpoint before the start of its shard, even if the stamp matches', () => {
     for (const kinactStream of [undefined, identity]) {
       const stamp = kinactStream === undefined ? {} : { kinactStream };
       const verdict = judge([row('s0', { checkpoint: '0999', ...stamp })], [open('s0', '1000')]);
@@ -76,7 +76,7 @@ describe('whether rows belong to the stream', () => {
     expect(judge([row('s0', { checkpoint: '7' })], [open('s0', 'unknown')])).to.include({ type: 'same' });
   });
 
-  it('is denied by parents that the shard does not have, where the row does not say what it is for', () => {
+  it('is denied by parents that the shard does not have, if the row has no stamp', () => {
     const child = open('s2', '10', 's0');
     expect(judge([row('s2', { parentShardIds: ['s1'] })], [child])).to.include({
       type: 'changed',
@@ -88,7 +88,7 @@ describe('whether rows belong to the stream', () => {
     expect(judge([stamped], [child])).to.include({ type: 'same' });
   });
 
-  it('is not denied by what an old row may well be: trimmed, ended, at LATEST, with other hash keys', () => {
+  it('is not denied by a trimmed shard, SHARD_END, LATEST or other hash keys', () => {
     const rows = [
       row('s0', { checkpoint: '5' }),
       row('s1', { checkpoint: 'SHARD_END' }),
@@ -101,7 +101,7 @@ describe('whether rows belong to the stream', () => {
 });
 
 describe('rows to stamp', () => {
-  it('are those that do not say so yet and that nothing contradicts', () => {
+  it('are those without a stamp that nothing contradicts', () => {
     const rows = [
       row('s0', { kinactStream: identity }),
       row('s1'),
@@ -113,7 +113,7 @@ describe('rows to stamp', () => {
     expect(toStamp(judge(rows, shards))).to.deep.equal(['s1']);
   });
 
-  it('are, of shards that are not listed, none unless the listing is complete', () => {
+  it('include rows of unlisted shards only if the listing is complete', () => {
     const rows = [row('gone', { checkpoint: '5' }), row('s1')];
     expect(toStamp(judge(rows, [open('s1', '1')], { complete: false }))).to.deep.equal(['s1']);
     expect(toStamp(judge(rows, [open('s1', '1')]))).to.deep.equal(['gone', 's1']);
@@ -127,7 +127,7 @@ describe('rows of another epoch in a multi-stream table', () => {
   });
   const shards = [open('s0', '100'), open('s1', '100')];
 
-  it('are another stream’s where a complete listing lacks their shard', () => {
+  it('belong to another stream if a complete listing lacks their shard', () => {
     const otherEpochs = [left('s2')];
     expect(judge([], shards, { otherEpochs })).to.include({
       type: 'changed',
@@ -136,24 +136,24 @@ describe('rows of another epoch in a multi-stream table', () => {
     expect(judge([], shards, { otherEpochs, complete: false })).to.include({ type: 'same' });
   });
 
-  it('are another stream’s where they say so or stand before their shard began', () => {
+  it('belong to another stream if they name it or precede the start of their shard', () => {
     expect(judge([], shards, { otherEpochs: [left('s0', { kinactStream: former })] })).to.include({
       rowStream: former,
     });
     expect(judge([], shards, { otherEpochs: [left('s0', { checkpoint: '99' })] })).to.include({ type: 'changed' });
   });
 
-  it('may be the doing of a worker with an epoch of its own, and are never stamped', () => {
+  it('may come from a worker with its own epoch, and are never stamped', () => {
     const otherEpochs = [left('s0', { checkpoint: '101' }), left('s1', { kinactStream: identity })];
     expect(judge([], shards, { otherEpochs })).to.deep.equal({ type: 'same', unstamped: [] });
   });
 
-  it('are rubbish once the stream of today is being read', () => {
+  it('no longer count once the current stream is being read', () => {
     const otherEpochs = [left('s2', { kinactStream: former })];
     for (const underWay of [{ leaseOwner: 'w' }, { checkpoint: '101' }]) {
       expect(judge([row('s0', underWay)], shards, { otherEpochs })).to.include({ type: 'same' });
     }
-    // As a reset leaves it that was interrupted before it had removed the old rows.
+    // The table after a reset that was interrupted before it removed the old rows.
     expect(judge([row('s0'), row('s1', { checkpoint: 'SHARD_END' })], shards, { otherEpochs })).to.include({
       type: 'changed',
     });
@@ -170,7 +170,7 @@ describe('a stream’s own rows', () => {
     { minLength: 1, maxLength: 8 },
   );
 
-  it('are believed whatever they have reached, and those of its namesake are not once one of them is stamped', () => {
+  it('are believed whatever their checkpoints, and once stamped are not believed for a namesake', () => {
     fc.assert(
       fc.property(
         lineage,
@@ -219,7 +219,7 @@ describe('a listing', () => {
   const whole = { hashKeyRange: { startingHashKey: '0', endingHashKey: top } };
   const half = { hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } };
 
-  it('is complete when its open shards cover all hash keys, where there are any', () => {
+  it('is complete if it has open shards that cover all hash keys or name none', () => {
     expect(incompleteness([{ ...open('s0', '1'), ...whole }])).to.equal(undefined);
     expect(incompleteness([open('s0', '1')])).to.equal(undefined);
     expect(incompleteness([{ ...open('s0', '1'), ...half }])).to.match(/covers the hash keys 10 to /);
@@ -227,7 +227,7 @@ describe('a listing', () => {
     expect(incompleteness([])).to.equal('no open shard is listed');
   });
 
-  it('is not, when an open shard is listed together with its child', () => {
+  it('is not complete if an open shard is listed together with its child', () => {
     expect(incompleteness([open('s0', '1'), open('s1', '5', 's0')])).to.match(/s0 is listed as open together with/);
   });
 });

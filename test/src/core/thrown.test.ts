@@ -3,13 +3,13 @@ import { expect } from 'chai';
 import { asError, messageOf } from '../../../src/core/thrown.js';
 
 describe('what was thrown', () => {
-  it('is the error itself where it is one', () => {
+  it('stays itself if it is an error', () => {
     const error = new TypeError('no');
     expect(asError(error)).to.equal(error);
     expect(messageOf(error)).to.equal('no');
   });
 
-  it('is the cause of an error where it is none, and its text', () => {
+  it('becomes the cause and the text of a new error if it is not an error', () => {
     for (const [thrown, text] of [
       ['no', 'no'],
       [undefined, 'undefined'],

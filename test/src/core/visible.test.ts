@@ -1,9 +1,9 @@
-// Text from outside cannot move the cursor, end a line or turn the direction of writing. Ordinary text of any script stays as it is.
+// Text from outside cannot move the cursor, end a line or change the writing direction. Ordinary text of any script stays as it is.
 import { expect } from 'chai';
 import { excerpt, visible } from '../../../src/core/visible.js';
 
 describe('Visible text', () => {
-  it('escapes whatever moves a cursor, ends a line or turns the direction of writing', () => {
+  it('escapes characters that move a cursor, end a line or change the writing direction', () => {
     const controls = [...Array(0x20).keys(), 0x7f, ...Array.from({ length: 0x20 }, (_, index) => 0x80 + index)];
     const bidirectional = [
       0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
@@ -32,13 +32,13 @@ describe('Visible text', () => {
       expect(visible(text)).to.equal(text);
   });
 
-  it('changes nothing of what was escaped before', () => {
+  it('leaves text unchanged that is escaped already', () => {
     const once = visible('a\u001b[31m\n\u202e');
     expect(once).to.equal('a\\u001b[31m\\n\\u202e');
     expect(visible(once)).to.equal(once);
   });
 
-  it('is cut where it is long, and says so', () => {
+  it('is cut if it is too long, and then ends with an ellipsis', () => {
     expect(excerpt('\u0007'.repeat(9), 2)).to.equal('\\u0007\\u0007…');
     expect(excerpt('ab', 2)).to.equal('ab');
   });

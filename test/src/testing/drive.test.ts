@@ -29,7 +29,7 @@ describe('drive', () => {
     expect(driver.failed).to.equal(undefined);
   });
 
-  it('flushes when a batch is full, when its interval is over, and when asked to, and acknowledges with the flush', async () => {
+  it('flushes a full batch, after its interval, and when asked to, and acknowledges items at the flush', async () => {
     const flushed: string[][] = [];
     const driver = drive(collecting((state) => (flushed.push(state), [])));
     await driver.items(keys('a', 'b', 'c', 'd'));
@@ -47,7 +47,7 @@ describe('drive', () => {
     expect(driver.acknowledged).to.have.length(6);
   });
 
-  it('waits for calls that are asynchronous, whatever they wait for', async () => {
+  it('waits for asynchronous calls, even if they wait for real timers', async () => {
     const driver = drive(
       defineReducer<string[], unknown>({
         init: () => [],
@@ -61,7 +61,7 @@ describe('drive', () => {
     expect(driver.state).to.deep.equal(['a', 'b']);
   });
 
-  it('fails with the error of the policy crash, acknowledges nothing of it, and does nothing more', async () => {
+  it('fails with PROCESSING_FAILED under the policy crash, and processes nothing more', async () => {
     const driver = drive(collecting());
     await driver.items([{ key: 'a' }, { key: 'bad', sequenceNumber: '77' }, { key: 'c' }]);
     expect(driver.failed).to.include({ code: 'PROCESSING_FAILED' });
@@ -71,7 +71,7 @@ describe('drive', () => {
     expect(driver.state).to.deep.equal(['a']);
   });
 
-  it('tells what was skipped apart from what was acknowledged', async () => {
+  it('lists skipped items apart from acknowledged ones under the policy skip', async () => {
     const driver = drive(collecting(), { onFailure: 'skip' });
     await driver.items(keys('a', 'bad', 'c'));
     expect(namesOf(driver.acknowledged)).to.deep.equal(['a', 'c']);
@@ -80,7 +80,7 @@ describe('drive', () => {
     expect(driver.events.map(({ name }) => name)).to.deep.equal(['recordSkipped']);
   });
 
-  it('names the shards that the policy stopped', async () => {
+  it('names the shards that the policy stopShard has stopped', async () => {
     const driver = drive(collecting(), { onFailure: 'stopShard' });
     await driver.items([
       { key: 'a', shardId: 'one' },
@@ -91,7 +91,7 @@ describe('drive', () => {
     expect(namesOf(driver.acknowledged)).to.deep.equal(['a']);
   });
 
-  it('revokes a shard: its state goes, its acknowledgements are ignored, and it comes back under a higher fence', async () => {
+  it('revokes a shard: drops its state, ignores its acknowledgements, and later gives it a higher fence', async () => {
     const tokens: Token[] = [];
     const fences: number[] = [];
     const aborted: boolean[] = [];
@@ -138,7 +138,7 @@ describe('drive', () => {
     expect(fences[2]).to.be.greaterThan(fences[0]!);
   });
 
-  it('gives a raw behaviour its heartbeats, and fires ctx.signal on stop', async () => {
+  it('gives a raw behaviour every message, heartbeats included, and aborts ctx.signal at a stop', async () => {
     const log: string[] = [];
     let signal: AbortSignal | undefined;
     const driver = drive(
@@ -175,7 +175,7 @@ describe('drive', () => {
     expect(() => drive(definition)).to.throw('no state');
   });
 
-  it('hands over what it was given: place, value and opaque', async () => {
+  it('passes on the place, the value and opaque of an item unchanged', async () => {
     let seen: object = {};
     const driver = drive(
       defineReducer<number, string>({

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { expectNothingLost } from '../../../src/testing/expect-nothing-lost.js';
 
 describe('expectNothingLost', () => {
-  it('is content when everything was seen, in any order, and counts what was seen more than once', () => {
+  it('accepts output that has every id, in any order, and counts ids that were seen more than once', () => {
     expect(expectNothingLost(['a', 'b', 'c'], ['c', 'a', 'b', 'a', 'c', 'c'])).to.deep.equal({
       lost: 0,
       moreThanOnce: 2,
@@ -11,7 +11,7 @@ describe('expectNothingLost', () => {
     expect(expectNothingLost(new Set(['a']), new Map([['a', 1]]).keys())).to.deep.equal({ lost: 0, moreThanOnce: 0 });
   });
 
-  it('refuses an input in which a loss could not be seen: an empty one, or one with an id twice', () => {
+  it('refuses an input that could hide a loss: an empty one, or one with a repeated id', () => {
     expect(() => expectNothingLost([], ['x'])).to.throw(/^input: expected at least one id/);
     expect(() => expectNothingLost(['a', 'b', 'a'], ['a', 'b'])).to.throw(
       "input: expected every id once, got 'a (twice)'",
@@ -22,7 +22,7 @@ describe('expectNothingLost', () => {
     expect(() => expectNothingLost(['c', 'a', 'b'], ['a', 'x'])).to.throw('2 of 3 lost: c, b');
   });
 
-  it('names the first twenty of many, and has all of them on the error', () => {
+  it('names the first twenty missing ids in the message, and has all of them in `missing`', () => {
     const input = Array.from({ length: 50 }, (_, index) => `id${index}`);
     try {
       expectNothingLost(input, []);

@@ -13,7 +13,7 @@ describe('startLocalServers', () => {
   });
   after(() => servers.stop());
 
-  it('serves Kinesis and DynamoDB on loopback to SDK clients made of its clientConfig', async () => {
+  it('serves Kinesis and DynamoDB on loopback to SDK clients made from its clientConfig', async () => {
     expect(servers.kinesis).to.match(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(servers.dynamodb).to.match(/^http:\/\/127\.0\.0\.1:\d+$/);
     const kinesis = new KinesisClient(servers.clientConfig.kinesis);
@@ -31,7 +31,7 @@ describe('startLocalServers', () => {
     expect((await dynamodb.send(new ListTablesCommand({}))).TableNames).to.deep.equal(['leases']);
   });
 
-  it('goes on serving after clients that abort in the middle of a request body', async () => {
+  it('keeps serving after clients abort in the middle of a request body', async () => {
     for (const url of [servers.kinesis, servers.dynamodb]) {
       await abortMidBody(Number(new URL(url).port));
       const alive = await fetch(url, { method: 'POST', body: '{}' });
@@ -40,7 +40,7 @@ describe('startLocalServers', () => {
     }
   });
 
-  it('refuses connections once stopped, and stops twice', async () => {
+  it('refuses connections once stopped, and may be stopped twice', async () => {
     const short = await startLocalServers({ createMs: 10, shardLimit: 3 });
     await short.stop();
     await short.stop();
@@ -51,7 +51,7 @@ describe('startLocalServers', () => {
     expect(error).to.be.instanceOf(TypeError);
   });
 
-  it('says PEER_MISSING and the one install line when a package is not there', () => {
+  it('fails with PEER_MISSING and the install command if a package is missing', () => {
     for (const missing of ['kinesalite', 'dynalite']) {
       let thrown: unknown;
       try {

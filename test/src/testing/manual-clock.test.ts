@@ -1,4 +1,4 @@
-// Virtual time runs timers in their order and lets promises come to rest in between, for nact and for whatever uses the global timers.
+// Virtual time runs timers in their order and lets promises settle in between, for nact and for all code that uses the global timers.
 import { expect } from 'chai';
 import { dispatch, spawn, start, stop } from 'nact';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
@@ -15,7 +15,7 @@ describe('ManualClock', () => {
     for (const clock of clocks.splice(0)) clock.uninstall();
   });
 
-  it('runs what is due in order of time, then of setting', async () => {
+  it('runs due timers in order of time, then in the order in which they were set', async () => {
     const clock = new ManualClock();
     const ran: string[] = [];
     for (const [name, ms] of Object.entries({ c: 30, a: 10, b: 10, never: 41, d: 40 })) {
@@ -26,7 +26,7 @@ describe('ManualClock', () => {
     expect(clock.now()).to.equal(40);
   });
 
-  it('runs a timer that a timer sets within the same advance, and none that was cancelled', async () => {
+  it('runs a timer that another timer sets within the same advance, and no cancelled timer', async () => {
     const clock = new ManualClock();
     const ran: number[] = [];
     const cancel = clock.after(15, () => ran.push(-1));
@@ -39,7 +39,7 @@ describe('ManualClock', () => {
     cancel();
   });
 
-  it('lets long chains of promises come to rest between two timers', async () => {
+  it('lets long chains of promises settle between two timers', async () => {
     const clock = new ManualClock();
     const ran: string[] = [];
     clock.after(1, () => {
@@ -53,7 +53,7 @@ describe('ManualClock', () => {
     expect(ran).to.deep.equal(['chain', 'next']);
   });
 
-  it('lets time pass inside a callback: what fell due meanwhile is late, and comes before the next immediate', async () => {
+  it('lets a callback spend time: timers due meanwhile run late, and before the next immediate', async () => {
     const clock = installed();
     const ran: string[] = [];
     const note = (name: string): void => void ran.push(`${name}@${clock.now()}`);
@@ -71,7 +71,7 @@ describe('ManualClock', () => {
     expect(clock.now()).to.equal(60);
   });
 
-  it('ends an advance with the time given, however long code goes on spending it', async () => {
+  it('ends an advance after the given time, even if code keeps spending time', async () => {
     const clock = installed();
     let turns = 0;
     const busy = (): void => {
@@ -86,14 +86,14 @@ describe('ManualClock', () => {
     expect(turns).to.equal(5);
   });
 
-  it('moves the wall clock with the monotonic one, and alone by jumpWall', async () => {
+  it('moves the wall clock with the monotonic clock, and alone by jumpWall', async () => {
     const clock = new ManualClock({ now: 5, wallNow: 1_000 });
     await clock.advance(10);
     clock.jumpWall(500);
     expect([clock.now(), clock.wallNow()]).to.deep.equal([15, 1_510]);
   });
 
-  it('rejects with what a callback throws, and goes on afterwards', async () => {
+  it('rejects an advance with the error of a callback, and continues at the next advance', async () => {
     const clock = new ManualClock();
     clock.after(1, () => {
       throw new Error('thrown');
@@ -112,14 +112,14 @@ describe('ManualClock', () => {
     await first;
   });
 
-  it('rejects when callbacks go on without end at one instant', async () => {
+  it('rejects an advance if callbacks never end at one instant', async () => {
     const clock = new ManualClock({ restlessAfter: 1_000 });
     const again = (): void => void clock.after(0, again);
     again();
     expect(await clock.advance(1).catch((error: Error) => error.message)).to.match(/no rest/);
   });
 
-  it('advanceUntil stops at the first rest in which the condition holds', async () => {
+  it('stops advanceUntil as soon as its condition holds, or at its time limit', async () => {
     const clock = new ManualClock();
     let ticks = 0;
     const tick = (): void => {
@@ -133,7 +133,7 @@ describe('ManualClock', () => {
     expect(clock.now()).to.equal(50);
   });
 
-  it('installed, replaces timeouts, intervals and immediates, and gives them back', async () => {
+  it('replaces timeouts, intervals and immediates while installed, and then restores them', async () => {
     const before = globalThis.setTimeout;
     const clock = installed();
     const ran: string[] = [];
@@ -153,7 +153,7 @@ describe('ManualClock', () => {
     expect(globalThis.setTimeout).to.equal(before);
   });
 
-  it('moves nact: ten virtual minutes and 100,000 messages', async function () {
+  it('drives nact through ten virtual minutes and 100,000 messages', async function () {
     this.timeout(10_000);
     const clock = installed();
     const system = start();

@@ -1,4 +1,4 @@
-// What a nemesis holds back when it heals or is disposed of: an application's own actors show it best.
+// What becomes of messages and effects that a nemesis holds back when it heals or is disposed of, shown on an application's own actors.
 import { expect } from 'chai';
 import { createRuntime, send, spawn, stop } from '../../../supervision/index.js';
 import { ManualClock, nemesis } from '../../../src/testing/index.js';
@@ -19,7 +19,7 @@ describe('a nemesis that heals', () => {
     return { notes, ref, chaos: nemesis({ runtime, closed: new Promise(() => {}) }, { seed: 1 }) };
   };
 
-  it('by disposal, lets an actor that stood still catch up before it handles anything newer', async () => {
+  it('lets a paused actor handle its waiting messages before newer ones after a disposal', async () => {
     const { notes, ref, chaos } = scene();
     chaos.pause('puppet');
     for (const what of [1, 2]) send(ref, note(what));
@@ -31,7 +31,7 @@ describe('a nemesis that heals', () => {
     await stop(ref);
   });
 
-  it('lets go on what hangs already, and forgets what was still to hang', async () => {
+  it('releases effects that hang, and withdraws hangs that have not begun', async () => {
     const { notes, ref, chaos } = scene();
     const run = (name: string) =>
       ({ type: 'run', name, kind: 'io', start: () => name, done: note, failed: note }) as const;

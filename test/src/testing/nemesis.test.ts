@@ -1,4 +1,4 @@
-// Each harm that a nemesis does is the one asked for. The same seed does it again, and the consumer loses nothing by it.
+// A nemesis injects exactly the requested faults, and the same ones again for the same seed. The consumer loses nothing.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { expectNothingLost, ManualClock, nemesis } from '../../../src/testing/index.js';
@@ -82,7 +82,7 @@ const codeOf = (act: () => unknown): string | undefined => {
 };
 
 describe('nemesis.kill', () => {
-  it('crashes an actor in the middle of a user call, and nothing is lost', async () => {
+  it('crashes an actor in the middle of a user call, and no record is lost', async () => {
     let aborted = false;
     const { chaos, clock, consumer, heard, put, ...it } = await scene({
       reducers: 1,
@@ -107,7 +107,7 @@ describe('nemesis.kill', () => {
     it.nothingLost();
   });
 
-  it('takes a path with or without its incarnation, or a kind; refuses who is gone, and kinds that there are not', async () => {
+  it('accepts a path with or without incarnation, or a kind, and refuses dead actors and unknown kinds', async () => {
     const { alive, chaos, clock } = await scene();
     const [first] = alive('reducer');
     expect(chaos.kill(first as string)).to.equal(first);
@@ -121,7 +121,7 @@ describe('nemesis.kill', () => {
     expect(chaos.kill('lease-coordinator')).to.match(/^lease-coordinator\/orders#/);
   });
 
-  it('before or after a message is handled: before, it dies with the actor', async () => {
+  it('crashes an actor before a message, whose record comes once, or after, and the record comes twice', async () => {
     const seenBy: string[] = [];
     const it = await scene({
       reducers: 1,
@@ -149,7 +149,7 @@ describe('nemesis.kill', () => {
     ['during', [0, 0]],
     ['after', [0, 0]],
   ] as const) {
-    it(`${when} an effect: the record comes ${seen.length === 1 ? 'once' : 'twice'}`, async () => {
+    it(`crashes an actor ${when} an effect: the record comes ${seen.length === 1 ? 'once' : 'twice'}`, async () => {
       let finished = 0;
       const { chaos, clock, nothingLost, numbers, put } = await scene({
         reducers: 1,
@@ -167,7 +167,7 @@ describe('nemesis.kill', () => {
     });
   }
 
-  it('is withdrawn by heal: what waits for it is rejected', async () => {
+  it('is withdrawn by heal, which rejects the pending promises', async () => {
     const { chaos, clock, consumer, put } = await scene();
     const waiting = [chaos.kill('reducer', { at: 'items' }), chaos.kill('reducer', { effect: 'reduce' })];
     chaos.heal();
@@ -177,7 +177,7 @@ describe('nemesis.kill', () => {
     expect(consumer.status().restarts).to.equal(0);
   });
 
-  it('random: any kind but the supervisors, or those asked for, by the seed', async () => {
+  it('crashes a random actor below the supervisors, or one of the given kinds', async () => {
     const { chaos, clock, consumer } = await scene();
     for (let n = 0; n < 12; n += 1) {
       expect(chaos.killRandom()).to.match(
@@ -192,7 +192,7 @@ describe('nemesis.kill', () => {
 });
 
 describe('nemesis.pause', () => {
-  it('lets an actor stand still; what came meanwhile is handled in order, once it is resumed or its time is over', async () => {
+  it('holds the messages of an actor, which handles them in order after resume or the given time', async () => {
     const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
     const resume = chaos.pause('reducer');
     const again = chaos.pause('reducer');
@@ -220,7 +220,7 @@ describe('nemesis.pause', () => {
 });
 
 describe('nemesis.delay and nemesis.duplicate', () => {
-  /** Per sender and receiver what was sent, and what arrived. */
+  /** What was sent and what arrived, per sender and receiver. */
   function watchedMail() {
     const sent = new Map<string, unknown[]>();
     const come = new Map<string, unknown[]>();
@@ -232,7 +232,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
     return { sent, come, intercept: { deliver: noted(sent), receive: noted(come) } };
   }
 
-  it('delay what is meant, and let nothing of the same sender and receiver pass', async () => {
+  it('delay matching messages, and keep the order of messages between the same two actors', async () => {
     const mail = watchedMail();
     const { chaos, clock, nothingLost, numbers, put } = await scene({
       reducers: 2,
@@ -252,7 +252,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
     nothingLost();
   });
 
-  it('delay one line while others run free, until heal brings everything at once', async () => {
+  it('delay the messages to one actor until heal delivers all of them', async () => {
     const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
     chaos.delay({ to: 'reducer/0', ms: 1e6 });
     put(3);
@@ -264,7 +264,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
     nothingLost();
   });
 
-  it('deliver twice: everything is seen once, and the repeats are counted', async () => {
+  it('deliver every message twice: each record is seen once, and the repeats are counted', async () => {
     const { chaos, clock, consumer, nothingLost, numbers, put } = await scene({ shards: 2 });
     const end = chaos.duplicate({});
     for (let n = 0; n < 20; n += 1) {
@@ -282,7 +282,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
     nothingLost();
   });
 
-  it('only those meant, and as often as was asked for', async () => {
+  it('repeat only matching messages, with the given probability', async () => {
     let [sent, came] = [0, 0];
     const { chaos, clock, put } = await scene({
       reducers: 1,
@@ -304,7 +304,7 @@ describe('nemesis.delay and nemesis.duplicate', () => {
 });
 
 describe('nemesis.hang and nemesis.failNext', () => {
-  it('hang: a user call that never settles is an orphan of the restart', async () => {
+  it('hang a user call forever, which makes it an orphan of the next restart', async () => {
     const { chaos, clock, heard, nothingLost, numbers, put } = await scene({ reducers: 1, callDeadlineMs: 2_000 });
     chaos.hang('reducer', 'reduce');
     put(3);
@@ -320,7 +320,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
     nothingLost();
   });
 
-  it('hang: released, it begins late, unless its actor is gone', async () => {
+  it('let a released effect begin late, unless its actor is gone', async () => {
     const { chaos, clock, nothingLost, numbers, put } = await scene({ reducers: 1 });
     const release = chaos.hang('reducer', 'reduce');
     put(1);
@@ -339,7 +339,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
     nothingLost();
   });
 
-  it('hang: nothing of an actor that is gone reaches the table', async () => {
+  it('send no write of a killed keeper to the table when its hang is released', async () => {
     const { chaos, clock, stream } = await scene();
     const release = chaos.hang('lease-keeper', 'renew');
     expect(await clock.advanceUntil(() => chaos.log.length > 0, 4_000)).to.equal(true);
@@ -352,7 +352,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
     expect(calls.slice(before)).to.deep.equal([]);
   });
 
-  it('hang, after: a renewal is written and its answer lost, and the lease is kept', async () => {
+  it('hang a renewal after its write: the answer is lost, and the lease is kept', async () => {
     const { chaos, clock, heard, nothingLost, put, stream } = await scene();
     const counter = (): number => [...(stream.leases.get('orders')?.rows.values() ?? [])][0]?.leaseCounter as number;
     const before = counter();
@@ -367,7 +367,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
     nothingLost();
   });
 
-  it('fail: once, with the error given, and the actor deals with it as with any', async () => {
+  it('fail the next effect once, with the given error, which the actor handles like any other', async () => {
     const { chaos, clock, consumer, heard, nothingLost, put } = await scene();
     chaos.failNext('lease-keeper', 'renew', new Error('no table'));
     const withdraw = chaos.failNext('reducer', 'reduce');
@@ -407,7 +407,6 @@ describe('nemesis.start', () => {
     it.nothingLost();
     return it;
   }
-  /** Actors have numbers that are unique in the process: a second run has others. */
   const logOf = ({ chaos }: Scene): string => JSON.stringify(chaos.log);
   const finish = async (it: Scene): Promise<void> => {
     it.chaos[Symbol.dispose]();
@@ -417,7 +416,7 @@ describe('nemesis.start', () => {
     scenes = scenes.filter((each) => each !== it);
   };
 
-  it('does every sort of harm at random, loses nothing, and the same seed does the same again', async () => {
+  it('injects every kind of fault at random, loses no record, and repeats the faults for a seed', async () => {
     const first = await randomFaults(7);
     const log = logOf(first);
     expect(new Set(first.chaos.log.map(({ what }) => what))).to.include.all.keys(
@@ -436,7 +435,7 @@ describe('nemesis.start', () => {
     expect(logOf(await randomFaults(8))).to.not.equal(log);
   });
 
-  it('keeps to the acts and kinds it was given, and ends with stop', async () => {
+  it('uses only the given acts and kinds, and ends with stop', async () => {
     const { chaos, clock, put } = await randomFaults(3, { acts: ['kill'], kinds: ['reducer'] });
     expect(chaos.log.length).to.be.greaterThan(20);
     for (const { what, target } of chaos.log) expect(`${what} ${target}`).to.match(/^kill reducer\//);
@@ -449,7 +448,7 @@ describe('nemesis.start', () => {
     expect(codeOf(() => chaos.start({ everyMs: 0 }))).to.equal('INVALID_OPTION');
   });
 
-  it('refuses what would do something else, or nothing, without a word', async () => {
+  it('refuses invalid options, as the other methods do', async () => {
     const { chaos, consumer } = await scene();
     const wrong: readonly (() => void)[] = [
       () => chaos.start({ acts: ['explode' as never] }),
@@ -465,7 +464,7 @@ describe('nemesis.start', () => {
     expect(chaos.log).to.deep.equal([]);
   });
 
-  it('ends with the consumer, cannot be begun again, and leaves no timer', async () => {
+  it('ends with the consumer, cannot be called again, and leaves no timer', async () => {
     const { chaos, clock, consumer } = await scene();
     chaos.start({ everyMs: 500 });
     chaos.pause('reducer', { ms: 1e6 });
@@ -483,7 +482,7 @@ describe('a nemesis that is disposed of', () => {
     expect((consumer.runtime as Engine).intercept).to.equal(undefined);
   });
 
-  it('has let everyone go, does nothing any more, and leaves no intercept once they have caught up', async () => {
+  it('resumes paused actors, refuses further faults, and leaves no intercept after the actors have caught up', async () => {
     const { chaos, clock, consumer, nothingLost, numbers, put } = await scene({ reducers: 1 });
     chaos.pause('reducer');
     put(3);

@@ -1,9 +1,9 @@
-// A change of the stream is one moment. No filter by time finds both a parent and its child, or neither of them.
+// A change of the stream happens at one moment: no filter by time finds both a parent and its child, or neither of them.
 import { expect } from 'chai';
 import { ScriptedKinesis } from '../../../src/testing/scripted-server/scripted-kinesis.js';
 
 describe('the scripted Kinesis', () => {
-  it('makes a stream with its shards, and children with the end of their parents, at one moment of a clock that ticks', () => {
+  it('creates all shards of a stream at one moment, and children when their parents end', () => {
     let now = 1_000_000;
     const kinesis = new ScriptedKinesis({ now: () => (now += 1) });
     kinesis.createStream('orders', 2);
@@ -22,7 +22,7 @@ describe('the scripted Kinesis', () => {
     }
   });
 
-  it('refuses an explicit hash key that is no number below 2^128, at once however long it is', () => {
+  it('refuses an explicit hash key that is not a number below 2^128, however long the key is', () => {
     const kinesis = new ScriptedKinesis({ now: () => 0 });
     kinesis.createStream('orders', 1);
     const put = (explicitHashKey: string) => kinesis.put('orders', { partitionKey: 'a', data: 'a', explicitHashKey });

@@ -1,5 +1,5 @@
 // The scripted server answers as Kinesis does unless the script says otherwise, and each fault comes as often as ordered.
-// A real SDK client asks it.
+// The client is the real SDK.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import {
@@ -44,7 +44,7 @@ describe('scriptedServer', () => {
       (error: Error) => error,
     );
 
-  it('keeps what PutRecords wrote and reads it back in order, page by page, with the lag', async () => {
+  it('stores records of PutRecords and returns them in order, page by page, with MillisBehindLatest', async () => {
     server.kinesis.createStream(stream);
     const Records = ['a', 'b', 'c'].map((key) => ({ PartitionKey: key, Data: Buffer.from(`data ${key}`) }));
     const put = await client.send(new PutRecordsCommand({ StreamName: stream, Records }));
@@ -59,7 +59,7 @@ describe('scriptedServer', () => {
     expect(two.Records![0]!.SequenceNumber).to.equal(put.Records![2]!.SequenceNumber);
   });
 
-  it('ends a split shard without an iterator and with its children, a merged pair with one child of two parents', async () => {
+  it('ends a split shard with its children and no iterator, and lists a merged child with both parents', async () => {
     server.kinesis.createStream(stream);
     server.kinesis.put(stream, { partitionKey: 'a', data: 'a' });
     const children = server.kinesis.split(stream, first);
@@ -91,7 +91,7 @@ describe('scriptedServer', () => {
     expect((await failure(both)).name).to.equal('InvalidArgumentException');
   });
 
-  it('forgets trimmed records, and what is older than the retention', async () => {
+  it('forgets trimmed records, and records that are older than the retention', async () => {
     server.kinesis.createStream(stream);
     const [a] = ['a', 'b', 'c'].map((key) => server.kinesis.put(stream, { partitionKey: key, data: key }));
     server.kinesis.trim(stream, first, 1);
@@ -102,7 +102,7 @@ describe('scriptedServer', () => {
     expect((await read(await iterator())).Records).to.have.length(0);
   });
 
-  it('expires iterators on order and after five minutes', async () => {
+  it('expires iterators on request and after five minutes', async () => {
     server.kinesis.createStream(stream);
     const stale = await iterator();
     server.kinesis.expireIterators();
@@ -112,7 +112,7 @@ describe('scriptedServer', () => {
     expect((await failure(read(old))).name).to.equal('ExpiredIteratorException');
   });
 
-  it('refuses the sixth read of a second when told to enforce the limits', async () => {
+  it('refuses the sixth read in a second with enforceReadLimits', async () => {
     await using strict = await scriptedServer({ kinesis: { enforceReadLimits: true } });
     const eager = new KinesisClient({ ...strict.clientConfig, maxAttempts: 1 });
     strict.kinesis.createStream(stream);
@@ -123,7 +123,7 @@ describe('scriptedServer', () => {
     expect(sixth.name).to.equal('ProvisionedThroughputExceededException');
   });
 
-  it('gives each scripted answer as often as ordered, then its own again, and logs who was answered how', async () => {
+  it('gives each scripted answer as often as ordered, then answers normally, and logs each kind of answer', async () => {
     server.kinesis.createStream(stream);
     const from = await iterator();
     server.respond('GetRecords', 2, { type: 'error', code: 'ProvisionedThroughputExceededException' });
@@ -145,7 +145,7 @@ describe('scriptedServer', () => {
     expect(answers).to.deep.equal(['error', 'error', 'error', 'raw', 'reset', 'hang', 'json', 'default']);
   });
 
-  it('fails the ordered records of a PutRecords and stores the others', async () => {
+  it('fails the scripted records of a PutRecords call, and stores the others', async () => {
     server.kinesis.createStream(stream);
     server.respond('PutRecords', 1, { type: 'failRecords', indices: [1] });
     const Records = ['a', 'b', 'c'].map((key) => ({ PartitionKey: key, Data: Buffer.from(key) }));
@@ -155,7 +155,7 @@ describe('scriptedServer', () => {
     expect((await read(await iterator())).Records!.map((record) => record.PartitionKey)).to.deep.equal(['a', 'c']);
   });
 
-  it('carries a call out whose reply it delays, cuts in half or drops', async () => {
+  it('carries out a call whose reply it delays, sends in two parts or drops', async () => {
     server.kinesis.createStream(stream);
     const write = (key: string) =>
       client.send(
@@ -175,7 +175,7 @@ describe('scriptedServer', () => {
     expect((await read(await iterator())).Records!.map((record) => record.PartitionKey)).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('gives the time that the script says', async () => {
+  it('sends the Date header that the script sets', async () => {
     const dateOf = async (): Promise<string | null> =>
       (await fetch(server.url, { method: 'POST', body: '{}' })).headers.get('date');
     server.setDate(Date.UTC(2026, 0, 2, 3, 4, 5));
@@ -187,7 +187,7 @@ describe('scriptedServer', () => {
     expect(Date.parse((await dateOf())!)).to.be.within(from, Date.now());
   });
 
-  it('scripts DynamoDB: a failed condition with the old item, and faults over an upstream server', async () => {
+  it('scripts failures of DynamoDB in front of an upstream server: a lost reply, a failed condition', async () => {
     await using upstream = await startLocalServers();
     await using proxy = await scriptedServer({ proxy: { upstream: upstream.dynamodb }, requestTimeoutMs: 500 });
     const dynamodb = new DynamoDBClient({ ...proxy.clientConfig, maxAttempts: 1 });
@@ -218,7 +218,7 @@ describe('scriptedServer', () => {
     expect((failed as unknown as { Item: object }).Item).to.deep.equal({ k: { S: 'a' }, n: { N: '9' } });
   });
 
-  it('stops with calls hanging, and leaves no connection', async () => {
+  it('stops while a call hangs, leaves no connection, and may be stopped twice', async () => {
     server.kinesis.createStream(stream);
     server.respond('ListShards', 1, { type: 'hang' });
     const hanging = failure(client.send(new ListShardsCommand({ StreamName: stream })));
