@@ -22,14 +22,14 @@ interface Moment {
 const moments: readonly Moment[] = [
   {
     name: 'drains',
-    title: 'while it drains',
+    title: 'while the holder drains',
     drainsSlowly: true,
     meet: (scene, act) => scene.meetDraining(act),
     kinds: ['take', 'take'],
   },
   {
     name: 'given',
-    title: 'when it has handed over, and neither has heard of that',
+    title: 'after the hand-over, before either process knows of it',
     drainsSlowly: false,
     meet: (scene, act) => scene.meet('handed over', isHandOver, act),
     kinds: ['take', 'handOver', 'take'],
@@ -52,7 +52,7 @@ function repeatsOf({ deliveries }: Ending, leaseKey: string | undefined): readon
 
 const cases = moments.flatMap((moment) =>
   signals.map(([toHolder, toAsker]): HandOverCase => ({
-    title: `${moment.title}, the holder is ${done[toHolder]} and the one who asks ${done[toAsker]}: a third takes over`,
+    title: `lets a third worker take over if the holder is ${done[toHolder]} and the asker ${done[toAsker]} ${moment.title}`,
     name: `both-${moment.name}-${[toHolder, toAsker].map((each) => each.slice(3).toLowerCase()).join('-')}`,
     drainsSlowly: moment.drainsSlowly,
     // At least one for each worker that lives in the end.

@@ -11,8 +11,8 @@ import type { Ending } from '../support/hand-over-scene.js';
 const [shortMs, longMs] = [2_000, 6_000];
 
 const orders = [
-  { of: 'the holder’s is the shorter one', name: 'holder-short', holder: shortMs, asker: longMs },
-  { of: 'the holder’s is the longer one', name: 'holder-long', holder: longMs, asker: shortMs },
+  { of: 'with the shorter failover time at the holder', name: 'holder-short', holder: shortMs, asker: longMs },
+  { of: 'with the longer failover time at the holder', name: 'holder-long', holder: longMs, asker: shortMs },
 ];
 
 function differs({ events }: WorkerProcess): number {
@@ -37,7 +37,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
   const failovers = { holder: holderMs, asker: askerMs };
   return [
     {
-      title: `${of}: a lease is handed over, and nothing comes twice`,
+      title: `hands a lease over without a repeat, ${of}`,
       name: `${name}-handed`,
       failovers,
       drainsSlowly: true,
@@ -57,7 +57,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
       },
     },
     {
-      title: `${of}, and the holder is killed while it drains: its leases are taken when the longer time has passed`,
+      title: `takes the leases of a killed holder only after the longer time, ${of}`,
       name: `${name}-holder-killed`,
       failovers: { ...failovers, next: holderMs },
       drainsSlowly: true,
@@ -77,7 +77,7 @@ const cases = orders.flatMap(({ of, name, holder: holderMs, asker: askerMs }): r
       },
     },
     {
-      title: `${of}, and the one who asks is killed when it is given a lease: it comes back when the longer time has passed`,
+      title: `takes a lease back from a killed asker only after the longer time, ${of}`,
       name: `${name}-asker-killed`,
       failovers: { ...failovers, next: askerMs },
       play: async (scene, holder) => {

@@ -17,7 +17,7 @@ const cases: readonly HandOverCase[] = [
       ['when it has taken what was handed to it', isTake, 'killed-when-taken'],
     ] as const
   ).map(([moment, is, name]): HandOverCase => ({
-    title: `the one who asks is killed ${moment}: the lease comes back when it has expired, and nothing twice`,
+    title: `returns the lease after it expires, without a repeat, if the asker is killed ${moment}`,
     name,
     shards: 4,
     play: async (scene, holder) => {
@@ -42,7 +42,7 @@ const cases: readonly HandOverCase[] = [
       ['when it has been answered', isYielding, 'killed-when-answered'],
     ] as const
   ).map(([moment, is, name]): HandOverCase => ({
-    title: `the one who asks is killed ${moment}: the holder delivers on as before, and the wish is in nobody’s way`,
+    title: `lets the holder continue, and the wish blocks no later asker, if the asker is killed ${moment}`,
     name,
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -66,7 +66,7 @@ const cases: readonly HandOverCase[] = [
     },
   })),
   {
-    title: 'the holder is killed while it drains: the one who asks begins at its last checkpoint, when it has expired',
+    title: 'lets the asker take the leases of a holder that is killed while it drains',
     name: 'holder-killed',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -85,7 +85,7 @@ const cases: readonly HandOverCase[] = [
   },
   {
     title:
-      'the holder is killed when it has handed over, before it has heard of that: that lease is taken and not forced',
+      'lets the asker take the lease without force if the holder is killed right after the hand-over',
     name: 'holder-killed-when-given',
     play: async (scene, holder) => {
       const asker = await scene.asker();
@@ -102,7 +102,7 @@ const cases: readonly HandOverCase[] = [
   },
   {
     title:
-      'the holder is stopped by SIGSTOP while it drains, and continued: it delivers and gives nothing of what it lost',
+      'stops a holder, suspended by SIGSTOP while it drains, from delivering or handing over lost leases',
     name: 'holder-stopped',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -141,7 +141,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'the holder loses DynamoDB while it drains, until its lease is another’s, and gets it back',
+    title: 'stops deliveries of a holder that loses DynamoDB while it drains, until the connection is back',
     name: 'holder-cut',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -163,7 +163,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'the holder never hears that its hand-over was written: the row tells it, and nothing comes twice',
+    title: 'shows the holder in the row that its hand-over was written, if the answer is lost',
     name: 'holder-unheard',
     play: async (scene, holder) => {
       const { fleet } = scene;
@@ -176,7 +176,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'the one who asks loses DynamoDB when it is answered: what is handed to it comes back, and nothing twice',
+    title: 'returns the lease without a repeat if the asker loses DynamoDB after the answer',
     name: 'asker-cut',
     play: async (scene, holder) => {
       const { fleet } = scene;
@@ -196,7 +196,7 @@ const cases: readonly HandOverCase[] = [
   },
   {
     title:
-      'the one who asks loses DynamoDB for longer than its wish is believed: the holder delivers on, and gives later',
+      'lets the holder continue if the asker loses DynamoDB until its wish no longer counts',
     name: 'asker-cut-long',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -218,7 +218,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'SIGTERM to the holder while it drains: it exits with 0, and all of it comes once',
+    title: 'lets the holder exit with 0, without a repeat, on SIGTERM while it drains',
     name: 'holder-ended',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -239,7 +239,7 @@ const cases: readonly HandOverCase[] = [
       ['is drained for', (scene, act) => scene.meetDraining(act), 'asker-ended-drained-for'],
     ] as readonly (readonly [string, (scene: Scene, act: () => unknown) => Promise<{ leaseKey?: string }>, string])[]
   ).map(([moment, meet, name]): HandOverCase => ({
-    title: `SIGTERM to the one who asks when it ${moment}: it exits with 0, takes its wish along, and all comes once`,
+    title: `removes the wish of an asker that gets SIGTERM when it ${moment}, without a repeat`,
     name,
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -259,7 +259,7 @@ const cases: readonly HandOverCase[] = [
   })),
   {
     title:
-      'SIGTERM to the one who asks when a lease has been handed to it: it gives it back at once, and all comes once',
+      'lets an asker release its new lease on SIGTERM right after the hand-over, without a repeat',
     name: 'asker-ended-given',
     play: async (scene, holder) => {
       const asker = await scene.asker();

@@ -42,7 +42,7 @@ async function takeAsJava({ fleet, witness }: Scene, leaseKey: string): Promise<
 const cases: readonly HandOverCase[] = [
   {
     title:
-      'two workers ask at once, and the first that is given one is killed: each lease goes one way, and nothing twice',
+      'moves each lease once, without a repeat, if the first of two askers is killed after its hand-over',
     name: 'two-askers',
     shards: 4,
     drainsSlowly: true,
@@ -70,7 +70,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'the shard is split while it is drained for: it ends once, its children come after it, and nothing twice',
+    title: 'ends a shard that is split during the drain, and then delivers its children, without a repeat',
     name: 'split-while-drained',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -90,7 +90,7 @@ const cases: readonly HandOverCase[] = [
   },
   {
     title:
-      'a Java worker takes the lease by force while it is drained for: nobody hands it over, and its wish means nothing',
+      'makes no hand-over if a Java worker takes the lease by force during the drain',
     name: 'java-while-drained',
     stranger: java,
     drainsSlowly: true,
@@ -115,4 +115,4 @@ const cases: readonly HandOverCase[] = [
   },
 ];
 
-playHandOverCases('what others do in the middle of a hand-over', cases);
+playHandOverCases('a hand-over that others interfere with', cases);

@@ -49,7 +49,7 @@ function expectNothingForced({ changes }: Ending, workers: readonly WorkerProces
 const deletions: readonly HandOverCase[] = [
   {
     title:
-      'the row is deleted while the holder drains: the holder makes it again where it stands, and who asks gets its share',
+      'lets the holder create the row again at its frontier if the row is deleted during the drain',
     name: 'deleted-while-drained',
     stranger: somebody,
     drainsSlowly: true,
@@ -85,7 +85,7 @@ const deletions: readonly HandOverCase[] = [
       waits: true,
     },
   ].map(({ title, name, waits }): HandOverCase => ({
-    title: `the row is deleted when it has been handed over, and the one who asks looks ${title}`,
+    title: `survives a deletion of the row after the hand-over if the asker looks ${title}`,
     name,
     stranger: somebody,
     play: async (scene, holder) => {
@@ -134,7 +134,7 @@ const longMs = 4_000;
 
 const throttlings: readonly HandOverCase[] = [
   {
-    title: 'most calls are refused from the wish until after the yield: the lease is handed over, and nothing twice',
+    title: 'hands the lease over without a repeat while most calls are refused',
     name: 'throttled-most',
     throttled: true,
     drainsSlowly: true,
@@ -159,7 +159,7 @@ const throttlings: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'every call is refused from the yield until the hand-over was tried in vain: it is late, and nothing twice',
+    title: 'hands the lease over late, without a repeat, if every call is refused at first',
     name: 'throttled-all',
     throttled: true,
     failovers: { holder: longMs, asker: longMs },
@@ -179,7 +179,7 @@ const throttlings: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'every call is refused from the yield until the holder’s lease is over: either has it, and every wish ends',
+    title: 'gives the asker a lease at last if every call is refused until the holder's lease expires',
     name: 'throttled-long',
     throttled: true,
     play: async (scene, holder) => {
@@ -207,7 +207,7 @@ const streams: readonly HandOverCase[] = [
 ].map(({ title, name, severalTables }): HandOverCase => {
   const more = `${name}-more`;
   return {
-    title: `two workers join one that reads ${title}: leases of both are handed over, counts are even, nothing twice`,
+    title: `spreads the leases of ${title} evenly over three workers, without a repeat`,
     name,
     moreStreams: [more],
     severalTables,
@@ -235,4 +235,4 @@ const streams: readonly HandOverCase[] = [
   };
 });
 
-playHandOverCases('what the lease table does in the middle of a hand-over', [...deletions, ...throttlings, ...streams]);
+playHandOverCases('a hand-over with faults of the lease table', [...deletions, ...throttlings, ...streams]);
