@@ -84,8 +84,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title:
-      'lets the asker take the lease without force if the holder is killed right after the hand-over',
+    title: 'lets the asker take the lease without force if the holder is killed right after the hand-over',
     name: 'holder-killed-when-given',
     play: async (scene, holder) => {
       const asker = await scene.asker();
@@ -101,8 +100,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title:
-      'stops a holder, suspended by SIGSTOP while it drains, from delivering or handing over lost leases',
+    title: 'stops a holder, suspended by SIGSTOP while it drains, from delivering or handing over lost leases',
     name: 'holder-stopped',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -195,8 +193,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title:
-      'lets the holder continue if the asker loses DynamoDB until its wish no longer counts',
+    title: 'lets the holder continue if the asker loses DynamoDB until its wish no longer counts',
     name: 'asker-cut-long',
     drainsSlowly: true,
     play: async (scene, holder) => {
@@ -258,8 +255,7 @@ const cases: readonly HandOverCase[] = [
     },
   })),
   {
-    title:
-      'lets an asker release its new lease on SIGTERM right after the hand-over, without a repeat',
+    title: 'lets an asker release its new lease on SIGTERM right after the hand-over, without a repeat',
     name: 'asker-ended-given',
     play: async (scene, holder) => {
       const asker = await scene.asker();

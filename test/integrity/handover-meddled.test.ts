@@ -41,8 +41,7 @@ async function takeAsJava({ fleet, witness }: Scene, leaseKey: string): Promise<
 
 const cases: readonly HandOverCase[] = [
   {
-    title:
-      'moves each lease once, without a repeat, if the first of two askers is killed after its hand-over',
+    title: 'moves each lease once, without a repeat, if the first of two askers is killed after its hand-over',
     name: 'two-askers',
     shards: 4,
     drainsSlowly: true,
@@ -89,8 +88,7 @@ const cases: readonly HandOverCase[] = [
     },
   },
   {
-    title:
-      'makes no hand-over if a Java worker takes the lease by force during the drain',
+    title: 'makes no hand-over if a Java worker takes the lease by force during the drain',
     name: 'java-while-drained',
     stranger: java,
     drainsSlowly: true,

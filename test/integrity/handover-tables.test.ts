@@ -48,8 +48,7 @@ function expectNothingForced({ changes }: Ending, workers: readonly WorkerProces
 
 const deletions: readonly HandOverCase[] = [
   {
-    title:
-      'lets the holder create the row again at its frontier if the row is deleted during the drain',
+    title: 'lets the holder create the row again at its frontier if the row is deleted during the drain',
     name: 'deleted-while-drained',
     stranger: somebody,
     drainsSlowly: true,
@@ -179,7 +178,7 @@ const throttlings: readonly HandOverCase[] = [
     },
   },
   {
-    title: 'gives the asker a lease at last if every call is refused until the holder's lease expires',
+    title: 'gives the asker a lease at last if every call is refused until the holder’s lease expires',
     name: 'throttled-long',
     throttled: true,
     play: async (scene, holder) => {
