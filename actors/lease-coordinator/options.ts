@@ -46,7 +46,7 @@ export type KeeperArguments = Pick<
   | 'leaseKey'
   | 'shardId'
   | 'source'
-  | 'identity'
+  | 'idempotencyPrefix'
   | 'stream'
   | 'seen'
   | 'workerId'

@@ -13,8 +13,8 @@ export interface LeaseKeeperOptions {
   readonly shardId: string;
   /** The source's `name`. */
   readonly source: string;
-  /** The value of `Tenure.identity`. */
-  readonly identity: string;
+  /** The value of `Tenure.idempotencyPrefix`. */
+  readonly idempotencyPrefix: string;
   /** The identity of the stream as the coordinator knows it, for a row that does not name its stream. */
   readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */

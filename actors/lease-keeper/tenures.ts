@@ -59,7 +59,7 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
-    idempotencyPrefix: options.identity,
+    idempotencyPrefix: options.idempotencyPrefix,
     fence: state.lease.row.leaseCounter,
     start,
     stream: state.lease.row.kinactStream ?? options.stream,

@@ -21,7 +21,7 @@ describe('a keeper that grants tenures', () => {
       leaseKey: shardId,
       shardId,
       source: 'orders',
-      identity: `orders/${shardId}`,
+      idempotencyPrefix: `orders/${shardId}`,
       fence: 6,
       start: { type: 'trimHorizon' },
       deadline: keeper.clock.now + liveMs,

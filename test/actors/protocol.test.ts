@@ -70,7 +70,7 @@ describe('the verdict on a failed item', () => {
     expect(policy).to.equal('skip');
     expect(error).to.include({ code: 'PROCESSING_FAILED', cause, message: 'reduce failed for record 7 of shard: no' });
     expect(error.data).to.deep.equal({
-      stream: 's',
+      source: 's',
       shardId: 'shard',
       sequenceNumber: '7',
       subSequenceNumber: 2,

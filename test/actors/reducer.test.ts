@@ -218,7 +218,7 @@ describe('a reducer whose reduce fails', () => {
       await pipeline.clock.advance(1);
       const { error } = (await ending) as { error: any };
       expect(error.code).to.equal('PROCESSING_FAILED');
-      expect(error.data).to.deep.equal({ stream: 'fake', shardId: shard0, sequenceNumber: numbers[2], key: 'k2' });
+      expect(error.data).to.deep.equal({ source: 'fake', shardId: shard0, sequenceNumber: numbers[2], key: 'k2' });
       expect(error.cause.message).to.equal('bad');
       expect(seen).to.deep.equal([0, 1]);
       expect(keeper.frontiers.every(({ position }) => position.sequenceNumber < numbers[2]!)).to.equal(true);

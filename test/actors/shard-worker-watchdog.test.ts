@@ -86,7 +86,7 @@ describe('the watchdog (I24)', () => {
     expect(crash?.error.code).to.equal('WATCHDOG');
     const { sequenceNumber } = stream.recordsOf(shard0)[2]!;
     const actor = pipeline.reducers[0]!.path;
-    expect(crash?.error.data).to.deep.include({ stream: 'fake', shardId: shard0, sequenceNumber, actor });
+    expect(crash?.error.data).to.deep.include({ source: 'fake', shardId: shard0, sequenceNumber, actor });
     expect(crash?.error.message).to.include(`is in a call at ${actor}, for`);
     expect(crash?.at).to.be.within(1_000 + watchdogMs, 1_000 + watchdogMs * 1.2);
   });

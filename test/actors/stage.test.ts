@@ -389,7 +389,7 @@ describe('extract', () => {
     expect(stageEnding?.reason).to.equal('crash');
     const { error } = stageEnding as { error: any };
     expect(error.code).to.equal('PROCESSING_FAILED');
-    expect(error.data).to.deep.equal({ stream: 'fake', shardId: shard0, sequenceNumber: second });
+    expect(error.data).to.deep.equal({ source: 'fake', shardId: shard0, sequenceNumber: second });
   });
 
   it('ends only this shard’s worker, with the reason, if it throws under stopShard', async () => {

@@ -54,7 +54,7 @@ export function spawnKeeper(
     leaseKey: ROW_KEY,
     shardId: ROW_KEY,
     source: 's',
-    identity: 's',
+    idempotencyPrefix: 's',
     seen: row,
     ...(wish === undefined ? {} : { wish }),
     workerId: node.name,

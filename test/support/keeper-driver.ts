@@ -93,7 +93,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     leaseKey: seen.leaseKey,
     shardId,
     source: 'orders',
-    identity: `orders/${shardId}`,
+    idempotencyPrefix: `orders/${shardId}`,
     workerId: me,
     writerPrefix: nonce,
     writer,
