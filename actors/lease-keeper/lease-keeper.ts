@@ -8,7 +8,7 @@ import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './durable.js';
 import { callsEnded, createOpenWork } from './open-work.js';
-import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame } from './permit.js';
+import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
@@ -175,9 +175,6 @@ function isOver({ phase }: LeaseKeeperState): boolean {
   return phase === 'over';
 }
 
-/** A take waits this many times `failoverMs` for its permit. After that the row may have changed completely. */
-const takePatience = 3;
-
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
   const { clock, seen, failoverMs } = options;
@@ -193,7 +190,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       queued: false,
       permit: undefined,
       queues: 0,
-      takeBy: now + takePatience * failoverMs,
+      takeBy: takeByFrom(now, failoverMs),
     },
     timing: {
       liveUntil: 0,

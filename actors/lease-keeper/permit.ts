@@ -88,3 +88,11 @@ export function shouldGiveUpTake({ state, now }: KeeperTurn): boolean {
   const isOurs = state.taking.previousOwner !== undefined;
   return now >= state.traffic.takeBy || (state.release !== undefined && isUnsent && !isOurs);
 }
+
+/** A take waits this many times `failoverMs` for its permit. After that the row may have changed completely. */
+const takePatience = 3;
+
+/** Until when a take that is wanted from `now` on waits for its permit. */
+export function takeByFrom(now: number, failoverMs: number): number {
+  return now + takePatience * failoverMs;
+}

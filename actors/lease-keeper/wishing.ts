@@ -6,6 +6,7 @@ import { notHeld } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
 import { callsEnded, ownershipEnded } from './open-work.js';
+import { takeByFrom } from './permit.js';
 import { count, effectName } from './turn.js';
 import type { KeeperTurn } from './turn.js';
 import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
@@ -200,7 +201,7 @@ function beginTake(turn: KeeperTurn, row: LeaseRow): void {
   adoptRow(state.lease, row);
   state.timing.reported = durableCheckpoint(row);
   state.phase = 'taking';
-  state.traffic.takeBy = now + 3 * options.failoverMs;
+  state.traffic.takeBy = takeByFrom(now, options.failoverMs);
   state.writes.failed = 0;
   state.writes.retryAt = now;
 }

@@ -42,7 +42,7 @@ const maxRetakes = 3;
 
 export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
-  const { leaseKey, store, workerId, writer } = options;
+  const { leaseKey, store, writer } = options;
   const carries = carriesCheckpoint(turn, kind);
   const change = changeOf(turn, kind, carries ? leaseState.nextCheckpoint(state.lease) : undefined);
   const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
@@ -54,13 +54,7 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: waitingWorker?.worker, permit };
   state.writes.current = current;
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
-  const { row } = state.lease;
-  const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
-  const expected: RowCondition = {
-    counter: row.leaseCounter,
-    writer: row.kinactWriter ?? null,
-    ...(kind === 'take' ? { owner: row.leaseOwner ?? null } : isLast ? { owner: workerId } : {}),
-  };
+  const expected = conditionOf(turn, kind);
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
     made !== undefined
@@ -79,6 +73,20 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
           failed,
         }),
   );
+}
+
+/**
+ * The condition of a write: nothing has been written since the row was last seen. A hand-over also requires the wish that it grants
+ * (`change.handOver`).
+ */
+function conditionOf({ options, state }: KeeperTurn, kind: Write['kind']): RowCondition {
+  const { row } = state.lease;
+  const unchanged: RowCondition = { counter: row.leaseCounter, writer: row.kinactWriter ?? null };
+  // A Java worker that creates the row again begins at counter 0, so the counter alone may match by accident.
+  if (kind === 'take') return { ...unchanged, owner: row.leaseOwner ?? null };
+  // The last write of a keeper must not give away a lease that another worker has taken.
+  const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
+  return isLast ? { ...unchanged, owner: options.workerId } : unchanged;
 }
 
 /** The service's time now: its value when the keeper began, plus the time that has passed on the local clock. */
@@ -112,8 +120,9 @@ function changeOf(turn: KeeperTurn, kind: Write['kind'], checkpoint: Checkpoint 
     case 'take':
       return leaseState.takeChange(lease.row, options, state.clocks.serviceTimeMs - latestMarginMs);
     case 'renew':
-    case 'answer':
       return { ...leaseState.renewChange(checkpoint), ...answerOf(turn) };
+    case 'answer':
+      return { ...leaseState.renewChange(undefined), ...answerOf(turn) };
     case 'checkpoint':
       return leaseState.renewChange(checkpoint);
     case 'handOver':

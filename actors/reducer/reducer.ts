@@ -22,7 +22,7 @@ export type { ReducerRequest } from '../protocol/pipeline.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
 /** The key of the only slot if there is no state per shard. No worker has this number. */
-const whole = -1;
+export const sharedSlot = -1;
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
@@ -64,7 +64,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   };
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
   if (options.definition.stateBy !== 'shard')
-    state.slots.set(whole, { state: freshState(options.definition), folded: [] });
+    state.slots.set(sharedSlot, { state: freshState(options.definition), folded: [] });
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
@@ -236,7 +236,7 @@ function nextItems(options: ReducerOptions, state: ReducerState): readonly Deliv
 }
 
 function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
-  const name = options.definition.stateBy === 'shard' ? item.tenure.worker : whole;
+  const name = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
   let slot = state.slots.get(name);
   if (slot === undefined) {
     slot = { state: freshState(options.definition), folded: [] };
@@ -301,7 +301,7 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
       name: job.message.type,
       kind: 'user',
       start: () =>
-        behave(job, state.slots.get(whole) as StateSlot, {
+        behave(job, state.slots.get(sharedSlot) as StateSlot, {
           definition,
           context: state.controller.context,
           clock: options.clock,

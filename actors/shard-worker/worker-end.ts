@@ -9,14 +9,20 @@ import type { WorkerTurn } from './state.js';
 /** Handles a message of the keeper. A message for another tenure is only counted. */
 export function controlled(turn: WorkerTurn, message: ShardWorkerRequest): void {
   const { state, effects } = turn;
-  if (message.fence !== state.tenure?.fence) return void effects.push(effect.count('staleControls'));
+  if (message.fence !== state.tenure?.fence) {
+    effects.push(effect.count('staleControls'));
+    return;
+  }
   switch (message.type) {
     case 'revoked':
       return revoke(turn);
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
-      if (message.number <= state.pauses) return void effects.push(effect.count('repeatedMessages'));
+      if (message.number <= state.pauses) {
+        effects.push(effect.count('repeatedMessages'));
+        return;
+      }
       state.pauses = message.number;
       state.paused = true;
       return;

@@ -6,7 +6,7 @@ import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers, MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
-import type { Dispositions } from '../protocol/disposition.js';
+import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { Sought, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
@@ -91,7 +91,10 @@ function join(turn: StageTurn, message: Message<'join'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   // A repeated `join`: its credit would count twice.
-  if (queue.ref?.id === message.ref.id) return void effects.push(repeated);
+  if (queue.ref?.id === message.ref.id) {
+    effects.push(repeated);
+    return;
+  }
   queue.ref = message.ref;
   queue.credit = message.credit;
   queue.settledAt = turn.now;
@@ -139,7 +142,10 @@ function askForSlice({ state, effects }: StageTurn): void {
 
 function extract(turn: StageTurn, message: Message<'extract'>): void {
   const { state, effects } = turn;
-  if (!state.sliceIsDue || message.slice !== state.slices) return void effects.push(repeated);
+  if (!state.sliceIsDue || message.slice !== state.slices) {
+    effects.push(repeated);
+    return;
+  }
   state.sliceIsDue = false;
   if (!extractForAWhile(turn)) return;
   if (state.extracting.length > 0) askForSlice(turn);
@@ -232,26 +238,24 @@ function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuate
 
 function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
   const sought = ordinal === undefined ? punctuationOf(state, worker) : { worker, ordinal };
-  if (sought === undefined)
-    return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  const answer = (found: Whereabouts['state'], forMs: number): void => {
+    effects.push(effect.reply(replyTo, { holder: state.self.path, state: found, forMs }));
+  };
+  if (sought === undefined) return answer('unknown', 0);
   for (const queue of state.queues) {
     if (indexInQueue(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
     // The reducer answers, because it knows whether it makes progress: it may be settling items of another stage.
-    if (queue.ref === undefined)
-      effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
+    if (queue.ref === undefined) answer('queued', forMs);
     else effects.push(effect.send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
   const entry = state.workers.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
-  if (entry !== undefined && found === true) {
-    const forMs = now - entry.extractedAt;
-    return void effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'queued', forMs }));
-  }
+  if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
   // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
-  if (first === undefined) effects.push(effect.reply(replyTo, { holder: state.self.path, state: 'unknown', forMs: 0 }));
+  if (first === undefined) answer('unknown', 0);
   else effects.push(effect.send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
 }
 

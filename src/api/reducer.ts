@@ -1,8 +1,8 @@
 // The types for writing a reducer: its definition, its items, its context and its messages. `defineReducer` only checks and
 // freezes a definition.
 import { unknownName } from '../core/nearest-name.js';
-import { KinactError } from './errors.js';
 import type { UserRecord } from './ports.js';
+import { refuse, refuseName } from './refusal.js';
 
 /** Identifies one delivered item, for `ctx.ack` and `ctx.fail`. */
 export interface Token {
@@ -300,7 +300,8 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
   }
   if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
   if ((definition.reduce === undefined) === (definition.behaviour === undefined)) {
-    refuse('reducer', 'exactly one of reduce and behaviour', definition.reduce === undefined ? 'neither' : 'both');
+    const got = definition.reduce === undefined ? 'neither' : 'both';
+    refuseName('reducer', `expected exactly one of reduce and behaviour, got ${got}`);
   }
   if (definition.behaviour !== undefined) {
     for (const name of ['flush', 'batch', 'acknowledge', 'stateBy'] as const) {
@@ -327,22 +328,4 @@ function checkBatch(batch: Batch): void {
 function oneOf(option: string, got: unknown, allowed: readonly string[]): void {
   if (got !== undefined && !allowed.includes(got as string))
     refuse(option, allowed.map((value) => `'${value}'`).join(' or '), got);
-}
-
-function refuseName(option: string, complaint: string): never {
-  throw new KinactError('INVALID_OPTION', `${option}: ${complaint}`, { data: { option } });
-}
-
-function refuse(option: string, expected: string, got: unknown): never {
-  const shown =
-    typeof got === 'string'
-      ? `'${got}'`
-      : typeof got === 'object'
-        ? got === null
-          ? 'null'
-          : 'an object'
-        : typeof got === 'function'
-          ? 'a function'
-          : `${got as string | number}`;
-  throw new KinactError('INVALID_OPTION', `${option}: expected ${expected}, got ${shown}`, { data: { option } });
 }

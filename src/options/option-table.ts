@@ -3,7 +3,10 @@
 // folders named generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`)
 // and its text for readers (`shown`). `optional` takes them as two arguments: keep them equal.
 import { KinactError } from '../api/errors.js';
+import { refuse, refuseName, show } from '../api/refusal.js';
 import { unknownName } from '../core/nearest-name.js';
+
+export { refuse, show } from '../api/refusal.js';
 
 declare const given: unique symbol;
 
@@ -63,21 +66,6 @@ export type OptionsOf<Table> = Flat<
     readonly [Name in Exclude<keyof Table, RequiredNames<Table>>]?: GivenOf<Table[Name]> | undefined;
   }
 >;
-
-/** Shows any value in an error, shortened. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}'`;
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object') return value instanceof Date ? 'a Date' : 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
-}
-
-export function refuse(path: string, expected: string, got: unknown): never {
-  throw new KinactError('INVALID_OPTION', `${path}: expected ${expected}, got ${show(got)}`, {
-    data: { option: path },
-  });
-}
 
 /** Accepts a value, unchanged, if `accepts` returns true for it. */
 export const kind = <T>(
@@ -229,10 +217,6 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
     else resolved[name] = row.fallback();
   }
   return Object.freeze(resolved) as Resolved<Table>;
-}
-
-function refuseName(option: string, complaint: string): never {
-  throw new KinactError('INVALID_OPTION', `${option}: ${complaint}`, { data: { option } });
 }
 
 function under(path: string, name: string): string {

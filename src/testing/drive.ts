@@ -1,7 +1,7 @@
 // Runs one reducer in a test: the consumer's own reducer actor, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test advances it. This file carries out the actor's
 // effects.
-import { reducer } from '../../actors/reducer/reducer.js';
+import { reducer, sharedSlot } from '../../actors/reducer/reducer.js';
 import type { ReducerActorMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
@@ -158,7 +158,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     },
     get state() {
       const { slots } = state;
-      if (definition.stateBy !== 'shard') return slots.get(-1)?.state;
+      if (definition.stateBy !== 'shard') return slots.get(sharedSlot)?.state;
       return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.worker)?.state]));
     },
     get failed() {
