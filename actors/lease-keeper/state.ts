@@ -1,6 +1,21 @@
-// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`workers.asked`,
-// `yielding`, `release`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing (`writes`).
-// Each file of this folder changes its own part, within a turn. Members that change together share a sub-object.
+// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`yielding`, `release`,
+// `workers.waitingWorker`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing (`writes`).
+// Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
+//   yielding   yielding.ts alone
+//   wishing    wishing.ts alone
+//   clocks     lease-keeper.ts alone
+//   open       open-work.ts; the counts of `onCheckpoint` calls: durable.ts
+//   tenure     tenures.ts; its deadlines: writes.ts
+//   shardEnd   workers.ts notes it, endings.ts changes it and withdraws it
+//   release    endings.ts; `recordsLeft` also workers.ts, wishing.ts
+//   setbacks   `watchdog`: workers.ts; `falseEnds`, `nextWorkerAt`: endings.ts; `failedDrains`: yielding.ts
+//   phase      writes.ts, wishing.ts, endings.ts
+//   taking     writes.ts, wishing.ts
+//   lease      writes.ts, wishing.ts, yielding.ts; the frontier: tenures.ts
+//   writes     writes.ts; also wishing.ts, yielding.ts, endings.ts
+//   traffic    permit.ts; also writes.ts, wishing.ts
+//   timing     writes.ts; also lease-keeper.ts, wishing.ts, durable.ts, endings.ts
+//   workers    tenures.ts, workers.ts; `pauses`: yielding.ts; `waiting`: lease-keeper.ts; `idleSince`: also writes.ts, endings.ts
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';

@@ -19,10 +19,13 @@
 //     refusing → refused                              `answerWritten`;
 //     stale → asked                                   `wishSeen`: the author has raised the wish after all.
 //
-// A keeper refuses, and keeps the lease, when
+// A keeper refuses, and keeps the lease, in these cases:
 // - a drain has failed, and the cool-down after it is not over (`wishSeen`);
-// - the shard is about to end, or the drain takes too long (`proceedYielding`);
+// - the shard is about to end, or the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard
+//   stays in the phase `draining`, until `refuseAt` at the latest;
 // - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
+// - During a release only the first case applies: `proceedYielding` returns, and the lease is released instead. The release names
+//   the peer as the owner (`newOwnerOf`) if the phase was `ready` before, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
 import { finish, notHeld, finishReleased } from './endings.js';
 import { reportDurable } from './durable.js';
