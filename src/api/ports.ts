@@ -91,8 +91,8 @@ export interface Unpacked {
   /** Indices of the `records` that the out-of-range policy drops. They are admitted and settled at once, without delivery. */
   readonly filtered?: readonly number[];
   /**
-   * Whether a checkpoint may land inside this aggregate. False for erlmld's formats (P5, P6): there it may land only at the
-   * end.
+   * Whether a checkpoint may land inside this aggregate. False for erlmld's two formats, which no KCL opens: there a checkpoint
+   * may land only at the end.
    */
   readonly divisible: boolean;
   /** What was wrong with the record, for the counter and event `malformedAggregate`. The text names the rule that was applied. */
@@ -105,7 +105,7 @@ export interface Unpacked {
 export type ReadResult =
   | {
       readonly type: 'records';
-      /** Empty after an empty read of an idle shard. Such a read is reported, too (X3 makes idle progress possible). */
+      /** Empty after an empty read of an idle shard. Such a read is reported, too: it shows that reads succeed. */
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;

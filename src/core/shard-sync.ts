@@ -161,7 +161,7 @@ function restorableRows(input: SyncInput): Map<string, LeaseRow> {
   return back;
 }
 
-/** The children of each shard. The listing names them, and so do the rows: a listing may omit shards (seed 825402). */
+/** The children of each shard. The listing names them, and so do the rows: a listing may omit shards. */
 function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
   const children = new Map<string, Set<string>>();
   const add = (parent: string, child: string): void => {

@@ -1,4 +1,4 @@
-// Calls `initial` and `receive` of a behaviour as plain functions (H4). There is no runtime: the test carries out an effect by hand, or
+// Calls `initial` and `receive` of a behaviour as plain functions. There is no runtime: the test carries out an effect by hand, or
 // leaves it undone. Nothing happens by itself, and time passes only by `move`.
 import type { Behaviour, Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';

@@ -1,4 +1,4 @@
-// Drives one lease keeper, `me`, message by message (H4): it calls `receive` as a plain function, and carries out the effects. The table
+// Drives one lease keeper, `me`, message by message: it calls `receive` as a plain function, and carries out the effects. The table
 // is in memory (`store`), and only the test moves the clock (`advance`, `suspend`). The test plays the other actors:
 // - a shard worker: `begin` or `work` asks for a tenure, `frontier` reports a frontier, `end` and `down` are its two endings;
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import protobuf from 'protobufjs/minimal.js';
 
-/** `kpl` is the standard format. The two formats of erlmld (P5) have other magic bytes; the second is also deflated. */
+/** `kpl` is the standard format. The two formats of erlmld have other magic bytes; the second is also deflated. */
 export type AggregateFormat = 'kpl' | 'erlmld' | 'erlmld-deflate';
 
 export const MAGIC_BYTES = 4;

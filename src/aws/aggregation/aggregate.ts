@@ -1,4 +1,4 @@
-// Unpacks aggregated records by the KCL's rules (KCL clause 3.3), and the two formats of erlmld (P5, P6). `unpackRecord` is the
+// Unpacks aggregated records by the KCL's rules (KCL clause 3.3), and the two formats of erlmld. `unpackRecord` is the
 // hot path of every source that can carry aggregates; it is synchronous and never throws. It loses no record: plain records come
 // out unchanged, and data that cannot be decoded are reported.
 import { types } from 'node:util';
