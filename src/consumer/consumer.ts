@@ -122,7 +122,7 @@ export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Valu
   return consumerOf(options, actors);
 }
 
-/** The same as `createConsumer`, with the given behaviors. */
+/** The same as `createConsumer`, with the given behaviours. */
 export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
   return new TreeConsumer(resolveOptions(options), made);
 }

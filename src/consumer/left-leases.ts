@@ -20,7 +20,7 @@ export interface LeftLease {
 }
 
 export interface LeftLeases {
-  /** Wraps the behavior of a keeper so that its state is kept here when the keeper is stopped. */
+  /** Wraps the behaviour of a keeper so that its state is kept here when the keeper is stopped. */
   keepStateOf(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
   /** Notes that a new coordinator starts. It handles all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;

@@ -19,7 +19,7 @@ import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
 import { supervisor } from '../../supervision/supervisor.js';
 import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
 
-// Behaviors of different actors have no other type in common.
+// Behaviours of different actors have no other type in common.
 // oxlint-disable-next-line typescript/no-explicit-any
 type AnyBehaviour = Behaviour<any, any>;
 
@@ -99,7 +99,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
 function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
   return {
     ...behaviour,
-    // A `Ref<unknown>` takes any message, so it fits the address of every behavior.
+    // A `Ref<unknown>` takes any message, so it fits the address of every behaviour.
     initial: (self: Ref<unknown>) => {
       started(self);
       return behaviour.initial(self) as ReturnType<AnyBehaviour['initial']>;

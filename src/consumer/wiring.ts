@@ -68,7 +68,7 @@ export interface Wiring {
   close(failed: (what: string, error: unknown) => void): void;
 }
 
-/** The behaviors of the tree. Tests replace some of them, to show what a broken one would lead to. */
+/** The behaviours of the tree. Tests replace some of them, to show what a broken one would lead to. */
 export interface Actors {
   readonly leaseCoordinator: typeof leaseCoordinator;
   readonly leaseKeeper: typeof leaseKeeper;

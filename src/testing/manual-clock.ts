@@ -47,7 +47,7 @@ export class ManualClock implements Clock, Timers {
   #spent = false;
   #restless = 0;
   readonly #restlessAfter: number;
-  /** A binary heap by due time, then by order of setting. A cancelled task stays in the heap until it is due. */
+  /** A binary heap by due time, then by order of setting. A canceled task stays in the heap until it is due. */
   readonly #timers: Task[] = [];
   #immediates: Task[] = [];
   #saved: Map<string, unknown> | undefined;
@@ -72,7 +72,7 @@ export class ManualClock implements Clock, Timers {
     return this.#now + this.#wallOffset;
   }
 
-  /** The number of timers and immediates that have neither run nor been cancelled. */
+  /** The number of timers and immediates that have neither run nor been canceled. */
   pending(): number {
     return [...this.#timers, ...this.#immediates].filter((task) => task.run !== undefined).length;
   }

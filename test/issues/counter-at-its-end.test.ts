@@ -1,4 +1,4 @@
-// Symptom: a row whose counter is 2^53 − 1 was read like any other, but every take of it threw, for ever, and nobody said so. The
+// Symptom: a row whose counter is 2^53 − 1 was read like any other, but every take of it threw, forever, and nobody said so. The
 // next number looks the same: such a row is malformed, and an event says so.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';

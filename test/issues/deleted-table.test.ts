@@ -1,5 +1,5 @@
 // Symptom: a lease table that somebody deleted while consumers ran stayed away until one was restarted; nothing was read
-// meanwhile. Cause: a table was made at start alone, and a scan that found none was repeated for ever.
+// meanwhile. Cause: a table was made at start alone, and a scan that found none was repeated forever.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';

@@ -1,5 +1,5 @@
-// Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard for
-// ever as "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords took a record without a key for none.
+// Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard
+// forever as "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords took a record without a key for none.
 import { expect } from 'chai';
 import { parseAnswer, recordsOf } from '../../src/aws/kinesis/get-records.js';
 import { recordKey } from '../../src/core/record-key.js';

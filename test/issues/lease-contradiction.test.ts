@@ -1,4 +1,4 @@
-// Symptom: a lease row that said SHARD_END of a shard that was open, however it had come about, was believed for ever: nobody read
+// Symptom: a lease row that said SHARD_END of a shard that was open, however it had come about, was believed forever: nobody read
 // the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -1,5 +1,5 @@
 // Symptom: after its reads had failed for a minute, a worker left a whole stream to a peer who then died, and nobody read it for
-// up to ten minutes, or for ever where a lease of its own waited for a parent there; no event said so. Cause: only a row without
+// up to ten minutes, or forever where a lease of its own waited for a parent there; no event said so. Cause: only a row without
 // an owner counted as one that nobody wants, and the rows of a dead worker keep theirs. Found by reading.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';

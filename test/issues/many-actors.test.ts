@@ -1,6 +1,6 @@
 // Stopping recursed once per child and per level, and copied the list of children at every step: a supervisor of 750
 // children, or a chain of 1,000 actors, ended the process with a RangeError when it stopped or gave up, or stayed
-// `stopping` for ever. Starting, restarts, `status` and death watches had the same in them.
+// `stopping` forever. Starting, restarts, `status` and death watches had the same in them.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref, ReplyTo } from '../../supervision/actor.js';
 import {

@@ -1,4 +1,4 @@
-// Symptom: a worker at `maxLeases`, whose lease waited for a parent of which the holder had died, held it for ever and read
+// Symptom: a worker at `maxLeases`, whose lease waited for a parent of which the holder had died, held it forever and read
 // nothing. Cause: what waits counted against the limit like what is read. Found by reading.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';

@@ -1,4 +1,4 @@
-// A listing or scan whose next page always was the one before went on for ever: without an event, without a wait, and the
+// A listing or scan whose next page always was the one before went on forever: without an event, without a wait, and the
 // scan with more and more rows in memory. Such an answer is a bad one: the call fails, is said to, and is made again.
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';

@@ -1,6 +1,6 @@
 // One wrong answer ended shards that were open: a ResourceNotFoundException to GetShardIterator was taken for the end of the
 // shard as soon as a description succeeded, and SHARD_END was written without a listing; a GetRecords answer without
-// NextShardIterator ended the worker while its keeper renewed for ever; and what expired of a closed shard while the
+// NextShardIterator ended the worker while its keeper renewed forever; and what expired of a closed shard while the
 // application was away was passed over without a word. Now the end needs a second chain and a listing, or two listings.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -1,5 +1,5 @@
 // What users hand to the small functions was believed. `stop({ deadlineMs: '5000' })` never ended; an async listener that
-// failed ended the process; `expectNothingLost([], seen)` passed; a misspelt effect in a nemesis waited for ever.
+// failed ended the process; `expectNothingLost([], seen)` passed; a misspelt effect in a nemesis waited forever.
 import { expect } from 'chai';
 import { createConsumer, defineReducer, runUntilSignal } from '../../src/index.js';
 import type { Consumer, ConsumerOptions } from '../../src/index.js';

@@ -1,4 +1,4 @@
-// A host that cannot reach Kinesis held its shards for ever beside healthy peers: its renewals went on, and nobody read them. Now a
+// A host that cannot reach Kinesis held its shards forever beside healthy peers: its renewals went on, and nobody read them. Now a
 // shard whose reads have failed for a minute is given back where somebody else is alive, and its source is left alone there for
 // a growing time. An outage of Kinesis for all must not have every host leave every shard alone.
 import { expect } from 'chai';

@@ -1,4 +1,4 @@
-// A row that names its own shard as a parent, or one whose line leads back to it, waited for ever. A waiting parent was reason
+// A row that names its own shard as a parent, or one whose line leads back to it, waited forever. A waiting parent was reason
 // enough not to be read, so that there was no event, and ready() stayed true.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';

@@ -1,4 +1,4 @@
-// Symptom: in virtual time, whose milliseconds have fractions, a shard with an open record could hold time still for ever:
+// Symptom: in virtual time, whose milliseconds have fractions, a shard with an open record could hold time still forever:
 // `ManualClock` threw "no rest". Cause: a watchdog that fired a fraction early set its timer for the rest, 3e-11 ms, by
 // which no clock of that size moves.
 import { expect } from 'chai';

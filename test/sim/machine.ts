@@ -34,7 +34,7 @@ export interface Machine {
   readonly paused: boolean;
   /** Whether it is paused or blocked, so that incoming work waits. */
   readonly standsStill: () => boolean;
-  /** Timers that have neither fired nor been cancelled. */
+  /** Timers that have neither fired nor been canceled. */
   readonly liveTimers: () => number;
   /** From now on nothing of this process acts or is answered. */
   kill(): void;

@@ -218,7 +218,7 @@ describe('the seams of a runtime', () => {
     timers.set('b', 5, 'b');
     timers.cancel('b');
     timers.set('c', 30, 'c');
-    // A replaced or cancelled timer does not keep the process alive.
+    // A replaced or canceled timer does not keep the process alive.
     expect(own.pending()).to.equal(2);
     await own.advance(25);
     timers.cancelAll();

@@ -58,7 +58,7 @@ function unreadMs(
   return ms > settings.failoverMs ? ms : 0;
 }
 
-/** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself for ever. */
+/** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
 function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
   if (awaited === undefined || awaited.length === 0) return false;
   const ancestors = new Set(row.parentShardIds);
