@@ -2,16 +2,16 @@
 // and the runtime runs it as an actor. The only code here is the constructors of effects, which let TypeScript infer types.
 import { asError } from '../src/core/thrown.js';
 
-/** Exists in types only. It makes a reference contravariant in `M`: a reference to an actor with other messages does not fit. */
+/** Exists in types only. It makes a reference contravariant in `Message`: a reference to an actor with other messages does not fit. */
 declare const accepts: unique symbol;
 
 /** The address of one incarnation of an actor. A stopped incarnation's address never reaches a later one. */
-export interface Ref<in M> {
+export interface Ref<in Message> {
   /** The name in logs and status, such as `shard-worker/shardId-000000000000#7`. */
   readonly path: string;
   /** Unique in the process, never reused. */
   readonly id: number;
-  readonly [accepts]?: (message: M) => void;
+  readonly [accepts]?: (message: Message) => void;
 }
 
 /** The address for the answer to one question. Made by the runtime; opaque to behaviours, except for its number. */
@@ -36,16 +36,16 @@ export interface Ending {
   readonly orphans: readonly string[];
 }
 
-/** An action for the runtime. `Self`: the actor's own messages. `Event`: the events that the application's actors emit. */
-export type Effect<Self, Event = unknown> =
+/** An action for the runtime. `Message`: the actor's own messages. `Event`: the events that the application's actors emit. */
+export type Effect<Message, Event = unknown> =
   | { readonly type: 'send'; readonly to: Ref<never>; readonly message: unknown }
   /** Asks another actor without blocking: see the constructor `ask`. */
   | {
       readonly type: 'ask';
       readonly to: Ref<never>;
       readonly question: (replyTo: ReplyTo<unknown>) => unknown;
-      readonly answered: (answer: never) => Self;
-      readonly failed: (error: Error) => Self;
+      readonly answered: (answer: never) => Message;
+      readonly failed: (error: Error) => Message;
       readonly deadlineMs?: number;
     }
   | { readonly type: 'reply'; readonly to: ReplyTo<never>; readonly answer: unknown }
@@ -56,30 +56,30 @@ export type Effect<Self, Event = unknown> =
       readonly name: string;
       readonly kind: 'io' | 'user';
       readonly start: (signal: AbortSignal) => unknown;
-      readonly done: (result: never) => Self;
-      readonly failed: (error: unknown) => Self;
+      readonly done: (result: never) => Message;
+      readonly failed: (error: unknown) => Message;
     }
   | { readonly type: 'abort'; readonly name: string; readonly reason: Error }
   /** A timer of this actor. Setting its key again replaces it. It is canceled when the actor stops. */
-  | { readonly type: 'after'; readonly key: string; readonly ms: number; readonly message: Self }
+  | { readonly type: 'after'; readonly key: string; readonly ms: number; readonly message: Message }
   | { readonly type: 'cancel'; readonly key: string }
   | { readonly type: 'emit'; readonly event: Event }
   /** Counts something that is worth a number but not an event: stale settles, unknown messages, late replies. */
   | { readonly type: 'count'; readonly what: string; readonly by?: number }
   /** Death watch: see the constructor `watch`. */
-  | { readonly type: 'watch'; readonly actor: Ref<never>; readonly down: (how: Ending) => Self }
+  | { readonly type: 'watch'; readonly actor: Ref<never>; readonly down: (how: Ending) => Message }
   /** Starts a child of this actor: see the constructor `spawn`. */
   | {
       readonly type: 'spawn';
       readonly name: string;
       readonly behaviour: Behaviour<never, never>;
-      readonly spawned: (child: Ref<never>) => Self;
-      readonly down: (child: Ref<never> | undefined, how: Ending) => Self;
+      readonly spawned: (child: Ref<never>) => Message;
+      readonly down: (child: Ref<never> | undefined, how: Ending) => Message;
       /**
        * Arrives before `down` when the child begins to end by itself. The child handles no more messages, but may still wait for
        * effects.
        */
-      readonly ending?: (child: Ref<never>, how: Ending) => Self;
+      readonly ending?: (child: Ref<never>, how: Ending) => Message;
       /** How long the child may wait for its user effects and children whenever it ends. 0: not at all. Default 5,000. */
       readonly shutdownMs?: number;
     }
@@ -93,25 +93,25 @@ export type Effect<Self, Event = unknown> =
   | { readonly type: 'fail'; readonly error: Error };
 
 /** The next state, and the effects that the runtime carries out. */
-export type Step<State, Self, Event = unknown> = readonly [State, readonly Effect<Self, Event>[]];
+export type Step<State, Message, Event = unknown> = readonly [State, readonly Effect<Message, Event>[]];
 
 /** What an actor does: synchronous functions from state and message to the next state and effects. */
-export interface Behaviour<State, Self, Event = unknown, Status extends object = object> {
+export interface Behaviour<State, Message, Event = unknown, Status extends object = object> {
   /** The actor's kind: `shard-worker`, `stage`, … */
   readonly kind: string;
   /** Returns the first state and effects. Called once per incarnation. A throw is a failed start. */
-  initial(self: Ref<Self>): Step<State, Self, Event>;
+  initial(self: Ref<Message>): Step<State, Message, Event>;
   /**
    * Handles a message. Calls never overlap, and none comes before `initial` has returned. A throw is a crash. State may be
    * changed in place.
    */
-  receive(state: State, message: Self): Step<State, Self, Event>;
+  receive(state: State, message: Message): Step<State, Message, Event>;
   /**
    * Called once, when the actor has ended, crashed or been told to stop, and its children have stopped. Synchronous; it releases
    * resources that are not effects (a reader, an AbortController). Only its effects of type `send`, `reply`, `emit` and `count`
    * are carried out.
    */
-  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Self, Event>[];
+  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Message, Event>[];
   /**
    * If true, the start is over, and the parent gets `spawned`, only at the effect `started`. An end before that is a failed
    * start.
@@ -129,14 +129,14 @@ export interface Behaviour<State, Self, Event = unknown, Status extends object =
 }
 
 /**
- * The type of the answer to a question `Q`, one of the messages `M`, found by the type of its `replyTo`. The member `type`
- * distinguishes messages.
+ * The type of the answer to a question `Q`, one of an actor's messages `Message`. It is found by the type of the `replyTo` of `Q`.
+ * The member `type` distinguishes messages.
  */
-export type AnswerTo<M, Q> = AnswerOf<
-  Extract<M, Q extends { readonly type: infer Type } ? { readonly type: Type } : unknown>
+export type AnswerTo<Message, Q> = AnswerOf<
+  Extract<Message, Q extends { readonly type: infer Type } ? { readonly type: Type } : unknown>
 >;
 
-type AnswerOf<Asked> = Asked extends { readonly replyTo?: infer To }
+type AnswerOf<Q> = Q extends { readonly replyTo?: infer To }
   ? Exclude<To, undefined> extends ReplyTo<infer A>
     ? A
     : never
@@ -148,13 +148,13 @@ type AnswerOf<Asked> = Asked extends { readonly replyTo?: infer To }
 export type AnyReplyTo = ReplyTo<any>;
 
 /** Sends a message. A message to a stopped actor is counted and dropped. */
-export function send<M>(to: Ref<M>, message: NoInfer<M>): Effect<never, never> {
+export function send<Message>(to: Ref<Message>, message: NoInfer<Message>): Effect<never, never> {
   return { type: 'send', to, message };
 }
 
 /** The two outcomes of a question: exactly one of these messages arrives, once. */
-export interface Outcomes<Answer, Self, Failed> {
-  readonly answered: (answer: Answer) => Self;
+export interface Outcomes<Answer, Message, Failed> {
+  readonly answered: (answer: Answer) => Message;
   /** The asked actor has stopped, or the deadline has passed. */
   readonly failed: (error: Error) => Failed;
   /** Milliseconds; none by default. */
@@ -179,11 +179,11 @@ export interface Outcomes<Answer, Self, Failed> {
  *   });
  * ```
  */
-export function ask<M, const Q extends M, const Self, const Failed>(
-  to: Ref<M>,
+export function ask<Asked, const Q extends Asked, const Message, const Failed>(
+  to: Ref<Asked>,
   question: (replyTo: AnyReplyTo) => Q,
-  { answered, failed, deadlineMs }: Outcomes<AnswerTo<M, NoInfer<Q>>, Self, Failed>,
-): Effect<Self | Failed, never> {
+  { answered, failed, deadlineMs }: Outcomes<AnswerTo<Asked, NoInfer<Q>>, Message, Failed>,
+): Effect<Message | Failed, never> {
   return { type: 'ask', to, question, answered, failed, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
 }
 
@@ -193,14 +193,14 @@ export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never, neve
 }
 
 /** Watches another actor: `down` arrives once, when that incarnation has stopped, or at once if it already has. */
-export function watch<const Self>(actor: Ref<never>, down: (how: Ending) => Self): Effect<Self, never> {
+export function watch<const Message>(actor: Ref<never>, down: (how: Ending) => Message): Effect<Message, never> {
   return { type: 'watch', actor, down };
 }
 
 /** The messages that a parent gets about a child. */
-export interface ChildNews<M, Self, Down> {
-  readonly spawned: (child: Ref<M>) => Self;
-  readonly down: (child: Ref<M> | undefined, how: Ending) => Down;
+export interface ChildNews<ChildMessage, Message, Down> {
+  readonly spawned: (child: Ref<ChildMessage>) => Message;
+  readonly down: (child: Ref<ChildMessage> | undefined, how: Ending) => Down;
   /** How long the child may wait for its user effects and children whenever it ends. Milliseconds, 5,000 by default. */
   readonly shutdownMs?: number;
 }
@@ -220,13 +220,13 @@ export interface ChildNews<M, Self, Down> {
  *   });
  * ```
  */
-export function spawn<S, M, Event, const Self, const Down>(
+export function spawn<ChildState, ChildMessage, Event, const Message, const Down>(
   name: string,
-  behaviour: Behaviour<S, M, Event>,
-  { spawned, down, shutdownMs }: ChildNews<M, Self, Down>,
-): Effect<Self | Down, Event> {
+  behaviour: Behaviour<ChildState, ChildMessage, Event>,
+  { spawned, down, shutdownMs }: ChildNews<ChildMessage, Message, Down>,
+): Effect<Message | Down, Event> {
   const wait = shutdownMs === undefined ? {} : { shutdownMs };
-  return { type: 'spawn', name, behaviour, spawned, down, ...wait } as unknown as Effect<Self | Down, Event>;
+  return { type: 'spawn', name, behaviour, spawned, down, ...wait } as unknown as Effect<Message | Down, Event>;
 }
 
 /**
@@ -235,13 +235,13 @@ export function spawn<S, M, Event, const Self, const Down>(
  * stopped, it is dropped and counted. `signal` aborts when the actor stops or an `abort` effect has this name. `name` is unique
  * among the running effects of this actor.
  */
-export function run<R, const Self, const Failed>(effect: {
+export function run<R, const Message, const Failed>(effect: {
   readonly name: string;
   readonly kind: 'io' | 'user';
   readonly start: (signal: AbortSignal) => R;
-  readonly done: (result: Awaited<R>) => Self;
+  readonly done: (result: Awaited<R>) => Message;
   readonly failed: (error: unknown) => Failed;
-}): Effect<Self | Failed, never> {
+}): Effect<Message | Failed, never> {
   return { type: 'run', ...effect };
 }
 
@@ -251,7 +251,7 @@ export function abort(name: string, reason: Error): Effect<never, never> {
 }
 
 /** Sets a timer of this actor, in milliseconds. Setting the same key again replaces it. */
-export function after<const Self>(key: string, ms: number, message: Self): Effect<Self, never> {
+export function after<const Message>(key: string, ms: number, message: Message): Effect<Message, never> {
   return { type: 'after', key, ms, message };
 }
 

@@ -6,8 +6,8 @@ import type { Member, Policy, Restart } from './strategy.js';
 
 /** The children that are running when another one is started. */
 export interface Siblings {
-  /** The running child with this id. Whether it takes messages of type `M` is not checked. */
-  ref<M>(id: string): Ref<M> | undefined;
+  /** The running child with this id. Whether it takes messages of type `Message` is not checked. */
+  ref<Message>(id: string): Ref<Message> | undefined;
 }
 
 /** One child of a supervisor. */

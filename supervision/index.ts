@@ -72,7 +72,12 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
  * await stop(orders);
  * ```
  */
-export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '', options: SpawnOptions = {}): Ref<M> {
+export function spawn<State, Message>(
+  parent: Parent,
+  behaviour: Behaviour<State, Message>,
+  name = '',
+  options: SpawnOptions = {},
+): Ref<Message> {
   const { shutdownMs } = resolveTable(spawnTable, options, '');
   const at = placeOf(parent);
   return isRuntime(at)
@@ -85,7 +90,7 @@ export function spawn<S, M>(parent: Parent, behaviour: Behaviour<S, M>, name = '
  *
  * @throws KinactError INVALID_OPTION.
  */
-export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
+export function send<Message>(ref: Ref<Message>, message: NoInfer<Message>): void {
   checkRef(ref);
   sendFromOutside(ref, message);
 }
@@ -109,16 +114,16 @@ export function send<M>(ref: Ref<M>, message: NoInfer<M>): void {
  * const count: number = await ask(orders, (replyTo) => ({ type: 'read', replyTo }), { deadlineMs: 1_000 });
  * ```
  */
-export function ask<M, const Q extends M>(
-  ref: Ref<M>,
+export function ask<Message, const Q extends Message>(
+  ref: Ref<Message>,
   question: (replyTo: AnyReplyTo) => Q,
   options: AskOptions = {},
-): Promise<AnswerTo<M, Q>> {
+): Promise<AnswerTo<Message, Q>> {
   checkRef(ref);
   callback().parse(question, 'question');
   const { deadlineMs, signal } = resolveTable(askTable, options, '');
   return askFromOutside(ref, question as (replyTo: never) => unknown, { deadlineMs, signal }) as Promise<
-    AnswerTo<M, Q>
+    AnswerTo<Message, Q>
   >;
 }
 

@@ -14,8 +14,8 @@ export interface NactReference {
 declare const accepts: unique symbol;
 
 /** A nact actor that we spawned. */
-export interface Mailbox<in M> extends NactReference {
-  readonly [accepts]?: (message: M) => void;
+export interface Mailbox<in Message> extends NactReference {
+  readonly [accepts]?: (message: Message) => void;
 }
 
 /** True for a reference to an actor or a system, whichever copy of nact made it. */
@@ -50,13 +50,19 @@ export function startNactSystem(): NactReference {
  * Spawns a nact actor that hands each message to `receive`, one per `setImmediate`. `receive` must not throw. Throws when
  * the parent has stopped.
  */
-export function spawnMailbox<M>(parent: NactReference, name: string, receive: (message: M) => void): Mailbox<M> {
-  const handle = (_state: unknown, message: M): void => receive(message);
-  return spawn(parent as never, handle, name, { onCrash: (_message, _error, context) => context.resume }) as Mailbox<M>;
+export function spawnMailbox<Message>(
+  parent: NactReference,
+  name: string,
+  receive: (message: Message) => void,
+): Mailbox<Message> {
+  const handle = (_state: unknown, message: Message): void => receive(message);
+  return spawn(parent as never, handle, name, {
+    onCrash: (_message, _error, context) => context.resume,
+  }) as Mailbox<Message>;
 }
 
 /** Queues a message. If the mailbox is gone, the message is lost silently, because nact gives no notice. */
-export function dispatchMail<M>(mailbox: Mailbox<M>, message: M): void {
+export function dispatchMail<Message>(mailbox: Mailbox<Message>, message: Message): void {
   dispatch(mailbox as never, message as never);
 }
 

@@ -83,7 +83,7 @@ function forget(state: State, id: string): void {
 }
 
 function siblingsOf(state: State): Siblings {
-  return { ref: <M>(id: string) => state.refs.get(id) as Ref<M> | undefined };
+  return { ref: <Any>(id: string) => state.refs.get(id) as Ref<Any> | undefined };
 }
 
 /** Starts the child `ids[at]`, or ends the operation if there is none. */

@@ -41,12 +41,12 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
  * Starts an actor that has no parent among our actors. Throws START_FAILED when `initial` throws, PARENT_STOPPED when the nact
  * parent has stopped.
  */
-export function spawnRoot<S, M>(
+export function spawnRoot<State, Message>(
   runtime: Runtime,
-  behaviour: Behaviour<S, M>,
+  behaviour: Behaviour<State, Message>,
   name: string,
   options: SpawnOptions = {},
-): Ref<M> {
+): Ref<Message> {
   const { shutdownMs } = options;
   return startOrThrow({
     engine: runtime as Engine,
@@ -61,21 +61,21 @@ export function spawnRoot<S, M>(
  * Starts an actor under another, from outside. The new actor stops before its parent does, but the parent gets no message about
  * its end.
  */
-export function spawnUnder<S, M>(
+export function spawnUnder<State, Message>(
   parent: Ref<never>,
-  behaviour: Behaviour<S, M>,
+  behaviour: Behaviour<State, Message>,
   name: string,
   options: SpawnOptions = {},
-): Ref<M> {
+): Ref<Message> {
   const cell = cellOf(parent);
   if (cell?.phase !== 'running') throw actorStopped(parent, cell?.departure?.because);
   const { shutdownMs } = options;
   return startOrThrow({ engine: cell.engine, parent: cell, behaviour: behaviour as never, name, shutdownMs });
 }
 
-function startOrThrow<M>(birth: Omit<StartArguments, 'hooks'>): Ref<M> {
+function startOrThrow<Message>(birth: Omit<StartArguments, 'hooks'>): Ref<Message> {
   const cell = start({ ...birth, hooks: undefined });
-  if (cell.announced) return cell.ref as Ref<M>;
+  if (cell.announced) return cell.ref as Ref<Message>;
   const cause = cell.departure?.error;
   throw new KinactError('START_FAILED', `Actor ${cell.ref.path} did not start.`, {
     data: { actor: cell.ref.path },

@@ -26,8 +26,8 @@ export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardE
 export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
-export function leaseCoordinator<KeeperState, KeeperSelf>(
-  options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>,
+export function leaseCoordinator<KeeperState, KeeperMessage>(
+  options: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
 ): Behaviour<CoordinatorState, LeaseCoordinatorMessage, CoordinatorStatus> {
   const settings = settingsOf(options);
   const turnOf = (state: CoordinatorState): CoordinatorTurn => ({
@@ -54,7 +54,9 @@ export function leaseCoordinator<KeeperState, KeeperSelf>(
   };
 }
 
-function settingsOf<KeeperState, KeeperSelf>(options: LeaseCoordinatorOptions<KeeperState, KeeperSelf>): Settings {
+function settingsOf<KeeperState, KeeperMessage>(
+  options: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
+): Settings {
   const { makeKeeper, processNonce, multiStream = false, maxLeases = Infinity, ...given } = options;
   if (!multiStream && given.sources.length !== 1) {
     throw new KinactError(

@@ -61,8 +61,8 @@ export type KeeperArguments = Pick<
   readonly coordinator: KeeperCoordinator;
 };
 
-/** `KeeperState` and `KeeperSelf` are the keeper's own types, opaque to the coordinator. */
-export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
+/** `KeeperState` and `KeeperMessage` are the keeper's own types, opaque to the coordinator. */
+export interface LeaseCoordinatorOptions<KeeperState, KeeperMessage> {
   readonly store: LeaseStore;
   /** The queue for the writes of its keepers. Default: none. */
   readonly traffic?: LeaseTraffic;
@@ -80,7 +80,7 @@ export interface LeaseCoordinatorOptions<KeeperState, KeeperSelf> {
   readonly tableHistory?: TableHistory;
   /** This worker takes at most this many leases. Default: no limit. */
   readonly maxLeases?: number;
-  readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperSelf | LeaseKeeperRequest>;
+  readonly makeKeeper: (args: KeeperArguments) => Behaviour<KeeperState, KeeperMessage | LeaseKeeperRequest>;
   /** Whether an earlier coordinator of this process may have held leases. Default false. */
   readonly isSuccessor?: boolean;
   /** How long the leases of a failed source may take to drain. Default 30,000. */

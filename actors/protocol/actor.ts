@@ -5,6 +5,11 @@ import type { KinactEvent } from '../../src/api/events.js';
 export * as effect from '../../supervision/actor.js';
 export type { Ending, Question, Ref, ReplyTo } from '../../supervision/actor.js';
 
-export type Effect<Self> = AnyEffect<Self, KinactEvent>;
-export type Step<State, Self> = AnyStep<State, Self, KinactEvent>;
-export type Behaviour<State, Self, Status extends object = object> = AnyBehaviour<State, Self, KinactEvent, Status>;
+export type Effect<Message> = AnyEffect<Message, KinactEvent>;
+export type Step<State, Message> = AnyStep<State, Message, KinactEvent>;
+export type Behaviour<State, Message, Status extends object = object> = AnyBehaviour<
+  State,
+  Message,
+  KinactEvent,
+  Status
+>;

@@ -14,7 +14,7 @@ export type Handlers<Turn, Message extends Typed> = {
 };
 
 /** Calls the message's handler. An unknown message is only counted. */
-export function handle<Self, Turn extends { readonly effects: Effect<Self>[] }, Message extends Typed>(
+export function handle<Turn extends { readonly effects: Effect<unknown>[] }, Message extends Typed>(
   handlers: Handlers<Turn, Message>,
   turn: Turn,
   message: Message,

@@ -18,11 +18,11 @@ export interface ContextController {
   abort(): void;
 }
 
-export function createContextController<M>(
+export function createContextController<Message>(
   reducer: number,
-  self: Ref<M>,
-  called: M,
-  sendFromOutside: (to: Ref<M>, message: NoInfer<M>) => void,
+  self: Ref<Message>,
+  called: Message,
+  sendFromOutside: (to: Ref<Message>, message: NoInfer<Message>) => void,
 ): ContextController {
   const abortController = new AbortController();
   let acknowledged: Token[] = [];

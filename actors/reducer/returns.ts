@@ -64,7 +64,7 @@ export function nextNumber(returns: Returns, stage: Ref<Disposed>): number {
 }
 
 /** Sends everything that was collected. Returns true if an item was settled. */
-export function sendReturns<Self>(returns: Returns, reducer: number, effects: Effect<Self>[]): boolean {
+export function sendReturns<Message>(returns: Returns, reducer: number, effects: Effect<Message>[]): boolean {
   let settled = false;
   for (const [stage, to] of returns.open) {
     const dispositions = [...to.dispositions.values()];

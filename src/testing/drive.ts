@@ -298,6 +298,6 @@ function createBench(
 
 let refs = 0;
 
-function ref<M>(path: string): Ref<M> {
-  return Object.freeze({ path, id: (refs -= 1) }) as Ref<M>;
+function ref<Message>(path: string): Ref<Message> {
+  return Object.freeze({ path, id: (refs -= 1) }) as Ref<Message>;
 }

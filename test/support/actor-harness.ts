@@ -29,12 +29,12 @@ export interface Harness {
   readonly random: { next(): number };
   readonly events: KinactEvent[];
   readonly counts: Map<string, number>;
-  spawn<S, M>(name: string, behaviour: Behaviour<S, M>): Ref<M>;
-  tell<M>(to: Ref<M>, message: NoInfer<M>): Promise<void>;
+  spawn<State, Message>(name: string, behaviour: Behaviour<State, Message>): Ref<Message>;
+  tell<Message>(to: Ref<Message>, message: NoInfer<Message>): Promise<void>;
   /** Asks and settles. `answer` is undefined if there is none yet; `later` returns an answer that comes later. */
-  ask<M, A>(
-    to: Ref<M>,
-    question: (replyTo: ReplyTo<A>) => NoInfer<M>,
+  ask<Message, A>(
+    to: Ref<Message>,
+    question: (replyTo: ReplyTo<A>) => NoInfer<Message>,
   ): Promise<{ answer: A | undefined; later: () => A | undefined }>;
   /** Ends an actor and all its descendants without calling `stopped`. */
   kill(ref: Ref<never>, how?: Partial<Ending>): Promise<void>;
@@ -231,7 +231,7 @@ export function actorHarness(seed = 1): Harness {
     },
     events: [],
     counts: new Map(),
-    spawn<S, M>(name: string, behaviour: Behaviour<S, M>): Ref<M> {
+    spawn<State, Message>(name: string, behaviour: Behaviour<State, Message>): Ref<Message> {
       let made: Actor | undefined;
       start(name, behaviour as unknown as Behaviour<unknown, unknown>, undefined, (actor) => (made = actor));
       return made!.ref as Ref<unknown>;
@@ -240,7 +240,7 @@ export function actorHarness(seed = 1): Harness {
       post(actors.get(to.id)!, message);
       await settle();
     },
-    async ask<M, A>(to: Ref<M>, question: (replyTo: ReplyTo<A>) => NoInfer<M>) {
+    async ask<Message, A>(to: Ref<Message>, question: (replyTo: ReplyTo<A>) => NoInfer<Message>) {
       test ??= actors.get(harness.spawn('test', asker).id)!;
       let answer: A | undefined;
       perform(test, {

@@ -5,7 +5,7 @@ import type { Tenure } from '../../actors/protocol/tenure.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
-type Effects<Self> = readonly Effect<Self>[];
+type Effects<Message> = readonly Effect<Message>[];
 
 export function handClock(): Clock & { move(ms: number): void } {
   let passed = 0;
@@ -18,7 +18,7 @@ export function handClock(): Clock & { move(ms: number): void } {
 
 let lastId = 0;
 
-export function ref<M>(path: string): Ref<M> {
+export function ref<Message>(path: string): Ref<Message> {
   lastId += 1;
   return Object.freeze({ path, id: lastId });
 }
@@ -82,46 +82,46 @@ export function stepped<State, Message, Status extends object>(
   };
 }
 
-export function ofType<Self, Type extends Effect<Self>['type']>(
-  effects: Effects<Self>,
+export function ofType<Message, Type extends Effect<Message>['type']>(
+  effects: Effects<Message>,
   type: Type,
-): Extract<Effect<Self>, { readonly type: Type }>[] {
-  return effects.filter((effect): effect is Extract<Effect<Self>, { readonly type: Type }> => effect.type === type);
+): Extract<Effect<Message>, { readonly type: Type }>[] {
+  return effects.filter((effect): effect is Extract<Effect<Message>, { readonly type: Type }> => effect.type === type);
 }
 
 /** The messages that are sent to this actor, in order. */
-export function sent<Self, M>(effects: Effects<Self>, to: Ref<M>): M[] {
-  return ofType(effects, 'send').flatMap((effect) => (effect.to.id === to.id ? [effect.message as M] : []));
+export function sent<Message, Sent>(effects: Effects<Message>, to: Ref<Sent>): Sent[] {
+  return ofType(effects, 'send').flatMap((effect) => (effect.to.id === to.id ? [effect.message as Sent] : []));
 }
 
 /** The answers to this question. */
-export function answers<Self, A>(effects: Effects<Self>, to: ReplyTo<A>): A[] {
+export function answers<Message, A>(effects: Effects<Message>, to: ReplyTo<A>): A[] {
   return ofType(effects, 'reply').flatMap((effect) => (effect.to.question === to.question ? [effect.answer as A] : []));
 }
 
-export interface Asked<Self, M> {
-  readonly question: M;
+export interface Asked<Message, Question> {
+  readonly question: Question;
   /** Returns the message that carries the answer. */
-  answered(answer: unknown): Self;
-  failed(error: Error): Self;
+  answered(answer: unknown): Message;
+  failed(error: Error): Message;
 }
 
 /** The questions to this actor, in order. */
-export function asked<Self, M>(effects: Effects<Self>, to: Ref<M>): Asked<Self, M>[] {
+export function asked<Message, Question>(effects: Effects<Message>, to: Ref<Question>): Asked<Message, Question>[] {
   return ofType(effects, 'ask').flatMap((effect) => {
     if (effect.to.id !== to.id) return [];
-    const question = effect.question(address(effect.to)) as M;
+    const question = effect.question(address(effect.to)) as Question;
     return [{ question, answered: (answer) => effect.answered(answer as never), failed: effect.failed }];
   });
 }
 
 /** The names of the `run` effects. */
-export function started<Self>(effects: Effects<Self>): string[] {
+export function started<Message>(effects: Effects<Message>): string[] {
   return ofType(effects, 'run').map(({ name }) => name);
 }
 
 /** Carries out the `run` effect, which must be the only one. Resolves to the message with its result. */
-export async function finish<Self>(effects: Effects<Self>): Promise<Self> {
+export async function finish<Message>(effects: Effects<Message>): Promise<Message> {
   const [work, ...more] = ofType(effects, 'run');
   if (work === undefined || more.length > 0) throw new Error(`one piece of work, not ${started(effects).join()}`);
   try {
@@ -131,12 +131,12 @@ export async function finish<Self>(effects: Effects<Self>): Promise<Self> {
   }
 }
 
-export function counted<Self>(effects: Effects<Self>): Record<string, number> {
+export function counted<Message>(effects: Effects<Message>): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { what, by = 1 } of ofType(effects, 'count')) counts[what] = (counts[what] ?? 0) + by;
   return counts;
 }
 
-export function emitted<Self>(effects: Effects<Self>): KinactEvent['name'][] {
+export function emitted<Message>(effects: Effects<Message>): KinactEvent['name'][] {
   return ofType(effects, 'emit').map(({ event }) => event.name);
 }
