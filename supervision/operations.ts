@@ -112,7 +112,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     behaviour: behaviour as unknown as Behaviour<never, never>,
     spawned: (ref) => ({ type: 'childStarted', id, ref }),
     ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
-    down: (ref, how) => ({ type: 'childDown', id, ref, how }),
+    down: (ref, how) => (ref === undefined ? notStarted(id, endingError(how)) : { type: 'childDown', id, ref, how }),
     shutdownMs,
   });
 }
@@ -122,8 +122,12 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
  * supervisor.
  */
 function didNotStart(id: string, thrown: unknown): Effect<Message> {
-  const news = (): Message => ({ type: 'childDidNotStart', id, error: asError(thrown) });
+  const news = (): Message => notStarted(id, asError(thrown));
   return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
+}
+
+function notStarted(id: string, error: Error): Message {
+  return { type: 'childDidNotStart', id, error };
 }
 
 function actorName(id: string, kind: string): string {
@@ -306,7 +310,7 @@ function takeDown(state: State, ref: Ref<never>): void {
   state.due.push(waiting.message);
 }
 
-export function endingError(how: Ending): Error {
+function endingError(how: Ending): Error {
   return how.error ?? new KinactError('ACTOR_STOPPED', `The child has ended: ${how.reason}.`);
 }
 

@@ -27,5 +27,5 @@ export type Message =
   | SupervisorMessage
   | { readonly type: 'childStarted'; readonly id: string; readonly ref: Ref<never> }
   | { readonly type: 'childEnding'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
-  | { readonly type: 'childDown'; readonly id: string; readonly ref: Ref<never> | undefined; readonly how: Ending }
+  | { readonly type: 'childDown'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
   | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error };

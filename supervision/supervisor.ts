@@ -13,7 +13,6 @@ import {
   childDown,
   childEnding,
   childStarted,
-  endingError,
   startFailed,
   startNext,
   startOnRequest,
@@ -115,16 +114,14 @@ function next(state: State): Message | undefined {
   if (due !== undefined || state.operation.type !== 'idle') return due;
   let oldest = state.inbox.shift();
   while (oldest?.taken === true) oldest = state.inbox.shift();
-  if (oldest?.message.type === 'childDown' && oldest.message.ref !== undefined) {
-    state.waitingDowns.delete(oldest.message.ref);
-  }
+  if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);
   return oldest?.message;
 }
 
 function wait(state: State, message: Message): void {
   const waiting: Waiting = { message, taken: false };
   state.inbox.push(waiting);
-  if (message.type === 'childDown' && message.ref !== undefined) state.waitingDowns.set(message.ref, waiting);
+  if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
 }
 
 function isDue(state: State, message: Message): boolean {
@@ -136,7 +133,7 @@ function isDue(state: State, message: Message): boolean {
       return true;
     case 'childDown': {
       const { id, ref } = message;
-      if (ref === undefined || state.leaving.has(ref) || state.refs.get(id) !== ref) return true;
+      if (state.leaving.has(ref) || state.refs.get(id) !== ref) return true;
       if (operation.type === 'terminating') return operation.ref === ref;
       return operation.type === 'stopping' && operation.waitingFor.has(ref);
     }
@@ -171,8 +168,7 @@ function handle(state: State, message: Message): void {
       childEnding(state, message.id, message.ref, message.how);
       return;
     case 'childDown':
-      if (message.ref === undefined) startFailed(state, message.id, endingError(message.how));
-      else childDown(state, message.id, message.ref, message.how);
+      childDown(state, message.id, message.ref, message.how);
       return;
     default:
       state.effects.push({ type: 'count', what: 'unknownMessage' });

@@ -74,7 +74,7 @@ const neverSent =
 const asked: Remarks<SupervisorMessage['type']> = {
   startChild: neverSent,
   terminateChild: neverSent,
-  childDidNotStart: 'a supervisor says it to itself within one turn: it never is mail',
+  childDidNotStart: 'no child fails to start in a scenario; the supervisor’s own tests have it',
 };
 const unasked: Remarks<SupervisorMessage['type']> = {
   ...asked,
