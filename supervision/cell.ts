@@ -48,13 +48,13 @@ export interface StopProgress {
   readonly error: Error | undefined;
   /** The actor's own error, or the error of the actor above that stops it. */
   readonly because: Error | undefined;
-  /** During `beginning` and `leaving`, listeners and the stop hook run; they may stop this actor, or a child, again. */
-  stage: 'beginning' | 'children' | 'leaving' | 'effects';
+  /** During `beginning` and `self`, listeners and the stop hook run; they may stop this actor, or a child, again. */
+  stage: 'beginning' | 'children' | 'self' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;
   /** The children that are not stopped yet; the next one comes last. */
-  left: Cell[];
+  pending: Cell[];
   /** The child stopped last. */
   current?: Cell;
 }
@@ -97,7 +97,8 @@ export interface Cell extends Omit<StartArguments, 'name'> {
   readonly deaths: DeathWatch;
   /** Functions that end this actor's watches on other actors. */
   readonly unwatch: Set<() => void>;
-  departure?: StopProgress;
+  /** Set when the actor begins to end, and kept. */
+  stopProgress?: StopProgress;
 }
 
 /** The content of one nact message: exactly one of `message` and `timer`. */

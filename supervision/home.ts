@@ -13,7 +13,7 @@ import {
   type Mailbox,
   type NactReference,
 } from './nact.js';
-import { depart } from './stopping.js';
+import { beginStop } from './stopping.js';
 
 /** Opens a mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
@@ -51,7 +51,7 @@ function probe(engine: Engine): void {
 }
 
 function stopOrphanedTree(engine: Engine): void {
-  for (const root of [...engine.roots]) depart(root, 'shutdown', parentStopped(), root.shutdownMs);
+  for (const root of [...engine.roots]) beginStop(root, 'shutdown', parentStopped(), root.shutdownMs);
 }
 
 /** After the last root has stopped, removes everything of ours from the application's nact. */

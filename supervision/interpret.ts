@@ -7,7 +7,7 @@ import { checkRef } from './copies.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
-import { crash, depart, tellParent } from './stopping.js';
+import { crash, beginStop, tellParent } from './stopping.js';
 import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
@@ -87,7 +87,7 @@ function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spaw
       stopChild(cell, effect);
       return;
     case 'end':
-      depart(cell, 'normal', undefined, cell.shutdownMs);
+      beginStop(cell, 'normal', undefined, cell.shutdownMs);
       return;
     case 'fail':
       crash(cell, effect.error);
@@ -122,7 +122,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
   const target = known(to);
   const failed = (error: Error): void => postMessageFrom(cell, to, 'reply', () => effect.failed(error));
   if (target?.phase !== 'running') {
-    failed(actorStopped(to, target?.departure?.because));
+    failed(actorStopped(to, target?.stopProgress?.because));
     return;
   }
   const question = openQuestion({
@@ -158,7 +158,7 @@ function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   if (child?.parent !== cell) {
     throw invalidBehaviour(`${cell.ref.path} stops ${effect.child?.path}, which is no child of it`);
   }
-  depart(child, 'shutdown', undefined, effect.deadlineMs);
+  beginStop(child, 'shutdown', undefined, effect.deadlineMs);
 }
 
 /** Reports to the parent, once, that the start is over. */

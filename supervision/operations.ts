@@ -1,6 +1,9 @@
 // A supervisor's state and operations: it starts children one after the other, stops them in reverse order, and applies the
 // decisions of `strategy.ts`. One operation runs at a time. At its end, it starts the next one or becomes `idle`. Called by
 // `supervisor.ts`.
+//   A child ends by itself:   `childEnding`, then `childDown` when it has stopped. `applyStrategy` runs once, at the first of them
+//                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
+//   A child is told to stop:  only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import { reply } from './actor.js';
 import { isKinactError, KinactError } from '../src/api/errors.js';
@@ -56,7 +59,7 @@ export interface State {
   readonly refs: Map<string, Ref<never>>;
   readonly shutdownMs: Map<string, number>;
   /** Children that end by themselves and are not down yet: a group restart waits for them too. */
-  readonly leaving: Set<Ref<never>>;
+  readonly endingChildren: Set<Ref<never>>;
   /** Messages that wait until the current operation is over, in the order in which they came. */
   readonly inbox: Deque<Waiting>;
   /** The `childDown` messages in `inbox`, by child. When an operation begins to wait for a child, it takes that message out. */
@@ -172,7 +175,7 @@ export function startFailed(state: State, id: string, error: Error): void {
       return;
     case 'restart':
       state.operation = { type: 'idle' };
-      decide(state, strategy.restartFailed(state.group, id, state.clock.now()), error);
+      carryOut(state, strategy.restartFailed(state.group, id, state.clock.now()), error);
       return;
     case 'dynamic':
       forget(state, id);
@@ -205,7 +208,7 @@ export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | un
     return;
   }
   state.operation = { type: 'terminating', ref, replyTo };
-  takeDown(state, ref);
+  takeWaitingDown(state, ref);
   state.effects.push(stopChild(state, id, ref));
 }
 
@@ -215,7 +218,7 @@ function stopChild(state: State, id: string, child: Ref<never>): Effect<Message>
 
 export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
   const { operation } = state;
-  state.leaving.delete(ref);
+  state.endingChildren.delete(ref);
   if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
     operation.waitingFor.delete(ref);
     if (operation.told === ref) operation.told = undefined;
@@ -226,7 +229,7 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
     state.operation = { type: 'idle' };
     if (operation.replyTo !== undefined) state.effects.push(reply(operation.replyTo, how));
   } else {
-    childEnded(state, id, ref, how);
+    applyStrategy(state, id, ref, how);
   }
 }
 
@@ -234,21 +237,21 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
 export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
   // One-for-one restarts a child when it is down, and no sibling has to stop earlier.
   if (state.group.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
-  state.leaving.add(ref);
-  takeDown(state, ref);
-  childEnded(state, id, ref, how);
+  state.endingChildren.add(ref);
+  takeWaitingDown(state, ref);
+  applyStrategy(state, id, ref, how);
 }
 
-/** Handles the end of a child that ended by itself, once per incarnation. */
-function childEnded(state: State, id: string, ref: Ref<never>, how: Ending): void {
+/** Lets the strategy decide about a child that ended by itself, once per incarnation. */
+function applyStrategy(state: State, id: string, ref: Ref<never>, how: Ending): void {
   if (state.refs.get(id) !== ref) return;
   state.refs.delete(id);
   const gaveUp = isKinactError(how.error) && how.error.code === 'RESTART_INTENSITY';
   const reason = gaveUp ? 'shutdown' : how.reason;
-  decide(state, strategy.exited(state.group, id, reason, state.clock.now()), endingError(how));
+  carryOut(state, strategy.exited(state.group, id, reason, state.clock.now()), endingError(how));
 }
 
-function decide(state: State, decision: strategy.Decision, error: Error): void {
+function carryOut(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
@@ -258,7 +261,7 @@ function decide(state: State, decision: strategy.Decision, error: Error): void {
         type: 'stopping',
         stop: decision.stop,
         at: 0,
-        waitingFor: new Set(state.leaving),
+        waitingFor: new Set(state.endingChildren),
         told: undefined,
         then: decision.start,
       });
@@ -292,7 +295,7 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
     if (ref === undefined) continue;
     operation.told = ref;
     waitingFor.add(ref);
-    takeDown(state, ref);
+    takeWaitingDown(state, ref);
     state.effects.push(stopChild(state, id, ref));
   }
   if (waitingFor.size > 0) return;
@@ -302,7 +305,7 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
 }
 
 /** Called when the operation begins to wait until this child is down. If that message is already in `inbox`, it is due now. */
-function takeDown(state: State, ref: Ref<never>): void {
+function takeWaitingDown(state: State, ref: Ref<never>): void {
   const waiting = state.waitingDowns.get(ref);
   if (waiting === undefined) return;
   state.waitingDowns.delete(ref);

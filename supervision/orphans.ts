@@ -20,10 +20,10 @@ export function anyOrphans({ names, below }: Orphans): boolean {
 export function listOrphans(orphans: Orphans): readonly string[] {
   if (orphans.below.length === 0) return orphans.names;
   const reversed: string[] = [];
-  const left = [orphans];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+  const pending = [orphans];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (let at = next.names.length - 1; at >= 0; at -= 1) reversed.push(next.names[at] as string);
-    for (const each of next.below) left.push(each);
+    for (const each of next.below) pending.push(each);
   }
   return reversed.reverse();
 }

@@ -57,10 +57,10 @@ export function status(runtime: Runtime): readonly ActorStatus[] {
 export function actorsOf(runtime: Runtime): readonly Ref<never>[] {
   checkRuntime(runtime);
   const refs: Ref<never>[] = [];
-  const left = [...(runtime as Engine).roots].reverse();
-  for (let cell = left.pop(); cell !== undefined; cell = left.pop()) {
+  const pending = [...(runtime as Engine).roots].reverse();
+  for (let cell = pending.pop(); cell !== undefined; cell = pending.pop()) {
     refs.push(cell.ref);
-    for (const child of [...cell.children].reverse()) left.push(child);
+    for (const child of [...cell.children].reverse()) pending.push(child);
   }
   return refs;
 }
@@ -80,11 +80,11 @@ export function counters(runtime: Runtime): Readonly<Record<string, number>> {
 /** A loop, not a call per level, because there may be thousands of levels. */
 function statusOfTree(cells: readonly Cell[]): readonly ActorStatus[] {
   const found: ActorStatus[] = [];
-  const left = cells.map((cell) => ({ cell, into: found })).reverse();
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+  const pending = cells.map((cell) => ({ cell, into: found })).reverse();
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const children: ActorStatus[] = [];
     next.into.push(statusOfOne(next.cell, children));
-    for (const cell of [...next.cell.children].reverse()) left.push({ cell, into: children });
+    for (const cell of [...next.cell.children].reverse()) pending.push({ cell, into: children });
   }
   return found;
 }

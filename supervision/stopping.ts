@@ -12,27 +12,27 @@ import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Begins to end an actor. If the actor is already ending, only brings its deadline forward. */
-export function depart(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
+export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
   const deadlineAt = cell.engine.clock.now() + withinMs;
   if (cell.phase === 'stopped') return;
-  if (cell.departure !== undefined) {
+  if (cell.stopProgress !== undefined) {
     bringDeadlineForward(cell, deadlineAt);
     return;
   }
   const uninitialised = cell.phase === 'starting';
   cell.phase = 'stopping';
-  const because = error ?? cell.parent?.departure?.because;
-  const departure: StopProgress = {
+  const because = error ?? cell.parent?.stopProgress?.because;
+  const progress: StopProgress = {
     reason,
     error,
     because,
     stage: 'beginning',
     deadlineAt,
     orphans: noOrphans(),
-    left: [],
+    pending: [],
   };
-  cell.departure = departure;
-  // The departure is set by now: if this listener stops the actor, the crash and its error stay.
+  cell.stopProgress = progress;
+  // `stopProgress` is set by now: if this listener stops the actor, the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
     emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
@@ -42,32 +42,32 @@ export function depart(cell: Cell, reason: Ending['reason'], error: Error | unde
   cell.unwatch.clear();
   // The inner step runs when the outer one is over, so the parent is told before a child stops.
   perform(cell.engine.agenda, () => {
-    perform(cell.engine.agenda, () => (uninitialised ? finish(cell, departure) : stopChildren(cell, departure)));
-    if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, departure);
+    perform(cell.engine.agenda, () => (uninitialised ? finishStop(cell, progress) : stopChildren(cell, progress)));
+    if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, progress);
   });
 }
 
-function stopChildren(cell: Cell, departure: StopProgress): void {
-  departure.stage = 'children';
+function stopChildren(cell: Cell, progress: StopProgress): void {
+  progress.stage = 'children';
   if (cell.children.size === 0) {
-    leave(cell, departure);
+    stopSelf(cell, progress);
     return;
   }
   // `stopNextChild` takes the next child from the end.
-  departure.left = inStopOrder(cell).reverse();
-  stopNextChild(cell, departure);
+  progress.pending = inStopOrder(cell).reverse();
+  stopNextChild(cell, progress);
 }
 
-function stopNextChild(cell: Cell, departure: StopProgress): void {
-  let child = departure.left.pop();
-  while (child?.phase === 'stopped') child = departure.left.pop();
+function stopNextChild(cell: Cell, progress: StopProgress): void {
+  let child = progress.pending.pop();
+  while (child?.phase === 'stopped') child = progress.pending.pop();
   if (child === undefined) return;
-  departure.current = child;
+  progress.current = child;
   if (cell.behaviour.stopChildren !== 'one-by-one') {
-    perform(cell.engine.agenda, () => stopNextChild(cell, departure));
+    perform(cell.engine.agenda, () => stopNextChild(cell, progress));
   }
-  const leftMs = departure.deadlineAt - cell.engine.clock.now();
-  depart(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
+  const leftMs = progress.deadlineAt - cell.engine.clock.now();
+  beginStop(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
 }
 
 /** Children that the behaviour does not name go first. */
@@ -87,63 +87,63 @@ function inStopOrder(cell: Cell): Cell[] {
 }
 
 /** The actor's own end, once its children are gone. */
-function leave(cell: Cell, departure: StopProgress): void {
-  if (departure.stage !== 'children') return;
-  departure.stage = 'leaving';
-  runStopHook(cell, departure.reason);
+function stopSelf(cell: Cell, progress: StopProgress): void {
+  if (progress.stage !== 'children') return;
+  progress.stage = 'self';
+  runStopHook(cell, progress.reason);
   if (cell.asked.size + cell.effects.running.size > 0) {
-    const reason = actorStopped(cell.ref, departure.because);
+    const reason = actorStopped(cell.ref, progress.because);
     for (const question of [...cell.asked]) question.fail(reason);
     cell.effects.abortAll(reason);
   }
-  departure.stage = 'effects';
-  waitForEffects(cell, departure);
+  progress.stage = 'effects';
+  waitForEffects(cell, progress);
 }
 
-function waitForEffects(cell: Cell, departure: StopProgress): void {
+function waitForEffects(cell: Cell, progress: StopProgress): void {
   const { clock, timers } = cell.engine;
   const brutal = cell.shutdownMs === 0;
-  departure.cancelDeadline?.();
+  progress.cancelDeadline?.();
   if (brutal || cell.effects.userCount === 0) {
-    finish(cell, departure);
+    finishStop(cell, progress);
     return;
   }
   // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal settle.
-  const restMs = Math.max(0, departure.deadlineAt - clock.now());
-  departure.cancelDeadline = timers.after(restMs, () => finish(cell, departure));
+  const restMs = Math.max(0, progress.deadlineAt - clock.now());
+  progress.cancelDeadline = timers.after(restMs, () => finishStop(cell, progress));
 }
 
 /** Called when an effect of a stopping actor has settled. After the last user effect, the actor has stopped. */
 export function effectSettledWhileStopping(cell: Cell): void {
-  const departure = cell.departure;
-  if (cell.phase === 'stopping' && departure?.stage === 'effects' && cell.effects.userCount === 0) {
-    finish(cell, departure);
+  const progress = cell.stopProgress;
+  if (cell.phase === 'stopping' && progress?.stage === 'effects' && cell.effects.userCount === 0) {
+    finishStop(cell, progress);
   }
 }
 
 function bringDeadlineForward(cell: Cell, deadlineAt: number): void {
-  const left = [cell];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const { departure } = next;
-    if (departure === undefined || next.phase === 'stopped' || deadlineAt >= departure.deadlineAt) continue;
-    departure.deadlineAt = deadlineAt;
-    if (departure.stage === 'effects') waitForEffects(next, departure);
-    else for (const child of [...next.children].reverse()) left.push(child);
+  const pending = [cell];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const progress = next.stopProgress;
+    if (progress === undefined || next.phase === 'stopped' || deadlineAt >= progress.deadlineAt) continue;
+    progress.deadlineAt = deadlineAt;
+    if (progress.stage === 'effects') waitForEffects(next, progress);
+    else for (const child of [...next.children].reverse()) pending.push(child);
   }
 }
 
-function finish(cell: Cell, departure: StopProgress): void {
+function finishStop(cell: Cell, progress: StopProgress): void {
   if (cell.phase === 'stopped') return;
   const { engine, ref, parent } = cell;
-  departure.cancelDeadline?.();
+  progress.cancelDeadline?.();
   cell.phase = 'stopped';
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
     emitRuntimeEvent(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
-    departure.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
+    progress.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
-  const how = endingFrom(departure);
+  const how = endingFrom(progress);
   cell.state = undefined;
   stopMailbox(cell.mailbox);
   if (cell.queued > 0) count(engine, 'deadLetter', cell.queued);
@@ -153,11 +153,11 @@ function finish(cell: Cell, departure: StopProgress): void {
     engine.roots.delete(cell);
   } else {
     parent.children.delete(cell);
-    if (anyOrphans(departure.orphans)) parent.departure?.orphans.below.push(departure.orphans);
+    if (anyOrphans(progress.orphans)) parent.stopProgress?.orphans.below.push(progress.orphans);
     tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
   }
   cell.deaths.tell(how);
-  if (parent?.departure?.stage === 'children') childGone(parent, parent.departure, cell);
+  if (parent?.stopProgress?.stage === 'children') childStopped(parent, parent.stopProgress, cell);
 }
 
 function endingFrom({ reason, error, orphans }: StopProgress): Ending {
@@ -172,17 +172,18 @@ function endingFrom({ reason, error, orphans }: StopProgress): Ending {
   };
 }
 
-function childGone(parent: Cell, departure: StopProgress, child: Cell): void {
+function childStopped(parent: Cell, progress: StopProgress, child: Cell): void {
   const oneByOne = parent.behaviour.stopChildren === 'one-by-one';
-  if (parent.children.size === 0) perform(parent.engine.agenda, () => leave(parent, departure));
-  else if (oneByOne && departure.current === child) {
-    perform(parent.engine.agenda, () => stopNextChild(parent, departure));
+  if (parent.children.size === 0) perform(parent.engine.agenda, () => stopSelf(parent, progress));
+  else if (oneByOne && progress.current === child) {
+    perform(parent.engine.agenda, () => stopNextChild(parent, progress));
   }
 }
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
-    for (const effect of ignoreRejection(cell.behaviour.stopped?.(cell.state, reason)) ?? []) lastEffect(cell, effect);
+    for (const effect of ignoreRejection(cell.behaviour.stopped?.(cell.state, reason)) ?? [])
+      carryOutLast(cell, effect);
   } catch (thrown) {
     hookFailed(cell, 'stop hook', thrown);
   }
@@ -196,7 +197,7 @@ function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
   });
 }
 
-function lastEffect(cell: Cell, effect: Effect<unknown>): void {
+function carryOutLast(cell: Cell, effect: Effect<unknown>): void {
   const { engine, ref } = cell;
   switch (effect.type) {
     case 'send': {
@@ -219,8 +220,8 @@ function lastEffect(cell: Cell, effect: Effect<unknown>): void {
   }
 }
 
-function tellParentOfEnding(cell: Cell, departure: StopProgress): void {
-  const { reason, error } = departure;
+function tellParentOfEnding(cell: Cell, progress: StopProgress): void {
+  const { reason, error } = progress;
   const how: Ending = { reason, ...(error === undefined ? {} : { error }), orphans: [] };
   if (cell.hooks?.ending !== undefined) tellParent(cell, () => cell.hooks?.ending?.(cell.ref, how));
 }
@@ -242,5 +243,5 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
 /** Ends an actor that threw or failed. */
 export function crash(cell: Cell, error: Error): void {
   if (cell.phase !== 'starting' && cell.phase !== 'running') return;
-  depart(cell, 'crash', error, cell.shutdownMs);
+  beginStop(cell, 'crash', error, cell.shutdownMs);
 }

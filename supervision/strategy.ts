@@ -86,7 +86,7 @@ export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'c
   const child = group.members.get(id);
   if (child === undefined) return { type: 'nothing' };
   const isRestarted = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
-  return isRestarted ? restartOrGiveUp(group, child, now) : leave(group, child);
+  return isRestarted ? restartOrGiveUp(group, child, now) : endForGood(group, child);
 }
 
 /** This child did not start during a restart. The start is tried again, and counts as another restart. */
@@ -95,7 +95,7 @@ export function restartFailed(group: Group, id: string, now: number): Decision {
   return child === undefined ? { type: 'nothing' } : restartOrGiveUp(group, child, now);
 }
 
-function leave(group: Group, child: Member): Decision {
+function endForGood(group: Group, child: Member): Decision {
   setAlive(group, child, false);
   if (isDropped(child)) drop(group, child);
   return { type: endsSupervisor(group, child) ? 'shutdown' : 'nothing' };

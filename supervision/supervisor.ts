@@ -83,7 +83,7 @@ function begin(self: Ref<never>, options: Settings): Step<State, Message> {
     specs: new Map(),
     refs: new Map(),
     shutdownMs: new Map(),
-    leaving: new Set(),
+    endingChildren: new Set(),
     inbox: createDeque(),
     waitingDowns: new Map(),
     due: createDeque(),
@@ -133,7 +133,7 @@ function isDue(state: State, message: Message): boolean {
       return true;
     case 'childDown': {
       const { id, ref } = message;
-      if (state.leaving.has(ref) || state.refs.get(id) !== ref) return true;
+      if (state.endingChildren.has(ref) || state.refs.get(id) !== ref) return true;
       if (operation.type === 'terminating') return operation.ref === ref;
       return operation.type === 'stopping' && operation.waitingFor.has(ref);
     }

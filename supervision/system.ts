@@ -13,7 +13,7 @@ import type { SpawnOptions } from './generated/spawn-options.js';
 import { ownIntercept } from './intercept.js';
 import { post } from './mail.js';
 import { runtimeTable } from './option-tables.js';
-import { crash, depart } from './stopping.js';
+import { crash, beginStop } from './stopping.js';
 import { asError } from '../src/core/thrown.js';
 
 /**
@@ -68,7 +68,7 @@ export function spawnUnder<State, Message>(
   options: SpawnOptions = {},
 ): Ref<Message> {
   const cell = cellOf(parent);
-  if (cell?.phase !== 'running') throw actorStopped(parent, cell?.departure?.because);
+  if (cell?.phase !== 'running') throw actorStopped(parent, cell?.stopProgress?.because);
   const { shutdownMs } = options;
   return startOrThrow({ engine: cell.engine, parent: cell, behaviour: behaviour as never, name, shutdownMs });
 }
@@ -76,7 +76,7 @@ export function spawnUnder<State, Message>(
 function startOrThrow<Message>(birth: Omit<StartArguments, 'hooks'>): Ref<Message> {
   const cell = start({ ...birth, hooks: undefined });
   if (cell.announced) return cell.ref as Ref<Message>;
-  const cause = cell.departure?.error;
+  const cause = cell.stopProgress?.error;
   throw new KinactError('START_FAILED', `Actor ${cell.ref.path} did not start.`, {
     data: { actor: cell.ref.path },
     ...(cause === undefined ? {} : { cause }),
@@ -86,7 +86,7 @@ function startOrThrow<Message>(birth: Omit<StartArguments, 'hooks'>): Ref<Messag
 /** Stops a root, or any actor, from outside. Resolves when the actor and everything under it have stopped. Idempotent. */
 export function stopRoot(ref: Ref<never>, options: { readonly deadlineMs: number }): Promise<Ending> {
   const cell = cellOf(ref);
-  if (cell !== undefined) depart(cell, 'shutdown', undefined, options.deadlineMs);
+  if (cell !== undefined) beginStop(cell, 'shutdown', undefined, options.deadlineMs);
   return endingOf(ref);
 }
 
@@ -113,7 +113,7 @@ export function askFromOutside(
   const cell = cellOf(ref);
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
-    if (cell?.phase !== 'running') return reject(actorStopped(ref, cell?.departure?.because));
+    if (cell?.phase !== 'running') return reject(actorStopped(ref, cell?.stopProgress?.because));
     const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
     const open = openQuestion({
       asker: outside,
