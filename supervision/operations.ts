@@ -5,7 +5,7 @@
 //                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
 //   A child is told to stop:  only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
-import { reply } from './actor.js';
+import * as effect from './actor.js';
 import { isKinactError, KinactError } from '../src/api/errors.js';
 import type { ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
@@ -109,6 +109,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
   }
   const shutdownMs = shutdownMsOf(spec, behaviour);
   state.shutdownMs.set(id, shutdownMs);
+  // The constructor `spawn` has no `ending`.
   state.effects.push({
     type: 'spawn',
     name: actorName(id, behaviour.kind),
@@ -126,7 +127,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
  */
 function didNotStart(id: string, thrown: unknown): Effect<Message> {
   const news = (): Message => notStarted(id, asError(thrown));
-  return { type: 'run', name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news };
+  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news });
 }
 
 function notStarted(id: string, error: Error): Message {
@@ -140,7 +141,7 @@ function actorName(id: string, kind: string): string {
 
 function allStarted(state: State, purpose: Purpose): void {
   state.operation = { type: 'idle' };
-  if (purpose.type === 'first') state.effects.push({ type: 'started' });
+  if (purpose.type === 'first') state.effects.push(effect.started());
   const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
   if (purpose.type !== 'first' && !group) return;
   const siblings: Siblings = siblingsOf(state);
@@ -160,7 +161,7 @@ export function childStarted(state: State, id: string, ref: Ref<never>): void {
   const { operation } = state;
   if (operation.type !== 'starting') return;
   if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
-    state.effects.push(reply(operation.purpose.replyTo, { type: 'started', ref }));
+    state.effects.push(effect.reply(operation.purpose.replyTo, { type: 'started', ref }));
   }
   startNext(state, operation.purpose, operation.ids, operation.at + 1);
 }
@@ -171,7 +172,7 @@ export function startFailed(state: State, id: string, error: Error): void {
   const { purpose, ids, at } = operation;
   switch (purpose.type) {
     case 'first':
-      state.effects.push({ type: 'fail', error: startError(state, id, error) });
+      state.effects.push(effect.fail(startError(state, id, error)));
       return;
     case 'restart':
       state.operation = { type: 'idle' };
@@ -185,7 +186,7 @@ export function startFailed(state: State, id: string, error: Error): void {
       forget(state, id);
       state.operation = { type: 'idle' };
       if (purpose.replyTo !== undefined) {
-        state.effects.push(reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
+        state.effects.push(effect.reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
       }
   }
 }
@@ -194,7 +195,7 @@ export function startOnRequest(state: State, spec: ChildSpec, replyTo: ReplyTo<C
   try {
     addSpec(state, spec);
   } catch (thrown) {
-    if (replyTo !== undefined) state.effects.push(reply(replyTo, { type: 'failed', error: thrown as Error }));
+    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, { type: 'failed', error: thrown as Error }));
     return;
   }
   startNext(state, { type: 'request', replyTo }, [spec.id]);
@@ -204,7 +205,7 @@ export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | un
   const ref = state.refs.get(id);
   if (ref === undefined) {
     forget(state, id);
-    if (replyTo !== undefined) state.effects.push(reply(replyTo, undefined));
+    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
     return;
   }
   state.operation = { type: 'terminating', ref, replyTo };
@@ -213,7 +214,7 @@ export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | un
 }
 
 function stopChild(state: State, id: string, child: Ref<never>): Effect<Message> {
-  return { type: 'stopChild', child, deadlineMs: state.shutdownMs.get(id) ?? Infinity };
+  return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
 }
 
 export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
@@ -227,7 +228,7 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
   } else if (operation.type === 'terminating' && operation.ref === ref) {
     forget(state, id);
     state.operation = { type: 'idle' };
-    if (operation.replyTo !== undefined) state.effects.push(reply(operation.replyTo, how));
+    if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
   } else {
     applyStrategy(state, id, ref, how);
   }
@@ -255,8 +256,8 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
-      for (const effect of ignoreRejection(state.options.restarting?.(state.restarts, error)) ?? [])
-        state.effects.push(effect);
+      for (const each of ignoreRejection(state.options.restarting?.(state.restarts, error)) ?? [])
+        state.effects.push(each);
       stopNext(state, {
         type: 'stopping',
         stop: decision.stop,
@@ -267,10 +268,10 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
       });
       break;
     case 'shutdown':
-      state.effects.push({ type: 'end' });
+      state.effects.push(effect.end());
       break;
     case 'giveUp':
-      state.effects.push({ type: 'fail', error: intensityError(state, error) });
+      state.effects.push(effect.fail(intensityError(state, error)));
       break;
     case 'nothing':
   }

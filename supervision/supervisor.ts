@@ -1,7 +1,7 @@
 // A supervisor is a behaviour like any other. It applies the decisions of `strategy.ts` by spawning and stopping children, one
 // operation at a time. During an operation, requests and the ends of other children wait in `inbox`, in order.
 import type { Behaviour, Ref, Step } from './actor.js';
-import { reply } from './actor.js';
+import * as effect from './actor.js';
 import { createDeque } from '../src/core/deque.js';
 import { clockOf } from './cell.js';
 import { memberOf, type ChildSpec } from './child-spec.js';
@@ -152,7 +152,7 @@ function handle(state: State, message: Message): void {
       return;
     case 'children':
       state.effects.push(
-        reply(
+        effect.reply(
           message.replyTo,
           [...state.group.members.from()].map(({ id }) => ({ id, ref: state.refs.get(id) })),
         ),
@@ -171,6 +171,6 @@ function handle(state: State, message: Message): void {
       childDown(state, message.id, message.ref, message.how);
       return;
     default:
-      state.effects.push({ type: 'count', what: 'unknownMessage' });
+      state.effects.push(effect.count('unknownMessage'));
   }
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import { ask, createRuntime, spawn, watch } from '../../supervision/index.js';
+import { ask, createRuntime, effect, spawn, watch } from '../../supervision/index.js';
 import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import { hostEnvironment } from './host-environment.js';
@@ -257,14 +257,14 @@ class TreeConsumer implements Consumer {
   #restarting(error: Error): readonly Effect<never>[] {
     const poison = this.#escalation.noteFailure(error);
     const told = this.#restarted(error);
-    return poison === undefined ? told : [{ type: 'fail', error: poison }];
+    return poison === undefined ? told : [effect.fail(poison)];
   }
 
   /** Every crash restarts the pipeline, whichever actor crashed, and raises the number of its incarnation. */
   #restarted(error: Error): readonly Effect<never>[] {
     this.#restarts += 1;
     const data = { incarnation: this.#restarts + 1, error };
-    return [{ type: 'emit', event: { name: 'pipelineRestarted', data } }];
+    return [effect.emit({ name: 'pipelineRestarted', data })];
   }
 
   async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
