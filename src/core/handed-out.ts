@@ -64,6 +64,9 @@ export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded 
 const maxRemembered = 10_000;
 
 function forgetOldestCalls(handedOut: HandedOut): void {
-  for (const [lease, { newest, current }] of handedOut)
-    if (newest === undefined && current === undefined) return void handedOut.delete(lease);
+  for (const [lease, { newest, current }] of handedOut) {
+    if (newest !== undefined || current !== undefined) continue;
+    handedOut.delete(lease);
+    return;
+  }
 }

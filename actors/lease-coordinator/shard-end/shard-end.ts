@@ -50,7 +50,10 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
       retryMs: turn.settings.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
-  if (asked.replyTo.question <= lease.lastEndQuestion) return void effects.push(effect.count('repeatedMessages'));
+  if (asked.replyTo.question <= lease.lastEndQuestion) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
   lease.lastEndQuestion = asked.replyTo.question;
   lease.stream.shardEnds.asked.push(asked);
   gather(turn, lease.stream);

@@ -30,7 +30,8 @@ export function startOverdue(turn: CoordinatorTurn): void {
   const leftMs = movedAt + startDeadlineMs - turn.now;
   if (leftMs > 0) {
     const message: LeaseCoordinatorMessage = { type: 'startOverdue' };
-    return void turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
+    turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
+    return;
   }
   const table = settings.store.tableName;
   const message = overdue(turn);
