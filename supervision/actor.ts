@@ -169,9 +169,10 @@ export interface Outcomes<Answer, Message, Failed> {
  *
  * @example
  * ```ts
- * const { effect } = await import('kinact/supervision');
- * type Acquire = { type: 'acquire'; replyTo: import('kinact/supervision').ReplyTo<number> };
- * const askPool = (pool: import('kinact/supervision').Ref<Acquire>) =>
+ * import { effect, type Ref, type ReplyTo } from 'kinact/supervision';
+ *
+ * type Acquire = { type: 'acquire'; replyTo: ReplyTo<number> };
+ * const askPool = (pool: Ref<Acquire>) =>
  *   effect.ask(pool, (replyTo) => ({ type: 'acquire', replyTo }), {
  *     answered: (slot) => ({ type: 'granted', slot }),
  *     failed: (error) => ({ type: 'refused', error }),
@@ -212,8 +213,9 @@ export interface ChildNews<ChildMessage, Message, Down> {
  *
  * @example
  * ```ts
- * const { effect } = await import('kinact/supervision');
- * const startSession = (session: import('kinact/supervision').Behaviour<unknown, { type: 'close' }>) =>
+ * import { effect, type Behaviour } from 'kinact/supervision';
+ *
+ * const startSession = (session: Behaviour<unknown, { type: 'close' }>) =>
  *   effect.spawn('alice', session, {
  *     spawned: (child) => ({ type: 'opened', child }),
  *     down: (_, how) => ({ type: 'closed', reason: how.reason }),

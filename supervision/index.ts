@@ -61,8 +61,9 @@ export type Parent = Ref<never> | Runtime | NactReference | undefined;
  *
  * @example
  * ```ts
- * const { send, spawn, stop } = await import('kinact/supervision');
- * const counter: import('kinact/supervision').Behaviour<number, { readonly by: number }> = {
+ * import { createRuntime, send, spawn, stop, type Behaviour } from 'kinact/supervision';
+ *
+ * const counter: Behaviour<number, { readonly by: number }> = {
  *   kind: 'counter',
  *   initial: () => [0, []],
  *   receive: (count, { by }) => [count + by, []],
@@ -103,9 +104,10 @@ export function send<Message>(ref: Ref<Message>, message: NoInfer<Message>): voi
  *
  * @example
  * ```ts
- * const { ask, effect, spawn } = await import('kinact/supervision');
- * type Read = { readonly type: 'read'; readonly replyTo: import('kinact/supervision').ReplyTo<number> };
- * const counter: import('kinact/supervision').Behaviour<number, Read> = {
+ * import { ask, createRuntime, effect, spawn, type Behaviour, type ReplyTo } from 'kinact/supervision';
+ *
+ * type Read = { readonly type: 'read'; readonly replyTo: ReplyTo<number> };
+ * const counter: Behaviour<number, Read> = {
  *   kind: 'counter',
  *   initial: () => [7, []],
  *   receive: (count, { replyTo }) => [count, [effect.reply(replyTo, count)]],
@@ -160,8 +162,9 @@ export function crash(ref: Ref<never>, error: unknown): void {
  *
  * @example
  * ```ts
- * const { supervise, watch } = await import('kinact/supervision');
- * const counter: import('kinact/supervision').Behaviour<number, never> = {
+ * import { createRuntime, supervise, watch, type Behaviour } from 'kinact/supervision';
+ *
+ * const counter: Behaviour<number, never> = {
  *   kind: 'counter',
  *   initial: () => [0, []],
  *   receive: (count) => [count + 1, []],

@@ -67,7 +67,6 @@ function complaintsOf(blocks: readonly Block[]): string[] {
 /** The names that examples in doc comments may use without declaring them. */
 const given = `
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type OnFailure, type ReducerDefinition } from 'kinact';
-import { createRuntime } from 'kinact/supervision';
 import { drive, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
 import { expect } from 'chai';
 declare const consumer: Consumer;
@@ -78,13 +77,18 @@ declare function save(state: unknown): Promise<void>;
 export async function example() {
 `;
 
-/** The TypeScript blocks of the doc comments of a source, each as the body of a function. */
+function asModule(example: string): string {
+  const imports = example.match(/^import .*\n/gm) ?? [];
+  return `${imports.join('')}${given}${example.replaceAll(/^import .*\n/gm, '')}}\n`;
+}
+
+/** The TypeScript blocks of the doc comments of a source, each as the body of a function behind its `import` lines. */
 function commentBlocksOf(name: string, source: string): Block[] {
   const comments = [...source.matchAll(/^ *\/\*\*[\s\S]*?\*\/$/gm)];
   return comments.flatMap(({ 0: comment, index }) => {
     const line = source.slice(0, index).split('\n').length;
     const text = comment.replaceAll(/^ *\/?\*+\/? ?/gm, '');
-    return blocksOf(`${name}:${line}`, text).map((block) => ({ at: block.at, text: `${given}${block.text}}\n` }));
+    return blocksOf(`${name}:${line}`, text).map((block) => ({ at: block.at, text: asModule(block.text) }));
   });
 }
 

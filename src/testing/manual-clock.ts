@@ -31,6 +31,8 @@ const aFunction = callback<unknown>();
  *
  * @example
  * ```ts
+ * import { createRuntime } from 'kinact/supervision';
+ *
  * const clock = new ManualClock();
  * clock.install();
  * const runtime = createRuntime({ clock, timers: clock });
