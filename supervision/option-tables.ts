@@ -74,9 +74,13 @@ export const runtimeTable = {
     'Gets every step. What it throws or rejects with is counted, and reported once, by the event `warning`.',
     { example: '({ to, what }) => console.log(to, what)' },
   ),
-  intercept: optional(interceptKind, 'Stands between actors and their messages and effects.', {
-    example: '{ receive: (delivery, receive) => receive() }',
-  }),
+  intercept: optional(
+    interceptKind,
+    'Runs between actors and their messages and effects, for tracing, fault injection or throttling.',
+    {
+      example: '{ receive: (delivery, receive) => receive() }',
+    },
+  ),
 };
 
 export const spawnTable = {
@@ -98,7 +102,7 @@ export const stopTable = {
 };
 
 export const askTable = {
-  deadlineMs: optional(duration, 'After so long the question fails with ASK_TIMEOUT.', { example: '1_000' }),
+  deadlineMs: optional(duration, 'The question fails with ASK_TIMEOUT after this time.', { example: '1_000' }),
   signal: optional(
     shaped<AbortSignal>('an AbortSignal', ['addEventListener', 'removeEventListener'], 'AbortSignal'),
     'Withdraws the question, and rejects with its reason.',
@@ -117,7 +121,7 @@ export const supervisorTable = {
   intensity: defaulting(
     bounded('a number of restarts, 0 or more', (value) => value >= 0),
     1,
-    'The supervisor tolerates so many restarts within `periodMs`; one more, and it fails with RESTART_INTENSITY.',
+    'At most this many restarts within `periodMs`; the next one makes the supervisor fail with RESTART_INTENSITY.',
     '5',
   ),
   periodMs: defaulting(
@@ -129,7 +133,7 @@ export const supervisorTable = {
   autoShutdown: defaulting(
     oneOf('never', 'any-significant', 'all-significant'),
     'never',
-    'Whether the supervisor ends when significant children have ended by themselves and for good: one of them, or all.',
+    'Whether the supervisor ends when significant children have ended on their own and will not restart: one of them, or all.',
     "'any-significant'",
   ),
   children: required(

@@ -15,7 +15,7 @@ export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
  */
 export type Restart = 'permanent' | 'transient' | 'temporary';
 
-/** Whether the supervisor ends when significant children have ended by themselves and for good. */
+/** Whether the supervisor ends when significant children have ended on their own and will not restart. */
 export type AutoShutdown = 'never' | 'any-significant' | 'all-significant';
 
 export interface Policy {
@@ -116,7 +116,10 @@ function endsSupervisor(group: Group, child: Member): boolean {
 /** Counts the restart. If there are more than the intensity allows, the supervisor gives up instead. */
 function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
   const { policy, restarts } = group;
-  while ((restarts.peek() ?? now) < now - policy.periodMs) restarts.shift();
+  const periodStart = now - policy.periodMs;
+  for (let oldest = restarts.peek(); oldest !== undefined && oldest < periodStart; oldest = restarts.peek()) {
+    restarts.shift();
+  }
   restarts.push(now);
   if (restarts.length > policy.intensity) return { type: 'giveUp' };
   const affected = affectedBy(group, child);

@@ -30,7 +30,7 @@ export const runtimeTable = {
   ),
   intercept: optional(
     intercept,
-    'Stands between actors and their messages and effects: an `Intercept` of `kinact/supervision`.',
+    'Runs between actors and their messages and effects: an `Intercept` of `kinact/supervision`.',
     { example: '{ receive: (delivery, receive) => receive() } satisfies Intercept' },
   ),
 };
