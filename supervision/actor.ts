@@ -92,6 +92,12 @@ export type Effect<Message, Event = unknown> =
   /** Crashes the actor with this error; its supervisor decides what follows. */
   | { readonly type: 'fail'; readonly error: Error };
 
+/** An effect that a stopping actor may still have: see `Behaviour.stopped`. */
+export type LastEffect<Event = unknown> = Extract<
+  Effect<never, Event>,
+  { readonly type: 'send' | 'reply' | 'emit' | 'count' }
+>;
+
 /** The next state, and the effects that the runtime carries out. */
 export type Step<State, Message, Event = unknown> = readonly [State, readonly Effect<Message, Event>[]];
 
@@ -108,10 +114,9 @@ export interface Behaviour<State, Message, Event = unknown, Status extends objec
   receive(state: State, message: Message): Step<State, Message, Event>;
   /**
    * Called once, when the actor has ended, crashed or been told to stop, and its children have stopped. Synchronous; it releases
-   * resources that are not effects (a reader, an AbortController). Only its effects of type `send`, `reply`, `emit` and `count`
-   * are carried out.
+   * resources that are not effects (a reader, an AbortController).
    */
-  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly Effect<Message, Event>[];
+  stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly LastEffect<Event>[];
   /**
    * If true, the start is over, and the parent gets `spawned`, only at the effect `started`. An end before that is a failed
    * start.
@@ -148,7 +153,7 @@ type AnswerOf<Q> = Q extends { readonly replyTo?: infer To }
 export type AnyReplyTo = ReplyTo<any>;
 
 /** Sends a message. A message to a stopped actor is counted and dropped. */
-export function send<Message>(to: Ref<Message>, message: NoInfer<Message>): Effect<never, never> {
+export function send<Message>(to: Ref<Message>, message: NoInfer<Message>): LastEffect<never> {
   return { type: 'send', to, message };
 }
 
@@ -189,7 +194,7 @@ export function ask<Asked, const Q extends Asked, const Message, const Failed>(
 }
 
 /** Answers a question, once. A later answer is counted and dropped. */
-export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): Effect<never, never> {
+export function reply<A>(to: ReplyTo<A>, answer: NoInfer<A>): LastEffect<never> {
   return { type: 'reply', to, answer };
 }
 
@@ -263,12 +268,12 @@ export function cancel(key: string): Effect<never, never> {
 }
 
 /** Passes an event to the listener of the runtime (`RuntimeOptions.emit`). */
-export function emit<const Event>(event: Event): Effect<never, Event> {
+export function emit<const Event>(event: Event): LastEffect<Event> {
   return { type: 'emit', event };
 }
 
 /** Adds to a counter of the runtime, 1 by default. */
-export function count(what: string, by = 1): Effect<never, never> {
+export function count(what: string, by = 1): LastEffect<never> {
   return { type: 'count', what, by };
 }
 

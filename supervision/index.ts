@@ -25,7 +25,18 @@ import {
 
 /** The constructors of effects, for writing behaviours: `effect.send(to, message)`, `effect.run({ … })`. */
 export * as effect from './actor.js';
-export type { AnswerTo, AnyReplyTo, Behaviour, Effect, Ending, Question, Ref, ReplyTo, Step } from './actor.js';
+export type {
+  AnswerTo,
+  AnyReplyTo,
+  Behaviour,
+  Effect,
+  Ending,
+  LastEffect,
+  Question,
+  Ref,
+  ReplyTo,
+  Step,
+} from './actor.js';
 export type { ChildNews, Outcomes } from './actor.js';
 export type { ChildSpec, Siblings } from './child-spec.js';
 export type { AutoShutdown, Restart, Strategy } from './strategy.js';

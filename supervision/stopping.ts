@@ -197,6 +197,7 @@ function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
   });
 }
 
+/** The type of `stopped` allows four kinds of effects; a behaviour in JavaScript may return others. */
 function carryOutLast(cell: Cell, effect: Effect<unknown>): void {
   const { engine, ref } = cell;
   switch (effect.type) {

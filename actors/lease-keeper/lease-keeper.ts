@@ -3,7 +3,7 @@
 // then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
 // are never restarted.
 import { effect } from '../protocol/actor.js';
-import type { Behaviour, Ref } from '../protocol/actor.js';
+import type { Behaviour, LastEffect, Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './durable.js';
@@ -56,7 +56,8 @@ export function leaseKeeper(
       refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
       quitTraffic(turn);
-      return turn.effects;
+      // The calls above only send and reply.
+      return turn.effects as LastEffect[];
     },
     status: (state) => keeperStatus(options, state),
   };

@@ -4,6 +4,7 @@ import type { Behaviour, Ending, Ref } from '../../supervision/actor.js';
 import {
   counters,
   createRuntime,
+  effect,
   spawn,
   status,
   statusOf,
@@ -336,7 +337,7 @@ describe('an actor', () => {
       spawned(
         root,
         puppet('good', [], [], {
-          stopped: (_s, reason) => [{ type: 'send', to: root, message: note(reason) }, { type: 'end' }],
+          stopped: (_s, reason) => [effect.send(root, note(reason)), effect.end() as never],
         }),
       ),
       spawned(

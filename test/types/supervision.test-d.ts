@@ -64,6 +64,14 @@ void other;
 const foreign: Step<number, All> = [1, [effect.after('x', 5, { type: 'refill' })]];
 void foreign;
 
+// The stop hook has the four effects that still make sense then.
+type StopHook = NonNullable<Behaviour<number, All, AppEvent>['stopped']>;
+const lastWords: StopHook = () => [effect.send(limiter, { type: 'refill' }), effect.emit({ name: 'opened', by: 1 })];
+void lastWords;
+// @ts-expect-error a timer of an actor that has ended
+const tooLate: StopHook = () => [effect.after('tick', 5, { type: 'tick' })];
+void tooLate;
+
 createRuntime<AppEvent>({ emit: (event) => expectTypeOf(event).toEqualTypeOf<AppEvent | RuntimeEvent>() });
 
 const root = spawn(undefined, supervisor({ children: [{ id: 'one', start: () => child }] }));
