@@ -1,5 +1,6 @@
-// Issue 8: a row that has expired is asked for, not taken, where a wish of a keeper of this process that crashed stands in
-// it: the shard of a dead holder stays unread for another `failoverMs`.
+// Symptom: the shard of a dead holder stayed unread for another `failoverMs`. Cause: its row still had the wish of a crashed keeper
+// of this process. So the worker resumed the wish, and asked the dead holder instead of taking the expired lease. Rule: an expired
+// lease is taken, even if the row has a wish of this process.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import { failoverText } from '../../src/core/lease-failover.js';
@@ -8,12 +9,12 @@ import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
-describe('a lease whose holder died while a keeper that asked for it crashed', () => {
+describe('a lease of a dead holder, with the wish of a crashed keeper in its row', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  it('is taken when it has expired', async () => {
+  it('is taken when it has expired, not another failoverMs later', async () => {
     const a = virtualConsumer(clock, { streamOptions: { shards: 3 }, workerId: 'a' });
     await inVirtualTime(clock, a.consumer.start());
     await clock.advance(3_000);

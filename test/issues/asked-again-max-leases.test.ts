@@ -1,18 +1,18 @@
-// Issue 8: a worker goes on with the wish of a keeper that crashed whatever it has asked for since, so that it comes to hold
-// more than `leases.maxLeases`, and stays there.
+// Symptom: a worker held more than `leases.maxLeases`, and kept them. Cause: it resumed the wish of a crashed keeper without
+// counting the leases that it had asked for since. Rule: a worker resumes a wish only below `maxLeases`.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
-describe('a worker of which a keeper crashes while it asks for a lease', () => {
+describe('a worker whose keeper crashes while it asks for a lease', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
   for (let crashAfterMs = 100; crashAfterMs <= 900; crashAfterMs += 400)
-    it(`never holds more than maxLeases, crashed ${crashAfterMs} ms after the wish`, async () => {
+    it(`never holds more than maxLeases (crash ${crashAfterMs} ms after the wish)`, async () => {
       const a = virtualConsumer(clock, {
         streamOptions: { shards: 4 },
         workerId: 'a',
@@ -25,7 +25,7 @@ describe('a worker of which a keeper crashes while it asks for a lease', () => {
       const b = virtualConsumer(clock, { stream: a.stream, workerId: 'b', leases: { maxLeases: 1 } });
       await inVirtualTime(clock, b.consumer.start());
       await clock.advanceUntil(() => [...rows.values()].some(({ kinactWish }) => kinactWish !== undefined), 30_000);
-      // So that no hand-over is done before the next scan.
+      // The long calls for these records delay every hand-over until after the next scan.
       for (let index = 0; index < 12; index++) a.stream.put({ partitionKey: `key-${index}`, data: 'x' });
       await clock.advance(crashAfterMs);
       const crashKeeper = async (): Promise<void> => {
@@ -33,7 +33,7 @@ describe('a worker of which a keeper crashes while it asks for a lease', () => {
         await clock.advanceUntil(() => find() !== undefined, 10_000);
         crash(find()!, new Error('a test'));
       };
-      // After the second crash it leaves the lease alone for longer than until its next scan.
+      // After the second crash the cool-down of the lease outlasts the next scan.
       await crashKeeper();
       await clock.advance(100);
       await crashKeeper();

@@ -1,5 +1,5 @@
-// Issue 8: at most four open wishes a worker. Wishes that could not be withdrawn are asked again as soon as their
-// pause is over, beside four others.
+// Symptom: a worker had more than four open wishes. Cause: when the cool-down of wishes that it could not withdraw was over, it
+// asked again, beside four other wishes. Rule: at most four wishes of a worker are open at a time.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';

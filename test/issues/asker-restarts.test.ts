@@ -1,18 +1,19 @@
-// Issue 8: a coordinator that crashed while it asked for leases forgot that. Its successor did not know what was handed to it
-// then: a stop that came before its next scan left those leases to this process, which was gone, and said drained.
+// Symptom: a stop reported drained, and left leases to this process, which was gone. Cause: a coordinator that crashed while it
+// asked for leases forgot its wishes. Until its next scan, the next coordinator did not know which leases had been handed over to
+// it.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
-describe('a coordinator that crashes while it asks for leases', () => {
+describe('a consumer whose coordinator crashes while it asks for leases', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
   for (let stopAfterMs = 0; stopAfterMs <= 3_000; stopAfterMs += 250)
-    it(`leaves neither a lease nor a wish behind when it is stopped ${stopAfterMs} ms later`, async () => {
+    it(`drains, and leaves neither a lease nor a wish behind, when it stops ${stopAfterMs} ms later`, async () => {
       const join = (workerId: string, stream?: ReturnType<typeof virtualConsumer>['stream']) =>
         virtualConsumer(clock, { ...(stream === undefined ? { streamOptions: { shards: 4 } } : { stream }), workerId });
       const a = join('a');

@@ -1,6 +1,6 @@
-// Symptom: on a stream whose RecordDistributionStrategy is AUTO, `outOfRange: 'dropRecord'` and `'dropAggregate'` dropped good
-// records, and nobody said that a key has no order there. Cause: the strategy was never looked at, and a hash key outside a
-// shard's range was taken for a producer's mistake.
+// Symptom: under RecordDistributionStrategy AUTO, `outOfRange: 'dropRecord'` and `'dropAggregate'` dropped good records. No event
+// said that a key has no order there. Cause: kinact never looked at the strategy, and took a hash key outside a shard's range for a
+// producer's mistake. Rule: no record is dropped for a hash key that did not choose its shard.
 import { expect } from 'chai';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
@@ -13,26 +13,26 @@ import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consum
 
 const [shard0, shard1] = ['shardId-000000000000', 'shardId-000000000001'];
 const minuteMs = 60_000;
-/** Their hash keys are in the lower and in the upper half. */
+/** Partition keys with hash keys in the lower and in the upper half. */
 const [low, high] = ['a', 'b'];
 
 interface Harness extends Disposable {
   readonly clock: ManualClock;
   readonly client: ModelClient;
   readonly store: MemoryLeaseStore;
-  /** A consumer with a source of its own, as another process has it. */
+  /** Makes a consumer with its own source, like another process. */
   consumer(outOfRange: 'emit' | 'dropRecord' | 'dropAggregate'): VirtualConsumer;
   /** Puts an aggregate of one user record of each half into the lower shard. */
   putMixed(text: string): void;
   distribute(distribution: 'AUTO' | 'USER_PARTITION_KEY'): void;
-  /** The capacity mode. */
+  /** Sets the capacity mode. */
   setMode(mode: 'ON_DEMAND' | 'PROVISIONED'): void;
 }
 
 function harness(distribution: 'AUTO' | 'USER_PARTITION_KEY' = 'USER_PARTITION_KEY'): Harness {
   const clock = virtualClock();
   const client = modelClient(clock);
-  // Shorter than the service allows, for the sake of the test's time.
+  // Shorter than the service allows, to keep the test short.
   client.kinesis.createStream('orders', 2, { mode: 'ON_DEMAND', distribution }).retentionHours = 0.5;
   const store = memoryLeaseStore([], 'orders');
   return {
@@ -57,7 +57,7 @@ const texts = ({ seen }: VirtualConsumer): string[] =>
   seen.map(({ key, value }) => `${key}${Buffer.from(value).toString()}`).toSorted();
 
 describe('a stream whose record distribution is AUTO', () => {
-  it('is said to have no order of keys, by an event and by status(); one that places by key is not', async () => {
+  it('is reported to have no order per key, by an event and status(), unlike USER_PARTITION_KEY', async () => {
     for (const distribution of ['AUTO', 'USER_PARTITION_KEY'] as const) {
       using on = harness(distribution);
       const running = on.consumer('emit');
@@ -71,7 +71,7 @@ describe('a stream whose record distribution is AUTO', () => {
     }
   });
 
-  it('is not started on with a policy that drops by hash key', async () => {
+  it('fails the start with INVALID_OPTION under a policy that drops by hash key', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
       using on = harness('AUTO');
       const refused = on.consumer(outOfRange);
@@ -90,8 +90,8 @@ describe('a stream whose record distribution is AUTO', () => {
   });
 });
 
-describe('a stream that is switched to AUTO under a consumer that drops by hash key', () => {
-  it('loses none of the records that come after the switch, long before anybody could look again', async () => {
+describe('a stream that switches to AUTO under a consumer that drops by hash key', () => {
+  it('loses no record after the switch, even before the consumer notices and reports it', async () => {
     using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropRecord');
@@ -116,12 +116,12 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     await inVirtualTime(on.clock, running.consumer.stop());
   });
 
-  it('delivers what it cannot vouch for, where the stream does not say how it places records', async () => {
+  it('loses no record while its distribution cannot be read', async () => {
     using on = harness();
     on.setMode('PROVISIONED');
     const running = on.consumer('dropAggregate');
     await inVirtualTime(on.clock, running.consumer.start());
-    // Once the shards are being read: a chain of iterators is begun only where the stream says who it is.
+    // The shards must be read by now: no chain of iterators begins before the stream has shown its identity.
     await on.clock.advance(10_000);
     on.client.script = ({ operation }) =>
       operation === 'DescribeStreamSummary' ? { error: 'LimitExceededException' } : undefined;
@@ -131,7 +131,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     await inVirtualTime(on.clock, running.consumer.stop());
   });
 
-  it('loses none where it is switched back before anybody looks, or while nobody is there', async () => {
+  it('loses no record if it switches back before the consumer looks, or while no consumer runs', async () => {
     for (const outOfRange of ['dropRecord', 'dropAggregate'] as const) {
       using on = harness();
       const running = on.consumer(outOfRange);
@@ -160,7 +160,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     }
   });
 
-  it('keeps everything until what was placed then has left the stream, in other processes too; then it drops again', async () => {
+  it('loses no record for one retention after AUTO, in later consumers too; then dropping resumes', async () => {
     using on = harness();
     const first = on.consumer('dropRecord');
     await inVirtualTime(on.clock, first.consumer.start());
@@ -175,7 +175,7 @@ describe('a stream that is switched to AUTO under a consumer that drops by hash 
     const second = on.consumer('dropRecord');
     await inVirtualTime(on.clock, second.consumer.start());
     expect(second.heard('recordDistribution')[0]).to.include({ perKeyOrder: false, outOfRange: 'emit' });
-    // Both shards are split: their rows, which remember, go.
+    // Both shards are split. Their rows, which have `kinactAutoAt`, end, so other rows must keep this time.
     on.client.kinesis.split('orders', shard0);
     on.client.kinesis.split('orders', shard1);
     await on.clock.advance(20 * minuteMs);

@@ -1,4 +1,4 @@
-// The runtime's part of these regressions once more, on the built package, as an application imports it.
+// The regressions of the runtime once more, on the built package, as an application imports it.
 import { expect } from 'chai';
 import type * as Supervision from '../../supervision/index.js';
 import type * as Kinact from '../../src/index.js';
@@ -18,7 +18,7 @@ describe('the built package', () => {
     },
   });
 
-  it('stops 2,000 children and 2,000 levels, and gives up 2,000 children', async () => {
+  it('stops 2,000 children and a chain of 2,000 actors, and lets a supervisor of 2,000 give up', async () => {
     const children = Array.from({ length: 2_000 }, (_, at) => ({ id: `c${at}`, start: leaf }));
     const asked = (ref: Ref<Supervision.SupervisorMessage>) =>
       actors.ask(ref, (replyTo: ReplyTo<readonly Supervision.ChildInfo[]>) => ({ type: 'children', replyTo }));
@@ -40,7 +40,7 @@ describe('the built package', () => {
     expect(await actors.stop(actors.spawn(undefined, link(2_000)))).to.deep.equal({ reason: 'shutdown', orphans: [] });
   });
 
-  it('refuses a deadline that is a text, and an empty input of expectNothingLost', async () => {
+  it('refuses a string as deadlineMs, and an empty input of expectNothingLost', async () => {
     const { createConsumer, defineReducer } = (await import(kinactName as string)) as typeof Kinact;
     const testing = (await import(testingName as string)) as {
       fakeStream: () => { source: never };

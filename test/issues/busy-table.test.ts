@@ -1,6 +1,6 @@
-// Symptom: of 300 shards on a table that carries 100 writes a second one was started in 49 s. Cause: every take was sent at once;
-// they queued, at the table or in the client's sockets, until their time limit, which counted from there, and were sent again.
-// (In this model, which has neither sockets nor reads, it took a table of 90 a second for that.)
+// Symptom: on a table that carries 100 writes a second, one of 300 shards was started in 49 s. Cause: every take was sent at once.
+// The takes queued at the table or in the client's sockets until their time limit, which had already begun, and were sent again.
+// (This model has neither sockets nor reads. In it, the symptom needs a table of 90 writes a second.)
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -35,7 +35,7 @@ describe('a lease table that carries few writes', () => {
     return { ...made, table };
   }
 
-  it('of 80 a second, and queues: as many are read as it carries, instead of none', async () => {
+  it('carries the leases of at least 250 shards at 80 writes a second, without a loss (queues)', async () => {
     const { consumer, heard, table } = await start('queues', 80);
     await clock.advance(60_000);
     expect(heard('shardStarted').length).to.be.within(250, 280);
@@ -45,7 +45,7 @@ describe('a lease table that carries few writes', () => {
   });
 
   for (const kind of ['queues', 'refuses'] as const) {
-    it(`of 100 a second, and ${kind}: all of 300 shards are read within two minutes, and no lease is lost`, async () => {
+    it(`carries all 300 leases within two minutes at 100 writes a second, without a loss (${kind})`, async () => {
       const { consumer, heard } = await start(kind, 100);
       const read = (): number => consumer.status().shards.filter(({ doing }) => doing === 'reading').length;
       await clock.advanceUntil(() => heard('shardStarted').length === shards, 120_000);
@@ -58,7 +58,7 @@ describe('a lease table that carries few writes', () => {
       await inVirtualTime(clock, consumer.stop());
     });
 
-    it(`of 50 a second, and ${kind}: nothing is lost, the rest stays without an owner, and an event says so`, async () => {
+    it(`leaves leases without an owner at 50 writes a second, reports them, and loses none (${kind})`, async () => {
       const { consumer, heard } = await start(kind, 50);
       await clock.advance(120_000);
       const started = heard('shardStarted').length;

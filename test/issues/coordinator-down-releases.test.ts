@@ -1,6 +1,6 @@
-// A consumer that ended because its lease coordinator had crashed too often left every lease with its owner, though `closed`
-// is to reject when they have been released: the actor that could have released them was dead, and peers waited out a failover.
-// The same for a stop in the middle of a coordinator's restart (stop-unheard.test.ts).
+// Symptom: a consumer that ended because its lease coordinator had crashed too often left every lease with its owner. Peers had to
+// wait for the failover time. Cause: the actor that could have released the leases was dead. Rule: the leases are released before
+// `closed` rejects. The same holds for a stop during a coordinator's restart (stop-unheard.test.ts).
 import { expect } from 'chai';
 import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';
 import type { FakeStream } from '../../src/testing/index.js';
@@ -37,9 +37,9 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
     return one;
   };
 
-  // Before the next coordinator has looked at the table, and when it holds the leases again.
+  // 5 ms: before the next coordinator has scanned the table. 1,000 ms: when it holds the leases again.
   for (const everyMs of [5, 1_000]) {
-    it(`every ${everyMs} ms: its leases are released at their frontier, and peers go on within 3 s`, async () => {
+    it(`releases its leases at their frontiers, and a peer continues within 3 s (crashes every ${everyMs} ms)`, async () => {
       const one = await killed(everyMs);
       expect(rowsOf(one.stream).map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined, undefined]);
       put(one.stream, ids(30, 30));
@@ -54,8 +54,8 @@ describe('a consumer whose lease coordinator has crashed too often', () => {
   }
 });
 
-describe('a stop beside a lease coordinator that answers nothing', () => {
-  it('lasts little longer than its deadline, and gives back what the keepers hold', async () => {
+describe('a stop beside a lease coordinator that does not answer', () => {
+  it('ends within 2 s after its deadline, and releases the leases, but reports that it has not drained', async () => {
     const clock = new ManualClock();
     clock.install();
     try {
@@ -78,11 +78,11 @@ describe('a stop beside a lease coordinator that answers nothing', () => {
   });
 });
 
-describe('a lease that a dead coordinator left', () => {
+describe('a lease that a dead coordinator left behind', () => {
   const rowsOf = (stream: FakeStream) =>
     [...(stream.leases.get('orders')?.rows.values() ?? [])].map(({ leaseOwner }) => leaseOwner);
 
-  it('and that a peer has taken since stays with the peer', async () => {
+  it('stays with the peer that has taken it since, and is not reported as lost', async () => {
     const clock = new ManualClock();
     clock.install();
     try {
@@ -92,7 +92,7 @@ describe('a lease that a dead coordinator left', () => {
       const lost: unknown[] = [];
       one.consumer.on('leaseLost', (data) => lost.push(data));
       const chaos = nemesis(one.consumer, { seed: 1 });
-      // The one that follows never gets to know the table, and the leases expire meanwhile.
+      // The next coordinator never reads the table, and the leases expire meanwhile.
       chaos.kill('lease-coordinator');
       chaos.hang('lease-coordinator');
       const peer = virtualConsumer(clock, { stream: one.stream, workerId: 'peer' });

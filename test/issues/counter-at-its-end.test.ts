@@ -1,5 +1,5 @@
-// Symptom: a row whose counter is 2^53 − 1 was read like any other, but every take of it threw, forever, and nobody said so. The
-// next number looks the same: such a row is malformed, and an event says so.
+// Symptom: a row with the counter 2^53 − 1 was read like any other row, but every take of it threw, forever. Nothing reported it.
+// Cause: beyond this number, a counter and its successor look the same. Rule: such a row is malformed, and an event reports it.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
@@ -10,7 +10,7 @@ import { virtualTables } from '../support/virtual-tables.js';
 const [full, other] = ['shardId-000000000000', 'shardId-000000000001'];
 
 describe('a lease row whose counter cannot rise', () => {
-  it('is named in an event and in status(), taken by nobody, and read when it is mended; the other shard is read', async () => {
+  it('is reported by an event and status(), and read only after its correction; the other shard is read', async () => {
     using clock = virtualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 2);

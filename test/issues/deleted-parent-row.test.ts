@@ -1,7 +1,7 @@
-// Symptom: items of a key came from a merged shard while older ones of one of its parents were still unread. Cause: somebody had
-// deleted that parent's lease row; a parent without a row holds no child back, so the child began in the moment before the
-// parent's holder had made the row again. Found by reading. Later: what was unread of the parent was read by nobody when its
-// holder was dead, although workers were there that had seen the row (seed 120400).
+// Symptom: items of a key came from a merged shard while older items of one of its parents were unread. Cause: the lease row of
+// that parent had been deleted, and a parent without a row does not hold a child back. So the child began before the parent's
+// holder had created the row again. Later symptom: if that holder was dead, no worker read the rest of the parent, although workers
+// had seen the row (seed 120400).
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver } from '../support/coordinator-driver.js';
@@ -44,7 +44,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([]);
   });
 
-  it('waits for the holder of the parent to make the row again, and then for the end of that shard', async () => {
+  it('waits until the holder of the parent has created the row again, and the parent has ended', async () => {
     const { leaseCounter } = store.row(parent);
     store.rows.delete(parent);
     await driver.harness.advance(failoverMs - 500);
@@ -58,7 +58,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('waits for it also where the child is taken only then', async () => {
+  it('waits for the end of the parent, even if it is taken after the parent row was deleted', async () => {
     store.rows.delete(parent);
     await driver.harness.advance(1_200);
     await driver.news(child, { type: 'lost', reason: 'stolen and released', retake: true });
@@ -72,17 +72,17 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('waits for the worker that reads the parent on where it was last seen, when its holder has had its time', async () => {
+  it('waits for the parent, which this worker reads from its last seen checkpoint after the holder’s time', async () => {
     store.rows.delete(parent);
     await driver.harness.advance(2 * failoverMs + 1_500);
     expect(store.row(parent).checkpoint).to.equal('4711');
-    // By this worker, though it may have one lease alone: nobody else is there.
+    // This worker reads the parent in spite of `maxLeases` 1, because no other worker is there.
     expect(driver.startable()).to.deep.equal([parent]);
     await parentEnds();
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('is no reason to make the row again where the child was cleaned up as well: what came of it has begun', async () => {
+  it('stays without a row, like the parent, if its own children have begun', async () => {
     const grandchildren = driver.stream.split(child);
     store.rows.delete(parent);
     store.rows.delete(child);
@@ -92,7 +92,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect([parent, child].filter((leaseKey) => store.rows.has(leaseKey))).to.deep.equal([]);
   });
 
-  it('comes back with it where what came of it has not begun: nobody can have cleaned it up', async () => {
+  it('gets its row back, like the parent, if its own children have not begun', async () => {
     const grandchildren = driver.stream.split(child);
     store.rows.delete(parent);
     store.rows.delete(child);
@@ -101,7 +101,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect([store.row(parent).checkpoint, store.row(child).checkpoint]).to.deep.equal(['4711', 'TRIM_HORIZON']);
   });
 
-  it('does not wait, and the row is not made, where it has begun: the parent may have ended and been cleaned up', async () => {
+  it('leaves the parent row deleted if it has begun: the parent may have been cleaned up', async () => {
     store.rows.delete(parent);
     store.put({ ...store.row(child), checkpoint: '4800', leaseCounter: store.row(child).leaseCounter + 1 });
     await driver.harness.advance(2 * failoverMs + 1_500);

@@ -1,6 +1,6 @@
-// Symptom: a worker handed a lease over, or gave it back, and somebody deleted its row before another had taken it. The same worker made
-// the row again at TRIM_HORIZON, and the whole shard was read once more. Cause: the coordinator made it as its last scan had shown it,
-// and a worker that holds every lease scans rarely; what its own keeper had written since then was forgotten with the keeper.
+// Symptom: a worker handed over or released a lease, and its row was deleted before another worker had taken it. The same worker
+// created the row again at TRIM_HORIZON, and the whole shard was read once more. Cause: the coordinator used the row of its last
+// scan, and a worker that holds every lease rarely scans. What its own keeper had written since then was forgotten with the keeper.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
@@ -10,13 +10,13 @@ const leaseKey = 'shardId-000000000000';
 const at = { checkpoint: '4711', subSequenceNumber: 2 } as const;
 const lease = { source: 'orders', shardId: leaseKey, leaseKey, recordsLeft: 0, ...at, released: true };
 
-describe('a lease row that is deleted when its holder has just given it up', () => {
+describe('a lease row that is deleted just after its holder gave up the lease', () => {
   const news: Readonly<Record<string, KeeperNews>> = {
     'handed over': { type: 'handedOver', to: 'other', at },
     'given back': { type: 'released', lease, reason: 'stopShard', coolDown: true },
   };
   for (const [how, said] of Object.entries(news))
-    it(`is made again by that worker where it left it, ${how}, and not where a scan has seen it`, async () => {
+    it(`is created again at the checkpoint that the holder left, not that of its last scan (${how})`, async () => {
       const store = memoryLeaseStore([leaseRow({ leaseKey })]);
       const driver = driveCoordinator({ store, failoverMs: 2_000 });
       await driver.started();
@@ -28,7 +28,7 @@ describe('a lease row that is deleted when its holder has just given it up', () 
       expect(store.row(leaseKey)).to.include({ checkpoint: '4711', checkpointSubSequenceNumber: 2 });
     });
 
-  it('is made where a scan has seen it, where another had brought it further by then', async () => {
+  it('is created again at the checkpoint of the last scan if that is further', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey, checkpoint: '5000' })]);
     const driver = driveCoordinator({ store, failoverMs: 2_000 });
     await driver.started();

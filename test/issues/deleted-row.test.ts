@@ -1,9 +1,8 @@
-// Symptom: a lease row that somebody deleted under its holder came back at TRIM_HORIZON, so that the whole shard was read
-// again, and with a lower counter, so that a fenced sink refused all of it. Cause: a worker that did not hold the lease
-// missed the row in its next scan and made it before the holder's next renewal could; and a first counter in seconds falls
-// behind one that is raised more than once a second, as it is where failoverMs is below 3,000. Later the same of a row that
-// was free or had expired in the last scan: a worker that had taken it since was not thought of (a table deleted soon after the
-// start).
+// Symptom: a lease row that was deleted under its holder came back at TRIM_HORIZON, so the whole shard was read again. Its counter
+// was lower, so a fenced sink refused everything. Cause: a worker without the lease missed the row in its next scan, and created it
+// before the holder's next renewal. A first counter in seconds also falls behind a counter that rises more than once a second
+// (failoverMs below 3,000). Later the same happened to a row that was free or expired in the last scan: a worker may have taken it
+// since.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver } from '../support/coordinator-driver.js';
@@ -25,7 +24,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
     await driver.takenAll();
     await renewing(3_000);
   });
-  /** Their keeper renews three times per failoverMs. */
+  /** Lets time pass while the other worker renews its lease. */
   const renewing = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 500) {
       store.renewAs(theirs);
@@ -35,7 +34,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
   const made = (): number =>
     store.calls.filter(({ operation, leaseKey }) => operation === 'create' && leaseKey === theirs).length;
 
-  it('is left to that worker, who knows its checkpoint', async () => {
+  it('is left to the holder, which knows its checkpoint', async () => {
     const { leaseCounter } = store.row(theirs);
     store.rows.delete(theirs);
     await driver.harness.advance(failoverMs - 500);
@@ -45,15 +44,15 @@ describe('a lease row that is deleted while another worker holds it', () => {
     expect(made()).to.equal(0);
   });
 
-  it('is made where it was last seen when that worker has had its time, above every counter that it may have had', async () => {
+  it('is created at its last seen checkpoint after the holder’s time is over, with a higher counter', async () => {
     store.rows.delete(theirs);
     await driver.harness.advance(2 * failoverMs + 1_500);
     expect(made()).to.equal(1);
-    // Whatever the row was made with: renewals cannot have brought it further than the milliseconds that have passed.
+    // Higher than any counter of the row: renewals raise a counter by less than one per millisecond.
     expect(store.row(theirs)).to.include({ checkpoint: '4711', leaseCounter: driver.stream.serviceTimeMs });
   });
 
-  it('is left to that worker although it could not be read when it was deleted', async () => {
+  it('is left to the holder even if it was unreadable when it was deleted', async () => {
     const row = store.row(theirs);
     store.rows.delete(theirs);
     store.malformed.push({ leaseKey: theirs, reason: 'garbled' });
@@ -65,7 +64,7 @@ describe('a lease row that is deleted while another worker holds it', () => {
     expect(store.row(theirs)).to.include({ checkpoint: row.checkpoint });
   });
 
-  it('is left to a worker that has taken it since the last scan, in which it was free', async () => {
+  it('is left to a worker that may have taken it since the last scan, which showed it free', async () => {
     store = memoryLeaseStore([leaseRow({ leaseKey: own })]);
     driver = driveCoordinator({ store, failoverMs });
     await driver.started();
@@ -79,9 +78,9 @@ describe('a lease row that is deleted while another worker holds it', () => {
     expect(makes).to.deep.equal([]);
   });
 
-  it('is left as long when it had expired: somebody may have taken it since the last scan', async () => {
+  it('is created only after failoverMs if its lease had expired, because another worker may have taken it', async () => {
     await driver.harness.advance(2 * failoverMs);
-    // A keeper of ours is about to take it, and does not come to it.
+    // A keeper of this worker was about to take the lease, and did not succeed.
     await driver.news(theirs, {
       type: 'notTaken',
       reason: 'for the test',

@@ -1,5 +1,5 @@
-// Symptom: a stream that was deleted under a running consumer was declared gone after two minutes, not one. Cause: the minute in
-// which every describe must find nothing began with the next shard sync, although the readers had met it at once.
+// Symptom: a stream that was deleted under a running consumer counted as gone after two minutes, not one. Cause: every describe
+// must find nothing for one minute, and this minute began with the next shard sync. But the readers had noticed at once.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
@@ -21,14 +21,14 @@ describe('a stream that is deleted under a running consumer', () => {
     }));
     const made = virtualConsumer(clock, { source, leases: { multiStream: names.length > 1 } });
     await inVirtualTime(clock, made.consumer.start());
-    // So that the next shard sync is nearly a minute away.
+    // After this, the next shard sync is nearly a minute away.
     await clock.advance(6_000);
     return [client, made];
   };
   const lookedFor = (client: ModelClient, name: string): readonly ModelCall[] =>
     client.of('DescribeStreamSummary').filter(({ input }) => input['StreamName'] === name);
 
-  it('fails a minute after it was first missed, and after five looks at least; a source beside it is read on', async () => {
+  it('fails a minute and at least five looks after it was first missed; another source is still read', async () => {
     using clock = virtualClock();
     const [client, { consumer, heard, seen }] = await start(clock, ['gone', 'kept']);
     const before = lookedFor(client, 'gone').length;
@@ -50,7 +50,7 @@ describe('a stream that is deleted under a running consumer', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('ends the consumer where it was the only one, its leases released', async () => {
+  it('ends the consumer, with its leases released, if it was the only source', async () => {
     using clock = virtualClock();
     const [client, { consumer, heard }] = await start(clock, ['gone']);
     client.kinesis.streams.delete('gone');
@@ -62,7 +62,7 @@ describe('a stream that is deleted under a running consumer', () => {
     expect(heard('leaseReleased')).to.have.length(2);
   });
 
-  it('is not gone where it is found again within the minute, however often that happens', async () => {
+  it('does not fail if it is found again within the minute, however often that happens', async () => {
     using clock = virtualClock();
     const [client, { consumer, heard, seen }] = await start(clock, ['gone']);
     const stream = client.kinesis.stream('gone');

@@ -1,5 +1,5 @@
-// Symptom: a lease table that somebody deleted while consumers ran stayed away until one was restarted; nothing was read
-// meanwhile. Cause: a table was made at start alone, and a scan that found none was repeated forever.
+// Symptom: a lease table that was deleted while consumers ran stayed away until one of them was restarted. Nothing was read
+// meanwhile. Cause: a table was created only at a start, and a scan that found no table was repeated forever.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
@@ -8,7 +8,7 @@ const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 
 describe('a lease table that is deleted while consumers run', () => {
-  it('is created again and said so once, its rows only when their holders have had time to make them', async () => {
+  it('is created again with one warning; its rows follow after their holders’ time is over', async () => {
     const failoverMs = 3_000;
     const driver = driveCoordinator({ failoverMs });
     await driver.started();
@@ -18,7 +18,7 @@ describe('a lease table that is deleted while consumers run', () => {
     store.tableExists = false;
     const error = new KinactError('TABLE_NOT_FOUND', 'the table does not exist or is not ready', { retryable: true });
     const calls = store.calls.length;
-    // Deleted, and for a while not even to be created again.
+    // The table is deleted, and at first cannot be created again.
     for (let times = 0; times < 2; times += 1) store.script('scan', { type: 'failBefore', error });
     store.script('ensureTable', { type: 'failBefore', error: new Error('the table is being deleted') });
     const since = (operation: string): number =>

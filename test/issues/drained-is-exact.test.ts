@@ -1,6 +1,6 @@
-// Symptom: a stop said `drained: true`, and records came again; or gave leases back while calls of the application for them still
-// ran. Cause: what had been handed out was known to the keeper alone and died with it; a pipeline that crashed in the middle of the
-// draining counted as one that has nothing under way.
+// Symptom: a stop reported `drained: true`, and records came again. Or it released leases while calls of the application still ran
+// for them. Cause: only the keeper knew what had been handed out, and this knowledge died with it. A pipeline that crashed during
+// the drain counted as one with nothing under way.
 import { expect } from 'chai';
 import { ManualClock, nemesis } from '../../src/testing/index.js';
 import { inVirtualTime } from '../support/virtual.js';
@@ -14,7 +14,7 @@ describe('a stop', () => {
   });
   afterEach(() => clock.uninstall());
 
-  /** One shard with ten records, in calls of `callMs` each. */
+  /** A consumer of one shard with ten records; each call takes `callMs`. */
   const working = async (callMs: number, options: { restart?: { intensity: number; periodMs: number } } = {}) => {
     let running = 0;
     const one = virtualConsumer(clock, {
@@ -34,7 +34,7 @@ describe('a stop', () => {
     return { ...one, row, running: () => running };
   };
 
-  it('in which the pipeline crashes holds the lease until the calls that were under way have ended', async () => {
+  it('keeps the lease until the running calls have ended if the pipeline crashes, and is not drained', async () => {
     const { consumer, row, running } = await working(4_000);
     const stopping = consumer.stop({ deadlineMs: 20_000 });
     await clock.advance(200);
@@ -49,7 +49,7 @@ describe('a stop', () => {
     expect(leases.map(({ released }) => released)).to.deep.equal([true]);
   });
 
-  it('in which the pipeline crashes for good releases when its calls have ended, and waits for no deadline', async () => {
+  it('releases the lease when the calls have ended, not at the deadline, if the pipeline crashes for good', async () => {
     const { consumer, row, running } = await working(4_000, { restart: { intensity: 0, periodMs: 10_000 } });
     const begun = clock.now();
     const stopping = consumer.stop({ deadlineMs: 60_000 });
@@ -64,7 +64,7 @@ describe('a stop', () => {
     expect(drained).to.equal(false);
   });
 
-  it('after a keeper has crashed is not drained until what it had handed out is settled', async () => {
+  it('is not drained if a keeper has crashed and the records that it handed out are not settled', async () => {
     const { consumer } = await working(2_000);
     nemesis(consumer, { seed: 1 }).kill('lease-keeper');
     await clock.advance(2_000);
@@ -73,7 +73,7 @@ describe('a stop', () => {
     expect(leases.every(({ released, recordsLeft }) => released && recordsLeft === 0)).to.equal(false);
   });
 
-  it('is drained although a keeper and a pipeline have crashed before, when all that was handed out is settled', async () => {
+  it('is drained if everything handed out is settled, even after crashes of a keeper and a pipeline', async () => {
     const { consumer } = await working(10);
     const chaos = nemesis(consumer, { seed: 1 });
     chaos.kill('lease-keeper');
@@ -84,7 +84,7 @@ describe('a stop', () => {
     expect(drained).to.equal(true);
   });
 
-  it('that leaves a call running is not drained', async () => {
+  it('is not drained if it leaves a call running', async () => {
     const { consumer, running } = await working(60_000);
     const { drained } = await inVirtualTime(clock, consumer.stop({ deadlineMs: 2_000 }));
     expect(running()).to.equal(1);

@@ -1,16 +1,17 @@
-// Issue 8: the end of a shard did not wait for a call that had acknowledged its item and still ran, as a stop and a hand-over do.
-// So its children were delivered, perhaps by another process, beside a call for an earlier record of the same key.
+// Symptom (issue 8): the children of a shard were delivered, perhaps by another process, beside a call for an earlier record of the
+// same key. Cause: a stop and a hand-over waited for a running call that had acknowledged its item, but the end of a shard did not.
+// Rule: SHARD_END waits for all calls of the shard, and the watchdog bounds this wait.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 
-describe('a shard that ends while a call for it runs, though the call has acknowledged its item', () => {
+describe('a shard that ends while a call that has acknowledged its item still runs', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  it('is written as ended when the call has, and not before', async () => {
+  it('gets SHARD_END only after the call has ended', async () => {
     const calls = acknowledgedCalls(clock, 25_000);
     const a = calls.join('a');
     await inVirtualTime(clock, a.consumer.start());
@@ -24,7 +25,7 @@ describe('a shard that ends while a call for it runs, though the call has acknow
     await inVirtualTime(clock, a.consumer.stop());
   });
 
-  it('is ended in spite of a call that never ends, and the watchdog says which one', async () => {
+  it('gets SHARD_END in spite of a call that never ends: WATCHDOG restarts the pipeline and reports the orphan', async () => {
     const calls = acknowledgedCalls(clock, 10_000_000);
     const a = calls.join('a');
     await inVirtualTime(clock, a.consumer.start());

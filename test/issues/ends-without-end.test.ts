@@ -1,6 +1,6 @@
-// Where GetRecords never names an iterator and brings no record, an open shard stood still behind a ready() that stayed true,
-// and its lease stayed beside healthy peers: the empty page of each such answer counted as a read that had succeeded. Where
-// GetShardIterator never finds an open shard, readers come and go: none of them failed for the minute that a release takes.
+// Symptom: an open shard stood still on one host, `ready()` stayed true, and the lease stayed there beside healthy peers. First
+// cause: an answer of GetRecords without an iterator and without records counted as a successful read. Second cause: if
+// GetShardIterator never finds an open shard, readers come and go. None of them failed for the minute that a release takes.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
@@ -13,7 +13,7 @@ const shards = ['shardId-000000000000', 'shardId-000000000001'];
 
 interface Refusal {
   readonly what: string;
-  /** What the ill host gets. */
+  /** The answers that the ill host gets. */
   readonly answers: (operation: string) => object | undefined;
   readonly says: RegExp;
 }
@@ -35,9 +35,9 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-describe('an open shard that one host alone cannot read', () => {
+describe('an open shard that only one host cannot read', () => {
   for (const { what, answers, says } of refusals) {
-    it(`makes ready() false, is reported all the time, and is given to a peer after a minute (${what})`, async () => {
+    it(`makes ready() false, raises retrying events, and goes to a peer within two minutes (${what})`, async () => {
       using clock = virtualClock({ restlessAfter: 20_000 });
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 2);

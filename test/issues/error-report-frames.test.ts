@@ -1,4 +1,5 @@
-// `error-report.ts` moved one folder down, and its idea of which frames are kinact's own did not move along.
+// Symptom: the report of an error showed stack frames of kinact itself. Cause: `error-report.ts` moved one folder down, but its
+// relative paths to kinact's own folders stayed the same.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { errorReport } from '../../src/consumer/error-report.js';

@@ -1,6 +1,6 @@
-// A shard of which nothing was read yet stands at LATEST, and its row says when that was. Where the application was away for
-// longer than the stream keeps records, the service begins at the oldest record that is left, and says nothing: what had come
-// and expired was passed over without an event.
+// Symptom: records that came after LATEST and expired before the first read were skipped without an event. Cause: if the
+// application is away for longer than the retention, the service begins at the oldest remaining record, without a notice. Rule: if
+// the row's LATEST time is older than the retention, the event `trimmed` says that records may have expired.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../src/api/ports.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
@@ -12,8 +12,8 @@ import { virtualTables } from '../support/virtual-tables.js';
 
 const hourMs = 3_600_000;
 
-describe('records that came after LATEST and expired before anything of the shard was read', () => {
-  it('are said to be trimmed, perhaps, by the consumer that begins behind them; they are not where none can have expired', async () => {
+describe('records that came after LATEST and expired before the first read of the shard', () => {
+  it('are reported as possibly trimmed by the consumer that starts behind them, and by no earlier one', async () => {
     using clock = virtualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 1);
@@ -37,7 +37,7 @@ describe('records that came after LATEST and expired before anything of the shar
     expect(third.heard('trimmed')).to.deep.equal([{ source: 'orders', shardId, certain: false }]);
   });
 
-  it('are none for a reader without a lease, whose start somebody has just chosen, nor for one at TRIM_HORIZON', async () => {
+  it('are not reported by a reader without a lease, nor by a reader that starts at TRIM_HORIZON', async () => {
     const lease = { stream: undefined, table: 'orders', multiStream: false } as never;
     const long = { type: 'atTimestamp', timestampMs: 1 } as const;
     const said: SourceNotice[] = [];

@@ -1,6 +1,6 @@
-// Symptom: at LATEST, records of a shard whose row was missing (a first shard sync that broke off half-way, a deleted row)
-// and that was then split or merged were never read. Cause: the KCL's rule for LATEST makes rows of open shards alone; the
-// children were read from when LATEST was, and what their parent had got since then was left out.
+// Symptom: at LATEST, records of a shard without a row were never read if the shard was then split or merged. (A first shard sync
+// had broken off, or the row had been deleted.) Cause: the KCL's rule for LATEST creates rows of open shards only. The children
+// were read from LATEST, and the records that their parent had got since then were skipped.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
@@ -35,7 +35,7 @@ describe('a first shard sync at LATEST that broke off half-way', () => {
     });
   }
 
-  it('is made up for, also when the shard it did not get to has been split since', async () => {
+  it('is completed without a lost record, even if the shard without a row has been split', async () => {
     const failing = (...args: Parameters<typeof stream.source.openLeases>): LeaseStore => {
       const store = stream.source.openLeases(...args);
       const create: LeaseStore['create'] = (row, signal) =>

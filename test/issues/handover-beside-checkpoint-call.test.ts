@@ -1,7 +1,8 @@
-// A renewal was under way when the shard had drained. `onCheckpoint` was called when the reply to the renewal came, and the next
-// write, the hand-over, ran beside that call. Now the lease is handed over only when the call has ended.
-// The keeper holds the lease; `you` asks for it. `work` begins a shard worker in a tenure; `frontier` reports what it has
-// settled; `end` is its last word.
+// Symptom: the hand-over was written while a call of `onCheckpoint` still ran. Cause: a renewal was under way when the shard had
+// drained. Its reply began the call, and the next write, the hand-over, did not wait for this call. Rule: a lease is handed over or
+// released only after the call has ended.
+// The keeper holds the lease, and `you` asks for it. `work` grants a shard worker a tenure, `frontier` reports what it has settled,
+// and `end` reports its end.
 import { expect } from 'chai';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import type { KeeperDriver } from '../support/keeper-driver.js';
@@ -13,7 +14,7 @@ function ask(keeper: KeeperDriver, number: number): void {
 }
 
 describe('a hand-over whose last renewal is answered late', () => {
-  it('waits for the onCheckpoint call that the answer brings', async () => {
+  it('waits for the onCheckpoint call that the late answer begins', async () => {
     let endCall = (): void => undefined;
     const told: string[] = [];
     const onCheckpoint = async ({ sequenceNumber }: { readonly sequenceNumber: string }): Promise<void> => {

@@ -1,4 +1,5 @@
-// Hand-overs between whole consumers in virtual time, against issue 8.
+// Hand-overs between whole consumers in virtual time (issue 8). Rule: a holder that is asked for a lease still reads its shards. It
+// hands a lease over only to a live worker, and never beside a running call.
 import { expect } from 'chai';
 import { nemesis } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/index.js';
@@ -8,14 +9,14 @@ import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const failoverMs = 10_000;
 
-describe('two consumers, one of which asks the other for a lease', () => {
+describe('a holder that another consumer may ask for a lease', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  /** Two shards, both held by `a`; every second a record of each of many keys. A record `slow` takes `callMs`. */
+  /** Two shards, both held by `a`. Each of many keys gets a record every second. The call for a record `slow` takes `callMs`. */
   async function scene(callMs: number) {
-    /** By shard: when records that were not slow have been delivered, by whomever. */
+    /** By shard: when its records other than `slow` were delivered, by either consumer. */
     const delivered = new Map<string, number[]>();
     const join = (workerId: string) =>
       virtualConsumer(clock, {
@@ -43,7 +44,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       }
     };
     await run(5_000);
-    /** One record of another key in each shard. */
+    /** Puts a record `slow` of another key into each shard. */
     const slow = (): void => {
       const shards = new Set<string>();
       for (let index = 0; shards.size < 2; index++) {
@@ -72,19 +73,19 @@ describe('two consumers, one of which asks the other for a lease', () => {
   }
 
   for (const isAsked of [false, true])
-    it(`a shard with a long call is read on, ${isAsked ? 'though it was asked for, and not drained in time' : 'asked for by nobody'}`, async () => {
+    it(`still reads a shard with a long call, ${isAsked ? 'after a wish for which it did not drain in time' : 'with no wish for it'}`, async () => {
       const it = await scene(45_000);
       it.slow();
       await it.run(500);
       const begun = clock.now();
       if (isAsked) await inVirtualTime(clock, it.join('b').consumer.start());
       await it.run(45_000);
-      // Asked, a second until it drains, `handOverMs`, and a new worker.
+      // With a wish: a second until the drain begins, `handOverMs`, and the time to continue.
       expect(it.longestGap(begun)).to.be.at.most(1_000 + failoverMs + 5_000);
     });
 
   for (const isAsked of [false, true])
-    it(`a shard whose keeper has crashed is read again after the next scan, ${isAsked ? 'though it is asked for' : 'asked for by nobody'}`, async () => {
+    it(`reads a shard again soon after a crash of its keeper, ${isAsked ? 'even if a wish is open' : 'with no wish for it'}`, async () => {
       const it = await scene(30_000);
       it.slow();
       await it.run(1_000);
@@ -102,7 +103,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
       expect(Math.max(...times), times.join(' ')).to.be.at.most(5_000);
     });
 
-  it('the stop of a consumer that holds no lease counts as drained, whatever becomes of its wish', async () => {
+  it('lets an asking consumer without a lease stop as drained, even if its wish cannot be withdrawn', async () => {
     const it = await scene(45_000);
     const b = it.join('b');
     it.slow();
@@ -116,14 +117,14 @@ describe('two consumers, one of which asks the other for a lease', () => {
     expect(drained).to.equal(true);
   });
 
-  it('no lease is handed over to a consumer that has been gone for longer than failoverMs', async () => {
+  it('hands no lease over to a consumer that has been gone for longer than failoverMs', async () => {
     const it = await scene(15_000);
     const b = it.join('b');
     it.slow();
     await it.run(1_000);
     await inVirtualTime(clock, b.consumer.start());
     await it.runUntilAsked();
-    // It goes without withdrawing its wish, as one that is killed.
+    // `b` goes without withdrawing its wish, like a killed process.
     for (let lost = 0; lost < 1_000; lost++) it.store.script('wish', { type: 'failBefore' });
     await inVirtualTime(clock, b.consumer.stop({ deadlineMs: 100 }));
     const gone = clock.now();
@@ -136,7 +137,7 @@ describe('two consumers, one of which asks the other for a lease', () => {
     expect(owners.filter(([ms]) => ms > failoverMs + 1_000)).to.deep.equal([]);
   });
 
-  it('no lease changes hands while a call for its shard runs, though the call has acknowledged its item', async () => {
+  it('hands no lease over while a call for its shard runs, even if the call acknowledged its item', async () => {
     const calls = acknowledgedCalls(clock, 25_000);
     const a = calls.join('a');
     await inVirtualTime(clock, a.consumer.start());

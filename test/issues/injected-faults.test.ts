@@ -1,5 +1,5 @@
-// The faults that AWS' Fault Injection Service knows for Kinesis have the same names in the scripted server, with the errors
-// that the service gives; none of them ends anything or loses a record.
+// The faults of AWS Fault Injection Service for Kinesis have the same names in the scripted server, and the service's errors. None
+// of them ends anything or loses a record.
 import { expect } from 'chai';
 import { scriptedServer, type FaultAction } from '../../src/testing/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -18,7 +18,7 @@ const faults: Readonly<Record<FaultAction, readonly [string, number]>> = {
 };
 
 describe('the faults of AWS FIS', () => {
-  it('are answered by the scripted server as by Kinesis under an experiment', async () => {
+  it('make the scripted server answer as Kinesis does under an experiment', async () => {
     const server = await scriptedServer();
     try {
       for (const [action, [code, status]] of Object.entries(faults)) {
@@ -32,7 +32,7 @@ describe('the faults of AWS FIS', () => {
     }
   });
 
-  it('pass, each of them, in every call and for a minute: nothing is lost and nothing ends', async () => {
+  it('lose no record and end nothing, even if every second call fails for a minute', async () => {
     for (const [error, status] of Object.values(faults)) {
       const clock = new ManualClock();
       const client = modelClient(clock);

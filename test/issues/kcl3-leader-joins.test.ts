@@ -1,5 +1,6 @@
-// Symptom: a KCL 3.0 to 3.4 leader that joined a running kinact starved for minutes: the side table where it says so was looked
-// at when a consumer started, and never again. A KCL 3.5 leader crashed the coordinator three times, and left owners behind.
+// Symptom: a KCL 3.0 to 3.4 leader that joined a running kinact starved for minutes. Cause: kinact looked at the side table, in
+// which the leader registers, only at the start of a consumer. A KCL 3.5 leader crashed the coordinator three times, and leases
+// kept their owners.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
@@ -14,7 +15,7 @@ describe('the leader of a KCL 3 fleet that joins a running kinact', () => {
     ['3.0 to 3.4', 'orders-CoordinatorState', 'key'],
     ['3.5', 'orders', 'leaseKey'],
   ] as const) {
-    it(`is noticed within 70 s, as of version ${version}: the shards drain, are checkpointed and released, then KCL3_TABLE`, async () => {
+    it(`ends the consumer within 75 s with KCL3_TABLE, all leases checkpointed and released (version ${version})`, async () => {
       using clock = virtualClock();
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 2);

@@ -1,5 +1,5 @@
-// Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard
-// forever as "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords took a record without a key for none.
+// Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard forever as
+// "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords did not accept a record without a key.
 import { expect } from 'chai';
 import { parseAnswer, recordsOf } from '../../src/aws/kinesis/get-records.js';
 import { recordKey } from '../../src/core/record-key.js';
@@ -14,7 +14,7 @@ import { inVirtualTime } from '../support/virtual.js';
 const data = Buffer.from('data');
 
 describe('a record without partition key', () => {
-  it('is read like any other, by our own client and by one of the application', async () => {
+  it('is read like any other record, by our own client and by a client of the application', async () => {
     for (const absent of [{}, { PartitionKey: null }, { PartitionKey: '' }]) {
       const wire = { SequenceNumber: '7', Data: data.toString('base64'), ApproximateArrivalTimestamp: 1.5, ...absent };
       const fast = recordsOf(parseAnswer(Buffer.from(JSON.stringify({ Records: [wire] }))));
@@ -34,13 +34,13 @@ describe('a record without partition key', () => {
     expect(on.notices).to.deep.equal([]);
   });
 
-  it('has its place in the stream for a key, the same at every delivery', () => {
+  it('has its sequence and sub-sequence number as its key', () => {
     expect(recordKey({ sequenceNumber: '7' })).to.equal('7');
     expect(recordKey({ sequenceNumber: '7', subSequenceNumber: 0 })).to.equal('7/0');
     expect(recordKey({ sequenceNumber: '7', subSequenceNumber: 2, partitionKey: 'k' })).to.equal('k');
   });
 
-  it('is delivered, spreads over the reducers with its like, and is checkpointed', async () => {
+  it('is delivered with its sequence number as the key, from every shard, and is checkpointed', async () => {
     const clock = new ManualClock();
     clock.install();
     const on = virtualConsumer(clock, {
@@ -58,7 +58,7 @@ describe('a record without partition key', () => {
     clock.uninstall();
   });
 
-  it('needs a stream that allows it', () => {
+  it('is refused by put of a stream in memory without distribution AUTO', () => {
     expect(() => fakeStream().put({ data: 'x' })).to.throw('AUTO');
   });
 });
@@ -73,7 +73,7 @@ describe('kinact tail over a stream with records without partition key', () => {
   });
   after(() => server.stop());
 
-  it('writes null for the key that there is not', async () => {
+  it('writes null as the partition key', async () => {
     const env = {
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'local',

@@ -1,5 +1,6 @@
-// Records may have up to 10 MiB since 2025. Symptom: `kinact put` and the encoder refused more than 1 MiB. Cause: the limit was
-// a constant; it is the stream's. Here such records also go through the reader, admission, reducer, status() and tail.
+// Records may have up to 10 MiB since 2025. Symptom: `kinact put` and the encoder refused more than 1 MiB. Cause: the limit was a
+// constant, but it belongs to the stream. Here such records also pass the reader, the admission, the reducer, `status()` and
+// `tail`.
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { aggregateRecords, encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
@@ -15,12 +16,12 @@ import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const MiB = 1024 * 1024;
-/** With its key a record of exactly the service's limit. */
+/** With its key, the record has exactly the size of the service's limit. */
 const largest = 10 * MiB - 1;
 const maxRecordKiB = 10 * 1024;
 
 describe('records of 10 MiB', () => {
-  it('are read one after the other, no faster than the service allows, so that it never has to throttle', async () => {
+  it('are read one by one, within the read limits of the service, so no call is throttled', async () => {
     const on = harness(undefined, { model: { enforceReadLimits: true }, settings: { maxRecordKiB } });
     for (const partitionKey of ['a', 'b', 'c'])
       on.client.kinesis.put(stream, { partitionKey, data: new Uint8Array(largest), shardId });
@@ -31,7 +32,7 @@ describe('records of 10 MiB', () => {
     expect(on.notices).to.deep.equal([]);
   });
 
-  it('are admitted alone where they exceed the bound, shown by status(), reduced and checkpointed', async () => {
+  it('are admitted alone if they exceed maxPendingBytes, shown by status(), reduced and checkpointed', async () => {
     const clock = new ManualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 1, { maxRecordKiB });
@@ -54,7 +55,7 @@ describe('records of 10 MiB', () => {
     await inVirtualTime(clock, on.consumer.stop());
   });
 
-  it('fit into an aggregate by themselves, and aggregates of small ones stay within what every stream takes', () => {
+  it('fit into aggregates of their own; small records share aggregates of at most 1 MiB', () => {
     const data = new Uint8Array(9 * MiB);
     const [decoded] = decodeAggregate(encodeAggregate([{ partitionKey: 'k', data }])).records ?? [];
     expect(decoded?.data.length).to.equal(data.length);
@@ -76,7 +77,7 @@ describe('kinact put and tail with records of 10 MiB', () => {
   });
   after(() => server.stop());
 
-  it('carry what the stream takes, and refuse the line that it does not', async () => {
+  it('put and print records up to the stream’s limit, and refuse a longer line', async () => {
     const line = Buffer.alloc(10 * MiB, 'x');
     const input = Buffer.concat([line, Buffer.from('\nsmall\n'), line, Buffer.from('y\n')]);
     const ended = await kinact(['put', '--stream', 'large'], env, { input });
@@ -94,7 +95,7 @@ describe('kinact put and tail with records of 10 MiB', () => {
     expect(got.map(digest)).to.deep.equal([digest(line), digest(Buffer.from('small'))]);
   });
 
-  it('refuse what a stream without such a limit does not take', async () => {
+  it('refuse a record above 1 MiB for a stream with the usual limit', async () => {
     const ended = await kinact(['put', '--stream', 'usual'], env, { input: `${'x'.repeat(MiB)}\nsmall\n` });
     expect(ended.stderr).to.include("line 1 refused: larger than the stream's limit of 1048576 bytes");
     expect(ended.stderr).to.match(/\n1 records put\n$/);

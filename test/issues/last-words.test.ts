@@ -1,5 +1,6 @@
-// Cause: `timeout`, npm and process managers send a signal to a process and to its group, and the second one ended a service without
-// a drain; with an error that nobody caught, Node printed the object in 40 lines, of which none said what to do.
+// Symptom: a service ended without a drain. Cause: `timeout`, npm and process managers send a signal to a process and to its group,
+// and the second signal ended the service. Another symptom: for an uncaught error, Node printed the object in 40 lines, and none of
+// them said what to do.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +16,7 @@ const signals = ['SIGUSR2'] as const;
 const report: StopReport = { drained: true, leases: [] };
 const send = (): unknown => process.emit('SIGUSR2', 'SIGUSR2');
 
-/** A consumer that runs until it is stopped, and drains as soon as `drain` says so. */
+/** A consumer that runs until it is stopped, and has drained when `drain` is called. */
 function stopping(): { readonly consumer: Consumer; readonly drain: () => void; readonly stops: () => number } {
   let drained = (): void => {};
   let stops = 0;
@@ -31,13 +32,13 @@ function stopping(): { readonly consumer: Consumer; readonly drain: () => void; 
   return { consumer: consumer as unknown as Consumer, drain: () => drained(), stops: () => stops };
 }
 
-describe('signals that come in twos', () => {
+describe('signals that come in pairs', () => {
   const { exitCode } = process;
   afterEach(() => {
     process.exitCode = exitCode;
   });
 
-  it('are one wish to stop, which drains', async () => {
+  it('stop the consumer once, with a drain', async () => {
     const { consumer, drain, stops } = stopping();
     const running = runUntilSignal(consumer, { signals });
     send();
@@ -49,7 +50,7 @@ describe('signals that come in twos', () => {
     expect(stops()).to.equal(1);
   });
 
-  it('are heard for two seconds more when the drain took no time, and then left to other listeners', async () => {
+  it('are caught for two more seconds after an instant drain, and then left to other listeners', async () => {
     using clock = new ManualClock();
     clock.install();
     const { consumer, drain } = stopping();
@@ -58,7 +59,7 @@ describe('signals that come in twos', () => {
     send();
     drain();
     await running;
-    // The one to the group: without a listener it would end the process, with another exit code.
+    // The signal to the group: without a listener it would end the process, with another exit code.
     expect(send()).to.equal(true);
     expect(process.listenerCount('SIGUSR2')).to.equal(before + 1);
     await clock.advance(2_000);
@@ -66,7 +67,7 @@ describe('signals that come in twos', () => {
   });
 });
 
-describe('an error that nobody catches', function () {
+describe('an error with which runUntilSignal rejects', function () {
   this.timeout(30_000);
   let home: string;
   before(() => (home = mkdtempSync(join(tmpdir(), 'kinact-last-words-'))));
@@ -74,7 +75,7 @@ describe('an error that nobody catches', function () {
 
   const built = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href);
 
-  /** Runs a service to its end, by a consumer whose start fails with what `failure` says. */
+  /** Runs a service to its end. Its consumer fails at the start, with the error that the code `failure` makes. */
   async function serviceOf(failure: string, around = ''): Promise<{ readonly code: unknown; readonly stderr: string }> {
     const file = join(home, 'service.mjs');
     const program = `import { runUntilSignal } from ${built('consumer/signals.js')};
@@ -91,7 +92,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     });
   }
 
-  it('is printed in a few lines with its code, its causes and what to do, and the exit code is 1', async () => {
+  it('is printed in a few lines with code, causes and what to do, and sets exit code 1', async () => {
     const cause = `Object.assign(new Error('Stream orders not found'), { name: 'ResourceNotFoundException', $metadata: { attempts: 1 } })`;
     const { code, stderr } = await serviceOf(
       `new KinactError('STREAM_NOT_FOUND', "stream 'orders' does not exist", { cause: ${cause}, data: { stream: 'orders' } })`,
@@ -107,7 +108,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect(code).to.equal(1);
   });
 
-  it('shows the place in the application where a cause of its own came from', async () => {
+  it('shows where in the application its cause was created', async () => {
     const { stderr } = await serviceOf(
       `new KinactError('RESTART_INTENSITY', 'too many', { cause: new KinactError('PROCESSING_FAILED', 'reduce threw', { cause: yours() }) })`,
     );
@@ -117,14 +118,14 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect(stderr).to.not.include('node:internal');
   });
 
-  it('is left to Node with its stack when it is none of kinact’s', async () => {
+  it('is left to Node, with its stack, if it is not an error of kinact', async () => {
     const { code, stderr } = await serviceOf(`yours()`);
     expect(stderr).to.include('TypeError: totals is undefined\n    at yours');
     expect(stderr).to.not.include('what to do');
     expect(code).to.equal(1);
   });
 
-  it('is left to a handler for what nobody catches', async () => {
+  it('is left to an uncaughtException handler of the application', async () => {
     const { code, stderr } = await serviceOf(
       `new KinactError('STOPPED', 'no')`,
       `process.on('uncaughtException', (error) => { console.error('mine', error.code); process.exitCode = 7; });`,
@@ -132,7 +133,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect({ code, stderr }).to.deep.equal({ code: 7, stderr: 'mine STOPPED\n' });
   });
 
-  it('makes the exit code 1 when it is caught, too', async () => {
+  it('sets exit code 1 even if the application catches it', async () => {
     const { consumer } = stopping();
     const error = new KinactError('ACCESS_DENIED', 'no');
     const before = process.exitCode;
@@ -143,7 +144,7 @@ await runUntilSignal({ start: () => failed, stop: () => failed, closed: failed }
     expect({ rejected, after }).to.deep.equal({ rejected: error, after: 1 });
   });
 
-  it('is printed on lines of its own, whatever its texts hold, and to a depth that ends', () => {
+  it('is reported without control characters, to a limited depth, and with the errors of an AggregateError', () => {
     const circular = new Error('a\nb\u001b[2J');
     (circular as { cause?: unknown }).cause = circular;
     const lines = errorReport(new KinactError('AWS_ERROR', 'x\ny', { cause: circular }));

@@ -1,6 +1,6 @@
-// Symptom: two workers start an application for the first time at LATEST, a shard is split meanwhile, and the first records of its
-// children are read by nobody. Cause: one of them had seen an empty table long before its listing, which showed the children
-// alone; their rows got LATEST as of that listing, although the other worker was reading their parent by then. Found by reading.
+// Symptom: two workers started an application for the first time at LATEST, while a shard was split. No worker read the first
+// records of the children. Cause: one worker had seen an empty table long before its listing, which showed only the children. Their
+// rows got LATEST as of that listing, although the other worker was reading the parent by then.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
@@ -43,7 +43,7 @@ describe('two first starts at LATEST around a split', () => {
   }
 
   for (const slowMs of [0, 6_000]) {
-    it(`lose nothing that comes after the first of them has begun to read (second describe takes ${slowMs} ms)`, async () => {
+    it(`lose no record that comes after one of them has begun to read (second describe takes ${slowMs} ms)`, async () => {
       let calls = 0;
       const slow: StreamSource = {
         ...stream.port,

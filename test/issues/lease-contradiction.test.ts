@@ -1,5 +1,6 @@
-// Symptom: a lease row that said SHARD_END of a shard that was open, however it had come about, was believed forever: nobody read
-// the shard, and nobody said so. It cannot be healed without knowing where reading has come to; so it is said, with what to do.
+// Symptom: a lease row at SHARD_END for an open shard, however it came about, was believed forever. No worker read the shard, and
+// nothing reported it. A worker cannot heal the row, because it does not know how far the shard has been read. Rule: an event and
+// `ready()` report the contradiction, with what to do.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
@@ -7,8 +8,8 @@ import { virtualConsumer } from '../support/virtual-consumer.js';
 
 const [ended, other] = ['shardId-000000000000', 'shardId-000000000001'];
 
-describe('a row that says SHARD_END of a shard that is open', () => {
-  it('is an event, at error level, with what to do, and a reason in ready(), as soon as two listings a minute apart show it', async () => {
+describe('a row at SHARD_END for a shard that is open', () => {
+  it('is reported by ready() and one event at error level, after two listings a minute apart', async () => {
     using clock = virtualClock();
     const stream = fakeStream({ shards: 2, clock });
     const first = virtualConsumer(clock, { stream });
@@ -40,14 +41,14 @@ describe('a row that says SHARD_END of a shard that is open', () => {
     expect(consumer.ready().reasons.join())
       .to.include(`the row ${ended} is at SHARD_END`)
       .and.to.include('kinact reset --application orders');
-    // Said once; nothing is healed by guessing, and the other shard is read.
+    // It is reported once. The row is not changed by a guess, and the other shard is read.
     await clock.advance(300_000);
     expect(heard('leaseContradiction')).to.have.length(1);
     expect(store.row(ended).checkpoint).to.equal('SHARD_END');
     expect(seen).to.deep.equal([]);
     expect(consumer.status().shards.map(({ shardId }) => shardId)).to.deep.equal([other]);
 
-    // As `kinact reset` does it, but that workers are stopped for it.
+    // The write of `kinact reset`. (For a real reset, the workers are stopped.)
     store.put({ ...store.row(ended), checkpoint: 'TRIM_HORIZON', leaseCounter: store.row(ended).leaseCounter + 1 });
     await clock.advance(90_000);
     expect(seen).to.have.length(1);

@@ -1,6 +1,6 @@
-// Symptom: after its reads had failed for a minute, a worker left a whole stream to a peer who then died, and nobody read it for
-// up to ten minutes, or forever where a lease of its own waited for a parent there; no event said so. Cause: only a row without
-// an owner counted as one that nobody wants, and the rows of a dead worker keep theirs. Found by reading.
+// Symptom: after its reads had failed for a minute, a worker left a whole stream to a peer, and the peer died. No worker read the
+// stream for up to ten minutes, or forever if a lease of the worker waited for a parent there. No event reported it. Cause: only a
+// row without an owner counted as one that no worker wants, and the rows of a dead worker keep their owner.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver } from '../support/coordinator-driver.js';
@@ -12,7 +12,7 @@ const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
 const failoverMs = 10_000;
 
-describe('leases of a source whose reads have failed here, when the peer who took them dies', () => {
+describe('leases of a source whose reads have failed here, after the peer that took them died', () => {
   let driver: CoordinatorDriver;
   let peerLives: boolean;
   beforeEach(() => (peerLives = true));
@@ -42,7 +42,7 @@ describe('leases of a source whose reads have failed here, when the peer who too
     driver.store.takeAs(leaseKey, 'peer', 'peer/1');
   };
 
-  it('are taken although the source is on trial here, by a lease that waits for one of them', async () => {
+  it('are taken even if the lease that is on trial here waits for one of them', async () => {
     const stream = listedStream({ shards: 3 });
     const child = stream.merge(zero, one);
     const store = memoryLeaseStore([
@@ -63,7 +63,7 @@ describe('leases of a source whose reads have failed here, when the peer who too
     expect(driver.keepers.slice(before).map(({ args }) => args.leaseKey)).to.include(one);
   });
 
-  it('are taken within a few failover times, however often the source was given back', async () => {
+  it('are taken within five failover times, however often the source was given back', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: zero }), leaseRow({ leaseKey: one, leaseOwner: 'peer' })]);
     driver = driveCoordinator({ stream: listedStream({ shards: 2 }), store, failoverMs });
     await driver.started();

@@ -1,15 +1,15 @@
-// A listener that takes itself off and puts itself on again, or adds another one, was called for the same event without end:
-// those that came while an event was handed out were handed it as well, and the event loop never went on.
+// Symptom: a listener that removed and added itself again, or added another listener, was called for the same event without end.
+// The event loop stood still. Cause: a listener that was added while an event was delivered got this event as well.
 import { expect } from 'chai';
 import { createEmitter } from '../../src/consumer/emitter.js';
 import { silentLogger } from '../../src/api/logger.js';
 
 const event = { name: 'warning', data: { message: 'x' } } as const;
-/** More calls than this are without end. */
+/** More calls than this count as endless. */
 const enough = 1_000;
 
-describe('a listener that listens again', () => {
-  it('is called once for each event, with those who listened when the event came', () => {
+describe('a listener of an event', () => {
+  it('is called once for each event, even if it removes and adds itself meanwhile', () => {
     const emitter = createEmitter(silentLogger);
     let calls = 0;
     const again = (): void => {
@@ -24,7 +24,7 @@ describe('a listener that listens again', () => {
     expect(calls).to.equal(2);
   });
 
-  it('is not called for an event when one before it has taken it off', () => {
+  it('is not called for an event if an earlier listener has removed it', () => {
     const emitter = createEmitter(silentLogger);
     const called: string[] = [];
     emitter.on('warning', () => {

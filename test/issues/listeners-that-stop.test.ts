@@ -1,7 +1,7 @@
-// Whatever the runtime tells of what it does (`trace`, `emit`) may stop actors then and there. An actor was still handed the
-// message that it heard of, with its state gone; its effect began, with its signal aborted; one that crashed was said to
-// have been stopped, its error lost; one with effects left running ended twice, and its last words came after its end.
-// And a supervisor of unbounded intensity that tries again what cannot be started could not be stopped at all.
+// A `trace` or `emit` listener may stop any actor. Symptom: the stopped actor still handled the message of the call, without its
+// state, or began the effect with an aborted signal. A crashed actor was reported as stopped, and its error was lost. An actor with
+// effects left running ended twice, and its last messages came after its end. A supervisor of unbounded intensity could not be
+// stopped while its child could not start.
 import { expect } from 'chai';
 import type { Behaviour, Ref } from '../../supervision/actor.js';
 import {
@@ -21,7 +21,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, spawned } from '../supervision/support.js';
 import type { Order } from '../supervision/support.js';
 
-describe('a listener that stops the actor it hears of', () => {
+describe('a listener that stops the actor of the call', () => {
   const clock = new ManualClock();
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
@@ -33,7 +33,7 @@ describe('a listener that stops the actor it hears of', () => {
     return child;
   };
 
-  it('at a message: it is not handled, but counted as one to an actor that has stopped', async () => {
+  it('keeps the actor from handling the message, which is counted as a dead letter', async () => {
     const notes: unknown[] = [];
     const runtime = runtimeWith({
       trace: ({ what }) => {
@@ -47,7 +47,7 @@ describe('a listener that stops the actor it hears of', () => {
     expect(counters(runtime)).to.deep.equal({ deadLetter: 1 });
   });
 
-  it('at an effect: it does not begin', async () => {
+  it('keeps the effect from beginning', async () => {
     let begun = false;
     const runtime = runtimeWith({
       trace: ({ what }) => {
@@ -61,7 +61,7 @@ describe('a listener that stops the actor it hears of', () => {
     expect(begun).to.equal(false);
   });
 
-  it('at its crash: it has crashed, and those that wait for it hear of what', async () => {
+  it('leaves the crash as the end of the actor: watchers and askers get its error', async () => {
     const runtime = runtimeWith({
       emit: ({ name }) => {
         if (name === 'actorCrashed') void stop(root);
@@ -76,7 +76,7 @@ describe('a listener that stops the actor it hears of', () => {
     expect(await asked).to.deep.include({ code: 'ACTOR_STOPPED', cause: error });
   });
 
-  it('at an effect left running: it ends once, and the effect is counted once', async () => {
+  it('ends the actor once, and an effect left running is counted once', async () => {
     const notes: unknown[] = [];
     const runtime = runtimeWith({
       emit: ({ name }) => {
@@ -95,7 +95,7 @@ describe('a listener that stops the actor it hears of', () => {
     void stop(root);
   });
 
-  it('from its stop hook: its last words come before its end all the same', async () => {
+  it('lets the last messages of the stop hook come before the end of the actor', async () => {
     const notes: unknown[] = [];
     const runtime = runtimeWith({ emit: () => void stop(child, { deadlineMs: 0 }) });
     const root = spawn(runtime, puppet('root', notes), 'root');
@@ -115,7 +115,7 @@ describe('a listener that stops the actor it hears of', () => {
   });
 });
 
-it('a supervisor that tries again without bound what cannot be started gives way, and can be stopped', async () => {
+it('a supervisor of unbounded intensity can be stopped while its child cannot start', async () => {
   let tries = 0;
   const start = (): Behaviour<undefined, Order> => {
     tries += 1;

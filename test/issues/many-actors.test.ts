@@ -1,6 +1,6 @@
-// Stopping recursed once per child and per level, and copied the list of children at every step: a supervisor of 750
-// children, or a chain of 1,000 actors, ended the process with a RangeError when it stopped or gave up, or stayed
-// `stopping` forever. Starting, restarts, `status` and death watches had the same in them.
+// Symptom: a supervisor of 750 children, or a chain of 1,000 actors, ended the process with a RangeError when it stopped or gave
+// up. Or it stayed `stopping` forever. Cause: a stop recursed once per child and per level, and copied the list of children at
+// every step. Starts, restarts, `status` and death watches had the same fault.
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref, ReplyTo } from '../../supervision/actor.js';
 import {
@@ -26,7 +26,7 @@ import {
 import { supervisor } from '../../supervision/supervisor.js';
 import { countVisits } from '../support/counted-visits.js';
 
-/** Its children need nothing but to be there, and to be able to crash. */
+/** A child that does nothing, and crashes at its first message. */
 const leaf = (): Behaviour<undefined, 'crash'> => ({
   kind: 'leaf',
   initial: () => [undefined, []],
@@ -52,7 +52,7 @@ function link(left: number, below = link, first: readonly Effect<never>[] = []):
   };
 }
 
-/** Supervisors under one another, the last one over a leaf. */
+/** Nested supervisors; the lowest one supervises a leaf. */
 function tower(levels: number, found: (leaf: Ref<'crash'>) => void): Behaviour<unknown, SupervisorMessage> {
   const start = (): Behaviour<never, never> =>
     (levels === 1
@@ -65,14 +65,14 @@ const most = 100_000;
 const many = 10_000;
 const deep = 10_000;
 
-describe('many actors', function () {
+describe('a tree of many actors', function () {
   this.timeout(120_000);
 
   for (const [count, stopChildren] of [
     [most, 'one-by-one'],
     [many, 'together'],
   ] as const) {
-    it(`a supervisor of ${count} children starts, is looked at, and stops them ${stopChildren}`, async () => {
+    it(`starts ${count} children, shows them in status(), and stops them ${stopChildren}`, async () => {
       const runtime = createRuntime();
       const ref = supervise(runtime, { children: leaves(count), stopChildren });
       expect(await children(ref)).to.have.length(count);
@@ -83,7 +83,7 @@ describe('many actors', function () {
     });
   }
 
-  it(`a supervisor of ${many} children gives up and stops them all`, async () => {
+  it(`gives up with ${many} children, and stops them all`, async () => {
     const runtime = createRuntime();
     const ref = supervise(runtime, { intensity: 0, children: leaves(many) });
     const [first] = await children(ref);
@@ -94,7 +94,7 @@ describe('many actors', function () {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it(`${many} children are restarted together and rest-for-one`, async () => {
+  it(`restarts ${many} children one-for-all and rest-for-one`, async () => {
     for (const strategy of ['one-for-all', 'rest-for-one'] as const) {
       const runtime = createRuntime();
       const ref = supervise(runtime, { strategy, intensity: 1, children: leaves(many), stopChildren: 'together' });
@@ -108,7 +108,7 @@ describe('many actors', function () {
     }
   });
 
-  it(`a chain of ${deep} actors starts in one message, is looked at, and stops from its end`, async () => {
+  it(`starts a chain of ${deep} actors at once, shows it in statusOf(), and stops it`, async () => {
     const runtime = createRuntime();
     const ref = spawn(runtime, link(deep - 1));
     expect(actorsOf(runtime)).to.have.length(deep);
@@ -120,7 +120,7 @@ describe('many actors', function () {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it(`a crash under ${deep} supervisors ends one after the other, and the last error names where it began`, async () => {
+  it(`ends ${deep} nested supervisors after a crash below them, with an error that names the crash`, async () => {
     const runtime = createRuntime();
     let bottom: Ref<'crash'> | undefined;
     const ref = spawn(
@@ -137,7 +137,7 @@ describe('many actors', function () {
     expect(status(runtime)).to.deep.equal([]);
   });
 
-  it('effects that outlive the stop are named at the top of 500 levels, from the bottom up', async () => {
+  it('names effects that outlive the stop of 500 levels, from the bottom up', async () => {
     const work = effect.run({
       name: 'save',
       kind: 'user',
@@ -152,7 +152,7 @@ describe('many actors', function () {
     expect([orphans[0], orphans[499]]).to.deep.equal(['link/below#500: save', 'link#1: save']);
   });
 
-  describe('cost what there is to do, and no more', () => {
+  describe('with twice the actors', () => {
     const [few, twice] = [1_000, 2_000];
     const laws: Readonly<Record<string, (count: number) => Promise<void>>> = {
       'start and stop one by one': (count) => lived(count, {}),
@@ -197,7 +197,7 @@ describe('many actors', function () {
       },
     };
     for (const [name, law] of Object.entries(laws)) {
-      it(`${name}: twice the actors, twice the work`, async () => {
+      it(`does at most 2.5 times the work (${name})`, async () => {
         await law(few);
         const [once, double] = [await countVisits(() => law(few)), await countVisits(() => law(twice))];
         expect(double / once).to.be.below(2.5);

@@ -1,5 +1,6 @@
-// Cause: each shard had its own bounds (8 MiB ahead, 32 MiB in flight) and the process none: 20 shards of 50 kB records and a
-// slow reducer held 59 MB a shard. Now `maxBytes` bounds them together, shared so that none stands still for another.
+// Symptom: with records of 50 kB and a slow reducer, each of 20 shards held 59 MB. Cause: each shard had its own bounds (8 MiB
+// ahead, 32 MiB in flight), and the process had none. Rule: `maxBytes` bounds all shards together, and they share it, so that no
+// shard stands still for another.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
@@ -53,7 +54,7 @@ describe('maxBytes', () => {
       ...options,
     });
 
-  /** Advances, looking every 100 ms; the most that was held. */
+  /** Lets `ms` pass and checks the status every 100 ms. Returns the largest number of bytes held. */
   const watch = async (consumer: Consumer, ms: number): Promise<number> => {
     let most = 0;
     for (let at = 0; at < ms; at += 100) {
@@ -68,7 +69,7 @@ describe('maxBytes', () => {
     return most;
   };
 
-  it('bounds what 20 shards of a slow reducer hold, but for one record each, and none of them stands still', async () => {
+  it('bounds what 20 shards of a slow reducer hold, plus one record each; no shard stands still', async () => {
     const seen = new Map<string, number>();
     const keys = put(60);
     const consumer = consumerOf({
@@ -92,7 +93,7 @@ describe('maxBytes', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('asks the largest holders to flush when it is full, where a batch would wait for more records than there is room for', async () => {
+  it('makes batches flush when it is full and has no room for a whole batch', async () => {
     put(60);
     let flushed = 0;
     const consumer = consumerOf({
@@ -109,13 +110,13 @@ describe('maxBytes', () => {
     });
     await inVirtualTime(clock, consumer.start());
     expect(await watch(consumer, 20_000)).to.be.at.most(maxBytes + oneEach);
-    // All but what fits and thus waits for its interval.
+    // What is not flushed fits into `maxBytes`, and waits for its interval.
     expect((60 * shards - flushed) * recordBytes).to.be.at.most(maxBytes + oneEach);
     expect(flushed).to.be.greaterThan(0);
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('reads record by record where it is smaller than one, and so comes to the end', async () => {
+  it('lets shards be read to the end, record by record, if it is smaller than one record', async () => {
     const keys = new Set(put(4));
     const consumer = consumerOf({
       maxBytes: 10,
@@ -128,7 +129,7 @@ describe('maxBytes', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('is not used up by a shard whose records nobody acknowledges: the others go on', async () => {
+  it('is not used up by a shard whose records are never acknowledged: the other shards continue', async () => {
     const stuck = 'shardId-000000000000';
     const keys = put(60);
     const done = new Set<string>();
@@ -151,7 +152,7 @@ describe('maxBytes', () => {
     expect(consumer.status().bytes.held).to.equal(0);
   });
 
-  it('has everything back after restarts of the pipeline and after a stop, whatever was held', async () => {
+  it('gets all bytes back after restarts of the pipeline and after a stop', async () => {
     put(60);
     let calls = 0;
     let isSlow = false;
@@ -180,7 +181,7 @@ describe('maxBytes', () => {
     expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
   });
 
-  it('counts sources of every kind together: one that knows nothing of it is asked for no more than there is room', async () => {
+  it('bounds sources of every kind together, even a source that does not know it', async () => {
     const other = fakeStream({ name: 'other', application: 'others', shards: 2, maxRecords: 10, clock });
     for (let index = 0; index < 400; index += 1)
       other.put({ partitionKey: `o${index}`, data: Buffer.alloc(recordBytes) });

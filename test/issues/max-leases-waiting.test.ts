@@ -1,5 +1,5 @@
-// Symptom: a worker at `maxLeases`, whose lease waited for a parent of which the holder had died, held it forever and read
-// nothing. Cause: what waits counted against the limit like what is read. Found by reading.
+// Symptom: a worker at `maxLeases` held a lease forever that waited for a parent of a dead holder, and read nothing. Cause: a
+// waiting lease counted against the limit like a lease that is read.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -10,7 +10,7 @@ const one = 'shardId-000000000001';
 const failoverMs = 10_000;
 
 describe('a worker at maxLeases whose leases all wait for a parent', () => {
-  it('reads the parent when its owner has died', async () => {
+  it('takes the lease of the parent after its owner has died', async () => {
     const stream = listedStream({ shards: 2 });
     const child = stream.merge(zero, one);
     const store = memoryLeaseStore([

@@ -1,5 +1,5 @@
-// Symptom: the child of a merge was never read, and its parent never ended. Cause: the end of a shard waited for a lease row of
-// the merge partner, which nobody had made and nobody could make: the service had forgotten that shard.
+// Symptom: the child of a merge was never read, and its parent never ended. Cause: the end of the parent waited for a lease row of
+// the merge partner. No worker had created this row, and none could: the service had forgotten that shard.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -19,7 +19,7 @@ describe('the child of a merge whose other parent has no row', () => {
   let stream: FakeStream;
   let store: MemoryLeaseStore;
   let child: string;
-  /** Both parents have a record, and then the child: `left`, `right`, `child`. */
+  /** Both parents and then the child have one record each: `left`, `right`, `child`. */
   beforeEach(() => {
     clock = virtualClock();
     stream = fakeStream({ shards: 2, clock });
@@ -38,7 +38,7 @@ describe('the child of a merge whose other parent has no row', () => {
   };
   const texts = ({ seen }: VirtualConsumer): string[] => seen.map(({ value }) => Buffer.from(value).toString());
 
-  it('is read once two listings, failoverMs apart, lack that parent, and not before', async () => {
+  it('is read only after two listings, failoverMs apart, lack that parent', async () => {
     stream.forget(right);
     const made = await start();
     const { consumer, heard } = made;
@@ -54,7 +54,7 @@ describe('the child of a merge whose other parent has no row', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('waits for that parent where it is listed: its row is made, and it is read first', async () => {
+  it('waits for that parent if it is listed: the parent gets a row and is read first', async () => {
     const made = await start();
     await clock.advance(30_000);
     expect(texts(made).slice(0, 2)).to.have.members(['left', 'right']);

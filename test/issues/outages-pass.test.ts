@@ -1,6 +1,6 @@
-// Symptom: a service that failed for a while was seen in events alone: `ready()` stayed true however long reads or renewals had
-// failed, and a permission that was taken away for a moment ended the consumer. Cause: readiness looked at the age of the last
-// scan only, and what would be a mistake at the start was taken for one at any time.
+// Symptom: only events showed that a service failed for a while. `ready()` stayed true however long reads or renewals had failed,
+// and a permission that was taken away for a moment ended the consumer. Cause: readiness looked only at the age of the last scan.
+// An error that is a mistake at the start counted as a mistake at any time.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import type { StreamSource } from '../../src/api/ports.js';
@@ -22,7 +22,7 @@ describe('an outage', () => {
   });
   afterEach(() => clock.uninstall());
 
-  it('of reads turns ready() false after 30 s, and true again with the first success', async () => {
+  it('makes ready() false after 30 s of failed reads, and true again after the first success', async () => {
     const stream = fakeStream({ shards: 1, clock });
     let failing = false;
     let attempts = 0;
@@ -71,7 +71,7 @@ describe('an outage', () => {
     expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 
-  it('of everything, for minutes and with whatever error, ends nothing and restarts nothing', async () => {
+  it('ends and restarts nothing if calls for leases, descriptions and listings fail for minutes', async () => {
     const stream = fakeStream({ shards: 2, clock });
     const store = memoryLeaseStore();
     let error: Error | undefined;

@@ -1,16 +1,16 @@
-// A listing or scan whose next page always was the one before went on forever: without an event, without a wait, and the
-// scan with more and more rows in memory. Such an answer is a bad one: the call fails, is said to, and is made again.
+// Symptom: a listing or scan whose next page was always the same page continued forever, without an event and without a wait. The
+// scan took more and more rows into memory. Rule: such an answer is wrong, so the call fails, is reported, and is repeated.
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
-/** More pages than this are without end. */
+/** More pages than this count as endless. */
 const enough = 100;
 const clock = new ManualClock();
 const harness = { clock, timers: clock, random: { next: () => 0.5 } };
 
-describe('a page that comes again and again', () => {
+describe('a next page that is the same page again', () => {
   for (const [operation, page, call] of [
     [
       'Scan',
@@ -27,7 +27,7 @@ describe('a page that comes again and again', () => {
         ),
     ],
   ] as const) {
-    it(`fails ${operation}, which may be tried again`, async () => {
+    it(`fails ${operation} with a retryable error after two pages`, async () => {
       let pages = 0;
       const send = async (): Promise<object> => {
         pages += 1;

@@ -1,5 +1,5 @@
-// An application that stopped the nact system or parent under its consumer left every lease with its owner: no message
-// arrives any more, so nobody could release them, and peers waited out a failover.
+// Symptom: an application that stopped the nact system or parent of its consumer left every lease with its owner. Peers had to wait
+// for the failover time. Cause: no message arrives any more, so no actor could release the leases.
 import { expect } from 'chai';
 import * as nact from 'nact';
 import type { ConsumerEvents } from '../../src/index.js';
@@ -43,7 +43,7 @@ describe('a consumer whose parent the application stops', () => {
   const lastOf = (stream: FakeStream): (string | undefined)[] =>
     stream.shardIds().map((shardId) => stream.recordsOf(shardId).at(-1)?.sequenceNumber);
 
-  it('releases every lease at its frontier, before `closed` rejects, and peers go on within 3 s', async () => {
+  it('releases every lease at its frontier before `closed` rejects, and a peer continues within 3 s', async () => {
     const one = await lives();
     put(one.stream, ...ids(0, 100));
     await clock.advance(1_000);
@@ -63,7 +63,7 @@ describe('a consumer whose parent the application stops', () => {
     await inVirtualTime(clock, peer.consumer.stop());
   });
 
-  it('a user call that is under way is waited for first, and is replayed where it was not acknowledged', async () => {
+  it('waits for a running user call before the release, and its record is replayed at a peer', async () => {
     const held = gate();
     const one = await lives({ onItem: (item) => (textOf(item) === '7' ? held.opened : undefined) });
     put(one.stream, ...ids(0, 20));
@@ -82,10 +82,10 @@ describe('a consumer whose parent the application stops', () => {
     await inVirtualTime(clock, peer.consumer.stop());
   });
 
-  it('a renewal under way, whose answer nobody will hear, does not keep a lease', async () => {
+  it('releases a lease even if the answer to its last renewal never arrives', async () => {
     const one = await lives();
     const chaos = nemesis(one.consumer, { seed: 1 });
-    // Carried out, and the keeper does not hear of it: its counter is behind the row's.
+    // The renewal is carried out, but its answer never arrives, so the keeper's counter is behind the row's.
     for (const shardId of one.stream.shardIds()) {
       const target = `lease-keeper/${shardId}`;
       chaos.hang(target, 'renew', { when: 'after' });
@@ -99,7 +99,7 @@ describe('a consumer whose parent the application stops', () => {
 
   for (const when of ['before', 'after'] as const) {
     const [landed, becomes] = when === 'after' ? ['landed', 'released'] : ['not landed', 'nothing'];
-    it(`a take under way that has ${landed} becomes ${becomes}`, async () => {
+    it(`handles an unanswered take that has ${landed} (it becomes: ${becomes})`, async () => {
       const system = nact.start();
       const stream = fakeStream({ shards: 3, clock });
       const { consumer } = virtualConsumer(clock, { stream, parent: system as object });
@@ -119,7 +119,7 @@ describe('a consumer whose parent the application stops', () => {
     });
   }
 
-  it('a take under way that lost against a process of the same worker id leaves that one its lease', async () => {
+  it('leaves a lease to another process with its worker id if its own take lost', async () => {
     const system = nact.start();
     const stream = fakeStream({ clock });
     const one = virtualConsumer(clock, { stream, parent: system as object });
@@ -135,7 +135,7 @@ describe('a consumer whose parent the application stops', () => {
     await inVirtualTime(clock, twin.consumer.stop());
   });
 
-  it('a table that does not answer who has taken a lease is asked no longer than the stop lasts', async () => {
+  it('ends, and leaves no timer, if the table never answers which worker took a lease', async () => {
     const system = nact.start();
     const stream = fakeStream({ clock });
     const one = virtualConsumer(clock, { stream, parent: system as object });
@@ -150,7 +150,7 @@ describe('a consumer whose parent the application stops', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  it('an `onCheckpoint` that never settles holds up nothing for ever', async () => {
+  it('releases every lease at its frontier even if `onCheckpoint` never settles', async () => {
     // The first checkpoint is the one of the release.
     const onCheckpoint = () => ((calls += 1), new Promise<void>(() => {}));
     let calls = 0;
@@ -165,7 +165,7 @@ describe('a consumer whose parent the application stops', () => {
     expect(rowsOf(one.stream).map(({ checkpoint }) => checkpoint)).to.have.members(lastOf(one.stream));
   });
 
-  it('a lease that a peer has taken meanwhile stays with the peer', async () => {
+  it('leaves a lease to a peer that has taken it meanwhile', async () => {
     const held = gate();
     const one = await lives({ onItem: () => held.opened, callDeadlineMs: 60_000 });
     put(one.stream, ...ids(0, 3));
@@ -182,7 +182,7 @@ describe('a consumer whose parent the application stops', () => {
     await inVirtualTime(clock, peer.consumer.stop());
   });
 
-  it('a stop that is asked for when the parent has gone already reports what was released', async () => {
+  it('reports the released leases to a stop() that comes after the end of the parent', async () => {
     const one = await lives();
     one.stopSystem();
     const { leases } = await inVirtualTime(clock, one.consumer.stop());
@@ -190,7 +190,7 @@ describe('a consumer whose parent the application stops', () => {
     expect(ownersOf(one.stream)).to.deep.equal([undefined, undefined, undefined]);
   });
 
-  it('where the table takes no write, it ends all the same', async () => {
+  it('ends even if the table takes no write', async () => {
     const one = await lives();
     const store = one.stream.leases.get('orders') as { update: unknown };
     store.update = () => Promise.reject(new Error('no table'));

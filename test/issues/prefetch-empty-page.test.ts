@@ -1,6 +1,6 @@
-// Cause: of two empty pages that nobody had read yet one batch was made, with the bytes of the first; the bytes of the second
-// stayed counted for good. A page counts for what was fetched even where every record of it is left out, as on the way to a
-// start time, so a shard at such a tip filled its prefetch buffer with nothing and was never read again.
+// Symptom: a shard filled its prefetch buffer with empty pages and was never read again. Cause: two unread empty pages became one
+// batch, with the bytes of the first page. The bytes of the second page stayed counted for good. (A page counts with its fetched
+// bytes even if all its records are left out, as on the way to a start time.)
 import { expect } from 'chai';
 import { createPrefetchBuffer } from '../../src/aws/kinesis/prefetch-buffer.js';
 import type { StartPosition } from '../../src/core/position.js';
@@ -8,7 +8,7 @@ import { stream, harness } from '../support/polling-harness.js';
 
 const never = new AbortController().signal;
 
-describe('An empty page that is merged into an unread empty one', () => {
+describe('an empty page that is merged into an unread empty page', () => {
   it('leaves no bytes behind in the prefetch buffer', async () => {
     const buffer = createPrefetchBuffer({ batches: 2, records: 10, bytes: 100 });
     for (let page = 0; page < 3; page += 1) buffer.push([], 60, 0);
@@ -19,7 +19,7 @@ describe('An empty page that is merged into an unread empty one', () => {
     expect(hasRoom).to.equal(true);
   });
 
-  it('counts for nothing when all its records were left out', async () => {
+  it('does not stop the reader if all its records were left out', async () => {
     const later = (_: unknown, clock: { wallNow(): number }): StartPosition => ({
       type: 'atTimestamp',
       timestampMs: clock.wallNow() + 60_000,
@@ -27,7 +27,7 @@ describe('An empty page that is merged into an unread empty one', () => {
     const on = harness(later, {
       options: { streamName: stream, idleMs: 1_000, prefetch: { batches: 2, records: 1_000, bytes: 1_000 } },
     });
-    // The model answers AT_TIMESTAMP like kinesalite: not at all. The reader then begins at the horizon and leaves out what is older.
+    // Like kinesalite, the model does not answer AT_TIMESTAMP. The reader then begins at TRIM_HORIZON and leaves out older records.
     on.client.script = ({ operation, input }) =>
       operation === 'GetShardIterator' && input['ShardIteratorType'] === 'AT_TIMESTAMP' ? 'hang' : undefined;
     void on.reader.read(never);

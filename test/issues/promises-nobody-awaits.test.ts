@@ -1,6 +1,6 @@
-// An async function where a synchronous one is expected was refused, or its promise was dropped. But nobody handled the
-// promise, so what it rejected with ended the process. Of all these functions only listeners, `extract`, `key` and `onFailure`
-// were known to return promises: not behaviours, their hooks, child specs, `init`, or the entries of what `extract` returns.
+// Symptom: an async function where a synchronous one is expected could end the process. It was refused, or its promise was dropped,
+// but nothing handled the rejection of the promise. Cause: only listeners, `extract`, `key` and `onFailure` were known to return
+// promises. Behaviours, their hooks, child specs, `init` and the entries that `extract` returns were not.
 import { expect } from 'chai';
 import type { Behaviour } from '../../supervision/actor.js';
 import { actorsOf, crash, createRuntime, send, spawn, status, stop, supervise } from '../../supervision/index.js';
@@ -18,12 +18,12 @@ const rejects = async (): Promise<never> => {
 };
 const never = rejects as never;
 
-describe('a promise of the application that nobody awaits ends no process', () => {
+describe('a rejected promise of the application that nothing awaits', () => {
   const clock = new ManualClock();
   let unhandled: unknown[];
   let runtime: ReturnType<typeof createRuntime>;
   let events: KinactEvent[];
-  // In place of the run's own listener, which would fail the run and not the test.
+  // The listeners of the test run are set aside: they would fail the run instead of the test.
   let others: NodeJS.UnhandledRejectionListener[];
   const hear = (error: unknown): void => void unhandled.push(error);
   beforeEach(() => {
@@ -47,7 +47,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
   const asyncPuppet = (hook: keyof Behaviour<undefined, never>): Behaviour<undefined, never> =>
     ({ ...puppet('a'), [hook]: rejects }) as never;
 
-  it('from initial, receive and the hooks of a behaviour', async () => {
+  it('ends no process if initial, receive or a hook of a behaviour returned it', async () => {
     expect(() => spawn(runtime, asyncPuppet('initial'))).to.throw();
     const receiver = spawn(runtime, asyncPuppet('receive'));
     send(receiver, 'go' as never);
@@ -65,7 +65,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     expect(events.filter(({ name }) => name === 'warning')).to.have.length(2);
   });
 
-  it('from a child spec, and from the options of a supervisor', async () => {
+  it('ends no process if a child spec or an option of a supervisor returned it', async () => {
     void supervise(runtime, { children: [{ id: 'a', start: never }] });
     expect(() => supervise(runtime, { children: [], dynamic: never })).to.throw();
     await handled();
@@ -76,7 +76,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     await handled();
   });
 
-  it('from a function that makes a message', async () => {
+  it('ends no process if a function that makes a message returned it', async () => {
     const ref = spawn(runtime, puppet('a'));
     order(ref, { type: 'run', name: 'r', kind: 'io', start: () => 1, done: never, failed: note });
     await handled();
@@ -96,7 +96,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     },
   };
   for (const [what, options] of Object.entries(cases)) {
-    it(`from ${what}: the record has failed, and the policy is asked`, async () => {
+    it(`ends no process, but fails the record, and onFailure applies (${what})`, async () => {
       const { consumer, stream, heard } = virtualConsumer(clock, { ...options, onFailure: 'skip' });
       await inVirtualTime(clock, consumer.start());
       stream.put({ partitionKey: 'a', data: 'x' });
@@ -107,7 +107,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     });
   }
 
-  it('from a value of an item, which may be a promise: code that awaits it hears of it', async () => {
+  it('ends no process as the value of an item, but fails the record when reduce awaits it', async () => {
     const reducer = defineReducer<number, Promise<void>>({
       init: () => 0,
       reduce: async (count, { value }) => (await value, count + 1),
@@ -122,7 +122,7 @@ describe('a promise of the application that nobody awaits ends no process', () =
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('from init, which may make a state that is a promise: code that awaits it hears of it', async () => {
+  it('ends no process as the state from init, but fails the record when reduce awaits it', async () => {
     const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
     const { consumer, stream, heard } = virtualConsumer(clock, { reducer, onFailure: 'skip' });
     await inVirtualTime(clock, consumer.start());

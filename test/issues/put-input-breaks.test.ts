@@ -1,5 +1,5 @@
-// Symptom: `kinact put` whose input broke said `0 records put` of lines that arrived in the stream a moment later. Cause: the
-// error of the input was reported at once, while requests were still under way.
+// Symptom: when its input broke, `kinact put` reported `0 records put`, but the lines arrived in the stream a moment later. Cause:
+// the error of the input was reported at once, while requests were still under way.
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { putLines } from '../../src/cli/put-lines.js';
@@ -7,7 +7,7 @@ import { KinactError } from '../../src/api/errors.js';
 import type { PutResult } from '../../src/aws/kinesis/kinesis-producer.js';
 
 describe('an input that breaks while its lines are being put', () => {
-  it('is reported after they are counted, those that nobody had sent yet among them', async () => {
+  it('is reported after all its lines have been put and counted, even lines not sent yet', async () => {
     const counts = { put: 0, refused: 0 };
     let taken = 0;
     const work = putLines({
@@ -16,7 +16,7 @@ describe('an input that breaks while its lines are being put', () => {
       input: Readable.from(
         (async function* () {
           yield Buffer.from('a\nb\n');
-          // By now the first two are on their way, and this one waits for them.
+          // By now the first two lines are on their way, and this line waits for them.
           yield Buffer.from('c\n');
           throw new Error('the disk is gone');
         })(),

@@ -1,5 +1,5 @@
-// A raw behaviour that threw on `items` after it had acknowledged all of them was taken for one whose items had all left
-// with their leases: nothing was said, counted or restarted, whatever the policy.
+// Symptom: a raw behaviour threw on `items` after it had acknowledged all of them, and nothing was reported, counted or restarted,
+// whatever the policy. Cause: kinact took the items for items that had all left with their leases.
 import { expect } from 'chai';
 import { createConsumer, defineReducer } from '../../src/index.js';
 import type { Consumer, OnFailure, RawReducer } from '../../src/index.js';
@@ -7,7 +7,7 @@ import type { FailedItem } from '../../src/api/reducer.js';
 import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime } from '../support/virtual.js';
 
-/** Acknowledges the first so many of each batch, then throws. */
+/** Acknowledges the first `acknowledged` items of each batch, then throws. */
 const throwsAfter = (acknowledged: number): RawReducer<number, unknown> =>
   defineReducer<number, unknown>({
     init: () => 0,
@@ -27,14 +27,14 @@ const drivenWith = async (onFailure: OnFailure, acknowledged = 2) => {
 };
 
 describe('a raw behaviour that throws when it has acknowledged its items', () => {
-  it('crash: it crashes, with an error that names where it was', async () => {
+  it('crashes the reducer under crash, with an error that names the first item', async () => {
     const { failed } = await drivenWith('crash');
     expect(failed).to.include({ code: 'PROCESSING_FAILED' });
     expect(failed).to.deep.include({ data: { source: 'driven', shardId: 'shard', sequenceNumber: '1', key: 'a' } });
     expect(failed?.cause).to.have.property('message', 'after it was done');
   });
 
-  it('skip: there is nothing to skip, and it is said and counted', async () => {
+  it('skips no item under skip, but reports and counts the failed call', async () => {
     const { failed, acknowledged, skipped, events, counts, stopped } = await drivenWith('skip');
     expect({ failed, acknowledged, skipped, stopped }).to.deep.equal({
       failed: undefined,
@@ -48,21 +48,21 @@ describe('a raw behaviour that throws when it has acknowledged its items', () =>
     expect(events[0]?.data).to.have.nested.property('error.code', 'PROCESSING_FAILED');
   });
 
-  it('stopShard: the shards of its items are stopped, and it is said', async () => {
+  it('stops the shards of its items under stopShard, and reports it', async () => {
     const { stopped, counts, events } = await drivenWith('stopShard');
     expect(stopped).to.deep.equal(['shard', 'other']);
     expect(counts).to.deep.equal({ failedCalls: 1 });
     expect(events).to.have.length(1);
   });
 
-  it('a policy function is asked, once, with no items left', async () => {
+  it('asks a policy function once, with no items left', async () => {
     const asked: FailedItem[] = [];
     await drivenWith((_error, item) => (asked.push(item), 'skip'));
     expect(asked).to.have.length(1);
     expect(asked[0]).to.include({ at: 'reduce', items: 0, shardId: 'shard', key: 'a' });
   });
 
-  it('what it has not acknowledged is skipped as before', async () => {
+  it('has the item skipped that it did not acknowledge', async () => {
     const { acknowledged, skipped, counts } = await drivenWith('skip', 1);
     expect({ acknowledged, skipped }).to.deep.equal({ acknowledged: [two[0]], skipped: [two[1]] });
     expect(counts).to.deep.equal({ skippedItems: 1 });
@@ -89,13 +89,13 @@ describe('a consumer whose raw behaviour throws when it has acknowledged its ite
     return { consumer, messages, restarts };
   };
 
-  it('under crash: the pipeline restarts', async () => {
+  it('restarts the pipeline under crash', async () => {
     const { consumer, restarts } = await run('crash');
     expect(restarts).to.equal(1);
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('under skip: it is said and counted, and the consumer goes on', async () => {
+  it('continues under skip, and reports and counts the failed call', async () => {
     const { consumer, messages, restarts } = await run('skip');
     expect(restarts).to.equal(0);
     expect(messages).to.deep.equal(['a reducer failed at items']);

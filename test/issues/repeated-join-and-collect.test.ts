@@ -1,7 +1,7 @@
-// Symptom: under an `intercept` that delivers messages twice (tracing, fault injection), a checkpoint stood still until the
-// watchdog restarted the pipeline, a reducer was sent more items than it had granted, records were folded twice. Cause: of
-// what actors say to one another only `items` and `disposed` were numbered. A `collect` that came again was kept in place of
-// the next one, and what settled then was answered to a question that was closed; a `join` that came again granted credit again.
+// Symptom: an `intercept` that delivers messages twice (tracing, fault injection) stopped the checkpoint until the watchdog
+// restarted the pipeline. A reducer was sent more items than it had granted, and records were folded twice. Cause: only `items` and
+// `disposed` were numbered. A repeated `collect` replaced the next one, so what settled then answered a closed question. A repeated
+// `join` granted credit again.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
@@ -12,14 +12,14 @@ const start = pipelines();
 const typeOf = ({ message }: Delivery): string => (message as { type: string }).type;
 
 describe('a message that comes twice', () => {
-  it('collect: what settles afterwards still reaches the worker, and the keeper', async () => {
+  it('does not keep later settled records from the keeper (collect)', async () => {
     const stream = fakeStream();
     const pipeline = start({
       reducers: 1,
       definition: defineReducer({ init: () => 0, reduce: (n: number) => pipeline.sleep(5).then(() => n + 1) }),
       runtime: {
         intercept: {
-          // The answer has gone by the time the question comes again.
+          // The answer has been sent by the time the question comes again.
           deliver: (delivery, go) => {
             go();
             if (typeOf(delivery) === 'collect') pipeline.clock.after(6, go);
@@ -37,7 +37,7 @@ describe('a message that comes twice', () => {
     expect(keeper.frontiers.at(-1)?.position.sequenceNumber).to.equal(numbers.at(-1));
   });
 
-  it('join: no more items are under way to a reducer than it has granted', async () => {
+  it('does not send a reducer more items than it has granted (join)', async () => {
     const stream = fakeStream();
     putNumbered(stream, 5);
     const held = gate();
@@ -47,7 +47,7 @@ describe('a message that comes twice', () => {
       definition: defineReducer({ init: () => 0, reduce: (n: number) => held.opened.then(() => n) }),
       runtime: {
         intercept: {
-          // A reducer that joins when items wait for it already.
+          // The reducer joins, twice, when items already wait for it.
           deliver: (delivery, go) => {
             if (typeOf(delivery) === 'join') setTimeout(() => (go(), go()), 10);
             else go();

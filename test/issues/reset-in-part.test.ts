@@ -1,6 +1,6 @@
-// Symptom: after `kinact reset` had broken off, workers started on a table whose other rows were still the former stream's. Cause:
-// the one row that showed this (a number before its shard's first) was rewritten first, and the rest said nothing. Found by
-// reading.
+// Symptom: after `kinact reset` had broken off, workers started on a table whose other rows still belonged to the former stream.
+// Cause: only one row showed this, by a number before its shard's first. This row was rewritten first, and the other rows showed
+// nothing.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -11,9 +11,9 @@ import { streamIdentityOf } from '../../src/core/stream-identity.js';
 const zero = 'shardId-000000000000';
 const one = 'shardId-000000000001';
 
-describe('a reset that broke off, of rows that do not say which stream they are for', () => {
+describe('a reset that broke off, of rows that do not say which stream they belong to', () => {
   for (const written of [0, 1]) {
-    it(`starts no worker (${written} of 2 rows were rewritten)`, async () => {
+    it(`fails the start of a worker (${written} of 2 rows rewritten)`, async () => {
       const stream = listedStream({ shards: 2 });
       stream.recreate(2);
       // As Java workers left them in the former stream: one shard was being read, the other had been split and read to its end.

@@ -1,6 +1,6 @@
-// A `trace` listener that threw made `spawn` throw and lost the message that it had heard of; a `deliver` of an intercept
-// that threw crashed the sender, or ended the process out of a timer; a listener that returned a rejected promise ended
-// the process. What only looks on must harm nothing, and its failure must be said.
+// Symptom: a `trace` listener that threw made `spawn` throw, and lost the message of the call. A `deliver` of an intercept that
+// threw crashed the sender or, from a timer, ended the process. A listener that returned a rejected promise ended the process.
+// Rule: a callback that only observes harms nothing, and its failure is reported.
 import { expect } from 'chai';
 import type { KinactEvent } from '../../src/api/events.js';
 import {
@@ -18,7 +18,7 @@ import {
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet } from '../supervision/support.js';
 
-describe('callbacks of the application, in the runtime', () => {
+describe('the runtime, with callbacks of the application', () => {
   const clock = new ManualClock();
   let events: KinactEvent[];
   beforeEach(() => {
@@ -31,7 +31,7 @@ describe('callbacks of the application, in the runtime', () => {
   const warnings = () =>
     events.flatMap(({ name, data }) => (name === 'warning' ? [(data as { message: string }).message] : []));
 
-  /** An actor that gets a message by every way there is, and is stopped. */
+  /** Starts an actor, sends it a message in every possible way, and stops it. Returns what it got. */
   const live = async (runtime: ReturnType<typeof made>): Promise<unknown[]> => {
     const notes: unknown[] = [];
     const ref = spawn(runtime, puppet('a', notes), 'a');
@@ -72,14 +72,14 @@ describe('callbacks of the application, in the runtime', () => {
     ],
   ];
   for (const [how, fail] of failing) {
-    it(`a trace listener that ${how} changes nothing; it is counted each time and reported once`, async () => {
+    it(`loses nothing to a trace listener that ${how}, counts each failure, and reports one`, async () => {
       const runtime = made({ trace: fail });
       expect(await live(runtime)).to.deep.equal(all);
       expect(counters(runtime)['listenerFailed']).to.be.above(5);
       expect(warnings()).to.deep.equal(['the listener trace threw; further ones are only counted']);
     });
 
-    it(`an emit listener that ${how} changes nothing; it is counted`, async () => {
+    it(`loses nothing to an emit listener that ${how}, and counts the failure`, async () => {
       const runtime = made({ emit: fail as never });
       const ref = spawn(runtime, puppet('a'), 'a');
       order(ref, { type: 'fail', error: new Error('crash') });
@@ -88,7 +88,7 @@ describe('callbacks of the application, in the runtime', () => {
       expect(counters(runtime)).to.deep.equal({ listenerFailed: 1 });
     });
 
-    it(`a deliver that ${how} loses no message; it is counted each time and reported once`, async () => {
+    it(`loses no message to a deliver that ${how}, counts each failure, and reports one`, async () => {
       const runtime = made({ intercept: { deliver: fail as never } });
       expect(await live(runtime)).to.deep.equal(all);
       expect(counters(runtime)['interceptFailed']).to.be.above(5);
@@ -109,7 +109,7 @@ describe('callbacks of the application, in the runtime', () => {
       const two = (attached: Intercept): readonly Intercept[] =>
         place === 'before' ? [attached, passing] : [passing, attached];
 
-      it(`a deliver that ${how}, ${place} another one, loses no message; it is counted and reported once`, async () => {
+      it(`loses no message to a deliver that ${how}, ${place} another one, counts failures, and reports one`, async () => {
         const runtime = made({});
         for (const each of two({ deliver: fail as never })) attachIntercept(runtime, each);
         expect(await live(runtime)).to.deep.equal(all);
@@ -117,7 +117,7 @@ describe('callbacks of the application, in the runtime', () => {
         expect(warnings()).to.deep.equal(['deliver of an intercept threw; further ones are only counted']);
       });
 
-      it(`a receive that ${how}, ${place} another one, is the crash of its actor`, async () => {
+      it(`crashes the actor of a receive that ${how}, ${place} another one`, async () => {
         const runtime = made({});
         for (const each of two({ receive: fail as never })) attachIntercept(runtime, each);
         const ref = spawn(runtime, puppet('a'), 'a');
@@ -128,7 +128,7 @@ describe('callbacks of the application, in the runtime', () => {
     }
   }
 
-  it('a deliver that throws after it has delivered delivers once', async () => {
+  it('delivers a message once if deliver throws after it has delivered', async () => {
     const runtime = made({
       intercept: {
         deliver: (_delivery, deliver) => {
@@ -140,7 +140,7 @@ describe('callbacks of the application, in the runtime', () => {
     expect(await live(runtime)).to.deep.equal(all);
   });
 
-  it('what a receive throws or rejects with is the crash of its actor', async () => {
+  it('crashes the actor if a receive throws or rejects', async () => {
     for (const receive of [
       () => {
         throw new Error('mine');
@@ -157,7 +157,7 @@ describe('callbacks of the application, in the runtime', () => {
     }
   });
 
-  it('an intercept may be the instance of a class', async () => {
+  it('accepts an instance of a class as an intercept', async () => {
     class Witness implements Intercept {
       readonly seen: unknown[] = [];
       deliver({ via }: { readonly via: string }, deliver: () => void): void {

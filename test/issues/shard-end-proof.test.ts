@@ -1,7 +1,7 @@
-// One wrong answer ended shards that were open: a ResourceNotFoundException to GetShardIterator was taken for the end of the
-// shard as soon as a description succeeded, and SHARD_END was written without a listing; a GetRecords answer without
-// NextShardIterator ended the worker while its keeper renewed forever; and what expired of a closed shard while the
-// application was away was passed over without a word. Now the end needs a second chain and a listing, or two listings.
+// Symptom: one wrong answer ended open shards. A ResourceNotFoundException to GetShardIterator counted as the end as soon as a
+// description succeeded, and SHARD_END was written without a listing. A GetRecords answer without NextShardIterator ended the
+// worker, while its keeper renewed forever. Records of a closed shard that expired while the application was away were skipped
+// silently. Rule: an end needs a second chain and a listing, or two listings.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -18,7 +18,7 @@ import { virtualConsumer } from '../support/virtual-consumer.js';
 const first = 'shardId-000000000000';
 const notFound = { type: 'error', code: 'ResourceNotFoundException' } as const;
 
-describe('one wrong answer ends no shard', function () {
+describe('a shard that one wrong answer shows as ended', function () {
   this.timeout(60_000);
   let servers: LocalServers;
   let scripted: ScriptedServer;
@@ -64,7 +64,7 @@ describe('one wrong answer ends no shard', function () {
     );
   beforeEach(() => (puts = 0));
 
-  it('not a single GetShardIterator that is not found', async () => {
+  it('is not ended by one ResourceNotFoundException to GetShardIterator', async () => {
     scripted.kinesis.createStream('orders', 1);
     put(20);
     const order = scripted.respond('GetShardIterator', 1, notFound);
@@ -78,7 +78,7 @@ describe('one wrong answer ends no shard', function () {
     expect(await checkpoints()).to.not.include('SHARD_END');
   });
 
-  it('not 700 ms of them under four checkpointed shards', async () => {
+  it('is not ended by 700 ms of ResourceNotFoundException for four checkpointed shards', async () => {
     scripted.kinesis.createStream('orders', 4);
     put(40);
     const before = await begin();
@@ -95,7 +95,7 @@ describe('one wrong answer ends no shard', function () {
     expect(await checkpoints()).to.not.include('SHARD_END');
   });
 
-  it('not a GetRecords answer without iterator, at the tip or in the middle of the backlog of a closed shard', async () => {
+  it('is not ended by a GetRecords answer without iterator, at the tip or in a closed shard’s backlog', async () => {
     scripted.kinesis.createStream('orders', 1);
     put(10);
     const members = ['NextShardIterator', 'ChildShards'];
@@ -119,7 +119,7 @@ describe('one wrong answer ends no shard', function () {
     expect(second.heard('shardEnded')[0]).to.deep.include({ shardId: first, children });
   });
 
-  it('and a closed shard whose unread rest expired while the application was away says so', async () => {
+  it('is reported as trimmed if it is closed and its unread rest has expired', async () => {
     scripted.kinesis.createStream('orders', 1);
     put(10);
     const before = await begin();
@@ -142,7 +142,7 @@ describe('a shard that seems to end again and again', () => {
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('is said to be unread within a minute, makes ready() false, and is read on when the service is itself again', async () => {
+  it('is reported as unread within a minute, makes ready() false, and is read after the service recovers', async () => {
     const stream = fakeStream({ clock });
     const { consumer, heard, seen } = virtualConsumer(clock, { stream });
     await inVirtualTime(clock, consumer.start());

@@ -1,5 +1,6 @@
-// Symptom: 200 shards on a table that needs 50 ms for a write ended in START_TIMEOUT, without a cause and with the text that the
-// table could not be read. Cause: rows were made one after the other, and the deadline counted from the birth of the coordinator.
+// Symptom: the start with 200 shards, on a table that needs 50 ms for a write, ended in START_TIMEOUT. The error had no cause, and
+// its text said that the table could not be read. Cause: rows were created one after the other, and the deadline counted from the
+// start of the coordinator.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
@@ -13,7 +14,7 @@ import { virtualConsumer } from '../support/virtual-consumer.js';
 type Harness = ReturnType<typeof actorHarness>;
 
 interface SlowTable extends MemoryLeaseStore {
-  /** How many writes were asked for at once. */
+  /** The largest number of writes that were asked for at once. */
   most: number;
   due: { readonly at: number; readonly go: () => void }[];
 }
@@ -30,7 +31,7 @@ async function pass(harness: Harness, store: SlowTable, ms: number): Promise<voi
   }
 }
 
-/** A table that needs `ms` for each write of a row, `width` of them at a time; `limit`: it writes so many and no more. */
+/** A table that needs `ms` for each write of a row, with `width` writes at a time. After `limit` writes it stands still. */
 function slowTable(harness: Harness, ms: number, width: number, limit = Infinity): SlowTable {
   const store = memoryLeaseStore();
   const { create } = store;
@@ -58,7 +59,7 @@ function slowTable(harness: Harness, ms: number, width: number, limit = Infinity
 describe('a first sync of 200 shards', () => {
   const stream = (): ReturnType<typeof listedStream> => listedStream({ shards: 200 });
 
-  it('makes several rows at once, and not all of them', async () => {
+  it('creates several rows at once, but at most 20', async () => {
     const harness = actorHarness();
     const store = slowTable(harness, 50, Infinity);
     const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
@@ -68,7 +69,7 @@ describe('a first sync of 200 shards', () => {
     expect(store.most).to.be.within(2, 20);
   });
 
-  it('takes as long as it takes, while it goes on', async () => {
+  it('may take longer than startDeadlineMs while it makes progress', async () => {
     const harness = actorHarness();
     const store = slowTable(harness, 50, 1);
     const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
@@ -78,7 +79,7 @@ describe('a first sync of 200 shards', () => {
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 
-  it('that stands still ends the start, which says how many rows are made and how many are to make', async () => {
+  it('ends the start in START_TIMEOUT, with the number of created rows, if it stands still', async () => {
     const harness = actorHarness();
     const store = slowTable(harness, 50, 10, 40);
     const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
@@ -90,7 +91,7 @@ describe('a first sync of 200 shards', () => {
     expect(failed).to.have.nested.property('error.message').that.includes('40 of 200 rows of orders are made');
   });
 
-  it('that breaks off leaves no child without its parents, and is gone on with', async () => {
+  it('creates no child row without the parent rows if it breaks off, and is continued', async () => {
     const lineage = listedStream({ shards: 4 });
     const ids = lineage.shards.map(({ shardId }) => shardId);
     lineage.split(ids[0]!);
@@ -99,7 +100,7 @@ describe('a first sync of 200 shards', () => {
     store.put({ leaseKey: ids[3]! });
     store.script('create', { type: 'failBefore', error: new Error('throttled') }, ids[1]);
     const driver = driveCoordinator({ store, stream: lineage });
-    // As the table has a row, those that it lacks are left to holders for failoverMs.
+    // The table has a row, so the missing rows are left to possible holders for failoverMs.
     for (let ms = 0; store.rows.size === 1 && ms < 11_000; ms += 50) await driver.harness.advance(50);
     const made = new Set(store.rows.keys());
     expect(made.has(ids[1]!)).to.equal(false);
@@ -111,7 +112,7 @@ describe('a first sync of 200 shards', () => {
 });
 
 describe('a consumer of 200 shards on a table that needs 50 ms for each write', () => {
-  it('starts, and reads all of them; where the table stands still, START_TIMEOUT says how far it came', async () => {
+  it('starts and reads all shards; if the table stands still, START_TIMEOUT says how far it came', async () => {
     for (const limit of [Infinity, 40]) {
       using clock = virtualClock();
       const stream = fakeStream({ shards: 200, clock });

@@ -1,5 +1,6 @@
-// What users hand to the small functions was believed. `stop({ deadlineMs: '5000' })` never ended; an async listener that
-// failed ended the process; `expectNothingLost([], seen)` passed; a misspelt effect in a nemesis waited forever.
+// Symptom: the small functions accepted whatever users passed to them. `stop({ deadlineMs: '5000' })` never ended; an async
+// listener that failed ended the process; `expectNothingLost([], seen)` passed; a misspelt effect in a nemesis waited forever.
+// Rule: each function refuses a wrong argument with INVALID_OPTION.
 import { expect } from 'chai';
 import { createConsumer, defineReducer, runUntilSignal } from '../../src/index.js';
 import type { Consumer, ConsumerOptions } from '../../src/index.js';
@@ -99,9 +100,9 @@ const laws: Readonly<Record<string, readonly (readonly [string, () => unknown])[
   ],
 };
 
-describe('the small functions', () => {
+describe('the small functions of the API', () => {
   for (const [whose, calls] of Object.entries(laws)) {
-    it(`${whose}: each argument that is none is refused, with path, expected and got`, async () => {
+    it(`refuse each wrong argument with path, expected and got (${whose})`, async () => {
       for (const [path, call] of calls) {
         const { code, message, option } = await refusal(call);
         expect({ code, option }, `${String(call)}: ${message}`).to.deep.equal({ code: 'INVALID_OPTION', option: path });
@@ -110,7 +111,7 @@ describe('the small functions', () => {
     });
   }
 
-  it('a scripted server: orders that can answer nothing are refused', async () => {
+  it('refuse orders to a scripted server that can answer nothing', async () => {
     await using server = await scriptedServer();
     for (const [path, call] of [
       ['operation', () => server.respond('getRecords', 1, { type: 'hang' })],
@@ -126,7 +127,7 @@ describe('the small functions', () => {
     }
   });
 
-  it('a nemesis: names that there are not, and options that there are not, are refused at once', async () => {
+  it('refuse unknown names and wrong options of a nemesis at once', async () => {
     const clock = new ManualClock();
     clock.install();
     const consumer = consumerOf({ runtime: { clock, timers: clock } });
@@ -171,7 +172,7 @@ describe('the small functions', () => {
     clock.uninstall();
   });
 
-  it('a refused stop changes nothing, and the next one stops', async () => {
+  it('leave the consumer unchanged after a refused stop(), and the next stop() stops it', async () => {
     const clock = new ManualClock();
     clock.install();
     const consumer = consumerOf({ runtime: { clock, timers: clock } });
@@ -183,7 +184,7 @@ describe('the small functions', () => {
     clock.uninstall();
   });
 
-  it('a listener, a logger, a meter and onCheckpoint that reject are counted, and harm nothing', async () => {
+  it('count rejections of a listener, a logger, a meter and onCheckpoint, which harm nothing', async () => {
     const clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ clock });
@@ -192,7 +193,7 @@ describe('the small functions', () => {
       throw new Error('mine');
     };
     const lines: string[] = [];
-    // As an application in JavaScript may write them: the types say that nobody waits.
+    // An application in JavaScript may pass async functions, although the types say that nothing awaits them.
     const mute = rejects as unknown as () => void;
     const error = (_fields: object, message: string): void => (lines.push(message), mute());
     const consumer = consumerOf({

@@ -1,6 +1,7 @@
-// Answers that were true once. Cause: the coordinator believed a single listing or description, or remembered what a later one
-// had refuted: an absence noted by one wrong listing outlived an hour of listings that named the shard, SHARD_END written here
-// outlived a reset of the row, and a scan's older row was preferred to what the keeper had taken.
+// Symptom: the coordinator acted on answers that were no longer true. Cause: it believed a single listing or description, or
+// remembered what a later one had refuted. An absence from one wrong listing outlived an hour of listings that named the shard. A
+// SHARD_END that was written here outlived a reset of the row. An older row from a scan was preferred to the row that the keeper
+// had taken.
 import { expect } from 'chai';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
@@ -17,7 +18,7 @@ async function holdingAll(setup: Parameters<typeof driveCoordinator>[0] = {}): P
   return driver;
 }
 
-describe('a shard that a listing lacks, and later ones name', () => {
+describe('a shard that one listing lacks and later listings name', () => {
   const lostAndTakenAgain = async (driver: CoordinatorDriver, ms: number): Promise<void> => {
     await driver.news(zero, { type: 'lost', reason: 'taken', retake: false });
     const { leaseOwner: _, ...free } = driver.store.row(zero);
@@ -26,7 +27,7 @@ describe('a shard that a listing lacks, and later ones name', () => {
     await driver.taken(zero);
   };
 
-  it('is not proven gone by one more wrong listing, an hour later', async () => {
+  it('is not proven gone by a second wrong listing an hour later', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -40,7 +41,7 @@ describe('a shard that a listing lacks, and later ones name', () => {
     expect(await driver.askEnd(zero, { notFound: true })).to.include({ type: 'blocked' });
   });
 
-  it('is not proven gone in a later tenure by what an earlier one has noted', async () => {
+  it('is not proven gone by an absence that was noted in an earlier tenure', async () => {
     const stream = listedStream();
     const driver = await holdingAll({ stream });
     stream.split(zero);
@@ -52,7 +53,7 @@ describe('a shard that a listing lacks, and later ones name', () => {
 });
 
 describe('rows that are reset while the process that ended them lives', () => {
-  it('have the child wait for its parent', async () => {
+  it('let the child wait for its parent again', async () => {
     const store = memoryLeaseStore();
     const stream = listedStream({ shards: 1 });
     const driver = await holdingAll({ stream, store });
@@ -64,7 +65,7 @@ describe('rows that are reset while the process that ended them lives', () => {
     await driver.takenAll();
     await driver.end(left, []);
     await driver.harness.advance(5_000);
-    // kinact reset --shard zero one --to TRIM_HORIZON: both rows have ended, so nobody holds them.
+    // kinact reset --shard zero one --to TRIM_HORIZON: both rows have ended, so no worker holds them.
     for (const key of [zero, one]) {
       const { leaseOwner: _, ...row } = store.row(key);
       store.put({ ...row, checkpoint: 'TRIM_HORIZON', leaseCounter: row.leaseCounter + 1, childShardIds: [] });
@@ -77,7 +78,7 @@ describe('rows that are reset while the process that ended them lives', () => {
 });
 
 describe('a scan that is older than what a keeper has taken', () => {
-  it('does not decide of which stream the row is when its shard ends', async () => {
+  it('does not decide which stream the row belongs to when the shard ends', async () => {
     const driver = await holdingAll();
     const { store, stream } = driver;
     stream.split(zero);
@@ -106,20 +107,20 @@ describe('the first listing of a stream that was resharded', () => {
     return driver;
   };
 
-  it('does not have the children read without their parent where it lacks the parent once', async () => {
+  it('does not start the children without their parent if only this listing lacks the parent', async () => {
     const driver = await begun(1);
     expect([...driver.store.rows.keys()]).to.deep.equal([zero]);
     expect(driver.harness.eventsOf('retrying')).to.have.length(1);
   });
 
-  it('is believed where the second one shows the same: the parent may have been trimmed', async () => {
+  it('is believed if the second listing shows the same: the parent may have been trimmed', async () => {
     const driver = await begun(Infinity);
     expect([...driver.store.rows.keys()]).to.deep.equal([one, two]);
     expect(driver.harness.eventsOf('retrying')).to.deep.equal([]);
   });
 });
 
-describe('a start whose first description is of the stream as it was before it was made again', () => {
+describe('a start whose first description shows the stream from before it was created again', () => {
   const yesterdayOnce = async ({ stream }: Pick<CoordinatorDriver, 'stream'>): Promise<void> => {
     const now = stream.describe;
     const yesterday = { ...(await now(new AbortController().signal)), creationEpochSeconds: 1_600_000_000 };
@@ -129,7 +130,7 @@ describe('a start whose first description is of the stream as it was before it w
 
   for (const multiStream of [false, true]) {
     const table = multiStream ? 'a multi-stream table' : 'a table';
-    it(`reads on by the rows of ${table}, and makes none`, async () => {
+    it(`continues with the rows of ${table}, and creates none`, async () => {
       const first = await holdingAll({ multiStream });
       const { stream, store } = first;
       const keys = [...store.rows.keys()];
@@ -145,7 +146,7 @@ describe('a start whose first description is of the stream as it was before it w
     });
   }
 
-  it('makes rows of the stream that there is in an empty table', async () => {
+  it('creates rows of the current stream in an empty table', async () => {
     const stream = listedStream();
     await yesterdayOnce({ stream });
     const driver = driveCoordinator({ stream });
@@ -155,7 +156,7 @@ describe('a start whose first description is of the stream as it was before it w
     expect(stamps).to.deep.equal(['1700000000', '1700000000']);
   });
 
-  it('fails all the same where the rows are of the former stream', async () => {
+  it('fails with STREAM_CHANGED if the rows belong to the former stream', async () => {
     const { stream, store } = await holdingAll();
     const now = stream.describe;
     const yesterday = await now(new AbortController().signal);

@@ -1,5 +1,5 @@
-// One DescribeStreamSummary answer of the stream as it was before it was created again failed a source for good: a reader that
-// met it, or the end of a shard, was believed at once. Now it only makes the shard sync due, which asks twice.
+// Symptom: one DescribeStreamSummary answer from before the stream was created again failed a source for good. Cause: a reader or
+// the end of a shard believed it at once. Rule: it only makes the shard sync due, which asks twice.
 import { expect } from 'chai';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import type { LocalServers } from '../../src/testing/local-servers.js';
@@ -16,7 +16,7 @@ describe('one stale description', function () {
   });
   after(() => servers.stop());
 
-  it('that a reader meets ends no running consumer: it is read on', async () => {
+  it('does not end a running consumer if a reader gets it: the shard is still read', async () => {
     const scripted = await scriptedServer({ proxy: { upstream: servers.dynamodb } });
     const harness = consumerHarness({ kinesis: scripted.url, dynamodb: scripted.url });
     try {
@@ -66,7 +66,7 @@ describe('one stale description', function () {
     return driver;
   };
 
-  it('at the end of a shard blocks it once, and fails no source', async () => {
+  it('blocks the end of a shard once, and fails no source', async () => {
     const driver = await stale();
     expect(await driver.askEnd(zero)).to.include({ type: 'blocked' });
     await driver.harness.advance(5_000);
@@ -74,7 +74,7 @@ describe('one stale description', function () {
     expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
   });
 
-  it('at the shard sync that a doubt makes due fails no source either', async () => {
+  it('fails no source in the shard sync that a doubt makes due', async () => {
     const driver = await stale();
     const { length } = driver.stream.filters;
     await driver.news(zero, { type: 'streamDoubted' });

@@ -1,7 +1,7 @@
-// Symptom: a reducer whose `init` throws made `start()` reject with STOPPED, as if the application had stopped the consumer;
-// missing credentials made it reject with START_TIMEOUT after a minute. Cause: the consumer ended itself while it started,
-// and what waited for the coordinators heard only of that end; CREDENTIALS_MISSING was retried at the start. And a
-// coordinator that crashed while it started ended the consumer, although its supervisor had started another.
+// Symptom: a reducer whose `init` throws made `start()` reject with STOPPED, as if the application had stopped the consumer.
+// Missing credentials made it reject with START_TIMEOUT after a minute. Cause: the consumer ended itself while it started, and the
+// wait for the coordinators saw only that end. CREDENTIALS_MISSING was retried at the start. Also, a coordinator that crashed while
+// it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
@@ -13,7 +13,7 @@ import { ManualClock } from '../../src/testing/manual-clock.js';
 import { crashActor } from '../../supervision/system.js';
 import { inVirtualTime } from '../support/virtual.js';
 
-describe('a start that fails', () => {
+describe('a start with a failure', () => {
   let clock: ManualClock;
   beforeEach(() => {
     clock = new ManualClock({ restlessAfter: 20_000 });
@@ -21,14 +21,14 @@ describe('a start that fails', () => {
   });
   afterEach(() => clock.uninstall());
 
-  /** When it is heard of, nothing runs any more. */
+  /** The error of the start. When it comes, nothing runs any more. */
   const failureOf = (consumer: Consumer): Promise<unknown> =>
     consumer.start().catch((error: unknown) => {
       expect(consumer.status().state).to.equal('closed');
       return error;
     });
 
-  it('rejects with what a throwing `init` threw as the cause', async () => {
+  it('rejects with START_FAILED, whose cause is the error that `init` threw', async () => {
     const broken = new Error('no database');
     const consumer = createConsumer({
       application: 'orders',
@@ -51,7 +51,7 @@ describe('a start that fails', () => {
     expect(end).to.equal(failure);
   });
 
-  it('rejects with STOPPED when the application stopped it, whatever it waited for', async () => {
+  it('rejects with STOPPED if the application stops the consumer, whatever the start waits for', async () => {
     const stream = fakeStream({ clock });
     const hanging = { ...stream.port, describe: () => new Promise<never>(() => {}) };
     const consumer = createConsumer({
@@ -67,7 +67,7 @@ describe('a start that fails', () => {
     await consumer.closed;
   });
 
-  it('rejects at once when there are no credentials', async () => {
+  it('rejects at once with CREDENTIALS_MISSING', async () => {
     const stream = fakeStream({ clock });
     const anonymous = {
       ...stream.port,
@@ -83,14 +83,14 @@ describe('a start that fails', () => {
     expect(failure).to.include({ code: 'CREDENTIALS_MISSING' });
   });
 
-  it('is survived where only the coordinator crashed: the next one is waited for', async () => {
+  it('waits for the next coordinator if only the coordinator crashed, and succeeds', async () => {
     const stream = fakeStream({ clock });
     const coordinators: Ref<never>[] = [];
     let crashed = false;
     const intercept = {
       deliver: ({ to, via }: { readonly to: Ref<never>; readonly via: string }, go: () => void): void => {
         if (to.path.startsWith('lease-coordinator/')) coordinators.push(to);
-        // Its supervisors hear of the crash late: what waits for the next one must not spin until then.
+        // The supervisors learn of the crash late. Until then, the wait for the next coordinator must not spin.
         if (crashed && via === 'lifecycle') clock.after(200, go);
         else go();
       },

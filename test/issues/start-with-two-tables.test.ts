@@ -1,6 +1,6 @@
-// Symptom: with a lease table per source, `start()` resolved when the first table's coordinator was ready, and rejected for
-// nothing that went wrong with the others. Cause: their supervisor starts them one after the other, and `start()` asked
-// those that were there at once. And one source that could not be read ended all others, and forbade the next start.
+// Symptom: with a lease table per source, `start()` resolved when the coordinator of the first table was ready. It never rejected
+// for a failure of the other tables. Cause: their supervisor starts the coordinators one after the other, and `start()` asked only
+// those that were there at once. Also, one source that could not be read ended all others, and forbade the next start.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { Consumer } from '../../src/consumer/consumer.js';
@@ -21,7 +21,7 @@ describe('a consumer with a lease table for each of two sources', () => {
   });
   afterEach(() => clock.uninstall());
 
-  it('has not started before the second table has been read as well', async () => {
+  it('has started only when the source of the second table is ready as well', async () => {
     const orders = fakeStream({ name: 'orders', application: 'orders-app', clock });
     const clicks = fakeStream({ name: 'clicks', application: 'clicks-app', clock });
     const slow = {
@@ -45,7 +45,7 @@ describe('a consumer with a lease table for each of two sources', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('starts when the stream of the second does not exist, and says at once which is missing and why', async () => {
+  it('starts if the second stream does not exist, and reports at once which source failed and why', async () => {
     const { consumer, missing } = withMissing();
     await inVirtualTime(clock, consumer.start(), 1_000);
     expect(consumer.ready()).to.deep.equal({
@@ -59,7 +59,7 @@ describe('a consumer with a lease table for each of two sources', () => {
     expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
   });
 
-  it('ends with the error of the last one when the first fails later', async () => {
+  it('ends with the error of its last source when this source fails later', async () => {
     const { consumer, orders } = withMissing();
     await inVirtualTime(clock, consumer.start());
     orders.put({ partitionKey: 'k', data: 'x' });

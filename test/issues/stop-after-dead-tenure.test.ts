@@ -1,14 +1,14 @@
-// Symptom: `stop()` said `drained: true` and `recordsLeft: 0`, and the next owner was handed records again. Cause: a lease
-// without a worker at the release counted as one with nothing open, though its worker had ended with records open (a
-// suspended machine, a crash a moment ago). Simulation: seed 111 of 2026-11-22.
-// The keeper holds the lease. `work` begins a shard worker in a tenure; `frontier` reports what it has settled; `end` is its last
-// word.
+// Symptom: `stop()` reported `drained: true` and `recordsLeft: 0`, and the next owner got records again. Cause: a lease without a
+// worker at the release counted as one with nothing open. But its worker had ended with records open (a suspended machine, a recent
+// crash).
+// The keeper holds the lease. `work` grants a shard worker a tenure, `frontier` reports what it has settled, and `end` reports its
+// end.
 import { expect } from 'chai';
 import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, me, writer } from '../support/keeper-driver.js';
 
 describe('a lease that is released without a worker', () => {
-  it('does not say that nothing is open when its last worker died with its tenure', async () => {
+  it('reports recordsLeft -1 if its last worker ended with its tenure and left records open', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -19,13 +19,13 @@ describe('a lease that is released without a worker', () => {
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '50', released: true, recordsLeft: -1 });
   });
 
-  it('says that nothing is open when it never had one', async () => {
+  it('reports recordsLeft 0 if it never had a worker', async () => {
     const keeper = await driveKeeper();
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ released: true, recordsLeft: 0 });
   });
 
-  it('says that nothing is open when its last worker had everything settled that it had handed over', async () => {
+  it('reports recordsLeft 0 if its last worker had settled everything that it handed out', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
@@ -37,14 +37,14 @@ describe('a lease that is released without a worker', () => {
   });
 });
 
-// The same symptom, one worker later: the next worker of the shard drained before it had read again what the one before had
-// left open, and said truthfully of itself that nothing was. Simulation: seed 500141 of 2026-11-22.
+// The same symptom, one worker later: the next worker drained before it had read again what its predecessor had left open. For
+// itself it reported truthfully that nothing was open.
 describe('a lease whose last worker drained at once', () => {
   for (const [frontier, recordsLeft] of [
     ['50', -1],
     ['51', 0],
   ] as const) {
-    it(`says ${recordsLeft} when the frontier is at ${frontier} and a worker before it had handed over 51`, async () => {
+    it(`reports recordsLeft ${recordsLeft} at the frontier ${frontier} if an earlier worker had handed out 51`, async () => {
       const keeper = await driveKeeper();
       const first = await keeper.work(1);
       first.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -59,10 +59,10 @@ describe('a lease whose last worker drained at once', () => {
   }
 });
 
-// A further symptom: the next owner was handed records while a call of the dead tenure was still running here. Cause: the worker of a
-// dead tenure does not wait for its calls, and no later worker had asked for them. Found by reading, on 2026-11-28.
-describe('a lease whose last worker died with its tenure, in a stop', () => {
-  it('is kept until a later worker would have asked for the calls that may run, or the time is up', async () => {
+// Another symptom: the next owner got records while a call of the dead tenure still ran here. Cause: the worker of a dead tenure
+// does not wait for its calls, and no later worker had asked about them.
+describe('a lease whose last worker ended with its tenure, during a stop', () => {
+  it('is kept until the deadline if no later worker asks about calls that may still run', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -75,7 +75,7 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('is kept as long when its row was deleted and made again, for the tenure ended with the row (seed 770267)', async () => {
+  it('is kept until the deadline if its row was deleted and created again (seed 770267)', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -90,7 +90,7 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('is kept as long when its worker was cut off with everything settled: a call may have acknowledged early', async () => {
+  it('is kept until the deadline if its worker was cut off, even with everything settled', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
@@ -103,7 +103,7 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
     expect(keeper.newsOf('released')[0]?.lease).to.include({ released: true, recordsLeft: 0 });
   });
 
-  it('is given back when every call of the pipeline has ended, and at once when nothing was handed out', async () => {
+  it('is released when every call of the pipeline has ended, or at once if nothing was handed out', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -118,7 +118,8 @@ describe('a lease whose last worker died with its tenure, in a stop', () => {
   });
 });
 
-// One more worker may begin then. It hands out nothing, and ends when those calls have ended. Without it a stop took its whole deadline.
+// In this case one more worker may begin. It hands out nothing, and ends when those calls have ended. Without it, a stop took its
+// whole deadline.
 describe('a lease that waits for calls of a dead tenure while it is released', () => {
   const released = async (first: 'release' | 'beginTenure') => {
     const keeper = await driveKeeper();
@@ -134,7 +135,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
   };
 
   for (const first of ['release', 'beginTenure'] as const)
-    it(`lets one more worker ask for them (first: ${first})`, async () => {
+    it(`lets one more worker ask about the calls, and is then released (first: ${first})`, async () => {
       const { keeper, last } = await released(first);
       expect(last).to.include({ hasPredecessor: true, onlyAwaitsCalls: true });
       expect(keeper.newsOf('released')).to.deep.equal([]);
@@ -144,7 +145,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
       expect(keeper.newsOf('idle')).to.have.length(1);
     });
 
-  it('lets no worker begin whose renewal comes back when the time is up', async () => {
+  it('refuses a tenure if the renewal before it is answered after the deadline', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '50', subSequenceNumber: 0 };
@@ -160,7 +161,7 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
     expect(keeper.answers.get(2)?.type).to.equal('refused');
   });
 
-  it('cuts that worker off when the time is up', async () => {
+  it('cuts the worker off at the deadline', async () => {
     const { keeper, last } = await released('release');
     await keeper.advance(20_000);
     expect(last.dead).to.equal(true);
@@ -168,9 +169,9 @@ describe('a lease that waits for calls of a dead tenure while it is released', (
   });
 });
 
-// A failure that stops a shard gave its lease back beside other calls of that shard.
+// Symptom: a failure that stopped a shard released its lease beside other calls of that shard.
 describe('a lease whose shard a failure has stopped', () => {
-  it('waits for the other calls of the shard, and then for the cool-down', async () => {
+  it('is released only after the other calls of the shard have ended, with a cool-down', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -180,7 +181,7 @@ describe('a lease whose shard a failure has stopped', () => {
     expect(keeper.newsOf('released')[0]).to.deep.include({ coolDown: true });
   });
 
-  it('waits for them no longer than a stop of actors does', async () => {
+  it('waits for these calls at most stopDeadlineMs', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -192,10 +193,10 @@ describe('a lease whose shard a failure has stopped', () => {
   });
 });
 
-// The same where the keeper gives the lease up by itself. Two pipelines in a row were ended by the watchdog, and the lease was released
-// at once, beside the calls of the second.
+// The same if the keeper gives the lease up by itself. The watchdog ended two pipelines in a row, and the lease was released at
+// once, beside the calls of the second pipeline.
 describe('a lease that is given up after the second watchdog', () => {
-  it('waits for the calls of the last pipeline no longer than a stop of actors does', async () => {
+  it('waits for the calls of the last pipeline at most stopDeadlineMs', async () => {
     const keeper = await driveKeeper();
     const error = new KinactError('WATCHDOG', 'stuck');
     for (const worker of [1, 2]) {
@@ -209,7 +210,7 @@ describe('a lease that is given up after the second watchdog', () => {
   });
 });
 
-// A hand-over that drains when the release begins is over, but its phase stayed: no worker was let in to ask for the calls.
+// Symptom: a release ended a hand-over that was draining, but its phase stayed. So no worker was let in to ask about the calls.
 describe('a lease that is released while it drains for a hand-over', () => {
   const draining = async () => {
     const keeper = await driveKeeper();
@@ -223,14 +224,14 @@ describe('a lease that is released while it drains for a hand-over', () => {
     return { keeper, tenure };
   };
 
-  it('lets one more worker ask for calls, where a failure has stopped the shard', async () => {
+  it('lets one more worker ask about calls if a failure has stopped the shard', async () => {
     const { keeper, tenure } = await draining();
     await keeper.end(tenure, { type: 'stopShard', error: new Error('no') });
     await keeper.end(await keeper.work(2), { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('does so where the tenure has died in a stop', async () => {
+  it('lets one more worker ask about calls if the tenure has died during a stop', async () => {
     const { keeper, tenure } = await draining();
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 50_000 });
     keeper.suspend(20_000);

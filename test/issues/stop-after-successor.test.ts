@@ -1,13 +1,13 @@
-// Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0) although leases were still this worker's, or
-// were released with records open. Three causes: a coordinator that had just been started again answered before it had looked
-// for what its predecessor held; a lease whose keeper had died was forgotten; a keeper that took over its own worker's lease
-// took a shard without a worker for one without open records.
+// Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0), although leases were still this worker's, or were
+// released with records open. There were three causes. A coordinator that had just been started again answered before it had looked
+// for the leases of its predecessor. A lease whose keeper had died was forgotten. A keeper that took over its own worker's lease
+// mistook a shard without a worker for one without open records.
 import { expect } from 'chai';
 import { feed, kill } from '../kill-points/scenario.js';
 import type { Scenario } from '../kill-points/scenario.js';
 import { run } from '../kill-points/run.js';
 
-/** Killed at 2,200 ms, with records that are acknowledged a second later. */
+/** Kills an actor at 2,200 ms, with records that are acknowledged a second later. */
 const struckAt = (kind: string, stopAfterMs: number): Scenario => ({
   name: 'a stop soon after a crash',
   form: 'by hand',
@@ -22,12 +22,12 @@ const struckAt = (kind: string, stopAfterMs: number): Scenario => ({
   },
 });
 
-describe('a stop soon after a crash of', () => {
+describe('a stop soon after a crash', () => {
   for (const [kind, delaysMs] of [
     ['lease-coordinator', [0, 5, 10, 15, 20, 21, 22, 25, 30]],
     ['lease-keeper', [0, 5, 100, 500]],
   ] as const) {
-    it(`a ${kind} does not claim that everything was drained`, async () => {
+    it(`reports drained only if everything was drained (crash of a ${kind})`, async () => {
       for (const delayMs of delaysMs) {
         const { complaints, report } = await run(struckAt(kind, delayMs), () => () => {});
         expect(complaints, `${delayMs} ms later`).to.deep.equal([]);
@@ -36,7 +36,7 @@ describe('a stop soon after a crash of', () => {
     });
   }
 
-  it('a lease keeper names the lease that it left behind', async () => {
+  it('reports the lease of a crashed lease keeper as not released, with recordsLeft -1', async () => {
     const { report } = await run(struckAt('lease-keeper', 5), () => () => {});
     expect(report?.leases.map(({ released, recordsLeft }) => [released, recordsLeft])).to.deep.include([false, -1]);
   });

@@ -1,17 +1,17 @@
-// Issue 8: a stop gave shards away beside calls that had acknowledged their items and still ran, for what is settled was taken for
-// drained. Whole consumers in virtual time, asked for the lease by another one and not.
+// Symptom (issue 8): a stop gave shards away beside running calls that had acknowledged their items. Cause: settled counted as
+// drained. These are whole consumers in virtual time. Another consumer asks for the lease, or none does.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 
-describe('a holder that stops while a call for its shard runs, though the call has acknowledged its item', () => {
+describe('a holder that stops while a call that has acknowledged its item still runs', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
   for (const isAsked of [true, false])
-    it(`gives the lease to nobody beside it, ${isAsked ? 'asked for it' : 'asked by nobody'}`, async () => {
+    it(`keeps the lease while the call runs, ${isAsked ? 'even if a wish is open' : 'with no wish for it'}`, async () => {
       const calls = acknowledgedCalls(clock, 12_000);
       const a = calls.join('a');
       await inVirtualTime(clock, a.consumer.start());

@@ -1,19 +1,19 @@
-// Issue 8: a call that acknowledged early and whose tenure has ended still runs when the next worker of the shard, which has
-// handed nothing out yet, is asked to pause or to drain. It takes itself for quiet, and the lease is given away beside the call. So
-// it does where calls acknowledge by returning, and the stop comes before the next worker has read the open record again.
+// Symptom (issue 8): a lease was given away beside a call of an earlier tenure that still ran. Cause: the call had acknowledged
+// early, or the stop came before the next worker had read the open record again. So the next worker had handed out nothing when it
+// was asked to pause or drain, and found no call to wait for.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 
-describe('a holder whose earlier tenure left a call behind that has acknowledged its item', () => {
+describe('a holder whose earlier tenure left a running call that has acknowledged its item', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
   for (const how of ['hands over', 'stops'] as const)
-    it(`${how}, and gives the lease to nobody beside that call`, async () => {
+    it(`${how}, and gives no lease away while that call runs`, async () => {
       const calls = acknowledgedCalls(clock, 40_000);
       const a = calls.join('a');
       await inVirtualTime(clock, a.consumer.start());
@@ -38,12 +38,12 @@ describe('a holder whose earlier tenure left a call behind that has acknowledged
     });
 });
 
-describe('a holder that is suspended when a wish has come, before it has seen it', () => {
+describe('a holder that is suspended after a wish has come, before it has seen the wish', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  it('does not take the shard without a worker for one without calls', async () => {
+  it('hands over later, and gives no lease away while calls of the shard run', async () => {
     const calls = acknowledgedCalls(clock, 40_000);
     const a = calls.join('a');
     await inVirtualTime(clock, a.consumer.start());
@@ -52,7 +52,7 @@ describe('a holder that is suspended when a wish has come, before it has seen it
     const b = calls.join('b', a.stream);
     const starting = b.consumer.start();
     await calls.runUntilAsked(a);
-    // The first write after it shows the wish; the tenure has ended, and the next worker has not asked for one yet.
+    // The next write returns the wish. By then the tenure has ended, and the next worker has not asked for a tenure yet.
     clock.jumpWall(8_000);
     const beside = await calls.givenAwayBeside(a, 20_000);
     await clock.advance(60_000);
@@ -64,12 +64,12 @@ describe('a holder that is suspended when a wish has come, before it has seen it
   });
 });
 
-describe('a holder whose earlier tenure left a call behind, told to stop before the open record is read again', () => {
+describe('a holder that stops beside a call of an earlier tenure, before the open record is read again', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  it('gives the lease to nobody beside that call', async () => {
+  it('keeps the lease while that call runs, and is not drained', async () => {
     let running = 0;
     const { consumer, heard, stream } = virtualConsumer(clock, {
       onItem: async () => {
@@ -82,7 +82,7 @@ describe('a holder whose earlier tenure left a call behind, told to stop before 
     await clock.advance(3_000);
     stream.put({ partitionKey: 'k', data: 'x' });
     await clock.advance(2_000);
-    // In place of a read that takes its time.
+    // Stands for a slow read: the next worker does not read the record again.
     stream.trim('shardId-000000000000', 1);
     clock.jumpWall(8_000);
     await clock.advance(6_000);
@@ -98,14 +98,14 @@ describe('a holder whose earlier tenure left a call behind, told to stop before 
   });
 });
 
-// The same, where that call is short. Symptom: the stop waited for its whole deadline, though the call had long ended. Cause: no worker
-// began while the lease was being released, so nobody asked for the call.
+// The same with a short call. Symptom: the stop waited for its whole deadline, though the call had long ended. Cause: no worker
+// began while the lease was being released, so no worker asked about the call.
 describe('a stop that comes between two tenures', () => {
   let clock: ManualClock;
   beforeEach(() => (clock = virtualClock()));
   afterEach(() => clock.uninstall());
 
-  it('ends when the calls of the first have ended: a worker that reads nothing asks for them', async () => {
+  it('ends soon after the calls of the first tenure have ended, without reading the shard again', async () => {
     const { consumer, heard, stream } = virtualConsumer(clock, {
       onItem: () => new Promise<void>((resolve) => void clock.after(3_000, resolve)),
     });
@@ -123,7 +123,7 @@ describe('a stop that comes between two tenures', () => {
     expect(heard('shardStarted'), 'the worker that only asks reads nothing').to.have.length(1);
   });
 
-  it('ends as soon where a failure stops the shard while it drains', async () => {
+  it('ends soon after the calls have ended if a failure stops the shard while it drains', async () => {
     let begun = 0;
     const { consumer, stream } = virtualConsumer(clock, {
       onFailure: 'stopShard',

@@ -1,5 +1,5 @@
-// Symptom: `stop()` reported `recordsLeft: 0` and `drained: true` while a restart of the pipeline waited for a user call, with
-// records open that nobody had settled. Cause: a keeper without a worker took that for a shard without open records.
+// Symptom: `stop()` reported `recordsLeft: 0` and `drained: true` while a restart of the pipeline waited for a user call. Records
+// were open that had not been settled. Cause: a keeper without a worker took its shard for one without open records.
 import { expect } from 'chai';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -17,7 +17,7 @@ describe('a stop while a restart waits for a user call', () => {
   });
   afterEach(() => clock.uninstall());
 
-  it('does not claim to know that nothing was left open', async () => {
+  it('reports recordsLeft -1, and that it has not drained', async () => {
     const stream = fakeStream({ clock });
     const consumer = createConsumer({
       application: 'orders',
@@ -48,7 +48,7 @@ describe('a stop while a restart waits for a user call', () => {
     expect(clock.pending()).to.equal(0);
   });
 
-  /** A consumer with a user call of `callMs` under way, killed and stopped at once; the table takes 50 ms for a write. */
+  /** Kills an actor during a user call of `callMs`, and stops the consumer at once. The table takes 50 ms for a write. */
   const stoppedAtTheCrashOf = async (kind: string, callMs: number) => {
     const stream = fakeStream({ clock });
     let releasedAt = 0;
@@ -73,7 +73,7 @@ describe('a stop while a restart waits for a user call', () => {
   };
 
   for (const kind of ['reducer', 'stage', 'shard-worker-supervisor', 'shard-worker']) {
-    it(`of ${kind}: waits for the call before it gives the lease back, and starts nothing`, async () => {
+    it(`waits for the call before it releases the lease, and starts nothing (crash of ${kind})`, async () => {
       const { leases, lateMs, rows, consumer } = await stoppedAtTheCrashOf(kind, 6_000);
       expect(lateMs).to.be.within(0, 200);
       expect(leases.map(({ released }) => released)).to.deep.equal([true]);
@@ -82,7 +82,7 @@ describe('a stop while a restart waits for a user call', () => {
     });
   }
 
-  it('keeps the time for giving the lease back, however long the call takes', async () => {
+  it('keeps time to release the lease, however long the call takes', async () => {
     const { leases, rows } = await stoppedAtTheCrashOf('reducer', 100_000);
     expect(leases.map(({ released }) => released)).to.deep.equal([true]);
     expect(rows[0]).not.to.have.property('leaseOwner');

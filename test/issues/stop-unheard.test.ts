@@ -1,5 +1,5 @@
-// Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0) although the leases were still held. Cause: a
-// coordinator that was down, because its restart waited for a user call, was taken for one that held nothing.
+// Symptom: `stop()` reported `drained: true` (and `runUntilSignal` exit code 0), although the leases were still held. Cause: a
+// coordinator that was down, because its restart waited for a user call, counted as one that held nothing.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
@@ -10,7 +10,7 @@ import { crashActor } from '../../supervision/system.js';
 import { inVirtualTime } from '../support/virtual.js';
 
 describe('a stop while the coordinator is down', () => {
-  it('does not claim that everything was drained', async () => {
+  it('reports that it has not drained, and releases the lease with recordsLeft -1', async () => {
     const clock = new ManualClock();
     clock.install();
     try {
@@ -39,7 +39,7 @@ describe('a stop while the coordinator is down', () => {
       const report = await inVirtualTime(clock, consumer.stop());
       expect(report.drained).to.equal(false);
       const [row] = [...(stream.leases.get('orders')?.rows.values() ?? [])];
-      // Given back all the same, once the user call has had its time.
+      // The lease is released all the same, after the user call has had its time.
       expect(report.leases).to.have.length(1);
       expect(report.leases[0]).to.include({ released: true, recordsLeft: -1, checkpoint: 'TRIM_HORIZON' });
       expect(row).to.include({ checkpoint: 'TRIM_HORIZON' }).and.not.have.property('leaseOwner');

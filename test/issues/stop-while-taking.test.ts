@@ -1,6 +1,6 @@
-// Symptom: `stop()` reported `drained: true` although a row of the lease table named this worker as its owner, and peers had to
-// wait until it expired. Cause: a lease whose take was unanswered at the deadline was left out of the report, as one that was
-// never held; it may have been written all the same. Found by reading.
+// Symptom: `stop()` reported `drained: true`, although a row of the lease table named this worker as its owner. Peers had to wait
+// until it expired. Cause: a lease whose take was unanswered at the deadline was left out of the report, like one that was never
+// held. But the take may have been written.
 import { expect } from 'chai';
 import type { EffectInfo } from '../../supervision/index.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
@@ -19,7 +19,7 @@ describe('a stop while the lease table does not answer a take', () => {
   afterEach(() => clock.uninstall());
 
   for (const deadlineMs of [0, 200]) {
-    it(`does not claim within ${deadlineMs} ms that it has given the lease back`, async () => {
+    it(`reports the lease as not released, and itself as not drained (deadline ${deadlineMs} ms)`, async () => {
       const stream = fakeStream({ clock });
       let written = false;
       const consumer = createConsumer({
@@ -53,7 +53,7 @@ describe('a stop while the lease table does not answer a take', () => {
 });
 
 describe('a stop while a lease is being taken', () => {
-  it('lets go of it, and does not report it when the take comes to nothing', async () => {
+  it('releases it, and does not report it if the take fails', async () => {
     const [zero, one] = ['shardId-000000000000', 'shardId-000000000001'];
     const driver = driveCoordinator();
     await driver.started();

@@ -1,6 +1,7 @@
-// Symptom: a stream that was deleted and created again under a running consumer was ended shard by shard: while it is CREATING,
-// GetShardIterator finds no shard and a description succeeds, which was taken for the end of each shard; what was put into the
-// new stream was read by nobody, and nobody said so. Now the rows say which stream they are of, and an end needs proof.
+// Symptom: a stream that was deleted and created again under a running consumer was ended shard by shard. No worker read what was
+// put into the new stream, and nothing reported it. Cause: while the stream is CREATING, GetShardIterator finds no shard, but a
+// description succeeds. This counted as the end of each shard. Rule: the rows say which stream they belong to, and an end needs
+// proof.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
@@ -13,7 +14,7 @@ import type { VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = ['shardId-000000000000', 'shardId-000000000001'];
 
-describe('a stream that is made again under a running consumer', () => {
+describe('a stream that may have been created again under a consumer', () => {
   let clock: ManualClock;
   let client: ModelClient;
   let store: ReturnType<typeof memoryLeaseStore>;
@@ -36,7 +37,7 @@ describe('a stream that is made again under a running consumer', () => {
     of.flatMap(({ seen }) => seen.map(({ value }) => Buffer.from(value).toString())).toSorted();
   const checkpoints = (): string[] => [...store.rows.values()].map(({ checkpoint }) => checkpoint);
 
-  it('is not ended, and not read on: the source fails with STREAM_CHANGED, its leases released where reading had come to', async () => {
+  it('fails its source with STREAM_CHANGED: no shard ends, and the leases are released at their checkpoints', async () => {
     const running = consumer();
     const closed = running.consumer.closed.then(
       () => undefined,
@@ -60,7 +61,7 @@ describe('a stream that is made again under a running consumer', () => {
     expect([...store.rows.values()].map(({ leaseOwner }) => leaseOwner)).to.deep.equal([undefined, undefined]);
     expect(texts(running)).to.deep.equal(['a', 'b']);
 
-    // What `kinact reset --to TRIM_HORIZON` comes to where nothing of the new stream has been read.
+    // Has the effect of `kinact reset --to TRIM_HORIZON` if nothing of the new stream has been read.
     store.rows.clear();
     const heir = consumer();
     await inVirtualTime(clock, heir.consumer.start());
@@ -69,7 +70,7 @@ describe('a stream that is made again under a running consumer', () => {
     await inVirtualTime(clock, heir.consumer.stop());
   });
 
-  it('is read on where it was only not to be had for a while: the same stream, its shards not found meanwhile', async () => {
+  it('is still read if it is the same stream, whose shards were not found for a while', async () => {
     const running = consumer();
     await inVirtualTime(clock, running.consumer.start());
     put('a', 'b');
@@ -87,7 +88,7 @@ describe('a stream that is made again under a running consumer', () => {
     await inVirtualTime(clock, running.consumer.stop());
   });
 
-  it('fails alone in a table of several streams, where the rows of its former self have keys of their own', async () => {
+  it('fails alone in a multi-stream table, where the rows of the former stream have other keys', async () => {
     client.kinesis.createStream('kept', 1);
     const both = (): VirtualConsumer => {
       const source = ['orders', 'kept'].map((streamName) => ({
@@ -119,7 +120,7 @@ describe('a stream that is made again under a running consumer', () => {
     await inVirtualTime(clock, second.consumer.stop());
   });
 
-  it('is known from the former one by a number alone, in rows that do not say which stream they are of', async () => {
+  it('fails the start with STREAM_CHANGED by a checkpoint alone, if the rows do not name their stream', async () => {
     const first = consumer();
     await inVirtualTime(clock, first.consumer.start());
     put('a', 'b');
@@ -143,7 +144,7 @@ describe('a stream that is made again under a running consumer', () => {
     expect(texts(second)).to.deep.equal([]);
   });
 
-  it('has rows of a worker that knows no stamps stamped, ended ones too, their counters untouched', async () => {
+  it('gets its rows without a stamp stamped, ended ones too, with unchanged counters', async () => {
     const first = consumer();
     await inVirtualTime(clock, first.consumer.start());
     put('a', 'b');

@@ -1,5 +1,5 @@
-// When GetShardIterator did not find a shard for five seconds, `kinact tail` took it for ended: it left the shard out from then
-// on, its children too, and said nothing of it. As in a consumer, a listing has to show that a shard is gone.
+// Symptom: if GetShardIterator did not find a shard for five seconds, `kinact tail` left out the shard and its children, without a
+// message. Cause: it took the shard for ended. Rule: as in a consumer, a listing has to show that a shard is gone.
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { lineWriter } from '../../src/cli/record-lines.js';
@@ -10,8 +10,8 @@ import { virtualClock } from '../support/virtual.js';
 
 const [first, second] = ['shardId-000000000000', 'shardId-000000000001'];
 
-describe('kinact tail of a stream of which a shard is not found for a while', () => {
-  it('reads it on where it was as long as listings name it, and says so when they do not', async () => {
+describe('kinact tail of a stream with a shard that is not found for a while', () => {
+  it('continues the shard where it was while listings name it, and reports it when they do not', async () => {
     using clock = virtualClock();
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 2);
@@ -57,7 +57,7 @@ describe('kinact tail of a stream of which a shard is not found for a while', ()
     await clock.advance(3_000);
     expect(keys()).to.have.members(['d0', 'd1']);
     expect(said.filter((text) => text.includes('no longer listed'))).to.deep.equal([]);
-    // Its rest has expired, and the service has forgotten it.
+    // The rest of the shard has expired, and the service has forgotten the shard.
     const [child] = client.kinesis.split('orders', first);
     client.kinesis.expireIterators();
     client.kinesis.stream('orders').shards.delete(first);

@@ -1,5 +1,6 @@
-// `kinact tail --application` said nothing on stderr of records that had expired unread, of shards that nobody reads or that
-// stand still, and of rows that contradict the stream: the consumer's events for these had no listener. `kinact tail` alone did.
+// Symptom: `kinact tail --application` did not report expired records, shards that no worker reads or that stand still, or rows
+// that contradict the stream. Cause: these events of the consumer had no listener. Only `kinact tail` without `--application`
+// reported such things.
 import { expect } from 'chai';
 import { sayEvents } from '../../src/cli/tail-events.js';
 import { createEmitter, levels } from '../../src/consumer/emitter.js';
@@ -25,11 +26,11 @@ const events: Readonly<Partial<{ [Name in ConsumerEventName]: Extract<KinactEven
   retrying: { operation: 'GetRecords', kind: 'other', attempt: 1, error, delayMs: 1 },
   pipelineRestarted: { incarnation: 2, error },
 };
-/** The command ends with the error of these, or says it as `pipelineRestarted`. */
+/** The command ends with the error of these events, or reports it as `pipelineRestarted`. */
 const saidElsewhere: readonly ConsumerEventName[] = ['sourceFailed', 'closed', 'actorCrashed'];
 
 describe('kinact tail --application', () => {
-  it('says on stderr what people have to know: each event at error level, and what is lost or wrong', () => {
+  it('reports, in one line each, every event at error level and every loss or contradiction', () => {
     const emitter = createEmitter(silentLogger);
     const said: string[] = [];
     sayEvents(
@@ -46,7 +47,7 @@ describe('kinact tail --application', () => {
     expect(errors.filter((name) => events[name] === undefined && !saidElsewhere.includes(name))).to.deep.equal([]);
   });
 
-  it('does not claim that records are lost where nobody knows', () => {
+  it('does not claim that records are lost if this is not certain', () => {
     const emitter = createEmitter(silentLogger);
     const said: string[] = [];
     sayEvents(

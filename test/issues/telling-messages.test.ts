@@ -1,6 +1,6 @@
-// What a newcomer met: messages that were true and of no use. A remedy with a placeholder in it; the name of an inner function
-// where `extract` had returned nothing; a policy that nobody understood and nobody mentioned; errors without a message in JSON;
-// a source that had failed for good, and whose last retry went on being counted. Cause: each was said where half was known.
+// Symptom: messages were true but of no use. A remedy had a placeholder in it. If `extract` had returned nothing, the error named
+// an inner function. No message mentioned a policy that kinact did not understand. Errors in JSON had no message. A source that had
+// failed for good was still counted as retrying. Cause: each message came from a place that knew only half of the facts.
 import { expect } from 'chai';
 import { judgeFailure } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
@@ -41,16 +41,16 @@ describe('STREAM_CHANGED', () => {
     return (doubt as NonNullable<typeof doubt>).error.message;
   };
 
-  it('of a reader names the table to reset', async () => {
+  it('names the table to reset if a reader finds it', async () => {
     expect(await said(lease)).to.include('kinact reset --application shop --stream orders --to');
   });
 
-  it('of a stream that goes by its ARN names that in the command: a name is looked up in one’s own account and region', async () => {
+  it('names the ARN in the command if the stream is given by its ARN', async () => {
     const names = { StreamName: 'orders', StreamARN: arn };
     expect(await said(lease, undefined, names)).to.include(`kinact reset --application shop --stream ${arn} --to`);
   });
 
-  it('of a stream by name in a region of its own names the ARN in the command', () => {
+  it('names the ARN in the command if the stream is given by a name and a region', () => {
     const liveStream = `${arn}#2`;
     const difference = {
       stream: 'orders',
@@ -67,7 +67,7 @@ describe('STREAM_CHANGED', () => {
     expect(source.region).to.equal('eu-west-1');
   });
 
-  it('of two streams advises two applications first, and a command that may touch the rows of the other one', async () => {
+  it('advises two application names first if there are two streams, and then the command', async () => {
     const message = await said(lease, 'arn:another#1');
     expect(message).to.match(
       /These are two streams: give each its own application name\. To use the rows for this stream/,
@@ -76,13 +76,13 @@ describe('STREAM_CHANGED', () => {
     expect(message).to.not.include('created again');
   });
 
-  it('of a table of several streams advises no second application', async () => {
+  it('advises no second application name for a multi-stream table', async () => {
     expect(await said({ ...lease, multiStream: true }, 'arn:another#1')).to.not.include('application name');
     const difference = { stream: 's', table: 't', rowStream: 'a#1', liveStream: 'b#1', evidence: 'e' };
     expect(streamChanged({ ...difference, multiStream: true }).message).to.not.include('application name');
   });
 
-  it('is possible to tell because each reader under a lease gets the name of its table', async () => {
+  it('can name the table because each reader under a lease gets this name', async () => {
     const clock = new ManualClock();
     clock.install();
     try {
@@ -132,14 +132,14 @@ describe('the error of a failed record', () => {
     }
   });
 
-  it('names the option that failed: key', async () => {
+  it('names the failed option: key', async () => {
     const key = (): string => {
       throw new Error('no');
     };
     expect(await crash({ key })).to.match(/^key failed for record .*: no$/);
   });
 
-  it('says that onFailure answered no policy, or threw, beside what it was asked about', () => {
+  it('says that onFailure returned no policy or threw, beside the error of the record', () => {
     const item = { source: 's', shardId: shard0, sequenceNumber: '1', at: 'reduce', items: 1 } as const;
     const verdict = (policy: () => unknown): string => {
       const { policy: taken, error } = judgeFailure(policy as never, new Error('bad order'), item);
@@ -161,7 +161,7 @@ describe('the error of a failed record', () => {
   });
 });
 
-it('a source that has failed for good is tried no more, and its last retries are reported no more', async () => {
+it('a source that has failed for good is no longer retried, or reported as failing', async () => {
   const orders = listedStream({ shards: 1 });
   const returns = listedStream({ name: 'returns', shards: 1 });
   const sources = [orders, returns].map((source) => ({ source, initialPosition: 'TRIM_HORIZON' as const }));
@@ -178,7 +178,7 @@ it('a source that has failed for good is tried no more, and its last retries are
   expect(driver.status().failing).to.deep.equal([]);
 });
 
-it('ready() counts no reads of a source that has failed, beside the words that say so', () => {
+it('ready() reports a failed source once, without its failed reads', () => {
   const failing = [{ operation: 'GetRecords', kind: 'other', attempts: 9, forMs: 60_000, error: 'no' }] as const;
   const tree = ['orders', 'returns'].map((source) => ({
     path: `shard-worker/${source}#1`,
@@ -215,7 +215,7 @@ describe('JSON of an error', () => {
     });
   });
 
-  it('in status().sources has the message, whatever made the error', async () => {
+  it('has the message of any error in status().sources', async () => {
     const orders = listedStream({ shards: 1 });
     orders.faults.describe.push(new Error('socket hang up'), new Error('socket hang up'));
     const driver = driveCoordinator({ sources: [{ source: orders, initialPosition: 'TRIM_HORIZON' }] });

@@ -1,6 +1,7 @@
-// Cause: POISON_RECORD had the partition key in its message as it came, with newlines and escape sequences; `tail --text` left
-// C1 controls (a terminal takes U+009B for ESC [) and bidirectional ones to the terminal, for JSON escapes only what is below
-// U+0020; log lines had keys and shard ids as they came. Each place that escaped anything had its own idea of what.
+// Symptom: text from outside reached messages, logs and terminals unescaped. The message of POISON_RECORD had the partition key as
+// it came, with newlines and escape sequences. `tail --text` passed on C1 controls (a terminal takes U+009B for ESC [) and
+// bidirectional controls: JSON escapes only what is below U+0020. Log lines had keys and shard ids as they came. Cause: each place
+// that escaped anything had its own rule.
 import { expect } from 'chai';
 import { alignColumns } from '../../src/cli/columns.js';
 import { errorLine } from '../../src/cli/command.js';
@@ -15,11 +16,11 @@ import { virtualConsumer } from '../support/virtual-consumer.js';
 const hostile = 'key\n\u001b[2J\u009b31m\u202egnp.exe\u2028';
 const unseen = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
 
-describe('Text from outside', () => {
+describe('text from outside', () => {
   const clock = new ManualClock();
   afterEach(() => clock.uninstall());
 
-  it('is escaped in the message of POISON_RECORD, and whole in its data', async () => {
+  it('is escaped in the message of POISON_RECORD, and unchanged in its data', async () => {
     clock.install();
     const lines: [object, string][] = [];
     const line = (fields: object, message: string): void => void lines.push([fields, message]);
@@ -47,7 +48,7 @@ describe('Text from outside', () => {
     expect(lines).to.not.have.length(0);
   });
 
-  it('is escaped in what tail writes, so that JSON gives it back whole', () => {
+  it('is escaped in the lines of tail, and JSON gives it back unchanged', () => {
     const data = Buffer.from(`grüß 👩‍🚀 שלום ${hostile}`);
     const record = { shardId: hostile, sequenceNumber: '1', partitionKey: hostile, data };
     for (const asText of [true, false]) {
@@ -60,7 +61,7 @@ describe('Text from outside', () => {
     expect(recordLine(record, true)).to.contain('grüß 👩‍🚀 שלום ');
   });
 
-  it('is escaped in tables, in the line of an error, in log lines and in the sentences of events', () => {
+  it('is escaped in tables, in error lines, in log lines and in the sentences of events', () => {
     expect(alignColumns([[hostile, 'b']]).join()).to.not.match(unseen);
     expect(errorLine(new Error(hostile))).to.not.match(unseen);
     const logged: object[] = [];
@@ -73,7 +74,7 @@ describe('Text from outside', () => {
     expect(JSON.stringify(logged[0])).to.not.match(unseen);
     expect((logged[0] as typeof data).leaseKey).to.not.match(unseen);
     expect(heard[0]!.reason).to.not.match(unseen);
-    // What a program works with stays what it is.
+    // Values that a program works with stay unchanged.
     expect(heard[0]!.leaseKey).to.equal(hostile);
   });
 });

@@ -1,6 +1,7 @@
-// Symptom: one refused lease write ended 245 of 300 tenures within seconds; a worker of hundreds of leases would not have released
+// Symptom: one refused lease write ended 245 of 300 tenures within seconds. A worker of hundreds of leases would not have released
 // them at a stop. Cause: the queue took the last second's answers for what the table carries. Leases that were taken together are
-// renewed in one bunch per period, so that a refusal at its start set the pace to ten writes a second, and it grew too slowly.
+// renewed in one bunch per period. So a refusal at the start of a bunch set the pace to ten writes a second, and the pace grew too
+// slowly.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -14,7 +15,7 @@ import type { VirtualConsumer } from '../support/virtual-consumer.js';
 const shards = 300;
 
 describe('a lease table that refuses a few writes of hundreds', function () {
-  // Hundreds of shards: seconds of a core.
+  // Hundreds of shards take seconds of a core.
   this.timeout(60_000);
   let clock: ManualClock;
   beforeEach(() => {
@@ -23,7 +24,7 @@ describe('a lease table that refuses a few writes of hundreds', function () {
   });
   afterEach(() => clock.uninstall());
 
-  /** Workers on one table, each with a queue of its own. `refuses` is asked at each write. */
+  /** Starts workers on one table, each with its own queue of writes. */
   async function fleet(
     workerIds: readonly string[],
     tableOf: (inner: LeaseStore, workerId: string) => LeaseStore,
@@ -63,7 +64,7 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     ['five writes', 5],
     ['every write for four seconds', Infinity],
   ] as const) {
-    it(`ends no tenure of ${shards}: ${what}`, async () => {
+    it(`ends no tenure of ${shards} (refuses ${what})`, async () => {
       let refusals = 0;
       const { heard, workers } = await fleet(['a'], (inner) => refusingStore(inner, () => (refusals -= 1) >= 0));
       await clock.advance(20_000);
@@ -78,7 +79,7 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     });
   }
 
-  it('ends no tenure of two workers, one of which is refused once', async () => {
+  it('ends no tenure of two workers if it refuses one write', async () => {
     let refusals = 0;
     const { heard, workers } = await fleet(['a', 'b'], (inner, workerId) =>
       workerId === 'a' ? refusingStore(inner, () => (refusals -= 1) >= 0) : refusingStore(inner, () => false),
@@ -97,13 +98,13 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     await stopped(workers);
   });
 
-  it('of 100 a second between two workers, each with a queue of its own: all shards are read, and none is lost once they are even', async () => {
+  it('carries all shards of two workers at 100 writes a second, and no lease is lost', async () => {
     const narrow = { kind: 'refuses', writesPerSecond: 100, clock, requestTimeoutMs: 10_000 / 3 } as const;
     let table: LeaseStore | undefined;
     const { heard, workers } = await fleet(['a', 'b'], (inner) => (table ??= narrowStore(inner, narrow)));
     const seen = (): object => ({ started: heard('shardStarted'), handedOver: heard('leaseHandedOver') });
     await clock.advance(60_000);
-    // What has been handed over by now evened the two out, as it does on a table that refuses nothing.
+    // The hand-overs until now have evened the two workers out, as on a table that refuses nothing.
     const before = seen();
     expect(heard('leaseHandedOver')).to.be.lessThan(4);
     expect(heard('leaseLost')).to.equal(0);
@@ -115,7 +116,7 @@ describe('a lease table that refuses a few writes of hundreds', function () {
     await stopped(workers);
   });
 
-  it('of 100 a second: a stop releases every lease within its deadline', async () => {
+  it('lets a stop release every lease within its deadline at 100 writes a second', async () => {
     const narrow = { kind: 'refuses', writesPerSecond: 100, clock, requestTimeoutMs: 10_000 / 3 } as const;
     const { heard, workers } = await fleet(['a'], (inner) => narrowStore(inner, narrow));
     await clock.advance(60_000);

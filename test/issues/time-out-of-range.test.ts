@@ -1,6 +1,6 @@
-// A row may hold any number up to 2^53 − 1, but no date lies beyond 8.64e15 ms. Such a `kinactAutoAt` crashed the coordinator
-// at each start, until the consumer ended. With such a `kinactLatestAt` a shard was never read, and `kinact leases` and
-// `kinact reset` failed with a RangeError. As with a counter that cannot rise, such a row is malformed, and said to be.
+// A row may hold any number up to 2^53 − 1, but no date lies beyond 8.64e15 ms. Symptom: such a `kinactAutoAt` crashed the
+// coordinator at each start, until the consumer ended. With such a `kinactLatestAt` a shard was never read, and `kinact leases` and
+// `kinact reset` failed with a RangeError. Rule: such a row is malformed and reported, like a row whose counter cannot rise.
 import { expect } from 'chai';
 import { checkpointText } from '../../src/cli/checkpoint-text.js';
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
@@ -13,9 +13,9 @@ import { virtualTables } from '../support/virtual-tables.js';
 const [wrong, other] = ['shardId-000000000000', 'shardId-000000000001'];
 const never = String(Number.MAX_SAFE_INTEGER);
 
-describe('a lease row with a time that is none', () => {
+describe('a lease row with a time that is no date', () => {
   for (const attribute of ['kinactLatestAt', 'kinactAutoAt']) {
-    it(`is malformed and named, ends nothing, and is read when it is mended; the other shard is read (${attribute})`, async () => {
+    it(`is reported as malformed, and read only after its correction; the other shard is read (${attribute})`, async () => {
       using clock = virtualClock();
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 2);
@@ -45,7 +45,7 @@ describe('a lease row with a time that is none', () => {
     });
   }
 
-  it('so that every time in a row that can be read can be shown', () => {
+  it('is malformed, so every time in a readable row can be shown', () => {
     const item = { leaseKey: { S: wrong }, leaseCounter: { N: '1' }, checkpoint: { S: 'LATEST' } };
     for (const at of ['0', '253402300799999', '253402300800000', '8640000000000001', never]) {
       const read = readLeaseRow({ ...item, kinactLatestAt: { N: at } });

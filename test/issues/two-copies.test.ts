@@ -1,6 +1,6 @@
-// Two copies of kinact under one nact parent both named their first actor `kinact.n1`; nact refused the second, which was
-// taken for a parent that has stopped. So was a parent of another copy of nact. A reference of another copy looked like an
-// actor that never existed, and what was sent to it vanished.
+// Symptom: two copies of kinact under one nact parent both named their first actor `kinact.n1`. When nact refused the second,
+// kinact took the parent for one that has stopped. A parent of another copy of nact had the same effect. A reference of another
+// copy looked like an actor that never existed, and messages to it vanished.
 import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import * as nact from 'nact';
@@ -10,7 +10,7 @@ import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, type Order } from '../supervision/support.js';
 
-/** The built package: for these tests, which run from a build of their own, another copy. */
+/** The built package. It is another copy for these tests, because they run from their own build. */
 const built = 'kinact/supervision';
 
 describe('two copies of kinact in one process', () => {
@@ -20,7 +20,7 @@ describe('two copies of kinact in one process', () => {
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('live under one parent of the nact they share', async () => {
+  it('live under one parent of the nact that they share', async () => {
     const parent = nact.start() as object;
     const refs = [ours, theirs, ours, theirs].map((copy) => {
       const ref = copy.spawn(copy.createRuntime({ clock, timers: clock, parent }), puppet('a'), 'a');
@@ -38,7 +38,7 @@ describe('two copies of kinact in one process', () => {
     nact.stop(parent as nact.ActorSystemRef);
   });
 
-  it("what the other copy has made is refused, and the error names both copies' places", async () => {
+  it("refuse what the other copy has made, with an error that names the other copy's place", async () => {
     const runtime = theirs.createRuntime({ clock, timers: clock });
     const ref = theirs.spawn(runtime, puppet('a'), 'a');
     for (const call of [
@@ -60,7 +60,7 @@ describe('two copies of kinact in one process', () => {
     void theirs.stop(ref);
   });
 
-  it("an actor that is to send to, ask or watch the other copy's crashes with that error", async () => {
+  it("crash an actor that sends to, asks or watches the other copy's actor, with that error", async () => {
     const ref = theirs.spawn(theirs.createRuntime({ clock, timers: clock }), puppet('a'), 'a');
     const runtime = ours.createRuntime({ clock, timers: clock });
     for (const effect of [
@@ -76,7 +76,7 @@ describe('two copies of kinact in one process', () => {
     void theirs.stop(ref);
   });
 
-  it('an answer to a question of the other copy never reaches one of ours that has the same number', async () => {
+  it('do not confuse a question with a question of the other copy that has the same number', async () => {
     const runtime = ours.createRuntime({ clock, timers: clock });
     const ref = ours.spawn(runtime, puppet('a'), 'a');
     const asker = theirs.spawn(theirs.createRuntime({ clock, timers: clock }), puppet('b'), 'b');
@@ -91,7 +91,7 @@ describe('two copies of kinact in one process', () => {
     void theirs.stop(asker);
   });
 
-  it('a parent of another copy of nact is refused as that, and not as one that has stopped', () => {
+  it('refuse a parent of another copy of nact as such, and not as a stopped parent', () => {
     const require = createRequire(import.meta.url);
     const cached = Object.keys(require.cache).filter((path) => path.includes('/node_modules/nact/'));
     for (const path of cached) delete require.cache[path];

@@ -1,6 +1,6 @@
-// A host that cannot reach Kinesis held its shards forever beside healthy peers: its renewals went on, and nobody read them. Now a
-// shard whose reads have failed for a minute is given back where somebody else is alive, and its source is left alone there for
-// a growing time. An outage of Kinesis for all must not have every host leave every shard alone.
+// Symptom: a host that cannot reach Kinesis held its shards forever beside healthy peers. It renewed the leases, but did not read
+// the shards. Rule: a shard whose reads have failed for a minute is released if a peer is alive. The host then leaves the source
+// alone for a growing time. An outage of Kinesis for all hosts must not make every host leave every shard alone.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
@@ -14,9 +14,9 @@ const failoverMs = 10_000;
 const shards = 4;
 
 interface Host extends VirtualConsumer {
-  /** Its calls to Kinesis fail on the network. */
+  /** Whether its calls to Kinesis fail on the network. */
   cutOff: boolean;
-  /** Shards whose lease it holds. */
+  /** The number of shards whose lease it holds. */
   held(): number;
 }
 
@@ -59,7 +59,7 @@ describe('a host that cannot reach Kinesis', () => {
     await inVirtualTime(clock, consumer.consumer.start());
     return made;
   }
-  /** One record for each shard. */
+  /** Puts one record into each shard. */
   function put(): void {
     for (const [shardId] of client.kinesis.stream('orders').shards) {
       client.kinesis.put('orders', { partitionKey: shardId, data: `${puts}`, shardId });
@@ -69,7 +69,7 @@ describe('a host that cannot reach Kinesis', () => {
   const readBy = (...hosts: readonly Host[]): number =>
     new Set(hosts.flatMap(({ seen }) => seen.map(({ value }) => Buffer.from(value).toString()))).size;
 
-  it('gives its shards to a healthy peer in a minute or two, leaves them there, and takes its share when it is well', async () => {
+  it('gives its shards to a healthy peer within 90 s, and takes its share again after it recovers', async () => {
     const healthy = await host('healthy', 1);
     const ill = await host('ill', 2);
     await clock.advance(40_000);
@@ -86,7 +86,7 @@ describe('a host that cannot reach Kinesis', () => {
     const released = ill.heard('leaseReleased').map(({ reason }) => reason);
     expect(released).to.have.length(2);
     for (const reason of released) expect(reason).to.match(/^its reads have failed for [67]\d s$/);
-    // It tries again, less and less often and with one shard, which the peer has back soon after a minute.
+    // The host tries again with one shard, less and less often. Each time the peer has this shard back soon after a minute.
     const least: number[] = [];
     for (let at = 0; at < 30; at += 1) {
       if (at % 6 === 0) put();
@@ -98,7 +98,7 @@ describe('a host that cannot reach Kinesis', () => {
     await clock.advance(90_000);
     expect(readBy(healthy, ill)).to.equal(puts);
     ill.cutOff = false;
-    // One read that succeeds is enough for it to take its share again at once.
+    // After one successful read the host takes its share again at once.
     await clock.advance(180_000);
     put();
     await clock.advance(5_000);
@@ -111,7 +111,7 @@ describe('a host that cannot reach Kinesis', () => {
     }
   });
 
-  it('is every host in an outage: when it is over, all shards are read within a minute', async () => {
+  it('reads its shards again within a minute after an outage that affects every host', async () => {
     const hosts = [await host('a', 1), await host('b', 2)];
     await clock.advance(40_000);
     for (const minutes of [2, 7]) {

@@ -1,5 +1,5 @@
-// A row that names its own shard as a parent, or one whose line leads back to it, waited forever. A waiting parent was reason
-// enough not to be read, so that there was no event, and ready() stayed true.
+// Symptom: a row that names its own shard as a parent, or whose line of parents leads back to it, waited forever. There was no
+// event, and `ready()` stayed true. Cause: a lease that waits for a parent was never reported as unread.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { modelClient } from '../support/model-kinesis-client.js';
@@ -14,7 +14,7 @@ describe('a lease that waits for itself', () => {
     ['its row names it as its parent', []],
     ['its row names one that names it', ['shardId-000000000007']],
   ] as const) {
-    it(`is said to be unread, in an event and by ready() (${what})`, async () => {
+    it(`is reported as unread by an event and ready() (${what})`, async () => {
       using clock = virtualClock();
       const client = modelClient(clock);
       client.kinesis.createStream('orders', 1);

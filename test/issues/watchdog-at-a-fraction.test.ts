@@ -1,6 +1,6 @@
 // Symptom: in virtual time, whose milliseconds have fractions, a shard with an open record could hold time still forever:
-// `ManualClock` threw "no rest". Cause: a watchdog that fired a fraction early set its timer for the rest, 3e-11 ms, by
-// which no clock of that size moves.
+// `ManualClock` threw "no rest". Cause: a watchdog that fired a fraction early set its timer for the rest, 3e-11 ms. A clock of
+// that size cannot move by so little.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';

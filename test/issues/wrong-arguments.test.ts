@@ -1,5 +1,5 @@
-// A newcomer's slips that were answered with what happened inside: a TypeError of a buffer that had no `subarray`, a RangeError
-// without a word on which record lacked what. Cause: the arguments of small functions were not looked at.
+// Symptom: wrong arguments led to errors from inside kinact. Examples are a TypeError of a buffer without `subarray`, and a
+// RangeError that did not say which record lacked what. Cause: small functions did not check their arguments.
 import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
@@ -28,14 +28,14 @@ describe('decodeAggregate', () => {
     ['a list of numbers', [...data]],
   ];
   for (const [what, value] of wrong) {
-    it(`says what it wants when it is given ${what}`, () => {
+    it(`refuses ${what}, and says what it expects`, () => {
       const { code, message } = refusalOf(() => decodeAggregate(value as Uint8Array));
       expect(code).to.equal('INVALID_OPTION');
       expect(message).to.match(/^data: expected a Uint8Array, as the `data` of a record, got /);
     });
   }
 
-  it('takes bytes of another realm, as test runners with a realm per file make them', () => {
+  it('accepts bytes of another realm, as test runners with a realm per file make them', () => {
     const foreign = runInNewContext('(bytes) => Uint8Array.from(bytes)')([...data]) as Uint8Array;
     expect(foreign instanceof Uint8Array).to.equal(false);
     expect(decodeAggregate(foreign).records).to.have.length(1);
@@ -43,7 +43,7 @@ describe('decodeAggregate', () => {
 });
 
 describe('put of a stream in memory', () => {
-  it('says which record lacks its key, and puts none of them', () => {
+  it('says which record lacks its key, and puts no record', () => {
     const stream = fakeStream();
     const put = (): unknown => stream.put({ partitionKey: 'a', data: '1' }, { data: '2' });
     expect(refusalOf(put)).to.deep.equal({
@@ -61,7 +61,7 @@ describe('put of a stream in memory', () => {
     expect(message).to.include('records[0].explicitHashKey: expected a decimal number below 2^128, got ');
   });
 
-  it('takes records without a key where the service places them', () => {
+  it('accepts records without a key if the service places them', () => {
     expect(fakeStream({ distribution: 'AUTO' }).put({ data: '1' })).to.have.length(1);
   });
 });

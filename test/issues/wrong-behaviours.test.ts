@@ -1,5 +1,6 @@
-// A malformed step of `initial` left a running actor to which nobody had a reference: the effects were carried out outside
-// of what catches a behaviour's throw. One of `receive` was swallowed by nact. Arguments were believed.
+// Symptom: a malformed step of `initial` left a running actor without any reference to it. Cause: its effects were carried out
+// outside of the code that catches what a behaviour throws. nact swallowed a malformed step of `receive`. Wrong arguments were not
+// refused.
 import { expect } from 'chai';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import type { KinactEvent } from '../../src/api/events.js';
@@ -32,7 +33,7 @@ const steps: Readonly<Record<string, unknown>> = {
   'effects that are a Set': [0, new Set()],
 };
 
-describe('behaviours that are wrong', () => {
+describe('the runtime, with a wrong behaviour or argument', () => {
   const clock = new ManualClock();
   let events: KinactEvent[];
   let runtime: ReturnType<typeof createRuntime>;
@@ -44,7 +45,7 @@ describe('behaviours that are wrong', () => {
   afterEach(() => clock.uninstall());
 
   for (const [what, step] of Object.entries(steps)) {
-    it(`${what}, from initial: a failed start, and nobody is left`, async () => {
+    it(`fails the start and leaves no actor if initial returns ${what}`, async () => {
       const wrong = { ...puppet('a'), initial: () => step } as unknown as Behaviour<undefined, never>;
       expect(() => spawn(runtime, wrong))
         .to.throw()
@@ -63,7 +64,7 @@ describe('behaviours that are wrong', () => {
       void stop(parent);
     });
 
-    it(`${what}, from receive: a crash that says so`, async () => {
+    it(`crashes the actor with INVALID_BEHAVIOUR if receive returns ${what}`, async () => {
       const ref = spawn(runtime, { ...puppet('a'), receive: () => step } as unknown as Behaviour<undefined, 'go'>);
       send(ref, 'go');
       await clock.advance(0);
@@ -71,7 +72,7 @@ describe('behaviours that are wrong', () => {
     });
   }
 
-  it('effects that are none crash, and say what they are', async () => {
+  it('crashes an actor that returns a wrong effect, and names the effect', async () => {
     for (const [effect, said] of [
       [undefined, /expected an effect, got undefined$/],
       [null, /got null$/],
@@ -86,7 +87,7 @@ describe('behaviours that are wrong', () => {
     }
   });
 
-  it('ACTOR_STOPPED has what the actor, or the one above it, crashed with as its cause', async () => {
+  it('gives ACTOR_STOPPED the crash of the actor, or of its parent, as the cause', async () => {
     const parent = spawn(runtime, puppet('parent'), 'parent');
     const child = spawned(parent, puppet('child'));
     await clock.advance(0);
@@ -112,7 +113,7 @@ describe('behaviours that are wrong', () => {
     expect(await ask(plain, () => note('x')).catch((error: unknown) => error)).to.not.have.property('cause');
   });
 
-  it('every function refuses arguments that are none, with path, expected and got', () => {
+  it('refuses wrong arguments of every function, with path, expected and got', () => {
     const ref = spawn(runtime, puppet('a'), 'a');
     const leaf = { id: 'a', start: () => puppet('a') };
     const none = 'none' as never;
@@ -171,7 +172,7 @@ describe('behaviours that are wrong', () => {
     void stop(ref);
   });
 
-  it('a child spec whose start makes no behaviour is a failed start', async () => {
+  it('fails the start of a child whose spec makes no behaviour', async () => {
     const ref = supervise(runtime, { children: [{ id: 'a', start: () => ({}) as never }] });
     await clock.advance(0);
     const { error } = await watch(ref);

@@ -1,5 +1,5 @@
-// The application of these tests, in every form a reducer has. It notes each item as it is handed out, and as done where kinact
-// says that it counts as done; how long a call takes and whether it throws is the world's to say.
+// The application of these tests, in every form that a reducer has. It notes each item when it is handed out, and as done when
+// kinact counts it as done. The world decides how long a call takes, and whether it throws.
 import { defineReducer } from '../../src/api/reducer.js';
 import type { Item, ReducerDefinition } from '../../src/api/reducer.js';
 
@@ -10,7 +10,7 @@ export interface Work {
   note(item: Item<string>): void;
   acknowledged(ids: readonly string[]): void;
   pause(ms: number): Promise<void>;
-  /** How long this call takes: 0 is at once, without a promise. */
+  /** How long this call takes. With 0 it returns at once, without a promise. */
   callMs(of: 'reduce' | 'flush'): number;
   /** A flush is about to be done. May throw. */
   beforeFlush(): void;
@@ -66,7 +66,7 @@ const forms: Readonly<Record<Form, (work: Work) => ReducerDefinition>> = {
   raw: ({ note, acknowledged, pause, callMs }) =>
     defineReducer({
       init: (): Item<string>[] => [],
-      // Keeps what it gets until somebody asks for it, as an application with a buffer of its own would.
+      // Keeps the items until a message asks for them, like an application with its own buffer.
       behaviour: async (kept: Item<string>[], message, { ack }) => {
         if (message.type === 'items') {
           for (const item of message.items as readonly Item<string>[]) note(item);

@@ -1,4 +1,4 @@
-// That these tests can fail: known-bad parts are put into the tree, and a strike at some moment must show each of them.
+// Proves that these tests can fail: each known-bad part is put into the tree, and a kill at some moment must reveal it.
 import { expect } from 'chai';
 import type { Actors } from '../../src/consumer/wiring.js';
 import { wrapped } from '../sim/mutants/around.js';
@@ -7,7 +7,7 @@ import { killed, watch } from './killed.js';
 import { middle, momentsIn } from './moment.js';
 import { named } from './scenarios.js';
 
-/** One of the simulation's; with the defence off that masks it, where one does. */
+/** A mutant of the simulation. If a defence masks the mutant, that defence is off. */
 function mutant(name: string): Actors {
   const found = mutants.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no mutant is called ${name}`);
@@ -57,9 +57,9 @@ const broken: Readonly<Record<string, Broken>> = {
   },
 };
 
-describe('every moment, with a broken part', () => {
+describe('kills at every moment of a tree with a broken part', () => {
   for (const [name, { scenario, make }] of Object.entries(broken)) {
-    it(`shows ${name}`, async () => {
+    it(`reveal ${name}`, async () => {
       const watched = await watch({ ...named(scenario), actors: make() });
       let isShown = watched.outcome.complaints.length > 0;
       for (const moment of momentsIn(watched.observed, middle)) {

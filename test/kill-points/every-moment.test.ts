@@ -1,5 +1,5 @@
-// Every actor is killed at every message it handles and around every effect it starts, on the real tree in virtual time. Which
-// messages there are is found by watching; that none of the unions in `actors` is left out is checked against `messages.ts`.
+// Kills every actor at every message that it handles and around every effect that it starts, on the real tree in virtual time. A
+// first run shows which messages there are. `messages.ts` proves that none of the unions in `actors` is left out.
 import { expect } from 'chai';
 import { createDice } from '../sim/dice.js';
 import { effects, messages } from './messages.js';
@@ -17,7 +17,7 @@ const reached = (kind: string, name: string): boolean =>
     [...(observed.get(kind)?.keys() ?? [])].some((what) => what === name || what.endsWith(` ${name}`)),
   );
 
-/** What came to any consumer more than once. */
+/** The items that were handed out more than once, by any consumer. */
 function handedOutAgain({ world }: Outcome): string[] {
   const all = world.members.flatMap(({ seen }) => seen);
   return all.filter((id, at) => all.indexOf(id) !== at);
@@ -25,7 +25,7 @@ function handedOutAgain({ world }: Outcome): string[] {
 
 describe('the scenarios', () => {
   for (const { scenario, outcome } of watched) {
-    it(`lose nothing while nobody is killed: ${scenario.name}`, () => {
+    it(`lose nothing if no actor is killed: ${scenario.name}`, () => {
       expect(outcome.complaints).to.deep.equal([]);
       if (scenario.ends === undefined) expect(outcome.ended).to.equal(undefined);
       else expect(outcome.ended).to.have.property('code', scenario.ends);
@@ -34,7 +34,7 @@ describe('the scenarios', () => {
   }
 
   for (const [kind, all] of Object.entries(messages)) {
-    it(`reach every message of ${kind} but those that say why not`, () => {
+    it(`reach every message of ${kind}, except those that say why not`, () => {
       for (const [type, reach] of Object.entries(all)) {
         const isReached = [...'send ask reply result timer down lifecycle'.split(' ')].some((via) =>
           reached(kind, `${via} ${type}`),
@@ -50,7 +50,7 @@ describe('the scenarios', () => {
     });
   }
 
-  it('meet no message and no effect that the tables do not name', () => {
+  it('meet only messages and effects that the tables name', () => {
     for (const { observed } of watched) {
       for (const [kind, whats] of observed) {
         for (const what of whats.keys()) {
@@ -64,8 +64,8 @@ describe('the scenarios', () => {
 });
 
 /**
- * The first few scenarios, a hand-over from either side among them, are struck at each of their moments, the others at those that no
- * earlier one has.
+ * The first few scenarios are struck at each of their moments. They include a hand-over, seen from either side. The others are struck
+ * only at moments that no earlier scenario has.
  */
 const thorough = process.env['KINACT_KILL_POINTS'] === 'all' ? scenarios.length : 7;
 const seed = process.env['KINACT_SEED'];
@@ -80,13 +80,13 @@ for (const [index, each] of watched.entries()) {
   const moments = momentsIn(each.observed, pick).filter(
     ({ kind, what, when }) => index < thorough || !known.has(`${kind} ${when} ${what}`),
   );
-  describe(`any actor is killed while ${each.scenario.name}`, () => {
+  describe(`a consumer with a killed actor, while ${each.scenario.name}`, () => {
     for (const moment of moments) {
       const { kind, what, when, nth } = moment;
       known.add(`${kind} ${when} ${what}`);
       cases += 1;
       perKind.set(kind, (perKind.get(kind) ?? 0) + 1);
-      it(`${kind} killed ${when} ${what} (${nth})`, () => killed(each, moment));
+      it(`loses nothing: ${kind} killed ${when} ${what} (${nth})`, () => killed(each, moment));
     }
   });
 }

@@ -1,18 +1,18 @@
-// One consumer asks another for a lease: granted, refused, and stopped on either side in the middle of it. The consumer that is struck
-// is the one that asks in some of these scenarios and the one that is asked in the others.
+// Scenarios in which one consumer asks another for a lease. The wish is granted or refused, or either consumer stops in the middle
+// of it. The struck consumer asks in some of these scenarios, and is asked in the others.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { feed } from './scenario.js';
 import type { Scenario } from './scenario.js';
 import type { World } from './world.js';
 
-/** Does something as soon as a row of the table is so, if that comes soon. */
+/** Calls `act` as soon as `isSo` is true for a row of the table, if that happens within `forMs`. */
 function whenRow(world: World, isSo: (row: LeaseRow) => boolean, act: () => void, forMs = 8_000): void {
   const isOver = world.members.every(({ ended, stopping }) => ended !== undefined || stopping !== undefined);
   if ([...world.leases.rows.values()].some(isSo)) act();
   else if (forMs > 0 && !isOver) world.at(10, () => whenRow(world, isSo, act, forMs - 10));
 }
 
-/** As soon as one consumer has asked another for a lease. */
+/** Calls `act` as soon as one consumer has asked another for a lease. */
 const whenWished = (world: World, act: () => void): void =>
   whenRow(world, ({ kinactWish }) => kinactWish !== undefined, act);
 
@@ -27,7 +27,7 @@ export const handOvers: readonly Scenario[] = [
     script: (world) => {
       const { at, trouble } = world;
       feed(world, 6_000);
-      // Its first looks fail; the wish is raised all the same.
+      // The first looks of the asking consumer fail, but it raises its wish all the same.
       whenWished(world, () => {
         trouble.fails.add('get');
         at(1_200, () => trouble.fails.delete('get'));

@@ -1,4 +1,4 @@
-// A scenario is watched for its moments, then struck at one of them; here is what must come of that.
+// Watches a scenario for its moments, kills an actor at one of them, and checks what came of it.
 import { expect } from 'chai';
 import { comes, observe, strikeWhere } from './moment.js';
 import type { Moment, Observed } from './moment.js';
@@ -17,13 +17,13 @@ export async function watch(scenario: Scenario): Promise<Watched> {
   return { scenario, outcome: await run(scenario, (world) => observe(world, observed)), observed };
 }
 
-/** Nobody starts these again: the consumer ends by itself. So it does when its first child never starts, as in OTP. */
+/** No supervisor starts these again, so the consumer ends. As in OTP, it also ends if its first child never starts. */
 const isLast = ({ kind, what, when, nth }: Moment): boolean =>
   kind === 'consumer' ||
   kind === 'pipeline' ||
   (kind === 'coordinators' && what === 'lifecycle childStarted' && when === 'before' && nth === 0);
 
-/** Throws unless all is well after an actor was killed at this moment. */
+/** Throws unless every law holds after an actor was killed at this moment. */
 export async function killed({ scenario, outcome: calm }: Watched, moment: Moment): Promise<void> {
   const isAt = comes(moment);
   const strike = strikeWhere((_, ...at) => isAt(...at));
@@ -33,7 +33,7 @@ export async function killed({ scenario, outcome: calm }: Watched, moment: Momen
   expect(complaints).to.deep.equal([]);
   if (isLast(moment)) {
     if (!strike.stopping) expect(ended, 'its end').to.be.instanceOf(Error);
-    // A coordinator that has just started again holds nothing yet: what the one before it held has to expire.
+    // A coordinator that has just started again holds no leases yet, so those of its predecessor must expire.
     const mayRelease = outcome.coordinators === 1 && scenario.unreleased === undefined;
     if (moment.kind === 'pipeline' && mayRelease) expect(held, 'leases not released').to.equal(0);
   } else if (scenario.ends === undefined) expect(ended).to.equal(undefined);

@@ -1,10 +1,11 @@
-// What must hold when a run is over, whichever actor was killed in it. The oracle judges while it goes on; the rest is here.
+// What must hold when a run is over, whichever actor was killed in it. The oracle checks its laws during the run; the other laws
+// are here.
 import { openQuestions } from '../../supervision/ask.js';
 import { counters } from '../../supervision/index.js';
 import { expectNothingLost } from '../../src/testing/expect-nothing-lost.js';
 import type { Member, World } from './world.js';
 
-/** Complaints; none when all is well. */
+/** The complaints about a run: none if every law holds. */
 export function complaintsOf(world: World, questionsBefore: number): string[] {
   const { oracle, clock, ids, members } = world;
   const complaints = oracle.violations.map(({ invariant, text }) => `${invariant}: ${text}`);
@@ -26,7 +27,7 @@ export function complaintsOf(world: World, questionsBefore: number): string[] {
   return complaints;
 }
 
-/** Every actor that started has stopped once, and its stop hook, where it has one, ran once (I23); no effect of theirs lives on (I25). */
+/** Every actor that started has stopped once, and its stop hook, if any, ran once (I23). No effect outlives the stop (I25). */
 function livesOf({ name, consumer, lives, hooks, effects }: Member): string[] {
   const complaints: string[] = [];
   for (const [path, life] of lives) {

@@ -1,6 +1,6 @@
-// Every message of every actor, and every effect, as the nemesis knows them: the tests hold these names against what the scenarios
-// reach. What is not reached says why. The compiler holds all names against the unions of `actors`.
-import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+// Every message and every effect of every actor, by the names of the nemesis. The tests compare these names with what the scenarios
+// reach. A name that no scenario reaches says why. The compiler compares all names with the unions of `actors`.
+import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
@@ -9,13 +9,13 @@ import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
 import { names } from '../../src/testing/nemesis/names.js';
 
-/** Reached by a scenario, or why by none. */
+/** True if a scenario reaches the message, otherwise the reason why none does. */
 type Reach = true | string;
 
-/** Of the messages of one kind, those of which there is more to say than that they are reached. */
+/** The messages of one kind that need more than "reached": they have parts, or no scenario reaches them. */
 type Remarks<Type extends string> = Partial<Record<Type, string | Readonly<Record<string, Reach>>>>;
 
-/** A message that stands for several things has one name for each: `read/records`. */
+/** A message with several meanings has one name for each of them: `read/records`. */
 const meanings = {
   tenure: { granted: true, refused: true } satisfies Record<TenureAnswer['type'], Reach>,
   read: { records: true, shardEnd: true } satisfies Record<ReadResult['type'], Reach>,
@@ -99,12 +99,12 @@ function reachOf(kind: string, type: string): readonly (readonly [name: string, 
 
 const kinds = Object.entries(names);
 
-/** By the actor's kind. */
+/** The messages, by the kind of the actor. */
 export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>> = Object.fromEntries(
   kinds.map(([kind, known]) => [kind, Object.fromEntries(known.messages.flatMap((type) => reachOf(kind, type)))]),
 );
 
-/** By the actor's kind, the names of what it does outside. */
+/** The names of the effects, by the kind of the actor. */
 export const effects: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   kinds.flatMap(([kind, known]) => (known.effects.length === 0 ? [] : [[kind, known.effects]])),
 );

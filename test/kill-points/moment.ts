@@ -1,11 +1,11 @@
-// The moments at which an actor can be killed: right before or after it handles a message, and around each of its effects.
-// First a run is watched for the moments it has; then a run of the same scenario is struck at one of them.
+// The moments at which an actor can be killed: right before or after it handles a message, and around each of its effects. First a
+// run is watched for its moments. Then a run of the same scenario is struck at one of them.
 import { attachIntercept, crash } from '../../supervision/index.js';
 import type { Delivery, Intercept, Ref } from '../../supervision/index.js';
 import { cellOf } from '../../supervision/cell.js';
 import type { Member, World } from './world.js';
 
-/** `unstarted`: its effect never begins. `under way`: it has begun. `settled`: it has, and nobody has heard of it yet. */
+/** `unstarted`: the effect never begins. `under way`: it has begun. `settled`: it has settled, and its actor does not know yet. */
 export type When = 'before' | 'after' | 'unstarted' | 'under way' | 'settled';
 
 export interface Moment {
@@ -26,7 +26,7 @@ export function kindOf({ path }: Ref<never>): string {
 
 const isRunning = (ref: Ref<never>): boolean => cellOf(ref)?.phase === 'running';
 
-/** The type, and where the message stands for several things, which of them. */
+/** The type of the message and, if it has several meanings, which of them. */
 export function typeOf(message: unknown): string {
   const { type, news, answer, result, outcome, how, plan } = message as Record<string, { type?: string } & string>;
   const part =
@@ -34,7 +34,7 @@ export function typeOf(message: unknown): string {
   return typeof part?.type === 'string' ? `${type as string}/${part.type}` : String(type);
 }
 
-/** `renew#7` and `parents/shardId-000000000000/3` are the seventh and the third of their kind. */
+/** The kind of an effect: `renew#7` and `parents/shardId-000000000000/3` are the seventh and the third of their kinds. */
 export function effectOf(name: string): string {
   return name.split(/[/#]/, 1)[0] as string;
 }
@@ -42,7 +42,7 @@ export function effectOf(name: string): string {
 /** Whether to kill the actor at this moment. */
 type Listener = (actor: Ref<never>, what: string, when: When) => boolean;
 
-/** Asks the listener at every moment of this consumer's actors. */
+/** Calls the listener at every moment of this consumer's actors. */
 function listen(member: Member, listener: Listener): void {
   const struck = (actor: Ref<never>, what: string, when: When): boolean => {
     if (!isRunning(actor) || !listener(actor, what, when)) return false;
@@ -70,7 +70,7 @@ function listen(member: Member, listener: Listener): void {
   attachIntercept(member.consumer.runtime, intercept);
 }
 
-/** Notes every moment there is. */
+/** Notes every moment of a run. */
 export function observe(world: World, observed: Observed): (member: Member) => void {
   return (member) =>
     listen(member, (actor, what, when) => {
@@ -83,7 +83,7 @@ export function observe(world: World, observed: Observed): (member: Member) => v
 
 export const middle = (from: readonly number[]): number => from[from.length >> 1] as number;
 
-/** One moment for each kind, message and place: of those at which something is open, the one that `pick` picks. */
+/** One moment for each kind, message and place. `pick` chooses among those at which something is open. */
 export function momentsIn(observed: Observed, pick: (from: readonly number[]) => number): Moment[] {
   const moments: Moment[] = [];
   for (const [kind, whats] of observed) {
@@ -96,7 +96,7 @@ export function momentsIn(observed: Observed, pick: (from: readonly number[]) =>
   return moments;
 }
 
-/** Those occurrences at which something was open; all, where nothing ever was. */
+/** The occurrences at which something was open; all occurrences if nothing ever was. */
 export function indices(open: readonly boolean[]): readonly number[] {
   const good = open.flatMap((isOpen, at) => (isOpen ? [at] : []));
   return good.length > 0 ? good : open.map((_, at) => at);
@@ -104,12 +104,12 @@ export function indices(open: readonly boolean[]): readonly number[] {
 
 export interface Strike {
   kills: number;
-  /** The consumer had been asked to stop by the time of the first. */
+  /** Whether the consumer had been asked to stop by the time of the first kill. */
   stopping: boolean;
   attach(member: Member): void;
 }
 
-/** Kills each actor that `chooses` picks, as often as it does. */
+/** Kills an actor each time that `chooses` returns true. */
 export function strikeWhere(chooses: (member: Member, ...at: Parameters<Listener>) => boolean): Strike {
   const strike: Strike = {
     kills: 0,
@@ -125,7 +125,7 @@ export function strikeWhere(chooses: (member: Member, ...at: Parameters<Listener
   return strike;
 }
 
-/** True once, for the actor that comes to this moment. */
+/** A listener that returns true once, for the actor that comes to this moment. */
 export function comes(moment: Moment): Listener {
   let left = moment.nth;
   let isOver = false;

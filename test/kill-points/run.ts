@@ -1,5 +1,5 @@
-// One run: a scenario, somebody who watches or strikes the consumer it is about, and everything that must hold afterwards. A
-// second consumer, on the same table, ends every run: it finds what the first one left and must lose nothing of it.
+// One run: a scenario, an observer that watches or strikes its consumer, and everything that must hold afterwards. A second
+// consumer on the same table ends every run. It finds what the first one left, and must lose nothing of it.
 import { openQuestions } from '../../supervision/ask.js';
 import type { StopReport } from '../../src/consumer/consumer.js';
 import { putRecords } from '../sim/workload.js';
@@ -10,13 +10,13 @@ import type { Member, World } from './world.js';
 
 export interface Outcome {
   readonly complaints: readonly string[];
-  /** How often the pipeline, and the coordinator, of the consumer that was struck have been started. */
+  /** How often the pipeline and the coordinator of the struck consumer have been started. */
   readonly pipelines: number;
   readonly coordinators: number;
-  /** Why it ended by itself. */
+  /** Why the consumer ended by itself. */
   readonly ended: Error | undefined;
   readonly report: StopReport | undefined;
-  /** Rows that were still its own when it had ended. */
+  /** The number of rows that still named the consumer as the owner when it had ended. */
   readonly held: number;
   readonly virtualMs: number;
   readonly world: World;
@@ -66,7 +66,7 @@ export async function run(scenario: Scenario, attach: (world: World) => (member:
 
 const hasEnded = (member: Member): boolean => member.ended !== undefined || member.stopping !== undefined;
 
-/** Waits for the end it has come to by itself, or makes one. */
+/** Waits for the end of the member. Stops the member if it has not ended by itself. */
 async function stopped(world: World, member: Member): Promise<StopReport | undefined> {
   const { clock, oracle } = world;
   if (member.ended === undefined) world.stop(member);

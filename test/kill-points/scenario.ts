@@ -1,4 +1,4 @@
-// What a scenario is, and what the scripts of several of them do.
+// What a scenario is, and steps that the scripts of several scenarios share.
 import { actorsOf, crash } from '../../supervision/index.js';
 import { putRecords } from '../sim/workload.js';
 import { kindOf } from './moment.js';
@@ -9,18 +9,18 @@ export interface Scenario extends Setting {
   /** How long its script takes. */
   readonly ms: number;
   readonly before?: (world: World) => void;
-  /** For how long others are there before the consumer it is about joins. Default: not at all. */
+  /** How long other consumers run before the struck consumer joins. Default: 0. */
   readonly joinsMs?: number;
-  /** Nothing fails in it: no item is handed out twice, whichever worker reads it. */
+  /** Nothing fails in the scenario, so no item is handed out twice, whichever worker reads it. */
   readonly once?: true;
   readonly script: (world: World, struck: Member) => void;
-  /** The code with which the consumer ends by itself without being struck. */
+  /** The code with which the consumer ends by itself if it is not struck. */
   readonly ends?: string;
-  /** The table takes no write when it stops: no lease can be released. */
+  /** The table takes no write when the consumer stops, so no lease can be released. */
   readonly unreleased?: true;
 }
 
-/** Records all along. */
+/** Puts `count` records every `everyMs` until `untilMs`. */
 export function feed(world: World, untilMs: number, everyMs = 400, count = 8): void {
   for (let ms = everyMs; ms < untilMs; ms += everyMs) world.at(ms, () => putRecords(world, count));
 }

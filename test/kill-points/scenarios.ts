@@ -1,5 +1,5 @@
-// What consumers live through while they are struck: each scenario reaches messages that the others do not. Together they must
-// reach every message of every actor (`messages.ts`).
+// The scenarios in which consumers are struck. Each scenario reaches messages that the others do not. Together they must reach
+// every message of every actor (`messages.ts`).
 import type { Actors } from '../../src/consumer/wiring.js';
 import { KinactError } from '../../src/api/errors.js';
 import { attachIntercept } from '../../supervision/index.js';
@@ -12,7 +12,7 @@ import type { Scenario } from './scenario.js';
 import { twin } from './world.js';
 import type { World } from './world.js';
 
-/** A worker that knows nothing of wishes takes a lease from its owner, and does nothing with it. */
+/** A worker that does not know wishes takes a lease from its owner, and does nothing with it. */
 function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {
   const before = leases.rows.get(leaseKey);
   if (before === undefined || before.checkpoint === 'SHARD_END') return;
@@ -20,7 +20,7 @@ function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {
   oracle.wrote({ process: 'java', leaseKey, before, after, sentAt: clock.now() });
 }
 
-/** A stop so soon after the crash of a coordinator, while user calls are long. */
+/** A stop `laterMs` after the crash of a coordinator, while user calls are long. */
 const stoppedBehindCrash = (name: string, laterMs: number): Scenario => ({
   name,
   form: 'by hand',
@@ -87,7 +87,7 @@ export const scenarios: readonly Scenario[] = [
     script: (world) => {
       const { at, leases, stream } = world;
       feed(world, 6_000);
-      // As a Java worker of an old KCL leaves it.
+      // A row as a Java worker of an old KCL leaves it.
       at(700, () => {
         const row = leases.rows.get(two);
         if (row === undefined) return;
@@ -107,7 +107,7 @@ export const scenarios: readonly Scenario[] = [
     script: (world) => {
       const { at, trouble } = world;
       feed(world, 8_000);
-      // So that items wait, at the stage as well, when another asks for a lease.
+      // With long calls, items wait, at the stage as well, when another consumer asks for a lease.
       at(1_300, () => (trouble.callMs = 900));
       at(4_000, () => (trouble.callMs = 0));
       at(1_500, () => {
@@ -125,7 +125,7 @@ export const scenarios: readonly Scenario[] = [
     script: (world) => {
       const { at, trouble } = world;
       feed(world, 8_000, 400, 16);
-      // So that items wait, at the stage as well, when the lease is lost.
+      // With long calls, items wait, at the stage as well, when the lease is lost.
       at(1_300, () => (trouble.callMs = 900));
       at(4_000, () => (trouble.callMs = 0));
       at(2_400, () => takenByJava(world, one));
@@ -242,10 +242,10 @@ export const scenarios: readonly Scenario[] = [
       const another: typeof describe = async (signal) => ({ ...(await describe(signal)), creationEpochSeconds: 2 });
       world.at(1_500, () => {
         Object.assign(port, { describe: another });
-        // Twice: the actor that was to hear of the first may be killed.
+        // Twice, because the actor that gets the first error may be killed.
         world.stream.failReads(one, changed, 2);
       });
-      // The consumer after it finds the right stream again.
+      // The next consumer finds the right stream again.
       struck.consumer.on('closed', () => {
         Object.assign(port, { describe });
         world.stream.failReads(one, changed, 0);
@@ -360,7 +360,7 @@ export const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** The scenario with this in its name. */
+/** The scenario whose name includes `part`. */
 export function named(part: string): Scenario {
   const scenario = scenarios.find(({ name }) => name.includes(part));
   if (scenario === undefined) throw new Error(`no scenario is called ${part}`);

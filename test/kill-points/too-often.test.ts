@@ -1,5 +1,5 @@
-// Actors are killed again and again: over the intensity the consumer ends by itself, gives its leases back, and another one on
-// the same table loses nothing of what it left.
+// Kills actors again and again. Above the intensity, the consumer ends by itself and releases its leases. Another consumer on the
+// same table loses nothing of what the first one left.
 import { expect } from 'chai';
 import { kindOf, strikeWhere } from './moment.js';
 import type { Strike } from './moment.js';
@@ -10,7 +10,7 @@ import type { Scenario } from './scenario.js';
 const flushes = named('batches are flushed');
 const scenario: Scenario = { ...flushes, options: { ...flushes.options, restart: { intensity: 2, periodMs: 10_000 } } };
 
-/** Kills the first of every incarnation that does its `nth` thing, `times` in all. */
+/** Kills each actor of the kind at its `nth` step, that is before or after a message, but at most `times` actors. */
 function everyTime(kind: string, nth: number, times = Infinity): Strike {
   const done = new Map<string, number>();
   const strike: Strike = strikeWhere((_, actor, _what, when) => {
@@ -24,13 +24,13 @@ function everyTime(kind: string, nth: number, times = Infinity): Strike {
 
 let cases = 0;
 
-describe('more crashes than the intensity bears', () => {
+describe('a consumer with more crashes than the intensity allows', () => {
   for (const kind of ['stage', 'reducer', 'shard-worker', 'shard-worker-supervisor']) {
     for (const nth of [1, 2, 5]) {
-      // It hears of its leases and of the starts of their workers, and of nothing else.
+      // It gets its leases and the starts of their workers, and no other message, so it may have no fifth step.
       if (kind === 'shard-worker-supervisor' && nth > 4) continue;
       cases += 1;
-      it(`of ${kind}, each at its step ${nth}: it ends, releases its leases, and another loses nothing`, async () => {
+      it(`ends and releases its leases, and another consumer loses nothing (${kind}, each at its step ${nth})`, async () => {
         const strike = everyTime(kind, nth);
         const { complaints, ended, held, pipelines } = await run(scenario, () => (member) => strike.attach(member));
         expect(complaints).to.deep.equal([]);
@@ -46,7 +46,7 @@ describe('more crashes than the intensity bears', () => {
     for (const nth of [2, 3]) {
       if (kind === 'coordinators' && nth > 2) continue;
       cases += 1;
-      it(`of ${kind}, each at its step ${nth}: it ends, and another takes over when the leases have expired`, async () => {
+      it(`ends, and another consumer loses nothing (${kind}, each at its step ${nth})`, async () => {
         const strike = everyTime(kind, nth);
         const { complaints, ended } = await run(scenario, () => (member) => strike.attach(member));
         expect(complaints).to.deep.equal([]);
@@ -58,7 +58,7 @@ describe('more crashes than the intensity bears', () => {
 
   for (const nth of [1, 2, 5]) {
     cases += 1;
-    it(`of lease keepers, each at its step ${nth}: they have no restarts to exceed`, async () => {
+    it(`does not end, because lease keepers have no intensity (each at its step ${nth})`, async () => {
       const strike = everyTime('lease-keeper', nth, 6);
       const { complaints, ended, pipelines } = await run(scenario, () => (member) => strike.attach(member));
       expect(complaints).to.deep.equal([]);

@@ -1,5 +1,5 @@
-// Two actors are killed at the same moment; one is killed while the restart of another waits for a call, or while the
-// successors start. On the real tree in virtual time, with the laws of `laws.ts`.
+// Kills two actors at the same moment. Or it kills one actor while the restart of another waits for a call, or while the successors
+// of another start. It uses the real tree in virtual time, and the laws of `laws.ts`.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
 import { watch } from './killed.js';
@@ -13,7 +13,7 @@ import { named } from './scenarios.js';
 import type { Scenario } from './scenario.js';
 import type { Member } from './world.js';
 
-/** What each kind does in the midst of its work. */
+/** For each kind, a message in the midst of its work. */
 const midst: Readonly<Record<string, string>> = {
   stage: 'send disposed',
   reducer: 'result flushed',
@@ -26,7 +26,7 @@ const kinds = Object.keys(midst);
 const supervisors = ['pipeline', 'coordinators', 'consumer'];
 const inPipeline = ['stage', 'reducer', 'shard-worker', 'shard-worker-supervisor'];
 
-/** One in each consumer; the scenarios have one stage. */
+/** Whether each consumer has only one actor of the kind. (The scenarios have one stage.) */
 const isAlone = (kind: string): boolean =>
   kind === 'stage' || kind === 'shard-worker-supervisor' || kind === 'lease-coordinator';
 const endsIt = (kind: string): boolean => kind === 'pipeline' || kind === 'consumer';
@@ -58,7 +58,7 @@ async function survived(scenario: Scenario, strike: Strike, { kills, killed, pip
   return outcome;
 }
 
-/** Another than this one, where there is another. */
+/** Kills another actor of the kind than `than`, if there is one. */
 function killOther(member: Member, kind: string, than: { readonly id: number }): boolean {
   const found = actorsOf(member.consumer.runtime).filter((actor) => kindOf(actor) === kind && actor.id !== than.id);
   const victim = found[found.length >> 1];
@@ -69,12 +69,12 @@ function killOther(member: Member, kind: string, than: { readonly id: number }):
 let cases = 0;
 
 for (const [scenario, { outcome: unharmed }] of calm) {
-  describe(`two at once while ${scenario.name}`, () => {
+  describe(`a consumer with two actors killed at once, while ${scenario.name}`, () => {
     for (const one of kinds) {
       for (const other of [...kinds, ...supervisors]) {
         for (const when of ['before', 'after'] as const) {
           cases += 1;
-          it(`${one} ${when} ${midst[one] as string}, and ${other}`, async () => {
+          it(`loses nothing: ${one} ${when} ${midst[one] as string}, and ${other}`, async () => {
             const isAt = comes(inTheMidst(scenario, one, when));
             let hasOther = false;
             const strike = strikeWhere((member, ...at) => {
@@ -92,7 +92,7 @@ for (const [scenario, { outcome: unharmed }] of calm) {
       for (const other of supervisors) {
         if (one === other) continue;
         cases += 1;
-        it(`the supervisors ${one} and ${other}`, async () => {
+        it(`loses nothing: the supervisors ${one} and ${other}`, async () => {
           const isAt = comes(inTheMidst(scenario, 'stage', 'before'));
           let found = 0;
           const strike = strikeWhere((member, ...at) => {
@@ -108,7 +108,7 @@ for (const [scenario, { outcome: unharmed }] of calm) {
   });
 }
 
-/** A flush is under way for long when somebody is killed, and again when somebody else is. */
+/** A long flush is under way when an actor `one` is killed, and when an actor `other` is killed. */
 const waiting = (one: string, other: string, killed: string[]): Scenario => ({
   name: 'a restart waits',
   form: 'flushes',
@@ -130,12 +130,12 @@ const waiting = (one: string, other: string, killed: string[]): Scenario => ({
   },
 });
 
-describe('one is killed while the restart of another waits for a call', () => {
+describe('a consumer with an actor killed while the restart of another waits for a call', () => {
   for (const one of [...inPipeline, 'lease-coordinator', 'coordinators']) {
     const others = inPipeline.includes(one) ? ['lease-keeper', 'lease-coordinator', ...supervisors] : ['consumer'];
     for (const other of others) {
       cases += 1;
-      it(`${one}, then ${other}`, async () => {
+      it(`loses nothing: ${one}, then ${other}`, async () => {
         const killed: string[] = [];
         const none = strikeWhere(() => false);
         const outcome = await survived(waiting(one, other, killed), none, { kills: 0, killed: [one, other] });
@@ -146,7 +146,7 @@ describe('one is killed while the restart of another waits for a call', () => {
   }
 });
 
-/** Numbers rise over the incarnations of a runtime. */
+/** The number of an actor. It rises with every incarnation in a runtime. */
 const numberOf = ({ path }: { readonly path: string }): number => Number(path.slice(path.lastIndexOf('#') + 1));
 
 const successors: Readonly<Record<string, readonly string[]>> = {
@@ -155,13 +155,13 @@ const successors: Readonly<Record<string, readonly string[]>> = {
   'lease-keeper': ['lease-keeper', 'shard-worker'],
 };
 
-describe('one is killed while the successors of another start', () => {
+describe('a consumer with an actor killed while the successors of another start', () => {
   const scenario = named('batches are flushed');
   for (const [one, others] of Object.entries(successors)) {
     for (const other of others) {
       for (const when of ['before', 'after'] as const) {
         cases += 1;
-        it(`${one}, then ${other} ${when} its first message`, async () => {
+        it(`loses nothing: ${one}, then ${other} ${when} its first message`, async () => {
           const isAt = comes(inTheMidst(scenario, one, 'before'));
           let newest = Infinity;
           const strike = strikeWhere((member, actor, what, at) => {

@@ -1,5 +1,5 @@
-// A stream, a lease table and a few consumers in virtual time, all real but the services; an oracle hears of every delivery and
-// every write. A scenario drives it, a strike kills actors in it, `laws.ts` says whether all is well in the end.
+// A stream, a lease table and a few consumers in virtual time. Everything is real except the services. An oracle sees every
+// delivery and every write. A scenario drives the world, a strike kills actors in it, and `laws.ts` checks the end.
 import { consumerOf } from '../../src/consumer/consumer.js';
 import type { Consumer, StopReport } from '../../src/consumer/consumer.js';
 import { actors } from '../../src/consumer/wiring.js';
@@ -24,9 +24,9 @@ import { application } from './application.js';
 import type { Form } from './application.js';
 
 export const failoverMs = 3_000;
-/** Signs what another process of the same worker id writes. */
+/** The signature of another process with the same worker id. */
 export const twin = 'another/1';
-/** What a call to a service takes, each way. */
+/** How long a call to a service takes, each way. */
 const wayMs = 2;
 
 /** What the services and the application do wrong now. Scenarios set it. */
@@ -35,13 +35,13 @@ export interface Trouble {
   readonly fails: Set<
     'describe' | 'listShards' | 'children' | 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'delete'
   >;
-  /** The next read says that it was throttled. */
+  /** How many of the next reads report that they were throttled. */
   notices: number;
-  /** The next so many calls of this function of the application's throw, with this message. */
+  /** By function of the application: how many of its next calls throw, and the message. */
   readonly throws: Map<'extract' | 'reduce' | 'flush', { times: number; readonly message: string }>;
-  /** Calls of `reduce` and `flush` take so long. */
+  /** How long calls of `reduce` and `flush` take, if above 0. */
   callMs: number;
-  /** Mail may come late: that an item of a worker that has just ended is handed out is then no fault. */
+  /** Whether mail may come late. Then an item of a worker that has just ended may still be handed out. */
   lateMail: boolean;
 }
 
@@ -52,7 +52,7 @@ export interface Member {
   /** Under which fence each item was last handed out, and the last fence of each shard. */
   readonly handedOut: Map<string, { readonly shardId: string; readonly fence: number }>;
   readonly fences: Map<string, number>;
-  /** Why it ended by itself. */
+  /** Why the consumer ended by itself. */
   ended: Error | undefined;
   stopping: Promise<StopReport> | undefined;
   /** Steps of the life of each actor: `start`, `stopping`, `stopped`. */
@@ -71,9 +71,9 @@ export interface World extends Workplace {
   readonly trouble: Trouble;
   readonly members: Member[];
   readonly ids: Set<string>;
-  /** Does something so many milliseconds after the start. */
+  /** Calls `act` when `ms` have passed from now. */
   at(ms: number, act: () => void): void;
-  /** Makes a consumer; `attach` sees it before it starts. */
+  /** Makes and starts a consumer. `attach` sees it before the start. */
   start(name: string, attach?: (member: Member) => void): Member;
   stop(member: Member, deadlineMs?: number): void;
 }
@@ -244,7 +244,7 @@ function stopMember({ oracle, leases, members }: World, member: Member, deadline
         leaseOwner === name && kinactWriter !== twin && checkpoint !== 'SHARD_END',
     );
     if (held.length > 0) oracle.violate('I22', `${name} says it has drained, and ${held.length} leases are its own`);
-    // What an earlier worker had handed out, the last one may not have come to again: that is replayed like any unread record.
+    // The last worker may not have read again what an earlier worker had handed out. This is replayed like any unread record.
     const open = oracle.missing().filter((id) => isOfLast(member, id));
     if (members.length === 1 && open.length > 0)
       oracle.violate('I22', `${name} says it has drained, and ${open.length} items that were handed out are not done`);
@@ -360,7 +360,7 @@ function sourceOf(world: World, process: string): ConsumerOptions['source'] {
   };
 }
 
-/** The same parts, their stop hooks counted by the path of each incarnation. */
+/** The same parts. Their stop hooks are counted by the path of each incarnation. */
 function countingHooks(base: Actors, hooks: Map<string, number>): Actors {
   const counting =
     (make: (options: never) => object) =>
