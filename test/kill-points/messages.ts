@@ -1,6 +1,6 @@
 // Every message and every effect of every actor, by the names of the nemesis. The tests compare these names with what the scenarios
 // reach. A name that no scenario reaches says why. The compiler compares all names with the unions of `actors`.
-import type { CoordinatorSelf, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
