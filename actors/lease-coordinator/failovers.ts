@@ -9,9 +9,9 @@ import { hasEnded } from '../../src/core/shard-graph.js';
 
 /** Reads the failover times in `rows`, the rows of a new scan. The state still has the rows of the last scan. */
 export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
-  const { settings, state } = turn;
-  const { tableHistory: history, workerId } = settings;
-  const ownMs = Math.ceil(settings.failoverMs);
+  const { options, state } = turn;
+  const { tableHistory: history, workerId } = options;
+  const ownMs = Math.ceil(options.failoverMs);
   const timeBefore = holdersTimeMs(turn);
   for (const row of rows) {
     const ms = hasEnded(row) ? undefined : failoverOf(row);
@@ -23,7 +23,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
     history.failoverReported = true;
     warn(
       turn,
-      `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${settings.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
+      `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${options.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
     );
   }
   leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
@@ -37,6 +37,6 @@ function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
 }
 
 /** How long the possible holder of a vanished row has to create the row again, milliseconds. */
-export function holdersTimeMs({ settings }: Pick<CoordinatorTurn, 'settings'>): number {
-  return Math.max(settings.failoverMs, settings.tableHistory.longestFailoverMs);
+export function holdersTimeMs({ options }: Pick<CoordinatorTurn, 'options'>): number {
+  return Math.max(options.failoverMs, options.tableHistory.longestFailoverMs);
 }

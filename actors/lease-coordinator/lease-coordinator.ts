@@ -14,7 +14,7 @@ import * as startOutcome from './sources/start-outcome.js';
 import * as ends from './shard-end/shard-end.js';
 import * as start from './sources/start.js';
 import { newStream } from './streams/streams.js';
-import type { CoordinatorState, Settings } from './state.js';
+import type { CoordinatorState, CoordinatorOptions } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus } from './status.js';
 import * as streams from './streams/streams.js';
@@ -27,19 +27,19 @@ export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperMessage>(
-  options: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
+  given: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
 ): Behaviour<CoordinatorState, LeaseCoordinatorMessage, CoordinatorStatus> {
-  const settings = settingsOf(options);
+  const options = withDefaults(given);
   const turnOf = (state: CoordinatorState): CoordinatorTurn => ({
-    settings,
+    options,
     state,
-    now: settings.clock.now(),
+    now: options.clock.now(),
     effects: [],
   });
   return {
     kind: 'lease-coordinator',
     initial(self) {
-      const turn = turnOf(newState(self, settings));
+      const turn = turnOf(newState(self, options));
       startOutcome.beginDeadline(turn);
       start.open(turn);
       return [turn.state, turn.effects];
@@ -50,20 +50,20 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
       leases.publish(turn);
       return [state, turn.effects];
     },
-    status: (state) => coordinatorStatus(settings, state),
+    status: (state) => coordinatorStatus(options, state),
   };
 }
 
-function settingsOf<KeeperState, KeeperMessage>(
-  options: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
-): Settings {
-  const { makeKeeper, processNonce, multiStream = false, maxLeases = Infinity, ...given } = options;
-  if (!multiStream && given.sources.length !== 1) {
+function withDefaults<KeeperState, KeeperMessage>(
+  given: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
+): CoordinatorOptions {
+  const { makeKeeper, processNonce, multiStream = false, maxLeases = Infinity, ...others } = given;
+  if (!multiStream && others.sources.length !== 1) {
     throw new KinactError(
       'INVALID_OPTION',
-      `A lease table serves one stream unless leases.multiStream is true; got ${given.sources.length}.`,
+      `A lease table serves one stream unless leases.multiStream is true; got ${others.sources.length}.`,
       {
-        data: { option: 'leases.multiStream', table: given.store.tableName },
+        data: { option: 'leases.multiStream', table: others.store.tableName },
       },
     );
   }
@@ -79,10 +79,10 @@ function settingsOf<KeeperState, KeeperMessage>(
     cleanUpIntervalMs: 60_000,
     coolDownMs: 10_000,
     coolDownCapMs: 600_000,
-    ...given,
+    ...others,
     multiStream,
     maxLeases,
-    writerPrefix: writerPrefixOf(given.workerId, processNonce),
+    writerPrefix: writerPrefixOf(others.workerId, processNonce),
     spawnKeeper: (args, incarnation): Effect<LeaseCoordinatorMessage> =>
       effect.spawn(args.leaseKey, makeKeeper(args), {
         spawned: (keeper): LeaseCoordinatorMessage => ({
@@ -96,8 +96,8 @@ function settingsOf<KeeperState, KeeperMessage>(
   };
 }
 
-function newState(self: CoordinatorState['self'], settings: Settings): CoordinatorState {
-  const { clock, sources: given, tableHistory } = settings;
+function newState(self: CoordinatorState['self'], options: CoordinatorOptions): CoordinatorState {
+  const { clock, sources: given, tableHistory } = options;
   const now = clock.now();
   return {
     self,

@@ -34,7 +34,7 @@ import { KinactError } from '../../src/api/errors.js';
 
 /** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
 export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   const place = streamOfLease(state, row.leaseKey);
   if (place === undefined || !isActive(place.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
@@ -42,7 +42,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   // The row belongs to another stream. The shard sync, which is due now, reports that.
   if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;
-  const { source, initialPosition } = stream.options;
+  const { source, initialPosition } = stream.sourceOptions;
   const { startingHashKey, endingHashKey } = row;
   const listed = stream.ranges.get(shardId);
   const hashKeyRange =
@@ -54,7 +54,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
     newLease(row, { stream, shardId, incarnation, phase: wish === undefined ? 'taking' : 'wishing' }, startsAtOnce),
   );
   turn.effects.push(
-    settings.spawnKeeper(
+    options.spawnKeeper(
       {
         leaseKey: row.leaseKey,
         shardId,
@@ -63,8 +63,8 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         stream: stream.rowStamp,
         seen: row,
         ...(wish === undefined ? {} : { wish }),
-        workerId: settings.workerId,
-        writerPrefix: settings.writerPrefix,
+        workerId: options.workerId,
+        writerPrefix: options.writerPrefix,
         writer: signature(turn, incarnation),
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
@@ -134,12 +134,12 @@ export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
   drop(turn, lease);
-  if (how.reason === 'crash') coolDown(turn, lease, turn.settings.scanIntervalMs);
-  scanWithin(turn, turn.settings.scanIntervalMs);
+  if (how.reason === 'crash') coolDown(turn, lease, turn.options.scanIntervalMs);
+  scanWithin(turn, turn.options.scanIntervalMs);
 }
 
 export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: KeeperNotice): void {
-  const { settings, state, effects, now } = turn;
+  const { options, state, effects, now } = turn;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
     effects.push(effect.count('staleKeeperNotice'));
@@ -179,40 +179,40 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'handedOver':
       noteLeft(turn, leaseKey, news.at);
       drop(turn, lease);
-      return scanWithin(turn, settings.scanIntervalMs);
+      return scanWithin(turn, options.scanIntervalMs);
     case 'lost':
       drop(turn, lease);
       // The new owner may have joined since the last scan. The next scan shows which leases may be stolen in return.
-      return scanWithin(turn, news.retake ? retakeLater(turn, lease) : settings.scanIntervalMs);
+      return scanWithin(turn, news.retake ? retakeLater(turn, lease) : options.scanIntervalMs);
     case 'workerIdInUse':
       drop(turn, lease);
-      coolDown(turn, lease, settings.coolDownMs);
+      coolDown(turn, lease, options.coolDownMs);
       return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
       noteLeft(turn, leaseKey, news.lease);
       drop(turn, lease);
-      if (news.coolDown) coolDown(turn, lease, settings.coolDownMs);
-      return scanWithin(turn, settings.scanIntervalMs);
+      if (news.coolDown) coolDown(turn, lease, options.coolDownMs);
+      return scanWithin(turn, options.scanIntervalMs);
     case 'ended':
       return ended(turn, lease, news.childShardIds);
   }
 }
 
 /** Notes a keeper's last checkpoint. If the row vanishes before the next scan, it is created again at this checkpoint. */
-function noteLeft({ settings }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
-  const { rows } = settings.tableHistory;
+function noteLeft({ options }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
+  const { rows } = options.tableHistory;
   const row = rows?.get(leaseKey);
   if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;
   rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
 }
 
 function warnWorkerIdInUse(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): void {
-  const { workerId } = turn.settings;
+  const { workerId } = turn.options;
   const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
   warn(turn, message, {
     error: new KinactError('WORKER_ID_IN_USE', message, { data: { leaseKey: lease.leaseKey } }),
-    source: lease.stream.options.source.name,
+    source: lease.stream.sourceOptions.source.name,
     shardId: lease.shardId,
   });
 }
@@ -227,7 +227,7 @@ function drop(turn: CoordinatorTurn, lease: Lease): void {
 
 /** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
 function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
@@ -245,7 +245,7 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
     effect.run({
       name: `children/${++state.works}`,
       kind: 'io',
-      start: (signal) => readRows(settings.store, children, signal),
+      start: (signal) => readRows(options.store, children, signal),
       done: (rows): LeaseCoordinatorMessage => ({ type: 'childrenRead', rows }),
       failed: (): LeaseCoordinatorMessage => ({ type: 'childrenReadFailed' }),
     }),
@@ -253,10 +253,10 @@ function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly stri
 }
 
 export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenRead'>): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   for (const row of rows) {
     const coolDown = state.pauses.coolDowns.get(row.leaseKey);
-    const room = state.leases.size < settings.maxLeases;
+    const room = state.leases.size < options.maxLeases;
     if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
       spawnKeeper(turn, row);
   }
@@ -268,7 +268,7 @@ export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenR
  * taken, and when the answer may have changed.
  */
 export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { keyPrefix } = lease.stream;
   if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
@@ -279,7 +279,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
     effect.run({
       name: `parents/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => readParents(settings.store, row, keyPrefix, signal),
+      start: (signal) => readParents(options.store, row, keyPrefix, signal),
       done: (awaited): LeaseCoordinatorMessage => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'parentsReadFailed', leaseKey, incarnation, error }),
     }),
@@ -369,11 +369,17 @@ export function publish(turn: CoordinatorTurn): void {
   for (const subscriber of state.publishing.subscribers.values()) effects.push(effect.send(subscriber, held));
 }
 
-function heldLeases({ settings, state }: CoordinatorTurn): HeldLeases {
+function heldLeases({ options, state }: CoordinatorTurn): HeldLeases {
   const leases: HeldLease[] = [];
   for (const { phase, keeper, leaseKey, shardId, stream, awaited } of state.leases.values()) {
     if (phase === 'held' && keeper !== undefined)
-      leases.push({ leaseKey, shardId, source: stream.options.source.name, keeper, startable: awaited?.length === 0 });
+      leases.push({
+        leaseKey,
+        shardId,
+        source: stream.sourceOptions.source.name,
+        keeper,
+        startable: awaited?.length === 0,
+      });
   }
-  return { type: 'held', table: settings.store.tableName, version: state.publishing.version, leases };
+  return { type: 'held', table: options.store.tableName, version: state.publishing.version, leases };
 }

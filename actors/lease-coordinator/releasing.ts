@@ -10,13 +10,13 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 
 /** Begins the release: the coordinator takes no more leases, and every keeper drains, checkpoints and releases. */
 export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Message<'releaseAll'>): void {
-  const { settings, state, effects, now } = turn;
+  const { options, state, effects, now } = turn;
   if (state.releasing !== undefined) {
     if (state.releasing.answered) effects.push(effect.reply(replyTo, reportOf(state.releasing)));
     else state.releasing.replyTo.push(replyTo);
     return;
   }
-  const blind = settings.isSuccessor && state.planning.plan === undefined;
+  const blind = options.isSuccessor && state.planning.plan === undefined;
   state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(effect.cancel('scan'), effect.after('release', deadlineMs, { type: 'releaseOverdue' }));
@@ -36,7 +36,7 @@ export function finishRelease(turn: CoordinatorTurn): void {
 
 function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
   const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
-  const source = stream.options.source.name;
+  const source = stream.sourceOptions.source.name;
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
 }
 
@@ -61,19 +61,19 @@ function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | unde
 
 /** After a scan, forgets leases that have no row or that another worker has taken: this worker cannot release them. */
 export function forgetAbandoned(turn: CoordinatorTurn): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   for (const [leaseKey, { row: known }] of state.abandoned) {
     const row = state.table.rows.get(leaseKey);
-    const isTaken = row !== undefined && row.leaseOwner !== settings.workerId && row.leaseCounter > known.leaseCounter;
+    const isTaken = row !== undefined && row.leaseOwner !== options.workerId && row.leaseCounter > known.leaseCounter;
     if (row === undefined || (isTaken && !mayStillArrive(turn, leaseKey))) state.abandoned.delete(leaseKey);
   }
 }
 
 /** Whether the holder may still hand the lease over, because a keeper that has died asked for it a short time ago. */
-function mayStillArrive({ settings, state, now }: CoordinatorTurn, leaseKey: string): boolean {
+function mayStillArrive({ options, state, now }: CoordinatorTurn, leaseKey: string): boolean {
   const asked = state.table.wishes.get(leaseKey);
-  if (asked === undefined || !isWriterOf(settings.writerPrefix, asked.wish.writer)) return false;
-  return now - asked.seenAt < 2 * wishLastsMs(asked.wish, settings.failoverMs);
+  if (asked === undefined || !isWriterOf(options.writerPrefix, asked.wish.writer)) return false;
+  return now - asked.seenAt < 2 * wishLastsMs(asked.wish, options.failoverMs);
 }
 
 /** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */

@@ -16,7 +16,7 @@ import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/port
 import type { RowProgress } from './streams/row-making.js';
 
 /** The options with their defaults filled in. */
-export interface Settings {
+export interface CoordinatorOptions {
   readonly store: LeaseStore;
   readonly traffic?: LeaseTraffic;
   readonly sources: readonly CoordinatorSource[];
@@ -91,7 +91,7 @@ export interface ShardEnds {
 /** One stream of this table. */
 export interface Stream {
   readonly index: number;
-  readonly options: CoordinatorSource;
+  readonly sourceOptions: CoordinatorSource;
   readonly history: SourceHistory;
   /** The identity of the stream is known. Before that, no row can be assigned to the stream. */
   opened: boolean;

@@ -5,7 +5,7 @@ import { contradictionsOf } from './streams/contradictions.js';
 import { unreadLeases } from './unread/unread.js';
 import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
-import type { CoordinatorState, Settings, Stream } from './state.js';
+import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { failingStatus } from '../protocol/repeated-failure.js';
@@ -60,13 +60,13 @@ export interface CoordinatorStatus {
   readonly leases: readonly LeaseStatus[];
 }
 
-export function coordinatorStatus(settings: Settings, state: CoordinatorState): CoordinatorStatus {
-  const now = settings.clock.now();
+export function coordinatorStatus(options: CoordinatorOptions, state: CoordinatorState): CoordinatorStatus {
+  const now = options.clock.now();
   const keys = new Set([...state.table.rows.keys(), ...state.leases.keys()]);
   const rows = [...keys].sort().map((leaseKey) => leaseStatus(state, leaseKey, now));
   const held = [...state.leases.values()].filter((lease) => lease.phase === 'held');
   return {
-    table: settings.store.tableName,
+    table: options.store.tableName,
     phase: state.phase,
     held: held.length,
     startable: held.filter((lease) => lease.awaited?.length === 0).length,
@@ -78,7 +78,7 @@ export function coordinatorStatus(settings: Settings, state: CoordinatorState): 
     malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     busy: state.planning.busy,
     standingStill: standingStill(state.standstills, state.leases),
-    unread: unreadLeases(settings, state),
+    unread: unreadLeases(options, state),
     contradictions: contradictionsOf(state.streams),
     leases: rows,
   };
@@ -131,7 +131,7 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
 function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot, 'table'> {
   const { placement } = stream;
   const named = {
-    source: stream.options.source.name,
+    source: stream.sourceOptions.source.name,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
   if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };

@@ -4,7 +4,7 @@ import { effect } from '../protocol/actor.js';
 import type { Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { CoordinatorState, Settings, Stream } from './state.js';
+import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import type { StreamRows } from './streams/stream-check.js';
 import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -15,7 +15,7 @@ import type { KinactEvent } from '../../src/api/events.js';
 
 /** One call of `receive`. */
 export interface CoordinatorTurn {
-  readonly settings: Settings;
+  readonly options: CoordinatorOptions;
   readonly state: CoordinatorState;
   readonly now: number;
   readonly effects: Effect<LeaseCoordinatorMessage>[];
@@ -37,7 +37,7 @@ export function retrying(
   const failing = failedAgain(state.failing.get(key), operation, error, now);
   state.failing.set(key, failing);
   const about = {
-    ...(stream === undefined ? {} : { source: stream.options.source.name }),
+    ...(stream === undefined ? {} : { source: stream.sourceOptions.source.name }),
     ...(shardId === undefined ? {} : { shardId }),
   };
   emit(turn, retryingEvent(failing, delayMs, about));
@@ -69,8 +69,8 @@ export function warn(
  * The `kinactWriter` of the keeper with this incarnation; 0 signs rows that the coordinator creates itself. The coordinator's own
  * id distinguishes its keepers from the keepers of an earlier coordinator.
  */
-export function signature({ settings, state }: CoordinatorTurn, incarnation: number): string {
-  return writerOf(settings.writerPrefix, `${state.self.id}.${incarnation}`);
+export function signature({ options, state }: CoordinatorTurn, incarnation: number): string {
+  return writerOf(options.writerPrefix, `${state.self.id}.${incarnation}`);
 }
 
 /** The service's time now: its time at the last scan, plus the time that has passed on the local clock. */
@@ -149,5 +149,5 @@ export function scanWithin(turn: CoordinatorTurn, ms: number): void {
 
 /** Varies a time by up to a tenth in either direction, so that workers do not act in step. */
 export function jittered(turn: CoordinatorTurn, ms: number): number {
-  return ms * (0.9 + 0.2 * turn.settings.random.next());
+  return ms * (0.9 + 0.2 * turn.options.random.next());
 }

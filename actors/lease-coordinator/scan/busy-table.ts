@@ -15,17 +15,17 @@ const patience = 2;
  * is busy, and reports that once.
  */
 export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readonly LeaseRow[]): number {
-  const { settings, state } = turn;
-  const report = settings.traffic?.report();
+  const { options, state } = turn;
+  const report = options.traffic?.report();
   if (report === undefined) return wanted;
   const { takesWaiting, oldestTakeMs, perSecond } = report;
   if (state.planning.busy !== undefined && takesWaiting === 0 && wanted === 0) state.planning.busy = undefined;
-  if (oldestTakeMs >= patience * settings.failoverMs || state.planning.busy !== undefined) {
+  if (oldestTakeMs >= patience * options.failoverMs || state.planning.busy !== undefined) {
     const leases = rows.filter((row) => row.leaseOwner === undefined && row.checkpoint !== 'SHARD_END').length;
     const wasBusy = state.planning.busy !== undefined;
     state.planning.busy = { leases, writesPerSecond: Math.round(perSecond) };
     if (!wasBusy)
-      emit(turn, { name: 'leaseTableBusy', data: { table: settings.store.tableName, ...state.planning.busy } });
+      emit(turn, { name: 'leaseTableBusy', data: { table: options.store.tableName, ...state.planning.busy } });
   }
   return state.planning.busy === undefined ? wanted : Math.max(0, Math.min(wanted, fewTakes - takesWaiting));
 }

@@ -39,7 +39,7 @@ import type { LeaseScan } from '../../../src/api/ports.js';
 const operation = 'scan of the lease table';
 
 export function scan(turn: CoordinatorTurn): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   state.scan.dueAt = Infinity;
   if (state.scan.running || (state.phase !== 'syncing' && state.phase !== 'running')) return;
   state.scan.running = true;
@@ -49,8 +49,8 @@ export function scan(turn: CoordinatorTurn): void {
       name: 'scan',
       kind: 'io',
       start: async (signal) => {
-        if (state.table.missing) await settings.store.ensureTable(signal);
-        return settings.store.scan(signal);
+        if (state.table.missing) await options.store.ensureTable(signal);
+        return options.store.scan(signal);
       },
       done: (result): LeaseCoordinatorMessage => ({ type: 'scanned', scan: result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'scanFailed', error }),
@@ -60,17 +60,17 @@ export function scan(turn: CoordinatorTurn): void {
 
 /** Repeats a failed scan after a back-off. Held leases continue, because their keepers do not need scans. */
 export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed'>): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   state.scan.running = false;
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
   if (isKinactError(error) && error.code === 'TABLE_NOT_FOUND' && !state.table.missing) {
     state.table.missing = true;
-    warn(turn, `The lease table ${settings.store.tableName} was deleted: it is created again.`, {
+    warn(turn, `The lease table ${options.store.tableName} was deleted: it is created again.`, {
       error,
     });
   }
-  const delayMs = Math.max(settings.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, settings.random));
+  const delayMs = Math.max(options.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, options.random));
   retrying(turn, operation, { error, delayMs });
   scanWithin(turn, delayMs);
 }
@@ -140,8 +140,8 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
 }
 
 /** Keeps the rows for the table's next coordinator, which can then see that a row vanished before its own first scan. */
-function rememberRows({ settings, state }: CoordinatorTurn): void {
-  const { tableHistory: history } = settings;
+function rememberRows({ options, state }: CoordinatorTurn): void {
+  const { tableHistory: history } = options;
   const isToOpen = state.streams.some((stream) => !stream.opened && !hasFailed(stream));
   const before = isToOpen ? [...(history.rows ?? [])] : [];
   history.rows = new Map([
@@ -151,10 +151,10 @@ function rememberRows({ settings, state }: CoordinatorTurn): void {
 }
 
 function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   for (const { leaseKey, reason } of malformed) {
     if (state.table.malformed.get(leaseKey) !== reason)
-      emit(turn, { name: 'malformedLease', data: { table: settings.store.tableName, leaseKey, reason } });
+      emit(turn, { name: 'malformedLease', data: { table: options.store.tableName, leaseKey, reason } });
   }
   const readable = malformed.flatMap(({ leaseKey }) => {
     const row = state.table.rows.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
@@ -169,8 +169,8 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
  * because only the holder knows the last checkpoint. When that time is over, a shard sync is due at once.
  */
 function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
-  const { settings, state, now } = turn;
-  const known = settings.tableHistory.rows ?? state.table.rows;
+  const { options, state, now } = turn;
+  const known = options.tableHistory.rows ?? state.table.rows;
   const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
   for (const [leaseKey, gone] of state.table.deletedRows) {
     const stream = streamOfLease(state, leaseKey)?.stream;
@@ -191,7 +191,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
     state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
-      source: place.stream.options.source.name,
+      source: place.stream.sourceOptions.source.name,
       shardId: place.shardId,
     });
   }
@@ -201,8 +201,8 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
 const spareFraction = 0.3;
 
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
-  const { settings, state, now } = turn;
-  const { workerId, failoverMs, maxLeases, writerPrefix, random, scanIntervalMs } = settings;
+  const { options, state, now } = turn;
+  const { workerId, failoverMs, maxLeases, writerPrefix, random, scanIntervalMs } = options;
   const avoid = new Set(cooling(turn));
   for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
@@ -263,26 +263,26 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
  * this worker owns every lease, or may hold no more. A scan is also due as soon as the next lease expires.
  */
 function untilNextScan(turn: CoordinatorTurn): number {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   const { plan } = state.planning;
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
-  const full = state.leases.size >= settings.maxLeases;
+  const full = state.leases.size >= options.maxLeases;
   const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
   const ms = jittered(
     turn,
-    state.phase === 'running' && !waiting && (full || alone) ? settings.idleScanIntervalMs : settings.scanIntervalMs,
+    state.phase === 'running' && !waiting && (full || alone) ? options.idleScanIntervalMs : options.scanIntervalMs,
   );
   if (state.phase !== 'running' || full) return ms;
-  if (plan?.leavesSome === true) return Math.min(ms, spareFraction * settings.scanIntervalMs + 50);
+  if (plan?.leavesSome === true) return Math.min(ms, spareFraction * options.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 
-function untilNextExpiry({ settings, state }: CoordinatorTurn, now: number): number {
+function untilNextExpiry({ options, state }: CoordinatorTurn, now: number): number {
   let soonest = Infinity;
   for (const [leaseKey, { since }] of state.table.observations) {
     const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remains = since + effectiveFailoverMs(row, settings.failoverMs) + 1 - now;
+    const remains = since + effectiveFailoverMs(row, options.failoverMs) + 1 - now;
     if (remains > 0 && remains < soonest) soonest = remains;
   }
   return soonest;

@@ -11,19 +11,19 @@ const untakenMs = 60_000;
 
 /** Reports a lease once, however long it stays untaken. `rows`: the rows of streams that this worker reads. */
 export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   const before = state.planning.untaken;
   const untaken = new Set<string>();
   for (const { leaseKey } of rows) {
     const ms = freeForMs(turn, leaseKey);
     const place = streamOfLease(state, leaseKey);
-    if (place === undefined || state.leases.has(leaseKey) || ms < untakenMs + 2 * settings.failoverMs) continue;
+    if (place === undefined || state.leases.has(leaseKey) || ms < untakenMs + 2 * options.failoverMs) continue;
     untaken.add(leaseKey);
     if (before.has(leaseKey)) continue;
     const { shardId, stream } = place;
     const seconds = Math.round(ms / 1_000);
     const message = `Nobody reads shard ${shardId}: its lease has had no living owner for ${seconds} s. This worker leaves it alone after failures, or holds maxLeases. Look for earlier \`retrying\` events of the shard, or start another worker; \`kinact leases\` shows the table.`;
-    warn(turn, message, { source: stream.options.source.name, shardId });
+    warn(turn, message, { source: stream.sourceOptions.source.name, shardId });
   }
   state.planning.untaken = untaken;
 }

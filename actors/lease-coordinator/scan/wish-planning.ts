@@ -27,10 +27,10 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
 }
 
 /** The leases that other workers have asked for, with the asking worker. The plan counts the lease as that worker's. */
-export function askedByOthers({ settings, state, now }: CoordinatorTurn): Map<string, string> {
+export function askedByOthers({ options, state, now }: CoordinatorTurn): Map<string, string> {
   const asked = new Map<string, string>();
   for (const [leaseKey, { wish, seenAt }] of state.table.wishes) {
-    if (wish.workerId === settings.workerId || now - seenAt >= wishLastsMs(wish, settings.failoverMs)) continue;
+    if (wish.workerId === options.workerId || now - seenAt >= wishLastsMs(wish, options.failoverMs)) continue;
     asked.set(leaseKey, wish.workerId);
   }
   return asked;
@@ -45,11 +45,11 @@ export function askAgain(
   rows: readonly LeaseRow[],
   isLeftAlone: (leaseKey: string) => boolean,
 ): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   for (const row of rows) {
-    if (openWishes(turn) >= maxOpenWishes || state.leases.size >= settings.maxLeases) return;
+    if (openWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
     const asked = state.table.wishes.get(row.leaseKey);
-    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(settings.writerPrefix, asked.wish.writer))
+    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, asked.wish.writer))
       continue;
     spawnKeeper(turn, row, { stale: asked.text });
   }
@@ -61,14 +61,14 @@ function openWishes({ state }: CoordinatorTurn): number {
 
 /** Asks the holders for these leases, within `maxOpenWishes`. Takes by force each lease with a holder that cannot be asked. */
 export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   let open = openWishes(turn);
   for (const row of rows) {
     if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
     else if (open < maxOpenWishes) {
       open += 1;
       const seen = state.table.wishes.get(row.leaseKey);
-      const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, settings.failoverMs);
+      const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, options.failoverMs);
       spawnKeeper(turn, row, { stale: isStale ? seen.text : undefined });
     }
   }

@@ -47,7 +47,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
     return answer(turn, asked, {
       type: 'blocked',
       reason: `its source has failed: ${failure.code}`,
-      retryMs: turn.settings.failoverMs,
+      retryMs: turn.options.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
   if (asked.replyTo.question <= lease.lastEndQuestion) {
@@ -65,7 +65,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
  */
 function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
-  const { index, options } = stream;
+  const { index, sourceOptions } = stream;
   if (stream.shardEnds.gathering || stream.shardEnds.asked.length === 0) return;
   if (now < stream.shardEnds.gatherDueAt) {
     const ms = Math.max(1, Math.ceil(stream.shardEnds.gatherDueAt - now));
@@ -79,7 +79,7 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
     effect.run({
       name: `evidence/${index}`,
       kind: 'io',
-      start: (signal) => gatherEvidence(options, now, signal),
+      start: (signal) => gatherEvidence(sourceOptions, now, signal),
       done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, asked, evidence }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, asked, error }),
     }),
@@ -109,7 +109,7 @@ export function evidenceFailed(
 }
 
 function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   const { leaseKey, children, notFound, position } = asked;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
@@ -136,13 +136,13 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
     latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
     acceptChildless: lease.endRefusals >= childlessPatience,
     absences: stream.shardEnds.absences,
-    shardGoneAfterMs: settings.failoverMs,
+    shardGoneAfterMs: options.failoverMs,
   };
   effects.push(
     effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => judgeEnd({ store: settings.store, maker, signal }, end, evidence),
+      start: (signal) => judgeEnd({ store: options.store, maker, signal }, end, evidence),
       done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', asked, result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', asked, error }),
     }),
@@ -187,7 +187,7 @@ function sayReady(
   { position }: AskShardEnd,
   { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
 ): void {
-  const about = { source: stream.options.source.name, shardId };
+  const about = { source: stream.sourceOptions.source.name, shardId };
   if (gone)
     warn(
       turn,
@@ -205,7 +205,7 @@ function stillBlocked(
   asked: AskShardEnd,
   { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
 ): void {
-  const { settings, now } = turn;
+  const { options, now } = turn;
   const { stream } = lease;
   stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, absent, now);
   if (sync) {
@@ -214,7 +214,7 @@ function stillBlocked(
   }
   const provenAt = Math.max(
     0,
-    ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + settings.failoverMs),
+    ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + options.failoverMs),
   );
   // The time that the end waits for another shard's row does not count as unread.
   if (waits || lease.waitsForOtherShard) lease.idleSince = now;
@@ -233,8 +233,8 @@ function changed(
   { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
 ): void {
   const { stream, shardId } = lease;
-  const { name, region } = stream.options.source;
-  const { store, multiStream } = turn.settings;
+  const { name, region } = stream.sourceOptions.source;
+  const { store, multiStream } = turn.options;
   const { tableName: table } = store;
   const evidence = `the lease of ${shardId} belongs to the earlier stream`;
   const error = streamChanged(
@@ -263,7 +263,7 @@ function block(
 
 /** Emits `retrying` although no call has failed: the end of the shard is not proven. */
 function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
-  const source = stream.options.source.name;
+  const source = stream.sourceOptions.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, operation, error, turn.now), delayMs, { source, shardId }));
 }
 
@@ -271,9 +271,9 @@ export function shardEndFailed(
   turn: CoordinatorTurn,
   { asked, error }: Pick<Message<'shardEndFailed'>, 'asked' | 'error'>,
 ): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   const lease = state.leases.get(asked.leaseKey);
-  const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, settings.random);
+  const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, options.random);
   const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
   retrying(turn, operation, { error, delayMs, ...about });
   answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });

@@ -15,7 +15,7 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   const { state } = turn;
   if (hasFailed(stream)) return;
   stream.history.failure = error;
-  emit(turn, { name: 'sourceFailed', data: { source: stream.options.source.name, error } });
+  emit(turn, { name: 'sourceFailed', data: { source: stream.sourceOptions.source.name, error } });
   for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
   if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
     state.phase = 'failed';
@@ -66,8 +66,8 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
 }
 
 /** Tells the keeper of a failed source's lease to drain and release the lease. */
-export function giveBack({ settings, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
+export function giveBack({ options, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
   if (keeper === undefined) return;
   const reason = `its source has failed: ${error.code}`;
-  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.callDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: options.callDeadlineMs }));
 }

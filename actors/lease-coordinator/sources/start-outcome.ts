@@ -7,8 +7,8 @@ import { hasFailed, isActive } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
 
-export function beginDeadline({ settings, effects }: CoordinatorTurn): void {
-  effects.push(effect.after('startDeadline', settings.startDeadlineMs, { type: 'startOverdue' }));
+export function beginDeadline({ options, effects }: CoordinatorTurn): void {
+  effects.push(effect.after('startDeadline', options.startDeadlineMs, { type: 'startOverdue' }));
 }
 
 /** Answers `start()` once every source is read or has failed. */
@@ -21,10 +21,10 @@ export function answerStart(turn: CoordinatorTurn): void {
 
 /** Handles the deadline: the start has succeeded if any source is read. The coordinator keeps trying the others anyway. */
 export function startOverdue(turn: CoordinatorTurn): void {
-  const { settings, state } = turn;
+  const { options, state } = turn;
   if (state.start.outcome !== undefined) return;
   if (state.streams.some(isActive)) return answerWaiters(turn, { type: 'started' });
-  const { startDeadlineMs } = settings;
+  const { startDeadlineMs } = options;
   // Slow progress is not a standstill: the deadline counts from the last row that was created.
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
   const leftMs = movedAt + startDeadlineMs - turn.now;
@@ -33,7 +33,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
     turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
     return;
   }
-  const table = settings.store.tableName;
+  const table = options.store.tableName;
   const message = overdue(turn);
   const cause =
     state.table.lastError ?? state.streams.find(({ opening }) => opening.error !== undefined)?.opening.error;
@@ -41,14 +41,14 @@ export function startOverdue(turn: CoordinatorTurn): void {
   answerWaiters(turn, { type: 'failed', error });
 }
 
-function overdue({ settings, state }: CoordinatorTurn): string {
-  const { store, startDeadlineMs } = settings;
+function overdue({ options, state }: CoordinatorTurn): string {
+  const { store, startDeadlineMs } = options;
   const unfinished = state.streams.filter(({ sync }) => sync.progress.made < sync.progress.toMake);
   if (unfinished.length === 0)
     return `The lease table ${store.tableName} and its streams could not be read within ${startDeadlineMs} ms.`;
   const rows = unfinished.map(
-    ({ options, sync: { progress } }) =>
-      `${progress.made} of ${progress.toMake} rows of ${options.source.name} are made`,
+    ({ sourceOptions, sync: { progress } }) =>
+      `${progress.made} of ${progress.toMake} rows of ${sourceOptions.source.name} are made`,
   );
   return `The lease rows in ${store.tableName} are incomplete: ${rows.join(', ')}; no new row within ${startDeadlineMs} ms.`;
 }

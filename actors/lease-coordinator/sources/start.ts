@@ -28,12 +28,12 @@ export function open(turn: CoordinatorTurn): void {
 
 function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
-  const { index, options } = stream;
+  const { index, sourceOptions } = stream;
   effects.push(
     effect.run({
       name: `openStream/${index}`,
       kind: 'io',
-      start: (signal) => options.source.describe(signal),
+      start: (signal) => sourceOptions.source.describe(signal),
       done: (description): LeaseCoordinatorMessage => ({ type: 'streamOpened', stream: index, description }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'openStreamFailed', stream: index, error }),
     }),
@@ -57,20 +57,20 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
  * Notes the identity of the stream. A single description may be outdated. The shard sync then corrects the identity, but only
  * before a lease of the stream is held.
  */
-export function identify({ settings }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
+export function identify({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
   stream.idempotencyName = identifier;
   stream.rowStamp = streamIdentityOf(description);
-  if (settings.multiStream) stream.keyPrefix = identifier;
+  if (options.multiStream) stream.keyPrefix = identifier;
 }
 
 export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'openStreamFailed'>): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.opening.error = error;
-  const delayMs = backoffMs(retryShape, stream.opening.attempt++, settings.random);
+  const delayMs = backoffMs(retryShape, stream.opening.attempt++, options.random);
   retrying(turn, operation, { error, delayMs, stream });
   effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }
@@ -79,14 +79,14 @@ export function openStreamAgain(turn: CoordinatorTurn, { stream: index }: Messag
   openStream(turn, turn.state.streams[index]!);
 }
 
-export function openTable({ settings, state, effects }: CoordinatorTurn): void {
+export function openTable({ options, state, effects }: CoordinatorTurn): void {
   if (state.phase !== 'opening' || state.start.openingTable) return;
   state.start.openingTable = true;
   effects.push(
     effect.run({
       name: 'openTable',
       kind: 'io',
-      start: (signal) => settings.store.ensureTable(signal),
+      start: (signal) => options.store.ensureTable(signal),
       done: (): LeaseCoordinatorMessage => ({ type: 'tableOpened' }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'openTableFailed', error }),
     }),
@@ -102,12 +102,12 @@ export function tableOpened(turn: CoordinatorTurn): void {
 }
 
 export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openTableFailed'>): void {
-  const { settings, state, effects } = turn;
+  const { options, state, effects } = turn;
   state.start.openingTable = false;
   if (state.phase !== 'opening') return;
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
-  const delayMs = backoffMs(retryShape, state.start.openAttempt++, settings.random);
+  const delayMs = backoffMs(retryShape, state.start.openAttempt++, options.random);
   retrying(turn, operation, { error, delayMs });
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }

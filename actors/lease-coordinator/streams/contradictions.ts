@@ -13,7 +13,7 @@ const believedAfterMs = 60_000;
 
 /** Compares the rows of a stream with `shards`, a complete listing. */
 export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   const { rows } = rowsOf(state, stream);
   const found = new Map<string, Contradiction>();
   for (const { shardId, endingSequenceNumber } of shards) {
@@ -28,8 +28,8 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
       continue;
     }
     known.told = true;
-    const { name: source, region } = stream.options.source;
-    const { tableName: table } = settings.store;
+    const { name: source, region } = stream.sourceOptions.source;
+    const { tableName: table } = options.store;
     // Only `kinact reset` moves a checkpoint back, and a person has to find out first how far the shard was read.
     const command = resetCommand({ stream: source, region, table, liveStream: stream.rowStamp, shardId });
     const remedy = `stop all workers of the application. Then set where reading begins (TRIM_HORIZON, a time or SEQUENCE_NUMBER): ${command} prints the plan, --yes applies it.`;

@@ -65,6 +65,6 @@ export function tellPlacement(turn: CoordinatorTurn, stream: Stream, known: Plac
         before.outOfRange === known.outOfRange &&
         keepsKeyOrder(before) === keepsKeyOrder(known);
   if (same) return;
-  const data = { source: stream.options.source.name, ...placementSnapshot(known) };
+  const data = { source: stream.sourceOptions.source.name, ...placementSnapshot(known) };
   emit(turn, { name: 'recordDistribution', data });
 }

@@ -48,14 +48,14 @@ const describeOperation = 'back-filling hash ranges';
 const cleanUpOperation = 'clean-up of ended leases';
 
 export function syncWhereDue(turn: CoordinatorTurn): void {
-  const { settings, state, effects, now } = turn;
+  const { options, state, effects, now } = turn;
   if (state.phase !== 'syncing' && state.phase !== 'running') return;
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.sync.running || stream.sync.dueAt > now) continue;
     stream.sync.running = true;
     // A request from now on needs another sync: this sync may look at the stream before the request arrives.
     stream.sync.dueAt = Infinity;
-    const { index, options } = stream;
+    const { index, sourceOptions } = stream;
     // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
     const rows = rowsOf(state, stream, awaitedRows(state));
     const deletedRows = deletedRowsOf(state, stream);
@@ -66,7 +66,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       stream: rows,
       writer: signature(turn, 0),
       progress,
-      now: () => settings.clock.now(),
+      now: () => options.clock.now(),
       begun: stream.sync.done,
       deletedRows,
       seenAt: state.table.seenAt,
@@ -76,7 +76,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       effect.run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(settings.store, options, making, signal),
+        start: (signal) => syncShards(options.store, sourceOptions, making, signal),
         done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -102,7 +102,7 @@ function deletedRowsOf(state: CoordinatorState, stream: Stream): ReadonlyMap<str
 }
 
 export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   const stream = state.streams[index]!;
   stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
@@ -118,7 +118,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {
     const error = new Error(
-      visible(`The listing of ${stream.options.source.name} contradicts itself: ${result.inconsistent}.`),
+      visible(`The listing of ${stream.sourceOptions.source.name} contradicts itself: ${result.inconsistent}.`),
     );
     return syncAgain(turn, stream, error);
   }
@@ -127,7 +127,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stream.opening.missing = undefined;
   clearFailure(turn, syncOperation, stream);
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
-  stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, settings.shardSyncIntervalMs));
+  stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, options.shardSyncIntervalMs));
   stream.sync.postponed = result.postponed;
   if (result.postponed) makeLater(turn, stream);
   else {
@@ -146,8 +146,8 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stamp(turn, stream, result.unstamped);
   if (!stream.sync.done) {
     stream.sync.done = true;
-    stream.audit.dueAt = now + settings.auditIntervalMs;
-    stream.cleanUp.dueAt = now + jittered(turn, settings.cleanUpIntervalMs);
+    stream.audit.dueAt = now + options.auditIntervalMs;
+    stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
     stream.history.worked = true;
     if (state.phase === 'syncing') state.phase = 'running';
     answerStart(turn);
@@ -170,18 +170,18 @@ function makeLater(turn: CoordinatorTurn, stream: Stream): void {
 
 /** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
-  const { settings, effects, now } = turn;
+  const { options, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;
   stream.sync.stamping = true;
   const { index, rowStamp } = stream;
   const rows = unstamped.slice(0, stampsPerSync);
   if (rows.length < unstamped.length)
-    stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, settings.shardSyncIntervalMs / 6));
+    stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, options.shardSyncIntervalMs / 6));
   effects.push(
     effect.run({
       name: `stamp/${index}`,
       kind: 'io',
-      start: (signal) => stampRows(settings.store, rows, rowStamp, signal),
+      start: (signal) => stampRows(options.store, rows, rowStamp, signal),
       done: (): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index, error }),
     }),
@@ -197,7 +197,7 @@ export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message
 
 /** Reports unusual results: rows that were created again, and start positions that are not known. */
 function explain(turn: CoordinatorTurn, stream: Stream, { shardsWithDeletedRow, unanchored }: SyncResult): void {
-  const source = stream.options.source.name;
+  const source = stream.sourceOptions.source.name;
   for (const shardId of shardsWithDeletedRow) {
     warn(
       turn,
@@ -220,9 +220,9 @@ export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Mess
 }
 
 function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void {
-  const { settings, now } = turn;
+  const { options, now } = turn;
   stream.opening.error = error;
-  const delayMs = Math.max(100, backoffMs(retryShape, stream.sync.attempt++, settings.random));
+  const delayMs = Math.max(100, backoffMs(retryShape, stream.sync.attempt++, options.random));
   stream.sync.dueAt = now + delayMs;
   retrying(turn, syncOperation, { error, delayMs, stream });
   scanWithin(turn, delayMs);
@@ -230,10 +230,10 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
 
 /** Looks for hash keys that no row of an unended shard covers. A hole that `confirmations` audits see is a shard without a lease. */
 export function auditWhereDue(turn: CoordinatorTurn): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
-    stream.audit.dueAt = now + settings.auditIntervalMs;
+    stream.audit.dueAt = now + options.auditIntervalMs;
     const { rows, malformed } = rowsOf(state, stream);
     const ranges: HashKeyRange[] = [];
     const undescribed = new Map<string, HashKeyRange>();
@@ -255,7 +255,7 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
 }
 
 function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashKeyRange[]): void {
-  const { settings, now } = turn;
+  const { options, now } = turn;
   const seen = new Map<string, number>();
   for (const hole of holes) {
     const key = `${hole.startingHashKey}-${hole.endingHashKey}`;
@@ -265,7 +265,7 @@ function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashK
       emit(turn, {
         name: 'leaseHole',
         data: {
-          table: settings.store.tableName,
+          table: options.store.tableName,
           startingHashKey: hole.startingHashKey,
           endingHashKey: hole.endingHashKey,
         },
@@ -285,7 +285,7 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
     effect.run({
       name: `describe/${index}`,
       kind: 'io',
-      start: (signal) => describeRanges(turn.settings.store, ranges, signal),
+      start: (signal) => describeRanges(turn.options.store, ranges, signal),
       done: (): LeaseCoordinatorMessage => ({ type: 'described', stream: index }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'described', stream: index, error }),
     }),
@@ -293,19 +293,19 @@ function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<str
 }
 
 export function cleanUpWhereDue(turn: CoordinatorTurn): void {
-  const { settings, state, effects, now } = turn;
+  const { options, state, effects, now } = turn;
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
-    stream.cleanUp.dueAt = now + jittered(turn, settings.cleanUpIntervalMs);
+    stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
     const rows = rowsOf(state, stream);
     if (![...rows.rows.values()].some(hasEnded)) continue;
     stream.cleanUp.running = true;
-    const { index, options } = stream;
+    const { index, sourceOptions } = stream;
     effects.push(
       effect.run({
         name: `cleanUp/${index}`,
         kind: 'io',
-        start: (signal) => cleanUp(settings.store, options, rows, signal),
+        start: (signal) => cleanUp(options.store, sourceOptions, rows, signal),
         done: (result): LeaseCoordinatorMessage => ({ type: 'cleaned', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'cleanUpFailed', stream: index, error }),
       }),
@@ -349,11 +349,11 @@ function laterAgain(
 }
 
 /** The initial state of a stream. */
-export function newStream(options: CoordinatorSource, index: number): Stream {
+export function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
   return {
     index,
-    options,
-    history: options.history ?? { worked: false, failure: undefined },
+    sourceOptions,
+    history: sourceOptions.history ?? { worked: false, failure: undefined },
     opened: false,
     opening: { attempt: 0, error: undefined, missing: undefined },
     keyPrefix: undefined,

@@ -4,7 +4,7 @@
 import { exponentialMs } from '../../../src/core/backoff.js';
 import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import type { CoolDown, Lease, Settings, CoordinatorState } from '../state.js';
+import type { CoolDown, Lease, CoordinatorOptions, CoordinatorState } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 /** Starts a cool-down. If the last worker began to read longer than `coolDownCapMs` ago, the count starts again at 1. */
@@ -14,13 +14,13 @@ export function coolDown(
   baseMs: number,
   cause: CoolDown['cause'] = 'worker',
 ): void {
-  const { settings, state, now } = turn;
+  const { options, state, now } = turn;
   const before = state.pauses.coolDowns.get(lease.leaseKey);
-  const readWell = lease.workingSince !== undefined && now - lease.workingSince > settings.coolDownCapMs;
+  const readWell = lease.workingSince !== undefined && now - lease.workingSince > options.coolDownCapMs;
   const count = readWell ? 1 : (before?.count ?? 0) + 1;
   state.pauses.coolDowns.set(lease.leaseKey, {
     count,
-    until: now + exponentialMs({ baseMs, capMs: settings.coolDownCapMs }, count - 1),
+    until: now + exponentialMs({ baseMs, capMs: options.coolDownCapMs }, count - 1),
     cause,
   });
 }
@@ -32,10 +32,10 @@ const retakeMemoryMs = 60_000;
  * Plans to take a row again that this process itself wrote. The wait is short the first time and then grows, because a table may
  * keep refusing a correct write. Returns the wait in milliseconds.
  */
-export function retakeLater({ settings, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
+export function retakeLater({ options, state, now }: CoordinatorTurn, { leaseKey }: Pick<Lease, 'leaseKey'>): number {
   const before = state.pauses.retakes.get(leaseKey);
   const count = before === undefined || now - before.until > retakeMemoryMs ? 1 : before.count + 1;
-  const ms = exponentialMs({ baseMs: settings.scanIntervalMs / 4, capMs: settings.failoverMs }, count - 1);
+  const ms = exponentialMs({ baseMs: options.scanIntervalMs / 4, capMs: options.failoverMs }, count - 1);
   state.pauses.retakes.set(leaseKey, { count, until: now + ms });
   return ms;
 }
@@ -46,29 +46,29 @@ export function keysNotToAskFor({ state, now }: CoordinatorTurn): string[] {
 }
 
 /** Notes that the holder of this lease has refused the wish, or has not answered. */
-export function noteFailedWish({ settings, state, now }: CoordinatorTurn, { leaseKey, row }: Lease): void {
+export function noteFailedWish({ options, state, now }: CoordinatorTurn, { leaseKey, row }: Lease): void {
   const { kinactWriter: holder } = row;
   const before = state.pauses.failedWishes.get(leaseKey);
   const count = before?.holder === holder ? before!.count + 1 : 1;
-  const ms = exponentialMs({ baseMs: settings.failoverMs, capMs: settings.coolDownCapMs }, count - 1);
+  const ms = exponentialMs({ baseMs: options.failoverMs, capMs: options.coolDownCapMs }, count - 1);
   state.pauses.failedWishes.set(leaseKey, { holder, count, until: now + ms });
 }
 
 /** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
 export function isLongUntaken(turn: Clocked, leaseKey: string): boolean {
-  return freeForMs(turn, leaseKey) >= 2 * turn.settings.failoverMs;
+  return freeForMs(turn, leaseKey) >= 2 * turn.options.failoverMs;
 }
 
 /** For how long this worker has seen the lease free or expired, milliseconds; 0 or less if the lease is neither. */
-export function freeForMs({ settings, state, now }: Clocked, leaseKey: string): number {
+export function freeForMs({ options, state, now }: Clocked, leaseKey: string): number {
   const seen = state.table.observations.get(leaseKey);
   const row = state.table.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
-  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : effectiveFailoverMs(row, settings.failoverMs));
+  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : effectiveFailoverMs(row, options.failoverMs));
 }
 
 interface Clocked {
-  readonly settings: Settings;
+  readonly options: CoordinatorOptions;
   readonly state: CoordinatorState;
   readonly now: number;
 }

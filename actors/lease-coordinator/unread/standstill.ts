@@ -28,7 +28,7 @@ export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: 
   known.tenures += 1;
   if (!isTold(known.tenures)) return;
   const { leaseKey, shardId, stream } = lease;
-  const source = stream.options.source.name;
+  const source = stream.sourceOptions.source.name;
   const { tenures, reason } = known;
   const sinceMs = Math.round(now - known.since);
   emit(turn, { name: 'noProgress', data: { source, shardId, leaseKey, tenures, sinceMs, reason } });

@@ -5,7 +5,7 @@
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLongUntaken, readsAgain } from './cool-downs.js';
 import { emit, streamOfLease } from '../turn.js';
-import type { CoordinatorState, Lease, Settings, Stream } from '../state.js';
+import type { CoordinatorState, Lease, CoordinatorOptions, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -39,7 +39,7 @@ function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, 
 
 /** For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. */
 function unreadMs(
-  { settings, state }: { settings: Settings; state: CoordinatorState },
+  { options, state }: { options: CoordinatorOptions; state: CoordinatorState },
   lease: Lease,
   now: number,
 ): number {
@@ -49,13 +49,13 @@ function unreadMs(
   const isExcused = phase !== 'held' || isWaiting || waitsForOtherShard || idleSince === undefined;
   if (
     isExcused ||
-    isReading(lease, settings.failoverMs, now) ||
+    isReading(lease, options.failoverMs, now) ||
     state.releasing !== undefined ||
     stream.history.failure !== undefined
   )
     return 0;
   const ms = now - idleSince;
-  return ms > settings.failoverMs ? ms : 0;
+  return ms > options.failoverMs ? ms : 0;
 }
 
 /** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
@@ -77,7 +77,7 @@ function reasonOf(state: CoordinatorState, lease: Lease): string {
 export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
-    if (isReading(lease, turn.settings.failoverMs, now)) noteRead(lease);
+    if (isReading(lease, turn.options.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
     // The supervisor of shard workers may have missed a message, so it gets the held leases again.
@@ -88,19 +88,19 @@ export function watchUnread(turn: CoordinatorTurn): void {
     lease.unreadReported = true;
     const { leaseKey, shardId, stream } = lease;
     const reason = reasonOf(state, lease);
-    const source = stream.options.source.name;
+    const source = stream.sourceOptions.source.name;
     emit(turn, { name: 'leaseUnread', data: { source, shardId, leaseKey, unreadMs: Math.round(ms), reason } });
   }
 }
 
 /** The unread leases, for `status()` and `ready()`. */
 export function unreadLeases(
-  settings: Settings,
+  options: CoordinatorOptions,
   state: CoordinatorState,
 ): { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[] {
-  const now = settings.clock.now();
+  const now = options.clock.now();
   return [...state.leases.values()].flatMap((lease) => {
-    const ms = Math.round(unreadMs({ settings, state }, lease, now));
+    const ms = Math.round(unreadMs({ options, state }, lease, now));
     return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: reasonOf(state, lease) }];
   });
 }
@@ -123,19 +123,19 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
  * other shard of the source, it leaves the whole source alone: otherwise it would soon steal another of its shards.
  */
 export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): void {
-  const { settings, state, effects, now } = turn;
+  const { options, state, effects, now } = turn;
   const { keeper, stream } = lease;
   lease.readsWork = false;
   if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
-  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: settings.callDeadlineMs }));
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: options.callDeadlineMs }));
   const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
-  if (othersAreRead) return coolDown(turn, lease, settings.coolDownMs, 'reads');
+  if (othersAreRead) return coolDown(turn, lease, options.coolDownMs, 'reads');
   // The shards of one source fail together, and count as one failure.
   if (stream.reads.againAt > now) return;
   stream.reads.againAt =
-    now + exponentialMs({ baseMs: failingMs, capMs: settings.coolDownCapMs }, stream.reads.failures);
+    now + exponentialMs({ baseMs: failingMs, capMs: options.coolDownCapMs }, stream.reads.failures);
   stream.reads.failures += 1;
 }
 
