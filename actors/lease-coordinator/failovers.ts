@@ -32,7 +32,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 /** Extends the waits under way by `moreMs`, because every possible holder gets the longest failover time known. */
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
-    if (stream.sync.postponed && stream.sync.makesRowsAt !== undefined) stream.sync.makesRowsAt += moreMs;
+    if (stream.sync.postponed && stream.sync.mayCreateRowsAt !== undefined) stream.sync.mayCreateRowsAt += moreMs;
   for (const gone of state.table.deletedRows.values()) if (!gone.waitIsOver) gone.until += moreMs;
 }
 

@@ -8,7 +8,7 @@ export interface SyncResult {
   /** False if the listing was filtered. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
-  /** Whether rows are missing but it is too early to create them: see `Making.waits`. */
+  /** Whether rows are missing but it is too early to create them: see `SyncRequest.waits`. */
   readonly postponed: boolean;
   /** Keys of the lost rows that this sync handled. Unless `postponed`, they exist now or cannot be created as they were. */
   readonly handledDeletedKeys: readonly string[];
@@ -57,7 +57,7 @@ export type ShardEndResult =
     }
   /**
    * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: the holder of another shard
-   * has to make the missing row, however long that takes.
+   * has to create the missing row, however long that takes.
    */
   | {
       readonly type: 'blocked';

@@ -13,7 +13,7 @@ import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 
-import type { RowProgress } from './streams/row-making.js';
+import type { RowProgress } from './streams/row-creation.js';
 
 /** The options with their defaults filled in. */
 export interface CoordinatorOptions {
@@ -60,10 +60,10 @@ export interface Sync {
   /** The first sync has succeeded. */
   done: boolean;
   /**
-   * Monotonic. Until this time, holders may still create the rows that were missing when this coordinator first looked. Undefined
-   * until the coordinator has looked.
+   * Monotonic: from this time on, the coordinator may create missing rows. Before it, their holders may still create them again.
+   * Undefined until the coordinator has looked for missing rows.
    */
-  makesRowsAt: number | undefined;
+  mayCreateRowsAt: number | undefined;
   /** The last sync has left some rows for their holders to create. */
   postponed: boolean;
   /** How many of the missing rows have been created. */
@@ -141,7 +141,7 @@ export interface Lease {
   idleSince: number | undefined;
   /** Why no worker reads the shard. */
   idleReason: string;
-  /** The end of the shard waits for a row that the holder of another shard has to make. */
+  /** The end of the shard waits for a row that the holder of another shard has to create. */
   waitsForOtherShard: boolean;
   /** The last end that a worker reached was false: the shard is still listed. */
   falseEnd: boolean;

@@ -174,7 +174,7 @@ async function planned(
     shards,
     rows: scan.rows,
     malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
-    maker: {
+    rowContext: {
       keyPrefix: keyPrefixOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,
       writer: writerOf(writerPrefixOf(workerId, randomName(random)), 0),

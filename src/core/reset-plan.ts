@@ -11,7 +11,7 @@ import { isForeign } from './writer-signature.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
-import { latestMarginMs, newLeaseRow, type RowMaker } from './shard-sync.js';
+import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync.js';
 import { judgeStream } from './stream-verdict.js';
 
 /** Where reading starts after the reset. */
@@ -32,7 +32,7 @@ export interface ResetInput {
   readonly rows: readonly LeaseRow[];
   readonly malformed: readonly string[];
   /** For the stream that has the name now. */
-  readonly maker: RowMaker;
+  readonly rowContext: RowContext;
 }
 
 export type ResetStep =
@@ -61,8 +61,8 @@ export function rowsOfStream(
 }
 
 export function planReset(input: ResetInput): ResetPlan {
-  const { position, only, shards, rows, malformed, maker } = input;
-  const { keyPrefix } = maker;
+  const { position, only, shards, rows, malformed, rowContext } = input;
+  const { keyPrefix } = rowContext;
   const own = rowsOfStream(keyPrefix, rows, only);
   const current = new Map(own.filter(({ isCurrent }) => isCurrent).map(({ shardId, row }) => [shardId, row]));
   const reason =
@@ -90,7 +90,7 @@ export function planReset(input: ResetInput): ResetPlan {
   for (const { shardId, isCurrent, row } of own) {
     if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
   }
-  return { type: 'plan', steps: evidenceLast(steps, maker.stream, shards, current) };
+  return { type: 'plan', steps: evidenceLast(steps, rowContext.stream, shards, current) };
 }
 
 /**
@@ -228,13 +228,13 @@ function checkpointFor(position: ResetPosition): string {
   }
 }
 
-function latestAtOf({ position, maker }: ResetInput): number | undefined {
-  if (position.type === 'latest') return Math.floor(maker.serviceTimeMs) - latestMarginMs;
+function latestAtOf({ position, rowContext }: ResetInput): number | undefined {
+  if (position.type === 'latest') return Math.floor(rowContext.serviceTimeMs) - latestMarginMs;
   return position.type === 'at' ? position.timestampMs : undefined;
 }
 
 function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
-  const row = newLeaseRow(input.maker, {
+  const row = newLeaseRow(input.rowContext, {
     shardId: shard.shardId,
     parentShardIds: parentsOf(shard),
     hashKeyRange: shard.hashKeyRange,
@@ -254,7 +254,7 @@ function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver
   return {
     ...kept,
     ...row,
-    leaseKey: leaseKeyOf(input.maker.keyPrefix, shard.shardId),
+    leaseKey: leaseKeyOf(input.rowContext.keyPrefix, shard.shardId),
     leaseCounter: seen.leaseCounter + 1,
     ...(seen.entityType === undefined ? {} : { entityType: seen.entityType }),
     ...(at === undefined ? {} : { kinactLatestAt: at }),

@@ -18,7 +18,7 @@ import type { HashRangeText } from './hash-range.js';
 export const latestMarginMs = 2_000;
 
 /** The values that all new rows of one stream share. */
-export interface RowMaker {
+export interface RowContext {
   /** The part of the row keys that names the stream; undefined in a single-stream table. */
   readonly keyPrefix: string | undefined;
   /** Written only if rows of the table already have it. */
@@ -42,8 +42,8 @@ export interface NewRow {
 }
 
 /** A new row: it has no owner, and any worker may take it. */
-export function newLeaseRow(maker: RowMaker, row: NewRow): LeaseRow {
-  const { keyPrefix, entityType, writer, serviceTimeMs, stream } = maker;
+export function newLeaseRow(rowContext: RowContext, row: NewRow): LeaseRow {
+  const { keyPrefix, entityType, writer, serviceTimeMs, stream } = rowContext;
   return {
     leaseKey: leaseKeyOf(keyPrefix, row.shardId),
     leaseCounter: Math.floor(serviceTimeMs),
@@ -72,7 +72,7 @@ export interface SyncInput {
   readonly initial: FirstCheckpoint;
   /** How long before the listing the rows were read. Default: 0. */
   readonly seenAgoMs?: number;
-  readonly maker: RowMaker;
+  readonly rowContext: RowContext;
 }
 
 export type SyncPlan =
@@ -80,7 +80,7 @@ export type SyncPlan =
       readonly type: 'create';
       readonly rows: readonly LeaseRow[];
       /**
-       * `orphans`: the shards with a row that somebody must have deleted. `unanchored`: the shards that start at TRIM_HORIZON
+       * `shardsWithDeletedRow`: the shards with a row that somebody must have deleted. `unanchored`: the shards that start at TRIM_HORIZON
        * because no row records the time of LATEST.
        */
       readonly shardsWithDeletedRow: readonly string[];
@@ -95,18 +95,18 @@ export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: Read
 
 /** Plans the rows that a stream lacks. */
 export function planSync(input: SyncInput): SyncPlan {
-  const { shards, rows, malformed, deletedRows = none, initial, maker } = input;
+  const { shards, rows, malformed, deletedRows = none, initial, rowContext } = input;
   if (isFirstSync(rows, malformed) && deletedRows.size === 0) {
     const found = firstLeases(shards, initial);
     if (found.type === 'inconsistent') return found;
     // If another worker has created rows since the table was read, it may have started before the listing. The shards that it
     // reads may have been split since.
-    const sinceMs = maker.serviceTimeMs - (input.seenAgoMs ?? 0);
+    const sinceMs = rowContext.serviceTimeMs - (input.seenAgoMs ?? 0);
     const latestAt = initial === 'LATEST' ? sinceMs - latestMarginMs : undefined;
-    const made = found.leases.map(({ shard, checkpoint }) =>
-      newLeaseRow(maker, { ...described(shard), checkpoint, latestAt }),
+    const firstRows = found.leases.map(({ shard, checkpoint }) =>
+      newLeaseRow(rowContext, { ...described(shard), checkpoint, latestAt }),
     );
-    return { type: 'create', rows: made, shardsWithDeletedRow: [], unanchored: [] };
+    return { type: 'create', rows: firstRows, shardsWithDeletedRow: [], unanchored: [] };
   }
   const restored = restorableRows(input);
   const leased = new Map<string, LeasedShard>(
@@ -122,7 +122,7 @@ export function planSync(input: SyncInput): SyncPlan {
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
-    rows: [...restored.values(), ...missing.map((lease) => missingRow(maker, lease, rows, anchor))],
+    rows: [...restored.values(), ...missing.map((lease) => missingRow(rowContext, lease, rows, anchor))],
     shardsWithDeletedRow: ids(missing.filter((lease) => lease.because === 'orphan')),
     unanchored: anchor === undefined ? ids(missing.filter((lease) => lease.checkpoint === 'LATEST')) : [],
   };
@@ -136,12 +136,12 @@ const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
  * cleaned up.
  */
 function restorableRows(input: SyncInput): Map<string, LeaseRow> {
-  const { shards, rows, malformed, deletedRows = none, maker } = input;
+  const { shards, rows, malformed, deletedRows = none, rowContext } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const candidates = new Map<string, LeaseRow>();
   for (const [shardId, row] of deletedRows) {
     if (row === undefined) continue;
-    const isOfStream = row.kinactStream === undefined || isSameStream(row.kinactStream, maker.stream);
+    const isOfStream = row.kinactStream === undefined || isSameStream(row.kinactStream, rowContext.stream);
     if (isOfStream && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId))
       candidates.set(shardId, row);
   }
@@ -155,7 +155,7 @@ function restorableRows(input: SyncInput): Map<string, LeaseRow> {
       const hasBegun = [...(children.get(shardId) ?? [])].some((child) =>
         mayHaveBeenRead(child, input, children, back),
       );
-      if (!back.has(shardId) && !hasBegun) back.set(shardId, restoredRow(maker, row));
+      if (!back.has(shardId) && !hasBegun) back.set(shardId, restoredRow(rowContext, row));
     }
   } while (back.size > found);
   return back;
@@ -206,7 +206,7 @@ function mayHaveBeenRead(
 }
 
 /** The row without an owner, at its last known checkpoint, with the counter of a row created again (`recreatedRow`). */
-function restoredRow({ writer, serviceTimeMs, stream }: RowMaker, row: LeaseRow): LeaseRow {
+function restoredRow({ writer, serviceTimeMs, stream }: RowContext, row: LeaseRow): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...kept } = row;
   const leaseCounter = Math.max(row.leaseCounter + 2, Math.floor(serviceTimeMs));
   return { ...kept, leaseCounter, kinactWriter: writer, kinactStream: stream };
@@ -252,26 +252,26 @@ function described(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds
  * A row that would start at LATEST starts at the time of LATEST in the existing rows (`anchor`), because records since then are unread.
  */
 function missingRow(
-  maker: RowMaker,
+  rowContext: RowContext,
   lease: MissingLease,
   rows: ReadonlyMap<string, LeaseRow>,
   anchor: number | undefined,
 ): LeaseRow {
   const shape = described(lease.shard);
   if (lease.checkpoint === 'LATEST') {
-    return newLeaseRow(maker, {
+    return newLeaseRow(rowContext, {
       ...shape,
       checkpoint: anchor === undefined ? 'TRIM_HORIZON' : 'LATEST',
       latestAt: anchor,
     });
   }
   const inherited = earliestLatest(shape.parentShardIds.map((parent) => rows.get(parent))) ?? anchor;
-  return newLeaseRow(maker, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
+  return newLeaseRow(rowContext, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
 }
 
 /** The row of a child at the end of its parent (KCL clause 2.7). Reading starts at the child's first record. */
-export function childRow(maker: RowMaker, child: ListedChild, latestAt: number | undefined): LeaseRow {
-  return newLeaseRow(maker, {
+export function childRow(rowContext: RowContext, child: ListedChild, latestAt: number | undefined): LeaseRow {
+  return newLeaseRow(rowContext, {
     shardId: child.shardId,
     parentShardIds: child.parentShards,
     hashKeyRange: child.hashKeyRange,

@@ -30,7 +30,7 @@ describe('a reset that broke off, of rows that do not say which stream they belo
         shards,
         rows,
         malformed: [],
-        maker: {
+        rowContext: {
           keyPrefix: undefined,
           entityType: undefined,
           writer: 'w/0',

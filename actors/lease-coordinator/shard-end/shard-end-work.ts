@@ -12,7 +12,7 @@ import { incompleteness } from '../../../src/core/shard-listing.js';
 import { isSecondAbsence, mayHaveExpired, findInListing } from '../../../src/core/shard-proof.js';
 import type { Absences, ShardInListing } from '../../../src/core/shard-proof.js';
 import { childRow } from '../../../src/core/shard-sync.js';
-import type { RowMaker } from '../../../src/core/shard-sync.js';
+import type { RowContext } from '../../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import type { ChildShard, LeaseStore, Shard } from '../../../src/api/ports.js';
 import type { Evidence, ShardEndResult } from '../results.js';
@@ -47,7 +47,7 @@ export interface EndCase {
 /** Everything that is needed to read and create rows. */
 interface RowWork {
   readonly store: LeaseStore;
-  readonly maker: RowMaker;
+  readonly rowContext: RowContext;
   readonly signal: AbortSignal;
 }
 
@@ -56,7 +56,7 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
-  const rowStream = end.row.kinactStream ?? work.maker.stream;
+  const rowStream = end.row.kinactStream ?? work.rowContext.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
   const found = findInListing(shards, end.shardId, end.ancestors);
@@ -67,8 +67,8 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
     const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
     if (reason !== undefined) return blocked(reason);
   }
-  const made = await makeChildren(work, end, children, evidence);
-  if (made !== undefined) return made;
+  const missingRow = await createChildRows(work, end, children, evidence);
+  if (missingRow !== undefined) return missingRow;
   const createdMs = description.creationEpochSeconds * 1_000;
   return {
     type: 'ready',
@@ -113,8 +113,8 @@ function childrenOf(end: EndCase, shards: readonly Shard[]): readonly ListedChil
 }
 
 /** Creates the missing rows of the children. Returns undefined if every child has a row now, otherwise the obstacle. */
-async function makeChildren(
-  { store, maker, signal }: RowWork,
+async function createChildRows(
+  { store, rowContext, signal }: RowWork,
   end: EndCase,
   children: readonly ListedChild[],
   { shards, askedAt }: Evidence,
@@ -123,7 +123,7 @@ async function makeChildren(
   for (const shardId of new Set(
     children.flatMap((child) => [child.shardId, ...(child.parentShards.length > 1 ? child.parentShards : [])]),
   )) {
-    if ((await readRow(store, leaseKeyOf(maker.keyPrefix, shardId), signal)) !== undefined) present.add(shardId);
+    if ((await readRow(store, leaseKeyOf(rowContext.keyPrefix, shardId), signal)) !== undefined) present.add(shardId);
   }
   // A merge partner without a row counts as gone once two listings lack the partner.
   const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';
@@ -136,7 +136,7 @@ async function makeChildren(
     return { ...blocked(plan.reason, absent), sync: true, waits: absent.length === 0 };
   }
   for (const child of plan.children) {
-    const row = childRow(maker, child, end.latestAt);
+    const row = childRow(rowContext, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
       continue;
     // The store answered that the row exists, but a read found none. One wrong answer must not leave a child without a row.

@@ -119,7 +119,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
   const scanned = known.rows.get(shardId);
   // The scanned row may be older than the row that the keeper took.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
-  const maker = {
+  const rowContext = {
     keyPrefix: stream.keyPrefix,
     entityType: state.table.entityType,
     writer: signature(turn, 0),
@@ -142,7 +142,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
     effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => judgeEnd({ store: options.store, maker, signal }, end, evidence),
+      start: (signal) => judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
       done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', asked, result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', asked, error }),
     }),

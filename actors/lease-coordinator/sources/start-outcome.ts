@@ -43,12 +43,12 @@ export function startOverdue(turn: CoordinatorTurn): void {
 
 function overdue({ options, state }: CoordinatorTurn): string {
   const { store, startDeadlineMs } = options;
-  const unfinished = state.streams.filter(({ sync }) => sync.progress.made < sync.progress.toMake);
+  const unfinished = state.streams.filter(({ sync }) => sync.progress.created < sync.progress.toCreate);
   if (unfinished.length === 0)
     return `The lease table ${store.tableName} and its streams could not be read within ${startDeadlineMs} ms.`;
   const rows = unfinished.map(
     ({ sourceOptions, sync: { progress } }) =>
-      `${progress.made} of ${progress.toMake} rows of ${sourceOptions.source.name} are made`,
+      `${progress.created} of ${progress.toCreate} rows of ${sourceOptions.source.name} are created`,
   );
   return `The lease rows in ${store.tableName} are incomplete: ${rows.join(', ')}; no new row within ${startDeadlineMs} ms.`;
 }

@@ -60,9 +60,9 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
     const rows = rowsOf(state, stream, awaitedRows(state));
     const deletedRows = deletedRowsOf(state, stream);
     // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
-    if (isFirstSync(rows.rows, rows.malformed) && deletedRows.size === 0) stream.sync.makesRowsAt ??= now;
+    if (isFirstSync(rows.rows, rows.malformed) && deletedRows.size === 0) stream.sync.mayCreateRowsAt ??= now;
     const { progress } = stream.sync;
-    const making = {
+    const request = {
       stream: rows,
       writer: signature(turn, 0),
       progress,
@@ -70,13 +70,13 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       begun: stream.sync.done,
       deletedRows,
       seenAt: state.table.seenAt,
-      waits: now < (stream.sync.makesRowsAt ?? Infinity),
+      waits: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
     effects.push(
       effect.run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(options.store, sourceOptions, making, signal),
+        start: (signal) => syncShards(options.store, sourceOptions, request, signal),
         done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -109,7 +109,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   if ('another' in result) {
     // The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity.
     identify(turn, stream, result.another);
-    stream.sync.makesRowsAt = undefined;
+    stream.sync.mayCreateRowsAt = undefined;
     stream.sync.dueAt = now;
     return scanWithin(turn, 100);
   }
@@ -129,9 +129,9 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
   stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, options.shardSyncIntervalMs));
   stream.sync.postponed = result.postponed;
-  if (result.postponed) makeLater(turn, stream);
+  if (result.postponed) createLater(turn, stream);
   else {
-    stream.sync.makesRowsAt ??= now;
+    stream.sync.mayCreateRowsAt ??= now;
     // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
     for (const leaseKey of result.handledDeletedKeys)
       if (state.table.deletedRows.get(leaseKey)?.waitIsOver === true) state.table.deletedRows.delete(leaseKey);
@@ -160,10 +160,10 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
  * Postpones the creation of missing rows. First a holder gets `holdersTimeMs` to create its row again, the same time as for a row
  * that vanishes while this coordinator runs (`noteDeleted`).
  */
-function makeLater(turn: CoordinatorTurn, stream: Stream): void {
+function createLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
-  stream.sync.makesRowsAt ??= now + holdersTimeMs(turn);
-  const at = Math.max(now, stream.sync.makesRowsAt);
+  stream.sync.mayCreateRowsAt ??= now + holdersTimeMs(turn);
+  const at = Math.max(now, stream.sync.mayCreateRowsAt);
   stream.sync.dueAt = Math.min(stream.sync.dueAt, at);
   scanWithin(turn, Math.max(50, at - now));
 }
@@ -366,9 +366,9 @@ export function newStream(sourceOptions: CoordinatorSource, index: number): Stre
       dueAt: 0,
       attempt: 0,
       done: false,
-      makesRowsAt: undefined,
+      mayCreateRowsAt: undefined,
       postponed: false,
-      progress: { made: 0, toMake: 0, at: undefined },
+      progress: { created: 0, toCreate: 0, at: undefined },
       stamping: false,
     },
     audit: { dueAt: 0, holes: new Map(), describing: false },

@@ -4,15 +4,15 @@
 import type { CoordinatorSource } from '../options.js';
 import { checkRows, isIdentified } from './stream-check.js';
 import { notePlacement } from './record-placement.js';
-import { makeRows } from './row-making.js';
-import type { RowProgress } from './row-making.js';
+import { createRows } from './row-creation.js';
+import type { RowProgress } from './row-creation.js';
 import { leaseKeyOf, shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { awaitedParents, removable } from '../../../src/core/shard-graph.js';
 import type { FirstCheckpoint } from '../../../src/core/shard-graph.js';
 import { earliestLatest, isFirstSync, planSync } from '../../../src/core/shard-sync.js';
 import { isSameListing, unlisted } from '../../../src/core/shard-listing.js';
-import type { RowMaker, SyncPlan } from '../../../src/core/shard-sync.js';
+import type { RowContext, SyncPlan } from '../../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { HashKeyRange, LeaseStore, Shard, ShardFilter } from '../../../src/api/ports.js';
@@ -31,7 +31,7 @@ function filterFor(initial: InitialPosition): ShardFilter {
 }
 
 /** What a sync needs to create rows. */
-export interface Making {
+export interface SyncRequest {
   readonly stream: StreamRows;
   readonly writer: string;
   readonly progress: RowProgress;
@@ -58,7 +58,7 @@ export interface Making {
 export async function syncShards(
   store: LeaseStore,
   { source, initialPosition }: CoordinatorSource,
-  { stream, writer, progress, now, begun, waits, deletedRows, seenAt }: Making,
+  { stream, writer, progress, now, begun, waits, deletedRows, seenAt }: SyncRequest,
   signal: AbortSignal,
 ): Promise<SyncResult | Misidentified> {
   const { rows, malformed, keyPrefix, entityType, rowStamp, otherEpochs } = stream;
@@ -76,9 +76,9 @@ export async function syncShards(
   const seenAgoMs = Math.ceil(now() - seenAt);
   // The source must know the placement before any record is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
-  const maker: RowMaker = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
+  const rowContext: RowContext = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(initialPosition);
-  const planned = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, maker });
+  const planned = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, rowContext });
   // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOut = !(first && initial === 'LATEST') && skipsParents(planned, stream, shards);
   const again = leavesOut ? await source.listShards(filter, signal) : listing;
@@ -92,15 +92,15 @@ export async function syncShards(
     const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
     return { ...seen, created: [], inconsistent, shardsWithDeletedRow: [], unanchored: [] };
   }
-  progress.toMake = progress.made + plan.rows.length;
+  progress.toCreate = progress.created + plan.rows.length;
   const noted = (): void => {
-    progress.made += 1;
+    progress.created += 1;
     progress.at = now();
   };
   const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey) ?? row.leaseKey;
-  const created = await makeRows(store, plan.rows, { shardIdOf: shardOf, noted }, signal);
-  const made = new Set(created.map((row) => row.leaseKey));
-  const only = (ids: readonly string[]): string[] => ids.filter((id) => made.has(leaseKeyOf(keyPrefix, id)));
+  const created = await createRows(store, plan.rows, { shardIdOf: shardOf, noted }, signal);
+  const createdKeys = new Set(created.map((row) => row.leaseKey));
+  const only = (ids: readonly string[]): string[] => ids.filter((id) => createdKeys.has(leaseKeyOf(keyPrefix, id)));
   return {
     ...seen,
     created,
@@ -197,7 +197,7 @@ export async function cleanUp(
   return { removed, isAnother: false };
 }
 
-/** Copies the time of LATEST to children that a Java worker made. Only the parent's row has it, and that row is deleted next. */
+/** Copies the time of LATEST to children that a Java worker created. Only the parent's row has it, and that row is deleted next. */
 async function handDownLatest(
   store: LeaseStore,
   stream: StreamRows,

@@ -11,7 +11,7 @@ import { judgeStream } from '../../../src/core/stream-verdict.js';
 
 const identity = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000100';
 const former = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders#1700000000';
-const maker = {
+const rowContext = {
   keyPrefix: undefined,
   entityType: undefined,
   writer: 'w/0',
@@ -46,7 +46,7 @@ function stepsOf(input: Partial<ResetInput>): readonly ResetStep[] {
     shards: lineage,
     rows: [],
     malformed: [],
-    maker,
+    rowContext,
     ...input,
   });
   if (plan.type === 'refused') throw new Error(plan.reason);
@@ -59,7 +59,7 @@ function refusal(input: Partial<ResetInput>): string {
     shards: lineage,
     rows: [],
     malformed: [],
-    maker,
+    rowContext,
     ...input,
   });
   return plan.type === 'refused' ? plan.reason : 'not refused';
@@ -233,13 +233,13 @@ describe('a reset in a multi-stream table', () => {
       row('999999999999:orders:1700000000:s0'),
       row('s0'),
     ];
-    const steps = stepsOf({ rows, shards: [open('s0', '1')], maker: { ...maker, keyPrefix } });
+    const steps = stepsOf({ rows, shards: [open('s0', '1')], rowContext: { ...rowContext, keyPrefix } });
     expect(inShort(steps)).to.deep.equal([
       `rewrite ${keyPrefix}:s0 TRIM_HORIZON`,
       'remove 123456789012:orders:1700000000:s0',
       'remove 123456789012:orders:1700000000:s9',
     ]);
-    const [created] = stepsOf({ shards: [open('s0', '1')], maker: { ...maker, keyPrefix } });
+    const [created] = stepsOf({ shards: [open('s0', '1')], rowContext: { ...rowContext, keyPrefix } });
     expect(created).to.have.property('row').that.includes({ streamName: keyPrefix, shardId: 's0' });
   });
 });

@@ -7,13 +7,13 @@ import {
   earliestLatest,
   newLeaseRow,
   planSync,
-  type RowMaker,
+  type RowContext,
   type SyncInput,
 } from '../../../src/core/shard-sync.js';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
-const maker: RowMaker = {
+const rowContext: RowContext = {
   keyPrefix: undefined,
   entityType: undefined,
   writer: 'w/0',
@@ -28,7 +28,7 @@ const shard = (shardId: string, parentShardId?: string, closed = false): ListedS
 });
 
 function rowsOf(input: Partial<SyncInput> & Pick<SyncInput, 'shards'>): readonly LeaseRow[] {
-  const plan = planSync({ rows: new Map(), malformed: new Set(), initial: 'LATEST', maker, ...input });
+  const plan = planSync({ rows: new Map(), malformed: new Set(), initial: 'LATEST', rowContext, ...input });
   if (plan.type === 'inconsistent') throw new Error(plan.reason);
   return plan.rows;
 }
@@ -36,7 +36,7 @@ function rowsOf(input: Partial<SyncInput> & Pick<SyncInput, 'shards'>): readonly
 describe('rows to create', () => {
   it('omit members that have no value', () => {
     expect(
-      newLeaseRow(maker, {
+      newLeaseRow(rowContext, {
         shardId: 's',
         parentShardIds: [],
         hashKeyRange: undefined,
@@ -73,7 +73,7 @@ describe('rows to create', () => {
 
   it('name stream and shard in their own members in a multi-stream table', () => {
     const row = childRow(
-      { ...maker, keyPrefix: '1:orders:2', entityType: 'LEASE' },
+      { ...rowContext, keyPrefix: '1:orders:2', entityType: 'LEASE' },
       { shardId: 's', parentShards: ['p'], hashKeyRange: { startingHashKey: '0', endingHashKey: '9' } },
       5,
     );
@@ -98,7 +98,9 @@ describe('rows to create', () => {
   it('are none while the listing contradicts itself, with or without rows', () => {
     const shards = [shard('a'), shard('b', 'a')];
     for (const rows of [new Map<string, LeaseRow>(), new Map([['x', leaseRow({ leaseKey: 'x' })]])]) {
-      expect(planSync({ shards, rows, malformed: new Set(), initial: 'LATEST', maker }).type).to.equal('inconsistent');
+      expect(planSync({ shards, rows, malformed: new Set(), initial: 'LATEST', rowContext }).type).to.equal(
+        'inconsistent',
+      );
     }
   });
 

@@ -1,5 +1,5 @@
 // Creates the missing rows of a stream, several at once, generation by generation, and reports the progress. Invariant: a row is
-// created only when the rows of all its parents exist. The shard sync calls `makeRows`. It rejects with the first failure, after
+// created only when the rows of all its parents exist. The shard sync calls `createRows`. It rejects with the first failure, after
 // every write under way has settled.
 import { generationsOf } from '../../../src/core/row-generations.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -7,8 +7,8 @@ import type { LeaseStore } from '../../../src/api/ports.js';
 
 /** How many rows of a stream have been created. The shard sync writes the numbers, and the start deadline reads them. */
 export interface RowProgress {
-  made: number;
-  toMake: number;
+  created: number;
+  toCreate: number;
   /** Monotonic: when the last row was created. */
   at: number | undefined;
 }
@@ -20,10 +20,10 @@ interface Noting {
 }
 
 /** At most this many rows of a generation are being created at once. */
-const width = 10;
+const maxCreationsAtOnce = 10;
 
 /** Creates the rows, and returns those that did not exist before. */
-export async function makeRows(
+export async function createRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],
   { shardIdOf, noted }: Noting,
@@ -33,7 +33,7 @@ export async function makeRows(
   for (const generation of generationsOf(rows, shardIdOf)) {
     const waiting = generation[Symbol.iterator]();
     let failure: { readonly error: unknown } | undefined;
-    const make = async (): Promise<void> => {
+    const createWaiting = async (): Promise<void> => {
       for (const row of waiting) {
         if (failure !== undefined) return;
         try {
@@ -44,7 +44,7 @@ export async function makeRows(
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(width, generation.length) }, make));
+    await Promise.all(Array.from({ length: Math.min(maxCreationsAtOnce, generation.length) }, createWaiting));
     if (failure !== undefined) throw failure.error;
   }
   return created;
