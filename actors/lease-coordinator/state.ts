@@ -55,6 +55,7 @@ export interface Opening {
 /** The shard sync of a stream: it compares the rows with the listed shards, creates missing rows and stamps unstamped ones. */
 export interface Sync {
   running: boolean;
+  /** Monotonic. Any part may bring it forward by `syncBy`; only a failed sync moves it back. */
   dueAt: number;
   attempt: number;
   /** The first sync has succeeded. */

@@ -147,6 +147,11 @@ export function scanWithin(turn: CoordinatorTurn, ms: number): void {
   effects.push(effect.after('scan', Math.ceil(ms), { type: 'scanDue' }));
 }
 
+/** Brings the next shard sync of a stream forward to `at`. The sync follows the first scan from then on: see `scanWithin`. */
+export function syncBy({ sync }: Stream, at: number): void {
+  sync.dueAt = Math.min(sync.dueAt, at);
+}
+
 /** Varies a time by up to a tenth in either direction, so that workers do not act in step. */
 export function jittered(turn: CoordinatorTurn, ms: number): number {
   return ms * (0.9 + 0.2 * turn.options.random.next());

@@ -20,6 +20,7 @@ import {
   clearFailure,
   hasFailed,
   isActive,
+  syncBy,
 } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread.js';
@@ -122,7 +123,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   forgetAbandoned(turn);
   for (const row of ours) {
     const { stream } = streamOfLease(state, row.leaseKey)!;
-    if (!isOwn(stream, row)) stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
+    if (!isOwn(stream, row)) syncBy(stream, now);
   }
   syncWhereDue(turn);
   if (state.phase === 'running') {
@@ -178,7 +179,7 @@ function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): voi
     if (isOver || there.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
     else if (!gone.waitIsOver && now >= gone.until) {
       gone.waitIsOver = true;
-      stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
+      syncBy(stream, now);
     }
   }
   for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {

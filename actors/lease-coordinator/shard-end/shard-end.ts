@@ -17,7 +17,7 @@ import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
-import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, clearFailure } from '../turn.js';
+import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, clearFailure, syncBy } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
@@ -209,7 +209,7 @@ function stillBlocked(
   const { stream } = lease;
   stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, absent, now);
   if (sync) {
-    stream.sync.dueAt = Math.min(stream.sync.dueAt, now);
+    syncBy(stream, now);
     scanWithin(turn, retryMs);
   }
   const provenAt = Math.max(

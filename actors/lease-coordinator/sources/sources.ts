@@ -1,7 +1,7 @@
 // Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
 import { effect } from '../../protocol/actor.js';
 import { answerStart } from './start-outcome.js';
-import { emit, hasFailed, scanWithin } from '../turn.js';
+import { emit, hasFailed, scanWithin, syncBy } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { KinactError } from '../../../src/api/errors.js';
@@ -35,7 +35,7 @@ const doubtMs = 500;
 export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
   // If the last look did not find the stream, the coordinator repeats the look anyway.
   if (hasFailed(stream) || stream.opening.missing !== undefined) return;
-  stream.sync.dueAt = Math.min(stream.sync.dueAt, turn.now);
+  syncBy(stream, turn.now);
   scanWithin(turn, doubtMs);
 }
 

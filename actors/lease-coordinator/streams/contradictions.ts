@@ -1,7 +1,7 @@
 // Finds rows at SHARD_END of shards that listings show open: no worker would ever read these shards again. Two listings, a minute
 // apart, must show this before it is reported, because one listing may be older than the row. Every shard sync with a complete
 // listing calls `contradict`.
-import { emit, rowsOf, scanWithin } from '../turn.js';
+import { emit, rowsOf, scanWithin, syncBy } from '../turn.js';
 import type { Stream, Contradiction } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -23,7 +23,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
     found.set(shardId, known);
     if (known.told) continue;
     if (now - known.since < believedAfterMs) {
-      stream.sync.dueAt = Math.min(stream.sync.dueAt, known.since + believedAfterMs);
+      syncBy(stream, known.since + believedAfterMs);
       scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }

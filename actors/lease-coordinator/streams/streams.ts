@@ -21,6 +21,7 @@ import {
   clearFailure,
   hasFailed,
   isActive,
+  syncBy,
 } from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -110,7 +111,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
     // The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity.
     identify(turn, stream, result.another);
     stream.sync.mayCreateRowsAt = undefined;
-    stream.sync.dueAt = now;
+    syncBy(stream, now);
     return scanWithin(turn, 100);
   }
   tellPlacement(turn, stream, result.placement);
@@ -127,7 +128,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   stream.opening.missing = undefined;
   clearFailure(turn, syncOperation, stream);
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
-  stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, options.shardSyncIntervalMs));
+  syncBy(stream, now + jittered(turn, options.shardSyncIntervalMs));
   stream.sync.postponed = result.postponed;
   if (result.postponed) createLater(turn, stream);
   else {
@@ -164,7 +165,7 @@ function createLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
   stream.sync.mayCreateRowsAt ??= now + holdersTimeMs(turn);
   const at = Math.max(now, stream.sync.mayCreateRowsAt);
-  stream.sync.dueAt = Math.min(stream.sync.dueAt, at);
+  syncBy(stream, at);
   scanWithin(turn, Math.max(50, at - now));
 }
 
@@ -175,8 +176,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
   stream.sync.stamping = true;
   const { index, rowStamp } = stream;
   const rows = unstamped.slice(0, stampsPerSync);
-  if (rows.length < unstamped.length)
-    stream.sync.dueAt = Math.min(stream.sync.dueAt, now + jittered(turn, options.shardSyncIntervalMs / 6));
+  if (rows.length < unstamped.length) syncBy(stream, now + jittered(turn, options.shardSyncIntervalMs / 6));
   effects.push(
     effect.run({
       name: `stamp/${index}`,
@@ -270,7 +270,7 @@ function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashK
           endingHashKey: hole.endingHashKey,
         },
       });
-      stream.sync.dueAt = now;
+      syncBy(stream, now);
     }
   }
   stream.audit.holes = seen;
