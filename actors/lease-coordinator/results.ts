@@ -8,7 +8,7 @@ export interface SyncResult {
   /** False if the listing was filtered. */
   readonly complete: boolean;
   readonly created: readonly LeaseRow[];
-  /** Whether rows are missing but it is too early to create them: see `SyncRequest.waits`. */
+  /** Whether rows are missing but it is too early to create them: see `SyncRequest.isTooEarly`. */
   readonly postponed: boolean;
   /** Keys of the lost rows that this sync handled. Unless `postponed`, they exist now or cannot be created as they were. */
   readonly handledDeletedKeys: readonly string[];

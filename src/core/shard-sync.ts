@@ -131,9 +131,9 @@ export function planSync(input: SyncInput): SyncPlan {
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
 /**
- * The deleted rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to another
- * stream. It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have been
- * cleaned up.
+ * The deleted rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to
+ * another stream. It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have
+ * been cleaned up.
  */
 function restorableRows(input: SyncInput): Map<string, LeaseRow> {
   const { shards, rows, malformed, deletedRows = none, rowContext } = input;

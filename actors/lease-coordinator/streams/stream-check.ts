@@ -26,7 +26,8 @@ export interface StreamRows {
 /** At most this many rows are read again: one confirmed row is enough. */
 const rereads = 10;
 
-interface Check {
+/** What a check of the stream needs. */
+export interface Check {
   readonly store: LeaseStore;
   readonly source: StreamSource;
   readonly stream: StreamRows;
@@ -35,18 +36,18 @@ interface Check {
 }
 
 /**
- * Whether the stream has the identity that this coordinator has noted for it. If not, and if `begun` is true, records may have
+ * Whether the stream has the identity that this coordinator has noted for it. If not, and if `hasSynced` is true, records may have
  * been read already: then the promise rejects with STREAM_CHANGED.
  */
 export async function isIdentified(
   { store, source, stream, description, signal }: Check,
-  begun: boolean,
+  hasSynced: boolean,
 ): Promise<boolean> {
   const { rowStamp } = stream;
   const liveStream = streamIdentityOf(description);
   if (isSameStream(rowStamp, liveStream)) return true;
   await describedAgain(source, liveStream, signal);
-  if (!begun) return false;
+  if (!hasSynced) return false;
   const evidence = 'it was deleted and created again while it was being read';
   throw streamChanged({
     stream: source.name,

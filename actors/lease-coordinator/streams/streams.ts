@@ -25,7 +25,8 @@ import {
 } from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { cleanUp, describeRanges, stampRows, syncShards } from './table-work.js';
+import { cleanUp, describeRanges, stampRows } from './table-work.js';
+import { syncShards } from './shard-sync-work.js';
 import type { SyncResult } from '../results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
@@ -68,10 +69,10 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       writer: signature(turn, 0),
       progress,
       now: () => options.clock.now(),
-      begun: stream.sync.done,
+      hasSynced: stream.sync.done,
       deletedRows,
       seenAt: state.table.seenAt,
-      waits: now < (stream.sync.mayCreateRowsAt ?? Infinity),
+      isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
     effects.push(
       effect.run({
