@@ -5,7 +5,11 @@ import { effect } from '../protocol/actor.js';
 import type { Behaviour, Effect } from '../protocol/actor.js';
 import { handle } from '../protocol/handlers.js';
 import type { Handlers } from '../protocol/handlers.js';
-import * as leases from './leases.js';
+import { childrenRead } from './leases/ended-leases.js';
+import { keeperNotice } from './leases/keeper-news.js';
+import { keeperDown, keeperSpawned } from './leases/keepers.js';
+import { parentsRead, parentsReadFailed } from './leases/parents.js';
+import { publish, subscribe, subscriberDown } from './leases/publishing.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
 import type { LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './releasing.js';
@@ -47,7 +51,7 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
     receive(state, message) {
       const turn = turnOf(state);
       handle(handlers, turn, message);
-      leases.publish(turn);
+      publish(turn);
       return [state, turn.effects];
     },
     status: (state) => coordinatorStatus(options, state),
@@ -134,8 +138,8 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
 }
 
 const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
-  subscribe: leases.subscribe,
-  subscriberDown: leases.subscriberDown,
+  subscribe,
+  subscriberDown,
   awaitStart: startOutcome.awaitStart,
   askShardEnd: ends.shardEndAsked,
   releaseAll: (turn, message) => {
@@ -144,12 +148,12 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   },
   callsEnded: releasing.tellKeepersCallsEnded,
   releaseOverdue: releasing.releaseOverdue,
-  keeperSpawned: leases.keeperSpawned,
-  keeperDown: leases.keeperDown,
-  keeperNotice: leases.keeperNotice,
-  parentsRead: leases.parentsRead,
-  parentsReadFailed: leases.parentsReadFailed,
-  childrenRead: leases.childrenRead,
+  keeperSpawned,
+  keeperDown,
+  keeperNotice,
+  parentsRead,
+  parentsReadFailed,
+  childrenRead,
   // Nothing to do: the next scan finds the children like any other row.
   childrenReadFailed: () => undefined,
   streamOpened: start.streamOpened,

@@ -3,8 +3,10 @@
 import { effect } from '../../protocol/actor.js';
 import { takesAllowed } from './busy-table.js';
 import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
-import { holdersTimeMs, noteFailovers } from '../failovers.js';
-import { reconsiderWaiting, spawnKeeper } from '../leases.js';
+import { noteDeletedRows } from './deleted-rows.js';
+import { noteFailovers } from '../failovers.js';
+import { spawnKeeper } from '../leases/keepers.js';
+import { reconsiderWaiting } from '../leases/parents.js';
 import { forgetAbandoned } from '../releasing.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failTable } from '../sources/sources.js';
@@ -86,7 +88,7 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.table.missing = false;
   // These three compare the new scan with the rows of the last scan, which the state still has.
   noteFailovers(turn, result.rows);
-  noteDeleted(turn, result);
+  noteDeletedRows(turn, result);
   noteMalformed(turn, result);
   actOnScan(turn, storeScan(turn, result));
 }
@@ -163,39 +165,6 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
   });
   state.table.malformed = new Map(malformed.map(({ leaseKey, reason }) => [leaseKey, reason]));
   state.table.lastReadable = new Map(readable);
-}
-
-/**
- * Notes rows that vanished without SHARD_END: somebody deleted them. A living holder first gets time to create its row again,
- * because only the holder knows the last checkpoint. When that time is over, a shard sync is due at once.
- */
-function noteDeleted(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
-  const { options, state, now } = turn;
-  const known = options.tableHistory.rows ?? state.table.rows;
-  const there = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
-  for (const [leaseKey, gone] of state.table.deletedRows) {
-    const stream = streamOfLease(state, leaseKey)?.stream;
-    const isOver = stream === undefined || hasFailed(stream);
-    if (isOver || there.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
-    else if (!gone.waitIsOver && now >= gone.until) {
-      gone.waitIsOver = true;
-      syncBy(stream, now);
-    }
-  }
-  for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {
-    const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
-    if (there.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
-    const place = streamOfLease(state, leaseKey);
-    if (place === undefined || hasFailed(place.stream)) continue;
-    // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
-    if (state.table.deletedRows.has(leaseKey)) continue;
-    state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
-    if (state.leases.get(leaseKey)?.phase === 'held') continue;
-    warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
-      source: place.stream.sourceOptions.source.name,
-      shardId: place.shardId,
-    });
-  }
 }
 
 /** For this fraction of a scan interval, an available lease is left to workers below their target. */

@@ -1,7 +1,7 @@
 // Moves leases between living workers: decides which holders this worker asks and how often, and reads the wishes of other
 // workers. Invariants: a lease is never stolen by force from a living holder that can be asked. Few wishes are open at a time.
 // After a wish has failed, this worker waits for a growing time before it asks the same holder for that lease again.
-import { spawnKeeper } from '../leases.js';
+import { spawnKeeper } from '../leases/keepers.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

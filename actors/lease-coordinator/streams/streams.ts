@@ -7,12 +7,12 @@ import type { CoordinatorSource } from '../options.js';
 import { doubtStream, failSource, noteSourceFailure } from '../sources/sources.js';
 import { tellPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
+import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { holdersTimeMs } from '../failovers.js';
 import { identify, retryShape } from '../sources/start.js';
 import {
   emit,
   jittered,
-  streamOfLease,
   retrying,
   rowsOf,
   scanWithin,
@@ -23,20 +23,19 @@ import {
   isActive,
   syncBy,
 } from '../turn.js';
-import type { CoordinatorState, Stream } from '../state.js';
+import type { Stream } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { cleanUp, describeRanges, stampRows } from './table-work.js';
 import { syncShards } from './shard-sync-work.js';
-import type { SyncResult } from '../results.js';
+import type { Misidentified, SyncResult } from '../results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
-import { shardIdOf } from '../../../src/core/lease-key.js';
 import { gapsIn } from '../../../src/core/hash-range.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { isFirstSync } from '../../../src/core/shard-sync.js';
 import { afterListed } from '../../../src/core/shard-proof.js';
 import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import type { HashKeyRange } from '../../../src/api/ports.js';
+import type { HashKeyRange, Shard } from '../../../src/api/ports.js';
 
 /** This many audits in a row must see the same hole before it is reported. */
 const confirmations = 3;
@@ -59,8 +58,8 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
     stream.sync.dueAt = Infinity;
     const { index, sourceOptions } = stream;
     // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
-    const rows = rowsOf(state, stream, awaitedRows(state));
-    const deletedRows = deletedRowsOf(state, stream);
+    const rows = rowsOf(state, stream, awaitedDeletedRows(state));
+    const deletedRows = overdueDeletedRows(state, stream);
     // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
     if (isFirstSync(rows.rows, rows.malformed) && deletedRows.size === 0) stream.sync.mayCreateRowsAt ??= now;
     const { progress } = stream.sync;
@@ -86,81 +85,88 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   }
 }
 
-/** Deleted rows that their holders may still create again. */
-function awaitedRows({ table: { deletedRows } }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
-  const awaited = [...deletedRows].filter(([, { waitIsOver }]) => !waitIsOver);
-  return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
-}
-
-/** Deleted rows of this stream that no holder has created again in time, by shard id. */
-function deletedRowsOf(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
-  const deletedRows = new Map<string, LeaseRow | undefined>();
-  for (const [leaseKey, gone] of state.table.deletedRows) {
-    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
-    if (gone.waitIsOver && shardId !== undefined && streamOfLease(state, leaseKey)?.stream === stream)
-      deletedRows.set(shardId, gone.row);
-  }
-  return deletedRows;
-}
-
 export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
-  const { options, state, now } = turn;
+  const { state } = turn;
   const stream = state.streams[index]!;
   stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
   if ('another' in result) {
-    // The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity.
-    identify(turn, stream, result.another);
-    stream.sync.mayCreateRowsAt = undefined;
-    syncBy(stream, now);
-    return scanWithin(turn, 100);
+    correctIdentity(turn, stream, result);
+    return;
   }
   tellPlacement(turn, stream, result.placement);
   // A listing that names a shard ends its absence: an earlier listing without the shard was wrong.
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {
-    const error = new Error(
-      visible(`The listing of ${stream.sourceOptions.source.name} contradicts itself: ${result.inconsistent}.`),
-    );
-    return syncAgain(turn, stream, error);
+    const { name } = stream.sourceOptions.source;
+    syncAgain(turn, stream, new Error(visible(`The listing of ${name} contradicts itself: ${result.inconsistent}.`)));
+    return;
   }
+  clearSyncFailures(turn, stream);
+  planNextSync(turn, stream);
+  noteMissingRows(turn, stream, result);
+  stream.ranges = rangesOf(result.shards);
+  reportUnusualRows(turn, stream, result);
+  if (result.complete) contradict(turn, stream, result.shards);
+  stamp(turn, stream, result.unstamped);
+  if (!stream.sync.done) beginStream(turn, stream);
+  else if (result.created.length > 0) scanWithin(turn, 0);
+}
+
+/** The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity. */
+function correctIdentity(turn: CoordinatorTurn, stream: Stream, { another }: Misidentified): void {
+  identify(turn, stream, another);
+  stream.sync.mayCreateRowsAt = undefined;
+  syncBy(stream, turn.now);
+  scanWithin(turn, 100);
+}
+
+function clearSyncFailures(turn: CoordinatorTurn, stream: Stream): void {
   stream.sync.attempt = 0;
   stream.opening.error = undefined;
   stream.opening.missing = undefined;
   clearFailure(turn, syncOperation, stream);
+}
+
+function planNextSync(turn: CoordinatorTurn, stream: Stream): void {
+  const { options, now } = turn;
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
   syncBy(stream, now + jittered(turn, options.shardSyncIntervalMs));
-  stream.sync.postponed = result.postponed;
-  if (result.postponed) createLater(turn, stream);
+}
+
+/** Notes whether missing rows exist now, or are left to their holders for a while. */
+function noteMissingRows(turn: CoordinatorTurn, stream: Stream, { postponed, handledDeletedKeys }: SyncResult): void {
+  stream.sync.postponed = postponed;
+  if (postponed) createLater(turn, stream);
   else {
-    stream.sync.mayCreateRowsAt ??= now;
-    // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
-    for (const leaseKey of result.handledDeletedKeys)
-      if (state.table.deletedRows.get(leaseKey)?.waitIsOver === true) state.table.deletedRows.delete(leaseKey);
+    stream.sync.mayCreateRowsAt ??= turn.now;
+    forgetHandledDeletedRows(turn.state, handledDeletedKeys);
   }
-  stream.ranges = new Map(
-    result.shards.flatMap((shard) =>
-      shard.hashKeyRange === undefined ? [] : [[shard.shardId, shard.hashKeyRange] as const],
+}
+
+function rangesOf(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
+  return new Map(
+    shards.flatMap(({ shardId, hashKeyRange }) =>
+      hashKeyRange === undefined ? [] : [[shardId, hashKeyRange] as const],
     ),
   );
-  explain(turn, stream, result);
-  if (result.complete) contradict(turn, stream, result.shards);
-  stamp(turn, stream, result.unstamped);
-  if (!stream.sync.done) {
-    stream.sync.done = true;
-    stream.audit.dueAt = now + options.auditIntervalMs;
-    stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
-    stream.history.worked = true;
-    if (state.phase === 'syncing') state.phase = 'running';
-    answerStart(turn);
-    return scanWithin(turn, 0);
-  }
-  if (result.created.length > 0) scanWithin(turn, 0);
+}
+
+/** Begins to read a stream after its first successful sync: from now on its leases may be taken. */
+function beginStream(turn: CoordinatorTurn, stream: Stream): void {
+  const { options, state, now } = turn;
+  stream.sync.done = true;
+  stream.audit.dueAt = now + options.auditIntervalMs;
+  stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
+  stream.history.worked = true;
+  if (state.phase === 'syncing') state.phase = 'running';
+  answerStart(turn);
+  scanWithin(turn, 0);
 }
 
 /**
  * Postpones the creation of missing rows. First a holder gets `holdersTimeMs` to create its row again, the same time as for a row
- * that vanishes while this coordinator runs (`noteDeleted`).
+ * that vanishes while this coordinator runs (`noteDeletedRows`).
  */
 function createLater(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
@@ -197,7 +203,11 @@ export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message
 }
 
 /** Reports unusual results: rows that were created again, and start positions that are not known. */
-function explain(turn: CoordinatorTurn, stream: Stream, { shardsWithDeletedRow, unanchored }: SyncResult): void {
+function reportUnusualRows(
+  turn: CoordinatorTurn,
+  stream: Stream,
+  { shardsWithDeletedRow, unanchored }: SyncResult,
+): void {
   const source = stream.sourceOptions.source.name;
   for (const shardId of shardsWithDeletedRow) {
     warn(

@@ -1,0 +1,96 @@
+// Acts on the notices of keepers: how far a keeper is with its lease, and whether workers read the shard.
+import { effect } from '../../protocol/actor.js';
+import type { KeeperNotice } from '../../protocol/leasing.js';
+import { noteFailedWish, coolDown, retakeLater } from '../unread/cool-downs.js';
+import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from '../unread/standstill.js';
+import { doubtStream } from '../sources/sources.js';
+import { scanWithin, warn } from '../turn.js';
+import type { Lease } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
+import { beganIdle, beganReading, noteRead, readsFail, readsWork } from '../unread/unread.js';
+import { compareCheckpoints } from '../../../src/core/checkpoint.js';
+import type { Checkpoint } from '../../../src/core/checkpoint.js';
+import { durableCheckpoint } from '../../../src/core/lease-state.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { KinactError } from '../../../src/api/errors.js';
+import { drop } from './keepers.js';
+import { checkParents } from './parents.js';
+import { ended } from './ended-leases.js';
+
+export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: KeeperNotice): void {
+  const { options, state, effects, now } = turn;
+  const lease = state.leases.get(leaseKey);
+  if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
+    return void effects.push(effect.count('staleKeeperNotice'));
+  }
+  lease.keeper = keeper;
+  switch (news.type) {
+    case 'taken':
+      lease.phase = 'held';
+      lease.row = news.row;
+      state.publishing.changed = true;
+      beganIdle(turn, lease, 'no worker has begun to read it');
+      return checkParents(turn, lease);
+    case 'working':
+      lease.fence = news.fence;
+      lease.workingSince = now;
+      beganReading(lease);
+      return noteTenureBegan(turn, lease, news);
+    case 'advanced':
+      noteRead(lease);
+      return noteTenureAdvanced(turn, lease, news);
+    case 'streamDoubted':
+      return doubtStream(turn, lease.stream);
+    case 'idle':
+      lease.fence = undefined;
+      beganIdle(turn, lease, news.reason);
+      return noteTenureEnded(turn, lease, news);
+    case 'readsWork':
+      return readsWork(turn, lease);
+    case 'readsFail':
+      return readsFail(turn, lease, news.forMs);
+    case 'notTaken':
+      drop(turn, lease);
+      if (news.wishFailed === true) noteFailedWish(turn, lease);
+      if (news.retake) scanWithin(turn, retakeLater(turn, lease));
+      return;
+    case 'handedOver':
+      noteLeft(turn, leaseKey, news.at);
+      drop(turn, lease);
+      return scanWithin(turn, options.scanIntervalMs);
+    case 'lost':
+      drop(turn, lease);
+      // The new owner may have joined since the last scan. The next scan shows which leases may be stolen in return.
+      return scanWithin(turn, news.retake ? retakeLater(turn, lease) : options.scanIntervalMs);
+    case 'workerIdInUse':
+      drop(turn, lease);
+      coolDown(turn, lease, options.coolDownMs);
+      return warnWorkerIdInUse(turn, lease, news.current);
+    case 'released':
+      state.releasing?.report.push(news.lease);
+      noteLeft(turn, leaseKey, news.lease);
+      drop(turn, lease);
+      if (news.coolDown) coolDown(turn, lease, options.coolDownMs);
+      return scanWithin(turn, options.scanIntervalMs);
+    case 'ended':
+      return ended(turn, lease, news.childShardIds);
+  }
+}
+
+/** Notes a keeper's last checkpoint. If the row vanishes before the next scan, it is created again at this checkpoint. */
+function noteLeft({ options }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
+  const { rows } = options.tableHistory;
+  const row = rows?.get(leaseKey);
+  if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;
+  rows?.set(leaseKey, { ...row, checkpoint: at.checkpoint, checkpointSubSequenceNumber: at.subSequenceNumber });
+}
+
+function warnWorkerIdInUse(turn: CoordinatorTurn, lease: Lease, current: LeaseRow): void {
+  const { workerId } = turn.options;
+  const message = `Another process uses the worker id ${workerId}: it has written to the lease ${lease.leaseKey} (kinactWriter ${current.kinactWriter ?? 'absent'}). Give every process a worker id of its own.`;
+  warn(turn, message, {
+    error: new KinactError('WORKER_ID_IN_USE', message, { data: { leaseKey: lease.leaseKey } }),
+    source: lease.stream.sourceOptions.source.name,
+    shardId: lease.shardId,
+  });
+}

@@ -1,0 +1,128 @@
+// Spawns the keepers of leases, and keeps the leases that this process holds or is taking. Invariant: a lease is in `state.leases`
+// exactly as long as its keeper has not sent its last word.
+import { effect } from '../../protocol/actor.js';
+import type { LeaseKeeperOptions } from '../../lease-keeper/lease-keeper.js';
+import { coolDown } from '../unread/cool-downs.js';
+import type { Message } from '../messages.js';
+import { finishRelease } from '../releasing.js';
+import { giveBack } from '../sources/sources.js';
+import { isOwn, streamOfLease, scanWithin, serviceNow, signature, isActive } from '../turn.js';
+import type { Lease } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import { hasProgress } from '../../../src/core/shard-graph.js';
+import { withoutAbsence } from '../../../src/core/shard-proof.js';
+
+/** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
+export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
+  const { options, state } = turn;
+  const place = streamOfLease(state, row.leaseKey);
+  if (place === undefined || !isActive(place.stream)) return;
+  if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
+  const { stream, shardId } = place;
+  // The row belongs to another stream. The shard sync, which is due now, reports that.
+  if (!isOwn(stream, row)) return;
+  const incarnation = ++state.incarnations;
+  const { source, initialPosition } = stream.sourceOptions;
+  const { startingHashKey, endingHashKey } = row;
+  const listed = stream.ranges.get(shardId);
+  const hashKeyRange =
+    startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
+  const startsAtOnce = hasProgress(row) || row.parentShardIds.length === 0;
+  state.abandoned.delete(row.leaseKey);
+  state.leases.set(
+    row.leaseKey,
+    newLease(row, { stream, shardId, incarnation, phase: wish === undefined ? 'taking' : 'wishing' }, startsAtOnce),
+  );
+  turn.effects.push(
+    options.spawnKeeper(
+      {
+        leaseKey: row.leaseKey,
+        shardId,
+        source: source.name,
+        identity: `${stream.idempotencyName}:${shardId}`,
+        stream: stream.rowStamp,
+        seen: row,
+        ...(wish === undefined ? {} : { wish }),
+        workerId: options.workerId,
+        writerPrefix: options.writerPrefix,
+        writer: signature(turn, incarnation),
+        initialPosition,
+        ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
+        serviceTimeMs: serviceNow(turn),
+        waiting: !startsAtOnce,
+        coordinator: state.self,
+      },
+      incarnation,
+    ),
+  );
+}
+
+function newLease(
+  row: LeaseRow,
+  known: Pick<Lease, 'stream' | 'shardId' | 'incarnation' | 'phase'>,
+  startsAtOnce: boolean,
+): Lease {
+  return {
+    ...known,
+    leaseKey: row.leaseKey,
+    keeper: undefined,
+    row,
+    awaited: startsAtOnce ? [] : undefined,
+    readingParents: false,
+    fence: undefined,
+    workingSince: undefined,
+    endRefusals: 0,
+    openListings: 0,
+    idleSince: undefined,
+    idleReason: '',
+    waitsForOtherShard: false,
+    falseEnd: false,
+    unreadReported: false,
+    readsWork: false,
+    givenBack: false,
+    lastEndQuestion: 0,
+  };
+}
+
+export function leaseOf(turn: CoordinatorTurn, leaseKey: string, incarnation: number): Lease | undefined {
+  const lease = turn.state.leases.get(leaseKey);
+  return lease?.incarnation === incarnation ? lease : undefined;
+}
+
+export function keeperSpawned(
+  turn: CoordinatorTurn,
+  { leaseKey, incarnation, keeper }: Message<'keeperSpawned'>,
+): void {
+  const { state, effects, now } = turn;
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.keeper = keeper;
+  if (state.releasing !== undefined)
+    effects.push(
+      effect.send(keeper, {
+        type: 'release',
+        reason: 'stopping',
+        deadlineMs: Math.max(0, state.releasing.deadlineAt - now),
+      }),
+    );
+  else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
+}
+
+/** Handles a keeper that died before its last word. Its lease is taken like any other; after a crash, a growing cool-down begins. */
+export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }: Message<'keeperDown'>): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  turn.state.abandoned.set(leaseKey, lease);
+  drop(turn, lease);
+  if (how.reason === 'crash') coolDown(turn, lease, turn.options.scanIntervalMs);
+  scanWithin(turn, turn.options.scanIntervalMs);
+}
+
+export function drop(turn: CoordinatorTurn, lease: Lease): void {
+  const { state } = turn;
+  state.leases.delete(lease.leaseKey);
+  lease.stream.shardEnds.absences = withoutAbsence(lease.stream.shardEnds.absences, lease.shardId);
+  if (lease.phase === 'held') state.publishing.changed = true;
+  finishRelease(turn);
+}

@@ -1,0 +1,91 @@
+// Decides whether a held lease may start: each parent of its shard must have ended, or have no row. Invariant: a shard without
+// progress starts only after a consistent read of its parents' rows, or after this process has written SHARD_END for them.
+import { effect } from '../../protocol/actor.js';
+import type { LeaseCoordinatorMessage, Message } from '../messages.js';
+import { retrying, clearFailure } from '../turn.js';
+import type { Lease } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
+import { readParents } from '../streams/table-work.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
+import { leaseOf } from './keepers.js';
+
+/**
+ * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). It may start at once if it has progress, or if this
+ * process has written SHARD_END for all parents. Otherwise the parents' rows are read consistently. Called when the lease is
+ * taken, and when the answer may have changed.
+ */
+export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
+  const { options, state, effects } = turn;
+  const { row, leaseKey, incarnation } = lease;
+  const { keyPrefix } = lease.stream;
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
+    return setAwaited(turn, lease, []);
+  if (lease.readingParents) return;
+  lease.readingParents = true;
+  effects.push(
+    effect.run({
+      name: `parents/${leaseKey}/${++state.works}`,
+      kind: 'io',
+      start: (signal) => readParents(options.store, row, keyPrefix, signal),
+      done: (awaited): LeaseCoordinatorMessage => ({ type: 'parentsRead', leaseKey, incarnation, awaited }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'parentsReadFailed', leaseKey, incarnation, error }),
+    }),
+  );
+}
+
+const parentReading = 'reading the parents of a lease';
+
+/** Handles a failed read of parents' rows. The next scan repeats the read. */
+export function parentsReadFailed(
+  turn: CoordinatorTurn,
+  { leaseKey, incarnation, error }: Message<'parentsReadFailed'>,
+): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.readingParents = false;
+  const { stream, shardId } = lease;
+  retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scan.dueAt - turn.now), stream, shardId });
+}
+
+export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awaited }: Message<'parentsRead'>): void {
+  const lease = leaseOf(turn, leaseKey, incarnation);
+  if (lease === undefined) return;
+  lease.readingParents = false;
+  clearFailure(turn, parentReading, lease.stream);
+  if (lease.awaited?.length === 0) return;
+  const { endedHere, table } = turn.state;
+  const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
+  // A parent with a deleted row counts as open: its holder may still be reading the parent, and creates the row again.
+  const deleted = lease.row.parentShardIds.filter((parent) => table.deletedRows.has(keyOf(parent)));
+  const open = new Set([...awaited, ...deleted]);
+  setAwaited(
+    turn,
+    lease,
+    [...open].filter((parent) => !endedHere.has(keyOf(parent))),
+  );
+}
+
+function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly string[]): void {
+  const wasStartable = lease.awaited?.length === 0;
+  lease.awaited = awaited;
+  if (wasStartable || awaited.length > 0) return;
+  lease.idleSince = turn.now;
+  turn.state.publishing.changed = true;
+  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'mayStart' }));
+}
+
+/** After a scan, checks the parents of each waiting lease again, unless the scan shows that one of them has not ended. */
+export function reconsiderWaiting(turn: CoordinatorTurn): void {
+  const { state } = turn;
+  for (const lease of state.leases.values()) {
+    if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
+    const stillRead = (lease.awaited ?? []).some((parent) => {
+      const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
+      const row = state.table.rows.get(leaseKey);
+      const gone = state.table.malformed.has(leaseKey) || state.table.deletedRows.has(leaseKey);
+      return gone || (row !== undefined && !hasEnded(row));
+    });
+    if (!stillRead) checkParents(turn, lease);
+  }
+}

@@ -1,0 +1,73 @@
+// Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row
+// again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
+// `noteDeletedRows`; the shard sync calls the other functions.
+import { holdersTimeMs } from '../failovers.js';
+import { hasFailed, streamOfLease, syncBy, warn } from '../turn.js';
+import type { CoordinatorState, Stream } from '../state.js';
+import type { CoordinatorTurn } from '../turn.js';
+import { shardIdOf } from '../../../src/core/lease-key.js';
+import type { LeaseRow } from '../../../src/core/lease.js';
+import type { LeaseScan } from '../../../src/api/ports.js';
+
+/** Compares a new scan with the rows of the last one, which the state still has. */
+export function noteDeletedRows(turn: CoordinatorTurn, { rows, malformed }: LeaseScan): void {
+  const present = new Set([...rows, ...malformed].map(({ leaseKey }) => leaseKey));
+  endWaits(turn, present);
+  noteNewlyDeleted(turn, present);
+}
+
+/** Forgets deleted rows that exist again. If the time of a holder is over, a shard sync is due at once. */
+function endWaits({ state, now }: CoordinatorTurn, present: ReadonlySet<string>): void {
+  for (const [leaseKey, deletedRow] of state.table.deletedRows) {
+    const stream = streamOfLease(state, leaseKey)?.stream;
+    const isUnread = stream === undefined || hasFailed(stream);
+    if (isUnread || present.has(leaseKey)) state.table.deletedRows.delete(leaseKey);
+    else if (!deletedRow.waitIsOver && now >= deletedRow.until) {
+      deletedRow.waitIsOver = true;
+      syncBy(stream, now);
+    }
+  }
+}
+
+function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): void {
+  const { options, state, now } = turn;
+  const known = options.tableHistory.rows ?? state.table.rows;
+  for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {
+    const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
+    if (present.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
+    const place = streamOfLease(state, leaseKey);
+    if (place === undefined || hasFailed(place.stream)) continue;
+    // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
+    if (state.table.deletedRows.has(leaseKey)) continue;
+    state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
+    if (state.leases.get(leaseKey)?.phase === 'held') continue;
+    warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
+      source: place.stream.sourceOptions.source.name,
+      shardId: place.shardId,
+    });
+  }
+}
+
+/** Deleted rows that their holders may still create again. */
+export function awaitedDeletedRows({ table }: CoordinatorState): ReadonlyMap<string, LeaseRow | undefined> {
+  const awaited = [...table.deletedRows].filter(([, { waitIsOver }]) => !waitIsOver);
+  return new Map(awaited.map(([leaseKey, { row }]) => [leaseKey, row]));
+}
+
+/** Deleted rows of this stream that no holder has created again in time, by shard id. */
+export function overdueDeletedRows(state: CoordinatorState, stream: Stream): ReadonlyMap<string, LeaseRow | undefined> {
+  const overdue = new Map<string, LeaseRow | undefined>();
+  for (const [leaseKey, deletedRow] of state.table.deletedRows) {
+    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
+    if (deletedRow.waitIsOver && shardId !== undefined && streamOfLease(state, leaseKey)?.stream === stream)
+      overdue.set(shardId, deletedRow.row);
+  }
+  return overdue;
+}
+
+/** Forgets deleted rows that a shard sync has handled. */
+export function forgetHandledDeletedRows({ table }: CoordinatorState, leaseKeys: readonly string[]): void {
+  // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
+  for (const leaseKey of leaseKeys)
+    if (table.deletedRows.get(leaseKey)?.waitIsOver === true) table.deletedRows.delete(leaseKey);
+}
