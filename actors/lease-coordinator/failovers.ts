@@ -33,7 +33,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
 function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
   for (const stream of state.streams)
     if (stream.sync.postponed && stream.sync.mayCreateRowsAt !== undefined) stream.sync.mayCreateRowsAt += moreMs;
-  for (const gone of state.table.deletedRows.values()) if (!gone.waitIsOver) gone.until += moreMs;
+  for (const deletedRow of state.table.deletedRows.values()) if (!deletedRow.waitIsOver) deletedRow.until += moreMs;
 }
 
 /** How long the possible holder of a vanished row has to create the row again, milliseconds. */

@@ -172,7 +172,7 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   synced: streams.synced,
   syncFailed: streams.syncFailed,
   stamped: streams.stamped,
-  described: streams.described,
+  described: streams.rangesDescribed,
   cleaned: streams.cleaned,
   cleanUpFailed: streams.cleanUpFailed,
   gatherDue: ends.gatherDue,

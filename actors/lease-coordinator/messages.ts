@@ -50,17 +50,17 @@ export type LeaseCoordinatorMessage =
   | {
       readonly type: 'gathered';
       readonly stream: number;
-      readonly asked: readonly AskShardEnd[];
+      readonly questions: readonly AskShardEnd[];
       readonly evidence: Evidence;
     }
   | {
       readonly type: 'evidenceFailed';
       readonly stream: number;
-      readonly asked: readonly AskShardEnd[];
+      readonly questions: readonly AskShardEnd[];
       readonly error: unknown;
     }
-  | { readonly type: 'shardEndJudged'; readonly asked: AskShardEnd; readonly result: ShardEndResult }
-  | { readonly type: 'shardEndFailed'; readonly asked: AskShardEnd; readonly error: unknown }
+  | { readonly type: 'shardEndJudged'; readonly question: AskShardEnd; readonly result: ShardEndResult }
+  | { readonly type: 'shardEndFailed'; readonly question: AskShardEnd; readonly error: unknown }
   | {
       readonly type: 'keeperSpawned';
       readonly leaseKey: string;

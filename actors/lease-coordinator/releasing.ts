@@ -71,9 +71,9 @@ export function forgetAbandoned(turn: CoordinatorTurn): void {
 
 /** Whether the holder may still hand the lease over, because a keeper that has died asked for it a short time ago. */
 function mayStillArrive({ options, state, now }: CoordinatorTurn, leaseKey: string): boolean {
-  const asked = state.table.wishes.get(leaseKey);
-  if (asked === undefined || !isWriterOf(options.writerPrefix, asked.wish.writer)) return false;
-  return now - asked.seenAt < 2 * wishLastsMs(asked.wish, options.failoverMs);
+  const standing = state.table.wishes.get(leaseKey);
+  if (standing === undefined || !isWriterOf(options.writerPrefix, standing.wish.writer)) return false;
+  return now - standing.seenAt < 2 * wishLastsMs(standing.wish, options.failoverMs);
 }
 
 /** Tells the keepers that the user calls of an earlier pipeline have settled, or are no longer waited for. */

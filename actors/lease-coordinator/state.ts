@@ -104,7 +104,7 @@ export interface Audit {
 
 export interface ShardEnds {
   /** Questions that wait for evidence. */
-  readonly asked: AskShardEnd[];
+  readonly questions: AskShardEnd[];
   gathering: boolean;
   gatherDueAt: number;
   /** Since when complete listings have lacked a shard that was asked about. */
@@ -180,7 +180,7 @@ export interface Lease {
 
 export interface Contradiction {
   readonly since: number;
-  told: boolean;
+  reported: boolean;
 }
 
 /** The consecutive tenures of one lease that made no progress, over all its keepers in this process. */

@@ -104,7 +104,7 @@ export function planSync(input: SyncInput): SyncPlan {
     const sinceMs = rowContext.serviceTimeMs - (input.seenAgoMs ?? 0);
     const latestAt = initial === 'LATEST' ? sinceMs - latestMarginMs : undefined;
     const firstRows = found.leases.map(({ shard, checkpoint }) =>
-      newLeaseRow(rowContext, { ...described(shard), checkpoint, latestAt }),
+      newLeaseRow(rowContext, { ...shardFields(shard), checkpoint, latestAt }),
     );
     return { type: 'create', rows: firstRows, shardsWithDeletedRow: [], unanchored: [] };
   }
@@ -117,8 +117,8 @@ export function planSync(input: SyncInput): SyncPlan {
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
   // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
-  const answered = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
-  const missing = found.leases.filter(({ shard }) => !isOpen(shard) || !answered.has(shard.shardId));
+  const endedParents = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
+  const missing = found.leases.filter(({ shard }) => !isOpen(shard) || !endedParents.has(shard.shardId));
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
@@ -146,19 +146,19 @@ function restorableRows(input: SyncInput): Map<string, LeaseRow> {
       candidates.set(shardId, row);
   }
   const children = childrenOfAll(input);
-  const back = new Map<string, LeaseRow>();
+  const restored = new Map<string, LeaseRow>();
   // A child that comes back may allow its parents to come back, so the loop repeats until no row is added.
-  let found: number;
+  let countBefore: number;
   do {
-    found = back.size;
+    countBefore = restored.size;
     for (const [shardId, row] of candidates) {
       const hasBegun = [...(children.get(shardId) ?? [])].some((child) =>
-        mayHaveBeenRead(child, input, children, back),
+        mayHaveBeenRead(child, input, children, restored),
       );
-      if (!back.has(shardId) && !hasBegun) back.set(shardId, restoredRow(rowContext, row));
+      if (!restored.has(shardId) && !hasBegun) restored.set(shardId, restoredRow(rowContext, row));
     }
-  } while (back.size > found);
-  return back;
+  } while (restored.size > countBefore);
+  return restored;
 }
 
 /** The children of each shard. The listing names them, and so do the rows: a listing may omit shards. */
@@ -185,9 +185,9 @@ function mayHaveBeenRead(
   shardId: string,
   { shards, rows, malformed, deletedRows = none }: SyncInput,
   children: ReadonlyMap<string, ReadonlySet<string>>,
-  back: ReadonlyMap<string, LeaseRow>,
+  restored: ReadonlyMap<string, LeaseRow>,
 ): boolean {
-  const row = rows.get(shardId) ?? back.get(shardId);
+  const row = rows.get(shardId) ?? restored.get(shardId);
   if (row !== undefined) return hasProgress(row) || hasEnded(row);
   if (malformed.has(shardId)) return true;
   const last = deletedRows.get(shardId);
@@ -199,10 +199,10 @@ function mayHaveBeenRead(
   };
   if (parents.some(isRead)) return false;
   // Iterating a Set also visits members added during the loop. So each descendant is visited once, after any number of splits and merges.
-  const below = new Set([shardId]);
-  for (const each of below) for (const child of children.get(each) ?? []) below.add(child);
-  below.delete(shardId);
-  return [...below].some((each) => rows.has(each) || malformed.has(each));
+  const descendants = new Set([shardId]);
+  for (const each of descendants) for (const child of children.get(each) ?? []) descendants.add(child);
+  descendants.delete(shardId);
+  return [...descendants].some((each) => rows.has(each) || malformed.has(each));
 }
 
 /** The row without an owner, at its last known checkpoint, with the counter of a row created again (`recreatedRow`). */
@@ -244,7 +244,7 @@ export function earliestLatest(rows: Iterable<LeaseRow | undefined>): number | u
   return earliest;
 }
 
-function described(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds' | 'hashKeyRange'> {
+function shardFields(shard: ListedShard): Pick<NewRow, 'shardId' | 'parentShardIds' | 'hashKeyRange'> {
   return { shardId: shard.shardId, parentShardIds: parentsOf(shard), hashKeyRange: shard.hashKeyRange };
 }
 
@@ -257,7 +257,7 @@ function missingRow(
   rows: ReadonlyMap<string, LeaseRow>,
   anchor: number | undefined,
 ): LeaseRow {
-  const shape = described(lease.shard);
+  const shape = shardFields(lease.shard);
   if (lease.checkpoint === 'LATEST') {
     return newLeaseRow(rowContext, {
       ...shape,

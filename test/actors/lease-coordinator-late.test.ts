@@ -236,7 +236,7 @@ describe('a coordinator that gets a late message', () => {
     ] as const) {
       const asked = await driver.harness.ask<LeaseCoordinatorMessage, ShardEndPlan>(driver.coordinator, (replyTo) => ({
         type: 'shardEndJudged' as const,
-        asked: { type: 'askShardEnd' as const, leaseKey: 'gone', notFound: false, replyTo },
+        question: { type: 'askShardEnd' as const, leaseKey: 'gone', notFound: false, replyTo },
         result,
       }));
       expect(asked.later()).to.include({ type: 'blocked' });

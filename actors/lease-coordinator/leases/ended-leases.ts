@@ -7,7 +7,7 @@ import type { CoordinatorTurn } from '../turn.js';
 import { readRows } from '../streams/table-work.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import { drop, spawnKeeper } from './keepers.js';
+import { dropLease, spawnKeeper } from './keepers.js';
 import { checkParents } from './parents.js';
 
 /** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
@@ -16,7 +16,7 @@ export function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readon
   const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
-  drop(turn, lease);
+  dropLease(turn, lease);
   state.pauses.coolDowns.delete(lease.leaseKey);
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)

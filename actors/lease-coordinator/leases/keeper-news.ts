@@ -13,7 +13,7 @@ import type { Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { KinactError } from '../../../src/api/errors.js';
-import { drop } from './keepers.js';
+import { dropLease } from './keepers.js';
 import { checkParents } from './parents.js';
 import { ended } from './ended-leases.js';
 
@@ -50,26 +50,26 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'readsFail':
       return readsFail(turn, lease, news.forMs);
     case 'notTaken':
-      drop(turn, lease);
+      dropLease(turn, lease);
       if (news.wishFailed === true) noteFailedWish(turn, lease);
       if (news.retake) scanWithin(turn, retakeLater(turn, lease));
       return;
     case 'handedOver':
-      noteLeft(turn, leaseKey, news.at);
-      drop(turn, lease);
+      noteLastCheckpoint(turn, leaseKey, news.at);
+      dropLease(turn, lease);
       return scanWithin(turn, options.scanIntervalMs);
     case 'lost':
-      drop(turn, lease);
+      dropLease(turn, lease);
       // The new owner may have joined since the last scan. The next scan shows which leases may be stolen in return.
       return scanWithin(turn, news.retake ? retakeLater(turn, lease) : options.scanIntervalMs);
     case 'workerIdInUse':
-      drop(turn, lease);
+      dropLease(turn, lease);
       coolDown(turn, lease, options.coolDownMs);
       return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
       state.releasing?.report.push(news.lease);
-      noteLeft(turn, leaseKey, news.lease);
-      drop(turn, lease);
+      noteLastCheckpoint(turn, leaseKey, news.lease);
+      dropLease(turn, lease);
       if (news.coolDown) coolDown(turn, lease, options.coolDownMs);
       return scanWithin(turn, options.scanIntervalMs);
     case 'ended':
@@ -78,7 +78,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
 }
 
 /** Notes a keeper's last checkpoint. If the row vanishes before the next scan, it is created again at this checkpoint. */
-function noteLeft({ options }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
+function noteLastCheckpoint({ options }: CoordinatorTurn, leaseKey: string, at: Checkpoint): void {
   const { rows } = options.tableHistory;
   const row = rows?.get(leaseKey);
   if (row === undefined || compareCheckpoints(at, durableCheckpoint(row)) <= 0) return;

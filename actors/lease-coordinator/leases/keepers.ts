@@ -114,12 +114,12 @@ export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   turn.state.abandoned.set(leaseKey, lease);
-  drop(turn, lease);
+  dropLease(turn, lease);
   if (how.reason === 'crash') coolDown(turn, lease, turn.options.scanIntervalMs);
   scanWithin(turn, turn.options.scanIntervalMs);
 }
 
-export function drop(turn: CoordinatorTurn, lease: Lease): void {
+export function dropLease(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
   lease.stream.shardEnds.absences = withoutAbsence(lease.stream.shardEnds.absences, lease.shardId);

@@ -80,12 +80,12 @@ export function reconsiderWaiting(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
     if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
-    const stillRead = (lease.awaited ?? []).some((parent) => {
+    const isStillRead = (lease.awaited ?? []).some((parent) => {
       const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
       const row = state.table.rows.get(leaseKey);
-      const gone = state.table.malformed.has(leaseKey) || state.table.deletedRows.has(leaseKey);
-      return gone || (row !== undefined && !hasEnded(row));
+      const isUnreadable = state.table.malformed.has(leaseKey) || state.table.deletedRows.has(leaseKey);
+      return isUnreadable || (row !== undefined && !hasEnded(row));
     });
-    if (!stillRead) checkParents(turn, lease);
+    if (!isStillRead) checkParents(turn, lease);
   }
 }

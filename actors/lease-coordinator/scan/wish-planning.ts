@@ -28,12 +28,12 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
 
 /** The leases that other workers have asked for, with the asking worker. The plan counts the lease as that worker's. */
 export function askedByOthers({ options, state, now }: CoordinatorTurn): Map<string, string> {
-  const asked = new Map<string, string>();
+  const askers = new Map<string, string>();
   for (const [leaseKey, { wish, seenAt }] of state.table.wishes) {
     if (wish.workerId === options.workerId || now - seenAt >= wishLastsMs(wish, options.failoverMs)) continue;
-    asked.set(leaseKey, wish.workerId);
+    askers.set(leaseKey, wish.workerId);
   }
-  return asked;
+  return askers;
 }
 
 /**
@@ -48,10 +48,10 @@ export function askAgain(
   const { options, state } = turn;
   for (const row of rows) {
     if (openWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
-    const asked = state.table.wishes.get(row.leaseKey);
-    if (asked === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, asked.wish.writer))
+    const standing = state.table.wishes.get(row.leaseKey);
+    if (standing === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, standing.wish.writer))
       continue;
-    spawnKeeper(turn, row, { stale: asked.text });
+    spawnKeeper(turn, row, { stale: standing.text });
   }
 }
 
@@ -67,9 +67,9 @@ export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): voi
     if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
     else if (open < maxOpenWishes) {
       open += 1;
-      const seen = state.table.wishes.get(row.leaseKey);
-      const isStale = seen !== undefined && now - seen.seenAt >= wishLastsMs(seen.wish, options.failoverMs);
-      spawnKeeper(turn, row, { stale: isStale ? seen.text : undefined });
+      const standing = state.table.wishes.get(row.leaseKey);
+      const isStale = standing !== undefined && now - standing.seenAt >= wishLastsMs(standing.wish, options.failoverMs);
+      spawnKeeper(turn, row, { stale: isStale ? standing.text : undefined });
     }
   }
 }

@@ -55,7 +55,7 @@ interface RowWork {
 export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence): Promise<ShardEndResult> {
   const { shards, description, askedAt } = evidence;
   const { status } = description;
-  if (status !== 'ACTIVE' && status !== 'UPDATING') return blocked(`the stream is ${status}`);
+  if (status !== 'ACTIVE' && status !== 'UPDATING') return blockedResult(`the stream is ${status}`);
   const rowStream = end.row.kinactStream ?? work.rowContext.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
@@ -65,7 +65,7 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
   const children = childrenOf(end, shards);
   if (children.length === 0 && found.type === 'closed') {
     const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
-    if (reason !== undefined) return blocked(reason);
+    if (reason !== undefined) return blockedResult(reason);
   }
   const missingRow = await createChildRows(work, end, children, evidence);
   if (missingRow !== undefined) return missingRow;
@@ -81,7 +81,7 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
   };
 }
 
-function blocked(
+function blockedResult(
   reason: string,
   absent: readonly string[] = [],
 ): Extract<ShardEndResult, { readonly type: 'blocked' }> {
@@ -97,11 +97,11 @@ function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): Shard
         ? { type: 'readOn', reason: 'a listing still has the shard, but a read did not find it', certain: true }
         : undefined;
     case 'unclear':
-      return blocked(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);
+      return blockedResult(`the shard is not listed, and the listing does not prove it gone: ${found.reason}`);
     case 'absent':
       return isSecondAbsence(end.absences, end.shardId, askedAt, end.shardGoneAfterMs)
         ? undefined
-        : blocked('the shard is no longer listed; a second listing must confirm it', [end.shardId]);
+        : blockedResult('the shard is no longer listed; a second listing must confirm it', [end.shardId]);
   }
 }
 
@@ -133,14 +133,14 @@ async function createChildRows(
   if (plan.type === 'blocked') {
     const absent = plan.missing.filter(isAbsent);
     // A listed merge partner gets its row when its own parent ends. Another worker may need hours to read that parent.
-    return { ...blocked(plan.reason, absent), sync: true, waits: absent.length === 0 };
+    return { ...blockedResult(plan.reason, absent), sync: true, waits: absent.length === 0 };
   }
   for (const child of plan.children) {
     const row = childRow(rowContext, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)
       continue;
     // The store answered that the row exists, but a read found none. One wrong answer must not leave a child without a row.
-    return blocked(`the row of its child ${child.shardId} was refused as existing but was not found`);
+    return blockedResult(`the row of its child ${child.shardId} was refused as existing but was not found`);
   }
   return undefined;
 }

@@ -37,25 +37,22 @@ const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
 
-export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
+export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
-  const lease = state.leases.get(asked.leaseKey);
+  const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   const { failure } = lease.stream.history;
   if (failure !== undefined)
-    return answer(turn, asked, {
+    return answer(turn, question, {
       type: 'blocked',
       reason: `its source has failed: ${failure.code}`,
       retryMs: turn.options.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
-  if (asked.replyTo.question <= lease.lastEndQuestion) {
-    effects.push(effect.count('repeatedMessages'));
-    return;
-  }
-  lease.lastEndQuestion = asked.replyTo.question;
-  lease.stream.shardEnds.asked.push(asked);
+  if (question.replyTo.question <= lease.lastEndQuestion) return void effects.push(effect.count('repeatedMessages'));
+  lease.lastEndQuestion = question.replyTo.question;
+  lease.stream.shardEnds.questions.push(question);
   gather(turn, lease.stream);
 }
 
@@ -66,7 +63,7 @@ export function shardEndAsked(turn: CoordinatorTurn, asked: AskShardEnd): void {
 function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, sourceOptions } = stream;
-  if (stream.shardEnds.gathering || stream.shardEnds.asked.length === 0) return;
+  if (stream.shardEnds.gathering || stream.shardEnds.questions.length === 0) return;
   if (now < stream.shardEnds.gatherDueAt) {
     const ms = Math.max(1, Math.ceil(stream.shardEnds.gatherDueAt - now));
     effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
@@ -74,14 +71,14 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
   }
   stream.shardEnds.gathering = true;
   stream.shardEnds.gatherDueAt = now + retryMs;
-  const asked = stream.shardEnds.asked.splice(0);
+  const questions = stream.shardEnds.questions.splice(0);
   effects.push(
     effect.run({
       name: `evidence/${index}`,
       kind: 'io',
       start: (signal) => gatherEvidence(sourceOptions, now, signal),
-      done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, asked, evidence }),
-      failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, asked, error }),
+      done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, questions, evidence }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, questions, error }),
     }),
   );
 }
@@ -90,30 +87,30 @@ export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gat
   gather(turn, turn.state.streams[index]!);
 }
 
-export function gathered(turn: CoordinatorTurn, { stream: index, asked, evidence }: Message<'gathered'>): void {
+export function gathered(turn: CoordinatorTurn, { stream: index, questions, evidence }: Message<'gathered'>): void {
   const stream = turn.state.streams[index]!;
   stream.shardEnds.gathering = false;
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
-  for (const each of asked) startJudging(turn, stream, each, evidence);
+  for (const question of questions) startJudging(turn, stream, question, evidence);
   gather(turn, stream);
 }
 
 export function evidenceFailed(
   turn: CoordinatorTurn,
-  { stream: index, asked, error }: Message<'evidenceFailed'>,
+  { stream: index, questions, error }: Message<'evidenceFailed'>,
 ): void {
   const stream = turn.state.streams[index]!;
   stream.shardEnds.gathering = false;
-  for (const each of asked) shardEndFailed(turn, { asked: each, error });
+  for (const question of questions) shardEndFailed(turn, { question, error });
   gather(turn, stream);
 }
 
-function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd, evidence: Evidence): void {
+function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardEnd, evidence: Evidence): void {
   const { options, state, effects } = turn;
-  const { leaseKey, children, notFound, position } = asked;
+  const { leaseKey, children, notFound, position } = question;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   const { shardId } = lease;
   const known = rowsOf(state, stream);
   const scanned = known.rows.get(shardId);
@@ -143,45 +140,45 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, asked: AskShardEnd,
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
       start: (signal) => judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
-      done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', asked, result }),
-      failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', asked, error }),
+      done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', question, result }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', question, error }),
     }),
   );
 }
 
 const operation = 'end of the shard';
 
-export function shardEndJudged(turn: CoordinatorTurn, { asked, result }: Message<'shardEndJudged'>): void {
-  const lease = turn.state.leases.get(asked.leaseKey);
+export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Message<'shardEndJudged'>): void {
+  const lease = turn.state.leases.get(question.leaseKey);
   if (lease === undefined)
-    return answer(turn, asked, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   clearFailure(turn, operation, lease.stream);
   switch (result.type) {
     case 'ready':
-      sayReady(turn, lease, asked, result);
-      return answer(turn, asked, { type: 'ready', childShardIds: result.childShardIds });
+      reportUnusualEnd(turn, lease, question, result);
+      return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)
-        return block(turn, lease, asked, { reason: result.reason });
+        return askAgainLater(turn, lease, question, { reason: result.reason });
       lease.falseEnd = true;
       lease.idleReason = `reads repeatedly reach a false end: ${result.reason}`;
       lease.openListings = 0;
       lease.endRefusals = 0;
-      sayRetrying(
+      emitRetrying(
         turn,
         lease,
         new KinactError('AWS_ERROR', `Shard ${lease.shardId} has not ended: ${result.reason}.`, { retryable: true }),
       );
-      return answer(turn, asked, { type: 'readOn', reason: result.reason });
+      return answer(turn, question, { type: 'readOn', reason: result.reason });
     case 'blocked':
-      return stillBlocked(turn, lease, asked, result);
+      return stillBlocked(turn, lease, question, result);
     case 'changed':
-      return changed(turn, lease, asked, result);
+      return answerChangedStream(turn, lease, question, result);
   }
 }
 
 /** Reports an unusual end: the shard is gone or childless, or unread records may have expired. */
-function sayReady(
+function reportUnusualEnd(
   turn: CoordinatorTurn,
   { shardId, stream }: Lease,
   { position }: AskShardEnd,
@@ -202,7 +199,7 @@ function sayReady(
 function stillBlocked(
   turn: CoordinatorTurn,
   lease: Lease,
-  asked: AskShardEnd,
+  question: AskShardEnd,
   { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
 ): void {
   const { options, now } = turn;
@@ -219,17 +216,17 @@ function stillBlocked(
   // The time that the end waits for another shard's row does not count as unread.
   if (waits || lease.waitsForOtherShard) lease.idleSince = now;
   lease.waitsForOtherShard = waits;
-  block(turn, lease, asked, { reason, minMs: provenAt - now, waits });
+  askAgainLater(turn, lease, question, { reason, minMs: provenAt - now, waits });
 }
 
 /**
  * Handles a stream that seems to be another one under the same name. Its shards prove nothing about this shard's children. So
  * SHARD_END is not written, and the shard sync decides whether the source fails.
  */
-function changed(
+function answerChangedStream(
   turn: CoordinatorTurn,
   lease: Lease,
-  asked: AskShardEnd,
+  question: AskShardEnd,
   { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
 ): void {
   const { stream, shardId } = lease;
@@ -243,40 +240,40 @@ function changed(
   );
   doubtStream(turn, stream);
   lease.idleReason = `the end of the shard is not proven: ${error.message}`;
-  sayRetrying(turn, lease, error);
-  answer(turn, asked, { type: 'blocked', reason: error.message, retryMs });
+  emitRetrying(turn, lease, error);
+  answer(turn, question, { type: 'blocked', reason: error.message, retryMs });
 }
 
 /** Tells the keeper to ask again, after growing pauses and not before `minMs` have passed. */
-function block(
+function askAgainLater(
   turn: CoordinatorTurn,
   lease: Lease,
-  asked: AskShardEnd,
+  question: AskShardEnd,
   { reason, minMs = 0, waits = false }: { readonly reason: string; readonly minMs?: number; readonly waits?: boolean },
 ): void {
   const asks = ++lease.endRefusals;
   lease.idleReason = `the end of the shard is not proven: ${reason}`;
   const ms = exponentialMs({ baseMs: retryMs, capMs: maxRetryMs }, Math.max(0, asks - quickAsks));
   const retryIn = Math.max(ms, Math.ceil(minMs));
-  answer(turn, asked, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
+  answer(turn, question, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
 }
 
 /** Emits `retrying` although no call has failed: the end of the shard is not proven. */
-function sayRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
+function emitRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
   const source = stream.sourceOptions.source.name;
   emit(turn, retryingEvent(failedAgain(undefined, operation, error, turn.now), delayMs, { source, shardId }));
 }
 
 export function shardEndFailed(
   turn: CoordinatorTurn,
-  { asked, error }: Pick<Message<'shardEndFailed'>, 'asked' | 'error'>,
+  { question, error }: Pick<Message<'shardEndFailed'>, 'question' | 'error'>,
 ): void {
   const { options, state } = turn;
-  const lease = state.leases.get(asked.leaseKey);
+  const lease = state.leases.get(question.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, options.random);
   const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
   retrying(turn, operation, { error, delayMs, ...about });
-  answer(turn, asked, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
+  answer(turn, question, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 
 function answer(turn: CoordinatorTurn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {

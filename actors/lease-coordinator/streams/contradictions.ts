@@ -19,15 +19,15 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
   for (const { shardId, endingSequenceNumber } of shards) {
     const row = rows.get(shardId);
     if (endingSequenceNumber !== undefined || row === undefined || !hasEnded(row)) continue;
-    const known = stream.contradictions.get(shardId) ?? { since: now, told: false };
+    const known = stream.contradictions.get(shardId) ?? { since: now, reported: false };
     found.set(shardId, known);
-    if (known.told) continue;
+    if (known.reported) continue;
     if (now - known.since < believedAfterMs) {
       syncBy(stream, known.since + believedAfterMs);
       scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }
-    known.told = true;
+    known.reported = true;
     const { name: source, region } = stream.sourceOptions.source;
     const { tableName: table } = options.store;
     // Only `kinact reset` moves a checkpoint back, and a person has to find out first how far the shard was read.
@@ -41,6 +41,6 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
 /** Keys of rows that contradict the listings, for `status()` and `ready()`. */
 export function contradictionsOf(streams: readonly Stream[]): string[] {
   return streams.flatMap(({ contradictions, keyPrefix }) =>
-    [...contradictions].flatMap(([shardId, { told }]) => (told ? [leaseKeyOf(keyPrefix, shardId)] : [])),
+    [...contradictions].flatMap(([shardId, { reported }]) => (reported ? [leaseKeyOf(keyPrefix, shardId)] : [])),
   );
 }

@@ -54,7 +54,7 @@ export function placementSnapshot(known: PlacementState): PlacementSnapshot {
  * Reports how records are placed, if that has changed. The first sync reports nothing if records are placed by key and the
  * configured `outOfRange` applies.
  */
-export function tellPlacement(turn: CoordinatorTurn, stream: Stream, known: PlacementState | undefined): void {
+export function reportPlacement(turn: CoordinatorTurn, stream: Stream, known: PlacementState | undefined): void {
   if (known === undefined) return;
   const before = stream.placement;
   stream.placement = known;

@@ -24,7 +24,7 @@ export interface StreamRows {
 }
 
 /** At most this many rows are read again: one confirmed row is enough. */
-const rereads = 10;
+const maxRereads = 10;
 
 /** What a check of the stream needs. */
 export interface Check {
@@ -46,7 +46,7 @@ export async function isIdentified(
   const { rowStamp } = stream;
   const liveStream = streamIdentityOf(description);
   if (isSameStream(rowStamp, liveStream)) return true;
-  await describedAgain(source, liveStream, signal);
+  await confirmDescription(source, liveStream, signal);
   if (!hasSynced) return false;
   const evidence = 'it was deleted and created again while it was being read';
   throw streamChanged({
@@ -76,23 +76,23 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const own = [...stream.rows].map(([shardId, row]) => ({ shardId, row }));
   const verdict = judge(own, stream.otherEpochs);
   if (verdict.type === 'same') return verdict.unstamped;
-  const doubtful = new Set(verdict.leaseKeys.slice(0, rereads));
-  const again = async (rows: readonly ShardRow[]): Promise<readonly ShardRow[]> => {
+  const doubtful = new Set(verdict.leaseKeys.slice(0, maxRereads));
+  const readAgain = async (rows: readonly ShardRow[]): Promise<readonly ShardRow[]> => {
     const found = rows
       .filter(({ row }) => doubtful.has(row.leaseKey))
       .map(async ({ shardId, row }) => ({ shardId, row: await store.get(row.leaseKey, signal) }));
     return (await Promise.all(found)).filter((each): each is ShardRow => each.row !== undefined);
   };
-  const confirmed = judge(await again(own), await again(stream.otherEpochs));
+  const confirmed = judge(await readAgain(own), await readAgain(stream.otherEpochs));
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
-  await describedAgain(source, identity, signal);
+  await confirmDescription(source, identity, signal);
   const multiStream = stream.keyPrefix !== undefined;
   const { name, region } = source;
-  const of = { stream: name, region, table: store.tableName, multiStream, liveStream: identity };
-  throw streamChanged({ ...of, ...confirmed });
+  const subject = { stream: name, region, table: store.tableName, multiStream, liveStream: identity };
+  throw streamChanged({ ...subject, ...confirmed });
 }
 
-async function describedAgain(source: StreamSource, identity: string, signal: AbortSignal): Promise<void> {
+async function confirmDescription(source: StreamSource, identity: string, signal: AbortSignal): Promise<void> {
   if (!isSameStream(streamIdentityOf(await source.describe(signal)), identity))
     throw new Error(`Two descriptions of ${source.name} contradict each other.`);
 }

@@ -5,7 +5,7 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
 import { doubtStream, failSource, noteSourceFailure } from '../sources/sources.js';
-import { tellPlacement } from './record-placement.js';
+import { reportPlacement } from './record-placement.js';
 import { contradict } from './contradictions.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { holdersTimeMs } from '../failovers.js';
@@ -94,7 +94,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
     correctIdentity(turn, stream, result);
     return;
   }
-  tellPlacement(turn, stream, result.placement);
+  reportPlacement(turn, stream, result.placement);
   // A listing that names a shard ends its absence: an earlier listing without the shard was wrong.
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {
@@ -250,10 +250,10 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
     const undescribed = new Map<string, HashKeyRange>();
     for (const [shardId, row] of rows) {
       const { startingHashKey, endingHashKey } = row;
-      const described = startingHashKey !== undefined && endingHashKey !== undefined;
-      const range = described ? { startingHashKey, endingHashKey } : stream.ranges.get(shardId);
+      const hasRange = startingHashKey !== undefined && endingHashKey !== undefined;
+      const range = hasRange ? { startingHashKey, endingHashKey } : stream.ranges.get(shardId);
       if (range === undefined) continue;
-      if (!described) undescribed.set(row.leaseKey, range);
+      if (!hasRange) undescribed.set(row.leaseKey, range);
       if (!hasEnded(row)) ranges.push(range);
     }
     for (const shardId of malformed) {
@@ -325,7 +325,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
 }
 
 /** Reports a failed back-fill of hash ranges. The next audit repeats it, because nothing waits for it. */
-export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
+export function rangesDescribed(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
   const stream = turn.state.streams[index]!;
   stream.audit.describing = false;
   if (error === undefined) clearFailure(turn, describeOperation, stream);
@@ -384,7 +384,7 @@ export function newStream(sourceOptions: CoordinatorSource, index: number): Stre
     },
     audit: { dueAt: 0, holes: new Map(), describing: false },
     cleanUp: { running: false, dueAt: 0 },
-    shardEnds: { asked: [], gathering: false, gatherDueAt: 0, absences: new Map() },
+    shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
     contradictions: new Map(),
     reads: { failures: 0, againAt: 0 },
   };

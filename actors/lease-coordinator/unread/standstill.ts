@@ -6,7 +6,7 @@ import type { Lease, Standstill } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 /** A standstill is first reported after this many tenures in a row without progress, then each time the number doubles. */
-const firstTold = 3;
+const minReportedTenures = 3;
 
 type NewsOf<T extends KeeperNews['type']> = Extract<KeeperNews, { readonly type: T }>;
 
@@ -26,7 +26,7 @@ export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: 
   known.reason = known.ended;
   known.ended = undefined;
   known.tenures += 1;
-  if (!isTold(known.tenures)) return;
+  if (!isReportDue(known.tenures)) return;
   const { leaseKey, shardId, stream } = lease;
   const source = stream.sourceOptions.source.name;
   const { tenures, reason } = known;
@@ -34,8 +34,8 @@ export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: 
   emit(turn, { name: 'noProgress', data: { source, shardId, leaseKey, tenures, sinceMs, reason } });
 }
 
-function isTold(tenures: number): boolean {
-  for (let times = firstTold; times <= tenures; times *= 2) if (times === tenures) return true;
+function isReportDue(tenures: number): boolean {
+  for (let times = minReportedTenures; times <= tenures; times *= 2) if (times === tenures) return true;
   return false;
 }
 
@@ -63,6 +63,6 @@ export function standingStill(
   leases: ReadonlyMap<string, Lease>,
 ): { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[] {
   return [...standstills].flatMap(([leaseKey, { tenures, reason }]) =>
-    tenures >= firstTold && leases.has(leaseKey) ? [{ leaseKey, tenures, reason }] : [],
+    tenures >= minReportedTenures && leases.has(leaseKey) ? [{ leaseKey, tenures, reason }] : [],
   );
 }
