@@ -21,7 +21,8 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
   const { options, state, effects, now } = turn;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined || (lease.keeper !== undefined && lease.keeper.id !== keeper.id)) {
-    return void effects.push(effect.count('staleKeeperNotice'));
+    effects.push(effect.count('staleKeeperNotice'));
+    return;
   }
   lease.keeper = keeper;
   switch (news.type) {

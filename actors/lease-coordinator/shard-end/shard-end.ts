@@ -50,7 +50,10 @@ export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): voi
       retryMs: turn.options.failoverMs,
     });
   // A repeated question would count twice towards the conclusion that the shard has no children.
-  if (question.replyTo.question <= lease.lastEndQuestion) return void effects.push(effect.count('repeatedMessages'));
+  if (question.replyTo.question <= lease.lastEndQuestion) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
   lease.lastEndQuestion = question.replyTo.question;
   lease.stream.shardEnds.questions.push(question);
   gather(turn, lease.stream);

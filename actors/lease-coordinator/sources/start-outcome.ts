@@ -2,7 +2,7 @@
 // The deadline counts from the coordinator's start, and again from each lease row that is created.
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
-import type { LeaseCoordinatorMessage, Message } from '../messages.js';
+import type { Message } from '../messages.js';
 import { hasFailed, isActive } from '../turn.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -29,8 +29,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
   const leftMs = movedAt + startDeadlineMs - turn.now;
   if (leftMs > 0) {
-    const message: LeaseCoordinatorMessage = { type: 'startOverdue' };
-    turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), message));
+    turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), { type: 'startOverdue' }));
     return;
   }
   const table = options.store.tableName;
