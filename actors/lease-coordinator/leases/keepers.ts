@@ -16,10 +16,10 @@ import { withoutAbsence } from '../../../src/core/shard-proof.js';
 /** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
 export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
   const { options, state } = turn;
-  const place = streamOfLease(state, row.leaseKey);
-  if (place === undefined || !isActive(place.stream)) return;
+  const leasedShard = streamOfLease(state, row.leaseKey);
+  if (leasedShard === undefined || !isActive(leasedShard.stream)) return;
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
-  const { stream, shardId } = place;
+  const { stream, shardId } = leasedShard;
   // The row belongs to another stream. The shard sync, which is due now, reports that.
   if (!isOwn(stream, row)) return;
   const incarnation = ++state.incarnations;

@@ -35,15 +35,15 @@ function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): 
   for (const leaseKey of [...known.keys(), ...state.table.malformed.keys()]) {
     const row = known.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     if (present.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
-    const place = streamOfLease(state, leaseKey);
-    if (place === undefined || hasFailed(place.stream)) continue;
+    const leasedShard = streamOfLease(state, leaseKey);
+    if (leasedShard === undefined || hasFailed(leasedShard.stream)) continue;
     // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
     state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
-      source: place.stream.sourceOptions.source.name,
-      shardId: place.shardId,
+      source: leasedShard.stream.sourceOptions.source.name,
+      shardId: leasedShard.shardId,
     });
   }
 }
