@@ -44,7 +44,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([]);
   });
 
-  it('waits for the holder of the parent to create the row again, and then for the end of that shard', async () => {
+  it('waits until the holder of the parent has created the row again, and the parent has ended', async () => {
     const { leaseCounter } = store.row(parent);
     store.rows.delete(parent);
     await driver.harness.advance(failoverMs - 500);
@@ -82,7 +82,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
-  it('is no reason to create the row again where the child was cleaned up as well: what came of it has begun', async () => {
+  it('stays without a row, like the parent, if its own children have begun', async () => {
     const grandchildren = driver.stream.split(child);
     store.rows.delete(parent);
     store.rows.delete(child);
@@ -101,7 +101,7 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect([store.row(parent).checkpoint, store.row(child).checkpoint]).to.deep.equal(['4711', 'TRIM_HORIZON']);
   });
 
-  it('does not wait, and the row is not created, where it has begun: the parent may have ended and been cleaned up', async () => {
+  it('leaves the parent row deleted if it has begun: the parent may have been cleaned up', async () => {
     store.rows.delete(parent);
     store.put({ ...store.row(child), checkpoint: '4800', leaseCounter: store.row(child).leaseCounter + 1 });
     await driver.harness.advance(2 * failoverMs + 1_500);

@@ -28,7 +28,7 @@ describe('a lease row that is deleted just after its holder gave up the lease', 
       expect(store.row(leaseKey)).to.include({ checkpoint: '4711', checkpointSubSequenceNumber: 2 });
     });
 
-  it('is created where a scan has seen it, where another had brought it further by then', async () => {
+  it('is created again at the checkpoint of the last scan if that is further', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey, checkpoint: '5000' })]);
     const driver = driveCoordinator({ store, failoverMs: 2_000 });
     await driver.started();

@@ -1,9 +1,8 @@
-// Symptom: a lease row that somebody deleted under its holder came back at TRIM_HORIZON, so that the whole shard was read
-// again, and with a lower counter, so that a fenced sink refused all of it. Cause: a worker that did not hold the lease
-// missed the row in its next scan and created it before the holder's next renewal could; and a first counter in seconds falls
-// behind one that is raised more than once a second, as it is where failoverMs is below 3,000. Later the same of a row that
-// was free or had expired in the last scan: a worker that had taken it since was not thought of (a table deleted soon after the
-// start).
+// Symptom: a lease row that was deleted under its holder came back at TRIM_HORIZON, so the whole shard was read again. Its counter
+// was lower, so a fenced sink refused everything. Cause: a worker without the lease missed the row in its next scan, and created it
+// before the holder's next renewal. A first counter in seconds also falls behind a counter that rises more than once a second
+// (failoverMs below 3,000). Later the same happened to a row that was free or expired in the last scan: a worker may have taken it
+// since.
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import type { CoordinatorDriver } from '../support/coordinator-driver.js';
@@ -45,11 +44,11 @@ describe('a lease row that is deleted while another worker holds it', () => {
     expect(made()).to.equal(0);
   });
 
-  it('is created where it was last seen when that worker has had its time, above every counter that it may have had', async () => {
+  it('is created at its last seen checkpoint after the holder’s time is over, with a higher counter', async () => {
     store.rows.delete(theirs);
     await driver.harness.advance(2 * failoverMs + 1_500);
     expect(made()).to.equal(1);
-    // Whatever the row was created with: renewals cannot have brought it further than the milliseconds that have passed.
+    // Higher than any counter of the row: renewals raise a counter by less than one per millisecond.
     expect(store.row(theirs)).to.include({ checkpoint: '4711', leaseCounter: driver.stream.serviceTimeMs });
   });
 

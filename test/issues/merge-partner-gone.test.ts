@@ -54,7 +54,7 @@ describe('the child of a merge whose other parent has no row', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('waits for that parent where it is listed: its row is created, and it is read first', async () => {
+  it('waits for that parent if it is listed: the parent gets a row and is read first', async () => {
     const made = await start();
     await clock.advance(30_000);
     expect(texts(made).slice(0, 2)).to.have.members(['left', 'right']);

@@ -1,5 +1,6 @@
-// Symptom: 200 shards on a table that needs 50 ms for a write ended in START_TIMEOUT, without a cause and with the text that the
-// table could not be read. Cause: rows were created one after the other, and the deadline counted from the birth of the coordinator.
+// Symptom: the start with 200 shards, on a table that needs 50 ms for a write, ended in START_TIMEOUT. The error had no cause, and
+// its text said that the table could not be read. Cause: rows were created one after the other, and the deadline counted from the
+// start of the coordinator.
 import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
@@ -58,7 +59,7 @@ function slowTable(harness: Harness, ms: number, width: number, limit = Infinity
 describe('a first sync of 200 shards', () => {
   const stream = (): ReturnType<typeof listedStream> => listedStream({ shards: 200 });
 
-  it('creates several rows at once, and not all of them', async () => {
+  it('creates several rows at once, but at most 20', async () => {
     const harness = actorHarness();
     const store = slowTable(harness, 50, Infinity);
     const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });
@@ -78,7 +79,7 @@ describe('a first sync of 200 shards', () => {
     expect(await driver.started()).to.deep.equal({ type: 'started' });
   });
 
-  it('that stands still ends the start, which says how many rows are created and how many are missing', async () => {
+  it('ends the start in START_TIMEOUT, with the number of created rows, if it stands still', async () => {
     const harness = actorHarness();
     const store = slowTable(harness, 50, 10, 40);
     const driver = driveCoordinator({ harness, store, stream: stream(), startDeadlineMs: 3_000 });

@@ -146,7 +146,7 @@ describe('a start whose first description shows the stream from before it was cr
     });
   }
 
-  it('creates rows of the stream that there is in an empty table', async () => {
+  it('creates rows of the current stream in an empty table', async () => {
     const stream = listedStream();
     await yesterdayOnce({ stream });
     const driver = driveCoordinator({ stream });

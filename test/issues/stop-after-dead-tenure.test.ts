@@ -75,7 +75,7 @@ describe('a lease whose last worker ended with its tenure, during a stop', () =>
     expect(keeper.newsOf('released')).to.have.length(1);
   });
 
-  it('is kept as long when its row was deleted and created again, for the tenure ended with the row (seed 770267)', async () => {
+  it('is kept until the deadline if its row was deleted and created again (seed 770267)', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };

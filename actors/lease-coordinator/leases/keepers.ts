@@ -40,7 +40,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         leaseKey: row.leaseKey,
         shardId,
         source: source.name,
-        identity: `${stream.idempotencyName}:${shardId}`,
+        idempotencyPrefix: `${stream.idempotencyName}:${shardId}`,
         stream: stream.rowStamp,
         seen: row,
         ...(wish === undefined ? {} : { wish }),
