@@ -2,8 +2,7 @@
 // The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { compare } from './comparison.js';
-import type { Comparison, Side, SideFigures, Spread } from './comparison.js';
+import { compare, type Comparison, type Side, type SideFigures, type Spread } from './comparison.js';
 import { createWorkload, shapes } from './workload.js';
 
 export interface Output {

@@ -7,15 +7,11 @@ import { actors } from '../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../src/api/options.js';
 import type { LeaseStore } from '../src/api/ports.js';
 import { defineReducer } from '../src/api/reducer.js';
-import { fakeStream } from '../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../src/testing/manual-clock.js';
-import { createDice } from '../test/sim/dice.js';
-import type { Dice } from '../test/sim/dice.js';
-import { createMachine } from '../test/sim/machine.js';
-import type { Machine } from '../test/sim/machine.js';
-import { createWire } from '../test/sim/wire.js';
-import type { Wire } from '../test/sim/wire.js';
+import { createDice, type Dice } from '../test/sim/dice.js';
+import { createMachine, type Machine } from '../test/sim/machine.js';
+import { createWire, type Wire } from '../test/sim/wire.js';
 
 export interface CadenceSetup {
   readonly seed: number;

@@ -1,8 +1,7 @@
 // A Kinesis client that answers from a workload's bodies, the same for both sides of the benchmark. Each GetRecords parses its body
 // again, in a later turn of the event loop, as if the body came from a socket. The answer equals that of the SDK's client.
 import type { _Record, GetRecordsOutput } from '@aws-sdk/client-kinesis';
-import { stampDigits, stampOf } from './workload.js';
-import type { Body, Workload } from './workload.js';
+import { stampDigits, stampOf, type Body, type Workload } from './workload.js';
 
 export interface CannedKinesis {
   send(command: object, options?: { readonly abortSignal?: AbortSignal }): Promise<object>;

@@ -1,7 +1,6 @@
 // Runs two sides over the same workload in turn, and compares their figures. Throws if a side did not do all of the work, because
 // its figures would be worthless.
-import { sameTally } from './tally.js';
-import type { Tally } from './tally.js';
+import { sameTally, type Tally } from './tally.js';
 import type { Workload } from './workload.js';
 
 /** One way of reading a workload to its end. */

@@ -1,7 +1,6 @@
 // Counts the DynamoDB calls that the move of a lease costs. The SDK client of each worker records its calls. Calls that would also
 // happen without a move (regular renewals, scans) do not count. The requests alone decide what a call is for.
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { localClientConfig } from '../src/testing/local-servers.js';
 import type { MoveKind } from './handover-judge.js';
 

@@ -2,12 +2,9 @@
 // servers in a thread. Records are written at an even pace. Each round has a join, a leave and a rolling deploy, without faults.
 import { setTimeout as delay } from 'node:timers/promises';
 import { CreateStreamCommand, DescribeStreamCommand, KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
-import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
-import type { Consumer } from '../src/index.js';
-import { localClientConfig, startLocalServers } from '../src/testing/local-servers.js';
-import type { LocalServers } from '../src/testing/local-servers.js';
-import { notingClient } from './handover-calls.js';
-import type { TableCall } from './handover-calls.js';
+import { createConsumer, defineReducer, kinesisStream, type Consumer } from '../src/index.js';
+import { localClientConfig, startLocalServers, type LocalServers } from '../src/testing/local-servers.js';
+import { notingClient, type TableCall } from './handover-calls.js';
 import type { Delivered, DrainOrder, Notes } from './handover-judge.js';
 
 export interface HandoverSetup {

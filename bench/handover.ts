@@ -7,13 +7,10 @@ import { createRequire } from 'node:module';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Output } from './bench.js';
-import { spreadOf } from './comparison.js';
-import type { Spread } from './comparison.js';
-import { costOf } from './handover-calls.js';
-import type { MoveCost } from './handover-calls.js';
+import { spreadOf, type Spread } from './comparison.js';
+import { costOf, type MoveCost } from './handover-calls.js';
 import { medianSteal, pictureOf } from './handover-picture.js';
-import { judge, percentile } from './handover-judge.js';
-import type { Judgement, Move, MoveKind } from './handover-judge.js';
+import { judge, percentile, type Judgement, type Move, type MoveKind } from './handover-judge.js';
 import type { HandoverRun, HandoverSetup } from './handover-run.js';
 
 const aims: Readonly<Record<MoveKind, { readonly p50: number; readonly p99: number }>> = {

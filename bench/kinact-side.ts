@@ -4,11 +4,9 @@
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
 import type { Clock } from '../src/api/ports.js';
 import type { SourceSpec } from '../src/api/source.js';
-import { memoryLeaseStore } from '../src/testing/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
 import { cannedKinesis, shardIds } from './canned-kinesis.js';
-import { count, createTally, sum } from './tally.js';
-import type { Tally } from './tally.js';
+import { count, createTally, sum, type Tally } from './tally.js';
 import type { Workload } from './workload.js';
 
 const reducers = 4;

@@ -2,11 +2,15 @@
 // the reducer, and goes to the next iterator. It has no leases and no checkpoints, awaits nothing per record, and calls the decoder
 // in the fastest way.
 import { createRequire } from 'node:module';
-import { GetRecordsCommand, GetShardIteratorCommand } from '@aws-sdk/client-kinesis';
-import type { GetRecordsOutput, GetShardIteratorOutput, KinesisClient } from '@aws-sdk/client-kinesis';
+import {
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type GetRecordsOutput,
+  type GetShardIteratorOutput,
+  type KinesisClient,
+} from '@aws-sdk/client-kinesis';
 import { cannedKinesis, shardIds } from './canned-kinesis.js';
-import { count, createTally } from './tally.js';
-import type { Tally } from './tally.js';
+import { count, createTally, type Tally } from './tally.js';
 import type { Workload } from './workload.js';
 
 type Client = Pick<KinesisClient, 'send'>;

@@ -1,7 +1,20 @@
 // An application of actors, without Kinesis: a rate-limited pool, a cache with a TTL, sessions that stop when idle, and a circuit
 // breaker, under one supervisor. Run: npm run example -- actors
-import { ask, createRuntime, effect, send, stop, supervisor, spawn, watch } from 'kinact/supervision';
-import type { Behaviour, ChildStarted, Ref, ReplyTo, SupervisorMessage } from 'kinact/supervision';
+import {
+  ask,
+  createRuntime,
+  effect,
+  send,
+  stop,
+  supervisor,
+  spawn,
+  watch,
+  type Behaviour,
+  type ChildStarted,
+  type Ref,
+  type ReplyTo,
+  type SupervisorMessage,
+} from 'kinact/supervision';
 
 type AppEvent = { readonly name: 'opened' | 'expired'; readonly what: string };
 

@@ -1,8 +1,7 @@
 // exmld's example processor with the same settings: one flow for two streams, each stream with its own lease table. A batch is
 // flushed after 10 items or 10 s. A shard is checkpointed every minute.
 // Run: npm run example -- batch-processor
-import { createConsumer, defineReducer, kinesisStream } from 'kinact';
-import type { Item } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, type Item } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
 await using streams = await localStreams('clicks', 'views');

@@ -1,7 +1,6 @@
 // The child specs of a supervisor, checked before anything starts.
 import type { Behaviour, Ref } from './actor.js';
-import { callback, checkMembers, flag, kind, oneOf, refuse, text } from '../src/options/option-table.js';
-import type { Kind } from '../src/options/option-table.js';
+import { callback, checkMembers, flag, kind, oneOf, refuse, text, type Kind } from '../src/options/option-table.js';
 import type { Member, Policy, Restart } from './strategy.js';
 
 /** The children that are running when another one is started. */

@@ -14,8 +14,7 @@ import {
   type Envelope,
   type ParentHooks,
 } from './cell.js';
-import { createActorEffects } from './effects.js';
-import type { EffectInfo } from './effects.js';
+import { createActorEffects, type EffectInfo } from './effects.js';
 import { openMailbox, releaseHolder } from './home.js';
 import { reportStarted, carryOut, postMessageFrom, type Frame, type StartChild } from './interpret.js';
 import { postTimer } from './mail.js';

@@ -1,10 +1,8 @@
 // Intercepts run between actors and their messages and effects: the one from the runtime's options, and those attached later.
 // They are nested, with the first one outermost. `mail.ts` calls `deliver`, `incarnation.ts` the other methods.
-import { refuse } from '../src/options/option-table.js';
-import type { Kind } from '../src/options/option-table.js';
-import { cellOf } from './cell.js';
+import { refuse, type Kind } from '../src/options/option-table.js';
+import { cellOf, type Engine, type Runtime } from './cell.js';
 import { deliverGuarded } from './mail.js';
-import type { Engine, Runtime } from './cell.js';
 import type { Intercept } from './seams.js';
 import { checkRuntime } from './copies.js';
 import type { Ref } from './actor.js';

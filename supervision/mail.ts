@@ -2,8 +2,7 @@
 // one of kinact's, so nact keeps the order per sender and receiver. Called by the rest of `supervision`.
 import type { Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
-import { count, interceptFailed, stamp } from './cell.js';
-import type { Cell, Engine, Envelope } from './cell.js';
+import { count, interceptFailed, stamp, type Cell, type Engine, type Envelope } from './cell.js';
 import type { Delivery, Intercept, Via } from './seams.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';

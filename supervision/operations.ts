@@ -6,8 +6,7 @@
 //   A child is told to stop:  only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import * as effect from './actor.js';
-import { isKinactError, KinactError } from '../src/api/errors.js';
-import type { ErrorData } from '../src/api/errors.js';
+import { isKinactError, KinactError, type ErrorData } from '../src/api/errors.js';
 import type { Deque } from '../src/core/deque.js';
 import type { Clock } from '../src/api/ports.js';
 import { checkBehaviour } from './behaviour-check.js';

@@ -14,11 +14,11 @@ import {
   required,
   shaped,
   text,
+  type Kind,
+  type Resolved,
 } from '../src/options/option-table.js';
-import type { Kind, Resolved } from '../src/options/option-table.js';
 import type { Effect } from './actor.js';
-import { defaultShutdownMs } from './child-spec.js';
-import type { ChildSpec, Siblings } from './child-spec.js';
+import { defaultShutdownMs, type ChildSpec, type Siblings } from './child-spec.js';
 import { interceptKind } from './intercept.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
 import type { TraceEntry } from './seams.js';

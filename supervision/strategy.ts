@@ -1,10 +1,8 @@
 // What a supervisor does when a child ends, by OTP's rules. `exited` and `restartFailed` take a group and an event, change the
 // group, and return a decision; `operations.ts` carries it out. Their cost depends on how many children the decision affects, not
 // on the size of the group. The tests compare the decisions with a separately written model of OTP.
-import { createDeque } from '../src/core/deque.js';
-import type { Deque } from '../src/core/deque.js';
-import { createRoster } from './roster.js';
-import type { Roster } from './roster.js';
+import { createDeque, type Deque } from '../src/core/deque.js';
+import { createRoster, type Roster } from './roster.js';
 
 /** Which children stop when one ends: no others, those started after it, all. */
 export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';

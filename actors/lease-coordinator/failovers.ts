@@ -1,8 +1,7 @@
 // Keeps the failover times in the lease rows. When a row vanishes, this worker waits for the longest of these times, because the
 // holder may create the row again. It warns once about a living worker with a different `failoverMs`. Every scan calls
 // `noteFailovers`.
-import { warn } from './turn.js';
-import type { CoordinatorTurn } from './turn.js';
+import { warn, type CoordinatorTurn } from './turn.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';

@@ -1,10 +1,8 @@
 // The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
 // scans it only reacts to messages. Invariant: only the keeper of a held lease moves its owner, counter or checkpoint. This file
 // dispatches each message to its part; the other files of this folder are the parts.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, Effect } from '../protocol/actor.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers } from '../protocol/handlers.js';
+import { effect, type Behaviour, type Effect } from '../protocol/actor.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import { childrenRead } from './leases/ended-leases.js';
 import { keeperNotice } from './leases/keeper-news.js';
 import { keeperDown, keeperSpawned } from './leases/keepers.js';
@@ -20,11 +18,10 @@ import * as start from './sources/start.js';
 import { newStream } from './streams/streams.js';
 import type { CoordinatorState, CoordinatorOptions } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
-import { coordinatorStatus } from './status.js';
+import { coordinatorStatus, type CoordinatorStatus } from './status.js';
 import * as streams from './streams/streams.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { CoordinatorStatus } from './status.js';
 
 export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
 export type * from './messages.js';

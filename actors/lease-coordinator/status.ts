@@ -8,8 +8,7 @@ import { failingStreamOf, hasFailed } from './turn.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
-import { failingStatus } from '../protocol/repeated-failure.js';
-import type { Failing } from '../protocol/repeated-failure.js';
+import { failingStatus, type Failing } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
 export interface LeaseStatus {

@@ -1,7 +1,6 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the coordinator takes a turn and adds effects to
 // it. This file also has the few functions that every part needs.
-import { effect } from '../protocol/actor.js';
-import type { Effect } from '../protocol/actor.js';
+import { effect, type Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';

@@ -5,15 +5,13 @@
 //   writeAt to until   The release is written without those reports, and retried if it fails.
 //   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
-import { effect } from '../protocol/actor.js';
-import type { ReplyTo } from '../protocol/actor.js';
+import { effect, type ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
 import { awaitsCalls, mayHaveOpenRecords, ownershipEnded } from './open-work.js';
 import { dropTenure, refuseTenureRequest } from './tenures.js';
-import { emit, notifyCoordinator, warn } from './turn.js';
-import type { KeeperTurn } from './turn.js';
+import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';

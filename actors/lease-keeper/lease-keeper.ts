@@ -2,19 +2,16 @@
 // keeps the frontier and the tenures under which workers deliver. Message handlers only note what is wanted or known. `proceed`
 // then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
 // are never restarted.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, LastEffect, Ref } from '../protocol/actor.js';
+import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './durable.js';
 import { callsEnded, createOpenWork } from './open-work.js';
 import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers } from '../protocol/handlers.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
 import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
-import { effectName, notifyCoordinator } from './turn.js';
-import type { KeeperTurn } from './turn.js';
+import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
 import { extendDrain, proceedYielding } from './yielding.js';
@@ -22,8 +19,7 @@ import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './wr
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { KeeperStatus } from './status.js';
-import { keeperStatus } from './status.js';
+import { type KeeperStatus, keeperStatus } from './status.js';
 
 export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/leasing.js';
 export type { LeaseKeeperOptions } from './options.js';

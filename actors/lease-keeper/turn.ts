@@ -1,12 +1,10 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
 // effects.
-import { effect } from '../protocol/actor.js';
-import type { Effect } from '../protocol/actor.js';
+import { effect, type Effect } from '../protocol/actor.js';
 import type { KeeperNews } from '../protocol/leasing.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
-import { backoffMs } from '../../src/core/backoff.js';
-import type { Backoff } from '../../src/core/backoff.js';
+import { backoffMs, type Backoff } from '../../src/core/backoff.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
 export interface KeeperTurn {

@@ -4,8 +4,7 @@ import { giveUp } from './endings.js';
 import type { Message } from './state.js';
 import { workerReported, workerVanished } from './open-work.js';
 import { closeTenure, tenureOf } from './tenures.js';
-import { count } from './turn.js';
-import type { KeeperTurn } from './turn.js';
+import { count, type KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
 
 /** The lease is given up after the watchdog has ended this many workers at one frontier. */

@@ -17,12 +17,23 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
 import { awaitsCalls, ownershipEnded } from './open-work.js';
 import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
-import { count, effectName, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn } from './turn.js';
-import type { KeeperTurn } from './turn.js';
+import {
+  count,
+  effectName,
+  emit,
+  retryDelayMs,
+  retryShapeOf,
+  notifyCoordinator,
+  warn,
+  type KeeperTurn,
+} from './turn.js';
 import { wished, wishEffect } from './wishing.js';
 import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
-import { extraCheckpointAt, renewalCarriesCheckpoint } from '../../src/core/checkpoint-cadence.js';
-import type { CheckpointCadence } from '../../src/core/checkpoint-cadence.js';
+import {
+  extraCheckpointAt,
+  renewalCarriesCheckpoint,
+  type CheckpointCadence,
+} from '../../src/core/checkpoint-cadence.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';

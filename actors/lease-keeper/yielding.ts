@@ -33,13 +33,17 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './open-work.js';
 import { refuseTenureRequest } from './tenures.js';
-import { emit, retryDelayMs } from './turn.js';
-import type { KeeperTurn } from './turn.js';
+import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
 import { maxFailoverMs } from '../../src/core/lease-failover.js';
-import { applyWritten, nextCheckpoint, durableCheckpoint, renewChange } from '../../src/core/lease-state.js';
-import type { RowChange } from '../../src/core/lease-state.js';
+import {
+  applyWritten,
+  nextCheckpoint,
+  durableCheckpoint,
+  renewChange,
+  type RowChange,
+} from '../../src/core/lease-state.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 

@@ -1,6 +1,5 @@
 // Calls one handler function per message type. Each actor's file lists its handlers in one table.
-import { effect } from './actor.js';
-import type { Effect } from './actor.js';
+import { effect, type Effect } from './actor.js';
 
 interface Typed {
   readonly type: string;

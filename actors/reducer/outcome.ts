@@ -5,8 +5,7 @@
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
-import { freshState } from './fold.js';
-import type { FlushGroup, FlushJob, FoldJob } from './fold.js';
+import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from './state.js';

@@ -1,22 +1,26 @@
 // The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
 // wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the items folded before it began.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, Ref, Step } from '../protocol/actor.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers, MessageOf } from '../protocol/handlers.js';
-import { createFlushJob, createFoldJob, flushGroups, fold, freshState } from './fold.js';
-import type { StateSlot, FlushJob, FoldJob } from './fold.js';
+import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
+import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import {
+  createFlushJob,
+  createFoldJob,
+  flushGroups,
+  fold,
+  freshState,
+  type StateSlot,
+  type FlushJob,
+  type FoldJob,
+} from './fold.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { behave, createRawJob } from './raw-behaviour.js';
-import type { RawJob } from './raw-behaviour.js';
+import { behave, createRawJob, type RawJob } from './raw-behaviour.js';
 import { createContextController } from './context.js';
-import { answerLocate, reducerStatus } from './status.js';
+import { answerLocate, reducerStatus, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
 import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
-import type { ReducerStatus } from './status.js';
 
 export type { ReducerRequest } from '../protocol/pipeline.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';

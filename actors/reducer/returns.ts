@@ -1,7 +1,6 @@
 // Collects what a reducer returns to its stages: credit for items folded or dropped, and settled items by worker. At the end of
 // each turn it sends one message per stage, never one per item.
-import { effect } from '../protocol/actor.js';
-import type { Effect, Ref } from '../protocol/actor.js';
+import { effect, type Effect, type Ref } from '../protocol/actor.js';
 import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
 

@@ -1,10 +1,8 @@
 // The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
 // update lists all held leases of a table with a version number, so no start message can be missed. A worker that ends normally
 // leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, Effect, Ending, Ref, Step } from '../protocol/actor.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers, MessageOf } from '../protocol/handlers.js';
+import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
+import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/leasing.js';
 import { KinactError } from '../../src/api/errors.js';
 

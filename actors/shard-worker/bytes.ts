@@ -11,8 +11,8 @@ import {
   keepAhead,
   openAccount,
   requestRecords,
+  type ByteAccount,
 } from '../../src/core/byte-budget.js';
-import type { ByteAccount } from '../../src/core/byte-budget.js';
 import type { StartPosition } from '../../src/core/position.js';
 import { bytesOf } from '../../src/core/record-bytes.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';

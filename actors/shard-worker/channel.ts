@@ -1,8 +1,7 @@
 // The messages between a shard worker and its stages. `notify` and `collect` are two independent questions, with at most one of
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
-import { effect } from '../protocol/actor.js';
-import type { Ref } from '../protocol/actor.js';
+import { effect, type Ref } from '../protocol/actor.js';
 import { isEmpty } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';

@@ -1,10 +1,8 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
 // stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, Ref, Step } from '../protocol/actor.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers, MessageOf } from '../protocol/handlers.js';
+import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
+import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { openReader, noteReadOver, recount } from './bytes.js';
 import { askStages, createChannels, isFull, punctuate } from './channel.js';
 import { isDrained, isQuiet, punctuating } from './open-work.js';
@@ -13,7 +11,7 @@ import { controlled, finish, revoke, stopReading } from './worker-end.js';
 import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { stalled, stillSince, workerStatus } from './watchdog.js';
+import { stalled, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { emitNotice } from './notice.js';
 import { noteReadFailure, noteReadSuccess } from './reads.js';
 import { countSettled } from './settled-meter.js';
@@ -22,7 +20,6 @@ import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from
 import { isFinalForSource, isStreamNotFound } from '../../src/api/failures.js';
 import { stageOf } from '../../src/core/routing.js';
 import type { ReadResult } from '../../src/api/ports.js';
-import type { WorkerStatus } from './watchdog.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 

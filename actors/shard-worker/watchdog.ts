@@ -6,8 +6,7 @@ import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { oldestOpen } from '../../src/core/ledger.js';
-import type { LedgerEntry } from '../../src/core/ledger.js';
+import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { KinactError } from '../../src/api/errors.js';
 

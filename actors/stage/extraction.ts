@@ -10,8 +10,7 @@ import { enqueue, queueOf } from './reducer-queue.js';
 import type { Batch, StageTurn, Waiting, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
-import { startSlice } from '../../src/core/time-slice.js';
-import type { TimeSlice } from '../../src/core/time-slice.js';
+import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Extracted, FailedItem, RecordContext } from '../../src/api/reducer.js';
 

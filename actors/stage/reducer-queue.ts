@@ -1,8 +1,7 @@
 // The way from one stage to one reducer: a queue, and the credit that the reducer has granted. Items leave in the order they
 // came, and never more than the credit allows. Punctuation travels in the same queue, behind the data that it refers to, and uses
 // no credit.
-import { effect } from '../protocol/actor.js';
-import type { Ref } from '../protocol/actor.js';
+import { effect, type Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, Sought } from '../protocol/pipeline.js';
 import type { ReducerQueue, Queued, StageTurn, Waiting } from './state.js';

@@ -1,7 +1,6 @@
 // Recognizes messages that a stage has received before. Reducers number their messages, and the questions of a worker have rising
 // numbers. A repeated message is dropped and counted.
-import { effect } from '../protocol/actor.js';
-import type { Effect, ReplyTo } from '../protocol/actor.js';
+import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
 

@@ -1,12 +1,9 @@
 // The actor that takes batches from shard workers and makes items of their records. It routes each item by its key to a reducer,
 // within that reducer's credit, and routes the dispositions back. Invariants: it keeps the order of a key within a shard, and
 // never holds a disposition back because a queue is full. One slow reducer does not stop another.
-import { effect } from '../protocol/actor.js';
-import type { Behaviour, Effect, Ref } from '../protocol/actor.js';
-import { handle } from '../protocol/handlers.js';
-import type { Handlers, MessageOf } from '../protocol/handlers.js';
-import { emptyDispositions, hasDispositions } from '../protocol/disposition.js';
-import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
+import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
+import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { emptyDispositions, hasDispositions, type Dispositions, type Whereabouts } from '../protocol/disposition.js';
 import type { Sought, StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';

@@ -1,7 +1,6 @@
 // Decides whether an error is final for its source or lease table, or may pass with time. Called by lease coordinators and shard
 // workers.
-import { isKinactError } from './errors.js';
-import type { ErrorCode, FailureKind, KinactError } from './errors.js';
+import { isKinactError, type ErrorCode, type FailureKind, type KinactError } from './errors.js';
 
 /** The history of a source. It is made once per consumer, and outlives the coordinator of the table. */
 export interface SourceHistory {

@@ -1,8 +1,7 @@
 // Turns anything that the AWS SDK throws into one KinactError, and determines whether a failed write may still have happened.
 // Shared by the lease table and the stream sources. Invariant: `outcomeUnknown` of a write is false only if the service answered
 // with a refusal, or the request cannot have left this machine.
-import { isKinactError, KinactError } from '../api/errors.js';
-import type { ErrorCode, ErrorData, FailureKind } from '../api/errors.js';
+import { isKinactError, KinactError, type ErrorCode, type ErrorData, type FailureKind } from '../api/errors.js';
 
 /** The call that failed, for the message and the data of the error. */
 export interface AwsCall {

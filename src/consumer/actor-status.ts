@@ -5,8 +5,7 @@ import type { Held } from '../../actors/protocol/disposition.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
 import type { WorkerStatus } from '../../actors/shard-worker/watchdog.js';
 import type { StageStatus } from '../../actors/stage/state.js';
-import { walk } from '../api/status.js';
-import type { ActorSnapshot, ShardSnapshot } from '../api/status.js';
+import { walk, type ActorSnapshot, type ShardSnapshot } from '../api/status.js';
 import type { KeeperStatus } from '../../actors/lease-keeper/status.js';
 
 export interface StatusByKind {

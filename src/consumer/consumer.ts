@@ -3,29 +3,34 @@
 import { randomUUID } from 'node:crypto';
 import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import { ask, createRuntime, effect, spawn, watch } from '../../supervision/index.js';
-import type { NactReference, Runtime, RuntimeOptions, SupervisorMessage } from '../../supervision/index.js';
+import {
+  ask,
+  createRuntime,
+  effect,
+  spawn,
+  watch,
+  type NactReference,
+  type Runtime,
+  type RuntimeOptions,
+  type SupervisorMessage,
+} from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import { hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
-import { createEscalation } from './escalation.js';
-import type { Escalation } from './escalation.js';
+import { coordinatorError, createEscalation, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
 import { releaseEverything } from './stopping.js';
 import { noMetering, startMetering } from './metering.js';
-import { actors, openWiring } from './wiring.js';
-import type { Actors, Wiring } from './wiring.js';
-import { createEmitter } from './emitter.js';
-import type { Emitter, Listener } from './emitter.js';
-import { isKinactError, KinactError } from '../api/errors.js';
+import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
+import { createEmitter, type Emitter, type Listener } from './emitter.js';
+import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger } from '../api/logger.js';
 import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-tables.js';
-import { resolveOptions } from '../options/resolved-options.js';
+import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { Extract } from '../api/reducer.js';
-import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
@@ -243,7 +248,7 @@ class TreeConsumer implements Consumer {
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
       },
       pipelineRestarting: (error) => this.#restarting(error),
-      coordinatorsRestarting: (error) => this.#restarted(causeOf(error)),
+      coordinatorsRestarting: (error) => this.#restarted(coordinatorError(error)),
     });
   }
 
@@ -386,12 +391,6 @@ class TreeConsumer implements Consumer {
     await this.stop();
   }
 }
-
-/**
- * The error of the coordinator itself. Its supervisor allows no crash: it escalates at once, with an error of its own around this one.
- */
-const causeOf = (error: Error): Error =>
-  isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error ? error.cause : error;
 
 /** How often a start checks whether a coordinator that died has been restarted. */
 const restartPollMs = 50;

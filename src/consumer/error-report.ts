@@ -1,8 +1,7 @@
 // An error in a few lines, for a person who reads the last output of a process: code, message, causes and what to do.
 // `runUntilSignal` prints it for an uncaught KinactError, in place of Node's print of the object.
 import { oneLine, visible } from '../core/visible.js';
-import { isKinactError } from '../api/errors.js';
-import type { KinactError } from '../api/errors.js';
+import { isKinactError, type KinactError } from '../api/errors.js';
 import { remedies } from '../api/remedies.js';
 
 const maxCauses = 8;

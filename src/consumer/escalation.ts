@@ -67,3 +67,12 @@ function poison(failed: KinactError, times: number): KinactError {
   const text = `Record ${sequenceNumber} of ${shardId}${at} failed ${times} times in a row, across pipeline restarts, and will fail wherever it is read next. Choose an onFailure policy or fix the failure.`;
   return new KinactError('POISON_RECORD', text, { cause: failed, data: failed.data });
 }
+
+/**
+ * The error of the coordinator itself. Its supervisor allows no crash: it escalates at once, with an error of its own around this one.
+ */
+export function coordinatorError(error: Error): Error {
+  return isKinactError(error) && error.code === 'RESTART_INTENSITY' && error.cause instanceof Error
+    ? error.cause
+    : error;
+}

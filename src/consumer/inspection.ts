@@ -6,8 +6,7 @@ import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
 import { shardsOf, statusOf } from './actor-status.js';
-import { walk } from '../api/status.js';
-import type { ActorSnapshot, ConsumerStatus, FailingSnapshot, Health } from '../api/status.js';
+import { walk, type ActorSnapshot, type ConsumerStatus, type FailingSnapshot, type Health } from '../api/status.js';
 
 /** Several times the time between two scans of an idle worker. With an older scan, this worker does not see free leases. */
 const maxScanAgeMs = 30_000;

@@ -2,14 +2,16 @@
 // was down, or the application had stopped the parent, so no message arrived any longer. The keepers are started again in a
 // separate runtime, for one write each. By then the old tree has stopped, and its user calls have settled or are orphans.
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { LeaseKeeperOptions, LeaseKeeperState } from '../../actors/lease-keeper/lease-keeper.js';
+import {
+  type LeaseKeeperOptions,
+  type LeaseKeeperState,
+  type leaseKeeper,
+} from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { adoptRow } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { Environment } from '../api/source.js';
-import { ask, createRuntime, effect, spawn, stop, watch } from '../../supervision/index.js';
-import type { Runtime } from '../../supervision/index.js';
-import type { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
+import { ask, createRuntime, effect, spawn, stop, watch, type Runtime } from '../../supervision/index.js';
 
 /** A keeper that was stopped while it held its lease, or may have held it. */
 export interface LeftLease {

@@ -1,9 +1,7 @@
 // Reports to the meter: events as they happen, and the state of every shard at an interval. Costs nothing without a meter.
-import { takeSettled } from '../core/settled-tally.js';
-import type { SettledTally } from '../core/settled-tally.js';
+import { takeSettled, type SettledTally } from '../core/settled-tally.js';
 import type { Emitter } from './emitter.js';
-import { guardMeter, silentMeter } from '../api/metrics.js';
-import type { Labels, Meter } from '../api/metrics.js';
+import { guardMeter, silentMeter, type Labels, type Meter } from '../api/metrics.js';
 import type { Timers } from '../api/ports.js';
 import type { ConsumerStatus } from '../api/status.js';
 

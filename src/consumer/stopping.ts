@@ -1,7 +1,6 @@
 // Stops a consumer. Leases are released first, while the pipeline still works. Then the actors stop. The report shows what became
 // of each lease. Called once per consumer.
-import { ask, counters, stop as stopActor } from '../../supervision/index.js';
-import type { Runtime, SupervisorMessage } from '../../supervision/index.js';
+import { ask, counters, stop as stopActor, type Runtime, type SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
 import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';

@@ -1,9 +1,7 @@
 // Turns checked options into the parts of the tree: the tables, and how to make each actor. Opens sources and lease tables.
 // Strategies and lifetimes are not decided here (tree.ts).
-import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
-import type { LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
+import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
+import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
@@ -12,23 +10,17 @@ import { stage } from '../../actors/stage/stage.js';
 import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
-import { createByteBudget } from '../core/byte-budget.js';
-import { createHandedOut } from '../core/handed-out.js';
-import type { HandedOut } from '../core/handed-out.js';
-import type { ByteBudget } from '../core/byte-budget.js';
-import { createLeaseTraffic } from '../core/lease-traffic.js';
-import type { LeaseTraffic } from '../core/lease-traffic.js';
-import { createSettledTally, openEntry } from '../core/settled-tally.js';
-import type { SettledTally } from '../core/settled-tally.js';
+import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
+import { createHandedOut, type HandedOut } from '../core/handed-out.js';
+import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
+import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
-import { createLeftLeases } from './left-leases.js';
-import type { LeftLeases } from './left-leases.js';
+import { createLeftLeases, type LeftLeases } from './left-leases.js';
 import type { SourceHistory } from '../api/failures.js';
 import { silentMeter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, Environment } from '../api/source.js';
-import { throughTraffic } from './store-traffic.js';
-import type { TableTraffic } from './store-traffic.js';
+import { throughTraffic, type TableTraffic } from './store-traffic.js';
 import type { KeeperArguments, TableHistory } from '../../actors/lease-coordinator/options.js';
 
 /** An open source. */

@@ -3,8 +3,7 @@
 // moves the frontier, `noteFrontier` (tenures.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
 // Releases and hand-overs carry the checkpoint, too. Related: write-refusal.ts classifies refusals, and lease-update.ts turns a
 // change into an update expression.
-import { checkpointOf, compareCheckpoints, isSentinel } from './checkpoint.js';
-import type { Checkpoint } from './checkpoint.js';
+import { checkpointOf, compareCheckpoints, isSentinel, type Checkpoint } from './checkpoint.js';
 import { failoverText } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import type { UnknownWrite } from './write-refusal.js';

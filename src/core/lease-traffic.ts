@@ -2,8 +2,17 @@
 // a delay: a late renewal costs a lease, a late take costs nothing yet. Requests wait here, not at the table. Keepers and the
 // coordinator ask for a permit before each write. A keeper decides what to write when it has the permit, and sends at once. So
 // deadlines and time limits count from the permit. There is one such queue per table and process.
-import { createSendPace, maySend, measuredPerSecond, nextAt, noteOutcome, noteSent, roomIn } from './send-pace.js';
-import type { SendOutcome, SendPace } from './send-pace.js';
+import {
+  createSendPace,
+  maySend,
+  measuredPerSecond,
+  nextAt,
+  noteOutcome,
+  noteSent,
+  roomIn,
+  type SendOutcome,
+  type SendPace,
+} from './send-pace.js';
 
 /**
  * The kinds of writes, in order of rank:

@@ -2,8 +2,7 @@
 // missing shard counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can be read. The
 // coordinator calls this before every SHARD_END.
 import type { LeaseRow } from './lease.js';
-import { parentsOf } from './shard-graph.js';
-import type { ListedShard } from './shard-graph.js';
+import { parentsOf, type ListedShard } from './shard-graph.js';
 import { incompleteness } from './shard-listing.js';
 
 export type ShardInListing =

@@ -2,14 +2,19 @@
 // own for LATEST (docs/design.md, section 5): a row records the time of LATEST, so no record is lost between two starts.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
-import { firstLeases, hasEnded, hasProgress, isOpen, missingLeases, parentsOf } from './shard-graph.js';
-import type {
-  FirstCheckpoint,
-  LeasedShard,
-  ListedChild,
-  ListedShard,
-  MissingLease,
-  MissingLeases,
+import {
+  firstLeases,
+  hasEnded,
+  hasProgress,
+  isOpen,
+  missingLeases,
+  parentsOf,
+  type FirstCheckpoint,
+  type LeasedShard,
+  type ListedChild,
+  type ListedShard,
+  type MissingLease,
+  type MissingLeases,
 } from './shard-graph.js';
 import { isSameStream } from './stream-identity.js';
 import type { HashRangeText } from './hash-range.js';

@@ -2,10 +2,8 @@
 // resolved-options.ts resolves options by this table. docs/options.md and src/api/generated are generated from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import { silentLogger } from '../api/logger.js';
-import type { Logger } from '../api/logger.js';
-import { silentMeter } from '../api/metrics.js';
-import type { Meter } from '../api/metrics.js';
+import { silentLogger, type Logger } from '../api/logger.js';
+import { silentMeter, type Meter } from '../api/metrics.js';
 import {
   bounded,
   callback,
@@ -21,13 +19,19 @@ import {
   required,
   shaped,
   text,
+  type Kind,
 } from './option-table.js';
-import type { Kind } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseTable } from './lease-table.js';
 import type { UserRecord } from '../api/ports.js';
-import { defineReducer } from '../api/reducer.js';
-import type { Extract, FailurePolicy, FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
+import {
+  defineReducer,
+  type Extract,
+  type FailurePolicy,
+  type FoldingReducer,
+  type OnFailure,
+  type ReducerDefinition,
+} from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
 import { runtimeTable } from './runtime-table.js';
 import { applicationName, tableName } from './source-options.js';

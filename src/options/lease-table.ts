@@ -11,8 +11,9 @@ import {
   required,
   resolveTable,
   shaped,
+  type Kind,
+  type OptionsOf,
 } from './option-table.js';
-import type { Kind, OptionsOf } from './option-table.js';
 import { tableName } from './source-options.js';
 
 const units = {

@@ -2,8 +2,7 @@
 // this object, never the application's own.
 import { consumerTable } from './consumer-table.js';
 import { KinactError } from '../api/errors.js';
-import { refuse, resolveTable } from './option-table.js';
-import type { Resolved } from './option-table.js';
+import { refuse, resolveTable, type Resolved } from './option-table.js';
 import type { SourceSpec } from '../api/source.js';
 import { applicationName } from './source-options.js';
 

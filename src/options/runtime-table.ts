@@ -1,7 +1,6 @@
 // The options of `createConsumer` under `runtime`, as a table. consumer-table.ts has it as a row.
 import type { Clock, Random, Timers } from '../api/ports.js';
-import { anything, callback, optional, shaped } from './option-table.js';
-import type { Kind } from './option-table.js';
+import { anything, callback, optional, shaped, type Kind } from './option-table.js';
 
 /** Accepts anything: `kinact/supervision`, which option tables may not import, checks the intercept. */
 const intercept: Kind<unknown, object> = { ...(anything as Kind<object>), type: 'object' };

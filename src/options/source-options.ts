@@ -13,8 +13,9 @@ import {
   resolveTable,
   shaped,
   text,
+  type Kind,
+  type Resolved,
 } from './option-table.js';
-import type { Kind, Resolved } from './option-table.js';
 
 /** Names that DynamoDB accepts for a table. */
 const tablePattern = /^[\w.-]{3,255}$/;

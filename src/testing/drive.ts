@@ -1,8 +1,13 @@
 // Runs one reducer in a test: the consumer's own reducer actor, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test advances it. This file carries out the actor's
 // effects.
-import { reducer, sharedSlot } from '../../actors/reducer/reducer.js';
-import type { ReducerActorMessage, ReducerOptions, ReducerState } from '../../actors/reducer/reducer.js';
+import {
+  reducer,
+  sharedSlot,
+  type ReducerActorMessage,
+  type ReducerOptions,
+  type ReducerState,
+} from '../../actors/reducer/reducer.js';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -18,10 +23,9 @@ import {
   refuse,
   resolveTable,
   text,
+  type Kind,
 } from '../options/option-table.js';
-import type { Kind } from '../options/option-table.js';
-import { defineReducer } from '../api/reducer.js';
-import type { FoldingReducer, OnFailure, ReducerDefinition } from '../api/reducer.js';
+import { defineReducer, type FoldingReducer, type OnFailure, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';

@@ -3,7 +3,7 @@
 /** How long `ask` waits. */
 export interface AskOptions {
   /**
-   * After so long the question fails with ASK_TIMEOUT. Takes: milliseconds, 0 or more.
+   * The question fails with ASK_TIMEOUT after this time. Takes: milliseconds, 0 or more.
    *
    * @default undefined
    * @example

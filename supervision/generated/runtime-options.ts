@@ -78,7 +78,7 @@ export interface RuntimeOptions<Event = RuntimeEvent> {
    */
   readonly trace?: ((entry: TraceEntry) => void) | undefined;
   /**
-   * Stands between actors and their messages and effects.
+   * Runs between actors and their messages and effects, for tracing, fault injection or throttling.
    *
    * @default undefined
    * @example

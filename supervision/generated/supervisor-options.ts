@@ -25,7 +25,7 @@ export interface SupervisorOptions<Event = unknown> {
    */
   readonly strategy?: 'one-for-one' | 'rest-for-one' | 'one-for-all' | undefined;
   /**
-   * The supervisor tolerates so many restarts within `periodMs`; one more, and it fails with RESTART_INTENSITY. Takes:
+   * At most this many restarts within `periodMs`; the next one makes the supervisor fail with RESTART_INTENSITY. Takes:
    * a number of restarts, 0 or more.
    *
    * @default 1
@@ -46,7 +46,8 @@ export interface SupervisorOptions<Event = unknown> {
    */
   readonly periodMs?: number | undefined;
   /**
-   * Whether the supervisor ends when significant children have ended by themselves and for good: one of them, or all.
+   * Whether the supervisor ends when significant children have ended on their own and will not restart: one of them, or
+   * all.
    *
    * @default 'never'
    * @example

@@ -4,8 +4,14 @@ import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';
 import { answerText, wishText } from '../../src/core/lease-wish.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
-import { driveKeeper, failoverMs, shardId, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
+import {
+  driveKeeper,
+  failoverMs,
+  shardId,
+  writer,
+  type KeeperDriver,
+  type KeeperSetup,
+} from '../support/keeper-driver.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 

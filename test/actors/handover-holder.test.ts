@@ -5,8 +5,7 @@
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { wishText } from '../../src/core/lease-wish.js';
-import { driveKeeper, failoverMs, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, writer, type KeeperDriver, type KeeperSetup } from '../support/keeper-driver.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 const asker = { workerId: 'other', writer: 't1/1', failoverMs };

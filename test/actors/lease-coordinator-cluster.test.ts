@@ -1,11 +1,10 @@
 // Workers share leases evenly within 30 s, take the leases of a stopped or killed worker in time, and read children after parents.
 // Real coordinators and keepers over one table in memory, in virtual time, mostly from several seeds. A stub stands for the pipeline.
 import { expect } from 'chai';
-import { actorHarness } from '../support/actor-harness.js';
+import { actorHarness, type Harness } from '../support/actor-harness.js';
 import { leaseCluster, type Cluster } from '../support/lease-cluster.js';
 import { listedStream, type ListedStream } from '../support/listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
-import type { Harness } from '../support/actor-harness.js';
 
 const failoverMs = 10_000;
 

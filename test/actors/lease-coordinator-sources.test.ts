@@ -1,9 +1,7 @@
 // Several streams in one table fail independently. One that is gone or late delays no other, and only its own leases are released.
 import { expect } from 'chai';
-import { driveCoordinator } from '../support/coordinator-driver.js';
-import type { CoordinatorDriver, StubKeeper } from '../support/coordinator-driver.js';
-import { listedStream } from '../support/listed-stream.js';
-import type { ListedStream } from '../support/listed-stream.js';
+import { driveCoordinator, type CoordinatorDriver, type StubKeeper } from '../support/coordinator-driver.js';
+import { listedStream, type ListedStream } from '../support/listed-stream.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 

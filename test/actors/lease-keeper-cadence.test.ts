@@ -2,8 +2,7 @@
 // The test drives a keeper that holds its lease, message by message in virtual time, over a table in memory. `work` grants a shard
 // worker a tenure, `frontier` reports what the worker has settled, and `down` is the worker's death without a last message.
 import { expect } from 'chai';
-import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, marginMs, type KeeperDriver } from '../support/keeper-driver.js';
 
 const named = (name: string, message: string): Error => Object.assign(new Error(message), { name });
 const throttled = named('ProvisionedThroughputExceededException', 'Rate exceeded');

@@ -5,8 +5,7 @@
 import { expect } from 'chai';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { KinactError } from '../../src/api/errors.js';
-import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, shardId, writer, type KeeperDriver } from '../support/keeper-driver.js';
 
 const ready = { type: 'ready', childShardIds: ['shardId-000000000001', 'shardId-000000000002'] } as const;
 const updates = (keeper: KeeperDriver) => keeper.store.calls.filter(({ operation }) => operation === 'update');

@@ -3,8 +3,7 @@
 // settled, and `down` is the worker's death without a last message.
 import { expect } from 'chai';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
-import { driveKeeper, failoverMs, marginMs } from '../support/keeper-driver.js';
-import type { KeeperDriver, KeeperSetup } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, marginMs, type KeeperDriver, type KeeperSetup } from '../support/keeper-driver.js';
 
 /** A queue that grants no permit at once, unless it is open. `next` grants a permit to the keeper that waits. */
 function closedQueue() {

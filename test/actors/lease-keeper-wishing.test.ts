@@ -4,8 +4,7 @@ import { expect } from 'chai';
 import { beganHandingOut, createHandedOut } from '../../src/core/handed-out.js';
 import { asking, free, seen, holderWriter } from '../support/asking-keeper.js';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
-import { applyChange, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { applyChange, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 
 const wishes = (store: MemoryLeaseStore): number =>
   store.calls.filter(({ wish }) => typeof wish?.text === 'string').length;

@@ -2,8 +2,7 @@
 // may still run. `me` is the holder, with the keeper under test, and `you` is the asking worker. `work` grants a shard worker a tenure,
 // `frontier` reports what the worker has settled, and `end` is its last message.
 import { expect } from 'chai';
-import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, shardId, writer, type KeeperDriver } from '../support/keeper-driver.js';
 import { applyChange } from '../support/memory-lease-store.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 

@@ -1,12 +1,11 @@
 // The pure rules that actors share: when a tenure is over, which dispositions need an answer, and what a failed item leads to.
 import { expect } from 'chai';
 import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
-import { endIfLate, stopTenure } from '../../actors/protocol/tenure.js';
+import { endIfLate, stopTenure, type Tenure } from '../../actors/protocol/tenure.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { judgeFailure } from '../../actors/protocol/failure-policy.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/reducer.js';
-import type { Tenure } from '../../actors/protocol/tenure.js';
 
 const item: FailedItem = { source: 's', shardId: 'shard', sequenceNumber: '7', at: 'reduce', items: 1 };
 

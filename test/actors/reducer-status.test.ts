@@ -1,12 +1,10 @@
 // The status of a reducer names the oldest record that it holds and what this record waits for. So the status explains why a frontier
 // does not move. A stage does the same for records whose reducers have not joined yet.
 import { expect } from 'chai';
-import { stage } from '../../actors/stage/stage.js';
-import type { StageMessage } from '../../actors/stage/stage.js';
+import { stage, type StageMessage } from '../../actors/stage/stage.js';
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { ReducerDefinition } from '../../src/api/reducer.js';
+import { defineReducer, type ReducerDefinition } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';

@@ -1,8 +1,7 @@
 // When a lease ends, the reducers deliver and flush no more items of it, and return their credit. Items of other shards are still
 // delivered.
 import { expect } from 'chai';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { FoldingReducer } from '../../src/api/reducer.js';
+import { defineReducer, type FoldingReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 

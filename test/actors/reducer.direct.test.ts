@@ -6,11 +6,23 @@ import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/pro
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
-import { reducer } from '../../actors/reducer/reducer.js';
-import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
+import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import type { FoldingReducer, Item, ReducerContext } from '../../src/api/reducer.js';
-import { address, answers, counted, emitted, finish, handClock, ofType } from '../support/direct.js';
-import { recordOf, ref, sent, started, stepped, tenureOf } from '../support/direct.js';
+import {
+  address,
+  answers,
+  counted,
+  emitted,
+  finish,
+  handClock,
+  ofType,
+  recordOf,
+  ref,
+  sent,
+  started,
+  stepped,
+  tenureOf,
+} from '../support/direct.js';
 
 type Effects = readonly Effect<ReducerActorMessage>[];
 type State = readonly number[];

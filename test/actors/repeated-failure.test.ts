@@ -1,8 +1,7 @@
 // An operation that keeps failing counts from its first failure. A failure after a long pause starts a new count, and the status shows
 // only recent failures, because a success since then may have gone unnoticed.
 import { expect } from 'chai';
-import { failedAgain, failingStatus } from '../../actors/protocol/repeated-failure.js';
-import type { Failing } from '../../actors/protocol/repeated-failure.js';
+import { failedAgain, failingStatus, type Failing } from '../../actors/protocol/repeated-failure.js';
 
 const fails = (before: Failing | undefined, now: number): Failing => failedAgain(before, 'Scan', new Error('cut'), now);
 

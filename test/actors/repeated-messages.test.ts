@@ -3,8 +3,7 @@
 import { expect } from 'chai';
 import type { Effect, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { stage } from '../../actors/stage/stage.js';
-import type { StageMessage } from '../../actors/stage/stage.js';
+import { stage, type StageMessage } from '../../actors/stage/stage.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

@@ -3,13 +3,11 @@
 import { expect } from 'chai';
 import type { Position } from '../../src/core/position.js';
 import type { RawRecord, StreamSource } from '../../src/api/ports.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { OnFailure } from '../../src/api/reducer.js';
+import { defineReducer, type OnFailure } from '../../src/api/reducer.js';
 import { unpackRecord } from '../../src/aws/aggregation/aggregate.js';
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { envelope, message } from '../support/aggregate-bytes.js';
-import type { MAGIC } from '../support/aggregate-bytes.js';
+import { envelope, message, type MAGIC } from '../support/aggregate-bytes.js';
 import { pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
 

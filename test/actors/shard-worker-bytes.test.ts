@@ -1,12 +1,10 @@
 // The byte budget counts the bytes of each open record once, from its arrival until it is settled. After a worker has ended, the budget
 // counts nothing for that worker.
 import { expect } from 'chai';
-import { createByteBudget } from '../../src/core/byte-budget.js';
-import type { ByteBudget } from '../../src/core/byte-budget.js';
+import { createByteBudget, type ByteBudget } from '../../src/core/byte-budget.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { envelope, message } from '../support/aggregate-bytes.js';
-import type { MAGIC } from '../support/aggregate-bytes.js';
+import { envelope, message, type MAGIC } from '../support/aggregate-bytes.js';
 import { pipelines, shard0 } from '../support/pipeline-probes.js';
 
 const start = pipelines();

@@ -2,8 +2,7 @@
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import { envelope, message } from '../support/aggregate-bytes.js';
-import type { MAGIC } from '../support/aggregate-bytes.js';
+import { envelope, message, type MAGIC } from '../support/aggregate-bytes.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 
 const start = pipelines();

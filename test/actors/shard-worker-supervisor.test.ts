@@ -3,8 +3,10 @@
 import { expect } from 'chai';
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
-import type { ShardWorkerSupervisorMessage } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import {
+  shardWorkerSupervisor,
+  type ShardWorkerSupervisorMessage,
+} from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';

@@ -2,10 +2,8 @@
 // reducers that make progress, and shards without records, never trigger the watchdog.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { ReducerDefinition, Token } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { defineReducer, type ReducerDefinition, type Token } from '../../src/api/reducer.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { PipelineOptions } from '../support/pipeline.js';
 

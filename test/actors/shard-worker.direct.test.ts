@@ -6,12 +6,26 @@ import type { Dispositions } from '../../actors/protocol/disposition.js';
 import type { LeaseKeeperRequest } from '../../actors/protocol/leasing.js';
 import type { StageMessage } from '../../actors/protocol/pipeline.js';
 import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
-import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
-import type { ShardWorkerMessage, ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
+import {
+  shardWorker,
+  type ShardWorkerMessage,
+  type ShardWorkerOptions,
+} from '../../actors/shard-worker/shard-worker.js';
 import type { ReadResult, StreamSource } from '../../src/api/ports.js';
 import type { StartPosition } from '../../src/core/position.js';
-import { asked, counted, emitted, handClock, ofType, recordOf, ref } from '../support/direct.js';
-import { sent, started, stepped, tenureOf } from '../support/direct.js';
+import {
+  asked,
+  counted,
+  emitted,
+  handClock,
+  ofType,
+  recordOf,
+  ref,
+  sent,
+  started,
+  stepped,
+  tenureOf,
+} from '../support/direct.js';
 
 type Effects = readonly Effect<ShardWorkerMessage>[];
 

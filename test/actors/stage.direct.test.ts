@@ -4,11 +4,21 @@ import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import type { ReducerRequest } from '../../actors/protocol/pipeline.js';
-import { stage } from '../../actors/stage/stage.js';
-import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
+import { stage, type StageMessage, type StageOptions } from '../../actors/stage/stage.js';
 import { reducerOf } from '../../src/core/routing.js';
-import { address, answers, counted, emitted, handClock, ofType, recordOf, ref } from '../support/direct.js';
-import { sent, stepped, tenureOf } from '../support/direct.js';
+import {
+  address,
+  answers,
+  counted,
+  emitted,
+  handClock,
+  ofType,
+  recordOf,
+  ref,
+  sent,
+  stepped,
+  tenureOf,
+} from '../support/direct.js';
 
 /** Keys that go to reducer 0 and to reducer 1. */
 const [left, right] = [keyTo(0), keyTo(1)];

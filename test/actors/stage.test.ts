@@ -2,8 +2,7 @@
 // shard workers wait. `onFailure` decides what a failed `extract` leads to.
 import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';
+import { defineReducer, type OnFailure, type ReducerDefinition } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0, wiretap } from '../support/pipeline-probes.js';
 

@@ -1,9 +1,7 @@
 // The judge of the hand-over benchmark finds each fault, and its accounts count each call. The tests write the notes of the runs.
 import { expect } from 'chai';
-import { costOf, describe as describeCall } from '../../bench/handover-calls.js';
-import type { CallKind, TableCall } from '../../bench/handover-calls.js';
-import { judge, percentile } from '../../bench/handover-judge.js';
-import type { Delivered, DrainOrder, Notes } from '../../bench/handover-judge.js';
+import { costOf, describe as describeCall, type CallKind, type TableCall } from '../../bench/handover-calls.js';
+import { judge, percentile, type Delivered, type DrainOrder, type Notes } from '../../bench/handover-judge.js';
 import { medianSteal, pictureOf } from '../../bench/handover-picture.js';
 import { handover } from '../../bench/handover.js';
 import type { HandoverRun } from '../../bench/handover-run.js';

@@ -1,6 +1,5 @@
 // A path as a sequence chart in plain text: columns for the steps of each process and for the row, with time running down.
-import { after } from './choices.js';
-import type { Choice } from './choices.js';
+import { after, type Choice } from './choices.js';
 import { startOf } from './scenes.js';
 import { rowText } from './table.js';
 import type { Scene, World } from './world.js';

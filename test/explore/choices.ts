@@ -19,8 +19,7 @@ import {
 } from './host.js';
 import { check, ownerChanged, takeIsFair } from './laws.js';
 import { carryOut, rowText, setItem } from './table.js';
-import { cloneWorld, names, say, touch } from './world.js';
-import type { May, Node, Request, Scene, World } from './world.js';
+import { cloneWorld, names, say, touch, type May, type Node, type Request, type Scene, type World } from './world.js';
 
 type Serve = 'ok' | 'lost' | 'replyLost' | 'late' | 'replyLate' | 'arrives' | 'givenUp';
 

@@ -7,8 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { chart } from './chart.js';
 import { mutants, mutated } from './mutants.js';
 import { scenes } from './scenes.js';
-import { resultOf, share } from './search.js';
-import type { Result, Shared } from './search.js';
+import { resultOf, share, type Result, type Shared } from './search.js';
 import type { ThreadJob } from './thread.js';
 import type { Scene } from './world.js';
 

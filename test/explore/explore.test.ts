@@ -7,8 +7,7 @@ import { main } from './command.js';
 import { fingerprint } from './fingerprint.js';
 import { mutated, mutants } from './mutants.js';
 import { scene, startOf } from './scenes.js';
-import { resultOf, search, share } from './search.js';
-import type { Result } from './search.js';
+import { resultOf, search, share, type Result } from './search.js';
 import type { Scene, World } from './world.js';
 
 /** Searches on one thread, with little memory, for the sake of the other tests. */

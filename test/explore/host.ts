@@ -10,8 +10,20 @@ import type { FrontierReport, Tenure, TenureAnswer, WorkerEnd } from '../../acto
 import { writerOf } from '../../src/core/writer-signature.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { reportHolds } from './laws.js';
-import { breaks, clock, recordAt, ROW_KEY, say, sequenceNumberOf, WALL } from './world.js';
-import type { Call, Keeper, Node, Scene, World } from './world.js';
+import {
+  breaks,
+  clock,
+  recordAt,
+  ROW_KEY,
+  say,
+  sequenceNumberOf,
+  WALL,
+  type Call,
+  type Keeper,
+  type Node,
+  type Scene,
+  type World,
+} from './world.js';
 
 const coordinatorId = 1;
 const controlId = (worker: number): number => 1_000 + worker;

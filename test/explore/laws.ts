@@ -2,8 +2,7 @@
 import type { ReleasedLease } from '../../actors/protocol/leasing.js';
 import { effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import { breaks, names, recordAt, touch } from './world.js';
-import type { Call, Node, Scene, World } from './world.js';
+import { breaks, names, recordAt, touch, type Call, type Node, type Scene, type World } from './world.js';
 
 /** Checks a write that the table has just carried out. */
 export function heldByRow(world: World, by: number, call: Call, before: LeaseRow, after: LeaseRow): void {

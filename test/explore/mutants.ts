@@ -1,9 +1,9 @@
 // Keepers that each break one rule of the protocol, which the search must find.
-import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
-import type {
-  LeaseKeeperMessage,
-  LeaseKeeperOptions,
-  LeaseKeeperState,
+import {
+  leaseKeeper,
+  type LeaseKeeperMessage,
+  type LeaseKeeperOptions,
+  type LeaseKeeperState,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { KeeperBehaviour, Scene } from './world.js';
 

@@ -1,9 +1,7 @@
 // Runs a world without further faults until it is at rest: the lease has a holder, the checkpoint is at the last record, and no
 // wish is open. If every process is dead or has been told to stop, the world is at rest once each of them has stopped.
-import { after, choicesOf } from './choices.js';
-import type { Choice } from './choices.js';
-import { recordAt } from './world.js';
-import type { Scene, World } from './world.js';
+import { after, choicesOf, type Choice } from './choices.js';
+import { recordAt, type Scene, type World } from './world.js';
 
 /** Which choices go first. No process asks for the lease any more. */
 const order: readonly (Choice['kind'] | 'ok')[] = [

@@ -4,11 +4,9 @@ import { createHandedOut } from '../../src/core/handed-out.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { Item } from '../sim/dynamodb/expressions.js';
-import { after, choicesOf } from './choices.js';
-import type { Choice } from './choices.js';
+import { after, choicesOf, type Choice } from './choices.js';
 import { rowOf } from './table.js';
-import { names, ROW_KEY } from './world.js';
-import type { May, Node, Scene, World } from './world.js';
+import { names, ROW_KEY, type May, type Node, type Scene, type World } from './world.js';
 
 const everyFault: readonly May[] = [
   'lose',

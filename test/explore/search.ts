@@ -1,8 +1,7 @@
 // A breadth-first search over every choice, so the first path that breaks a law is a shortest one. A world is stored as its parent
 // and the choice that led from there, and is made again when needed. Threads share the seen worlds, and go from level to level
 // together.
-import { after, choicesOf } from './choices.js';
-import type { Choice } from './choices.js';
+import { after, choicesOf, type Choice } from './choices.js';
 import { fingerprint } from './fingerprint.js';
 import { runOut } from './run-out.js';
 import { startOf } from './scenes.js';

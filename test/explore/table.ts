@@ -1,14 +1,11 @@
 // One row of the lease table. It carries out the update expressions of the production code as DynamoDB does.
 import { readLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
-import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
-import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
+import { leaseUpdate, wishUpdate, type UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { WishOutcome, WriteOutcome } from '../../src/api/ports.js';
-import { conditionHolds, updatedItem } from '../sim/dynamodb/expressions.js';
-import type { Item } from '../sim/dynamodb/expressions.js';
+import { conditionHolds, updatedItem, type Item } from '../sim/dynamodb/expressions.js';
 import { heldByRow } from './laws.js';
-import { say } from './world.js';
-import type { Call, Request, World } from './world.js';
+import { say, type Call, type Request, type World } from './world.js';
 
 const rows = new WeakMap<Item, LeaseRow>();
 

@@ -2,8 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { mutated } from './mutants.js';
 import { scenes } from './scenes.js';
-import { search } from './search.js';
-import type { Limits, Shared } from './search.js';
+import { search, type Limits, type Shared } from './search.js';
 
 export interface ThreadJob {
   readonly scene: string;

@@ -3,15 +3,18 @@ import { CreateTableCommand, DescribeTableCommand, PutItemCommand, UpdateItemCom
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import * as nact from 'nact';
-import { createConsumer, encodeAggregate, isKinactError, kinesisStream } from '../../src/index.js';
-import type { ActorSnapshot, KinactError } from '../../src/index.js';
+import {
+  createConsumer,
+  encodeAggregate,
+  isKinactError,
+  kinesisStream,
+  type ActorSnapshot,
+  type KinactError,
+} from '../../src/index.js';
 import { mailboxName } from '../../supervision/nact.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import { consumerHarness, eventually, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';

@@ -1,15 +1,12 @@
 // The consumer as its owner sees it, in virtual time: life under a parent, crash and restart, escalation, stop.
 import { expect } from 'chai';
 import * as nact from 'nact';
-import { isKinactError } from '../../src/index.js';
-import type { KinactError } from '../../src/index.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { isKinactError, type KinactError } from '../../src/index.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { gate, textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shardId = 'shardId-000000000000';
 

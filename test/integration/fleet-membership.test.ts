@@ -1,7 +1,6 @@
 // Workers join, leave and are killed under load: real processes, real servers and default options.
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
+import { heldBy, startFleet, type Fleet } from '../support/fleet.js';
 import { allSeen, handOvers, outOfOrder, replays, say } from '../support/fleet-laws.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
 

@@ -1,7 +1,6 @@
 // A stream is resharded while real processes read it and one of them is killed.
 import { expect } from 'chai';
-import { heldBy, startFleet } from '../support/fleet.js';
-import type { Fleet } from '../support/fleet.js';
+import { heldBy, startFleet, type Fleet } from '../support/fleet.js';
 import { allSeen, outOfOrder, replays } from '../support/fleet-laws.js';
 import { delivering, idOf, merge, split } from '../support/resharding.js';
 import { readStrictly } from '../support/strict-lease-reader.js';

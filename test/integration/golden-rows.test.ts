@@ -1,14 +1,10 @@
 // kinact takes over rows of Java workers (KCL clause 1.8) and leaves them behind. The checkpoint counts, and foreign attributes and
 // rows of other entities stay. The rows that kinact writes into a fresh table have the form of the KCL's rows.
-import { CreateTableCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import { consumerHarness, eventually, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 type Row = Record<string, AttributeValue>;

@@ -2,12 +2,9 @@
 // server provides the stream and the faults, dynalite the lease table.
 import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, gate, textOf } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import { consumerHarness, eventually, gate, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const first = 'shardId-000000000000';

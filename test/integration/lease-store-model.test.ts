@@ -4,8 +4,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import type { LeaseStore } from '../../src/api/ports.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { call, keys, perform, sorted } from '../support/lease-calls.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 

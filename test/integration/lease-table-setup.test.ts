@@ -1,14 +1,18 @@
 // A missing lease table is created once, however many workers start together. A table of another kind, or of a KCL 3, is refused.
 // The server is dynalite, slow enough that workers meet while the table is being created.
-import { CreateTableCommand, DescribeTableCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue, KeySchemaElement } from '@aws-sdk/client-dynamodb';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  PutItemCommand,
+  type AttributeValue,
+  type KeySchemaElement,
+} from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import type { LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
+import { openLeaseTable, type LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
 import type { KinactError } from '../../src/api/errors.js';
 import type { LeaseStore } from '../../src/api/ports.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 
 const signal = new AbortController().signal;
 const harness: Pick<LeaseTableOptions, 'clock' | 'timers'> = {

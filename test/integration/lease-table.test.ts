@@ -1,15 +1,12 @@
 // Each write to a row is conditional and has exactly one winner. Attributes that Java wrote stay as they are. A refusal shows the
 // current row. The server is dynalite.
-import { DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, DynamoDBClient, PutItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import type { LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
+import { openLeaseTable, type LeaseTableOptions } from '../../src/aws/dynamodb/lease-table.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { LeaseStore } from '../../src/api/ports.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { faultyProxy } from '../support/faulty-proxy.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 

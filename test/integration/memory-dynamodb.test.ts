@@ -1,7 +1,9 @@
 // Compares the DynamoDB in memory, which the simulation relies on, with dynalite: both give equal answers to the calls of kinact's
 // adapter.
-import type { AttributeValue, DynamoDBClient, ScanCommandOutput } from '@aws-sdk/client-dynamodb';
 import {
+  type AttributeValue,
+  type DynamoDBClient,
+  type ScanCommandOutput,
   DynamoDBClient as Client,
   DeleteTableCommand,
   GetItemCommand,
@@ -12,10 +14,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
 import type { LeaseStore } from '../../src/api/ports.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
-import type { MemoryDynamoDb } from '../sim/dynamodb/memory-dynamodb.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { createMemoryDynamoDb, DynamoDbRefusal, type MemoryDynamoDb } from '../sim/dynamodb/memory-dynamodb.js';
 import { errorOf } from '../sim/sdk-answers.js';
 import { call, keys, perform } from '../support/lease-calls.js';
 

@@ -5,12 +5,16 @@ import * as kinesisModel from '@aws-sdk/client-kinesis';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { createConsumer, defineReducer, kinesisStream } from '../../src/index.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, textOf, watched } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import {
+  consumerHarness,
+  eventually,
+  textOf,
+  watched,
+  type Watched,
+  type Harness,
+} from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
 
 const seen = ({ seen: items }: Watched): string[] => items.map(textOf);

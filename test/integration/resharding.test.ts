@@ -7,13 +7,10 @@ import {
   SplitShardCommand,
 } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { consumerHarness, eventually, gate, textOf } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { consumerHarness, eventually, gate, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { isActive } from '../support/fleet.js';
-import { startKinesisLocal } from '../support/kinesis-local.js';
-import type { KinesisLocal } from '../support/kinesis-local.js';
+import { startKinesisLocal, type KinesisLocal } from '../support/kinesis-local.js';
 import { readStrictly, snapshotTable } from '../support/strict-lease-reader.js';
 
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;

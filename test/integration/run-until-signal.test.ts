@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { sameStopMs } from '../../src/core/stop-signal.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { startFleet } from '../support/fleet.js';
-import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { startFleet, type Fleet, type WorkerProcess } from '../support/fleet.js';
 import { allSeen } from '../support/fleet-laws.js';
 import { readStrictly } from '../support/strict-lease-reader.js';
 

@@ -2,14 +2,12 @@
 // the clean-up of ended shards, and workers that join and stop by the dozen.
 import { expect } from 'chai';
 import type { StreamSource } from '../../src/api/ports.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { seeded, virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 

@@ -4,8 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { environment, kinact, startProgram } from '../support/command.js';
-import type { Running } from '../support/command.js';
+import { environment, kinact, startProgram, type Running } from '../support/command.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const page = readFileSync(join(root, 'docs/tutorial.md'), 'utf8');

@@ -1,8 +1,7 @@
 // Every answer of DynamoDB to one of two workers is late: first by less than the time between two renewals, then by more
 // than a request may take.
 import { expect } from 'chai';
-import { heldBy } from '../support/fleet.js';
-import type { WorkerProcess } from '../support/fleet.js';
+import { heldBy, type WorkerProcess } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, renewalsFrom, say, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 

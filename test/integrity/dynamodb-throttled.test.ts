@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { deliveredBetween, deliversFrom, renewalsFrom, ownersDeliver } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 
 const failoverMs = 2_000;
 const codes = ['ProvisionedThroughputExceededException', 'ThrottlingException'] as const;

@@ -5,8 +5,7 @@ import { expect } from 'chai';
 import type { WorkerProcess } from '../support/fleet.js';
 import { sceneOfTest } from '../support/load-scene.js';
 import { environment, startKinact } from '../support/command.js';
-import { fullDevice } from '../support/full-loggers.js';
-import type { LogTarget } from '../support/full-loggers.js';
+import { fullDevice, type LogTarget } from '../support/full-loggers.js';
 
 const failoverMs = 3_000;
 

@@ -2,10 +2,8 @@
 // by SIGSTOP and continued later. A third worker takes over.
 import { expect } from 'chai';
 import { ownersDeliver } from '../support/fleet-laws.js';
-import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
-import type { HandOverCase } from '../support/hand-over-cases.js';
-import { isHandOver } from '../support/hand-over-scene.js';
-import type { Ending, Scene } from '../support/hand-over-scene.js';
+import { forcedFrom, kindsOf, playHandOverCases, type HandOverCase } from '../support/hand-over-cases.js';
+import { isHandOver, type Ending, type Scene } from '../support/hand-over-scene.js';
 import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
 
 type Signal = 'SIGKILL' | 'SIGSTOP';

@@ -3,10 +3,8 @@
 import { expect } from 'chai';
 import type { Fleet, WorkerProcess } from '../support/fleet.js';
 import { ownersDeliver } from '../support/fleet-laws.js';
-import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
-import type { HandOverCase } from '../support/hand-over-cases.js';
-import { isHandOver } from '../support/hand-over-scene.js';
-import type { Ending } from '../support/hand-over-scene.js';
+import { forcedFrom, kindsOf, playHandOverCases, type HandOverCase } from '../support/hand-over-cases.js';
+import { isHandOver, type Ending } from '../support/hand-over-scene.js';
 
 const [shortMs, longMs] = [2_000, 6_000];
 

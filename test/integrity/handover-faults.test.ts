@@ -4,10 +4,24 @@
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
 import { deliveredBetween, deliversFrom, handOvers, say, ownersDeliver } from '../support/fleet-laws.js';
-import { againWithinMs, forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
-import type { HandOverCase } from '../support/hand-over-cases.js';
-import { failoverMs, isHandOver, isRefusal, isTake, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
-import type { Is, Scene } from '../support/hand-over-scene.js';
+import {
+  againWithinMs,
+  forcedFrom,
+  kindsOf,
+  playHandOverCases,
+  type HandOverCase,
+} from '../support/hand-over-cases.js';
+import {
+  failoverMs,
+  isHandOver,
+  isRefusal,
+  isTake,
+  isWish,
+  isYielding,
+  newOwner,
+  type Is,
+  type Scene,
+} from '../support/hand-over-scene.js';
 import { deliveredUnderOldFence, finishedAfter } from '../support/zombie-laws.js';
 
 const cases: readonly HandOverCase[] = [

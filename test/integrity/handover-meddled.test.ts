@@ -4,11 +4,9 @@ import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
 import { ownersDeliver } from '../support/fleet-laws.js';
-import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
-import type { HandOverCase } from '../support/hand-over-cases.js';
-import { failoverMs, isHandOver, isTake, isWish, newOwner } from '../support/hand-over-scene.js';
+import { forcedFrom, kindsOf, playHandOverCases, type HandOverCase } from '../support/hand-over-cases.js';
+import { failoverMs, isHandOver, isTake, isWish, newOwner, type Scene } from '../support/hand-over-scene.js';
 import type { WitnessedWrite } from '../support/lease-witness.js';
-import type { Scene } from '../support/hand-over-scene.js';
 import { beforeParents, delivering, idOf, split } from '../support/resharding.js';
 
 const java = 'java';

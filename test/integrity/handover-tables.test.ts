@@ -3,15 +3,20 @@
 import { DeleteItemCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import { localClientConfig } from '../../src/testing/local-servers.js';
-import type { WorkerProcess } from '../support/fleet.js';
-import { heldBy } from '../support/fleet.js';
+import { type WorkerProcess, heldBy } from '../support/fleet.js';
 import { ownersDeliver } from '../support/fleet-laws.js';
-import { forcedFrom, kindsOf, playHandOverCases } from '../support/hand-over-cases.js';
-import type { HandOverCase } from '../support/hand-over-cases.js';
-import { failoverMs, isHandOver, isWish, isYielding, newOwner } from '../support/hand-over-scene.js';
-import type { Ending, Is, Scene } from '../support/hand-over-scene.js';
-import { setBy } from '../support/lease-witness.js';
-import type { WitnessedWrite, WriteRequest } from '../support/lease-witness.js';
+import { forcedFrom, kindsOf, playHandOverCases, type HandOverCase } from '../support/hand-over-cases.js';
+import {
+  failoverMs,
+  isHandOver,
+  isWish,
+  isYielding,
+  newOwner,
+  type Ending,
+  type Is,
+  type Scene,
+} from '../support/hand-over-scene.js';
+import { setBy, type WitnessedWrite, type WriteRequest } from '../support/lease-witness.js';
 
 const somebody = 'somebody';
 

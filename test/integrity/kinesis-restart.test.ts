@@ -6,8 +6,7 @@ import { heldBy } from '../support/fleet.js';
 import { deliversFrom } from '../support/fleet-laws.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
-import { startRestartableKinesis } from '../support/restartable-kinesis.js';
-import type { RestartableKinesis } from '../support/restartable-kinesis.js';
+import { startRestartableKinesis, type RestartableKinesis } from '../support/restartable-kinesis.js';
 
 const failoverMs = 2_000;
 

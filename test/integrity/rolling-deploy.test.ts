@@ -2,14 +2,10 @@
 // old one stops; or an old one stops first; or all new ones start beside all old ones. Nothing is killed, so no record may be lost
 // or delivered twice. Two independent judges: the lines that the processes printed, and the writes to the table.
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { environment, startKinact } from '../support/command.js';
-import type { Running } from '../support/command.js';
-import { witnessLeases } from '../support/lease-witness.js';
-import type { LeaseWitness } from '../support/lease-witness.js';
-import { judgeWrites } from '../support/lease-write-laws.js';
-import type { WriteVerdict } from '../support/lease-write-laws.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { environment, startKinact, type Running } from '../support/command.js';
+import { witnessLeases, type LeaseWitness } from '../support/lease-witness.js';
+import { judgeWrites, type WriteVerdict } from '../support/lease-write-laws.js';
 import { LocalStream } from '../support/local-stream.js';
 
 interface Line {

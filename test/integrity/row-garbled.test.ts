@@ -1,6 +1,5 @@
 // An operator writes nonsense into a lease row that one of two workers holds, while records flow, and repairs it later.
-import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { UpdateItemCommand, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';

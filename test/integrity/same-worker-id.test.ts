@@ -3,8 +3,7 @@
 // is refused, or the younger's take if the elder has just renewed. `kinactWriter` shows which process wrote the row, and the refused
 // process gives up. Records that both delivered until then are replayed.
 import { expect } from 'chai';
-import { ownersOf } from '../support/fleet.js';
-import type { WorkerProcess } from '../support/fleet.js';
+import { ownersOf, type WorkerProcess } from '../support/fleet.js';
 import { sceneOfSuite } from '../support/load-scene.js';
 import { uncovered } from '../support/replays.js';
 import { brokenChains } from '../support/zombie-laws.js';

@@ -1,8 +1,7 @@
 // SIGTERM while the pipeline is restarting: one reducer has thrown, another is still inside a user call, and the restart waits for
 // this call (design.md section 2).
 import { expect } from 'chai';
-import { ownersOf } from '../support/fleet.js';
-import type { WorkerProcess } from '../support/fleet.js';
+import { ownersOf, type WorkerProcess } from '../support/fleet.js';
 import { allSeen } from '../support/fleet-laws.js';
 import { sceneOfTest } from '../support/load-scene.js';
 import { uncovered } from '../support/replays.js';

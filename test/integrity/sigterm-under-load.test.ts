@@ -1,7 +1,6 @@
 // SIGTERM while records keep flowing (I22): the worker drains its reducers, checkpoints, and releases its leases.
 import { expect } from 'chai';
-import { heldBy } from '../support/fleet.js';
-import type { Fleet, WorkerProcess } from '../support/fleet.js';
+import { heldBy, type Fleet, type WorkerProcess } from '../support/fleet.js';
 import { deliversAllOf, replays } from '../support/fleet-laws.js';
 import { sceneOfTest } from '../support/load-scene.js';
 

@@ -2,8 +2,7 @@
 // no iterator and no records. Their MillisBehindLatest of 60,000, which shows a backlog, was ignored. Rule: an end with
 // MillisBehindLatest above 0 needs more proof.
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';

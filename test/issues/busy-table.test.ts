@@ -5,11 +5,9 @@ import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { narrowStore } from '../support/narrow-store.js';
-import type { Narrow, NarrowStore } from '../support/narrow-store.js';
+import { narrowStore, type Narrow, type NarrowStore } from '../support/narrow-store.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = 300;
 

@@ -5,12 +5,10 @@
 import { expect } from 'chai';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { defineReducer } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a busy worker', () => {
   let clock: ManualClock;

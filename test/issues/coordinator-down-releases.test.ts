@@ -2,8 +2,7 @@
 // wait for the failover time. Cause: the actor that could have released the leases was dead. Rule: the leases are released before
 // `closed` rejects. The same holds for a stop during a coordinator's restart (stop-unheard.test.ts).
 import { expect } from 'chai';
-import { expectNothingLost, ManualClock, nemesis } from '../../src/testing/index.js';
-import type { FakeStream } from '../../src/testing/index.js';
+import { expectNothingLost, ManualClock, nemesis, type FakeStream } from '../../src/testing/index.js';
 import { textOf } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

@@ -3,11 +3,9 @@
 // holder had created the row again. Later symptom: if that holder was dead, no worker read the rest of the parent, although workers
 // had seen the row (seed 120400).
 import { expect } from 'chai';
-import { driveCoordinator } from '../support/coordinator-driver.js';
-import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
-import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 
 const ended = 'shardId-000000000000';
 const parent = 'shardId-000000000001';

@@ -4,10 +4,8 @@
 // (failoverMs below 3,000). Later the same happened to a row that was free or expired in the last scan: a worker may have taken it
 // since.
 import { expect } from 'chai';
-import { driveCoordinator } from '../support/coordinator-driver.js';
-import type { CoordinatorDriver } from '../support/coordinator-driver.js';
-import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
+import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 
 const own = 'shardId-000000000000';
 const theirs = 'shardId-000000000001';

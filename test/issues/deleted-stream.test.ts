@@ -4,11 +4,9 @@ import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { modelClient } from '../support/model-kinesis-client.js';
-import type { ModelCall, ModelClient } from '../support/model-kinesis-client.js';
+import { modelClient, type ModelCall, type ModelClient } from '../support/model-kinesis-client.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 describe('a stream that is deleted under a running consumer', () => {
   const start = async (clock: ManualClock, names: readonly string[]): Promise<[ModelClient, VirtualConsumer]> => {

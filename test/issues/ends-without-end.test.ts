@@ -6,8 +6,7 @@ import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
-import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { seeded, virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = ['shardId-000000000000', 'shardId-000000000001'];
 

@@ -2,12 +2,10 @@
 // had broken off, or the row had been deleted.) Cause: the KCL's rule for LATEST creates rows of open shards only. The children
 // were read from LATEST, and the records that their parent had got since then were skipped.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import type { LeaseStore } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
 

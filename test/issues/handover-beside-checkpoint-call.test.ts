@@ -4,8 +4,7 @@
 // The keeper holds the lease, and `you` asks for it. `work` grants a shard worker a tenure, `frontier` reports what it has settled,
 // and `end` reports its end.
 import { expect } from 'chai';
-import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, me, shardId, writer, type KeeperDriver } from '../support/keeper-driver.js';
 
 const askerWriter = 'y1/3';
 

@@ -1,8 +1,7 @@
 // Hand-overs between whole consumers in virtual time (issue 8). Rule: a holder that is asked for a lease still reads its shards. It
 // hands a lease over only to a live worker, and never beside a running call.
 import { expect } from 'chai';
-import { nemesis } from '../../src/testing/index.js';
-import type { ManualClock } from '../../src/testing/index.js';
+import { nemesis, type ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';

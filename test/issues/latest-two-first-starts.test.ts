@@ -2,12 +2,10 @@
 // records of the children. Cause: one worker had seen an empty table long before its listing, which showed only the children. Their
 // rows got LATEST as of that listing, although the other worker was reading the parent by then.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
 

@@ -2,8 +2,7 @@
 // stream for up to ten minutes, or forever if a lease of the worker waited for a parent there. No event reported it. Cause: only a
 // row without an owner counted as one that no worker wants, and the rows of a dead worker keep their owner.
 import { expect } from 'chai';
-import { driveCoordinator } from '../support/coordinator-driver.js';
-import type { CoordinatorDriver } from '../support/coordinator-driver.js';
+import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';
 import { listedStream } from '../support/listed-stream.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 

@@ -18,8 +18,7 @@ import {
   type RuntimeOptions,
 } from '../../supervision/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { note, order, puppet, spawned } from '../supervision/support.js';
-import type { Order } from '../supervision/support.js';
+import { note, order, puppet, spawned, type Order } from '../supervision/support.js';
 
 describe('a listener that stops the actor of the call', () => {
   const clock = new ManualClock();

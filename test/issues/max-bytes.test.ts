@@ -3,16 +3,14 @@
 // shard stands still for another.
 import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { SourceSpec } from '../../src/api/source.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { modelClient } from '../support/model-kinesis-client.js';
-import type { ModelClient } from '../support/model-kinesis-client.js';
+import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';
 import { inVirtualTime } from '../support/virtual.js';
 
 const recordBytes = 10_000;

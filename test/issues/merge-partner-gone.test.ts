@@ -1,14 +1,11 @@
 // Symptom: the child of a merge was never read, and its parent never ended. Cause: the end of the parent waited for a lease row of
 // the merge partner. No worker had created this row, and none could: the service had forgotten that shard.
 import { expect } from 'chai';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
-import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const left = 'shardId-000000000000';
 const right = 'shardId-000000000001';

@@ -3,13 +3,10 @@
 import { expect } from 'chai';
 import * as nact from 'nact';
 import type { ConsumerEvents } from '../../src/index.js';
-import { expectNothingLost, fakeStream, ManualClock, nemesis } from '../../src/testing/index.js';
-import type { FakeStream } from '../../src/testing/index.js';
-import { textOf } from '../support/consumer-harness.js';
-import { gate } from '../support/consumer-harness.js';
+import { expectNothingLost, fakeStream, ManualClock, nemesis, type FakeStream } from '../../src/testing/index.js';
+import { textOf, gate } from '../support/consumer-harness.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualOptions } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualOptions } from '../support/virtual-consumer.js';
 
 describe('a consumer whose parent the application stops', () => {
   let clock: ManualClock;

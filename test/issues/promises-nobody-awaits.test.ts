@@ -4,8 +4,7 @@
 import { expect } from 'chai';
 import type { Behaviour } from '../../supervision/actor.js';
 import { actorsOf, crash, createRuntime, send, spawn, status, stop, supervise } from '../../supervision/index.js';
-import { defineReducer } from '../../src/index.js';
-import type { ConsumerOptions } from '../../src/index.js';
+import { defineReducer, type ConsumerOptions } from '../../src/index.js';
 import type { KinactEvent } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { note, order, puppet, spawned } from '../supervision/support.js';

@@ -1,8 +1,7 @@
 // Symptom: a raw behaviour threw on `items` after it had acknowledged all of them, and nothing was reported, counted or restarted,
 // whatever the policy. Cause: kinact took the items for items that had all left with their leases.
 import { expect } from 'chai';
-import { createConsumer, defineReducer } from '../../src/index.js';
-import type { Consumer, OnFailure, RawReducer } from '../../src/index.js';
+import { createConsumer, defineReducer, type Consumer, type OnFailure, type RawReducer } from '../../src/index.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime } from '../support/virtual.js';

@@ -6,12 +6,9 @@ import { expect } from 'chai';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
-import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import type { ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
-import { consumerHarness, eventually, textOf } from '../support/consumer-harness.js';
-import type { Watched, Harness } from '../support/consumer-harness.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
+import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
+import { consumerHarness, eventually, textOf, type Watched, type Harness } from '../support/consumer-harness.js';
 import { snapshotTable } from '../support/strict-lease-reader.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

@@ -6,8 +6,7 @@ import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { actorHarness } from '../support/actor-harness.js';
 import { listedStream } from '../support/listed-stream.js';
-import { memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../support/memory-lease-store.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

@@ -2,8 +2,7 @@
 // listener that failed ended the process; `expectNothingLost([], seen)` passed; a misspelt effect in a nemesis waited forever.
 // Rule: each function refuses a wrong argument with INVALID_OPTION.
 import { expect } from 'chai';
-import { createConsumer, defineReducer, runUntilSignal } from '../../src/index.js';
-import type { Consumer, ConsumerOptions } from '../../src/index.js';
+import { createConsumer, defineReducer, runUntilSignal, type Consumer, type ConsumerOptions } from '../../src/index.js';
 import {
   drive,
   expectNothingLost,

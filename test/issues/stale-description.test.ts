@@ -1,8 +1,7 @@
 // Symptom: one DescribeStreamSummary answer from before the stream was created again failed a source for good. Cause: a reader or
 // the end of a shard believed it at once. Rule: it only makes the shard sync due, which asks twice.
 import { expect } from 'chai';
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import { scriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import { consumerHarness, eventually } from '../support/consumer-harness.js';
 import { driveCoordinator, type CoordinatorDriver } from '../support/coordinator-driver.js';

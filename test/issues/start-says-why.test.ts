@@ -4,8 +4,7 @@
 // it started ended the consumer, although its supervisor had started another.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import { KinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

@@ -2,12 +2,10 @@
 // for a failure of the other tables. Cause: their supervisor starts the coordinators one after the other, and `start()` asked only
 // those that were there at once. Also, one source that could not be read ended all others, and forbade the next start.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import { KinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
 

@@ -3,8 +3,7 @@
 // for the leases of its predecessor. A lease whose keeper had died was forgotten. A keeper that took over its own worker's lease
 // mistook a shard without a worker for one without open records.
 import { expect } from 'chai';
-import { feed, kill } from '../kill-points/scenario.js';
-import type { Scenario } from '../kill-points/scenario.js';
+import { feed, kill, type Scenario } from '../kill-points/scenario.js';
 import { run } from '../kill-points/run.js';
 
 /** Kills an actor at 2,200 ms, with records that are acknowledged a second later. */

@@ -6,11 +6,9 @@ import { expect } from 'chai';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import { modelClient } from '../support/model-kinesis-client.js';
-import type { ModelClient } from '../support/model-kinesis-client.js';
+import { modelClient, type ModelClient } from '../support/model-kinesis-client.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = ['shardId-000000000000', 'shardId-000000000001'];
 

@@ -8,8 +8,7 @@ import { errorLine } from '../../src/cli/command.js';
 import { recordLine } from '../../src/cli/record-lines.js';
 import { createEmitter } from '../../src/consumer/emitter.js';
 import type { KinactError } from '../../src/api/errors.js';
-import { guardLogger } from '../../src/api/logger.js';
-import type { Logger } from '../../src/api/logger.js';
+import { guardLogger, type Logger } from '../../src/api/logger.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { virtualConsumer } from '../support/virtual-consumer.js';
 

@@ -9,8 +9,7 @@ import { leaseRow, memoryLeaseStore } from '../../src/testing/memory-lease-store
 import type { LeaseStore } from '../../src/api/ports.js';
 import { narrowStore } from '../support/narrow-store.js';
 import { inVirtualTime } from '../support/virtual.js';
-import { virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const shards = 300;
 

@@ -4,7 +4,6 @@
 import { createRequire } from 'node:module';
 import { expect } from 'chai';
 import * as nact from 'nact';
-import type * as Supervision from '../../supervision/index.js';
 import * as ours from '../../supervision/index.js';
 import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
@@ -15,8 +14,8 @@ const built = 'kinact/supervision';
 
 describe('two copies of kinact in one process', () => {
   const clock = new ManualClock();
-  let theirs: typeof Supervision;
-  before(async () => (theirs = (await import(built)) as typeof Supervision));
+  let theirs: typeof ours;
+  before(async () => (theirs = (await import(built)) as typeof ours));
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 

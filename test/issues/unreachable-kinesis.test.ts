@@ -7,8 +7,7 @@ import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { inVirtualTime, virtualClock } from '../support/virtual.js';
-import { seeded, virtualConsumer } from '../support/virtual-consumer.js';
-import type { VirtualConsumer } from '../support/virtual-consumer.js';
+import { seeded, virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 
 const failoverMs = 10_000;
 const shards = 4;

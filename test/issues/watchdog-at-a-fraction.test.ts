@@ -3,8 +3,11 @@
 // that size cannot move by so little.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
-import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
-import type { ShardWorkerMessage, ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
+import {
+  shardWorker,
+  type ShardWorkerMessage,
+  type ShardWorkerOptions,
+} from '../../actors/shard-worker/shard-worker.js';
 import { admit } from '../../src/core/ledger.js';
 
 describe('a watchdog that fires a fraction early', () => {

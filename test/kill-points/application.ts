@@ -1,7 +1,6 @@
 // The application of these tests, in every form that a reducer has. It notes each item when it is handed out, and as done when
 // kinact counts it as done. The world decides how long a call takes, and whether it throws.
-import { defineReducer } from '../../src/api/reducer.js';
-import type { Item, ReducerDefinition } from '../../src/api/reducer.js';
+import { defineReducer, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
 
 export type Form = 'folds' | 'flushes' | 'by hand' | 'raw';
 

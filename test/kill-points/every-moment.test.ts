@@ -3,8 +3,7 @@
 import { expect } from 'chai';
 import { createDice } from '../sim/dice.js';
 import { effects, messages } from './messages.js';
-import { killed, watch } from './killed.js';
-import type { Watched } from './killed.js';
+import { killed, watch, type Watched } from './killed.js';
 import { middle, momentsIn } from './moment.js';
 import type { Outcome } from './run.js';
 import { scenarios } from './scenarios.js';

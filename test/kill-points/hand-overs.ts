@@ -1,8 +1,7 @@
 // Scenarios in which one consumer asks another for a lease. The wish is granted or refused, or either consumer stops in the middle
 // of it. The struck consumer asks in some of these scenarios, and is asked in the others.
 import type { LeaseRow } from '../../src/core/lease.js';
-import { feed } from './scenario.js';
-import type { Scenario } from './scenario.js';
+import { feed, type Scenario } from './scenario.js';
 import type { World } from './world.js';
 
 /** Calls `act` as soon as `isSo` is true for a row of the table, if that happens within `forMs`. */

@@ -1,9 +1,7 @@
 // Watches a scenario for its moments, kills an actor at one of them, and checks what came of it.
 import { expect } from 'chai';
-import { comes, observe, strikeWhere } from './moment.js';
-import type { Moment, Observed } from './moment.js';
-import { run } from './run.js';
-import type { Outcome } from './run.js';
+import { comes, observe, strikeWhere, type Moment, type Observed } from './moment.js';
+import { run, type Outcome } from './run.js';
 import type { Scenario } from './scenario.js';
 
 export interface Watched {

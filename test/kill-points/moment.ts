@@ -1,7 +1,6 @@
 // The moments at which an actor can be killed: right before or after it handles a message, and around each of its effects. First a
 // run is watched for its moments. Then a run of the same scenario is struck at one of them.
-import { attachIntercept, crash } from '../../supervision/index.js';
-import type { Delivery, Intercept, Ref } from '../../supervision/index.js';
+import { attachIntercept, crash, type Delivery, type Intercept, type Ref } from '../../supervision/index.js';
 import { cellOf } from '../../supervision/cell.js';
 import type { Member, World } from './world.js';
 

@@ -5,8 +5,7 @@ import type { StopReport } from '../../src/consumer/consumer.js';
 import { putRecords } from '../sim/workload.js';
 import { complaintsOf, incarnationsOf } from './laws.js';
 import type { Scenario } from './scenario.js';
-import { createWorld } from './world.js';
-import type { Member, World } from './world.js';
+import { createWorld, type Member, type World } from './world.js';
 
 export interface Outcome {
   readonly complaints: readonly string[];

@@ -7,10 +7,8 @@ import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
-import { feed, kill } from './scenario.js';
-import type { Scenario } from './scenario.js';
-import { twin } from './world.js';
-import type { World } from './world.js';
+import { feed, kill, type Scenario } from './scenario.js';
+import { twin, type World } from './world.js';
 
 /** A worker that does not know wishes takes a lease from its owner, and does nothing with it. */
 function takenByJava({ clock, leases, oracle }: World, leaseKey: string): void {

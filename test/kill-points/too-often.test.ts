@@ -1,8 +1,7 @@
 // Kills actors again and again. Above the intensity, the consumer ends by itself and releases its leases. Another consumer on the
 // same table loses nothing of what the first one left.
 import { expect } from 'chai';
-import { kindOf, strikeWhere } from './moment.js';
-import type { Strike } from './moment.js';
+import { kindOf, strikeWhere, type Strike } from './moment.js';
 import { run } from './run.js';
 import { named } from './scenarios.js';
 import type { Scenario } from './scenario.js';

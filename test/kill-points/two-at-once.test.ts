@@ -2,15 +2,11 @@
 // of another start. It uses the real tree in virtual time, and the laws of `laws.ts`.
 import { expect } from 'chai';
 import { actorsOf, crash } from '../../supervision/index.js';
-import { watch } from './killed.js';
-import type { Watched } from './killed.js';
-import { comes, indices, kindOf, middle, strikeWhere } from './moment.js';
-import type { Moment, Strike, When } from './moment.js';
-import { run } from './run.js';
-import type { Outcome } from './run.js';
-import { kill } from './scenario.js';
+import { watch, type Watched } from './killed.js';
+import { comes, indices, kindOf, middle, strikeWhere, type Moment, type Strike, type When } from './moment.js';
+import { run, type Outcome } from './run.js';
+import { kill, type Scenario } from './scenario.js';
 import { named } from './scenarios.js';
-import type { Scenario } from './scenario.js';
 import type { Member } from './world.js';
 
 /** For each kind, a message in the midst of its work. */

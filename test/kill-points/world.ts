@@ -1,27 +1,20 @@
 // A stream, a lease table and a few consumers in virtual time. Everything is real except the services. An oracle sees every
 // delivery and every write. A scenario drives the world, a strike kills actors in it, and `laws.ts` checks the end.
-import { consumerOf } from '../../src/consumer/consumer.js';
-import type { Consumer, StopReport } from '../../src/consumer/consumer.js';
-import { actors } from '../../src/consumer/wiring.js';
-import type { Actors } from '../../src/consumer/wiring.js';
+import { consumerOf, type Consumer, type StopReport } from '../../src/consumer/consumer.js';
+import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import type { Item } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { memoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import type { MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
 import type { TraceEntry } from '../../supervision/seams.js';
 import { createDice } from '../sim/dice.js';
-import { createIncarnations } from '../sim/incarnations.js';
-import type { Incarnations } from '../sim/incarnations.js';
-import { createOracle } from '../sim/oracle.js';
-import type { Oracle } from '../sim/oracle.js';
+import { createIncarnations, type Incarnations } from '../sim/incarnations.js';
+import { createOracle, type Oracle } from '../sim/oracle.js';
 import { watchedStore } from '../sim/watched-store.js';
 import type { Workplace } from '../sim/workload.js';
-import { application } from './application.js';
-import type { Form } from './application.js';
+import { application, type Form } from './application.js';
 
 export const failoverMs = 3_000;
 /** The signature of another process with the same worker id. */

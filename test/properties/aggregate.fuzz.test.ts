@@ -5,8 +5,18 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { deflateSync } from 'node:zlib';
 import { decodeAggregate, unpackRecord } from '../../src/aws/aggregation/aggregate.js';
-import { bytes, decimalMd5, delimited, envelope, MAGIC, message, number, varint } from '../support/aggregate-bytes.js';
-import type { Bytes, WrittenRecord } from '../support/aggregate-bytes.js';
+import {
+  bytes,
+  decimalMd5,
+  delimited,
+  envelope,
+  MAGIC,
+  message,
+  number,
+  varint,
+  type Bytes,
+  type WrittenRecord,
+} from '../support/aggregate-bytes.js';
 import { naiveUnpack } from '../support/naive-aggregate.js';
 
 const SEED = Number(process.env['KINACT_SEED'] ?? 20_260_117);

@@ -9,8 +9,7 @@ import { compareCheckpoints } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { durableCheckpoint } from '../../src/core/lease-state.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
-import { driveKeeper, failoverMs, marginMs, me, nonce, shardId } from '../support/keeper-driver.js';
-import type { KeeperDriver } from '../support/keeper-driver.js';
+import { driveKeeper, failoverMs, marginMs, me, nonce, shardId, type KeeperDriver } from '../support/keeper-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
 
 type Command =

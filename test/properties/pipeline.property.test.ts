@@ -6,8 +6,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { startPipeline } from '../support/pipeline.js';
 import { putNumbered, shard0 } from '../support/pipeline-probes.js';
-import { live, harness } from '../support/pipeline-harness.js';
-import type { Harness } from '../support/pipeline-harness.js';
+import { live, harness, type Harness } from '../support/pipeline-harness.js';
 
 const seed = Number(process.env['KINACT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const numRuns = Number(process.env['KINACT_RUNS'] ?? 250);

@@ -1,14 +1,14 @@
 // The application of the simulation. It notes each item when it gets the item, and as done when kinact may count the item as done.
 // It is slow, fails or never answers, as the settings of the world demand. An item that it lets kinact skip counts as done too, but
 // an event must name it.
-import { defineReducer } from '../../src/api/reducer.js';
-import type {
-  Extracted,
-  FailurePolicy,
-  Item,
-  OnFailure,
-  ReducerContext,
-  ReducerDefinition,
+import {
+  defineReducer,
+  type Extracted,
+  type FailurePolicy,
+  type Item,
+  type OnFailure,
+  type ReducerContext,
+  type ReducerDefinition,
 } from '../../src/api/reducer.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';

@@ -4,15 +4,12 @@ import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-s
 import { recreateStream } from './recreating.js';
 import { crashActor } from '../../supervision/system.js';
 import { walk } from '../../src/api/status.js';
-import { errorNames } from './sdk-answers.js';
-import type { Service } from './sdk-answers.js';
-import { drawn, passingErrors } from './service-faults.js';
-import type { Mishap, Rule } from './service-faults.js';
+import { errorNames, type Service } from './sdk-answers.js';
+import { drawn, passingErrors, type Mishap, type Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
 import { isAtWork, stopProcess } from './stopping.js';
-import { neverBlocks } from './world.js';
-import type { Process, World } from './world.js';
+import { neverBlocks, type Process, type World } from './world.js';
 
 /** The most open shards, and the fewest: no seed begins with fewer. */
 const mostShards = 14;

@@ -1,8 +1,7 @@
 // The law of the simulation about leases that change hands (I33) allows each legal way and reports every other.
 // The tests make up the writes to rows, one by one.
 import { expect } from 'chai';
-import { createHands } from './hands.js';
-import type { Hands } from './hands.js';
+import { createHands, type Hands } from './hands.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 
 interface Scene {

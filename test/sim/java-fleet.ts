@@ -1,8 +1,7 @@
 // Decides whether Java workers of the KCL 2.x share the table of a world, and when each comes and goes. The fleet has its own dice, so
 // it does not change the rest of what a seed means.
 import { createDice } from './dice.js';
-import { startJavaWorker } from './java-worker.js';
-import type { JavaWorker } from './java-worker.js';
+import { startJavaWorker, type JavaWorker } from './java-worker.js';
 import type { World } from './world.js';
 
 export interface JavaFleet {

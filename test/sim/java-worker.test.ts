@@ -7,8 +7,7 @@ import { leaseRow } from '../support/memory-lease-store.js';
 import { createDice } from './dice.js';
 import { startJavaWorker } from './java-worker.js';
 import { putRecords } from './workload.js';
-import { createWorld } from './world.js';
-import type { World } from './world.js';
+import { createWorld, type World } from './world.js';
 
 const shardOf = (index: number): string => `shardId-00000000000${index}`;
 

@@ -1,11 +1,9 @@
 // npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one
 // seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
-import { hunt } from './hunt.js';
-import type { Catch } from './hunt.js';
+import { hunt, type Catch } from './hunt.js';
 import { mutants } from './mutants/index.js';
-import { openPool } from './pool.js';
-import type { Pool } from './pool.js';
+import { openPool, type Pool } from './pool.js';
 import type { Outcome } from './run.js';
 import { runCounting, shrink } from './seeds.js';
 

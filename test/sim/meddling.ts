@@ -2,8 +2,7 @@
 // stops, dies, stands still or crashes in part; or the shard is split. This fault has its own dice, so it does not change the rest of
 // what a seed means.
 import { walk } from '../../src/api/status.js';
-import { createDice } from './dice.js';
-import type { Dice } from './dice.js';
+import { createDice, type Dice } from './dice.js';
 import { crashOne, kill, startAnother } from './faults.js';
 import { isAtWork, stopProcess } from './stopping.js';
 import type { Process, World } from './world.js';

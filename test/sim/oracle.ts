@@ -3,13 +3,10 @@
 // every event to it.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isJava } from './cluster.js';
-import { createHands } from './hands.js';
-import type { HandsOptions } from './hands.js';
-import { createLosses } from './losses.js';
-import type { Losses } from './losses.js';
+import { createHands, type HandsOptions } from './hands.js';
+import { createLosses, type Losses } from './losses.js';
 import { createRepeats } from './repeats.js';
-import { compareRows, createStreamLog, isNumber } from './stream-log.js';
-import type { Put, StreamLog } from './stream-log.js';
+import { compareRows, createStreamLog, isNumber, type Put, type StreamLog } from './stream-log.js';
 import { createTakes } from './takes.js';
 import { createWishes } from './wishes.js';
 import type { Said } from './world.js';

@@ -2,8 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { mutants } from './mutants/index.js';
 import type { Job } from './pool.js';
-import { runSeed } from './run.js';
-import type { RunOptions } from './run.js';
+import { runSeed, type RunOptions } from './run.js';
 
 function optionsOf({ size, mutant, provisional = false }: Job): RunOptions {
   const found = mutants.find(({ name }) => name === mutant?.name);

@@ -8,8 +8,7 @@ import { sample } from './samples.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
 import { putRecords } from './workload.js';
-import { createWorld } from './world.js';
-import type { MakeActors, World } from './world.js';
+import { createWorld, type MakeActors, type World } from './world.js';
 import type { Violation } from './oracle.js';
 
 /** How much of a seed is run: shrinking makes these smaller. */

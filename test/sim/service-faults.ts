@@ -2,8 +2,7 @@
 // answers that are incomplete or out of date. If a service fails with an error of its own, it may or may not have carried out the
 // call: the caller cannot know.
 import type { Dice } from './dice.js';
-import { errorNames, errorOf, mayHaveHappened } from './sdk-answers.js';
-import type { Service } from './sdk-answers.js';
+import { errorNames, errorOf, mayHaveHappened, type Service } from './sdk-answers.js';
 
 export type Mishap =
   | { readonly type: 'error'; readonly name: string }

@@ -6,8 +6,7 @@ import { sample } from './samples.js';
 import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { calm } from './wire.js';
 import { putRecords } from './workload.js';
-import { neverBlocks } from './world.js';
-import type { World } from './world.js';
+import { neverBlocks, type World } from './world.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 

@@ -3,12 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { openPool } from './pool.js';
-import { runSeed } from './run.js';
+import { openPool, type Pool } from './pool.js';
+import { runSeed, type Outcome } from './run.js';
 import { mutants } from './mutants/index.js';
 import { runCounting, shrink } from './seeds.js';
-import type { Outcome } from './run.js';
-import type { Pool } from './pool.js';
 
 const from = Number(process.env['KINACT_SEED'] ?? 1);
 const seeds = 60;

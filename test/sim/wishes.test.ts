@@ -1,7 +1,6 @@
 // The law of the simulation about wishes (I47) reports a forgotten wish, too many wishes, and a wish beyond a fair share.
 import { expect } from 'chai';
-import { createWishes } from './wishes.js';
-import type { Wishes } from './wishes.js';
+import { createWishes, type Wishes } from './wishes.js';
 import { leaseRow } from '../support/memory-lease-store.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 

@@ -2,8 +2,7 @@
 // fleet has caught up.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dice } from '../sim/dice.js';
-import { killable, troubles } from './messages.js';
-import type { Service } from './messages.js';
+import { killable, troubles, type Service } from './messages.js';
 import type { Consumer, Servers } from './processes.js';
 import type { SoakStream } from './stream.js';
 

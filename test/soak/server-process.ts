@@ -2,8 +2,7 @@
 // on demand, and the writer reaches Kinesis directly. Records are deleted on demand, so memory stays the same for hours. The process
 // ends when its parent ends.
 import { createRequire } from 'node:module';
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FromServers, Service, ToServers, Trouble } from './messages.js';
 

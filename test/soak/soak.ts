@@ -3,17 +3,19 @@
 // process that it has started has ended.
 import { setTimeout as delay } from 'node:timers/promises';
 import { createDice } from '../sim/dice.js';
-import { keepFailing } from './faults.js';
-import type { Stage } from './faults.js';
+import { keepFailing, type Stage } from './faults.js';
 import type { FromConsumer } from './messages.js';
-import { startConsumer, startServers } from './processes.js';
-import type { ChildProcess, Consumer, Endpoints, Servers } from './processes.js';
-import { openStream } from './stream.js';
-import type { SoakStream } from './stream.js';
-import { openTally } from './tally.js';
-import type { Tally } from './tally.js';
-import { handleCount, judge } from './verdict.js';
-import type { Sample, Verdict } from './verdict.js';
+import {
+  startConsumer,
+  startServers,
+  type ChildProcess,
+  type Consumer,
+  type Endpoints,
+  type Servers,
+} from './processes.js';
+import { openStream, type SoakStream } from './stream.js';
+import { openTally, type Tally } from './tally.js';
+import { handleCount, judge, type Sample, type Verdict } from './verdict.js';
 
 export interface SoakOptions {
   readonly minutes: number;

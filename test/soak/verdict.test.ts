@@ -1,8 +1,7 @@
 // The soak's verdict and its tally of lost records, on made-up runs. Both must be able to fail.
 import { expect } from 'chai';
 import { openTally } from './tally.js';
-import { handleSlack, judge } from './verdict.js';
-import type { Judged, Sample } from './verdict.js';
+import { handleSlack, judge, type Judged, type Sample } from './verdict.js';
 
 const quiet: Omit<Sample, 'atMs' | 'heapBytes' | 'handles'> = {
   ...{

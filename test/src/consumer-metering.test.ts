@@ -1,7 +1,6 @@
 // The meter gets every settled record exactly once, also when a stop or restart ends the worker, and a meter that throws does no harm.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import { instruments } from '../../src/api/metrics.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

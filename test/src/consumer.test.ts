@@ -1,8 +1,7 @@
 // A whole consumer starts, reads, follows a split and stops with every lease released, and a stop works at any step of the start.
 // The stream is in memory, and time is virtual.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { StopReport } from '../../src/consumer/consumer.js';
+import { createConsumer, type StopReport } from '../../src/consumer/consumer.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

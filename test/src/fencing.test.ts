@@ -1,16 +1,12 @@
 // A store that refuses lower fences takes nothing from a process that was paused in a write, once another process has read the shard.
 // Two consumers run on simulated machines, in virtual time.
 import { expect } from 'chai';
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { Item } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
+import { defineReducer, type Item } from '../../src/api/reducer.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createDice } from '../sim/dice.js';
-import { createMachine } from '../sim/machine.js';
-import type { Machine } from '../sim/machine.js';
+import { createMachine, type Machine } from '../sim/machine.js';
 import { inVirtualTime } from '../support/virtual.js';
 
 /** docs/guarantees.md: the highest fence per shard is kept, anything lower is refused. */

@@ -1,8 +1,7 @@
 // A logger that throws does no harm, and the fields of a line win over those of its owner.
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { guardLogger, silentLogger } from '../../src/api/logger.js';
-import type { Logger } from '../../src/api/logger.js';
+import { guardLogger, silentLogger, type Logger } from '../../src/api/logger.js';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 

@@ -1,7 +1,6 @@
 // Metrics have the names of the KCL, each has a sentence that explains it, and a meter that throws does no harm.
 import { expect } from 'chai';
-import { guardMeter, instruments, silentMeter } from '../../src/api/metrics.js';
-import type { Meter } from '../../src/api/metrics.js';
+import { guardMeter, instruments, silentMeter, type Meter } from '../../src/api/metrics.js';
 
 describe('the metrics', () => {
   it("have the KCL's names, so that its dashboards keep working (KCL clause 5)", () => {

@@ -8,8 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { createRuntime, send, stop, supervise, watch } from '../../supervision/index.js';
-import type { ChildSpec, SupervisorOptions } from '../../supervision/index.js';
+import {
+  createRuntime,
+  send,
+  stop,
+  supervise,
+  watch,
+  type ChildSpec,
+  type SupervisorOptions,
+} from '../../supervision/index.js';
 import { nursery } from './nursery.js';
 
 const program = fileURLToPath(new URL('../../../test/supervision/otp.escript', import.meta.url));

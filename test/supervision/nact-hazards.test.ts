@@ -1,8 +1,7 @@
 // What nact 7.6.2 does by itself, and what our runtime does in the same place: the hazards N1–N7 of docs/glossary.md.
 import { expect } from 'chai';
 import * as nact from 'nact';
-import type { Behaviour, Ref, ReplyTo } from '../../supervision/actor.js';
-import { reply } from '../../supervision/actor.js';
+import { type Behaviour, type Ref, type ReplyTo, reply } from '../../supervision/actor.js';
 import { ask, counters, createRuntime, send, spawn, stop, supervise, watch } from '../../supervision/index.js';
 import { openQuestions } from '../../supervision/ask.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

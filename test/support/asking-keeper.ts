@@ -1,9 +1,7 @@
 // A keeper that asks a living holder for its lease. The holder supports wishes.
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
-import { driveKeeper, failoverMs, shardId } from './keeper-driver.js';
-import type { KeeperDriver } from './keeper-driver.js';
-import { applyChange, leaseRow } from './memory-lease-store.js';
-import type { MemoryLeaseStore } from './memory-lease-store.js';
+import { driveKeeper, failoverMs, shardId, type KeeperDriver } from './keeper-driver.js';
+import { applyChange, leaseRow, type MemoryLeaseStore } from './memory-lease-store.js';
 
 /** The writer of the holder. */
 export const holderWriter = 'y1/3';

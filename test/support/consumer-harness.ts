@@ -3,14 +3,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { createConsumer, defineReducer, kinesisStream } from '../../src/index.js';
-import type {
-  Consumer,
-  ConsumerEventName,
-  ConsumerEvents,
-  ConsumerOptions,
-  Item,
-  KinesisStreamOptions,
+import {
+  createConsumer,
+  defineReducer,
+  kinesisStream,
+  type Consumer,
+  type ConsumerEventName,
+  type ConsumerEvents,
+  type ConsumerOptions,
+  type Item,
+  type KinesisStreamOptions,
 } from '../../src/index.js';
 import { localClientConfig } from '../../src/testing/local-servers.js';
 

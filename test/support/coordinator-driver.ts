@@ -4,12 +4,12 @@ import { actorHarness, type Harness } from './actor-harness.js';
 import { listedStream, type ListedStream } from './listed-stream.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
-import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type {
-  LeaseCoordinatorMessage,
-  CoordinatorStarted,
-  ReleasedLease,
-  ShardEndPlan,
+import {
+  leaseCoordinator,
+  type LeaseCoordinatorMessage,
+  type CoordinatorStarted,
+  type ReleasedLease,
+  type ShardEndPlan,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { LeaseKeeperRequest, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';

@@ -1,7 +1,6 @@
 // A TCP proxy on loopback with the faults of a network. It lets connections pass, cuts them, or delays answers. It can leave connections
 // open without answers, or drop a single answer to a request that has taken effect.
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 export type ProxyMode =
   | { readonly type: 'pass' }

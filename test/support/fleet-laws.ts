@@ -1,7 +1,6 @@
 // The laws of every fleet run, judged by the sinks alone: nothing is lost, and keys are in order. Also measures how long a shard was
 // silent when its lease changed hands, and has waits for deliveries and renewals.
-import { heldBy } from './fleet.js';
-import type { Fleet, WorkerProcess } from './fleet.js';
+import { heldBy, type Fleet, type WorkerProcess } from './fleet.js';
 import type { Delivery } from './worker-process.js';
 
 /** Ids that were written but are in no sink. */

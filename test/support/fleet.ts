@@ -1,7 +1,6 @@
 // A fleet of real worker processes over real local servers. It starts workers, writes numbered records, kills by pid, and waits for
 // conditions. Each wait has a deadline, with an error that shows the table and the processes.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +18,7 @@ import {
 import { localClientConfig, startLocalServers } from '../../src/testing/local-servers.js';
 import { fullDevice } from './full-loggers.js';
 import { leaseNamed } from './lease-witness.js';
-import { snapshotTable } from './strict-lease-reader.js';
-import type { TableSnapshot } from './strict-lease-reader.js';
+import { snapshotTable, type TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery, WorkerConfig, WorkerReport } from './worker-process.js';
 
 /** The limit of a wait that would never end. Tests in virtual time measure speed, because no machine is slow there. */

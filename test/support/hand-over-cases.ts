@@ -1,10 +1,8 @@
 // Runs cases of faults in the middle of a hand-over, on real processes. Some cases run at a time, each with its own stream and table. The
 // cases are in test/integrity.
-import { startLocalServers } from '../../src/testing/local-servers.js';
-import type { LocalServers } from '../../src/testing/local-servers.js';
+import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import type { WorkerProcess } from './fleet.js';
-import { failoverMs, Scene } from './hand-over-scene.js';
-import type { Ending, SceneOptions } from './hand-over-scene.js';
+import { failoverMs, Scene, type Ending, type SceneOptions } from './hand-over-scene.js';
 
 export interface HandOverCase extends Omit<SceneOptions, 'endpoints'> {
   readonly title: string;

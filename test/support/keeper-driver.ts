@@ -4,21 +4,20 @@
 // - the coordinator: `tell` sends its orders, `news` has the keeper's notices, `plan` answers a question about the end of the shard.
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
-import type {
-  LeaseKeeperRequest,
-  KeeperNews,
-  KeeperNotice,
-  LeaseKeeperMessage,
-  LeaseKeeperOptions,
-  LeaseKeeperState,
-  ShardWorkerRequest,
+import {
+  leaseKeeper,
+  type LeaseKeeperRequest,
+  type KeeperNews,
+  type KeeperNotice,
+  type LeaseKeeperMessage,
+  type LeaseKeeperOptions,
+  type LeaseKeeperState,
+  type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { KinactEvent } from '../../src/api/events.js';
-import { leaseRow, memoryLeaseStore } from './memory-lease-store.js';
-import type { MemoryLeaseStore } from './memory-lease-store.js';
+import { leaseRow, memoryLeaseStore, type MemoryLeaseStore } from './memory-lease-store.js';
 
 export const shardId = 'shardId-000000000000';
 export const me = 'me';

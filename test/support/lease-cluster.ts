@@ -5,14 +5,17 @@ import type { Harness } from './actor-harness.js';
 import type { ListedStream } from './listed-stream.js';
 import type { MemoryLeaseStore } from './memory-lease-store.js';
 import { effect, type Behaviour, type Ref } from '../../actors/protocol/actor.js';
-import { leaseCoordinator } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { LeaseCoordinatorMessage, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
-import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
-import type {
-  LeaseKeeperRequest,
-  LeaseKeeperMessage,
-  LeaseKeeperState,
-  ShardWorkerRequest,
+import {
+  leaseCoordinator,
+  type LeaseCoordinatorMessage,
+  type ReleasedLease,
+} from '../../actors/lease-coordinator/lease-coordinator.js';
+import {
+  leaseKeeper,
+  type LeaseKeeperRequest,
+  type LeaseKeeperMessage,
+  type LeaseKeeperState,
+  type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { HeldLeases } from '../../actors/protocol/leasing.js';

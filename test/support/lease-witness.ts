@@ -1,7 +1,6 @@
 // A proxy between processes and DynamoDB that records every write with its answer. It passes on the writes to one row one at a time. So
 // the records are in the order in which the table did the writes, whatever answers the callers got.
-import { Agent, createServer, request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import { Agent, createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 

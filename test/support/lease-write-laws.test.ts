@@ -1,7 +1,6 @@
 // The laws of lease writes must accept the writes that kinact makes, and must name each broken one.
 import { expect } from 'chai';
-import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
-import type { UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
+import { leaseUpdate, wishUpdate, type UpdateParts } from '../../src/aws/dynamodb/lease-update.js';
 import type { LeaseChange } from '../../src/api/ports.js';
 import type { WitnessedWrite, WriteRequest } from './lease-witness.js';
 import { judgeWrites } from './lease-write-laws.js';

@@ -2,8 +2,7 @@
 // with the library. A lease changes its owner only by a write of its owner or by a take. The owner releases the lease, or hands it over
 // to the author of the wish in the row. A take needs a row without an owner, or an owner that was silent for its failover time. No other
 // worker's write moves a row's counter or checkpoint. Wish and answer are about one tenure, and are removed when the owner changes.
-import { expectedBy } from './lease-witness.js';
-import type { WitnessedRow, WitnessedWrite } from './lease-witness.js';
+import { expectedBy, type WitnessedRow, type WitnessedWrite } from './lease-witness.js';
 
 export interface OwnerChange {
   readonly kind: 'take' | 'release' | 'handOver' | 'lapse';

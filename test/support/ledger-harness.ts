@@ -14,8 +14,8 @@ import {
   naiveMayExpect,
   naiveRoom,
   naiveSettle,
+  type NaiveLedger,
 } from './naive-ledger.js';
-import type { NaiveLedger } from './naive-ledger.js';
 
 /** The functions of src/core/ledger.ts, or broken ones of broken-ledgers.ts. */
 export type LedgerApi = typeof ledgerModule;

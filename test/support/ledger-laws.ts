@@ -3,10 +3,8 @@
 import fc from 'fast-check';
 
 import type { Position } from '../../src/core/position.js';
-import { bounds, current, newHarness, play, script } from './ledger-harness.js';
-import type { LedgerApi, Harness } from './ledger-harness.js';
-import { isOpen, naiveFrontier, naiveHead, naiveOpen, naiveOpenBytes } from './naive-ledger.js';
-import type { NaiveRecord } from './naive-ledger.js';
+import { bounds, current, newHarness, play, script, type LedgerApi, type Harness } from './ledger-harness.js';
+import { isOpen, naiveFrontier, naiveHead, naiveOpen, naiveOpenBytes, type NaiveRecord } from './naive-ledger.js';
 
 /** A law as a fast-check property of one set of ledger functions. */
 export type Law = (api: LedgerApi) => fc.IRawProperty<unknown>;

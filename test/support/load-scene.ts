@@ -4,12 +4,9 @@
 // A test causes a fault of a worker or a server. `expectNothingLost` then stops writing, waits for all records, and judges. The
 // scene closes everything that it has opened.
 import { ownersDeliver } from './fleet-laws.js';
-import { faultyProxy } from './faulty-proxy.js';
-import type { FaultyProxy } from './faulty-proxy.js';
-import { startFleet } from './fleet.js';
-import type { Fleet, FleetOptions, WorkerProcess } from './fleet.js';
-import { witnessLeases } from './lease-witness.js';
-import type { LeaseWitness } from './lease-witness.js';
+import { faultyProxy, type FaultyProxy } from './faulty-proxy.js';
+import { startFleet, type Fleet, type FleetOptions, type WorkerProcess } from './fleet.js';
+import { witnessLeases, type LeaseWitness } from './lease-witness.js';
 import { expectNothingLost } from './replays.js';
 import type { WorkerConfig } from './worker-process.js';
 

@@ -2,14 +2,17 @@
 // with every kind of acknowledgement. It checks the laws from outside, by the items in user code and the messages to keepers.
 import fc from 'fast-check';
 import { envelope, message } from './aggregate-bytes.js';
-import { startPipeline } from './pipeline.js';
-import type { Pipeline } from './pipeline.js';
+import { startPipeline, type Pipeline } from './pipeline.js';
 import type { Position } from '../../src/core/position.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
-import { defineReducer } from '../../src/api/reducer.js';
-import type { Extracted, Item, ReducerContext, ReducerDefinition } from '../../src/api/reducer.js';
-import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import {
+  defineReducer,
+  type Extracted,
+  type Item,
+  type ReducerContext,
+  type ReducerDefinition,
+} from '../../src/api/reducer.js';
+import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 
 const shard = 'shardId-000000000000';
 

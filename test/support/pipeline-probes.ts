@@ -1,7 +1,6 @@
 // Helpers for tests of the pipeline: pipelines that are stopped even if the test fails, numbered records, promises that a test keeps
 // open, and a record of the messages between actors.
-import { startPipeline } from './pipeline.js';
-import type { Pipeline, PipelineOptions } from './pipeline.js';
+import { startPipeline, type Pipeline, type PipelineOptions } from './pipeline.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { Delivery } from '../../supervision/seams.js';

@@ -1,13 +1,9 @@
 // The pipeline without leases: real stages, reducers and shard workers on the real runtime in virtual time, over streams in memory. A
 // stub keeper only grants tenures and records its messages. For tests of actors, not of restarts.
-import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
-import type { ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
-import { stage } from '../../actors/stage/stage.js';
-import type { StageMessage, StageOptions } from '../../actors/stage/stage.js';
-import { reducer } from '../../actors/reducer/reducer.js';
-import type { ReducerActorMessage, ReducerOptions } from '../../actors/reducer/reducer.js';
-import { effect } from '../../actors/protocol/actor.js';
-import type { Behaviour, Ref, Ending } from '../../actors/protocol/actor.js';
+import { shardWorker, type ShardWorkerOptions } from '../../actors/shard-worker/shard-worker.js';
+import { stage, type StageMessage, type StageOptions } from '../../actors/stage/stage.js';
+import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
+import { effect, type Behaviour, type Ref, type Ending } from '../../actors/protocol/actor.js';
 import type { LeaseKeeperRequest, ShardWorkerRequest } from '../../actors/lease-keeper/lease-keeper.js';
 import type { FrontierReport, Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { StartPosition } from '../../src/core/position.js';

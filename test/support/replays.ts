@@ -3,8 +3,7 @@
 import { expect } from 'chai';
 import type { Fleet } from './fleet.js';
 import { allSeen, lost, outOfOrder, replays } from './fleet-laws.js';
-import { readStrictly } from './strict-lease-reader.js';
-import type { TableSnapshot } from './strict-lease-reader.js';
+import { readStrictly, type TableSnapshot } from './strict-lease-reader.js';
 import type { Delivery } from './worker-process.js';
 
 /** `integrity sigkill: 1,200 written, 40 replayed, 0 lost`. */

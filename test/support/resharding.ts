@@ -1,7 +1,6 @@
 // Splits and merges the stream of a fleet, and checks by the sinks that no child is delivered before the end of its parents.
 import { ListShardsCommand, MergeShardsCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
-import { isActive } from './fleet.js';
-import type { Fleet } from './fleet.js';
+import { isActive, type Fleet } from './fleet.js';
 
 export const idOf = (index: number): string => `shardId-${String(index).padStart(12, '0')}`;
 

@@ -1,8 +1,7 @@
 // A kinesalite in its own process that keeps its streams on disk. It can be killed and restarted on the same port, with all records that
 // it has accepted. It ends with the process that started it.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

@@ -2,8 +2,7 @@
 // must be able to fail.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
-import { violationsOf } from './strict-lease-reader.js';
-import type { StrictReading } from './strict-lease-reader.js';
+import { violationsOf, type StrictReading } from './strict-lease-reader.js';
 
 type Row = Record<string, AttributeValue>;
 

@@ -1,7 +1,6 @@
 // A second, strict reader of the rows that kinact leaves in a lease table. It is written from KCL clause 1.1 alone, and shares no code
 // with the library. It reports everything that the KCL's own reader might not accept. Run it after integration tests.
-import { ScanCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ScanCommand, type AttributeValue, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 
 type Row = Record<string, AttributeValue>;
 

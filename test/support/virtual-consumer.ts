@@ -1,14 +1,11 @@
 // A whole consumer in virtual time over a stream in memory. No part of it waits for the host's clock.
-import { createConsumer } from '../../src/consumer/consumer.js';
-import type { Consumer } from '../../src/consumer/consumer.js';
+import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
-import type { Item } from '../../src/api/reducer.js';
-import { defineReducer } from '../../src/api/reducer.js';
+import { type Item, defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import type { FakeStream, FakeStreamOptions } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
-import { watched } from './consumer-harness.js';
-import type { Watched } from './consumer-harness.js';
+import { watched, type Watched } from './consumer-harness.js';
 
 /** Numbers from a seed: the same seed gives the same run. */
 export function seeded(seed: number): { next(): number } {

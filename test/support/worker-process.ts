@@ -3,10 +3,17 @@
 // stdout. Started by fleet.ts.
 import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createConsumer, defineReducer, isKinactError, kinesisStream, runUntilSignal } from '../../src/index.js';
-import type { ConsumerEventName, InitialPosition, Item } from '../../src/index.js';
-import { loggerTo } from './full-loggers.js';
-import type { LogTarget } from './full-loggers.js';
+import {
+  createConsumer,
+  defineReducer,
+  isKinactError,
+  kinesisStream,
+  runUntilSignal,
+  type ConsumerEventName,
+  type InitialPosition,
+  type Item,
+} from '../../src/index.js';
+import { loggerTo, type LogTarget } from './full-loggers.js';
 import { leaseNamed } from './lease-witness.js';
 
 /** The settings that the parent chooses. Everything else is kinact's default. */

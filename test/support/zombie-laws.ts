@@ -1,8 +1,7 @@
 // The laws of a worker that continued after others had taken its leases, judged by the sinks and by the writes that a witness saw.
 import { expect } from 'chai';
 import type { WorkerProcess } from './fleet.js';
-import { expectedBy, handsOver, movesCounter, setBy } from './lease-witness.js';
-import type { WitnessedWrite } from './lease-witness.js';
+import { expectedBy, handsOver, movesCounter, setBy, type WitnessedWrite } from './lease-witness.js';
 import type { LoadScene } from './load-scene.js';
 import type { Delivery } from './worker-process.js';
 

@@ -1,7 +1,19 @@
 // Checked by tsc alone: what the constructors of `kinact/supervision` infer, without a type argument anywhere.
 import { expectTypeOf } from 'expect-type';
-import { ask, createRuntime, effect, spawn, supervisor } from '../../supervision/index.js';
-import type { Behaviour, ChildStarted, Effect, Ref, ReplyTo, RuntimeEvent, Step } from '../../supervision/index.js';
+import {
+  ask,
+  createRuntime,
+  effect,
+  spawn,
+  supervisor,
+  type Behaviour,
+  type ChildStarted,
+  type Effect,
+  type Ref,
+  type ReplyTo,
+  type RuntimeEvent,
+  type Step,
+} from '../../supervision/index.js';
 
 type LimiterMessage =
   | { readonly type: 'allow'; readonly replyTo: ReplyTo<boolean> }

@@ -2,9 +2,8 @@
 // progress starts only after a consistent read of its parents' rows, or after this process has written SHARD_END for them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { retrying, clearFailure } from '../turn.js';
+import { retrying, clearFailure, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { readParents } from '../streams/table-work.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';

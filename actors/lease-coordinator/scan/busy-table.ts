@@ -1,8 +1,7 @@
 // Detects a lease table that is too busy for another lease: takes wait for their permits behind renewals, and free leases stay
 // without an owner. The event `leaseTableBusy` reports this once; `status()` shows it while it lasts. During that time only a few
 // takes wait for a permit. The scan calls `takesAllowed`.
-import { emit } from '../turn.js';
-import type { CoordinatorTurn } from '../turn.js';
+import { emit, type CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** This many takes may wait while the table is busy. */

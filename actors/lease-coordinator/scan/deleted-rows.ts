@@ -2,9 +2,8 @@
 // again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
 // `noteDeletedRows`; the shard sync calls the other functions.
 import { holdersTimeMs } from '../failovers.js';
-import { hasFailed, streamOfLease, syncBy, warn } from '../turn.js';
+import { hasFailed, streamOfLease, syncBy, warn, type CoordinatorTurn } from '../turn.js';
 import type { CoordinatorState, Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseScan } from '../../../src/api/ports.js';

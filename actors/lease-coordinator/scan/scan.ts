@@ -23,8 +23,8 @@ import {
   hasFailed,
   isActive,
   syncBy,
+  type CoordinatorTurn,
 } from '../turn.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread.js';
 import { watchUntaken } from './untaken.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
@@ -32,8 +32,13 @@ import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams
 import { backoffMs } from '../../../src/core/backoff.js';
 import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
-import { isAvailable, observe, planLeases, updateObservations } from '../../../src/core/lease-plan.js';
-import type { LeasePlanInput } from '../../../src/core/lease-plan.js';
+import {
+  isAvailable,
+  observe,
+  planLeases,
+  updateObservations,
+  type LeasePlanInput,
+} from '../../../src/core/lease-plan.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { isWriterOf } from '../../../src/core/writer-signature.js';
 import { isKinactError } from '../../../src/api/errors.js';

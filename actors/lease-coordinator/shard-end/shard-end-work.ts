@@ -6,13 +6,16 @@ import type { CoordinatorSource } from '../options.js';
 import { readRow } from '../streams/table-work.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { childLeases, childrenIn } from '../../../src/core/shard-graph.js';
-import type { ListedChild } from '../../../src/core/shard-graph.js';
+import { childLeases, childrenIn, type ListedChild } from '../../../src/core/shard-graph.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
-import { isSecondAbsence, mayHaveExpired, findInListing } from '../../../src/core/shard-proof.js';
-import type { Absences, ShardInListing } from '../../../src/core/shard-proof.js';
-import { childRow } from '../../../src/core/shard-sync.js';
-import type { RowContext } from '../../../src/core/shard-sync.js';
+import {
+  isSecondAbsence,
+  mayHaveExpired,
+  findInListing,
+  type Absences,
+  type ShardInListing,
+} from '../../../src/core/shard-proof.js';
+import { childRow, type RowContext } from '../../../src/core/shard-sync.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import type { ChildShard, LeaseStore, Shard } from '../../../src/api/ports.js';
 import type { Evidence, ShardEndResult } from '../results.js';

@@ -17,9 +17,19 @@ import type { Evidence, ShardEndResult } from '../results.js';
 import { doubtStream } from '../sources/sources.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
-import { emit, retrying, rowsOf, scanWithin, serviceNow, signature, warn, clearFailure, syncBy } from '../turn.js';
+import {
+  emit,
+  retrying,
+  rowsOf,
+  scanWithin,
+  serviceNow,
+  signature,
+  warn,
+  clearFailure,
+  syncBy,
+  type CoordinatorTurn,
+} from '../turn.js';
 import type { Lease, Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
 import { earliestLatest } from '../../../src/core/shard-sync.js';

@@ -1,9 +1,8 @@
 // Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
 import { effect } from '../../protocol/actor.js';
 import { answerStart } from './start-outcome.js';
-import { emit, hasFailed, scanWithin, syncBy } from '../turn.js';
+import { emit, hasFailed, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import type { KinactError } from '../../../src/api/errors.js';
 import { isFinalForSource, isFinalBeforeFirstRead, isStreamNotFound } from '../../../src/api/failures.js';
 

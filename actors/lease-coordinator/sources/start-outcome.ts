@@ -3,8 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { CoordinatorStarted } from '../../protocol/leasing.js';
 import type { Message } from '../messages.js';
-import { hasFailed, isActive } from '../turn.js';
-import type { CoordinatorTurn } from '../turn.js';
+import { hasFailed, isActive, type CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
 
 export function beginDeadline({ options, effects }: CoordinatorTurn): void {

@@ -1,12 +1,10 @@
 // Tracks how each stream places its records (RecordDistributionStrategy). Every shard sync asks the stream and reports changes.
 // Lease rows store when AUTO was last seen, because rows outlive every worker. The source decides what happens to records out of
 // range (src/core/record-placement.ts).
-import { emit } from '../turn.js';
+import { emit, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { placementSlackMs } from '../../../src/core/record-placement.js';
-import type { PlacementState } from '../../../src/core/record-placement.js';
+import { placementSlackMs, type PlacementState } from '../../../src/core/record-placement.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { LeaseStore, StreamSource } from '../../../src/api/ports.js';
 import type { PlacementSnapshot } from '../../../src/api/status.js';

@@ -6,20 +6,17 @@
 //   4. postpone   `isPostponed`: the holders of the missing rows may still create them again
 //   5. create     `createPlanned`, by `createRows` (row-creation.ts)
 import type { CoordinatorSource } from '../options.js';
-import { checkRows, isIdentified } from './stream-check.js';
+import { checkRows, isIdentified, type Check, type StreamRows } from './stream-check.js';
 import { notePlacement } from './record-placement.js';
-import { createRows } from './row-creation.js';
-import type { RowProgress } from './row-creation.js';
+import { createRows, type RowProgress } from './row-creation.js';
 import { leaseKeyOf, shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { PlacementState } from '../../../src/core/record-placement.js';
 import type { FirstCheckpoint } from '../../../src/core/shard-graph.js';
-import { isFirstSync, planSync } from '../../../src/core/shard-sync.js';
+import { isFirstSync, planSync, type SyncPlan } from '../../../src/core/shard-sync.js';
 import { isSameListing, unlisted } from '../../../src/core/shard-listing.js';
-import type { SyncPlan } from '../../../src/core/shard-sync.js';
 import type { LeaseStore, Shard, ShardFilter, ShardListing } from '../../../src/api/ports.js';
 import type { InitialPosition } from '../../../src/core/position.js';
-import type { Check, StreamRows } from './stream-check.js';
 import type { SyncResult, Misidentified } from '../results.js';
 
 /** What a sync needs to know about the rows of its stream. */

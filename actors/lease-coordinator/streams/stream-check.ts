@@ -5,8 +5,7 @@
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
-import { judgeStream } from '../../../src/core/stream-verdict.js';
-import type { ShardRow, StreamVerdict } from '../../../src/core/stream-verdict.js';
+import { judgeStream, type ShardRow, type StreamVerdict } from '../../../src/core/stream-verdict.js';
 import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../../src/api/ports.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
 

@@ -22,9 +22,9 @@ import {
   hasFailed,
   isActive,
   syncBy,
+  type CoordinatorTurn,
 } from '../turn.js';
 import type { Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { cleanUp, describeRanges, stampRows } from './table-work.js';
 import { syncShards } from './shard-sync-work.js';
 import type { Misidentified, SyncResult } from '../results.js';

@@ -1,9 +1,8 @@
 // Detects shards that make no progress although workers read them. Each tenure ends before the frontier has moved, and the next
 // tenure reads the same records again. One such end is normal. Several in a row are a fault that nothing else detects.
 import type { KeeperNews } from '../../protocol/leasing.js';
-import { emit } from '../turn.js';
+import { emit, type CoordinatorTurn } from '../turn.js';
 import type { Lease, Standstill } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 
 /** A standstill is first reported after this many tenures in a row without progress, then each time the number doubles. */
 const minReportedTenures = 3;

@@ -4,9 +4,8 @@
 // The coordinator calls these functions on notices of keepers and around scans.
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLongUntaken, readsAgain } from './cool-downs.js';
-import { emit, streamOfLease } from '../turn.js';
+import { emit, streamOfLease, type CoordinatorTurn } from '../turn.js';
 import type { CoordinatorState, Lease, CoordinatorOptions, Stream } from '../state.js';
-import type { CoordinatorTurn } from '../turn.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

@@ -44,7 +44,7 @@ export interface RuntimeSeams {
    */
   readonly trace?: ((entry: never) => void) | undefined;
   /**
-   * Stands between actors and their messages and effects: an `Intercept` of `kinact/supervision`.
+   * Runs between actors and their messages and effects: an `Intercept` of `kinact/supervision`.
    *
    * @default undefined
    * @example

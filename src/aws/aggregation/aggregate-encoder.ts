@@ -5,10 +5,8 @@ import protobuf from 'protobufjs/minimal.js';
 import { KinactError } from '../../api/errors.js';
 import { DIGEST_BYTES, MAGIC_BYTES, openAggregate } from './aggregate-wire.js';
 import type { AggregatedRecord } from './aggregate.js';
-import { hashKeyOf, isExplicitHashKey, readExplicitHashKey } from './hash-key.js';
-import type { HashKey } from './hash-key.js';
-import { shardMap } from '../kinesis/shard-map.js';
-import type { TargetShard } from '../kinesis/shard-map.js';
+import { hashKeyOf, isExplicitHashKey, readExplicitHashKey, type HashKey } from './hash-key.js';
+import { shardMap, type TargetShard } from '../kinesis/shard-map.js';
 
 export type { TargetShard } from '../kinesis/shard-map.js';
 

@@ -6,10 +6,8 @@ import { excerpt } from '../../core/visible.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { refuse } from '../../options/option-table.js';
 import type { HashKeyRange, RawRecord, Unpacked, UserRecord } from '../../api/ports.js';
-import { openAggregate, STRIDE, UNSET } from './aggregate-wire.js';
-import type { AggregateFormat, WireMessage } from './aggregate-wire.js';
-import { hashKeyOf, readExplicitHashKey, spanContains, spanOf } from './hash-key.js';
-import type { HashKeySpan } from './hash-key.js';
+import { openAggregate, STRIDE, UNSET, type AggregateFormat, type WireMessage } from './aggregate-wire.js';
+import { hashKeyOf, readExplicitHashKey, spanContains, spanOf, type HashKeySpan } from './hash-key.js';
 
 export type { AggregateFormat } from './aggregate-wire.js';
 

@@ -2,8 +2,12 @@
 // at any moment, and nothing announces it. So a record is dropped for its hash key only if a description after its arrival showed
 // that the stream places by key. Few records need such a description. Without one, the record is handed on. Called by the polling
 // source, around each read and for each record.
-import { createPlacement } from '../../core/record-placement.js';
-import type { OutOfRangePolicy, Placement, PlacementState } from '../../core/record-placement.js';
+import {
+  createPlacement,
+  type OutOfRangePolicy,
+  type Placement,
+  type PlacementState,
+} from '../../core/record-placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
 import { formatOf } from './aggregate-wire.js';
 import { unpackRecord } from './aggregate.js';

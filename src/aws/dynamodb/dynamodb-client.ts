@@ -1,18 +1,17 @@
 // Makes one attempt, bounded in time, of one DynamoDB operation. Invariant: a call sends at most one request and settles within
 // `requestTimeoutMs`, whatever client is used. So the caller always knows which writes may have happened.
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import type {
-  $Command,
-  DynamoDBClientConfig,
-  DynamoDBClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes,
+import {
+  DynamoDBClient,
+  type $Command,
+  type DynamoDBClientConfig,
+  type DynamoDBClientResolvedConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
 } from '@aws-sdk/client-dynamodb';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
-import { classifyAwsError } from '../aws-errors.js';
-import type { AwsCall, AwsFailure } from '../aws-errors.js';
+import { classifyAwsError, type AwsCall, type AwsFailure } from '../aws-errors.js';
 import { oneAttempt } from '../one-attempt.js';
 
 /**

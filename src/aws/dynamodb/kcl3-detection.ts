@@ -2,8 +2,7 @@
 // that steals leases would work against it. kinact refuses the table, with the action to take, until it supports that protocol.
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
-import { itemIn } from './dynamodb-client.js';
-import type { DynamoDbCaller } from './dynamodb-client.js';
+import { itemIn, type DynamoDbCaller } from './dynamodb-client.js';
 import type { Item } from './lease-row.js';
 
 /**

@@ -4,8 +4,12 @@ import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import type { ResetStep } from '../../core/reset-plan.js';
 import type { Clock, LeaseScan, LeaseStore, Random, Timers } from '../../api/ports.js';
-import { createDynamoDbClient, dynamoDbCaller } from './dynamodb-client.js';
-import type { DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from './dynamodb-client.js';
 import { refuseKcl3Table } from './kcl3-detection.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { openLeaseTable } from './lease-table.js';

@@ -1,11 +1,14 @@
 // Creates a lease table, or checks that the existing one is a KCL lease table. Any number of workers may do this at once: those
 // that lose the race to create wait for the winner's table.
-import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
-import type { CreateTableCommandInput, TableDescription } from '@aws-sdk/client-dynamodb';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  type CreateTableCommandInput,
+  type TableDescription,
+} from '@aws-sdk/client-dynamodb';
 import { KinactError } from '../../api/errors.js';
 import type { Timers } from '../../api/ports.js';
-import { badAnswer } from './dynamodb-client.js';
-import type { DynamoDbCaller } from './dynamodb-client.js';
+import { badAnswer, type DynamoDbCaller } from './dynamodb-client.js';
 import { pause } from '../pause.js';
 import { presentMembers } from '../present-members.js';
 

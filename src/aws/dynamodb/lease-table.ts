@@ -1,7 +1,13 @@
 // The LeaseStore port on DynamoDB, exactly as in KCL clauses 1.1 to 1.5. Each call is one attempt, every write is conditional,
 // and existing rows are changed attribute by attribute. The lease coordinator and its keepers call it; they retry and decide.
-import { DeleteItemCommand, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
-import type { AttributeValue, DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteItemCommand,
+  GetItemCommand,
+  PutItemCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+  type DynamoDBClientConfig,
+} from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
 import type {
@@ -14,14 +20,17 @@ import type {
   WishOutcome,
   WriteOutcome,
 } from '../../api/ports.js';
-import { createDynamoDbClient, dynamoDbCaller, itemIn } from './dynamodb-client.js';
-import type { Attempt, DynamoDbCaller, DynamoDbClientLike } from './dynamodb-client.js';
-import { kcl3Evidence, kcl3Refusal, refuseKcl3Table } from './kcl3-detection.js';
-import type { Kcl3Tables } from './kcl3-detection.js';
-import { readLeaseRow, writeLeaseRow } from './lease-row.js';
-import type { Item } from './lease-row.js';
-import { ensureLeaseTable } from './lease-table-setup.js';
-import type { LeaseTableBilling } from './lease-table-setup.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  itemIn,
+  type Attempt,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from './dynamodb-client.js';
+import { kcl3Evidence, kcl3Refusal, refuseKcl3Table, type Kcl3Tables } from './kcl3-detection.js';
+import { readLeaseRow, writeLeaseRow, type Item } from './lease-row.js';
+import { ensureLeaseTable, type LeaseTableBilling } from './lease-table-setup.js';
 import { leaseUpdate, metaUpdate, wishUpdate } from './lease-update.js';
 import { tablePages } from './table-pages.js';
 

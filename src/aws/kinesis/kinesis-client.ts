@@ -1,18 +1,17 @@
 // Sends requests to Kinesis, by our own client or the user's. Each call is one attempt, bounded in time, and every failure is
 // classified. This file also has the names of a stream in requests. Called by the polling source's parts, the producer and the
 // stream's administration.
-import { KinesisClient } from '@aws-sdk/client-kinesis';
-import type {
-  ServiceInputTypes,
-  ServiceOutputTypes,
-  KinesisClientResolvedConfig,
-  $Command,
-  KinesisClientConfig,
+import {
+  KinesisClient,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
+  type KinesisClientResolvedConfig,
+  type $Command,
+  type KinesisClientConfig,
 } from '@aws-sdk/client-kinesis';
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
-import { classifyAwsError } from '../aws-errors.js';
-import type { AwsFailure } from '../aws-errors.js';
+import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
 import { installFastGetRecords } from './get-records.js';
 import { httpHandler } from '../http-handler.js';
 import { oneAttempt } from '../one-attempt.js';

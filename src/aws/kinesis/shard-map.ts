@@ -1,8 +1,7 @@
 // Finds out from a listing which shard a record will go to. A producer uses it to put user records of one shard into one
 // aggregate. The result is only as current as the listing: after a split or merge the service decides otherwise.
 import type { Shard } from '../../api/ports.js';
-import { spanContains, spanOf } from '../aggregation/hash-key.js';
-import type { HashKey, HashKeySpan } from '../aggregation/hash-key.js';
+import { spanContains, spanOf, type HashKey, type HashKeySpan } from '../aggregation/hash-key.js';
 
 /** What a shard map needs of a shard. A shard with an ending sequence number is closed and takes no records. */
 export type TargetShard = Pick<Shard, 'shardId' | 'hashKeyRange' | 'endingSequenceNumber'>;

@@ -1,9 +1,18 @@
 // A stream in memory: real shard lineage, sequence numbers, splits, merges and trimming, no network and no clock of its own. A
 // record can be read as soon as a test has put it. A reader at the tip waits for more.
-import { createShards, forget, merge, put, shardOf, split, trim, wake } from './fake-shards.js';
-import type { FakeRecord, FakeShard } from './fake-shards.js';
-import { createPlacement } from '../../core/record-placement.js';
-import type { RecordDistribution } from '../../core/record-placement.js';
+import {
+  createShards,
+  forget,
+  merge,
+  put,
+  shardOf,
+  split,
+  trim,
+  wake,
+  type FakeRecord,
+  type FakeShard,
+} from './fake-shards.js';
+import { createPlacement, type RecordDistribution } from '../../core/record-placement.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { StartPosition } from '../../core/position.js';
 import { KinactError } from '../../api/errors.js';
@@ -28,13 +37,13 @@ import {
   resolveTable,
   text,
   times as howOften,
+  type Kind,
+  type Resolved,
 } from '../../options/option-table.js';
-import type { Kind, Resolved } from '../../options/option-table.js';
 import type { SourceSpec } from '../../api/source.js';
 import type { FakeStreamOptions } from '../generated/fake-stream-options.js';
 import { distributions, fakeStreamTable } from '../option-tables.js';
-import { memoryLeaseStore } from '../memory-lease-store.js';
-import type { MemoryLeaseStore } from '../memory-lease-store.js';
+import { memoryLeaseStore, type MemoryLeaseStore } from '../memory-lease-store.js';
 
 /** The stream, as a test uses it. */
 export interface FakeStream {

@@ -2,8 +2,13 @@
 // fault or none, and the test would pass.
 import type { Runtime } from '../../../supervision/index.js';
 import { checkMembers, kind, milliseconds, oneOf, refuse, shaped, text } from '../../options/option-table.js';
-import type { NemesisAct, NemesisMoment, NemesisOptions, NemesisStartOptions } from './types.js';
-import type { MessageFilter } from './types.js';
+import {
+  type NemesisAct,
+  type NemesisMoment,
+  type NemesisOptions,
+  type NemesisStartOptions,
+  type MessageFilter,
+} from './types.js';
 import { checkName, checkTarget, everydayKinds } from './targets.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];

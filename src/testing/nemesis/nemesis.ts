@@ -3,12 +3,10 @@
 // no code for them.
 import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
-import { attachIntercept, crash } from '../../../supervision/index.js';
-import type { Ref } from '../../../supervision/index.js';
+import { attachIntercept, crash, type Ref } from '../../../supervision/index.js';
 import { createDice } from '../dice.js';
 import { createEffectFaults, createHang } from './effects.js';
-import { killAt, receiveOrDie } from './kills.js';
-import type { PendingKill } from './kills.js';
+import { killAt, receiveOrDie, type PendingKill } from './kills.js';
 import {
   checkedMs,
   checkedPause,

@@ -1,12 +1,10 @@
 // The actors of a fault: a path as `status().tree` shows it, the path without its incarnation, or a kind.
-import { actorsOf } from '../../../supervision/index.js';
-import type { Ref, Runtime } from '../../../supervision/index.js';
+import { actorsOf, type Ref, type Runtime } from '../../../supervision/index.js';
 import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
 import { refuse } from '../../options/option-table.js';
 import type { Dice } from '../dice.js';
-import { names } from './names.js';
-import type { Known } from './names.js';
+import { names, type Known } from './names.js';
 
 /** The actors below the supervisors: a crash of one is routine. */
 export const everydayKinds = [

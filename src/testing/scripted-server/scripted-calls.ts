@@ -1,7 +1,6 @@
 // The scripted answers of a server, and its log of received calls. Called by scripted-server.ts.
 import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
-import { answerTypes } from './scripted-answer.js';
-import type { ScriptedAnswer } from './scripted-answer.js';
+import { answerTypes, type ScriptedAnswer } from './scripted-answer.js';
 
 /** One call the server has received. */
 export interface LoggedCall {

@@ -1,7 +1,6 @@
 // The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It handles one
 // operation at a time, from plain JSON to plain JSON, without HTTP. Called by scripted-server.ts and by tests.
-import { resolveTable } from '../../options/option-table.js';
-import type { Resolved } from '../../options/option-table.js';
+import { resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedKinesisOptions } from '../generated/scripted-kinesis-options.js';
 import { scriptedKinesisTable } from '../option-tables.js';
 import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js';

@@ -3,8 +3,7 @@
 // simulates what no local server shows: throttling, partial failures, lost replies, trimmed data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { finite, resolveTable } from '../../options/option-table.js';
-import type { Resolved } from '../../options/option-table.js';
+import { finite, resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedServerOptions } from '../generated/scripted-server-options.js';
 import { localClientConfig, type LocalClientConfig } from '../local-servers.js';
 import {

@@ -1,8 +1,15 @@
 // A DynamoDB in memory, in virtual time: tables that are created and deleted, items, conditions and updates, scans in pages,
 // reads that may show an older state. It handles one operation at a time, with the input and output of the SDK's commands.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import { checkItem, checkPlaceholders, conditionHolds, InvalidExpression, updatedItem } from './expressions.js';
-import type { Item, Placeholders } from './expressions.js';
+import {
+  checkItem,
+  checkPlaceholders,
+  conditionHolds,
+  InvalidExpression,
+  updatedItem,
+  type Item,
+  type Placeholders,
+} from './expressions.js';
 
 export interface MemoryDynamoDbOptions {
   /** World time. */

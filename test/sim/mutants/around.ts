@@ -1,8 +1,7 @@
 // Makes mutants: a behaviour with a step before or after each of its messages, or an options object with another clock or store.
 // Production code has no part in it.
 import type { Behaviour, Effect } from '../../../actors/protocol/actor.js';
-import { actors } from '../../../src/consumer/wiring.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 import type { Machine } from '../machine.js';
 

@@ -1,7 +1,6 @@
 // Mutants of credit and bounds: how much may be under way.
 import { actors } from '../../../src/consumer/wiring.js';
-import { given, resent, wrapped } from './around.js';
-import type { AnyEffect, AnyMessage, Mutant } from './around.js';
+import { given, resent, wrapped, type AnyEffect, type AnyMessage, type Mutant } from './around.js';
 
 const repeatedDispositions: Mutant['make'] = () =>
   wrapped('stage', {

@@ -1,11 +1,9 @@
 // Mutants of the separation between one tenure and the next one of its shard: fences, numbers, names, the news of an end.
 import type { Tenure } from '../../../actors/protocol/tenure.js';
-import { actors } from '../../../src/consumer/wiring.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Clock } from '../../../src/api/ports.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
 import type { Machine } from '../machine.js';
-import { blindToEnds, given, wrapped } from './around.js';
-import type { Mutant } from './around.js';
+import { blindToEnds, given, wrapped, type Mutant } from './around.js';
 
 /** A reducer that still acknowledges its items after their tenure has ended. */
 const acknowledgesAll = (base: Actors = actors): Actors => ({

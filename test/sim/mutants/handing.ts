@@ -3,8 +3,7 @@ import { send } from '../../../supervision/actor.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { LeaseStore, LeaseUpdate, WriteOutcome } from '../../../src/api/ports.js';
 import { isJava } from '../cluster.js';
-import { given, wrapped } from './around.js';
-import type { AnyMessage, AnyState, Mutant } from './around.js';
+import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
 
 /** A keeper with another store: only its writes, or the answers to them, differ. */
 const withStore =

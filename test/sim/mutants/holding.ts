@@ -2,8 +2,7 @@
 // worker reports last.
 import type { LeaseStore } from '../../../src/api/ports.js';
 import type { LeaseTraffic, TrafficOrder } from '../../../src/core/lease-traffic.js';
-import { given, resent, wrapped } from './around.js';
-import type { Mutant } from './around.js';
+import { given, resent, wrapped, type Mutant } from './around.js';
 
 const noticedLate: Mutant['make'] = ({ machine }) =>
   given('leaseKeeper', (options) => {

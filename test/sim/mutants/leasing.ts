@@ -1,11 +1,9 @@
 // Mutants of leases: which worker may write, which may start, how long a lease is held, where LATEST is.
-import { actors } from '../../../src/consumer/wiring.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import { checkpointOf } from '../../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { Clock, LeaseChange, LeaseStore } from '../../../src/api/ports.js';
-import { given, wrapped } from './around.js';
-import type { Mutant } from './around.js';
+import { given, wrapped, type Mutant } from './around.js';
 
 /** A refused write is repeated at the current counter, as if it had no condition. */
 function unconditional(store: LeaseStore, isMeant: (change: LeaseChange) => boolean): LeaseStore {

@@ -2,8 +2,7 @@
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { ReadResult, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
 import { effect } from '../../../actors/protocol/actor.js';
-import { given, wrapped } from './around.js';
-import type { Mutant } from './around.js';
+import { given, wrapped, type Mutant } from './around.js';
 
 const brings = (type: string): boolean => type === 'notified' || type === 'collected';
 

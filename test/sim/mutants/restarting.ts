@@ -1,10 +1,8 @@
 // Mutants of restarts: parts of an old incarnation that still act in a later one, or send messages to it.
 import { sendFromOutside } from '../../../supervision/system.js';
-import { actors } from '../../../src/consumer/wiring.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Ref } from '../../../actors/protocol/actor.js';
-import { around, blindToEnds, wrapped } from './around.js';
-import type { AnyEffect, Mutant } from './around.js';
+import { around, blindToEnds, wrapped, type AnyEffect, type Mutant } from './around.js';
 
 /** A stop does not wait for calls of user code. */
 const asIo = (effects: readonly AnyEffect[]): readonly AnyEffect[] =>

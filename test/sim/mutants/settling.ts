@@ -7,8 +7,7 @@ import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequ
 import type { Position } from '../../../src/core/position.js';
 import { effect } from '../../../actors/protocol/actor.js';
 import { actors } from '../../../src/consumer/wiring.js';
-import { around, resent, wrapped } from './around.js';
-import type { AnyMessage, AnyState, Mutant } from './around.js';
+import { around, resent, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
 
 /** The values that a mutant keeps per actor. */
 function perState<T>(make: () => T): (state: AnyState) => T {

@@ -1,10 +1,8 @@
 // Mutants of reports, and of promises to the application: events, policies, states, the watchdog, starts at a time.
 import type { LeaseStore } from '../../../src/api/ports.js';
-import { actors } from '../../../src/consumer/wiring.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
+import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Machine } from '../machine.js';
-import { around, given, wrapped } from './around.js';
-import type { AnyEffect, Mutant } from './around.js';
+import { around, given, wrapped, type AnyEffect, type Mutant } from './around.js';
 
 const silent = (name: string, effects: readonly AnyEffect[]): readonly AnyEffect[] =>
   effects.filter((effect) => effect.type !== 'emit' || effect.event.name !== name);

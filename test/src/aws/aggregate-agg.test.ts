@@ -1,8 +1,7 @@
 // Compares our codec with aws-kinesis-agg 4.2.8 in both directions, and shows the cases in which that library is wrong.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregation/aggregate.js';
-import type { AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
+import { decodeAggregate, unpackRecord, type AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
 import { encodeAggregate } from '../../../src/aws/aggregation/aggregate-encoder.js';
 import { aggDecode, aggEncode } from '../../support/aws-kinesis-agg.js';
 import { envelope, message } from '../../support/aggregate-bytes.js';

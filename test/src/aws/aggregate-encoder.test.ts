@@ -1,10 +1,13 @@
 // Our aggregates fill a record up to its limit and not beyond, hold user records of one shard only, and lose nothing when decoded.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
-import { decodeAggregate } from '../../../src/aws/aggregation/aggregate.js';
-import type { AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
-import { aggregateRecords, encodeAggregate, MAX_RECORD_BYTES } from '../../../src/aws/aggregation/aggregate-encoder.js';
-import type { RecordToPut } from '../../../src/aws/aggregation/aggregate-encoder.js';
+import { decodeAggregate, type AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
+import {
+  aggregateRecords,
+  encodeAggregate,
+  MAX_RECORD_BYTES,
+  type RecordToPut,
+} from '../../../src/aws/aggregation/aggregate-encoder.js';
 import { decimalMd5, envelope, message } from '../../support/aggregate-bytes.js';
 
 const HIGHEST = (1n << 128n) - 1n;

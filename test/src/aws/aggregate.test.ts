@@ -15,8 +15,8 @@ import {
   number,
   userRecord,
   varint,
+  type Bytes,
 } from '../../support/aggregate-bytes.js';
-import type { Bytes } from '../../support/aggregate-bytes.js';
 
 function recordOf(data: Uint8Array): RawRecord {
   return {

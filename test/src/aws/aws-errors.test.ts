@@ -3,10 +3,8 @@ import * as dynamodb from '@aws-sdk/client-dynamodb';
 import * as kinesis from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { classifyAwsError } from '../../../src/aws/aws-errors.js';
-import type { AwsCall } from '../../../src/aws/aws-errors.js';
-import { KinactError } from '../../../src/api/errors.js';
-import type { ErrorCode, FailureKind } from '../../../src/api/errors.js';
+import { classifyAwsError, type AwsCall } from '../../../src/aws/aws-errors.js';
+import { KinactError, type ErrorCode, type FailureKind } from '../../../src/api/errors.js';
 
 const write: AwsCall = {
   service: 'dynamodb',

@@ -1,12 +1,15 @@
 // One call is one attempt, whatever the client is configured to do, and ends when its time is up. The server is a bare HTTP server.
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DynamoDBClient, GetItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { expect } from 'chai';
-import { createDynamoDbClient, dynamoDbCaller } from '../../../src/aws/dynamodb/dynamodb-client.js';
-import type { DynamoDbCaller, DynamoDbClientLike } from '../../../src/aws/dynamodb/dynamodb-client.js';
+import {
+  createDynamoDbClient,
+  dynamoDbCaller,
+  type DynamoDbCaller,
+  type DynamoDbClientLike,
+} from '../../../src/aws/dynamodb/dynamodb-client.js';
 import type { Clock, Timers } from '../../../src/api/ports.js';
 
 const clock: Clock = { now: () => 0, wallNow: () => 1_234_567 };

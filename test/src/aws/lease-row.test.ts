@@ -3,8 +3,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { readLeaseRow, writeLeaseRow } from '../../../src/aws/dynamodb/lease-row.js';
-import type { Item } from '../../../src/aws/dynamodb/lease-row.js';
+import { readLeaseRow, writeLeaseRow, type Item } from '../../../src/aws/dynamodb/lease-row.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { seeded } from '../../support/seeded.js';
 

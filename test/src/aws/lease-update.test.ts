@@ -1,7 +1,12 @@
 // Each kind of write is one condition and one change, spelled out as KCL clause 1.3 has them. No write stores a value that readers refuse.
 import { expect } from 'chai';
-import { leaseUpdate, metaUpdate, resetUpdate, wishUpdate } from '../../../src/aws/dynamodb/lease-update.js';
-import type { UpdateParts } from '../../../src/aws/dynamodb/lease-update.js';
+import {
+  leaseUpdate,
+  metaUpdate,
+  resetUpdate,
+  wishUpdate,
+  type UpdateParts,
+} from '../../../src/aws/dynamodb/lease-update.js';
 import { leaseRow } from '../../support/memory-lease-store.js';
 
 const heir = { workerId: 'you', writer: 'q/9', failoverMs: 7_000 };

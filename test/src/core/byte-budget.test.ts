@@ -6,8 +6,8 @@ import {
   setWorkerBytes,
   openAccount,
   requestRecords,
+  type ByteAccount,
 } from '../../../src/core/byte-budget.js';
-import type { ByteAccount } from '../../../src/core/byte-budget.js';
 
 const record = { recordBytes: 60, maxRecords: 1, answerBytes: 1_000 };
 

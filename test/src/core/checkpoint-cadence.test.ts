@@ -1,7 +1,10 @@
 // Renewals carry checkpoints for free; an extra write is due only when the options ask for it and the row is behind the frontier.
 import { expect } from 'chai';
-import { extraCheckpointAt, renewalCarriesCheckpoint } from '../../../src/core/checkpoint-cadence.js';
-import type { CheckpointCadence } from '../../../src/core/checkpoint-cadence.js';
+import {
+  extraCheckpointAt,
+  renewalCarriesCheckpoint,
+  type CheckpointCadence,
+} from '../../../src/core/checkpoint-cadence.js';
 
 const cadence = (intervalMs: number, records = 0): CheckpointCadence => ({ intervalMs, records, renewalMs: 3_000 });
 const since = (checkpointAt: number, uncheckpointedRecords = 1) => ({ checkpointAt, uncheckpointedRecords });

@@ -8,8 +8,8 @@ import {
   isCheckpointText,
   isSentinel,
   positionOf,
+  type Checkpoint,
 } from '../../../src/core/checkpoint.js';
-import type { Checkpoint } from '../../../src/core/checkpoint.js';
 
 const at = (checkpoint: string, subSequenceNumber = 0): Checkpoint => ({ checkpoint, subSequenceNumber });
 

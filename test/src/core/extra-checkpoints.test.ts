@@ -1,7 +1,13 @@
 // An extra checkpoint is a renewal that its lease does not need yet. It uses only capacity that other writes leave, so it costs no lease.
 import { expect } from 'chai';
-import { calmMs, createLeaseTraffic } from '../../../src/core/lease-traffic.js';
-import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
+import {
+  calmMs,
+  createLeaseTraffic,
+  type LeaseTraffic,
+  type TrafficKind,
+  type TrafficOrder,
+  type TrafficPermit,
+} from '../../../src/core/lease-traffic.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 9_000;

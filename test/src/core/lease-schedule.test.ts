@@ -1,7 +1,6 @@
 // A keeper's own state and the time decide its next write and its next check. SHARD_END goes before a release, a release before a renewal.
 import { expect } from 'chai';
-import { idleTooLong, nextWakeAt, nextWrite } from '../../../src/core/lease-schedule.js';
-import type { LeaseWants } from '../../../src/core/lease-schedule.js';
+import { idleTooLong, nextWakeAt, nextWrite, type LeaseWants } from '../../../src/core/lease-schedule.js';
 
 const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: LeaseWants = {

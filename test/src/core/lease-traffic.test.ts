@@ -1,7 +1,12 @@
 // The queue grants permits by rank: renewals, then releases, then takes. No more writes are under way than the table can answer.
 import { expect } from 'chai';
-import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
-import type { LeaseTraffic, TrafficKind, TrafficOrder, TrafficPermit } from '../../../src/core/lease-traffic.js';
+import {
+  createLeaseTraffic,
+  type LeaseTraffic,
+  type TrafficKind,
+  type TrafficOrder,
+  type TrafficPermit,
+} from '../../../src/core/lease-traffic.js';
 import type { SendOutcome } from '../../../src/core/send-pace.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 

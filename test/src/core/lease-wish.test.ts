@@ -10,8 +10,8 @@ import {
   wishLastsMs,
   wishOf,
   wishText,
+  type Wish,
 } from '../../../src/core/lease-wish.js';
-import type { Wish } from '../../../src/core/lease-wish.js';
 import { writerPrefixOf, writerOf } from '../../../src/core/writer-signature.js';
 
 const holder = writerOf(writerPrefixOf('h', 'n'), 3);

@@ -11,8 +11,8 @@ import {
   recordAt,
   hasRoom,
   settle,
+  type Ledger,
 } from '../../../src/core/ledger.js';
-import type { Ledger } from '../../../src/core/ledger.js';
 import type { Position } from '../../../src/core/position.js';
 import { countVisits } from '../../support/counted-visits.js';
 

@@ -1,7 +1,6 @@
 // No record is dropped for its hash key while the stream may hold records that were not placed by key.
 import { expect } from 'chai';
-import { createPlacement, placementSlackMs } from '../../../src/core/record-placement.js';
-import type { Placement } from '../../../src/core/record-placement.js';
+import { createPlacement, placementSlackMs, type Placement } from '../../../src/core/record-placement.js';
 
 const hourMs = 3_600_000;
 const keyed = { distribution: 'USER_PARTITION_KEY', retentionHours: 24 } as const;

@@ -1,10 +1,8 @@
 // A table that refuses or delays writes for a while costs no lease. The pace drops once per overflow, and never by more than half.
 // Hundreds of holders renew in virtual time.
 import { expect } from 'chai';
-import { createLeaseTraffic } from '../../../src/core/lease-traffic.js';
-import type { LeaseTraffic } from '../../../src/core/lease-traffic.js';
-import { createSendPace, nextAt, noteOutcome, noteSent, roomIn } from '../../../src/core/send-pace.js';
-import type { SendPace } from '../../../src/core/send-pace.js';
+import { createLeaseTraffic, type LeaseTraffic } from '../../../src/core/lease-traffic.js';
+import { createSendPace, nextAt, noteOutcome, noteSent, roomIn, type SendPace } from '../../../src/core/send-pace.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const failoverMs = 10_000;

@@ -1,7 +1,6 @@
 // A reducer that is driven by hand folds, flushes, fails and loses shards as it does under a consumer.
 import { expect } from 'chai';
-import { defineReducer } from '../../../src/api/reducer.js';
-import type { Token } from '../../../src/api/reducer.js';
+import { defineReducer, type Token } from '../../../src/api/reducer.js';
 import { drive } from '../../../src/testing/drive.js';
 
 const keys = (...names: string[]): { key: string }[] => names.map((key) => ({ key }));

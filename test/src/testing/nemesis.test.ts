@@ -1,9 +1,8 @@
 // A nemesis injects exactly the requested faults, and the same ones again for the same seed. The consumer loses nothing.
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
-import { expectNothingLost, ManualClock, nemesis } from '../../../src/testing/index.js';
-import type { Nemesis, NemesisStartOptions } from '../../../src/testing/index.js';
-import type { ActorSnapshot } from '../../../src/api/status.js';
+import { expectNothingLost, ManualClock, nemesis, type Nemesis } from '../../../src/testing/index.js';
+import { walk } from '../../../src/api/status.js';
 import type { Engine } from '../../../supervision/cell.js';
 import type { Delivery } from '../../../supervision/seams.js';
 import { textOf } from '../../support/consumer-harness.js';
@@ -13,25 +12,20 @@ import { seeded, virtualConsumer, type VirtualConsumer, type VirtualOptions } fr
 interface Scene extends VirtualConsumer {
   readonly clock: ManualClock;
   readonly chaos: Nemesis;
-  /** Puts records with the next numbers. */
   put(count: number): void;
   numbers(): number[];
-  /** Living actors of a kind, as `status().tree` shows them. */
   alive(kind: string): string[];
   nothingLost(): void;
 }
 
+type SceneOptions = VirtualOptions & { readonly seed?: number; readonly shards?: number };
 let scenes: Scene[] = [];
-async function scene(
-  options: VirtualOptions & { readonly seed?: number; readonly shards?: number } = {},
-): Promise<Scene> {
+async function scene(options: SceneOptions = {}): Promise<Scene> {
   const { seed = 1, shards = 1, ...rest } = options;
   const clock = new ManualClock();
   clock.install();
   const made = virtualConsumer(clock, { restart: { intensity: 1_000 }, streamOptions: { shards }, ...rest });
   let put = 0;
-  const flat = (tree: readonly ActorSnapshot[]): ActorSnapshot[] =>
-    tree.flatMap((each) => [each, ...flat(each.children)]);
   const it: Scene = {
     ...made,
     clock,
@@ -41,12 +35,14 @@ async function scene(
     },
     numbers: () => made.seen.map((item) => Number(textOf(item))),
     alive: (kind) =>
-      flat(made.consumer.status().tree)
+      walk(made.consumer.status().tree)
         .filter(({ path, phase }) => phase === 'running' && new RegExp(`^${kind}[/#]`).test(path))
         .map(({ path }) => path),
     nothingLost: () => {
-      const ids = Array.from({ length: put }, (_, n) => String(n));
-      expectNothingLost(ids, made.seen.map(textOf));
+      expectNothingLost(
+        Array.from({ length: put }, (_, n) => String(n)),
+        made.seen.map(textOf),
+      );
       const rows = [...(made.stream.leases.get('orders')?.rows.values() ?? [])];
       for (const shardId of made.stream.shardIds()) {
         const last = made.stream.recordsOf(shardId).at(-1)?.sequenceNumber;
@@ -389,7 +385,7 @@ describe('nemesis.hang and nemesis.failNext', () => {
 });
 
 describe('nemesis.start', () => {
-  async function randomFaults(seed: number, options: NemesisStartOptions = {}): Promise<Scene> {
+  async function randomFaults(seed: number, options: Parameters<Nemesis['start']>[0] = {}): Promise<Scene> {
     const it = await scene({
       seed,
       shards: 2,
