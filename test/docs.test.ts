@@ -68,6 +68,7 @@ function complaintsOf(blocks: readonly Block[]): string[] {
 const given = `
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Consumer, type OnFailure, type ReducerDefinition } from 'kinact';
 import { drive, expectNothingLost, fakeStream, ManualClock, nemesis } from 'kinact/testing';
+import { expect } from 'chai';
 declare const consumer: Consumer;
 declare const totals: ReducerDefinition;
 declare const written: readonly { readonly id: string }[];

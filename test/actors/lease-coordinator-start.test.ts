@@ -96,7 +96,7 @@ describe('a lease coordinator that starts', () => {
     expect(args).to.deep.include({
       shardId: zero,
       source: 'orders',
-      identity: `123456789012:orders:1700000000:${zero}`,
+      idempotencyPrefix: `123456789012:orders:1700000000:${zero}`,
       workerId: 'me',
       seen: driver.store.row(zero),
       waiting: false,

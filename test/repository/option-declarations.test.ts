@@ -91,9 +91,13 @@ const values = {
 };
 
 const imports = `
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineReducer, kinesisStream } from 'kinact';
 import { type Behaviour, effect, type Intercept, type TraceEntry } from 'kinact/supervision';
 import { type LocalServers, ManualClock } from 'kinact/testing';
+import { start } from 'nact';
+import { pino } from 'pino';
 declare const clock: ManualClock;
 declare const local: LocalServers;
 declare const counter: Behaviour<number, 'tick'>;
