@@ -19,7 +19,7 @@ const reducers = [0, 1].map((index) => Object.freeze({ path: `reducer/${index}#3
 
 function tenure(): object {
   return {
-    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', identity: 'x@1/s', fence: 1, dead: false },
+    ...{ worker: 1, leaseKey: 's', shardId: 's', source: 'x', idempotencyPrefix: 'x@1/s', fence: 1, dead: false },
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
     signal: new AbortController().signal,
   };
