@@ -23,6 +23,8 @@ export interface DeletedRow {
   until: number;
   /** `until` has passed, and no holder has created the row: the next shard sync creates it. */
   waitIsOver: boolean;
+  /** Monotonic: when a listing after `until` lacked the shard for the first time, so that the row could not be restored. */
+  unlistedSince?: number;
 }
 
 /** What a consumer remembers about one lease table. It outlives each coordinator of the table. */

@@ -15,7 +15,7 @@
 //   writes     writes.ts; also wishing.ts, yielding.ts, endings.ts
 //   traffic    permit.ts; also writes.ts, wishing.ts
 //   timing     writes.ts; also lease-keeper.ts, wishing.ts, durable.ts, endings.ts
-//   workers    tenures.ts, workers.ts; `pauses`: yielding.ts; `waiting`: lease-keeper.ts; `idleSince`: also writes.ts, endings.ts
+//   workers    tenures.ts, workers.ts; `pauses`: yielding.ts; `waiting`: lease-keeper.ts; `idleSince`: also these three and endings.ts
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';

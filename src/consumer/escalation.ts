@@ -54,8 +54,8 @@ function identityOf({ data }: KinactError): {
   sequenceNumber: string;
   subSequenceNumber?: number | undefined;
 } {
-  const { stream = '', shardId = '', sequenceNumber = '', subSequenceNumber } = data;
-  return { shardId: `${stream}/${shardId}`, sequenceNumber, subSequenceNumber };
+  const { source = '', shardId = '', sequenceNumber = '', subSequenceNumber } = data;
+  return { shardId: `${source}/${shardId}`, sequenceNumber, subSequenceNumber };
 }
 
 /** The longest partition key has 256 characters. A key from `extract` may be longer, and is cut. */

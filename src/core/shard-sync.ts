@@ -123,7 +123,11 @@ export function planSync(input: SyncInput): SyncPlan {
   if (found.type === 'inconsistent') return found;
   // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
   const endedParents = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
-  const missing = found.leases.filter(({ shard }) => !isOpen(shard) || !endedParents.has(shard.shardId));
+  // A deleted row that cannot be restored as it was is not created from its start either: its shard may have ended.
+  const mayHaveEnded = (shardId: string): boolean => hasProgressIn(deletedRows, shardId) && !restored.has(shardId);
+  const missing = found.leases.filter(
+    ({ shard }) => !mayHaveEnded(shard.shardId) && (!isOpen(shard) || !endedParents.has(shard.shardId)),
+  );
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
@@ -195,8 +199,7 @@ function mayHaveBeenRead(
   const row = rows.get(shardId) ?? restored.get(shardId);
   if (row !== undefined) return hasProgress(row) || hasEnded(row);
   if (malformed.has(shardId)) return true;
-  const last = deletedRows.get(shardId);
-  if (last !== undefined && hasProgress(last)) return true;
+  if (hasProgressIn(deletedRows, shardId)) return true;
   const parents = shards.filter((each) => each.shardId === shardId).flatMap(parentsOf);
   const isRead = (parent: string): boolean => {
     const found = rows.get(parent);
@@ -207,7 +210,12 @@ function mayHaveBeenRead(
   const descendants = new Set([shardId]);
   for (const each of descendants) for (const child of children.get(each) ?? []) descendants.add(child);
   descendants.delete(shardId);
-  return [...descendants].some((each) => rows.has(each) || malformed.has(each));
+  return [...descendants].some((each) => rows.has(each) || malformed.has(each) || hasProgressIn(deletedRows, each));
+}
+
+function hasProgressIn(rows: ReadonlyMap<string, LeaseRow | undefined>, shardId: string): boolean {
+  const row = rows.get(shardId);
+  return row !== undefined && hasProgress(row);
 }
 
 /** The row without an owner, at its last known checkpoint, with the counter of a row created again (`recreatedRow`). */

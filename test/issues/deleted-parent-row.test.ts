@@ -70,6 +70,29 @@ describe('a child of a shard whose lease row is deleted', () => {
     expect(driver.startable()).to.deep.equal([child]);
   });
 
+  it('waits even if the first listing after the holder’s time omits the parent, whose row is then restored', async () => {
+    const { stream } = driver;
+    const complete = stream.shards;
+    store.rows.delete(parent);
+    stream.shards = complete.filter(({ shardId }) => shardId !== parent);
+    await driver.harness.advance(2 * failoverMs);
+    expect(store.rows.has(parent), 'while the listing omits it').to.equal(false);
+    expect(driver.startable(), 'while the listing omits it').to.deep.equal([]);
+    stream.shards = complete;
+    await driver.harness.advance(2 * failoverMs);
+    expect(store.row(parent).checkpoint).to.equal('4711');
+    expect(driver.startable()).to.deep.equal([parent]);
+  });
+
+  it('starts if two listings a failover time apart lack the parent, whose row then stays deleted', async () => {
+    const { stream } = driver;
+    stream.shards = stream.shards.filter(({ shardId }) => shardId !== parent);
+    store.rows.delete(parent);
+    await driver.harness.advance(4 * failoverMs);
+    expect(store.rows.has(parent)).to.equal(false);
+    expect(driver.startable()).to.deep.equal([child]);
+  });
+
   it('waits for the parent, which this worker reads from its last seen checkpoint after the holder’s time', async () => {
     store.rows.delete(parent);
     await driver.harness.advance(2 * failoverMs + 1_500);

@@ -172,6 +172,27 @@ describe('a target that the documentation points at', () => {
     expect(named.filter(({ file }) => !exists(file))).to.deep.equal([]);
   });
 
+  it('is an identifier of the file that a page names beside it', () => {
+    const [place, name] = ['`((?:src|actors|supervision|scripts)/[\\w./-]+\\.(?:ts|mjs))`', '`[A-Za-z_]\\w*`'];
+    const named = pages.flatMap((page) => {
+      const text = read(page);
+      const inParentheses = [...text.matchAll(new RegExp(`${place} \\(([^)]*)\\)`, 'g'))].map(
+        ([, file = '', inside = '']) => ({ file, inside }),
+      );
+      const before = [...text.matchAll(new RegExp(`((?:${name}(?:, | and )?)+) in ${place}`, 'g'))].map(
+        ([, inside = '', file = '']) => ({ file, inside }),
+      );
+      return [...inParentheses, ...before].flatMap(({ file, inside }) =>
+        [...inside.matchAll(/`([A-Za-z_]\w*)`/g)].map(([, identifier = '']) => ({ page, file, identifier })),
+      );
+    });
+    expect(named.length).to.be.greaterThan(100);
+    const codeOf = (file: string): string => read(file).replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '');
+    const isUnknown = ({ file, identifier }: { file: string; identifier: string }): boolean =>
+      !new RegExp(`\\b${identifier}\\b`).test(codeOf(file));
+    expect(named.filter(isUnknown)).to.deep.equal([]);
+  });
+
   it('is a test for each clause of the KCL', () => {
     const rows = rowsOf(read('docs/kcl-compatibility.md'));
     expect(rows.length).to.be.greaterThan(80);

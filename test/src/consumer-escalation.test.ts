@@ -4,8 +4,8 @@ import { createEscalation } from '../../src/consumer/escalation.js';
 import { KinactError } from '../../src/api/errors.js';
 
 describe('the escalation of a consumer', () => {
-  const failedAt = (sequenceNumber: string): KinactError =>
-    new KinactError('PROCESSING_FAILED', 'for the test', { data: { stream: 's', shardId: 'shard', sequenceNumber } });
+  const failedAt = (sequenceNumber: string, source = 's'): KinactError =>
+    new KinactError('PROCESSING_FAILED', 'for the test', { data: { source, shardId: 'shard', sequenceNumber } });
   const wrapped = (cause: Error): KinactError =>
     new KinactError('RESTART_INTENSITY', 'a shard worker', { cause: new Error('between', { cause }) });
   const gaveUp = (cause: Error) =>
@@ -25,6 +25,13 @@ describe('the escalation of a consumer', () => {
     expect(noteFailure(failedAt('1'))).to.equal(undefined);
     expect(noteFailure(failedAt('1'))).to.equal(undefined);
     expect(noteFailure(wrapped(failedAt('1')))).to.include({ code: 'POISON_RECORD' });
+  });
+
+  it('counts records of two sources apart, even if shard and number are the same', () => {
+    const { noteFailure } = escalation(1);
+    expect(noteFailure(failedAt('1', 'orders'))).to.equal(undefined);
+    expect(noteFailure(failedAt('1', 'clicks'))).to.equal(undefined);
+    expect(noteFailure(failedAt('1', 'clicks'))).to.include({ code: 'POISON_RECORD' });
   });
 
   it('ends the consumer when its pipeline gives up: with POISON_RECORD for a repeated record, else with its error', () => {

@@ -3,6 +3,7 @@
 // `noteDeletedRows`; the shard sync calls the other functions.
 import { holdersTimeMs } from '../failovers.js';
 import { hasFailed, streamOfLease, syncBy, warn, type CoordinatorTurn } from '../turn.js';
+import type { SyncResult } from '../results.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -64,9 +65,21 @@ export function overdueDeletedRows(state: CoordinatorState, stream: Stream): Rea
   return overdue;
 }
 
-/** Forgets deleted rows that a shard sync has handled. */
-export function forgetHandledDeletedRows({ table }: CoordinatorState, leaseKeys: readonly string[]): void {
-  // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
-  for (const leaseKey of leaseKeys)
-    if (table.deletedRows.get(leaseKey)?.waitIsOver === true) table.deletedRows.delete(leaseKey);
+/**
+ * Forgets deleted rows that a shard sync has handled. A row whose shard the listing lacks was not created again: it is kept until a
+ * listing at least `failoverMs` later lacks the shard, too. Children of the shard wait until then.
+ */
+export function forgetHandledDeletedRows(turn: CoordinatorTurn, stream: Stream, result: SyncResult): void {
+  const { options, state, now } = turn;
+  const listed = new Set(result.shards.map(({ shardId }) => shardId));
+  for (const leaseKey of result.handledDeletedKeys) {
+    const deletedRow = state.table.deletedRows.get(leaseKey);
+    // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
+    if (deletedRow?.waitIsOver !== true) continue;
+    const isListed = listed.has(shardIdOf(stream.keyPrefix, leaseKey) ?? '');
+    if (!isListed) deletedRow.unlistedSince ??= now;
+    const { unlistedSince = -Infinity } = deletedRow;
+    if (isListed || now - unlistedSince >= options.failoverMs) state.table.deletedRows.delete(leaseKey);
+    else syncBy(stream, unlistedSince + options.failoverMs);
+  }
 }

@@ -135,12 +135,13 @@ function planNextSync(turn: CoordinatorTurn, stream: Stream): void {
 }
 
 /** Notes whether missing rows exist now, or are left to their holders for a while. */
-function noteMissingRows(turn: CoordinatorTurn, stream: Stream, { postponed, handledDeletedKeys }: SyncResult): void {
+function noteMissingRows(turn: CoordinatorTurn, stream: Stream, result: SyncResult): void {
+  const { postponed } = result;
   stream.sync.postponed = postponed;
   if (postponed) createLater(turn, stream);
   else {
     stream.sync.mayCreateRowsAt ??= turn.now;
-    forgetHandledDeletedRows(turn.state, handledDeletedKeys);
+    forgetHandledDeletedRows(turn, stream, result);
   }
 }
 

@@ -199,6 +199,16 @@ describe('deleted rows that a worker has seen', () => {
     const without = (...omitted: readonly string[]) => shards.filter(({ shardId }) => !omitted.includes(shardId));
     expect(comeBack({ c: '9' }, { a: '7', b: '500' }, without('c', 'd', 'e'))).to.deep.equal([]);
     expect(comeBack({ d: '9', e: '9' }, { b: '500', c: '600' }, without('c'))).to.deep.equal([]);
+    // Rows that were never seen lie between: d and e are deleted as well.
+    expect(comeBack({ p: '3' }, { a: '7', d: '9', e: '9' })).to.deep.equal([
+      ['d', '9'],
+      ['e', '9'],
+    ]);
+  });
+
+  it('are not created from the start of their shard either', () => {
+    const old = [shard('a'), shard('b')];
+    expect(comeBack({}, { a: '500', c: '9' }, old)).to.deep.equal([['b', 'TRIM_HORIZON']]);
   });
 
   it('are created again together with a child that has not begun', () => {
