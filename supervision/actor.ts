@@ -113,7 +113,7 @@ export interface Behaviour<State, Message, Event = unknown, Status extends objec
    */
   receive(state: State, message: Message): Step<State, Message, Event>;
   /**
-   * Called once, when the actor has ended, crashed or been told to stop, and its children have stopped. Synchronous; it releases
+   * Called once, when the actor has ended, crashed or been asked to stop, and its children have stopped. Synchronous; it releases
    * resources that are not effects (a reader, an AbortController).
    */
   stopped?(state: State, reason: 'normal' | 'shutdown' | 'crash'): readonly LastEffect<Event>[];

@@ -37,7 +37,7 @@ export function ownIntercept(given: Intercept): Intercept {
 }
 
 /**
- * Attaches `added` behind the existing intercepts; each one sees what the one before lets through. Returns a function that
+ * Attaches `added` after the existing intercepts; each one sees what the one before lets through. Returns a function that
  * detaches it. Messages that it holds back at that time are still its own to deliver.
  *
  * @throws KinactError INVALID_OPTION.

@@ -3,7 +3,7 @@
 // `supervisor.ts`.
 //   A child ends by itself:   `childEnding`, then `childDown` when it has stopped. `applyStrategy` runs once, at the first of them
 //                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
-//   A child is told to stop:  only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
+//   A child is asked to stop: only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import * as effect from './actor.js';
 import { isKinactError, KinactError, type ErrorData } from '../src/api/errors.js';
@@ -30,11 +30,11 @@ export type Operation =
   | { readonly type: 'starting'; readonly purpose: Purpose; readonly ids: readonly string[]; readonly at: number }
   | {
       readonly type: 'stopping';
-      /** The children to stop, in order; those before `at` have been told to. */
+      /** The children to stop, in order; those before `at` have been asked to. */
       readonly stop: readonly string[];
       at: number;
       readonly waitingFor: Set<Ref<never>>;
-      /** With `one-by-one`: the child that was told to stop and is not down yet. */
+      /** With `one-by-one`: the child that was asked to stop and is not down yet. */
       told: Ref<never> | undefined;
       readonly then: readonly string[];
     }

@@ -40,7 +40,7 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
   for (const question of [...cell.asking]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
-  // The inner step runs when the outer one is over, so the parent is told before a child stops.
+  // The inner step runs when the outer one is over, so the parent is informed before a child stops.
   perform(cell.engine.agenda, () => {
     perform(cell.engine.agenda, () => (uninitialised ? finishStop(cell, progress) : stopChildren(cell, progress)));
     if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, progress);

@@ -1,4 +1,4 @@
-// Death watch: every watcher of an actor is told once how the actor ended, after everything that the actor sent. nact has no
+// Death watch: every watcher of an actor is informed once how the actor ended, after everything that the actor sent. nact has no
 // monitors. A watcher that stops first is removed, so a long-lived actor does not collect dead watchers.
 import type { Ending } from './actor.js';
 

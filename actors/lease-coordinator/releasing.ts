@@ -40,7 +40,7 @@ function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLeas
   return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
 }
 
-/** Handles the deadline: a lease is reported as not released if its keeper has not sent its last word. */
+/** Handles the deadline: a lease is reported as not released if its keeper has not sent its final news. */
 export function releaseOverdue(turn: CoordinatorTurn): void {
   const { releasing, leases } = turn.state;
   if (releasing === undefined || releasing.answered) return;

@@ -308,7 +308,7 @@ export interface CoordinatorState {
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;
-  /** Leases of keepers that died without a last word, unless a worker has taken them since: this worker may still own them. */
+  /** Leases of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
   readonly abandoned: Map<string, Lease>;
   readonly pauses: Pauses;
   readonly planning: Planning;

@@ -1,7 +1,7 @@
 // Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
 // `LeaseKeeperState.open` is here, except the counts of `onCheckpoint` calls (durable.ts). A call may outlive the worker that caused
 // it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
-// - its last worker said so in its last word (`noUserCallsLeftAtEnd`);
+// - its last worker said so in its final report (`noUserCallsLeftAtEnd`);
 // - nothing was handed out, in this ownership or before (`callsMayRun`);
 // - the pipeline has been restarted, which waits for the calls (`callsEnded`).
 // Otherwise a release waits (`awaitsCalls`), and a hand-over is refused (`nothingLeftBehind`).
@@ -71,7 +71,7 @@ export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKee
 
 export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beganHandingOut(state.open.handedOut, leaseName(options), tenure);
-  // The worker's pipeline began after the calls of the pipeline before had ended, even if no message has said so yet.
+  // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
   state.open.userCallsLeftBehind = false;
   state.open.noUserCallsLeftAtEnd = false;
 }
@@ -81,7 +81,7 @@ export function tenureEnded(turn: KeeperTurn): void {
   turn.state.open.userCallsLeftBehind ||= callsMayRun(turn);
 }
 
-/** Notes what a worker's last word says of user calls: whether none runs any more. */
+/** Notes what a worker's final report says about user calls: whether none runs any more. */
 export function workerReported({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   state.open.noUserCallsLeftAtEnd = noCallsLeft;
   if (!noCallsLeft) return;
@@ -89,17 +89,17 @@ export function workerReported({ options, state }: KeeperTurn, noCallsLeft: bool
   callsHaveEnded(state.open.handedOut, leaseName(options));
 }
 
-/** Notes that a worker has ended without a last word. */
+/** Notes that a worker has ended without a final report. */
 export function workerVanished({ state }: KeeperTurn): void {
   state.open.userCallsLeftBehind = true;
 }
 
-/** Notes that no call is left behind: the calls of the pipeline before have ended, or they do not matter to this ownership. */
+/** Notes that no call is left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
 export function callsEnded({ state }: KeeperTurn): void {
   state.open.userCallsLeftBehind = false;
 }
 
-/** An ownership has ended: the lease has another owner, or had one in between. Records of before do not count for the next. */
+/** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */
 export function ownershipEnded({ options, state }: KeeperTurn, callsEnded = false): void {
   forgetHandedOut(state.open.handedOut, leaseName(options), callsEnded);
 }

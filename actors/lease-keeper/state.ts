@@ -56,7 +56,7 @@ export interface Write {
   readonly id: number;
   readonly kind: LeaseWriteKind;
   /**
-   * Monotonic. The clock is read after the permit has come and before the request leaves. So a deadline counted from this
+   * Monotonic. The clock is read after the permit is granted and before the request leaves. So a deadline counted from this
    * time is never too late.
    */
   readonly startedAt: number;
@@ -188,7 +188,7 @@ export interface Traffic {
   readonly order: TrafficOrder | undefined;
   /** The keeper waits for a permit. */
   queued: boolean;
-  /** The permit that has come and is not used yet. */
+  /** The permit that was granted and is not used yet. */
   permit: TrafficPermit | undefined;
   /** How often the keeper has waited for a permit. */
   queues: number;

@@ -91,7 +91,7 @@ export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { wishing, release } = state;
   if (wishing === undefined) return;
-  // The lease was handed over, and a release has come before the take.
+  // The lease was handed over, and a release was requested before the take.
   const isUntaken =
     state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknown.length === 0;
   if (release !== undefined && isUntaken && state.writes.current === undefined) return releaseUntaken(turn, release);
@@ -165,7 +165,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   wishing.until = now + said.handOverMs + 2 * effectiveFailoverMs(row, failoverMs);
 }
 
-/** Takes a lease whose row names this keeper already. If a release has come in the meantime, gives the lease back at once. */
+/** Takes a lease whose row names this keeper already. If a release was requested in the meantime, gives the lease back at once. */
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { state } = turn;
   const { release } = state;

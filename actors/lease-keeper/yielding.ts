@@ -250,7 +250,7 @@ function retryWrite(turn: KeeperTurn): true {
 
 /**
  * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
- * the row's checkpoint is behind this keeper's frontier, the peer took the lease without the hand-over.
+ * the row's checkpoint is before this keeper's frontier, the peer took the lease without the hand-over.
  */
 function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
   if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;

@@ -53,7 +53,7 @@ export function noteDone(turn: ReducerTurn, job: FoldJob): void {
   state.unflushed += done.length;
 }
 
-/** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it as well. */
+/** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
 function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
   let afterLoss = 0;
   for (const item of items) {

@@ -119,7 +119,7 @@ function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, un
 
 /** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
 export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
-  // Keep a half-admitted indivisible aggregate: no checkpoint may land inside it, so its first part would come again.
+  // Keep a half-admitted indivisible aggregate: no checkpoint may land inside it, so its first part would be delivered again.
   if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
     return { ...createAdmission(undefined), duplicates, current };
   unpin(ledger);
@@ -128,7 +128,7 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
 
 /**
  * Admits the end of an aggregate that has no user records, or whose last ones cannot be decoded. The frontier must pass it, so it
- * has a position behind the decoded user records.
+ * has a position after the decoded user records.
  */
 function admitAggregateEnd(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;

@@ -262,7 +262,7 @@ function punctuationOf({ punctuations, self }: StageState, worker: number): Soug
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
-/** Handles a worker that has ended or died. Its items are dropped. Their records come again under the shard's next fence. */
+/** Handles a worker that has ended or died. Its items are dropped. Their records are delivered again under the shard's next fence. */
 function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
   const { state, effects } = turn;
   const entry = state.workers.get(worker);

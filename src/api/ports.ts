@@ -111,7 +111,7 @@ export type ReadResult =
       readonly millisBehindLatest?: number;
     }
   /**
-   * Reading finds no more records: a second chain of iterators behind the last record has ended, too. Only a listing can show
+   * Reading finds no more records: a second chain of iterators after the last record has ended, too. Only a listing can show
    * whether the shard is closed.
    */
   | {
@@ -148,7 +148,7 @@ export interface ShardReader {
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
-  /** Records behind `position` may have expired unread; without a position, any of the shard. `certain`: some have expired. */
+  /** Records after `position` may have expired unread; without a position, any of the shard. `certain`: some have expired. */
   | { readonly type: 'trimmed'; readonly shardId: string; readonly position?: Position; readonly certain: boolean }
   | {
       readonly type: 'retrying';

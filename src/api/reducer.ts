@@ -107,7 +107,7 @@ export type ReducerMessage<Value = Uint8Array> =
   | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
   /**
    * The same request as `flush`, at the end of a shard, before a stop, and before a lease is handed over. If the hand-over is
-   * called off, the shard stays here. The message comes again if items were acknowledged since. The shard is given away only after
+   * called off, the shard stays here. The message is sent again if items were acknowledged since. The shard is given away only after
    * your call has returned.
    */
   | { readonly type: 'drain' };

@@ -94,7 +94,7 @@ async function runToItsEnd(
   stopping = true;
   const deadlineMs = broken.signal.aborted ? closedPipeDeadlineMs : drainDeadlineMs;
   const { leases } = await consumer.stop({ deadlineMs });
-  // Open records are not lost: they are behind the released checkpoint. A lease still held delays its next owner.
+  // Open records are not lost: they come after the released checkpoint. A lease still held delays its next owner.
   return leases.every(({ released }) => released) ? 0 : 1;
 }
 

@@ -119,7 +119,7 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
   }
 }
 
-/** Reads from behind the last written record to an end. */
+/** Reads from after the last written record to an end. */
 async function readOn(job: TailJob, { shardId, start, range }: Planned, written: Written): Promise<ShardEnd> {
   const { source, signal, writer } = job;
   const { upTo } = written;
@@ -132,7 +132,7 @@ async function readOn(job: TailJob, { shardId, start, range }: Planned, written:
       if (result.type === 'shardEnd') return result;
       let text = '';
       for (const raw of result.records) {
-        // A reader that resumes behind a record begins with that record.
+        // A reader that resumes after a record begins with that record.
         if (upTo !== undefined && compareSequenceNumbers(raw.sequenceNumber, upTo) <= 0) continue;
         const { records, complaint } = source.unpack(raw, range);
         if (complaint !== undefined && !written.complained) {

@@ -51,7 +51,7 @@ export interface LedgerEntry {
   /** The clock's `now()` when the record was admitted. */
   readonly admittedAt: number;
   readonly bytes: number;
-  /** Items not settled yet; 0 for a settled record behind an open one. */
+  /** Items not settled yet; 0 for a settled record after an open one. */
   readonly itemsOpen: number;
 }
 

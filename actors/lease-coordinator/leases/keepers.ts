@@ -1,5 +1,5 @@
 // Spawns the keepers of leases, and keeps the leases that this process holds or is taking. Invariant: a lease is in `state.leases`
-// exactly as long as its keeper has not sent its last word.
+// exactly as long as its keeper has not sent its final news.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../../lease-keeper/lease-keeper.js';
 import { coolDown } from '../unread/cool-downs.js';
@@ -108,7 +108,7 @@ export function keeperSpawned(
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
 }
 
-/** Handles a keeper that died before its last word. Its lease is taken like any other; after a crash, a growing cool-down begins. */
+/** Handles a keeper that died before its final news. Its lease is taken like any other; after a crash, a growing cool-down begins. */
 export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }: Message<'keeperDown'>): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;

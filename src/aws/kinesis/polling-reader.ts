@@ -284,7 +284,7 @@ function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure:
     on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
 
-/** `certain`: there were more records behind the position, and none is left. */
+/** `certain`: there were more records after the position, and none is left. */
 function reportGap(on: Poll, progress: Progress, certain: boolean): void {
   const { gap } = progress;
   if (gap === undefined) return;
@@ -303,7 +303,7 @@ async function chainEnded(
   const children = childrenOf(answer.output, on.shardId) ?? endProof?.children;
   const weight = weighEnd(on.told, progress, answer.output, now);
   if (endProof?.records === false && now - endProof.since <= proofMs && weight === 'end') {
-    // The record to resume behind was never read, so records behind it may have expired with it.
+    // The record to resume after was never read, so records after it may have expired with it.
     if (progress.unseen) recordIsGone(progress);
     reportGap(on, progress, false);
     on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
@@ -385,6 +385,6 @@ async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
     return recover(on, progress, doubt, 'DescribeStreamSummary');
   }
   progress.iterator = found.iterator;
-  // `skipBefore` stays set: the next chain may begin behind a skipped record, and must skip those after it too.
+  // `skipBefore` stays set: the next chain may begin after a skipped record, and must skip later ones too.
   progress.askAgain = false;
 }

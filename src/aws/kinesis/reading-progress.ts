@@ -1,4 +1,4 @@
-// The state of a polling reader's loop: the position behind which its next chain begins, which records to leave out, and what was
+// The state of a polling reader's loop: the position after which its next chain begins, which records to leave out, and what was
 // seen of the shard's end. Invariant: the position moves forward only past records that are handed on or deliberately skipped.
 // Called by polling-reader.ts and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
@@ -22,7 +22,7 @@ export interface Progress {
   doneUpTo: string | undefined;
   /** It is not yet known whether the start time lies before the oldest record. */
   unjudged: boolean;
-  /** The last known position, if records behind it may have expired. Reported with the next answer. */
+  /** The last known position, if records after it may have expired. Reported with the next answer. */
   gap: Position | undefined;
   /** The highest number of a noted gap. Everything up to it was handed on, so chains that begin there again note no gap. */
   gapAt: string | undefined;
@@ -45,7 +45,7 @@ export interface Proving {
   readonly children: readonly ChildShard[] | undefined;
   /** Records came, so the end that was to be proven was false. */
   records: boolean;
-  /** The chain's last empty answer with an iterator reported nothing behind its position. */
+  /** The chain's last empty answer with an iterator reported nothing after its position. */
   upToDate: boolean;
 }
 

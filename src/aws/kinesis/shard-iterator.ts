@@ -9,7 +9,7 @@ import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-clien
 import type { StreamDescription } from '../../api/ports.js';
 import type { Ask } from '../shared-request.js';
 
-/** Where to begin: the requested start, or behind the last raw record that this reader has read. */
+/** Where to begin: the requested start, or after the last raw record that this reader has read. */
 export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
 
 export type FoundIterator =
