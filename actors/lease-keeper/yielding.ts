@@ -1,31 +1,30 @@
-// How a keeper gives its lease to a peer (another process) that has asked for it. The keeper writes its answer, delivers for one
-// more second so that the peer sees the answer, drains, and hands over in one write. `Worker` means the shard's own worker here.
-// Invariants: the keeper sends the hand-over only when no worker and no call of the application can touch the shard. No worker
-// begins under this keeper until the outcome is known.
+// How a keeper gives its lease to a peer (another process) that has asked for it: it answers, delivers for one more second so that the
+// peer sees the answer, drains, and hands over in one write. Invariants: it sends the hand-over only when no worker and no call of the
+// application can touch the shard. After that, no worker begins under this keeper until the outcome is known.
 //
-// The steps, and the phase after each (`Yielding.phase`):
-//   1. `wishSeen`          a write returned the row with a wish for this keeper                        asked
-//   2. `answerWritten`     a renewal has carried the answer (`answerOf`)                               answered
-//   3. `startDraining`     a second later, or at once without a worker; `pause` goes to the worker     draining
-//   4. `decideAfterDrain`  the worker has ended, and left no call and no open record behind            ready
-//   5. `newOwnerOf`        the next write, the hand-over, names the new owner; `leaseGiven` ends the keeper
+//   phase           event                                                → phase     who decides
+// - none            a write returns the row with a wish for this keeper  → asked *   `wishSeen`
+// - asked           a renewal has carried the answer `yielding`          → answered  `answerWritten`
+// - asked           no worker reads the shard, and no call can run       → draining  `proceedYielding`
+// - answered        a second has passed; `pause` goes to the worker      → draining  `proceedYielding`
+// - draining        the worker has ended, and nothing is left behind     → ready     `decideAfterDrain`
+// - ready           the next write, the hand-over, has taken effect      → the end   `newOwnerOf`, `leaseGiven`
+// - asked … ready   a reason to refuse: see below                        → refusing  `proceedYielding`, `decideAfterDrain`
+// - refusing        a write has carried the answer `refused`             → refused   `answerWritten`
+// - asked … ready   the wish is no longer raised, no hand-over was sent  → stale     `proceedYielding`
+// - stale           the wish is raised after all                         → asked     `wishSeen`
+// - any             the row has the wish of another peer                 → asked *   `wishSeen`
+// - any             the row has no wish for this keeper                  → none      `wishSeen`
 //
-//   asked → answered → draining → ready → the lease is given (asked → draining when no worker reads)
-//     any phase → none                                `wishSeen`: the row no longer has a wish for this keeper;
-//     any phase → asked, refusing                     `wishSeen`: the row has the wish of another peer;
-//     asked, answered, draining → stale               `proceedYielding`: the author has stopped raising the wish;
-//     ready → stale                                   the same, unless the hand-over has been sent;
-//     asked, answered, draining, ready → refusing     `proceedYielding`, `decideAfterDrain`: the reasons are below;
-//     refusing → refused                              `answerWritten`;
-//     stale → asked                                   `wishSeen`: the author has raised the wish after all.
-//
-// A keeper refuses, and keeps the lease, in these cases:
+// Refuses, and keeps the lease, when (in a row with *, the first case leads to `refusing` at once):
 // - a drain has failed, and the cool-down after it is not over (`wishSeen`);
-// - the shard is about to end, or the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard
-//   stays in the phase `draining`, until `refuseAt` at the latest;
+// - the shard is about to end (`proceedYielding`);
+// - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
+//   `refuseAt` at the latest;
 // - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
-// - During a release only the first case applies: `proceedYielding` returns, and the lease is released instead. The release names
-//   the peer as the owner (`newOwnerOf`) if the phase was `ready` before, nothing is left behind, and the wish is still raised.
+//
+// During a release `proceedYielding` takes no step, so only the first case applies. The release names the peer as the owner
+// (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
 import { finish, notHeld, finishReleased } from './endings.js';
 import { reportDurable } from './durable.js';

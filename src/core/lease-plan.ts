@@ -257,11 +257,16 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
 }
 
 /**
- * kinact's own formula: ended leases do not count. A worker takes available leases up to the even share, rounded up. If the share were
- * rounded down, some leases would have no taker. After `spareMs` any worker takes them. If no lease is available, the worker steals,
- * each lease from the peer that has most at that point. That peer must have at least two leases more than this worker, earlier steals
- * included. Otherwise it would steal back. A worker at or above the even share, rounded down, steals with probability 1/`rivals`,
- * because there is not one more lease for every rival. So on average one rival steals per round; if all did, they would empty the peer.
+ * kinact's own formula:
+ *
+ * 1. The target is the even share of the leases, rounded up, but at most `maxLeases`. Ended leases do not count. If the share were
+ *    rounded down, some leases would have no taker.
+ * 2. If leases are available, the worker steals none. It takes leases up to its target, and all that have been available for
+ *    `spareMs`, whatever its target is. It never takes more than `maxLeases` allows.
+ * 3. If none is available, it steals (`stealEvenly`), each lease from the peer that has most at that point. That peer must have at
+ *    least two leases more than this worker, earlier steals included. Otherwise it would steal back.
+ * 4. A worker at or above the even share, rounded down, steals with probability 1/`rivals`, because there is not one more lease for
+ *    every rival. So on average one rival steals per round; if all did, they would empty the peer.
  */
 function planEvenly(table: Table, ownCount: number): Choice {
   const { input, available, owned } = table;

@@ -256,10 +256,15 @@ export function childLeases(
 }
 
 /**
- * The shard ids of the rows that may be deleted (KCL clause 2.9). `rows` is by shard id. Only ended rows may be deleted, in two
- * cases. First: all children have rows that are past TRIM_HORIZON and AT_TIMESTAMP, and the rows of the shard's own parents are
- * gone. (A child at LATEST needs nothing from its parents.) Second: the service has forgotten the shard. But the row stays while
- * a listed child has no row, because the child's lineage would be lost.
+ * The shard ids of the rows that may be deleted (KCL clause 2.9). `rows` is by shard id. For each row the first case that fits
+ * decides:
+ *
+ * 1. The row has not ended: it stays.
+ * 2. The listing has shards, but not this one, so the service has forgotten it: the row may go. But it stays while a listed child
+ *    has no row, because the child's lineage would be lost.
+ * 3. The shard has no children, or one of its own parents has a row: the row stays.
+ * 4. All children have rows that are past TRIM_HORIZON and AT_TIMESTAMP: the row may go. (A child at LATEST needs nothing from its
+ *    parents.) Otherwise it stays.
  */
 export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
   const listed = new Set(shards.map((shard) => shard.shardId));
