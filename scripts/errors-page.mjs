@@ -85,11 +85,11 @@ the last source.
   ACCESS_DENIED, WRONG_REGION, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an \`outOfRange\` that drops, on a
   stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every source of that table. After any
   other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
-  \`ready()\` is false and names the other sources. A late source joins when it can be read.
+  \`ready().ok\` is false, and \`reasons\` names the other sources. A late source joins when it can be read.
 - **Later**, after a source has been read once, STREAM_CHANGED ends it. STREAM_NOT_FOUND ends it if no description finds the stream
   for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a
   refused permission, ends nothing. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and
-  \`attempt\`. After 30 s of failures \`ready()\` is false, and says which call fails and why.
+  \`attempt\`. After 30 s of failures \`ready().ok\` is false, and \`reasons\` says which call fails and why.
 - **Other causes**: a consumer also ends with POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
   start) and PARENT_STOPPED. The services have no part in these.
 
