@@ -9,7 +9,7 @@ import { effect, type ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
-import { awaitsCalls, mayHaveOpenRecords, ownershipEnded } from './open-work.js';
+import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './open-work.js';
 import { dropTenure, refuseTenureRequest } from './tenures.js';
 import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -145,7 +145,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
 export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
   const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
-  const recordsLeft = said.recordsLeft === 0 && mayHaveOpenRecords(turn) ? -1 : said.recordsLeft;
+  const recordsLeft = said.recordsLeft === 0 && rowIsBelowNewest(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };

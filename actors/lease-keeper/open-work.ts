@@ -9,7 +9,7 @@ import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState, OpenWork } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { positionOf } from '../../src/core/checkpoint.js';
+import { positionOf, type Checkpoint } from '../../src/core/checkpoint.js';
 import {
   beganHandingOut,
   callsHaveEnded,
@@ -42,10 +42,23 @@ export function callsMayRun({ options, state }: KeeperTurn): boolean {
  * Whether a record that this process has handed out under this lease may be open. A new worker reads those records again. Until
  * it has, the shard is not drained, even if the worker reports so.
  */
-export function mayHaveOpenRecords({ options, state }: KeeperTurn): boolean {
+export function mayHaveOpenRecords(turn: KeeperTurn): boolean {
+  const { lease } = turn.state;
+  return isBelowNewest(turn, nextCheckpoint(lease) ?? durableCheckpoint(lease.row));
+}
+
+/**
+ * Whether the row has a lower checkpoint than the newest record that this process has handed out under this lease. A final report may
+ * come after the release was sent: then the frontier is known here, but the next owner starts below it.
+ */
+export function rowIsBelowNewest(turn: KeeperTurn): boolean {
+  return isBelowNewest(turn, durableCheckpoint(turn.state.lease.row));
+}
+
+function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): boolean {
   const newest = newestOf(state.open.handedOut, leaseName(options));
   if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
-  const reached = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
+  const reached = positionOf(checkpoint);
   return reached === undefined || comparePositions(reached, newest) < 0;
 }
 
