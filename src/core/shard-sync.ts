@@ -113,7 +113,7 @@ export function planSync(input: SyncInput): SyncPlan {
     );
     return { type: 'create', rows: firstRows, shardsWithDeletedRow: [], unanchored: [] };
   }
-  const restored = restorableRows(input);
+  const { restored, refused } = restorableRows(input);
   const leased = new Map<string, LeasedShard>(
     [...rows, ...restored].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
   );
@@ -123,10 +123,8 @@ export function planSync(input: SyncInput): SyncPlan {
   if (found.type === 'inconsistent') return found;
   // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
   const endedParents = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
-  // A deleted row that cannot be restored as it was is not created from its start either: its shard may have ended.
-  const mayHaveEnded = (shardId: string): boolean => hasProgressIn(deletedRows, shardId) && !restored.has(shardId);
   const missing = found.leases.filter(
-    ({ shard }) => !mayHaveEnded(shard.shardId) && (!isOpen(shard) || !endedParents.has(shard.shardId)),
+    ({ shard }) => !refused.has(shard.shardId) && (!isOpen(shard) || !endedParents.has(shard.shardId)),
   );
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
@@ -139,21 +137,24 @@ export function planSync(input: SyncInput): SyncPlan {
 
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
+interface Restorable {
+  readonly restored: ReadonlyMap<string, LeaseRow>;
+  /** Shards whose row is left out because they may have ended. Their rows are not created from the start of the shard either. */
+  readonly refused: ReadonlySet<string>;
+}
+
 /**
  * The deleted rows that can be created again as they were. A row is left out if its shard is not listed, or if it belongs to
  * another stream. It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have
  * been cleaned up.
  */
-function restorableRows(input: SyncInput): Map<string, LeaseRow> {
-  const { shards, rows, malformed, deletedRows = none, rowContext } = input;
+function restorableRows(given: SyncInput): Restorable {
+  const input = { ...given, deletedRows: ofThisStream(given) };
+  const { shards, rows, malformed, deletedRows, rowContext } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
-  const candidates = new Map<string, LeaseRow>();
-  for (const [shardId, row] of deletedRows) {
-    if (row === undefined) continue;
-    const isOfStream = row.kinactStream === undefined || isSameStream(row.kinactStream, rowContext.stream);
-    if (isOfStream && listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId))
-      candidates.set(shardId, row);
-  }
+  const isCandidate = ([shardId]: readonly [string, LeaseRow]): boolean =>
+    listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId);
+  const candidates = new Map([...deletedRows].filter(isCandidate));
   const children = childrenOfAll(input);
   const restored = new Map<string, LeaseRow>();
   // A child that comes back may allow its parents to come back, so the loop repeats until no row is added.
@@ -167,7 +168,18 @@ function restorableRows(input: SyncInput): Map<string, LeaseRow> {
       if (!restored.has(shardId) && !hasBegun) restored.set(shardId, restoredRow(rowContext, row));
     }
   } while (restored.size > countBefore);
-  return restored;
+  return { restored, refused: new Set([...candidates.keys()].filter((shardId) => !restored.has(shardId))) };
+}
+
+/** A row of an earlier stream says nothing about this one, although its shard may have the same id. */
+function ofThisStream({ deletedRows = none, rowContext }: SyncInput): ReadonlyMap<string, LeaseRow> {
+  return new Map(
+    [...deletedRows].flatMap(([shardId, row]) => {
+      const isOfStream =
+        row !== undefined && (row.kinactStream === undefined || isSameStream(row.kinactStream, rowContext.stream));
+      return isOfStream ? [[shardId, row] as const] : [];
+    }),
+  );
 }
 
 /** The children of each shard. The listing names them, and so do the rows: a listing may omit shards. */

@@ -208,7 +208,25 @@ describe('deleted rows that a worker has seen', () => {
 
   it('are not created from the start of their shard either', () => {
     const old = [shard('a'), shard('b')];
+    // Both are open, because the listing is older than the merge into c.
     expect(comeBack({}, { a: '500', c: '9' }, old)).to.deep.equal([['b', 'TRIM_HORIZON']]);
+  });
+
+  it('hinder nothing if they belong to an earlier stream with the same shard ids', () => {
+    const earlier = (leaseKey: string): [string, LeaseRow] => [
+      leaseKey,
+      leaseRow({ leaseKey, checkpoint: '500', kinactStream: 'arn:aws:kinesis:x:1:stream/orders#1600000000' }),
+    ];
+    const deletedRows = new Map([earlier('a'), earlier('b'), earlier('c')]);
+    const own = leaseRow({ leaseKey: 'a', checkpoint: '7', kinactStream: rowContext.stream });
+    const found = (rows: ReadonlyMap<string, LeaseRow | undefined>) =>
+      rowsOf({
+        shards: [shard('a', undefined, true), shard('b'), shard('c', 'a')],
+        deletedRows: rows,
+        initial: 'TRIM_HORIZON',
+      }).map(({ leaseKey, checkpoint }) => `${leaseKey} ${checkpoint}`);
+    expect(found(deletedRows)).to.include.members(['a TRIM_HORIZON', 'b TRIM_HORIZON']);
+    expect(found(new Map([...deletedRows, ['a', own]]))).to.include.members(['a 7', 'b TRIM_HORIZON']);
   });
 
   it('are created again together with a child that has not begun', () => {
