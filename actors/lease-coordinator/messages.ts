@@ -5,7 +5,7 @@ import type { LeaseCoordinatorRequest, LeaseKeeperRequest, KeeperNotice } from '
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseScan, StreamDescription } from '../../src/api/ports.js';
 
-import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './results.js';
+import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './effect-results.js';
 
 export type AskShardEnd = MessageOf<LeaseCoordinatorRequest, 'askShardEnd'>;
 

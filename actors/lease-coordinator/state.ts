@@ -1,26 +1,26 @@
 // The state of a lease coordinator. The list shows which files write each part; other files only read it.
 //   start                   sources/start.ts, sources/start-outcome.ts
-//   phase                   sources/start.ts, sources/sources.ts, streams/streams.ts, releasing.ts
-//   streams: opening        sources/start.ts, sources/sources.ts, streams/streams.ts
-//   streams: sync           streams/streams.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failovers.ts
-//   streams: progress       streams/shard-sync-work.ts, while the sync runs
-//   streams: audit, cleanUp streams/streams.ts
-//   streams: shardEnds      shard-end/shard-end.ts; absences also streams/streams.ts, leases/keepers.ts
+//   phase                   sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts, release.ts
+//   streams: opening        sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts
+//   streams: sync           streams/shard-sync.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failover-times.ts
+//   streams: progress       streams/shard-sync-calls.ts, while the sync runs
+//   streams: audit, cleanUp streams/shard-sync.ts
+//   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
-//   streams: history        sources/sources.ts, streams/streams.ts
-//   streams: others         ranges: streams/streams.ts; contradictions: streams/contradictions.ts; reads: unread/unread.ts
-//                           placement: streams/record-placement.ts
-//   publishing              leases/publishing.ts; `changed` also the other files of leases, unread/unread.ts
+//   streams: history        sources/source-failure.ts, streams/shard-sync.ts
+//   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads: unread/unread-leases.ts
+//                           placement: streams/stream-placement.ts
+//   publishing              leases/subscribers.ts; `changed` also the other files of leases, unread/unread-leases.ts
 //   failing                 turn.ts
-//   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failovers.ts; scan also turn.ts, and
+//   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failover-times.ts; scan also turn.ts, and
 //                           table.lastError also sources/start.ts
-//   leases, abandoned       leases/keepers.ts, releasing.ts; the fields of a lease also leases, unread and shard-end
+//   leases, abandoned       leases/keepers.ts, release.ts; the fields of a lease also leases, unread and shard-end
 //   pauses                  unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
-//   planning                scan/scan.ts, scan/untaken.ts, scan/busy-table.ts
+//   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
-//   releasing               releasing.ts; a released lease also leases/keeper-news.ts
+//   releasing               release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/leasing.js';

@@ -1,8 +1,8 @@
 // The status of a coordinator for `status()`: the table as last scanned, and the reasons why the coordinator waits.
 import { isKinactError } from '../../src/api/errors.js';
-import { placementSnapshot } from './streams/record-placement.js';
+import { placementSnapshot } from './streams/stream-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
-import { unreadLeases } from './unread/unread.js';
+import { unreadLeases } from './unread/unread-leases.js';
 import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';

@@ -44,7 +44,7 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import { latestMarginMs } from '../../src/core/shard-sync.js';
+import { latestMarginMs } from '../../src/core/shard-sync-plan.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { RowCondition, WriteOutcome } from '../../src/api/ports.js';
 

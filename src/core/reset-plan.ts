@@ -11,7 +11,7 @@ import { isForeign } from './writer-signature.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
-import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync.js';
+import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync-plan.js';
 import { judgeStream } from './stream-verdict.js';
 
 /** Where reading starts after the reset. */

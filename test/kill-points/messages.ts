@@ -1,7 +1,7 @@
 // Every message and every effect of every actor, by the names of the nemesis. The tests compare these names with what the scenarios
 // reach. A name that no scenario reaches says why. The compiler compares all names with the unions of `actors`.
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
+import type { ShardEndResult } from '../../actors/lease-coordinator/effect-results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
 import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
@@ -33,7 +33,7 @@ const meanings = {
     advanced: true,
     idle: true,
     readsWork: true,
-    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread.test.ts has it',
+    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread-leases.test.ts has it',
     lost: true,
     workerIdInUse: true,
     released: true,

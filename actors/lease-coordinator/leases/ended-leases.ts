@@ -4,7 +4,7 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { readRows } from '../streams/table-work.js';
+import { readRows } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { dropLease, spawnKeeper } from './keepers.js';

@@ -4,7 +4,7 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { retrying, clearFailure, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
-import { readParents } from '../streams/table-work.js';
+import { readParents } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
 import { leaseOf } from './keepers.js';

@@ -1,9 +1,9 @@
 // Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row
 // again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
 // `noteDeletedRows`; the shard sync calls the other functions.
-import { holdersTimeMs } from '../failovers.js';
+import { holdersTimeMs } from '../failover-times.js';
 import { hasFailed, streamOfLease, syncBy, warn, type CoordinatorTurn } from '../turn.js';
-import type { SyncResult } from '../results.js';
+import type { SyncResult } from '../effect-results.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

@@ -4,12 +4,12 @@ import { effect } from '../../protocol/actor.js';
 import { takesAllowed } from './busy-table.js';
 import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
 import { noteDeletedRows } from './deleted-rows.js';
-import { noteFailovers } from '../failovers.js';
+import { noteFailovers } from '../failover-times.js';
 import { spawnKeeper } from '../leases/keepers.js';
 import { reconsiderWaiting } from '../leases/parents.js';
-import { forgetAbandoned } from '../releasing.js';
+import { forgetAbandoned } from '../release.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failTable } from '../sources/sources.js';
+import { failTable } from '../sources/source-failure.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import {
   emit,
@@ -25,10 +25,10 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread.js';
-import { watchUntaken } from './untaken.js';
+import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread-leases.js';
+import { watchUntaken } from './untaken-leases.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
-import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
+import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/shard-sync.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';

@@ -4,7 +4,7 @@
 import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failSource, failTable, noteSourceFailure } from './sources.js';
+import { failSource, failTable, noteSourceFailure } from './source-failure.js';
 import { retrying, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
 import { backoffMs } from '../../../src/core/backoff.js';

@@ -9,7 +9,7 @@ import {
   planSync,
   type RowContext,
   type SyncInput,
-} from '../../../src/core/shard-sync.js';
+} from '../../../src/core/shard-sync-plan.js';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 

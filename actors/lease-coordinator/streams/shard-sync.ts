@@ -1,14 +1,14 @@
 // The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
-// and clean-up (2.9). The ends of shards are in shard-end.ts.
+// and clean-up (2.9). The ends of shards are in question.ts.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { CoordinatorSource } from '../options.js';
-import { doubtStream, failSource, noteSourceFailure } from '../sources/sources.js';
-import { reportPlacement } from './record-placement.js';
+import { doubtStream, failSource, noteSourceFailure } from '../sources/source-failure.js';
+import { reportPlacement } from './stream-placement.js';
 import { contradict } from './contradictions.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
-import { holdersTimeMs } from '../failovers.js';
+import { holdersTimeMs } from '../failover-times.js';
 import { identify, retryShape } from '../sources/start.js';
 import {
   emit,
@@ -25,13 +25,13 @@ import {
   type CoordinatorTurn,
 } from '../turn.js';
 import type { Stream } from '../state.js';
-import { cleanUp, describeRanges, stampRows } from './table-work.js';
-import { syncShards } from './shard-sync-work.js';
-import type { Misidentified, SyncResult } from '../results.js';
+import { cleanUp, describeRanges, stampRows } from './table-calls.js';
+import { syncShards } from './shard-sync-calls.js';
+import type { Misidentified, SyncResult } from '../effect-results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { gapsIn } from '../../../src/core/hash-range.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import { isFirstSync } from '../../../src/core/shard-sync.js';
+import { isFirstSync } from '../../../src/core/shard-sync-plan.js';
 import { afterListed } from '../../../src/core/shard-proof.js';
 import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

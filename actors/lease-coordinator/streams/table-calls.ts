@@ -5,12 +5,12 @@ import type { CoordinatorSource } from '../options.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { awaitedParents, removable } from '../../../src/core/shard-graph.js';
-import { earliestLatest } from '../../../src/core/shard-sync.js';
+import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { HashKeyRange, LeaseStore } from '../../../src/api/ports.js';
 import type { StreamRows } from './stream-check.js';
-import type { CleanUpResult } from '../results.js';
+import type { CleanUpResult } from '../effect-results.js';
 
 /** Writes `kinactStream` into rows that lack it. The counter and all other attributes stay as they are. */
 export async function stampRows(

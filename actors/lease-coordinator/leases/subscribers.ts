@@ -2,7 +2,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { HeldLease, HeldLeases } from '../../protocol/leasing.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { tellKeepersCallsEnded } from '../releasing.js';
+import { tellKeepersCallsEnded } from '../release.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {

@@ -5,16 +5,16 @@
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `chainEnded` reports `shardEnd`
 //   1. shard worker   `fetched` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (shard-end-work.ts) lists the shards, describes the stream
-//   4. here           `gathered`, `startJudging`; `judgeEnd` (shard-end-work.ts) calls `obstacleOf`, then creates the children's rows
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
 import type { ShardEndPlan } from '../../protocol/leasing.js';
 import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
-import { gatherEvidence, judgeEnd } from './shard-end-work.js';
-import type { Evidence, ShardEndResult } from '../results.js';
-import { doubtStream } from '../sources/sources.js';
+import { gatherEvidence, judgeEnd } from './evidence.js';
+import type { Evidence, ShardEndResult } from '../effect-results.js';
+import { doubtStream } from '../sources/source-failure.js';
 import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
 import {
@@ -32,7 +32,7 @@ import {
 import type { Lease, Stream } from '../state.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
-import { earliestLatest } from '../../../src/core/shard-sync.js';
+import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
 

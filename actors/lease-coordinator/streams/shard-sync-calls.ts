@@ -2,22 +2,22 @@
 // to the stream. The steps, each with its function:
 //   1. identify   `isIdentified` (stream-check.ts) compares the stream's description with the identity that the rows have
 //   2. list       `listChecked` lists the shards; `checkRows` (stream-check.ts) compares the listing with the rows
-//   3. plan       `planRows`, by `planSync` (src/core/shard-sync.ts); a plan that leaves parents out is checked by a second listing
+//   3. plan       `planRows`, by `planSync` (src/core/shard-sync-plan.ts); a plan that leaves parents out is checked by a second listing
 //   4. postpone   `isPostponed`: the holders of the missing rows may still create them again
 //   5. create     `createPlanned`, by `createRows` (row-creation.ts)
 import type { CoordinatorSource } from '../options.js';
 import { checkRows, isIdentified, type Check, type StreamRows } from './stream-check.js';
-import { notePlacement } from './record-placement.js';
+import { notePlacement } from './stream-placement.js';
 import { createRows, type RowProgress } from './row-creation.js';
 import { leaseKeyOf, shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { PlacementState } from '../../../src/core/record-placement.js';
 import type { FirstCheckpoint } from '../../../src/core/shard-graph.js';
-import { isFirstSync, planSync, type SyncPlan } from '../../../src/core/shard-sync.js';
+import { isFirstSync, planSync, type SyncPlan } from '../../../src/core/shard-sync-plan.js';
 import { isSameListing, unlisted } from '../../../src/core/shard-listing.js';
 import type { LeaseStore, Shard, ShardFilter, ShardListing } from '../../../src/api/ports.js';
 import type { InitialPosition } from '../../../src/core/position.js';
-import type { SyncResult, Misidentified } from '../results.js';
+import type { SyncResult, Misidentified } from '../effect-results.js';
 
 /** What a sync needs to know about the rows of its stream. */
 export interface SyncRequest {

@@ -3,7 +3,7 @@
 // that a listing shows closed, or that two complete listings lack. The row must belong to the stream that was listed, and every
 // child must have a row.
 import type { CoordinatorSource } from '../options.js';
-import { readRow } from '../streams/table-work.js';
+import { readRow } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { childLeases, childrenIn, type ListedChild } from '../../../src/core/shard-graph.js';
@@ -15,10 +15,10 @@ import {
   type Absences,
   type ShardInListing,
 } from '../../../src/core/shard-proof.js';
-import { childRow, type RowContext } from '../../../src/core/shard-sync.js';
+import { childRow, type RowContext } from '../../../src/core/shard-sync-plan.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import type { ChildShard, LeaseStore, Shard } from '../../../src/api/ports.js';
-import type { Evidence, ShardEndResult } from '../results.js';
+import type { Evidence, ShardEndResult } from '../effect-results.js';
 
 export async function gatherEvidence(
   { source }: CoordinatorSource,
