@@ -9,17 +9,18 @@ import { keeperDown, keeperSpawned } from './leases/keepers.js';
 import { parentsRead, parentsReadFailed } from './leases/parents.js';
 import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { LeaseCoordinatorOptions } from './options.js';
+import type { CoordinatorSource, LeaseCoordinatorOptions } from './options.js';
 import * as releasing from './release.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
 import * as startOutcome from './sources/start-outcome.js';
 import * as ends from './shard-end/question.js';
 import * as start from './sources/start.js';
-import { newStream } from './streams/shard-sync.js';
-import type { CoordinatorState, CoordinatorOptions } from './state.js';
+import * as audit from './streams/audit.js';
+import * as cleanUp from './streams/clean-up.js';
+import * as shardSync from './streams/shard-sync.js';
+import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus, type CoordinatorStatus } from './status.js';
-import * as streams from './streams/shard-sync.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -134,6 +135,37 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
   };
 }
 
+/** The initial state of a stream. */
+function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
+  return {
+    index,
+    sourceOptions,
+    history: sourceOptions.history ?? { worked: false, failure: undefined },
+    opened: false,
+    opening: { attempt: 0, error: undefined, missing: undefined },
+    keyPrefix: undefined,
+    idempotencyName: '',
+    rowStamp: '',
+    placement: undefined,
+    ranges: new Map(),
+    sync: {
+      running: false,
+      dueAt: 0,
+      attempt: 0,
+      done: false,
+      mayCreateRowsAt: undefined,
+      postponed: false,
+      progress: { created: 0, toCreate: 0, at: undefined },
+      stamping: false,
+    },
+    audit: { dueAt: 0, holes: new Map(), describing: false },
+    cleanUp: { running: false, dueAt: 0 },
+    shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
+    contradictions: new Map(),
+    reads: { failures: 0, againAt: 0 },
+  };
+}
+
 const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
@@ -166,12 +198,12 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   scanDue: scan,
   scanned,
   scanFailed,
-  synced: streams.synced,
-  syncFailed: streams.syncFailed,
-  stamped: streams.stamped,
-  described: streams.rangesDescribed,
-  cleaned: streams.cleaned,
-  cleanUpFailed: streams.cleanUpFailed,
+  synced: shardSync.synced,
+  syncFailed: shardSync.syncFailed,
+  stamped: shardSync.stamped,
+  described: audit.described,
+  cleaned: cleanUp.cleaned,
+  cleanUpFailed: cleanUp.cleanUpFailed,
   gatherDue: ends.gatherDue,
   gathered: ends.gathered,
   evidenceFailed: ends.evidenceFailed,

@@ -16,7 +16,7 @@
 //   actors/lease-coordinator/unread/cool-downs.ts    a lease left alone: 10 s (after a crash of its keeper 1 s) to 10 minutes;
 //                                                    a holder that did not hand a lease over: failoverMs to 10 minutes;
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
-//   actors/lease-coordinator/unread/unread-leases.ts 60 s to 10 minutes: a source whose reads fail
+//   actors/lease-coordinator/unread/failing-reads.ts 60 s to 10 minutes: a source whose reads fail
 //   actors/lease-coordinator/shard-end/question.ts   0.5 to 10 s: the keeper asks again about a shard end that is not proven
 //   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: wishes are refused after a failed drain
 

@@ -6,7 +6,8 @@ import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from '../unread/
 import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
-import { beganIdle, beganReading, noteRead, readsFail, readsWork } from '../unread/unread-leases.js';
+import { readsFail, readsWork } from '../unread/failing-reads.js';
+import { beganIdle, beganReading, noteRead } from '../unread/unread-leases.js';
 import { compareCheckpoints, type Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

@@ -2,7 +2,8 @@
 // again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
 // `noteDeletedRows`; the shard sync calls the other functions.
 import { holdersTimeMs } from '../failover-times.js';
-import { hasFailed, streamOfLease, syncBy, warn, type CoordinatorTurn } from '../turn.js';
+import { streamOfLease } from '../streams/stream-rows.js';
+import { hasFailed, syncBy, warn, type CoordinatorTurn } from '../turn.js';
 import type { SyncResult } from '../effect-results.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';

@@ -13,9 +13,7 @@ import { failTable } from '../sources/source-failure.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import {
   emit,
-  isOwn,
   jittered,
-  streamOfLease,
   retrying,
   scanWithin,
   warn,
@@ -25,10 +23,14 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread-leases.js';
+import { limitToTrialLease, keysLeftToOthers } from '../unread/failing-reads.js';
+import { watchUnread } from '../unread/unread-leases.js';
 import { watchUntaken } from './untaken-leases.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
-import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/shard-sync.js';
+import { auditWhereDue } from '../streams/audit.js';
+import { cleanUpWhereDue } from '../streams/clean-up.js';
+import { syncWhereDue } from '../streams/shard-sync.js';
+import { isOwn, streamOfLease } from '../streams/stream-rows.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';

@@ -2,7 +2,8 @@
 // But people must learn of a shard that no worker reads, whatever the reasons are. The coordinator calls `watchUntaken` after
 // each scan.
 import { freeForMs } from '../unread/cool-downs.js';
-import { streamOfLease, warn, type CoordinatorTurn } from '../turn.js';
+import { streamOfLease } from '../streams/stream-rows.js';
+import { warn, type CoordinatorTurn } from '../turn.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
 /** How much longer than two failover times a lease may stay untaken. After two, any worker that can take the lease takes it. */

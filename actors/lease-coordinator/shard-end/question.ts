@@ -20,7 +20,6 @@ import { retryShape } from '../sources/start.js';
 import {
   emit,
   retrying,
-  rowsOf,
   scanWithin,
   serviceNow,
   signature,
@@ -30,6 +29,7 @@ import {
   type CoordinatorTurn,
 } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
+import { rowsOf } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
 import { earliestLatest } from '../../../src/core/shard-sync-plan.js';

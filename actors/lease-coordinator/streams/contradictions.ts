@@ -1,7 +1,8 @@
 // Finds rows at SHARD_END of shards that listings show open: no worker would ever read these shards again. Two listings, a minute
 // apart, must show this before it is reported, because one listing may be older than the row. Every shard sync with a complete
 // listing calls `contradict`.
-import { emit, rowsOf, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
+import { rowsOf } from './stream-rows.js';
+import { emit, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Stream, Contradiction } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';

@@ -6,7 +6,8 @@
 //   4. postpone   `isPostponed`: the holders of the missing rows may still create them again
 //   5. create     `createPlanned`, by `createRows` (row-creation.ts)
 import type { CoordinatorSource } from '../options.js';
-import { checkRows, isIdentified, type Check, type StreamRows } from './stream-check.js';
+import { checkRows, isIdentified, type Check } from './stream-check.js';
+import type { StreamRows } from './stream-rows.js';
 import { notePlacement } from './stream-placement.js';
 import { createRows, type RowProgress } from './row-creation.js';
 import { leaseKeyOf, shardIdOf } from '../../../src/core/lease-key.js';

@@ -1,52 +1,45 @@
-// The coordinator's periodic work for each stream (docs/kcl-compatibility.md): shard sync (2.6), the audit of hash keys (2.10),
-// and clean-up (2.9). The ends of shards are in question.ts.
+// The shard sync of each stream (docs/kcl-compatibility.md, 2.6): when one begins, and what follows from its result. The calls of
+// a sync are in shard-sync-calls.ts. Every scan calls `syncWhereDue`.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import type { CoordinatorSource } from '../options.js';
-import { doubtStream, failSource, noteSourceFailure } from '../sources/source-failure.js';
+import { failSource, noteSourceFailure } from '../sources/source-failure.js';
 import { reportPlacement } from './stream-placement.js';
 import { contradict } from './contradictions.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { holdersTimeMs } from '../failover-times.js';
 import { identify, retryShape } from '../sources/start.js';
 import {
-  emit,
   jittered,
   retrying,
-  rowsOf,
+  retryingAt,
   scanWithin,
   signature,
   warn,
   clearFailure,
   hasFailed,
-  isActive,
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
 import type { Stream } from '../state.js';
-import { cleanUp, describeRanges, stampRows } from './table-calls.js';
+import { stampRows } from './table-calls.js';
+import { rowsOf } from './stream-rows.js';
 import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
-import { gapsIn } from '../../../src/core/hash-range.js';
-import { hasEnded } from '../../../src/core/shard-graph.js';
 import { isFirstSync } from '../../../src/core/shard-sync-plan.js';
 import { afterListed } from '../../../src/core/shard-proof.js';
 import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { HashKeyRange, Shard } from '../../../src/api/ports.js';
 
-/** This many audits in a row must see the same hole before it is reported. */
-const confirmations = 3;
 /** One sync stamps at most this many rows, because renewals need the table's writes first. */
 const stampsPerSync = 100;
 /** How soon the next scan follows if another sync was requested while a sync was under way. */
 const againMs = 500;
 
 const syncOperation = 'shard sync';
-const describeOperation = 'back-filling hash ranges';
-const cleanUpOperation = 'clean-up of ended leases';
+const stampOperation = 'stamping lease rows with their stream';
 
 export function syncWhereDue(turn: CoordinatorTurn): void {
   const { options, state, effects, now } = turn;
@@ -199,8 +192,8 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
 export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message<'stamped'>): void {
   const stream = turn.state.streams[index]!;
   stream.sync.stamping = false;
-  if (error === undefined) clearFailure(turn, 'stamping lease rows with their stream', stream);
-  else laterAgain(turn, 'stamping lease rows with their stream', { stream, error, at: stream.sync.dueAt });
+  if (error === undefined) clearFailure(turn, stampOperation, stream);
+  else retryingAt(turn, stampOperation, { stream, error, at: stream.sync.dueAt });
 }
 
 /** Reports unusual results: rows that were created again, and start positions that are not known. */
@@ -238,155 +231,4 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
   stream.sync.dueAt = now + delayMs;
   retrying(turn, syncOperation, { error, delayMs, stream });
   scanWithin(turn, delayMs);
-}
-
-/** Looks for hash keys that no row of an unended shard covers. A hole that `confirmations` audits see is a shard without a lease. */
-export function auditWhereDue(turn: CoordinatorTurn): void {
-  const { options, state, now } = turn;
-  for (const stream of state.streams) {
-    if (!isActive(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
-    stream.audit.dueAt = now + options.auditIntervalMs;
-    const { rows, malformed } = rowsOf(state, stream);
-    const ranges: HashKeyRange[] = [];
-    const undescribed = new Map<string, HashKeyRange>();
-    for (const [shardId, row] of rows) {
-      const { startingHashKey, endingHashKey } = row;
-      const hasRange = startingHashKey !== undefined && endingHashKey !== undefined;
-      const range = hasRange ? { startingHashKey, endingHashKey } : stream.ranges.get(shardId);
-      if (range === undefined) continue;
-      if (!hasRange) undescribed.set(row.leaseKey, range);
-      if (!hasEnded(row)) ranges.push(range);
-    }
-    for (const shardId of malformed) {
-      const range = stream.ranges.get(shardId);
-      if (range !== undefined) ranges.push(range);
-    }
-    describe(turn, stream, undescribed);
-    judgeHoles(turn, stream, gapsIn(ranges));
-  }
-}
-
-function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashKeyRange[]): void {
-  const { options, now } = turn;
-  const seen = new Map<string, number>();
-  for (const hole of holes) {
-    const key = `${hole.startingHashKey}-${hole.endingHashKey}`;
-    const times = (stream.audit.holes.get(key) ?? 0) + 1;
-    if (times < confirmations) seen.set(key, times);
-    else {
-      emit(turn, {
-        name: 'leaseHole',
-        data: {
-          table: options.store.tableName,
-          startingHashKey: hole.startingHashKey,
-          endingHashKey: hole.endingHashKey,
-        },
-      });
-      syncBy(stream, now);
-    }
-  }
-  stream.audit.holes = seen;
-  syncWhereDue(turn);
-}
-
-function describe(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<string, HashKeyRange>): void {
-  if (ranges.size === 0 || stream.audit.describing) return;
-  stream.audit.describing = true;
-  const { index } = stream;
-  turn.effects.push(
-    effect.run({
-      name: `describe/${index}`,
-      kind: 'io',
-      start: (signal) => describeRanges(turn.options.store, ranges, signal),
-      done: (): LeaseCoordinatorMessage => ({ type: 'described', stream: index }),
-      failed: (error): LeaseCoordinatorMessage => ({ type: 'described', stream: index, error }),
-    }),
-  );
-}
-
-export function cleanUpWhereDue(turn: CoordinatorTurn): void {
-  const { options, state, effects, now } = turn;
-  for (const stream of state.streams) {
-    if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
-    stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
-    const rows = rowsOf(state, stream);
-    if (![...rows.rows.values()].some(hasEnded)) continue;
-    stream.cleanUp.running = true;
-    const { index, sourceOptions } = stream;
-    effects.push(
-      effect.run({
-        name: `cleanUp/${index}`,
-        kind: 'io',
-        start: (signal) => cleanUp(options.store, sourceOptions, rows, signal),
-        done: (result): LeaseCoordinatorMessage => ({ type: 'cleaned', stream: index, result }),
-        failed: (error): LeaseCoordinatorMessage => ({ type: 'cleanUpFailed', stream: index, error }),
-      }),
-    );
-  }
-}
-
-/** Reports a failed back-fill of hash ranges. The next audit repeats it, because nothing waits for it. */
-export function rangesDescribed(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
-  const stream = turn.state.streams[index]!;
-  stream.audit.describing = false;
-  if (error === undefined) clearFailure(turn, describeOperation, stream);
-  else laterAgain(turn, describeOperation, { stream, error, at: stream.audit.dueAt });
-}
-
-export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Message<'cleaned'>): void {
-  const {
-    removed: { length: removed },
-    isAnother,
-  } = result;
-  const stream = turn.state.streams[index]!;
-  stream.cleanUp.running = false;
-  if (removed > 0) turn.effects.push(effect.count('leaseRowsRemoved', removed));
-  clearFailure(turn, cleanUpOperation, stream);
-  if (isAnother) doubtStream(turn, stream);
-}
-
-export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
-  const stream = turn.state.streams[index]!;
-  stream.cleanUp.running = false;
-  laterAgain(turn, cleanUpOperation, { stream, error, at: stream.cleanUp.dueAt });
-}
-
-/** Reports that an operation has failed and is repeated at its next regular time, `at`. */
-function laterAgain(
-  turn: CoordinatorTurn,
-  operation: string,
-  { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
-): void {
-  retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
-}
-
-/** The initial state of a stream. */
-export function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
-  return {
-    index,
-    sourceOptions,
-    history: sourceOptions.history ?? { worked: false, failure: undefined },
-    opened: false,
-    opening: { attempt: 0, error: undefined, missing: undefined },
-    keyPrefix: undefined,
-    idempotencyName: '',
-    rowStamp: '',
-    placement: undefined,
-    ranges: new Map(),
-    sync: {
-      running: false,
-      dueAt: 0,
-      attempt: 0,
-      done: false,
-      mayCreateRowsAt: undefined,
-      postponed: false,
-      progress: { created: 0, toCreate: 0, at: undefined },
-      stamping: false,
-    },
-    audit: { dueAt: 0, holes: new Map(), describing: false },
-    cleanUp: { running: false, dueAt: 0 },
-    shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
-    contradictions: new Map(),
-    reads: { failures: 0, againAt: 0 },
-  };
 }

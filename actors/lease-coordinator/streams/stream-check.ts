@@ -1,26 +1,13 @@
 // Checks at every shard sync, before anything is written, whether the rows of a table belong to the stream that is read. A scan or
 // a description may be outdated, and a failed source stays failed. So evidence against the stream counts only if it is read once
 // more, consistently.
-
+import type { StreamRows } from './stream-rows.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { judgeStream, type ShardRow, type StreamVerdict } from '../../../src/core/stream-verdict.js';
 import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../../src/api/ports.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
-
-/** The rows of one stream as the last scan showed them. */
-export interface StreamRows {
-  /** The stream's rows by shard id. */
-  readonly rows: ReadonlyMap<string, LeaseRow>;
-  readonly malformed: ReadonlySet<string>;
-  readonly keyPrefix: string | undefined;
-  /** In a multi-stream table, the rows of the same account and name under another epoch. */
-  readonly otherEpochs: readonly ShardRow[];
-  /** The `kinactStream` of this stream's rows. */
-  readonly rowStamp: string;
-  readonly entityType: string | undefined;
-}
 
 /** At most this many rows are read again: one confirmed row is enough. */
 const maxRereads = 10;

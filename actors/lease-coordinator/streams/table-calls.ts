@@ -9,7 +9,7 @@ import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { isKinactError } from '../../../src/api/errors.js';
 import type { HashKeyRange, LeaseStore } from '../../../src/api/ports.js';
-import type { StreamRows } from './stream-check.js';
+import type { StreamRows } from './stream-rows.js';
 import type { CleanUpResult } from '../effect-results.js';
 
 /** Writes `kinactStream` into rows that lack it. The counter and all other attributes stay as they are. */
