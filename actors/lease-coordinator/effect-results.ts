@@ -56,13 +56,13 @@ export type ShardEndResult =
       readonly mayHaveLost: boolean;
     }
   /**
-   * `sync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: the holder of another shard
+   * `needsSync`: a shard sync may remove the obstacle. `absent`: shards that the listing lacks. `waits`: the holder of another shard
    * has to create the missing row, however long that takes.
    */
   | {
       readonly type: 'blocked';
       readonly reason: string;
-      readonly sync: boolean;
+      readonly needsSync: boolean;
       readonly absent: readonly string[];
       readonly waits: boolean;
     }

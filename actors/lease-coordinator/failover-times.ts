@@ -1,17 +1,17 @@
 // Keeps the failover times in the lease rows. When a row vanishes, this worker waits for the longest of these times, because the
 // holder may create the row again. It warns once about a living worker with a different `failoverMs`. Every scan calls
-// `noteFailovers`.
+// `noteFailoverTimes`.
 import { warn, type CoordinatorTurn } from './turn.js';
 import { failoverOf } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 
 /** Reads the failover times in `rows`, the rows of a new scan. The state still has the rows of the last scan. */
-export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
+export function noteFailoverTimes(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { options, state } = turn;
   const { tableHistory: history, workerId } = options;
   const ownMs = Math.ceil(options.failoverMs);
-  const timeBefore = holdersTimeMs(turn);
+  const timeBefore = recreationTimeMs(turn);
   for (const row of rows) {
     const ms = hasEnded(row) ? undefined : failoverOf(row);
     if (ms === undefined) continue;
@@ -25,7 +25,7 @@ export function noteFailovers(turn: CoordinatorTurn, rows: readonly LeaseRow[]):
       `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${options.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
     );
   }
-  leaveMoreTime(turn, holdersTimeMs(turn) - timeBefore);
+  leaveMoreTime(turn, recreationTimeMs(turn) - timeBefore);
 }
 
 /** Extends the waits under way by `moreMs`, because every possible holder gets the longest failover time known. */
@@ -36,6 +36,6 @@ function leaveMoreTime({ state }: CoordinatorTurn, moreMs: number): void {
 }
 
 /** How long the possible holder of a vanished row has to create the row again, milliseconds. */
-export function holdersTimeMs({ options }: Pick<CoordinatorTurn, 'options'>): number {
+export function recreationTimeMs({ options }: Pick<CoordinatorTurn, 'options'>): number {
   return Math.max(options.failoverMs, options.tableHistory.longestFailoverMs);
 }

@@ -10,10 +10,10 @@ import { parentsRead, parentsReadFailed } from './leases/parents.js';
 import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
 import type { CoordinatorSource, LeaseCoordinatorOptions } from './options.js';
-import * as releasing from './release.js';
+import * as release from './release.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
 import * as startOutcome from './sources/start-outcome.js';
-import * as ends from './shard-end/question.js';
+import * as shardEnd from './shard-end/question.js';
 import * as start from './sources/start.js';
 import * as audit from './streams/audit.js';
 import * as cleanUp from './streams/clean-up.js';
@@ -43,7 +43,7 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
     initial(self) {
       const turn = turnOf(newState(self, options));
       startOutcome.beginDeadline(turn);
-      start.open(turn);
+      start.openSources(turn);
       return [turn.state, turn.effects];
     },
     receive(state, message) {
@@ -131,7 +131,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     endedHere: new Set(),
     incarnations: 0,
     works: 0,
-    releasing: undefined,
+    release: undefined,
   };
 }
 
@@ -170,13 +170,13 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
   awaitStart: startOutcome.awaitStart,
-  askShardEnd: ends.shardEndAsked,
+  askShardEnd: shardEnd.askShardEnd,
   releaseAll: (turn, message) => {
     startOutcome.abandonStart(turn);
-    releasing.releaseAll(turn, message);
+    release.releaseAll(turn, message);
   },
-  callsEnded: releasing.tellKeepersCallsEnded,
-  releaseOverdue: releasing.releaseOverdue,
+  callsEnded: release.tellKeepersCallsEnded,
+  releaseOverdue: release.releaseOverdue,
   keeperSpawned,
   keeperDown,
   keeperNotice,
@@ -204,9 +204,9 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   described: audit.described,
   cleaned: cleanUp.cleaned,
   cleanUpFailed: cleanUp.cleanUpFailed,
-  gatherDue: ends.gatherDue,
-  gathered: ends.gathered,
-  evidenceFailed: ends.evidenceFailed,
-  shardEndJudged: ends.shardEndJudged,
-  shardEndFailed: ends.shardEndFailed,
+  gatherDue: shardEnd.gatherDue,
+  gathered: shardEnd.gathered,
+  evidenceFailed: shardEnd.evidenceFailed,
+  shardEndJudged: shardEnd.shardEndJudged,
+  shardEndFailed: shardEnd.shardEndFailed,
 };

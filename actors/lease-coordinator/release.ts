@@ -3,7 +3,7 @@
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
 import type { ReleasedLease } from '../protocol/leasing.js';
-import type { Lease, Releasing } from './state.js';
+import type { Lease, Release } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
 import { isWriterOf } from '../../src/core/writer-signature.js';
@@ -11,13 +11,13 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 /** Begins the release: the coordinator takes no more leases, and every keeper drains, checkpoints and releases. */
 export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Message<'releaseAll'>): void {
   const { options, state, effects, now } = turn;
-  if (state.releasing !== undefined) {
-    if (state.releasing.answered) effects.push(effect.reply(replyTo, reportOf(state.releasing)));
-    else state.releasing.replyTo.push(replyTo);
+  if (state.release !== undefined) {
+    if (state.release.answered) effects.push(effect.reply(replyTo, reportOf(state.release)));
+    else state.release.replyTo.push(replyTo);
     return;
   }
   const blind = options.isSuccessor && state.planning.plan === undefined;
-  state.releasing = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
+  state.release = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(effect.cancel('scan'), effect.after('release', deadlineMs, { type: 'releaseOverdue' }));
   for (const lease of state.leases.values()) {
@@ -29,9 +29,9 @@ export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Messa
 
 export function finishRelease(turn: CoordinatorTurn): void {
   const { state, effects } = turn;
-  if (state.releasing === undefined || state.releasing.answered || state.leases.size > 0) return;
+  if (state.release === undefined || state.release.answered || state.leases.size > 0) return;
   effects.push(effect.cancel('release'));
-  answerRelease(turn, state.releasing);
+  answerRelease(turn, state.release);
 }
 
 function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
@@ -42,20 +42,20 @@ function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLeas
 
 /** Handles the deadline: a lease is reported as not released if its keeper has not sent its final news. */
 export function releaseOverdue(turn: CoordinatorTurn): void {
-  const { releasing, leases } = turn.state;
-  if (releasing === undefined || releasing.answered) return;
+  const { release, leases } = turn.state;
+  if (release === undefined || release.answered) return;
   // A lease in phase `taking` is reported, too: the take may have been written.
-  for (const lease of leases.values()) if (lease.phase !== 'wishing') releasing.report.push(unreleasedLine(lease));
-  answerRelease(turn, releasing);
+  for (const lease of leases.values()) if (lease.phase !== 'wishing') release.report.push(unreleasedLine(lease));
+  answerRelease(turn, release);
 }
 
-function answerRelease({ state, effects }: CoordinatorTurn, releasing: Releasing): void {
-  releasing.answered = true;
-  for (const lease of state.abandoned.values()) releasing.report.push(unreleasedLine(lease));
-  for (const replyTo of releasing.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(releasing)));
+function answerRelease({ state, effects }: CoordinatorTurn, release: Release): void {
+  release.answered = true;
+  for (const lease of state.abandoned.values()) release.report.push(unreleasedLine(lease));
+  for (const replyTo of release.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(release)));
 }
 
-function reportOf({ blind, report }: Releasing): readonly ReleasedLease[] | undefined {
+function reportOf({ blind, report }: Release): readonly ReleasedLease[] | undefined {
   return blind ? undefined : report;
 }
 

@@ -4,12 +4,12 @@
 //   streams: opening        sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts
 //   streams: sync           streams/shard-sync.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failover-times.ts
 //   streams: progress       streams/shard-sync-calls.ts, while the sync runs
-//   streams: audit, cleanUp streams/shard-sync.ts
+//   streams: audit, cleanUp streams/audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the first ones
 //   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
 //   streams: history        sources/source-failure.ts, streams/shard-sync.ts
-//   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads: unread/unread-leases.ts
-//                           placement: streams/stream-placement.ts
+//   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads:
+//                           unread/failing-reads.ts; placement: streams/stream-placement.ts
 //   publishing              leases/subscribers.ts; `changed` also the other files of leases, unread/unread-leases.ts
 //   failing                 turn.ts
 //   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failover-times.ts; scan also turn.ts, and
@@ -20,7 +20,7 @@
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
-//   releasing               release.ts; a released lease also leases/keeper-news.ts
+//   release                 release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
@@ -204,7 +204,7 @@ export interface CoolDown {
   readonly cause: 'worker' | 'reads';
 }
 
-export interface Releasing {
+export interface Release {
   readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
   readonly deadlineAt: number;
   readonly report: ReleasedLease[];
@@ -318,5 +318,5 @@ export interface CoordinatorState {
   incarnations: number;
   /** A counter that makes the names of effects unique. */
   works: number;
-  releasing: Releasing | undefined;
+  release: Release | undefined;
 }

@@ -72,7 +72,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     scanAgeMs: state.scan.answeredAt === undefined ? undefined : now - state.scan.answeredAt,
     target: state.planning.plan?.target,
     foreignOwners: state.planning.plan?.foreign ?? false,
-    failing: failingStatus(repeated(state), now),
+    failing: failingStatus(repeatedCalls(state), now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.table.lastError)),
     malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     busy: state.planning.busy,
@@ -84,7 +84,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
 }
 
 /** The calls that are being repeated. Calls for failed sources are left out, and all calls once every source has failed. */
-function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
+function repeatedCalls({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
   return [...failing].filter(([key]) => !ended.has(failingStreamOf(key))).map(([, each]) => each);
@@ -137,11 +137,11 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
   if (stream.sync.done) return { ...named, state: 'running' };
   const error = stream.opening.error ?? tableError;
   if (error === undefined) return { ...named, state: 'starting' };
-  return { ...named, state: 'starting', error: isKinactError(error) ? error : legible(error) };
+  return { ...named, state: 'starting', error: isKinactError(error) ? error : legibleError(error) };
 }
 
 /** Makes an error whose message `JSON.stringify` shows. */
-function legible(cause: unknown): Error {
+function legibleError(cause: unknown): Error {
   const value = messageOf(cause);
   return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });
 }

@@ -20,7 +20,7 @@ export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
 }
 
 /** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call concerned, if any. */
-export function retrying(
+export function reportRetry(
   turn: CoordinatorTurn,
   operation: string,
   failure: { readonly error: unknown; readonly delayMs: number; readonly stream?: Stream; readonly shardId?: string },
@@ -38,12 +38,12 @@ export function retrying(
 }
 
 /** Reports that an operation has failed and is repeated at its next regular time, `at`. */
-export function retryingAt(
+export function reportRetryAt(
   turn: CoordinatorTurn,
   operation: string,
   { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
 ): void {
-  retrying(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
+  reportRetry(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }
 
 /** Forgets the failures of an operation that has succeeded: the next failure counts as the first. */

@@ -11,7 +11,7 @@ import { dropLease, spawnKeeper } from './keepers.js';
 import { checkParents } from './parents.js';
 
 /** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
-export function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
+export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { options, state, effects } = turn;
   const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);

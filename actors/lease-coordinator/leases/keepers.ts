@@ -6,7 +6,7 @@ import { coolDown } from '../unread/cool-downs.js';
 import type { Message } from '../messages.js';
 import { finishRelease } from '../release.js';
 import { giveBack } from '../sources/source-failure.js';
-import { isOwn, streamOfLease } from '../streams/stream-rows.js';
+import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
 import { scanWithin, serviceNow, signature, isActive, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -21,7 +21,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = leasedShard;
   // The row belongs to another stream. The shard sync, which is due now, reports that.
-  if (!isOwn(stream, row)) return;
+  if (!mayBelongTo(stream, row)) return;
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.sourceOptions;
   const { startingHashKey, endingHashKey } = row;
@@ -98,12 +98,12 @@ export function keeperSpawned(
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.keeper = keeper;
-  if (state.releasing !== undefined)
+  if (state.release !== undefined)
     effects.push(
       effect.send(keeper, {
         type: 'release',
         reason: 'stopping',
-        deadlineMs: Math.max(0, state.releasing.deadlineAt - now),
+        deadlineMs: Math.max(0, state.release.deadlineAt - now),
       }),
     );
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);

@@ -88,7 +88,7 @@ function blockedResult(
   reason: string,
   absent: readonly string[] = [],
 ): Extract<ShardEndResult, { readonly type: 'blocked' }> {
-  return { type: 'blocked', reason, sync: false, absent, waits: false };
+  return { type: 'blocked', reason, needsSync: false, absent, waits: false };
 }
 
 function obstacleOf(end: EndCase, found: ShardInListing, askedAt: number): ShardEndResult | undefined {
@@ -136,7 +136,7 @@ async function createChildRows(
   if (plan.type === 'blocked') {
     const absent = plan.missing.filter(isAbsent);
     // A listed merge partner gets its row when its own parent ends. Another worker may need hours to read that parent.
-    return { ...blockedResult(plan.reason, absent), sync: true, waits: absent.length === 0 };
+    return { ...blockedResult(plan.reason, absent), needsSync: true, waits: absent.length === 0 };
   }
   for (const child of plan.children) {
     const row = childRow(rowContext, child, end.latestAt);

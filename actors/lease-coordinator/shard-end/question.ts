@@ -5,7 +5,7 @@
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `chainEnded` reports `shardEnd`
 //   1. shard worker   `fetched` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   3. here           `askShardEnd`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
@@ -19,7 +19,7 @@ import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
 import { retryShape } from '../sources/start.js';
 import {
   emit,
-  retrying,
+  reportRetry,
   scanWithin,
   serviceNow,
   signature,
@@ -47,7 +47,7 @@ const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
 
-export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
+export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)
@@ -125,8 +125,8 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
   if (lease === undefined)
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
   const { shardId } = lease;
-  const known = rowsOf(state, stream);
-  const scanned = known.rows.get(shardId);
+  const streamRows = rowsOf(state, stream);
+  const scanned = streamRows.rows.get(shardId);
   // The scanned row may be older than the row that the keeper took.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
   const rowContext = {
@@ -139,11 +139,11 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
   const end = {
     shardId,
     row,
-    ancestors: ancestorsIn(known.rows, row),
+    ancestors: ancestorsIn(streamRows.rows, row),
     children,
     notFound,
     unread: position === undefined,
-    latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(known.rows.values()),
+    latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(streamRows.rows.values()),
     acceptChildless: lease.endRefusals >= childlessPatience,
     absences: stream.shardEnds.absences,
     shardGoneAfterMs: options.failoverMs,
@@ -184,7 +184,7 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
       );
       return answer(turn, question, { type: 'readOn', reason: result.reason });
     case 'blocked':
-      return stillBlocked(turn, lease, question, result);
+      return answerBlocked(turn, lease, question, result);
     case 'changed':
       return answerChangedStream(turn, lease, question, result);
   }
@@ -209,16 +209,16 @@ function reportUnusualEnd(
   if (mayHaveLost) emit(turn, { name: 'trimmed', data: { ...about, ...position, certain: false } });
 }
 
-function stillBlocked(
+function answerBlocked(
   turn: CoordinatorTurn,
   lease: Lease,
   question: AskShardEnd,
-  { reason, sync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
+  { reason, needsSync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
 ): void {
   const { options, now } = turn;
   const { stream } = lease;
   stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, absent, now);
-  if (sync) {
+  if (needsSync) {
     syncBy(stream, now);
     scanWithin(turn, retryMs);
   }
@@ -285,7 +285,7 @@ export function shardEndFailed(
   const lease = state.leases.get(question.leaseKey);
   const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, options.random);
   const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
-  retrying(turn, operation, { error, delayMs, ...about });
+  reportRetry(turn, operation, { error, delayMs, ...about });
   answer(turn, question, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
 }
 

@@ -32,14 +32,14 @@ export function startOverdue(turn: CoordinatorTurn): void {
     return;
   }
   const table = options.store.tableName;
-  const message = overdue(turn);
+  const message = overdueMessage(turn);
   const cause =
     state.table.lastError ?? state.streams.find(({ opening }) => opening.error !== undefined)?.opening.error;
   const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
   answerWaiters(turn, { type: 'failed', error });
 }
 
-function overdue({ options, state }: CoordinatorTurn): string {
+function overdueMessage({ options, state }: CoordinatorTurn): string {
   const { store, startDeadlineMs } = options;
   const unfinished = state.streams.filter(({ sync }) => sync.progress.created < sync.progress.toCreate);
   if (unfinished.length === 0)

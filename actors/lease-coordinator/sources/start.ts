@@ -5,7 +5,7 @@ import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, failTable, noteSourceFailure } from './source-failure.js';
-import { retrying, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
+import { reportRetry, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
@@ -17,7 +17,7 @@ const operation = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
 /** Opens every source, except those that failed under an earlier coordinator. */
-export function open(turn: CoordinatorTurn): void {
+export function openSources(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const stream of state.streams) openStream(turn, stream);
   if (!state.streams.every(hasFailed)) return;
@@ -47,7 +47,7 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
   stream.opening.error = undefined;
   stream.opening.missing = undefined;
   clearFailure(turn, operation, stream);
-  identify(turn, stream, description);
+  noteIdentity(turn, stream, description);
   if (state.phase === 'opening') openTable(turn);
   else scanWithin(turn, 0);
 }
@@ -56,7 +56,7 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
  * Notes the identity of the stream. A single description may be outdated. The shard sync then corrects the identity, but only
  * before a lease of the stream is held.
  */
-export function identify({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
+export function noteIdentity({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
   stream.idempotencyName = identifier;
   stream.rowStamp = streamIdentityOf(description);
@@ -70,7 +70,7 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
   stream.opening.error = error;
   const delayMs = backoffMs(retryShape, stream.opening.attempt++, options.random);
-  retrying(turn, operation, { error, delayMs, stream });
+  reportRetry(turn, operation, { error, delayMs, stream });
   effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }
 
@@ -107,7 +107,7 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
   const delayMs = backoffMs(retryShape, state.start.openAttempt++, options.random);
-  retrying(turn, operation, { error, delayMs });
+  reportRetry(turn, operation, { error, delayMs });
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 

@@ -2,7 +2,7 @@
 // The audit also fills in the hash ranges that rows lack. Every scan calls `auditWhereDue`.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { clearFailure, emit, isActive, retryingAt, syncBy, type CoordinatorTurn } from '../turn.js';
+import { clearFailure, emit, isActive, reportRetryAt, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
 import { syncWhereDue } from './shard-sync.js';
 import { rowsOf } from './stream-rows.js';
@@ -44,11 +44,11 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
 
 function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashKeyRange[]): void {
   const { options, now } = turn;
-  const seen = new Map<string, number>();
+  const timesSeen = new Map<string, number>();
   for (const hole of holes) {
     const key = `${hole.startingHashKey}-${hole.endingHashKey}`;
     const times = (stream.audit.holes.get(key) ?? 0) + 1;
-    if (times < confirmations) seen.set(key, times);
+    if (times < confirmations) timesSeen.set(key, times);
     else {
       emit(turn, {
         name: 'leaseHole',
@@ -61,7 +61,7 @@ function judgeHoles(turn: CoordinatorTurn, stream: Stream, holes: readonly HashK
       syncBy(stream, now);
     }
   }
-  stream.audit.holes = seen;
+  stream.audit.holes = timesSeen;
   syncWhereDue(turn);
 }
 
@@ -85,5 +85,5 @@ export function described(turn: CoordinatorTurn, { stream: index, error }: Messa
   const stream = turn.state.streams[index]!;
   stream.audit.describing = false;
   if (error === undefined) clearFailure(turn, fillOperation, stream);
-  else retryingAt(turn, fillOperation, { stream, error, at: stream.audit.dueAt });
+  else reportRetryAt(turn, fillOperation, { stream, error, at: stream.audit.dueAt });
 }

@@ -3,7 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { doubtStream } from '../sources/source-failure.js';
-import { clearFailure, isActive, jittered, retryingAt, type CoordinatorTurn } from '../turn.js';
+import { clearFailure, isActive, jittered, reportRetryAt, type CoordinatorTurn } from '../turn.js';
 import { rowsOf } from './stream-rows.js';
 import { cleanUp } from './table-calls.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
@@ -15,15 +15,15 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
     stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
-    const rows = rowsOf(state, stream);
-    if (![...rows.rows.values()].some(hasEnded)) continue;
+    const streamRows = rowsOf(state, stream);
+    if (![...streamRows.rows.values()].some(hasEnded)) continue;
     stream.cleanUp.running = true;
     const { index, sourceOptions } = stream;
     effects.push(
       effect.run({
         name: `cleanUp/${index}`,
         kind: 'io',
-        start: (signal) => cleanUp(options.store, sourceOptions, rows, signal),
+        start: (signal) => cleanUp(options.store, sourceOptions, streamRows, signal),
         done: (result): LeaseCoordinatorMessage => ({ type: 'cleaned', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'cleanUpFailed', stream: index, error }),
       }),
@@ -46,5 +46,5 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
 export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
   const stream = turn.state.streams[index]!;
   stream.cleanUp.running = false;
-  retryingAt(turn, operation, { stream, error, at: stream.cleanUp.dueAt });
+  reportRetryAt(turn, operation, { stream, error, at: stream.cleanUp.dueAt });
 }

@@ -1,6 +1,6 @@
 // Finds rows at SHARD_END of shards that listings show open: no worker would ever read these shards again. Two listings, a minute
 // apart, must show this before it is reported, because one listing may be older than the row. Every shard sync with a complete
-// listing calls `contradict`.
+// listing calls `noteContradictions`.
 import { rowsOf } from './stream-rows.js';
 import { emit, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Stream, Contradiction } from '../state.js';
@@ -12,7 +12,7 @@ import { resetCommand } from '../../../src/api/stream-changed.js';
 const believedAfterMs = 60_000;
 
 /** Compares the rows of a stream with `shards`, a complete listing. */
-export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
+export function noteContradictions(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
   const { options, state, now } = turn;
   const { rows } = rowsOf(state, stream);
   const found = new Map<string, Contradiction>();

@@ -41,7 +41,7 @@ export interface SyncRequest {
 }
 
 /** A sync under way. */
-interface Sync {
+interface SyncUnderWay {
   readonly check: Check;
   readonly initialPosition: InitialPosition;
   readonly request: SyncRequest;
@@ -50,12 +50,12 @@ interface Sync {
   readonly filter: ShardFilter;
 }
 
-interface Listed {
+interface CheckedListing {
   readonly listing: ShardListing;
   readonly unstamped: readonly LeaseRow[];
 }
 
-interface Planned {
+interface PlacedPlan {
   readonly plan: SyncPlan;
   readonly placement: PlacementState | undefined;
 }
@@ -75,16 +75,16 @@ export async function syncShards(
   if (!(await isIdentified(check, request.hasSynced))) return { another: description };
   const isFirst = isFirstSync(stream.rows, stream.malformed) && deletedRows.size === 0;
   const filter: ShardFilter = isFirst ? filterFor(initialPosition) : { type: 'all' };
-  const sync: Sync = { check, initialPosition, request, isFirst, filter };
+  const sync: SyncUnderWay = { check, initialPosition, request, isFirst, filter };
   const { listing, unstamped } = await listChecked(sync);
   const { plan, placement } = await planRows(sync, listing);
   const postponed = isPostponed(sync, plan);
   const handledDeletedKeys = [...deletedRows.keys()].map((shardId) => leaseKeyOf(stream.keyPrefix, shardId));
-  const seen = { shards: listing.shards, complete: !isFirst, unstamped, placement, postponed, handledDeletedKeys };
+  const common = { shards: listing.shards, complete: !isFirst, unstamped, placement, postponed, handledDeletedKeys };
   if (plan.type === 'create' && !postponed)
-    return { ...seen, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
+    return { ...common, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
   const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;
-  return { ...seen, created: [], inconsistent, shardsWithDeletedRow: [], unanchored: [] };
+  return { ...common, created: [], inconsistent, shardsWithDeletedRow: [], unanchored: [] };
 }
 
 function filterFor(initial: InitialPosition): ShardFilter {
@@ -94,7 +94,7 @@ function filterFor(initial: InitialPosition): ShardFilter {
 }
 
 /** Lists the shards to plan with. Before that, compares the rows with a complete listing: a filtered one lacks shards that exist. */
-async function listChecked({ check, isFirst, filter }: Sync): Promise<Listed> {
+async function listChecked({ check, isFirst, filter }: SyncUnderWay): Promise<CheckedListing> {
   const { source, stream, signal } = check;
   const hasRowsToCompare = !isFirst || stream.otherEpochs.length > 0;
   const compared = await source.listShards(hasRowsToCompare ? { type: 'all' } : filter, signal);
@@ -104,7 +104,7 @@ async function listChecked({ check, isFirst, filter }: Sync): Promise<Listed> {
 }
 
 /** Plans the missing rows. If a row would have a parent that nobody reads, a second listing has to show the same shards. */
-async function planRows(sync: Sync, { shards, serviceTimeMs }: ShardListing): Promise<Planned> {
+async function planRows(sync: SyncUnderWay, { shards, serviceTimeMs }: ShardListing): Promise<PlacedPlan> {
   const { check, request, filter } = sync;
   const { store, source, stream, signal } = check;
   const { rows, malformed, keyPrefix, entityType, rowStamp } = stream;
@@ -135,24 +135,24 @@ function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: r
 }
 
 /** Whether rows are missing, and their holders may still create them again. */
-function isPostponed({ request, isFirst }: Sync, plan: SyncPlan): boolean {
+function isPostponed({ request, isFirst }: SyncUnderWay, plan: SyncPlan): boolean {
   return !isFirst && request.isTooEarly && plan.type === 'create' && plan.rows.length > 0;
 }
 
 /** Creates the planned rows. The result names only shards whose row did not exist before. */
 async function createPlanned(
-  { check, request }: Sync,
+  { check, request }: SyncUnderWay,
   plan: CreatePlan,
 ): Promise<Pick<SyncResult, 'created' | 'shardsWithDeletedRow' | 'unanchored'>> {
   const { progress, now } = request;
   const { keyPrefix } = check.stream;
   progress.toCreate = progress.created + plan.rows.length;
-  const noted = (): void => {
+  const noteExisting = (): void => {
     progress.created += 1;
     progress.at = now();
   };
   const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey) ?? row.leaseKey;
-  const created = await createRows(check.store, plan.rows, { shardIdOf: shardOf, noted }, check.signal);
+  const created = await createRows(check.store, plan.rows, { shardIdOf: shardOf, noteExisting }, check.signal);
   const createdKeys = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => createdKeys.has(leaseKeyOf(keyPrefix, id)));
   return {

@@ -5,14 +5,14 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, noteSourceFailure } from '../sources/source-failure.js';
 import { reportPlacement } from './stream-placement.js';
-import { contradict } from './contradictions.js';
+import { noteContradictions } from './contradictions.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
-import { holdersTimeMs } from '../failover-times.js';
-import { identify, retryShape } from '../sources/start.js';
+import { recreationTimeMs } from '../failover-times.js';
+import { noteIdentity, retryShape } from '../sources/start.js';
 import {
   jittered,
-  retrying,
-  retryingAt,
+  reportRetry,
+  reportRetryAt,
   scanWithin,
   signature,
   warn,
@@ -51,13 +51,14 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
     stream.sync.dueAt = Infinity;
     const { index, sourceOptions } = stream;
     // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
-    const rows = rowsOf(state, stream, awaitedDeletedRows(state));
+    const streamRows = rowsOf(state, stream, awaitedDeletedRows(state));
     const deletedRows = overdueDeletedRows(state, stream);
     // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
-    if (isFirstSync(rows.rows, rows.malformed) && deletedRows.size === 0) stream.sync.mayCreateRowsAt ??= now;
+    if (isFirstSync(streamRows.rows, streamRows.malformed) && deletedRows.size === 0)
+      stream.sync.mayCreateRowsAt ??= now;
     const { progress } = stream.sync;
     const request = {
-      stream: rows,
+      stream: streamRows,
       writer: signature(turn, 0),
       progress,
       now: () => options.clock.now(),
@@ -100,7 +101,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   noteMissingRows(turn, stream, result);
   stream.ranges = rangesOf(result.shards);
   reportUnusualRows(turn, stream, result);
-  if (result.complete) contradict(turn, stream, result.shards);
+  if (result.complete) noteContradictions(turn, stream, result.shards);
   stamp(turn, stream, result.unstamped);
   if (!stream.sync.done) beginStream(turn, stream);
   else if (result.created.length > 0) scanWithin(turn, 0);
@@ -108,7 +109,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
 
 /** The outdated identity decided which rows belong to the stream. The next sync compares the rows with the new identity. */
 function correctIdentity(turn: CoordinatorTurn, stream: Stream, { another }: Misidentified): void {
-  identify(turn, stream, another);
+  noteIdentity(turn, stream, another);
   stream.sync.mayCreateRowsAt = undefined;
   syncBy(stream, turn.now);
   scanWithin(turn, 100);
@@ -131,7 +132,7 @@ function planNextSync(turn: CoordinatorTurn, stream: Stream): void {
 function noteMissingRows(turn: CoordinatorTurn, stream: Stream, result: SyncResult): void {
   const { postponed } = result;
   stream.sync.postponed = postponed;
-  if (postponed) createLater(turn, stream);
+  if (postponed) postponeCreation(turn, stream);
   else {
     stream.sync.mayCreateRowsAt ??= turn.now;
     forgetHandledDeletedRows(turn, stream, result);
@@ -159,12 +160,12 @@ function beginStream(turn: CoordinatorTurn, stream: Stream): void {
 }
 
 /**
- * Postpones the creation of missing rows. First a holder gets `holdersTimeMs` to create its row again, the same time as for a row
+ * Postpones the creation of missing rows. First a holder gets `recreationTimeMs` to create its row again, the same time as for a row
  * that vanishes while this coordinator runs (`noteDeletedRows`).
  */
-function createLater(turn: CoordinatorTurn, stream: Stream): void {
+function postponeCreation(turn: CoordinatorTurn, stream: Stream): void {
   const { now } = turn;
-  stream.sync.mayCreateRowsAt ??= now + holdersTimeMs(turn);
+  stream.sync.mayCreateRowsAt ??= now + recreationTimeMs(turn);
   const at = Math.max(now, stream.sync.mayCreateRowsAt);
   syncBy(stream, at);
   scanWithin(turn, Math.max(50, at - now));
@@ -193,7 +194,7 @@ export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message
   const stream = turn.state.streams[index]!;
   stream.sync.stamping = false;
   if (error === undefined) clearFailure(turn, stampOperation, stream);
-  else retryingAt(turn, stampOperation, { stream, error, at: stream.sync.dueAt });
+  else reportRetryAt(turn, stampOperation, { stream, error, at: stream.sync.dueAt });
 }
 
 /** Reports unusual results: rows that were created again, and start positions that are not known. */
@@ -229,6 +230,6 @@ function syncAgain(turn: CoordinatorTurn, stream: Stream, error: unknown): void 
   stream.opening.error = error;
   const delayMs = Math.max(100, backoffMs(retryShape, stream.sync.attempt++, options.random));
   stream.sync.dueAt = now + delayMs;
-  retrying(turn, syncOperation, { error, delayMs, stream });
+  reportRetry(turn, syncOperation, { error, delayMs, stream });
   scanWithin(turn, delayMs);
 }

@@ -32,7 +32,7 @@ export function streamOfLease(
 }
 
 /** Whether a row may belong to this stream: its stamp matches, or it has no stamp. */
-export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
+export function mayBelongTo({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
   return kinactStream === undefined || isSameStream(kinactStream, rowStamp);
 }
 

@@ -74,7 +74,7 @@ interface Clocked {
 }
 
 /** Keys of the rows that this worker must not take now. */
-export function cooling(turn: CoordinatorTurn): string[] {
+export function keysNotToTake(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.pauses.retakes)
     if (now - until > retakeMemoryMs) state.pauses.retakes.delete(leaseKey);
@@ -86,7 +86,7 @@ export function cooling(turn: CoordinatorTurn): string[] {
 }
 
 /** Ends the cool-downs of leases that were given back for failing reads, because reads of their source work here again. */
-export function readsAgain({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
+export function endReadCoolDowns({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
   for (const [leaseKey, { cause }] of state.pauses.coolDowns)
     if (cause === 'reads' && isOfStream(leaseKey)) state.pauses.coolDowns.delete(leaseKey);
 }

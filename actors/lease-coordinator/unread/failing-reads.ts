@@ -2,7 +2,7 @@
 // worker leaves the source alone for a growing time, then tries one shard. The coordinator calls these functions on notices of
 // keepers and around scans.
 import { effect } from '../../protocol/actor.js';
-import { coolDown, isLongUntaken, readsAgain } from './cool-downs.js';
+import { coolDown, isLongUntaken, endReadCoolDowns } from './cool-downs.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
@@ -17,7 +17,7 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
   // If the reads of this shard have not failed, one more success proves nothing about other shards whose reads fail.
-  if (!lease.readsWork) readsAgain(turn, (leaseKey) => isLeaseOf(stream, leaseKey));
+  if (!lease.readsWork) endReadCoolDowns(turn, (leaseKey) => isLeaseOf(stream, leaseKey));
   lease.readsWork = true;
   if (stream.reads.failures === 0) return;
   stream.reads.failures = 0;

@@ -6,13 +6,13 @@ import type { CoordinatorState, Lease, CoordinatorOptions } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
 /** Notes that no worker reads the shard from now on, although a worker may. */
-export function beganIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
+export function noteIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
   lease.idleSince ??= now;
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
 /** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
-export function beganReading(lease: Lease): void {
+export function noteWorkerBegan(lease: Lease): void {
   if (!lease.falseEnd) noteRead(lease);
 }
 
@@ -41,7 +41,7 @@ function unreadMs(
   if (
     isExcused ||
     isReading(lease, options.failoverMs, now) ||
-    state.releasing !== undefined ||
+    state.release !== undefined ||
     stream.history.failure !== undefined
   )
     return 0;
