@@ -4,20 +4,22 @@
 import { freeForMs } from '../unread/cool-downs.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import { warn, type CoordinatorTurn } from '../turn.js';
+import { longUntakenMs } from '../../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 
-/** How much longer than two failover times a lease may stay untaken. After two, any worker that can take the lease takes it. */
-const untakenMs = 60_000;
+/** How much longer than `longUntakenMs` a lease may stay untaken before that is reported. */
+const patienceMs = 60_000;
 
 /** Reports a lease once, however long it stays untaken. `rows`: the rows of streams that this worker reads. */
 export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { options, state } = turn;
+  const reportAfterMs = patienceMs + longUntakenMs(options.failoverMs);
   const before = state.planning.untaken;
   const untaken = new Set<string>();
   for (const { leaseKey } of rows) {
     const ms = freeForMs(turn, leaseKey);
     const leasedShard = streamOfLease(state, leaseKey);
-    if (leasedShard === undefined || state.leases.has(leaseKey) || ms < untakenMs + 2 * options.failoverMs) continue;
+    if (leasedShard === undefined || state.leases.has(leaseKey) || ms < reportAfterMs) continue;
     untaken.add(leaseKey);
     if (before.has(leaseKey)) continue;
     const { shardId, stream } = leasedShard;
