@@ -137,7 +137,7 @@ export function planSync(input: SyncInput): SyncPlan {
 
 const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
 
-interface Restorable {
+interface RestorableRows {
   readonly restored: ReadonlyMap<string, LeaseRow>;
   /** Shards whose row is left out because they may have ended. Their rows are not created from the start of the shard either. */
   readonly refused: ReadonlySet<string>;
@@ -148,8 +148,8 @@ interface Restorable {
  * another stream. It is also left out if a child of its shard may have begun: the shard may have ended since, and its row may have
  * been cleaned up.
  */
-function restorableRows(given: SyncInput): Restorable {
-  const input = { ...given, deletedRows: ofThisStream(given) };
+function restorableRows(given: SyncInput): RestorableRows {
+  const input = { ...given, deletedRows: deletedRowsOfThisStream(given) };
   const { shards, rows, malformed, deletedRows, rowContext } = input;
   const listed = new Set(shards.map(({ shardId }) => shardId));
   const isCandidate = ([shardId]: readonly [string, LeaseRow]): boolean =>
@@ -172,7 +172,7 @@ function restorableRows(given: SyncInput): Restorable {
 }
 
 /** A row of an earlier stream says nothing about this one, although its shard may have the same id. */
-function ofThisStream({ deletedRows = none, rowContext }: SyncInput): ReadonlyMap<string, LeaseRow> {
+function deletedRowsOfThisStream({ deletedRows = none, rowContext }: SyncInput): ReadonlyMap<string, LeaseRow> {
   return new Map(
     [...deletedRows].flatMap(([shardId, row]) => {
       const isOfStream =
@@ -282,16 +282,16 @@ function missingRow(
   rows: ReadonlyMap<string, LeaseRow>,
   anchor: number | undefined,
 ): LeaseRow {
-  const shape = shardFields(lease.shard);
+  const fields = shardFields(lease.shard);
   if (lease.checkpoint === 'LATEST') {
     return newLeaseRow(rowContext, {
-      ...shape,
+      ...fields,
       checkpoint: anchor === undefined ? 'TRIM_HORIZON' : 'LATEST',
       latestAt: anchor,
     });
   }
-  const inherited = earliestLatest(shape.parentShardIds.map((parent) => rows.get(parent))) ?? anchor;
-  return newLeaseRow(rowContext, { ...shape, checkpoint: lease.checkpoint, latestAt: inherited });
+  const inherited = earliestLatest(fields.parentShardIds.map((parent) => rows.get(parent))) ?? anchor;
+  return newLeaseRow(rowContext, { ...fields, checkpoint: lease.checkpoint, latestAt: inherited });
 }
 
 /** The row of a child at the end of its parent (KCL clause 2.7). Reading starts at the child's first record. */
