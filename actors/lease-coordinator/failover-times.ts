@@ -12,6 +12,7 @@ export function noteFailoverTimes(turn: CoordinatorTurn, rows: readonly LeaseRow
   const { tableHistory: history, workerId } = options;
   const ownMs = Math.ceil(options.failoverMs);
   const timeBefore = recreationTimeMs(turn);
+
   for (const row of rows) {
     const ms = hasEnded(row) ? undefined : failoverOf(row);
     if (ms === undefined) continue;
@@ -25,6 +26,7 @@ export function noteFailoverTimes(turn: CoordinatorTurn, rows: readonly LeaseRow
       `Worker ${row.leaseOwner} has leases.failoverMs ${ms}, this one ${ownMs}, in the lease table ${options.store.tableName}: the larger counts, also for shards of a killed worker. Give every worker the same value; while a deploy changes it, wait for the last old worker to end.`,
     );
   }
+
   leaveMoreTime(turn, recreationTimeMs(turn) - timeBefore);
 }
 

@@ -16,10 +16,12 @@ export function releaseAll(turn: CoordinatorTurn, { deadlineMs, replyTo }: Messa
     else state.release.replyTo.push(replyTo);
     return;
   }
+
   const blind = options.isSuccessor && state.planning.plan === undefined;
   state.release = { replyTo: [replyTo], deadlineAt: now + deadlineMs, report: [], blind, answered: false };
   if (state.phase !== 'failed') state.phase = 'releasing';
   effects.push(effect.cancel('scan'), effect.after('release', deadlineMs, { type: 'releaseOverdue' }));
+
   for (const lease of state.leases.values()) {
     if (lease.keeper !== undefined)
       effects.push(effect.send(lease.keeper, { type: 'release', reason: 'stopping', deadlineMs }));

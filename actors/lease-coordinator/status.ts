@@ -64,6 +64,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
   const keys = new Set([...state.table.rows.keys(), ...state.leases.keys()]);
   const rows = [...keys].sort().map((leaseKey) => leaseStatus(state, leaseKey, now));
   const held = [...state.leases.values()].filter((lease) => lease.phase === 'held');
+
   return {
     table: options.store.tableName,
     phase: state.phase,
@@ -98,9 +99,11 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned
       : lease!.row;
+
   const coolDown = state.pauses.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
   const failedWish = state.pauses.failedWishes.get(leaseKey);
+
   return {
     leaseKey,
     owner: row.leaseOwner,
@@ -133,6 +136,7 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
     source: stream.sourceOptions.source.name,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
+
   if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };
   if (stream.sync.done) return { ...named, state: 'running' };
   const error = stream.opening.error ?? tableError;

@@ -30,6 +30,7 @@ export function reportRetry(
   const key = failingKey(operation, stream);
   const failing = failedAgain(state.failing.get(key), operation, error, now);
   state.failing.set(key, failing);
+
   const about = {
     ...(stream === undefined ? {} : { source: stream.sourceOptions.source.name }),
     ...(shardId === undefined ? {} : { shardId }),

@@ -61,6 +61,7 @@ export function createPlacement(configured: OutOfRangePolicy): Placement {
   const seenAuto = (atMs: number): void => {
     autoSeenAt = Math.max(autoSeenAt ?? atMs, atMs);
   };
+
   return {
     described({ distribution: reported, switchable = reported === 'AUTO', retentionHours, atMs }) {
       distribution = reported;

@@ -65,12 +65,14 @@ export function planReset(input: ResetInput): ResetPlan {
   const { keyPrefix } = rowContext;
   const own = rowsOfStream(keyPrefix, rows, only);
   const current = new Map(own.filter(({ isCurrent }) => isCurrent).map(({ shardId, row }) => [shardId, row]));
+
   const reason =
     unreadableRow(keyPrefix, malformed, only) ??
     unknownShard(shards, own, only) ??
     foreignOwner(position, rowsOfStream(keyPrefix, rows)) ??
     positionOutsideShard(position, shards, only);
   if (reason !== undefined) return { type: 'refused', reason };
+
   const closedBefore = shardsClosedBefore(position, shards);
   const steps: ResetStep[] = [];
   const kept = keptParents(shards, current);
@@ -78,6 +80,7 @@ export function planReset(input: ResetInput): ResetPlan {
     const isOver = closedBefore.has(shardId) || position.type === 'latest';
     steps.push({ type: 'rewrite', seen, row: rewrittenRow(input, shardOf(shardId, seen), seen, isOver) });
   }
+
   for (const shard of parentsFirst(shards)) {
     const { shardId } = shard;
     if (only?.has(shardId) === false) continue;
@@ -86,10 +89,12 @@ export function planReset(input: ResetInput): ResetPlan {
     if (seen !== undefined) steps.push({ type: 'rewrite', seen, row: rewrittenRow(input, shard, seen, isOver) });
     else if (!isOver) steps.push({ type: 'create', row: freshRow(input, shard) });
   }
+
   const listed = new Set([...shards, ...kept].map(({ shardId }) => shardId));
   for (const { shardId, isCurrent, row } of own) {
     if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
   }
+
   return { type: 'plan', steps: evidenceLast(steps, rowContext.stream, shards, current) };
 }
 
@@ -107,6 +112,7 @@ function evidenceLast(
   const verdict = judgeStream({ identity, shards, complete: true, rows, otherEpochs: [] });
   const keys = new Set(verdict.type === 'changed' ? verdict.leaseKeys : []);
   const isEvidence = (step: ResetStep): boolean => step.type !== 'create' && keys.has(step.seen.leaseKey);
+
   if (rows.every(({ row }) => keys.has(row.leaseKey))) return steps;
   return [...steps.filter((step) => !isEvidence(step)), ...steps.filter(isEvidence)];
 }
@@ -269,6 +275,7 @@ function parentsFirst(shards: readonly ListedShard[]): readonly ListedShard[] {
   const visits = new Map<string, 'expanded' | 'done'>();
   const sorted: ListedShard[] = [];
   const oldest = shards.toSorted((a, b) => compareSequenceNumbers(a.startingSequenceNumber, b.startingSequenceNumber));
+
   for (const shard of oldest) {
     const stack = [shard];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {

@@ -9,6 +9,7 @@ export function generationsOf(rows: readonly LeaseRow[], shardIdOf: (row: LeaseR
   const depthOf = (shardId: string): number => {
     const row = byShard.get(shardId);
     if (row === undefined) return -1;
+
     // Not recursive: a chain of reshards grows with the age of the stream.
     const pending = [shardId];
     while (pending.length > 0) {
@@ -23,6 +24,7 @@ export function generationsOf(rows: readonly LeaseRow[], shardIdOf: (row: LeaseR
     }
     return depths.get(shardId)!;
   };
+
   const generations: LeaseRow[][] = [];
   for (const row of rows) (generations[depthOf(shardIdOf(row))] ??= []).push(row);
   return generations;

@@ -95,6 +95,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
     const reason = openParent(shards);
     if (reason !== undefined) return { type: 'inconsistent', reason };
   }
+
   const ranges = chosen.map((shard) => shard.hashKeyRange);
   if (ranges.every((range) => range !== undefined)) {
     const hole = gapsIn(ranges)[0];
@@ -104,6 +105,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
         reason: `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`,
       };
   }
+
   return {
     type: 'missing',
     leases: chosen.map((shard): MissingLease => ({ shard, checkpoint: initial, because: 'initial' })).sort(byStart),
@@ -122,18 +124,21 @@ export function missingLeases(
 ): MissingLeases {
   const reason = openParent(shards);
   if (reason !== undefined) return { type: 'inconsistent', reason };
+
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
   const missing = new Map<string, MissingLease>();
   const descendants = new Set<string>();
   const isCovered = (shardId: string): boolean =>
     leased.has(shardId) || descendants.has(shardId) || initial !== 'LATEST';
   const inherited: FirstCheckpoint = initial === 'AT_TIMESTAMP' ? 'AT_TIMESTAMP' : 'TRIM_HORIZON';
+
   for (const shard of unleasedAncestry(shards, byId, leased)) {
     const parents = parentsOf(shard).filter((parent) => byId.has(parent));
     if (!parents.some(isCovered)) {
       if (isOpen(shard)) missing.set(shard.shardId, { shard, checkpoint: initial, because: 'initial' });
       continue;
     }
+
     descendants.add(shard.shardId);
     let everyParentEnded = true;
     for (const parent of parents) {
@@ -170,12 +175,14 @@ function unleasedAncestry(
   const visit = (shard: ListedShard | undefined): void => {
     if (shard !== undefined && !leased.has(shard.shardId) && !visits.has(shard.shardId)) stack.push(shard);
   };
+
   const isAwaited = (shard: ListedShard): boolean => {
     const parents = parentsOf(shard);
     const isRead = (parent: string): boolean =>
       leased.get(parent)?.ended === false && leased.get(parent)?.malformed !== true;
     return parents.length > 1 && parents.some(isRead);
   };
+
   for (const shard of shards) {
     if (isOpen(shard) || isAwaited(shard)) visit(shard);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
@@ -241,6 +248,7 @@ export function childLeases(
   isGone: (shardId: string) => boolean = () => false,
 ): ChildLeases {
   const toCreate: ListedChild[] = [];
+
   for (const child of children) {
     if (hasRow(child.shardId)) continue;
     const missing = child.parentShards.filter((parent) => !hasRow(parent) && !isGone(parent));
@@ -274,6 +282,7 @@ export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly 
     for (const parent of parentsOf(shard))
       listedChildren.set(parent, [...(listedChildren.get(parent) ?? []), shard.shardId]);
   }
+
   const removableIds: string[] = [];
   for (const [shardId, row] of rows) {
     if (!hasEnded(row)) continue;

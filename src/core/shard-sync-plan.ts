@@ -113,11 +113,13 @@ export function planSync(input: SyncInput): SyncPlan {
     );
     return { type: 'create', rows: firstRows, shardsWithDeletedRow: [], unanchored: [] };
   }
+
   const { restored, refused } = restorableRows(input);
   const leased = new Map<string, LeasedShard>(
     [...rows, ...restored].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
   );
   for (const shardId of malformed) leased.set(shardId, { ended: false, malformed: true });
+
   const anchor = earliestLatest([...rows.values(), ...deletedRows.values()]);
   const found = missingSince(shards, leased, initial, anchor);
   if (found.type === 'inconsistent') return found;
@@ -126,6 +128,7 @@ export function planSync(input: SyncInput): SyncPlan {
   const missing = found.leases.filter(
     ({ shard }) => !refused.has(shard.shardId) && (!isOpen(shard) || !endedParents.has(shard.shardId)),
   );
+
   const ids = (leases: readonly MissingLease[]): string[] => leases.map((lease) => lease.shard.shardId);
   return {
     type: 'create',
@@ -156,6 +159,7 @@ function restorableRows(given: SyncInput): RestorableRows {
     listed.has(shardId) && !rows.has(shardId) && !malformed.has(shardId);
   const candidates = new Map([...deletedRows].filter(isCandidate));
   const children = childrenOfAll(input);
+
   const restored = new Map<string, LeaseRow>();
   // A child that comes back may allow its parents to come back, so the loop repeats until no row is added.
   let countBefore: number;
@@ -168,6 +172,7 @@ function restorableRows(given: SyncInput): RestorableRows {
       if (!restored.has(shardId) && !hasBegun) restored.set(shardId, restoredRow(rowContext, row));
     }
   } while (restored.size > countBefore);
+
   return { restored, refused: new Set([...candidates.keys()].filter((shardId) => !restored.has(shardId))) };
 }
 
@@ -212,12 +217,14 @@ function mayHaveBeenRead(
   if (row !== undefined) return hasProgress(row) || hasEnded(row);
   if (malformed.has(shardId)) return true;
   if (hasProgressIn(deletedRows, shardId)) return true;
+
   const parents = shards.filter((each) => each.shardId === shardId).flatMap(parentsOf);
   const isRead = (parent: string): boolean => {
     const found = rows.get(parent);
     return found !== undefined && !hasEnded(found);
   };
   if (parents.some(isRead)) return false;
+
   // Iterating a Set also visits members added during the loop. So each descendant is visited once, after any number of splits and merges.
   const descendants = new Set([shardId]);
   for (const each of descendants) for (const child of children.get(each) ?? []) descendants.add(child);
@@ -252,6 +259,7 @@ function missingSince(
   const inherited = new Map(found.leases.map((lease) => [lease.shard.shardId, lease]));
   const since = missingLeases(shards, leased, 'AT_TIMESTAMP');
   if (since.type === 'inconsistent') return since;
+
   const leases = since.leases.map((lease): MissingLease => {
     const same = inherited.get(lease.shard.shardId);
     return same?.because === 'orphan' ? same : { ...lease, checkpoint: 'LATEST' };

@@ -42,6 +42,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
   const unstamped: LeaseRow[] = [];
   const differences: Difference[] = [];
   let isUnderWay = false;
+
   for (const { shardId, row } of rows) {
     const shard = listed.get(shardId);
     const evidence = foreignStamp(row, identity) ?? beforeStart(row, shard) ?? otherParents(row, shard);
@@ -50,6 +51,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
       unstamped.push(row);
     isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
   }
+
   // Once the current stream is read under its own keys, the rows that an earlier stream left no longer matter.
   if (!isUnderWay) {
     for (const { shardId, row } of otherEpochs) {
@@ -57,6 +59,7 @@ export function judgeStream({ identity, shards, complete, rows, otherEpochs }: V
       if (evidence !== undefined) differences.push({ row, evidence });
     }
   }
+
   return differences.length === 0 ? { type: 'same', unstamped } : changedVerdict(differences, identity);
 }
 

@@ -18,10 +18,12 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
   state.standstills.delete(lease.leaseKey);
   dropLease(turn, lease);
   state.pauses.coolDowns.delete(lease.leaseKey);
+
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
       checkParents(turn, other);
   }
+
   const children = childShardIds
     .map((shardId) => leaseKeyOf(keyPrefix, shardId))
     .filter((leaseKey) => !state.leases.has(leaseKey));

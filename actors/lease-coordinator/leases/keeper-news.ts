@@ -23,6 +23,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     effects.push(effect.count('staleKeeperNotice'));
     return;
   }
+
   lease.keeper = keeper;
   switch (news.type) {
     case 'taken':

@@ -22,6 +22,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   const { stream, shardId } = leasedShard;
   // The row belongs to another stream. The shard sync, which is due now, reports that.
   if (!mayBelongTo(stream, row)) return;
+
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.sourceOptions;
   const { startingHashKey, endingHashKey } = row;
@@ -29,6 +30,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   const hashKeyRange =
     startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
   const startsAtOnce = hasProgress(row) || row.parentShardIds.length === 0;
+
   state.abandoned.delete(row.leaseKey);
   state.leases.set(
     row.leaseKey,

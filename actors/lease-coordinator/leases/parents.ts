@@ -20,6 +20,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { keyPrefix } = lease.stream;
   if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
     return setAwaited(turn, lease, []);
+
   if (lease.readingParents) return;
   lease.readingParents = true;
   effects.push(
@@ -53,6 +54,7 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   lease.readingParents = false;
   clearFailure(turn, parentReading, lease.stream);
   if (lease.awaited?.length === 0) return;
+
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
   // A parent with a deleted row counts as open: its holder may still be reading the parent, and creates the row again.

@@ -38,6 +38,7 @@ function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): 
     if (present.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const leasedShard = streamOfLease(state, leaseKey);
     if (leasedShard === undefined || hasFailed(leasedShard.stream)) continue;
+
     // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
     state.table.deletedRows.set(leaseKey, { row, until: now + recreationTimeMs(turn), waitIsOver: false });
@@ -77,6 +78,7 @@ export function forgetHandledDeletedRows(turn: CoordinatorTurn, stream: Stream, 
     const deletedRow = state.table.deletedRows.get(leaseKey);
     // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
     if (deletedRow?.waitIsOver !== true) continue;
+
     const isListed = listed.has(shardIdOf(stream.keyPrefix, leaseKey) ?? '');
     if (!isListed) deletedRow.unlistedSince ??= now;
     const { unlistedSince = -Infinity } = deletedRow;

@@ -80,6 +80,7 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
       error,
     });
   }
+
   const delayMs = Math.max(options.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, options.random));
   reportRetry(turn, operation, { error, delayMs });
   scanWithin(turn, delayMs);
@@ -93,6 +94,7 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.table.lastError = undefined;
   clearFailure(turn, operation);
   state.table.missing = false;
+
   // These three compare the new scan with the rows of the last scan, which the state still has.
   noteFailoverTimes(turn, result.rows);
   noteDeletedRows(turn, result);
@@ -110,11 +112,13 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
   state.table.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   rememberRows(turn);
   state.table.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
+
   const ours = result.rows.filter((row) => {
     const stream = streamOfLease(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
   state.table.observations = updateObservations(state.table.observations, ours, now);
+
   // A row without SHARD_END was deleted or reset. If the scan is only older than SHARD_END, `checkParents` reads the row again.
   for (const leaseKey of state.endedHere)
     if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
@@ -123,6 +127,7 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
   for (const [leaseKey, { until }] of state.pauses.coolDowns) {
     if (!state.table.rows.has(leaseKey) && until <= now) state.pauses.coolDowns.delete(leaseKey);
   }
+
   return ours;
 }
 
@@ -134,6 +139,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
     const { stream } = streamOfLease(state, row.leaseKey)!;
     if (!mayBelongTo(stream, row)) syncBy(stream, now);
   }
+
   syncWhereDue(turn);
   if (state.phase === 'running') {
     const activeRows = ours.filter(({ leaseKey }) => isActive(streamOfLease(state, leaseKey)!.stream));
@@ -142,6 +148,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
     auditWhereDue(turn);
     cleanUpWhereDue(turn);
   }
+
   reconsiderWaiting(turn);
   watchUnread(turn);
   for (const { until, waitIsOver } of state.table.deletedRows.values())
@@ -166,6 +173,7 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
     if (state.table.malformed.get(leaseKey) !== reason)
       emit(turn, { name: 'malformedLease', data: { table: options.store.tableName, leaseKey, reason } });
   }
+
   const readable = malformed.flatMap(({ leaseKey }) => {
     const row = state.table.rows.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     return row === undefined ? [] : [[leaseKey, row] as const];
@@ -183,15 +191,18 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const avoid = new Set(keysNotToTake(turn));
   for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
+
   const leases = observe(rows, state.table.observations, now, failoverMs);
   const rowsOfLiving = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
   askAgain(turn, rowsOfLiving, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
+
   // Rows that this process wrote, and that no keeper holds, may be taken back. In the first round, so may rows of an earlier
   // process with this worker id. Later, such a row belongs to a living process with the same id, and is taken when it expires.
   const reclaimable = rows.filter(
     (row) =>
       row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(writerPrefix, row.kinactWriter)),
   );
+
   const plan = planLeases({
     leases,
     workerId,
@@ -206,6 +217,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     random: () => random.next(),
   });
   state.planning.plan = plan;
+
   const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
   const heldByPeers = new Set(plan.fromPeers);
   const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
@@ -214,6 +226,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     turn,
     toTake.filter((row) => heldByPeers.has(row)),
   );
+
   if (plan.overflow > 0 && !state.planning.overflowing) {
     warn(
       turn,
@@ -245,12 +258,14 @@ function untilNextScan(turn: CoordinatorTurn): number {
   const isWaiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const isFull = state.leases.size >= options.maxLeases;
   const isAlone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
+
   const ms = jittered(
     turn,
     state.phase === 'running' && !isWaiting && (isFull || isAlone)
       ? options.idleScanIntervalMs
       : options.scanIntervalMs,
   );
+
   if (state.phase !== 'running' || isFull) return ms;
   if (plan?.leavesSome === true) return Math.min(ms, spareFraction * options.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));

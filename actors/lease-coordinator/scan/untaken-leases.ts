@@ -16,16 +16,19 @@ export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
   const reportAfterMs = patienceMs + longUntakenMs(options.failoverMs);
   const before = state.planning.untaken;
   const untaken = new Set<string>();
+
   for (const { leaseKey } of rows) {
     const ms = freeForMs(turn, leaseKey);
     const leasedShard = streamOfLease(state, leaseKey);
     if (leasedShard === undefined || state.leases.has(leaseKey) || ms < reportAfterMs) continue;
     untaken.add(leaseKey);
     if (before.has(leaseKey)) continue;
+
     const { shardId, stream } = leasedShard;
     const seconds = Math.round(ms / 1_000);
     const message = `Nobody reads shard ${shardId}: its lease has had no living owner for ${seconds} s. This worker leaves it alone after failures, or holds maxLeases. Look for earlier \`retrying\` events of the shard, or start another worker; \`kinact leases\` shows the table.`;
     warn(turn, message, { source: stream.sourceOptions.source.name, shardId });
   }
+
   state.planning.untaken = untaken;
 }

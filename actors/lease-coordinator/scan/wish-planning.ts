@@ -21,6 +21,7 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
     return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
   });
   state.table.wishes = new Map(standingWishes);
+
   for (const [leaseKey, { holder }] of state.pauses.failedWishes)
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
       state.pauses.failedWishes.delete(leaseKey);

@@ -59,19 +59,24 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
   const { shards, description, askedAt } = evidence;
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING') return blockedResult(`the stream is ${status}`);
+
   const rowStream = end.row.kinactStream ?? work.rowContext.stream;
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
+
   const found = findInListing(shards, end.shardId, end.ancestors);
   const obstacle = obstacleOf(end, found, askedAt);
   if (obstacle !== undefined) return obstacle;
+
   const children = childrenOf(end, shards);
   if (children.length === 0 && found.type === 'closed') {
     const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
     if (reason !== undefined) return blockedResult(reason);
   }
+
   const missingRow = await createChildRows(work, end, children, evidence);
   if (missingRow !== undefined) return missingRow;
+
   const createdMs = description.creationEpochSeconds * 1_000;
   return {
     type: 'ready',
@@ -128,6 +133,7 @@ async function createChildRows(
   )) {
     if ((await readRow(store, leaseKeyOf(rowContext.keyPrefix, shardId), signal)) !== undefined) present.add(shardId);
   }
+
   // A merge partner without a row counts as gone once two listings lack the partner.
   const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';
   const isGone = (shardId: string): boolean =>
@@ -138,6 +144,7 @@ async function createChildRows(
     // A listed merge partner gets its row when its own parent ends. Another worker may need hours to read that parent.
     return { ...blockedResult(plan.reason, absent), needsSync: true, waits: absent.length === 0 };
   }
+
   for (const child of plan.children) {
     const row = childRow(rowContext, child, end.latestAt);
     if ((await store.create(row, signal)) === 'created' || (await readRow(store, row.leaseKey, signal)) !== undefined)

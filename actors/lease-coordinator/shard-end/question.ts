@@ -52,6 +52,7 @@ export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void 
   const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+
   const { failure } = lease.stream.history;
   if (failure !== undefined)
     return answer(turn, question, {
@@ -59,11 +60,13 @@ export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void 
       reason: `its source has failed: ${failure.code}`,
       retryMs: turn.options.failoverMs,
     });
+
   // A repeated question would count twice towards the conclusion that the shard has no children.
   if (question.replyTo.question <= lease.lastEndQuestion) {
     effects.push(effect.count('repeatedMessages'));
     return;
   }
+
   lease.lastEndQuestion = question.replyTo.question;
   lease.stream.shardEnds.questions.push(question);
   gather(turn, lease.stream);
@@ -82,6 +85,7 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
     effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
     return;
   }
+
   stream.shardEnds.gathering = true;
   stream.shardEnds.gatherDueAt = now + retryMs;
   const questions = stream.shardEnds.questions.splice(0);
@@ -124,11 +128,13 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+
   const { shardId } = lease;
   const streamRows = rowsOf(state, stream);
   const scanned = streamRows.rows.get(shardId);
   // The scanned row may be older than the row that the keeper took.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
+
   const rowContext = {
     keyPrefix: stream.keyPrefix,
     entityType: state.table.entityType,
@@ -136,6 +142,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
     serviceTimeMs: serviceNow(turn),
     stream: stream.rowStamp,
   };
+
   const end = {
     shardId,
     row,
@@ -148,6 +155,7 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
     absences: stream.shardEnds.absences,
     shardGoneAfterMs: options.failoverMs,
   };
+
   effects.push(
     effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
@@ -222,10 +230,12 @@ function answerBlocked(
     syncBy(stream, now);
     scanWithin(turn, retryMs);
   }
+
   const provenAt = Math.max(
     0,
     ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + options.failoverMs),
   );
+
   // The time that the end waits for another shard's row does not count as unread.
   if (waits || lease.waitsForOtherShard) lease.idleSince = now;
   lease.waitsForOtherShard = waits;
@@ -251,6 +261,7 @@ function answerChangedStream(
     { stream: name, region, table, multiStream, rowStream, liveStream, evidence },
     { shardId },
   );
+
   doubtStream(turn, stream);
   lease.idleReason = `the end of the shard is not proven: ${error.message}`;
   emitRetrying(turn, lease, error);

@@ -15,6 +15,7 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   if (hasFailed(stream)) return;
   stream.history.failure = error;
   emit(turn, { name: 'sourceFailed', data: { source: stream.sourceOptions.source.name, error } });
+
   for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
   if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
     state.phase = 'failed';
@@ -53,6 +54,7 @@ export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: 
     stream.opening.missing = undefined;
     return false;
   }
+
   const { now } = turn;
   const { since = now, times = 0 } = stream.opening.missing ?? {};
   stream.opening.missing = { since, times: times + 1 };

@@ -23,6 +23,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
   const { options, state } = turn;
   if (state.start.outcome !== undefined) return;
   if (state.streams.some(isActive)) return answerWaiters(turn, { type: 'started' });
+
   const { startDeadlineMs } = options;
   // Slow progress is not a standstill: the deadline counts from the last row that was created.
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
@@ -31,6 +32,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
     turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), { type: 'startOverdue' }));
     return;
   }
+
   const table = options.store.tableName;
   const message = overdueMessage(turn);
   const cause =

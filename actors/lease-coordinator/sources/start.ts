@@ -46,6 +46,7 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
   stream.opened = true;
   stream.opening.error = undefined;
   stream.opening.missing = undefined;
+
   clearFailure(turn, operation, stream);
   noteIdentity(turn, stream, description);
   if (state.phase === 'opening') openTable(turn);
@@ -68,6 +69,7 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+
   stream.opening.error = error;
   const delayMs = backoffMs(retryShape, stream.opening.attempt++, options.random);
   reportRetry(turn, operation, { error, delayMs, stream });
@@ -106,6 +108,7 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   if (state.phase !== 'opening') return;
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
+
   const delayMs = backoffMs(retryShape, state.start.openAttempt++, options.random);
   reportRetry(turn, operation, { error, delayMs });
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));

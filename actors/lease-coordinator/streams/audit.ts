@@ -22,6 +22,7 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
     stream.audit.dueAt = now + options.auditIntervalMs;
+
     const { rows, malformed } = rowsOf(state, stream);
     const ranges: HashKeyRange[] = [];
     const undescribed = new Map<string, HashKeyRange>();
@@ -33,10 +34,12 @@ export function auditWhereDue(turn: CoordinatorTurn): void {
       if (!hasRange) undescribed.set(row.leaseKey, range);
       if (!hasEnded(row)) ranges.push(range);
     }
+
     for (const shardId of malformed) {
       const range = stream.ranges.get(shardId);
       if (range !== undefined) ranges.push(range);
     }
+
     fillRanges(turn, stream, undescribed);
     judgeHoles(turn, stream, gapsIn(ranges));
   }

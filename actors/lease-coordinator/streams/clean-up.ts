@@ -17,6 +17,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
     stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
     const streamRows = rowsOf(state, stream);
     if (![...streamRows.rows.values()].some(hasEnded)) continue;
+
     stream.cleanUp.running = true;
     const { index, sourceOptions } = stream;
     effects.push(

@@ -19,6 +19,7 @@ export function noteContradictions(turn: CoordinatorTurn, stream: Stream, shards
   for (const { shardId, endingSequenceNumber } of shards) {
     const row = rows.get(shardId);
     if (endingSequenceNumber !== undefined || row === undefined || !hasEnded(row)) continue;
+
     const known = stream.contradictions.get(shardId) ?? { since: now, reported: false };
     found.set(shardId, known);
     if (known.reported) continue;
@@ -27,6 +28,7 @@ export function noteContradictions(turn: CoordinatorTurn, stream: Stream, shards
       scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }
+
     known.reported = true;
     const { name: source, region } = stream.sourceOptions.source;
     const { tableName: table } = options.store;

@@ -44,6 +44,7 @@ export async function createRows(
         }
       }
     };
+
     await Promise.all(Array.from({ length: Math.min(maxCreationsAtOnce, generation.length) }, createWaiting));
     if (failure !== undefined) throw failure.error;
   }

@@ -73,13 +73,16 @@ export async function syncShards(
   const description = await source.describe(signal);
   const check = { store, source, stream, description, signal };
   if (!(await isIdentified(check, request.hasSynced))) return { another: description };
+
   const isFirst = isFirstSync(stream.rows, stream.malformed) && deletedRows.size === 0;
   const filter: ShardFilter = isFirst ? filterFor(initialPosition) : { type: 'all' };
   const sync: SyncUnderWay = { check, initialPosition, request, isFirst, filter };
+
   const { listing, unstamped } = await listChecked(sync);
   const { plan, placement } = await planRows(sync, listing);
   const postponed = isPostponed(sync, plan);
   const handledDeletedKeys = [...deletedRows.keys()].map((shardId) => leaseKeyOf(stream.keyPrefix, shardId));
+
   const common = { shards: listing.shards, complete: !isFirst, unstamped, placement, postponed, handledDeletedKeys };
   if (plan.type === 'create' && !postponed)
     return { ...common, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
@@ -110,11 +113,14 @@ async function planRows(sync: SyncUnderWay, { shards, serviceTimeMs }: ShardList
   const { rows, malformed, keyPrefix, entityType, rowStamp } = stream;
   const { writer, deletedRows, seenAt } = request;
   const seenAgoMs = Math.ceil(request.now() - seenAt);
+
   // The source must know the placement before any record is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
   const rowContext = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(sync.initialPosition);
+
   const plan = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, rowContext });
+
   // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOutOnPurpose = sync.isFirst && initial === 'LATEST';
   if (leavesOutOnPurpose || !skipsParents(plan, stream, shards)) return { plan, placement };
@@ -152,6 +158,7 @@ async function createPlanned(
     progress.at = now();
   };
   const shardOf = (row: LeaseRow): string => shardIdOf(keyPrefix, row.leaseKey) ?? row.leaseKey;
+
   const created = await createRows(check.store, plan.rows, { shardIdOf: shardOf, noteExisting }, check.signal);
   const createdKeys = new Set(created.map((row) => row.leaseKey));
   const only = (ids: readonly string[]): string[] => ids.filter((id) => createdKeys.has(leaseKeyOf(keyPrefix, id)));

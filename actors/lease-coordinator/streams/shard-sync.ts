@@ -46,9 +46,11 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
   if (state.phase !== 'syncing' && state.phase !== 'running') return;
   for (const stream of state.streams) {
     if (!stream.opened || hasFailed(stream) || stream.sync.running || stream.sync.dueAt > now) continue;
+
     stream.sync.running = true;
     // A request from now on needs another sync: this sync may look at the stream before the request arrives.
     stream.sync.dueAt = Infinity;
+
     const { index, sourceOptions } = stream;
     // A row that its holder may create again does not count as missing: a new row would begin long before the holder's checkpoint.
     const streamRows = rowsOf(state, stream, awaitedDeletedRows(state));
@@ -56,6 +58,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
     // A stream without any row has no holder to wait for. If this sync creates only some of the rows, the next may continue at once.
     if (isFirstSync(streamRows.rows, streamRows.malformed) && deletedRows.size === 0)
       stream.sync.mayCreateRowsAt ??= now;
+
     const { progress } = stream.sync;
     const request = {
       stream: streamRows,
@@ -67,6 +70,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       seenAt: state.table.seenAt,
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
+
     effects.push(
       effect.run({
         name: `sync/${index}`,
@@ -84,10 +88,12 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   const stream = state.streams[index]!;
   stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
+
   if ('another' in result) {
     correctIdentity(turn, stream, result);
     return;
   }
+
   reportPlacement(turn, stream, result.placement);
   // A listing that names a shard ends its absence: an earlier listing without the shard was wrong.
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
@@ -96,6 +102,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
     syncAgain(turn, stream, new Error(visible(`The listing of ${name} contradicts itself: ${result.inconsistent}.`)));
     return;
   }
+
   clearSyncFailures(turn, stream);
   planNextSync(turn, stream);
   noteMissingRows(turn, stream, result);

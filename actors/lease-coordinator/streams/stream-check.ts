@@ -32,6 +32,7 @@ export async function isIdentified(
   const { rowStamp } = stream;
   const liveStream = streamIdentityOf(description);
   if (isSameStream(rowStamp, liveStream)) return true;
+
   await confirmDescription(source, liveStream, signal);
   if (!hasSynced) return false;
   const evidence = 'it was deleted and created again while it was being read';
@@ -57,11 +58,13 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const shards = listed ?? [];
   const isReadable = status === 'ACTIVE' || status === 'UPDATING';
   const complete = isReadable && listed !== undefined && incompleteness(shards) === undefined;
+
   const judge = (rows: readonly ShardRow[], otherEpochs: readonly ShardRow[]): StreamVerdict =>
     judgeStream({ identity, shards, complete, rows, otherEpochs });
   const own = [...stream.rows].map(([shardId, row]) => ({ shardId, row }));
   const verdict = judge(own, stream.otherEpochs);
   if (verdict.type === 'same') return verdict.unstamped;
+
   const doubtful = new Set(verdict.leaseKeys.slice(0, maxRereads));
   const readAgain = async (rows: readonly ShardRow[]): Promise<readonly ShardRow[]> => {
     const found = rows
@@ -69,8 +72,10 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
       .map(async ({ shardId, row }) => ({ shardId, row: await store.get(row.leaseKey, signal) }));
     return (await Promise.all(found)).filter((each): each is ShardRow => each.row !== undefined);
   };
+
   const confirmed = judge(await readAgain(own), await readAgain(stream.otherEpochs));
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
+
   await confirmDescription(source, identity, signal);
   const multiStream = stream.keyPrefix !== undefined;
   const { name, region } = source;

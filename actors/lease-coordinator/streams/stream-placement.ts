@@ -24,9 +24,11 @@ export async function notePlacement(
   const { placement } = source;
   if (placement === undefined) return undefined;
   for (const { kinactAutoAt } of rows.values()) if (kinactAutoAt !== undefined) placement.seenAuto(kinactAutoAt);
+
   const known = placement.state();
   const { autoSeenAt } = known;
   if (autoSeenAt === undefined) return known;
+
   const live = [...rows.values()].filter((row) => !hasEnded(row));
   const upToDate = live.filter(({ kinactAutoAt = 0 }) => kinactAutoAt >= autoSeenAt - staleMs);
   const behind = live.filter((row) => !upToDate.includes(row)).sort((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1));
@@ -56,6 +58,7 @@ export function reportPlacement(turn: CoordinatorTurn, stream: Stream, known: Pl
   if (known === undefined) return;
   const before = stream.placement;
   stream.placement = known;
+
   const same =
     before === undefined
       ? keepsKeyOrder(known) && known.outOfRange === known.configured

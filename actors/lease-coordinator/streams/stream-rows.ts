@@ -59,6 +59,7 @@ export function rowsOf(
       if (other !== undefined) otherEpochs.push({ shardId: other, row });
     }
   }
+
   const malformed = new Set<string>();
   const unknown = [...more].flatMap(([leaseKey, row]) => (row === undefined ? [leaseKey] : []));
   for (const leaseKey of [...state.table.malformed.keys(), ...unknown]) {

@@ -48,6 +48,7 @@ export async function readParents(
   const parents = new Map<string, LeaseRow | 'malformed' | undefined>();
   for (const parent of row.parentShardIds)
     parents.set(parent, await readRow(store, leaseKeyOf(keyPrefix, parent), signal));
+
   const unreadable = row.parentShardIds.filter((parent) => parents.get(parent) === 'malformed');
   const readable = (parent: string): LeaseRow | undefined => {
     const found = parents.get(parent);
@@ -80,8 +81,10 @@ export async function cleanUp(
   const removed: string[] = [];
   const shardIds = removable(stream.rows, shards);
   if (shardIds.length === 0) return { removed, isAnother: false };
+
   if (!isSameStream(stream.rowStamp, streamIdentityOf(await source.describe(signal))))
     return { removed, isAnother: true };
+
   for (const shardId of shardIds) {
     const row = stream.rows.get(shardId)!;
     await handDownLatest(store, stream, row, signal);

@@ -78,6 +78,7 @@ export function keysNotToTake(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.pauses.retakes)
     if (now - until > retakeMemoryMs) state.pauses.retakes.delete(leaseKey);
+
   const retaken = [...state.pauses.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
   const cool = [...state.pauses.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
     until <= now || (cause === 'reads' && isLongUntaken(turn, leaseKey)) ? [] : [leaseKey],

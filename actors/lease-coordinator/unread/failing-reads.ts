@@ -19,6 +19,7 @@ export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   // If the reads of this shard have not failed, one more success proves nothing about other shards whose reads fail.
   if (!lease.readsWork) endReadCoolDowns(turn, (leaseKey) => isLeaseOf(stream, leaseKey));
   lease.readsWork = true;
+
   if (stream.reads.failures === 0) return;
   stream.reads.failures = 0;
   stream.reads.againAt = 0;
@@ -34,11 +35,13 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   const { keeper, stream } = lease;
   lease.readsWork = false;
   if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
+
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;
   effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: options.callDeadlineMs }));
   const othersAreRead = [...state.leases.values()].some((other) => other.stream === stream && other.readsWork);
   if (othersAreRead) return coolDown(turn, lease, options.coolDownMs, 'reads');
+
   // The shards of one source fail together, and count as one failure.
   if (stream.reads.againAt > now) return;
   stream.reads.againAt =
@@ -64,6 +67,7 @@ export function limitToTrialLease(turn: CoordinatorTurn, rows: readonly LeaseRow
   const { state } = turn;
   const tried = new Set<Stream>();
   for (const { stream } of state.leases.values()) tried.add(stream);
+
   return rows.filter(({ leaseKey }) => {
     const stream = streamOfLease(state, leaseKey)?.stream;
     if (stream === undefined || stream.reads.failures === 0 || isLongUntaken(turn, leaseKey)) return true;

@@ -22,10 +22,12 @@ export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: 
     if (known.tenures === 0) known.since = now;
     return;
   }
+
   known.reason = known.ended;
   known.ended = undefined;
   known.tenures += 1;
   if (!isReportDue(known.tenures)) return;
+
   const { leaseKey, shardId, stream } = lease;
   const source = stream.sourceOptions.source.name;
   const { tenures, reason } = known;

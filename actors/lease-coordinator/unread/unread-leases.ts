@@ -45,6 +45,7 @@ function unreadMs(
     stream.history.failure !== undefined
   )
     return 0;
+
   const ms = now - idleSince;
   return ms > options.failoverMs ? ms : 0;
 }
@@ -71,10 +72,12 @@ export function watchUnread(turn: CoordinatorTurn): void {
     if (isReading(lease, turn.options.failoverMs, now)) noteRead(lease);
     const ms = unreadMs(turn, lease, now);
     if (ms === 0) continue;
+
     // The supervisor of shard workers may have missed a message, so it gets the held leases again.
     state.publishing.changed = true;
     // After a false end, each reader lasts only a few seconds. Together, these readers count as reads that have failed for `ms`.
     if (lease.falseEnd) readsFail(turn, lease, ms);
+
     if (lease.unreadReported) continue;
     lease.unreadReported = true;
     const { leaseKey, shardId, stream } = lease;
