@@ -3,18 +3,18 @@
 // then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
 // are never restarted.
 import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
-import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
+import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import { onCheckpointSettled } from './durable.js';
-import { callsEnded, createOpenWork } from './open-work.js';
+import { onCheckpointSettled } from './checkpoint-report.js';
+import { callsEnded, createOpenWork } from './leftovers.js';
 import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
+import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
-import { workerDown, workerEnded } from './workers.js';
-import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
-import { extendDrain, proceedYielding } from './yielding.js';
+import { workerDown, workerEnded } from './ended-worker.js';
+import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
+import { extendDrain, proceedYielding } from './hand-over-holder.js';
 import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';

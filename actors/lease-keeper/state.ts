@@ -1,21 +1,22 @@
 // The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`yielding`, `release`,
 // `workers.waitingWorker`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing (`writes`).
 // Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
-//   yielding   yielding.ts alone
-//   wishing    wishing.ts alone
+//   yielding   hand-over-holder.ts alone
+//   wishing    hand-over-asker.ts alone
 //   clocks     lease-keeper.ts alone
-//   open       open-work.ts; the counts of `onCheckpoint` calls: durable.ts
-//   tenure     tenures.ts; its deadlines: writes.ts
-//   shardEnd   workers.ts notes it, endings.ts changes it and withdraws it
-//   release    endings.ts; `recordsLeft` also workers.ts, wishing.ts
-//   setbacks   `watchdog`: workers.ts; `falseEnds`, `nextWorkerAt`: endings.ts; `failedDrains`: yielding.ts
-//   phase      writes.ts, wishing.ts, endings.ts
-//   taking     writes.ts, wishing.ts
-//   lease      writes.ts, wishing.ts, yielding.ts; the frontier: tenures.ts
-//   writes     writes.ts; also wishing.ts, yielding.ts, endings.ts
-//   traffic    permit.ts; also writes.ts, wishing.ts
-//   timing     writes.ts; also lease-keeper.ts, wishing.ts, durable.ts, endings.ts
-//   workers    tenures.ts, workers.ts; `pauses`: yielding.ts; `waiting`: lease-keeper.ts; `idleSince`: also these three and endings.ts
+//   open       leftovers.ts; the counts of `onCheckpoint` calls: checkpoint-report.ts
+//   tenure     open-tenure.ts; its deadlines: writes.ts
+//   shardEnd   ended-worker.ts notes it, lease-end.ts changes it and withdraws it
+//   release    lease-end.ts; `recordsLeft` also ended-worker.ts, hand-over-asker.ts
+//   setbacks   `watchdog`: ended-worker.ts; `falseEnds`, `nextWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
+//   phase      writes.ts, hand-over-asker.ts, lease-end.ts
+//   taking     writes.ts, hand-over-asker.ts
+//   lease      writes.ts, hand-over-asker.ts, hand-over-holder.ts; the frontier: open-tenure.ts
+//   writes     writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
+//   traffic    permit.ts; also writes.ts, hand-over-asker.ts
+//   timing     writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
+//   workers    open-tenure.ts, ended-worker.ts; `waiting`: lease-keeper.ts; `pauses`: hand-over-holder.ts; `idleSince`: also
+//              lease-keeper.ts, writes.ts, lease-end.ts
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
@@ -142,7 +143,7 @@ export interface Wishing {
   withdrawal: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
-/** Another worker's wish for the lease, and how far the hand-over has come (yielding.ts). Times are monotonic. */
+/** Another worker's wish for the lease, and how far the hand-over has come (hand-over-holder.ts). Times are monotonic. */
 export interface Yielding {
   wish: Wish;
   /** When the number of the wish was last seen to change. */

@@ -11,12 +11,12 @@
 //      reassigned, lost, workerIdInUse: the keeper ends
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import { reportDurable } from './durable.js';
-import { finish, finishEnded, finishReleased, notHeld } from './endings.js';
+import { reportDurable } from './checkpoint-report.js';
+import { finish, finishEnded, finishReleased, notHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
-import { awaitsCalls, ownershipEnded } from './open-work.js';
-import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
+import { awaitsCalls, ownershipEnded } from './leftovers.js';
+import { grant, revokeTenure, wallDeadlineOf } from './open-tenure.js';
 import {
   count,
   effectName,
@@ -27,8 +27,8 @@ import {
   warn,
   type KeeperTurn,
 } from './turn.js';
-import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
+import { wished, wishEffect } from './hand-over-asker.js';
+import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './hand-over-holder.js';
 import {
   extraCheckpointAt,
   renewalCarriesCheckpoint,

@@ -77,7 +77,7 @@ export interface WishWants {
   readonly withdrawal: { readonly until: number } | undefined;
 }
 
-/** The phases of a hand-over (actors/lease-keeper/yielding.ts). */
+/** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =
   /** The wish is to be answered with `yielding`. */
   | 'asked'

@@ -5,7 +5,7 @@
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
-import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './open-work.js';
+import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftovers.js';
 import type { Asked, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';

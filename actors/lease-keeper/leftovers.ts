@@ -1,6 +1,6 @@
 // Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
-// `LeaseKeeperState.open` is here, except the counts of `onCheckpoint` calls (durable.ts). A call may outlive the worker that caused
-// it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
+// `LeaseKeeperState.open` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
+// that caused it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
 // - its last worker said so in its final report (`noUserCallsLeftAtEnd`);
 // - nothing was handed out, in this ownership or before (`callsMayRun`);
 // - the pipeline has been restarted, which waits for the calls (`callsEnded`).

@@ -2,10 +2,10 @@
 // it wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. After a hand-over, it
 // takes the lease like any other.
 import { effect } from '../protocol/actor.js';
-import { notHeld } from './endings.js';
+import { notHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
-import { callsEnded, ownershipEnded } from './open-work.js';
+import { callsEnded, ownershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
 import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';

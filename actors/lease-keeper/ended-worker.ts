@@ -1,9 +1,9 @@
 // How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
 // shard has ended or this process makes no progress with it.
-import { giveUp } from './endings.js';
+import { giveUp } from './lease-end.js';
 import type { Message } from './state.js';
-import { workerReported, workerVanished } from './open-work.js';
-import { closeTenure, tenureOf } from './tenures.js';
+import { workerReported, workerVanished } from './leftovers.js';
+import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';
 import { isKinactError } from '../../src/api/errors.js';
 

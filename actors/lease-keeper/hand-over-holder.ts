@@ -26,12 +26,12 @@
 // During a release `proceedYielding` takes no step, so only the first case applies. The release names the peer as the owner
 // (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
-import { finish, notHeld, finishReleased } from './endings.js';
-import { reportDurable } from './durable.js';
+import { finish, notHeld, finishReleased } from './lease-end.js';
+import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { noWorkerAndNoCalls, nothingLeftBehind } from './open-work.js';
-import { refuseTenureRequest } from './tenures.js';
+import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
+import { refuseTenureRequest } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
