@@ -1,7 +1,7 @@
 // The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/leasing.js';
+import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';

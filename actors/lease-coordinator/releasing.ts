@@ -2,7 +2,7 @@
 // deadline which leases were released.
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
-import type { ReleasedLease } from '../protocol/leasing.js';
+import type { ReleasedLease } from '../protocol/lease-messages.js';
 import type { Lease, Releasing } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';

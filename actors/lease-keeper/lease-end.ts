@@ -6,7 +6,7 @@
 //   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
 import { effect, type ReplyTo } from '../protocol/actor.js';
-import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
+import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { quitTraffic } from './permit.js';
 import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './leftovers.js';

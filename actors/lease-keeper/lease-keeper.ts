@@ -21,7 +21,7 @@ import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 import { type KeeperStatus, keeperStatus } from './status.js';
 
-export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/leasing.js';
+export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/lease-messages.js';
 export type { LeaseKeeperOptions } from './options.js';
 export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 

@@ -1,6 +1,6 @@
 // The options of a lease keeper.
 import type { LeaseKeeperState } from './state.js';
-import type { KeeperCoordinator } from '../protocol/leasing.js';
+import type { KeeperCoordinator } from '../protocol/lease-messages.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 import type { HandedOut } from '../../src/core/handed-out.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';

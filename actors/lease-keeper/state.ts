@@ -20,7 +20,7 @@
 import type { MessageOf } from '../protocol/handlers.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
-import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/leasing.js';
+import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';

@@ -3,7 +3,7 @@
 import { effect } from '../protocol/actor.js';
 import type { Held, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest } from '../protocol/pipeline.js';
+import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
 type Locate = Extract<ReducerRequest, { type: 'locate' }>;

@@ -2,8 +2,8 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { Failing } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
-import type { StageMessage } from '../protocol/pipeline.js';
-import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/leasing.js';
+import type { StageMessage } from '../protocol/pipeline-messages.js';
+import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';

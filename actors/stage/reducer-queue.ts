@@ -3,7 +3,7 @@
 // no credit.
 import { effect, type Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, Sought } from '../protocol/pipeline.js';
+import type { ReducerRequest, Sought } from '../protocol/pipeline-messages.js';
 import type { ReducerQueue, Queued, StageTurn, Waiting } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';

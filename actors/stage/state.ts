@@ -2,7 +2,7 @@
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions, Held } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';

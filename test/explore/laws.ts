@@ -1,5 +1,5 @@
 // The laws that hold in every world and for every write. Only `wishEnds` reads the state of a keeper.
-import type { ReleasedLease } from '../../actors/protocol/leasing.js';
+import type { ReleasedLease } from '../../actors/protocol/lease-messages.js';
 import { effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { breaks, names, recordAt, touch, type Call, type Node, type Scene, type World } from './world.js';

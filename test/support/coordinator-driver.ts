@@ -13,7 +13,7 @@ import {
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { LeaseKeeperRequest, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
-import type { HeldLeases } from '../../actors/protocol/leasing.js';
+import type { HeldLeases } from '../../actors/protocol/lease-messages.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import type { KeeperArguments, LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';

@@ -18,7 +18,7 @@ import {
   type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
-import type { HeldLeases } from '../../actors/protocol/leasing.js';
+import type { HeldLeases } from '../../actors/protocol/lease-messages.js';
 import type { LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface Delivery {
