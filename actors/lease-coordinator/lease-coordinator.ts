@@ -23,7 +23,12 @@ import * as streams from './streams/streams.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/lease-messages.js';
+export type {
+  LeaseCoordinatorRequest,
+  CoordinatorStarted,
+  ReleasedLease,
+  ShardEndPlan,
+} from '../protocol/lease-messages.js';
 export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */

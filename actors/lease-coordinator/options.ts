@@ -50,7 +50,7 @@ export type KeeperArguments = Pick<
   | 'source'
   | 'idempotencyPrefix'
   | 'stream'
-  | 'seen'
+  | 'seenRow'
   | 'workerId'
   | 'writerPrefix'
   | 'writer'
@@ -59,7 +59,7 @@ export type KeeperArguments = Pick<
   | 'wish'
 > & {
   readonly serviceTimeMs: number;
-  readonly waiting: boolean;
+  readonly noWorkerMayStart: boolean;
   readonly coordinator: KeeperCoordinator;
 };
 

@@ -22,7 +22,7 @@
 //   incarnations, works     each file that spawns a keeper, or names an effect
 //   releasing               releasing.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Failing } from '../protocol/repeated-failure.js';
+import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
@@ -304,7 +304,7 @@ export interface CoordinatorState {
   readonly streams: Stream[];
   readonly publishing: Publishing;
   /** The calls that fail and are being repeated, by operation and stream. */
-  readonly failing: Map<string, Failing>;
+  readonly failing: Map<string, RepeatedFailure>;
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;

@@ -3,12 +3,12 @@
 //   cutAt to writeAt   At cutAt the keeper revokes the tenure and stops waiting for calls. The release now waits only for the
 //                      worker's last reports: its last frontier and its end.
 //   writeAt to until   The release is written without those reports, and retried if it fails.
-//   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
+//   from until on      `finishUnreleased`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
 import { effect, type ReplyTo } from '../protocol/actor.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
-import { quitTraffic } from './permit.js';
+import { leaveQueue } from './permit.js';
 import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './leftovers.js';
 import { dropTenure, refuseTenureRequest } from './open-tenure.js';
 import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
@@ -31,8 +31,8 @@ export function release(
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs * afterCut;
   const until = now + Math.max(deadlineMs, options.marginMs);
-  const before = state.release;
-  state.release = {
+  const before = state.releaseOrder;
+  state.releaseOrder = {
     reason: before?.reason ?? reason,
     coolDown: before?.coolDown ?? false,
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
@@ -43,7 +43,7 @@ export function release(
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
-    state.release.recordsLeft = -1;
+    state.releaseOrder.recordsLeft = -1;
     turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
   }
 }
@@ -54,8 +54,8 @@ export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const cutAt = turn.now + forCallsMs;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
-  const before = state.release;
-  state.release = {
+  const before = state.releaseOrder;
+  state.releaseOrder = {
     reason: before?.reason ?? reason,
     coolDown: true,
     cutAt: before?.cutAt ?? cutAt,
@@ -107,7 +107,7 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
       if (plan.waits === true) shardEnd.since = now;
       return;
     case 'readOn':
-      return notEnded(turn);
+      return withdrawShardEnd(turn);
   }
 }
 
@@ -115,7 +115,7 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
  * Withdraws a false end. The next worker continues from the frontier, after a growing wait if false ends repeat at the same
  * frontier.
  */
-function notEnded({ options, state, now }: KeeperTurn): void {
+function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
   const { falseEnds } = setbacks;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
@@ -129,22 +129,22 @@ function notEnded({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && state.open.noUserCallsLeftAtEnd;
+  const callsEnded = state.tenure === undefined && state.leftovers.noUserCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
   state.phase = 'over';
   if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
   state.timing.liveUntil = 0;
-  quitTraffic(turn);
+  leaveQueue(turn);
   state.writes.current = undefined;
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'));
-  if (state.open.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
 }
 
 export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
-  const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
+  const { reason, coolDown, ...said } = state.releaseOrder ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
   const recordsLeft = said.recordsLeft === 0 && rowIsBelowNewest(turn) ? -1 : said.recordsLeft;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
@@ -155,9 +155,9 @@ export function finishReleased(turn: KeeperTurn, written: boolean): void {
 }
 
 /** Ends the keeper when the time given for the release is over. */
-export function releaseTimedOut(turn: KeeperTurn): void {
+export function finishUnreleased(turn: KeeperTurn): void {
   if (turn.state.taking.hasHeldLease) return finishReleased(turn, false);
-  return notHeld(turn, 'released before it was taken');
+  return finishNotHeld(turn, 'released before it was taken');
 }
 
 export function finishEnded(turn: KeeperTurn): void {
@@ -171,7 +171,7 @@ export function finishEnded(turn: KeeperTurn): void {
  * Ends the keeper because it does not hold the lease. `retake`: this process wrote the row. `wishFailed`: the holder did not
  * grant the wish, and must not be asked again soon.
  */
-export function notHeld(
+export function finishNotHeld(
   turn: KeeperTurn,
   reason: string,
   { retake = false, wishFailed = false }: { readonly retake?: boolean; readonly wishFailed?: boolean } = {},

@@ -53,7 +53,7 @@ export function createLeftLeases(): LeftLeases {
 }
 
 const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
-  phase === 'taking' && (writes.current !== undefined || lease.unknown.length > 0);
+  phase === 'taking' && (writes.current !== undefined || lease.unknownWrites.length > 0);
 
 /** The lease has been handed over to this keeper, or may have been since. */
 const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
@@ -102,7 +102,7 @@ export async function releaseLeft(
       if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, environment, deadlineMs))) return;
       await ended(
         runtime,
-        actors.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
+        actors.leaseKeeper({ ...options, coordinator, predecessor: { state, reason, deadlineMs } }),
         deadlineMs,
       );
     }),

@@ -103,9 +103,9 @@ export interface LeasePlan {
   /** Whether this plan takes fewer leases than are available. */
   readonly leavesSome: boolean;
   /** Whether a Java worker owns a lease that has not expired: the KCL's formula then applies. */
-  readonly foreign: boolean;
+  readonly hasForeignOwners: boolean;
   /** Whether another worker owns a lease that is not expired. */
-  readonly peers: boolean;
+  readonly hasPeers: boolean;
 }
 
 /** Whether a lease is free or has expired. Same rule as `isRowExpired`; `observe` has already picked the failover time. */
@@ -186,19 +186,19 @@ function classify(input: LeasePlanInput): Table {
 /** Plans one round. */
 export function planLeases(input: LeasePlanInput): LeasePlan {
   const table = classify(input);
-  const foreign = input.leases.some(
+  const hasForeignOwners = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
   const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.promisedToOthers - table.ownCount));
   const ownCount = table.ownCount + reclaim.length;
-  const plan = foreign ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
+  const plan = hasForeignOwners ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
   const take = [...reclaim, ...plan.take];
   return {
     ...plan,
     take: [...take, ...alsoTakeAwaitedParents(table, ownCount + plan.take.length, take)],
     leavesSome: table.available.length > plan.take.length,
-    foreign,
-    peers: table.owned.size > 0,
+    hasForeignOwners,
+    hasPeers: table.owned.size > 0,
   };
 }
 

@@ -20,7 +20,7 @@ export interface LeaseState {
    */
   uncheckpointedRecords: number;
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
-  unknown: UnknownWrite[];
+  unknownWrites: UnknownWrite[];
 }
 
 /** The part of `LeaseChange` (ports.ts) that a keeper uses. */
@@ -36,7 +36,7 @@ export interface RowChange {
 }
 
 export function leaseStateOf(row: LeaseRow): LeaseState {
-  return { row, frontier: undefined, uncheckpointedRecords: 0, unknown: [] };
+  return { row, frontier: undefined, uncheckpointedRecords: 0, unknownWrites: [] };
 }
 
 export function durableCheckpoint(row: LeaseRow): Checkpoint {
@@ -125,21 +125,21 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
   lease.row = row;
-  lease.unknown = [];
+  lease.unknownWrites = [];
 }
 
 /** Notes a write that may have taken effect. Attempts with the same counter and owner count once. */
-export function applyUnknown(lease: LeaseState, change: RowChange): void {
+export function noteUnknownWrite(lease: LeaseState, change: RowChange): void {
   const to = change.handOver?.workerId ?? change.leaseOwner;
   const owner = to === undefined ? lease.row.leaseOwner : (to ?? undefined);
   const counter = lease.row.leaseCounter + 1;
-  if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
+  if (!lease.unknownWrites.some((write) => write.owner === owner)) lease.unknownWrites.push({ counter, owner });
 }
 
 /** Replaces the row with one that was read. The frontier stays, and the next write carries it if it is ahead of the row's checkpoint. */
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
-  lease.unknown = [];
+  lease.unknownWrites = [];
   if (nextCheckpoint(lease) === undefined) lease.uncheckpointedRecords = 0;
 }
 

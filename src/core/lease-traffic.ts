@@ -67,7 +67,7 @@ export interface TrafficOptions {
   readonly failoverMs: number;
 }
 
-interface Waiting {
+interface WaitingOrder {
   readonly order: TrafficOrder;
   readonly since: number;
   readonly grant: (permit: TrafficPermit) => void;
@@ -91,7 +91,7 @@ interface Queue {
   readonly pace: SendPace;
   readonly orders: Set<TrafficOrder>;
   /** Waiting orders, in the order in which they came. */
-  readonly waiting: Set<Waiting>;
+  readonly waiting: Set<WaitingOrder>;
   /** Permits in use, in the order in which their requests were sent. */
   readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
@@ -150,20 +150,20 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
 function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
-    const leave = (): void => {
+    const onAbort = (): void => {
       queue.waiting.delete(waiting);
       reject(signal.reason as Error);
       serve(queue);
     };
-    const waiting: Waiting = {
+    const waiting: WaitingOrder = {
       order,
       since: queue.options.clock.now(),
       grant: (permit) => {
-        signal.removeEventListener('abort', leave);
+        signal.removeEventListener('abort', onAbort);
         resolve(permit);
       },
     };
-    signal.addEventListener('abort', leave, { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
     queue.waiting.add(waiting);
     serve(queue);
   });
@@ -200,13 +200,13 @@ function nextSlot(queue: Queue, now: number): number {
   return at > now ? at : now + options.failoverMs / 10;
 }
 
-function nextOf(queue: Queue, now: number): Waiting | undefined {
+function nextOf(queue: Queue, now: number): WaitingOrder | undefined {
   const first = firstOf(queue);
   return first !== undefined && mayGo(queue, first.order, now) ? first : undefined;
 }
 
-function firstOf({ waiting }: Queue): Waiting | undefined {
-  let best: Waiting | undefined;
+function firstOf({ waiting }: Queue): WaitingOrder | undefined {
+  let best: WaitingOrder | undefined;
   for (const one of waiting) if (best === undefined || goesBefore(one.order, best.order)) best = one;
   return best;
 }

@@ -103,7 +103,7 @@ describe('a coordinator that takes leases', () => {
     const { leaseOwner: _, ...free } = store.row(zero);
     store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
     await driver.harness.advance(2_000);
-    expect(driver.keeper(zero).args.seen.leaseCounter).to.equal(free.leaseCounter + 1);
+    expect(driver.keeper(zero).args.seenRow.leaseCounter).to.equal(free.leaseCounter + 1);
   });
 
   it('takes a lease as soon as its counter has stood still for failoverMs, and no sooner', async () => {
@@ -306,7 +306,7 @@ describe('the lease of a child shard', () => {
   it('is held but not startable until both parents have ended, and then its keeper gets `mayStart`', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
-    expect(driver.keeper(two).args.waiting).to.equal(true);
+    expect(driver.keeper(two).args.noWorkerMayStart).to.equal(true);
     await driver.end(zero, [two]);
     expect(driver.startable()).to.have.members([one]);
     expect(driver.status().leases[2]!.here!.awaits).to.deep.equal([one]);

@@ -417,7 +417,7 @@ describe('a keeper that may release its lease by itself', () => {
   });
 
   it('does not count the time before a worker may start the shard', async () => {
-    const keeper = await driveKeeper({ waiting: true });
+    const keeper = await driveKeeper({ noWorkerMayStart: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'mayStart' });

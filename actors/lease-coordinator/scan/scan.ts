@@ -242,7 +242,8 @@ function untilNextScan(turn: CoordinatorTurn): number {
   const { plan } = state.planning;
   const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const full = state.leases.size >= options.maxLeases;
-  const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
+  const alone =
+    plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
   const ms = jittered(
     turn,
     state.phase === 'running' && !waiting && (full || alone) ? options.idleScanIntervalMs : options.scanIntervalMs,
