@@ -26,7 +26,7 @@ import { KinactError } from '../../src/api/errors.js';
 export type {
   LeaseCoordinatorRequest,
   CoordinatorStarted,
-  ReleasedLease,
+  ReleaseOutcome,
   ShardEndPlan,
 } from '../protocol/lease-messages.js';
 export type * from './messages.js';

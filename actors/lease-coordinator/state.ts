@@ -23,7 +23,7 @@
 //   releasing               releasing.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/lease-messages.js';
+import type { CoordinatorStarted, LeaseKeeperRequest, ReleaseOutcome, HeldLeases } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
@@ -205,9 +205,9 @@ export interface CoolDown {
 }
 
 export interface Releasing {
-  readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
+  readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>[];
   readonly deadlineAt: number;
-  readonly report: ReleasedLease[];
+  readonly report: ReleaseOutcome[];
   /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
   readonly blind: boolean;
   answered: boolean;

@@ -52,7 +52,7 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     state.workers.idleSince = turn.now;
   }
   if (state.tenure?.shared.worker === worker) {
-    if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = -1;
+    if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
     workerVanished(turn);
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }

@@ -43,7 +43,7 @@ export function release(
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
-    state.releaseOrder.recordsLeft = -1;
+    state.releaseOrder.recordsLeft = 'unknown';
     turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
   }
 }
@@ -61,7 +61,7 @@ export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
     cutAt: before?.cutAt ?? cutAt,
     writeAt: before?.writeAt ?? cutAt,
     until: before?.until ?? Infinity,
-    recordsLeft: -1,
+    recordsLeft: 'unknown',
   };
 }
 
@@ -144,8 +144,10 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
 
 export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
-  const { reason, coolDown, ...said } = state.releaseOrder ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
-  const recordsLeft = said.recordsLeft === 0 && rowIsBelowNewest(turn) ? -1 : said.recordsLeft;
+  const order = state.releaseOrder;
+  const { reason, coolDown } = order ?? { reason: 'released', coolDown: false };
+  const reported = order?.recordsLeft ?? 'unknown';
+  const recordsLeft = reported === 0 && rowIsBelowNewest(turn) ? 'unknown' : reported;
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };

@@ -103,8 +103,8 @@ export interface ReleaseOrder {
   readonly writeAt: number;
   /** When to stop trying to write the release; Infinity for no deadline. */
   readonly until: number;
-  /** For the stop's report: how many records are not settled; -1 if unknown. */
-  recordsLeft: number;
+  /** For the stop's report: how many records are not settled. */
+  recordsLeft: number | 'unknown';
 }
 
 export interface ShardEnd {

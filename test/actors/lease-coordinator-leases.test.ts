@@ -7,7 +7,7 @@ import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type {
   LeaseCoordinatorMessage,
   CoordinatorStarted,
-  ReleasedLease,
+  ReleaseOutcome,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 
@@ -16,7 +16,7 @@ const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
 const peer = writerOf(writerPrefixOf('peer', 'x'), 1);
 
-function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<ReleasedLease> = {}): ReleasedLease {
+function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<ReleaseOutcome> = {}): ReleaseOutcome {
   const { leaseOwner: _, ...row } = driver.store.row(leaseKey);
   driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
   return {
@@ -449,7 +449,7 @@ describe('a coordinator that releases everything', () => {
       source: 'orders',
       shardId: one,
       leaseKey: one,
-      recordsLeft: -1,
+      recordsLeft: 'unknown',
       checkpoint: 'TRIM_HORIZON',
       subSequenceNumber: 0,
       released: false,

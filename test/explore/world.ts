@@ -148,7 +148,7 @@ export interface Node {
   /** The newest record that it has delivered since the row last named it as new owner. -1: none. */
   delivered: number;
   /** The `recordsLeft` of its last release. */
-  recordsLeft: number | undefined;
+  recordsLeft: number | 'unknown' | undefined;
 }
 
 export interface World {

@@ -8,7 +8,7 @@ import {
   leaseCoordinator,
   type LeaseCoordinatorMessage,
   type CoordinatorStarted,
-  type ReleasedLease,
+  type ReleaseOutcome,
   type ShardEndPlan,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
@@ -48,7 +48,7 @@ export interface CoordinatorDriver {
       Pick<Extract<LeaseCoordinatorMessage, { type: 'askShardEnd' }>, 'children' | 'notFound' | 'position'>
     >,
   ): Promise<ShardEndPlan | undefined>;
-  releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
+  releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleaseOutcome[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
   status(): CoordinatorStatus;
   startable(): string[];
@@ -152,7 +152,7 @@ export function driveCoordinator({
       return asked.later();
     },
     releaseAll: (deadlineMs) =>
-      harness.ask<LeaseCoordinatorMessage, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
+      harness.ask<LeaseCoordinatorMessage, readonly ReleaseOutcome[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',
         deadlineMs,
         replyTo,
