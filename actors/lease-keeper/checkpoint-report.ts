@@ -12,9 +12,11 @@ export function reportDurable(turn: KeeperTurn): void {
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointOf(frontier) : durableCheckpoint(row);
   if (compareCheckpoints(durable, state.timing.reportedCheckpoint) <= 0) return;
+
   state.timing.reportedCheckpoint = durable;
   const position = positionOf(durable);
   if (position === undefined) return;
+
   const { source, shardId, onCheckpoint } = options;
   emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
   if (onCheckpoint === undefined) return;

@@ -14,6 +14,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
   const { state } = turn;
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
+
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
@@ -51,11 +52,13 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     state.workers.tenureRequest = undefined;
     state.workers.idleSince = turn.now;
   }
+
   if (state.tenure?.shared.worker === worker) {
     if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
     workerVanished(turn);
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
+
   if (state.workers.last === worker && failedByWatchdog(how.error)) {
     const { lease } = state;
     const { watchdog } = state.setbacks;

@@ -54,6 +54,7 @@ export function wishEffect(turn: KeeperTurn, write: Write): void {
   const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
   const text = kind === 'wish' ? wishText(wish) : null;
   if (kind === 'wish') state.wishing!.number += 1;
+
   effects.push(
     effect.run({
       name: effectName(write),
@@ -71,9 +72,11 @@ export function wishAnswered(turn: KeeperTurn, write: Write, outcome: WishOutcom
   const wishing = state.wishing!;
   if (outcome.type === 'refused') return rowSeen(turn, outcome.current, write.kind);
   if (write.kind === 'unwish') return finishWithdrawn(turn);
+
   state.writes.failed = 0;
   state.writes.failing = undefined;
   wishing.raiseAt = write.startedAt + renewalIntervalMs(options.failoverMs);
+
   if (isInRow(wishing)) return;
   wishing.readRowAt = write.startedAt + readIntervalMs;
   wishing.until = write.startedAt + 2 * effectiveFailoverMs(options.seenRow, options.failoverMs);
@@ -91,18 +94,22 @@ export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { wishing, releaseOrder } = state;
   if (wishing === undefined) return;
+
   // The lease was handed over, and a release was requested before the take.
   const isUntaken =
     state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknownWrites.length === 0;
   if (releaseOrder !== undefined && isUntaken && state.writes.current === undefined)
     return releaseUntaken(turn, releaseOrder);
+
   if (state.phase !== 'wishing') return;
   if (releaseOrder !== undefined) giveUpWish(turn, wishing, releaseOrder.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
+
   if (wishing.withdrawal !== undefined) {
     if (wishing.number === 0 || now >= wishing.withdrawal.until) finishWithdrawn(turn);
     return;
   }
+
   if (wishing.readingRow || now < wishing.readRowAt) return;
   wishing.readingRow = true;
   wishing.looks += 1;
@@ -141,25 +148,31 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   const { workerId, writerPrefix, writer, failoverMs } = options;
   const wishing = state.wishing!;
   const isWithdrawing = wishing.withdrawal !== undefined;
+
   if (row === undefined) return finishNotHeld(turn, 'the row is gone');
   if (hasEnded(row)) return finishNotHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
   if (row.leaseOwner === undefined) return isWithdrawing ? finishWithdrawn(turn) : beginTake(turn, row);
+
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(writerPrefix, row.kinactWriter);
     return finishNotHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
   }
+
   if (row.leaseCounter !== wishing.counter) {
     wishing.counter = row.leaseCounter;
     wishing.counterAt = now;
   }
+
   if (refused === 'unwish') return finishWithdrawn(turn);
   if (isWithdrawing) return;
   if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
   if (refused === 'wish') return finishNotHeld(turn, 'another worker has asked for it');
+
   const answer = answerTo(writer, row);
   if (answer?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
   if (answer?.answer !== 'yielding' || wishing.isYielding) return;
+
   wishing.isYielding = true;
   wishing.readRowAt = now + yieldingReadMs;
   // If the hand-over fails, the holder's answer in the row shows it.

@@ -100,6 +100,7 @@ export function proceedYielding(turn: KeeperTurn): void {
   if (yielding === undefined || state.phase !== 'held' || state.releaseOrder !== undefined) return;
   const { phase } = yielding;
   if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
+
   if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
   else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
   else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
@@ -115,8 +116,10 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   yielding.phase = 'draining';
   yielding.refuseAt = now + options.handOverMs;
   yielding.refuseAtLatest = now + longestDrainMs(options);
+
   if (tenure === undefined) return decideAfterDrain(turn, yielding);
   if (tenure.revoked) return;
+
   state.workers.pauses += 1;
   effects.push(
     effect.send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
@@ -151,6 +154,7 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
     const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
+
   resumeWorker(turn, yielding);
   yielding.phase = phase;
 }
@@ -215,11 +219,13 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: Le
   if (yielding === undefined) return false;
   const { workerId } = yielding.wish;
   const maybeGiven = lease.unknownWrites.some(({ owner }) => owner === workerId);
+
   if (foundRow === undefined) {
     // If the hand-over took effect, the new owner creates the row again.
     if (maybeGiven) finishNotHeld(turn, 'the row is gone, and the lease may have been handed over');
     return maybeGiven;
   }
+
   if (maybeGiven && handOverTookEffect(turn, yielding, foundRow)) {
     // Report only the checkpoint of the hand-over: the new owner reports its own.
     applyWritten(lease, renewChange(nextCheckpoint(lease)), foundRow.leaseCounter, options.writer);
@@ -227,12 +233,14 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: Le
     leaseGiven(turn, workerId);
     return true;
   }
+
   const isRowUnchanged =
     foundRow.leaseCounter === lease.row.leaseCounter &&
     foundRow.leaseOwner === options.workerId &&
     foundRow.kinactWriter === options.writer;
   if (!isRowUnchanged || write.change.handOver === undefined) return false;
   if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+
   // The wish was withdrawn, or another peer has asked since.
   yielding.phase = 'stale';
   wishSeen(turn, foundRow.kinactWish);

@@ -15,6 +15,7 @@ import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
 const afterCut = 1 / 2;
@@ -27,10 +28,12 @@ export function release(
 ): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
+
   // The drain and the write that follows share `deadlineMs`. The reserve is for the write.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs * afterCut;
   const until = now + Math.max(deadlineMs, options.marginMs);
+
   const before = state.releaseOrder;
   state.releaseOrder = {
     reason: before?.reason ?? reason,
@@ -40,6 +43,7 @@ export function release(
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };
+
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
@@ -54,6 +58,7 @@ export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const cutAt = turn.now + forCallsMs;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
+
   const before = state.releaseOrder;
   state.releaseOrder = {
     reason: before?.reason ?? reason,
@@ -69,6 +74,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
   shardEnd.asking = true;
   const { children, notFound } = shardEnd;
   const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
+
   effects.push(
     effect.ask(
       options.coordinator,
@@ -96,6 +102,7 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
   const { state, now } = turn;
   // The answer is about an end that has been withdrawn since.
   if (state.shardEnd !== shardEnd) return;
+
   shardEnd.asking = false;
   switch (plan.type) {
     case 'ready':
@@ -120,6 +127,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   const { falseEnds } = setbacks;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
   falseEnds.at = lease.frontier;
+
   state.shardEnd = undefined;
   state.workers.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
@@ -132,11 +140,13 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   const callsEnded = state.tenure === undefined && state.leftovers.noUserCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
+
   state.phase = 'over';
   if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
   state.timing.liveUntil = 0;
   leaveQueue(turn);
   state.writes.current = undefined;
+
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'));
   if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
@@ -148,9 +158,11 @@ export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { reason, coolDown } = order ?? { reason: 'released', coolDown: false };
   const reported = order?.recordsLeft ?? 'unknown';
   const recordsLeft = reported === 0 && rowIsBelowNewest(turn) ? 'unknown' : reported;
+
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
+
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
   else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
   finish(turn, { type: 'released', lease, reason, coolDown }, reason);
@@ -183,6 +195,15 @@ export function finishNotHeld(
     const failed = wishFailed ? { wishFailed } : {};
     return finish(turn, { type: 'notTaken', reason, retake, ...failed }, reason);
   }
+
   emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'lost', reason, retake }, reason);
+}
+
+/** Ends the keeper because another process writes under this worker id. */
+export function finishWorkerIdInUse(turn: KeeperTurn, foundRow: LeaseRow): void {
+  const { leaseKey, shardId, source, workerId } = turn.options;
+  const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
+  if (turn.state.taking.hasHeldLease) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  finish(turn, { type: 'workerIdInUse', current: foundRow }, reason);
 }

@@ -69,7 +69,9 @@ function noticeSuspension(turn: KeeperTurn): boolean {
   const suspendedMs = wall - state.clocks.lastWall - (now - state.clocks.lastNow);
   state.clocks.lastNow = now;
   state.clocks.lastWall = wall;
+
   if (suspendedMs <= options.marginMs) return false;
+
   state.timing.trustedSince = now;
   state.timing.liveUntil = 0;
   state.timing.renewAt = now;
@@ -83,6 +85,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
   // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
   if (state.tenure === undefined || state.tenure.revoked || now < state.tenure.shared.deadline) return;
+
   const blockedMs = Math.round(now - state.clocks.wakeAt);
   const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
   revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
@@ -134,35 +137,41 @@ function wake({ state }: KeeperTurn): void {
 function proceed(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { failoverMs, callDeadlineMs } = options;
-  const times = {
+  const limits = {
     writeTimeoutMs: failoverMs / 2,
     idleLimitMs: callDeadlineMs + failoverMs,
     endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
   if (state.phase === 'over') return;
-  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, times, now)) {
+
+  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, limits, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
     effects.push(effect.abort(effectName(state.writes.current), error));
     noteUnknownOutcome(turn, state.writes.current, error);
   }
-  if (schedule.idleTooLong(state, times, now)) {
+
+  if (schedule.idleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
     giveUp(turn, `${reason} for too long`);
   }
+
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.cutAt)
     revokeTenure(turn, state.releaseOrder.reason);
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
   if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
     askShardEnd(turn, state.shardEnd);
+
   if (shouldGiveUpTake(turn)) return finishNotHeld(turn, 'its take got no permit to write');
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
+
   state.timing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
-  const at = schedule.nextWakeAt(state, times, now);
+
+  const at = schedule.nextWakeAt(state, limits, now);
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
   // A timer may fire slightly early. Then nothing is due, and `proceed` sets a timer for the rest.
@@ -177,6 +186,7 @@ function isOver({ phase }: LeaseKeeperState): boolean {
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
   const { clock, seenRow, failoverMs } = options;
+
   return {
     self,
     lease: leaseState.leaseStateOf(seenRow),
@@ -233,7 +243,9 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
   const { current, begun } = stopped.writes;
   const { reportedCheckpoint, checkpointAt } = stopped.timing;
   const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
+
   if (current !== undefined && current.kind !== 'create') leaseState.noteUnknownWrite(lease, current.change);
+
   return {
     ...fresh,
     lease,

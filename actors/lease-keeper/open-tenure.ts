@@ -19,11 +19,13 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Tenu
   // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the worker got the first time.
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
+
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
     effects.push(effect.reply(replyTo, { type: 'refused', reason: refusal }));
     return;
   }
+
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
   state.workers.tenureRequest = { worker, control, replyTo };
@@ -51,6 +53,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
+
   const abortController = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const shared: Tenure = {
@@ -73,6 +76,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
     newestHandedOut: undefined,
     signal: abortController.signal,
   };
+
   state.workers.tenureRequest = undefined;
   tenureGranted(turn, shared);
   state.tenure = { shared, abortController, control: request.control, revoked: false, advanced: false, records: 0 };
@@ -116,8 +120,10 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   tenureEnded(turn);
   shared.dead = true;
   shared.deadline = 0;
+
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
   abortController.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
+
   if (shared.onlyAwaitsCalls === true) return;
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
   notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
@@ -132,9 +138,11 @@ export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): 
 export function noteFrontier(turn: KeeperTurn, { worker, fence, position, records }: FrontierReport): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
+
   const passed = records - tenure.records;
   tenure.records = records;
   if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
+
   if (tenure.advanced) return;
   tenure.advanced = true;
   notifyCoordinator(turn, { type: 'advanced', fence });

@@ -14,17 +14,21 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
   const { queuePlace } = state;
   const { order } = queuePlace;
   if (queue === undefined || order === undefined) return kind !== undefined;
+
   const before = order.kind;
   updateOrder(turn, order, kind);
   if (queuePlace.queued && order.kind !== before) queue.moved(order);
+
   if (kind === undefined) {
     givePermitBack(queuePlace);
     return false;
   }
+
   if (queuePlace.permit !== undefined) return true;
   if (queuePlace.queued) return false;
   queuePlace.permit = queue.enter(order);
   if (queuePlace.permit !== undefined) return true;
+
   queuePlace.queued = true;
   queuePlace.timesQueued += 1;
   effects.push(
@@ -41,12 +45,14 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
 
 function updateOrder({ options, state, now }: KeeperTurn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
+
   // The take of a row that was created again ranks as a duty, because peers leave such a row alone only for a while. A hand-over
   // ranks as a renewal once a renewal is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.timing.renewAt);
   if (isRenewal) order.kind = 'renew';
   else if (kind === 'checkpoint') order.kind = 'checkpoint';
   else order.kind = state.taking.hasHeldLease ? 'duty' : 'take';
+
   order.deadline = isRenewal ? state.timing.liveUntil : Infinity;
   const renewed = state.timing.liveUntil + marginMs - failoverMs;
   order.renewalDue =

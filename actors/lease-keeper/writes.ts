@@ -13,7 +13,7 @@
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './checkpoint-report.js';
-import { finish, finishEnded, finishReleased, finishNotHeld } from './lease-end.js';
+import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
 import { awaitsCalls, ownershipEnded } from './leftovers.js';
@@ -58,22 +58,15 @@ export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const hasCheckpoint = carriesCheckpoint(turn, kind);
   const change = changeOf(turn, kind, hasCheckpoint ? leaseState.nextCheckpoint(state.lease) : undefined);
   const newRow = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
+
   const { permit } = state.queuePlace;
-  const { tenureRequest } = state.workers;
+  const forWorker = state.workers.tenureRequest?.worker;
   state.queuePlace.permit = undefined;
   const id = ++state.writes.begun;
   const coveredRecords = hasCheckpoint ? state.lease.uncheckpointedRecords : 0;
-  const write: Write = {
-    id,
-    kind,
-    startedAt: now,
-    change,
-    coveredRecords,
-    newRow,
-    forWorker: tenureRequest?.worker,
-    permit,
-  };
+  const write: Write = { id, kind, startedAt: now, change, coveredRecords, newRow, forWorker, permit };
   state.writes.current = write;
+
   if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, write);
   const expected = conditionOf(turn, kind);
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
@@ -169,14 +162,17 @@ export function tableAnswered(
   const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
   if (message.type === 'writeFailed') return noteUnknownOutcome(turn, current, message.error);
+
   current.permit?.end('answered');
   state.writes.current = undefined;
   if (message.type === 'wished') return wishAnswered(turn, current, message.outcome);
+
   // A refusal is an answer, but not a success: the table may refuse a retry because the first attempt took effect after all.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.writes.failed = 0;
     state.writes.failing = undefined;
   }
+
   if (message.type === 'created') {
     // The take that follows shows which worker has created the row.
     leaseState.adoptRow(state.lease, current.newRow ?? state.lease.row);
@@ -193,11 +189,13 @@ export function noteUnknownOutcome(turn: KeeperTurn, write: Write, error: unknow
   if (concernsOwner(write)) leaseState.noteUnknownWrite(state.lease, write.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return finishNotHeld(turn, `taken by ${other}; its row cannot be read`);
+
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;
   // No lease depends on an extra checkpoint, so its failure does not delay a renewal.
   state.writes.retryAt = write.kind === 'checkpoint' ? Math.min(now + delayMs, state.timing.renewAt) : now + delayMs;
   if (write.kind === 'renew') state.timing.renewAt = now;
+
   const { source, shardId } = options;
   state.writes.failing = failedAgain(state.writes.failing, `lease ${write.kind}`, error, now);
   emit(turn, retryingEvent(state.writes.failing, delayMs, { source, shardId }));
@@ -229,13 +227,16 @@ function writeSucceeded(
   if (write.change.checkpoint !== undefined) state.timing.checkpointAt = write.startedAt;
   state.lease.uncheckpointedRecords -= write.coveredRecords;
   reportDurable(turn);
+
   if (write.change.handOver !== undefined) return leaseGiven(turn, write.change.handOver.workerId);
   if (write.kind === 'release') return finishReleased(turn, true);
   if (write.kind === 'shardEnd') return finishEnded(turn);
+
   extendLease(turn, write.startedAt);
   if (write.kind === 'take') return leaseTaken(turn, before);
   answerWritten(turn, write);
   wishSeen(turn, wish);
+
   const { tenureRequest } = state.workers;
   // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
   const isInTime =
@@ -261,6 +262,7 @@ function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
   const { options, state } = turn;
   const { leaseKey, shardId, source, workerId } = options;
   const { row } = state.lease;
+
   state.phase = 'held';
   state.taking.recreations = 0;
   if (state.taking.hasHeldLease) return;
@@ -274,9 +276,11 @@ function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
     ownershipEnded(turn);
   state.queuePlace.takeBy = Infinity;
   state.workers.idleSince = turn.now;
+
   const loser = state.taking.previousOwner ?? before.leaseOwner;
   const from = loser === undefined || loser === workerId ? {} : { from: loser };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
+
   if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
     warn(
       turn,
@@ -385,16 +389,11 @@ function continueFromRow(turn: KeeperTurn, row: LeaseRow): void {
   const before = state.lease.row;
   leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
+
   if (row.checkpoint === 'SHARD_END') return finishEnded(turn);
   if (row.leaseOwner !== options.workerId) return finishReleased(turn, true);
+
   state.writes.retryAt = now;
   state.timing.renewAt = now;
   if (state.phase === 'taking') leaseTaken(turn, before);
-}
-
-function finishWorkerIdInUse(turn: KeeperTurn, foundRow: LeaseRow): void {
-  const { leaseKey, shardId, source, workerId } = turn.options;
-  const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
-  if (turn.state.taking.hasHeldLease) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
-  finish(turn, { type: 'workerIdInUse', current: foundRow }, reason);
 }

@@ -108,6 +108,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   const row = { ...lease.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
   };
+
   if (change.handOver !== undefined) {
     row.leaseOwner = change.handOver.workerId;
     row.kinactWriter = change.handOver.writer;
@@ -115,6 +116,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
     delete row.leaseOwner;
     delete row.kinactFailover;
   } else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
+
   if (change.failoverMs !== undefined) row.kinactFailover = failoverText(change.failoverMs, writer);
   if (change.checkpoint !== undefined) {
     row.checkpoint = change.checkpoint.checkpoint;
@@ -124,6 +126,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
+
   lease.row = row;
   lease.unknownWrites = [];
 }
@@ -152,6 +155,7 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
   const { kinactWish: _wish, kinactAnswer: _answer, ...kept } = rest;
+
   const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {

@@ -119,6 +119,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     cancelProbe: undefined,
     guaranteed: { perSecond: 0, at: -Infinity },
   };
+
   return {
     join() {
       const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
@@ -163,6 +164,7 @@ function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<T
         resolve(permit);
       },
     };
+
     signal.addEventListener('abort', onAbort, { once: true });
     queue.waiting.add(waiting);
     serve(queue);
@@ -177,9 +179,11 @@ function serve(queue: Queue): void {
     queue.waiting.delete(next);
     next.grant(issuePermit(queue, next.order, now));
   }
+
   queue.cancelTimer?.();
   queue.cancelTimer = undefined;
   if (queue.waiting.size === 0) return;
+
   const at = Math.max(now + 1, Math.min(nextSlot(queue, now), lostAt(queue)));
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
@@ -189,8 +193,10 @@ function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
   if (first === undefined) return Infinity;
+
   const guaranteed = guaranteedPerSecond(queue, first.order, now);
   if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
+
   const at = Math.max(
     nextAt(pace, guaranteed),
     first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity,
@@ -227,6 +233,7 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   if (isGuaranteed(order)) return true;
   if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
     return false;
+
   const lateMs = options.failoverMs / 3;
   for (const { renewalDue } of orders) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
   return true;
@@ -254,6 +261,7 @@ function isGuaranteed({ kind }: TrafficOrder): boolean {
 function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
   noteSent(queue.pace, guaranteedPerSecond(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
+
   const permit: Permit = {
     order,
     sentAt: now,
@@ -267,6 +275,7 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
       stopProbe(queue);
     },
   };
+
   queue.underWay.add(permit);
   probe(queue);
   return permit;
@@ -313,10 +322,12 @@ function reportOf({ waiting, pace, options }: Queue): QueueReport {
   const now = options.clock.now();
   let takesWaiting = 0;
   let oldestTakeMs = 0;
+
   for (const { order, since } of waiting) {
     if (order.kind !== 'take') continue;
     takesWaiting += 1;
     oldestTakeMs = Math.max(oldestTakeMs, now - since);
   }
+
   return { takesWaiting, oldestTakeMs, perSecond: measuredPerSecond(pace, now) };
 }
