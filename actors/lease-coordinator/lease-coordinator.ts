@@ -24,7 +24,12 @@ import { coordinatorStatus, type CoordinatorStatus } from './status.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
+export type {
+  LeaseCoordinatorRequest,
+  CoordinatorStarted,
+  ReleaseOutcome,
+  ShardEndPlan,
+} from '../protocol/lease-messages.js';
 export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */

@@ -1,7 +1,7 @@
 // The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/leasing.js';
+import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { SourceHistory } from '../../src/api/failures.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
@@ -50,7 +50,7 @@ export type KeeperArguments = Pick<
   | 'source'
   | 'idempotencyPrefix'
   | 'stream'
-  | 'seen'
+  | 'seenRow'
   | 'workerId'
   | 'writerPrefix'
   | 'writer'
@@ -59,7 +59,7 @@ export type KeeperArguments = Pick<
   | 'wish'
 > & {
   readonly serviceTimeMs: number;
-  readonly waiting: boolean;
+  readonly noWorkerMayStart: boolean;
   readonly coordinator: KeeperCoordinator;
 };
 

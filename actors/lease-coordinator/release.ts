@@ -2,7 +2,7 @@
 // deadline which leases were released.
 import type { Message } from './messages.js';
 import { effect } from '../protocol/actor.js';
-import type { ReleasedLease } from '../protocol/leasing.js';
+import type { ReleaseOutcome } from '../protocol/lease-messages.js';
 import type { Lease, Release } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { wishLastsMs } from '../../src/core/lease-wish.js';
@@ -36,10 +36,10 @@ export function finishRelease(turn: CoordinatorTurn): void {
   answerRelease(turn, state.release);
 }
 
-function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleasedLease {
+function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleaseOutcome {
   const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
   const source = stream.sourceOptions.source.name;
-  return { source, shardId, leaseKey, recordsLeft: -1, checkpoint, subSequenceNumber, released: false };
+  return { source, shardId, leaseKey, recordsLeft: 'unknown', checkpoint, subSequenceNumber, released: false };
 }
 
 /** Handles the deadline: a lease is reported as not released if its keeper has not sent its final news. */
@@ -57,7 +57,7 @@ function answerRelease({ state, effects }: CoordinatorTurn, release: Release): v
   for (const replyTo of release.replyTo.splice(0)) effects.push(effect.reply(replyTo, reportOf(release)));
 }
 
-function reportOf({ blind, report }: Release): readonly ReleasedLease[] | undefined {
+function reportOf({ blind, report }: Release): readonly ReleaseOutcome[] | undefined {
   return blind ? undefined : report;
 }
 

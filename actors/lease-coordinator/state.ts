@@ -22,8 +22,8 @@
 //   incarnations, works     each file that spawns a keeper, or names an effect
 //   release                 release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Failing } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
+import type { RepeatedFailure } from '../protocol/repeated-failure.js';
+import type { CoordinatorStarted, LeaseKeeperRequest, ReleaseOutcome, HeldLeases } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
@@ -205,9 +205,9 @@ export interface CoolDown {
 }
 
 export interface Release {
-  readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
+  readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>[];
   readonly deadlineAt: number;
-  readonly report: ReleasedLease[];
+  readonly report: ReleaseOutcome[];
   /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
   readonly blind: boolean;
   answered: boolean;
@@ -304,7 +304,7 @@ export interface CoordinatorState {
   readonly streams: Stream[];
   readonly publishing: Publishing;
   /** The calls that fail and are being repeated, by operation and stream. */
-  readonly failing: Map<string, Failing>;
+  readonly failing: Map<string, RepeatedFailure>;
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;

@@ -8,7 +8,7 @@ import { failingStreamOf, hasFailed } from './turn.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
-import { failingStatus, type Failing } from '../protocol/repeated-failure.js';
+import { failingStatus, type RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
 export interface LeaseStatus {
@@ -72,7 +72,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     startable: held.filter((lease) => lease.awaited?.length === 0).length,
     scanAgeMs: state.scan.answeredAt === undefined ? undefined : now - state.scan.answeredAt,
     target: state.planning.plan?.target,
-    foreignOwners: state.planning.plan?.foreign ?? false,
+    foreignOwners: state.planning.plan?.hasForeignOwners ?? false,
     failing: failingStatus(repeatedCalls(state), now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.table.lastError)),
     malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
@@ -85,7 +85,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
 }
 
 /** The calls that are being repeated. Calls for failed sources are left out, and all calls once every source has failed. */
-function repeatedCalls({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
+function repeatedCalls({ failing, streams, phase }: CoordinatorState): readonly RepeatedFailure[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
   return [...failing].filter(([key]) => !ended.has(failingStreamOf(key))).map(([, each]) => each);

@@ -20,6 +20,7 @@ export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: Faile
   let policy: unknown = onFailure;
   let reason = cause;
   let note = '';
+
   if (typeof onFailure === 'function') {
     try {
       policy = ignoreRejection(onFailure(cause, failed) as unknown);
@@ -34,6 +35,7 @@ export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: Faile
       policy = 'crash';
     }
   }
+
   const text = note === '' ? messageOf(cause) : `${messageOf(cause)} (${note})`;
   return {
     policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash',

@@ -22,7 +22,7 @@ import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTu
 import { createDeque } from '../../src/core/deque.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
-export type { ReducerRequest } from '../protocol/pipeline.js';
+export type { ReducerRequest } from '../protocol/pipeline-messages.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
 /** The key of the only slot if there is no state per shard. No worker has this number. */

@@ -1,7 +1,7 @@
 // The options, messages and state of a reducer, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { ContextController } from './context.js';
 import type { StateSlot, FlushJob, FoldJob } from './fold.js';
 import type { RawJob } from './raw-behaviour.js';

@@ -1,7 +1,7 @@
 // `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
 // first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
-import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import {
   ask,
@@ -19,7 +19,7 @@ import { hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
 import { coordinatorError, createEscalation, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
-import { releaseEverything } from './stopping.js';
+import { releaseEverything, type ReleasedLease } from './stopping.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';

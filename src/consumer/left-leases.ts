@@ -1,7 +1,7 @@
 // Releases leases that keepers still held when their tree ended, and that no coordinator could release. Either the coordinator
 // was down, or the application had stopped the parent, so no message arrived any longer. The keepers are started again in a
 // separate runtime, for one write each. By then the old tree has stopped, and its user calls have settled or are orphans.
-import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   type LeaseKeeperOptions,
   type LeaseKeeperState,
@@ -53,7 +53,7 @@ export function createLeftLeases(): LeftLeases {
 }
 
 const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
-  phase === 'taking' && (writes.current !== undefined || lease.unknown.length > 0);
+  phase === 'taking' && (writes.current !== undefined || lease.unknownWrites.length > 0);
 
 /** The lease has been handed over to this keeper, or may have been since. */
 const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
@@ -64,10 +64,10 @@ const isUnsure = (state: LeaseKeeperState): boolean => state.phase !== 'held' &&
 const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || isUnsure(state);
 
 type AsCoordinator = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
-type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleasedLease[]> };
+type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleaseOutcome[]> };
 
 /** Stands in for the coordinator: collects the outcome of each release. */
-const listener = (): Behaviour<ReleasedLease[], Told> => ({
+const listener = (): Behaviour<ReleaseOutcome[], Told> => ({
   kind: 'left-leases',
   initial: () => [[], []],
   receive: (leases, message) => {
@@ -93,7 +93,7 @@ export async function releaseLeft(
   left: readonly LeftLease[],
   reason: string,
   deadlineMs: number,
-): Promise<readonly ReleasedLease[]> {
+): Promise<readonly ReleaseOutcome[]> {
   if (left.length === 0) return [];
   const runtime = createRuntime({ ...environment, emit });
   const coordinator = spawn(runtime, listener());
@@ -102,12 +102,12 @@ export async function releaseLeft(
       if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, environment, deadlineMs))) return;
       await ended(
         runtime,
-        actors.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
+        actors.leaseKeeper({ ...options, coordinator, predecessor: { state, reason, deadlineMs } }),
         deadlineMs,
       );
     }),
   );
-  const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'report', replyTo }));
+  const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleaseOutcome[]>) => ({ type: 'report', replyTo }));
   await stop(coordinator);
   return report;
 }

@@ -2,7 +2,7 @@
 // of each lease. Called once per consumer.
 import { ask, counters, stop as stopActor, type Runtime, type SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
-import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { isKinactError } from '../api/errors.js';
 import { releaseLeft, type LeftBehind } from './left-leases.js';
@@ -15,6 +15,26 @@ export interface Releasing extends LeftBehind {
   readonly root: () => Ref<never> | undefined;
   readonly pipeline: () => Ref<SupervisorMessage> | undefined;
   readonly callDeadlineMs: number;
+}
+
+/** One line of the report that `consumer.stop()` returns. */
+export interface ReleasedLease {
+  /** The source's name. */
+  readonly source: string;
+  readonly shardId: string;
+  /** The key of the lease's row in the lease table. */
+  readonly leaseKey: string;
+  /**
+   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
+   * not report in time or was gone already.
+   */
+  readonly recordsLeft: number;
+  /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
+  readonly checkpoint: string;
+  /** The checkpoint's place inside an aggregate; 0 outside of one. */
+  readonly subSequenceNumber: number;
+  /** False if no write released the lease. Peers must then wait until it expires. */
+  readonly released: boolean;
 }
 
 export interface Released {
@@ -55,7 +75,7 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
     coordinators.map(([table, ref]) =>
       ask(
         ref,
-        (replyTo: ReplyTo<readonly ReleasedLease[] | undefined>) => ({
+        (replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>) => ({
           type: 'releaseAll',
           deadlineMs: leftMs,
           replyTo,
@@ -75,9 +95,16 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
   const left = wiring()?.left.of(unansweredTables) ?? [];
   const late = await releaseLeft(releasing, left, reason, leftMsNow());
-  const leases = [...reports.flatMap((report) => report ?? []), ...late];
-  const isReleased = leases.every(({ released, recordsLeft }) => released && recordsLeft === 0);
-  return { leases, drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime) };
+  const outcomes = [...reports.flatMap((report) => report ?? []), ...late];
+  const isReleased = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
+  return {
+    leases: outcomes.map(releasedLease),
+    drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime),
+  };
+}
+
+function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
+  return { ...outcome, recordsLeft: outcome.recordsLeft === 'unknown' ? -1 : outcome.recordsLeft };
 }
 
 /**

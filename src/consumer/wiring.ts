@@ -7,7 +7,7 @@ import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
-import type { HeldLease } from '../../actors/protocol/leasing.js';
+import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';

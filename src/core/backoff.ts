@@ -3,7 +3,7 @@
 //   actors/lease-coordinator/sources/start.ts        0.5 to 5 s: scans, shard syncs, opening a source or the table
 //   actors/lease-coordinator/shard-end/question.ts   0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
 //   actors/lease-keeper/turn.ts                      failoverMs / 40 to failoverMs / 6: writes to a row
-//   actors/lease-keeper/endings.ts                   failoverMs / 10 to failoverMs: reads after a shard end that proved false
+//   actors/lease-keeper/lease-end.ts                 failoverMs / 10 to failoverMs: reads after a shard end that proved false
 //   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
 //   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: reads of a shard that was not found
 //   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
@@ -18,7 +18,7 @@
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
 //   actors/lease-coordinator/unread/failing-reads.ts 60 s to 10 minutes: a source whose reads fail
 //   actors/lease-coordinator/shard-end/question.ts   0.5 to 10 s: the keeper asks again about a shard end that is not proven
-//   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: wishes are refused after a failed drain
+//   actors/lease-keeper/hand-over-holder.ts          failoverMs to 10 minutes: wishes are refused after a failed drain
 
 /** The shape of a back-off. */
 export interface Backoff {

@@ -34,6 +34,7 @@ export function failoverText(failoverMs: number, writer: string): string {
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;
   if (leaseOwner === undefined || kinactFailover === undefined || isForeign(row)) return undefined;
+
   const end = kinactFailover.indexOf(' ');
   const digits = kinactFailover.slice(0, Math.max(0, end));
   if (kinactFailover.slice(end + 1) !== kinactWriter || !isDecimal(digits)) return undefined;

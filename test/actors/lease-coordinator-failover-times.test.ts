@@ -48,7 +48,7 @@ describe('a lease whose holder has a different failoverMs', () => {
     await driver.harness.advance(19_900);
     expect(driver.keepers.map(({ args }) => args.leaseKey)).to.deep.equal([one]);
     await driver.harness.advance(200);
-    expect(driver.keeper(zero).args.seen.leaseOwner).to.equal('peer');
+    expect(driver.keeper(zero).args.seenRow.leaseOwner).to.equal('peer');
   });
 
   it('expires by the failoverMs of this worker if the value in the row is smaller or invalid', async () => {

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import type { FoldingReducer, Item, ReducerContext } from '../../src/api/reducer.js';

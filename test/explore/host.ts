@@ -67,7 +67,7 @@ export function spawnKeeper(
     shardId: ROW_KEY,
     source: 's',
     idempotencyPrefix: 's',
-    seen: row,
+    seenRow: row,
     ...(wish === undefined ? {} : { wish }),
     workerId: node.name,
     writerPrefix: node.nonce,

@@ -1,6 +1,6 @@
 // Acts on the notices of keepers: how far a keeper is with its lease, and whether workers read the shard.
 import { effect } from '../../protocol/actor.js';
-import type { KeeperNotice } from '../../protocol/leasing.js';
+import type { KeeperNotice } from '../../protocol/lease-messages.js';
 import { noteFailedWish, coolDown, retakeLater } from '../unread/cool-downs.js';
 import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from '../unread/standstill.js';
 import { doubtStream } from '../sources/source-failure.js';

@@ -1,6 +1,6 @@
 // Tells the subscribers, which supervise shard workers, what leases are held and which of these may start.
 import { effect } from '../../protocol/actor.js';
-import type { HeldLease, HeldLeases } from '../../protocol/leasing.js';
+import type { HeldLease, HeldLeases } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { tellKeepersCallsEnded } from '../release.js';
 import type { CoordinatorTurn } from '../turn.js';

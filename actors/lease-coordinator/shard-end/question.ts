@@ -10,7 +10,7 @@
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
 import { effect } from '../../protocol/actor.js';
-import type { ShardEndPlan } from '../../protocol/leasing.js';
+import type { ShardEndPlan } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
 import { gatherEvidence, judgeEnd } from './evidence.js';
 import type { Evidence, ShardEndResult } from '../effect-results.js';

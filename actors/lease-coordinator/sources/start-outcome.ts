@@ -1,7 +1,7 @@
 // Decides how and when `start()` is answered: once every source is read or has failed, at the deadline, or at a stop before that.
 // The deadline counts from the coordinator's start, and again from each lease row that is created.
 import { effect } from '../../protocol/actor.js';
-import type { CoordinatorStarted } from '../../protocol/leasing.js';
+import type { CoordinatorStarted } from '../../protocol/lease-messages.js';
 import type { Message } from '../messages.js';
 import { hasFailed, isActive, type CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';

@@ -34,7 +34,7 @@ export function readsFail(turn: CoordinatorTurn, lease: Lease, forMs: number): v
   const { options, state, effects, now } = turn;
   const { keeper, stream } = lease;
   lease.readsWork = false;
-  if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.peers !== true) return;
+  if (forMs < failingMs || lease.givenBack || keeper === undefined || state.planning.plan?.hasPeers !== true) return;
 
   lease.givenBack = true;
   const reason = `its reads have failed for ${Math.round(forMs / 1_000)} s`;

@@ -11,18 +11,20 @@ export function reportDurable(turn: KeeperTurn): void {
   const { row, frontier } = state.lease;
   const durable =
     row.checkpoint === 'SHARD_END' && frontier !== undefined ? checkpointOf(frontier) : durableCheckpoint(row);
-  if (compareCheckpoints(durable, state.timing.reported) <= 0) return;
-  state.timing.reported = durable;
+  if (compareCheckpoints(durable, state.timing.reportedCheckpoint) <= 0) return;
+
+  state.timing.reportedCheckpoint = durable;
   const position = positionOf(durable);
   if (position === undefined) return;
+
   const { source, shardId, onCheckpoint } = options;
   emit(turn, { name: 'checkpoint', data: { source, shardId, ...position } });
   if (onCheckpoint === undefined) return;
-  state.open.onCheckpointCalls += 1;
-  state.open.onCheckpointCallsMade += 1;
+  state.leftovers.onCheckpointCalls += 1;
+  state.leftovers.onCheckpointCallsMade += 1;
   effects.push(
     effect.run({
-      name: `onCheckpoint#${state.open.onCheckpointCallsMade}`,
+      name: `onCheckpoint#${state.leftovers.onCheckpointCallsMade}`,
       kind: 'user',
       start: () => onCheckpoint({ source, shardId, ...position }),
       done: (): LeaseKeeperMessage => ({ type: 'onCheckpointSettled', failure: undefined }),
@@ -34,10 +36,10 @@ export function reportDurable(turn: KeeperTurn): void {
 /** Notes that an `onCheckpoint` call has settled. If the call failed, the error is only counted and reported. */
 export function onCheckpointSettled(turn: KeeperTurn, { failure }: Message<'onCheckpointSettled'>): void {
   const { state, effects } = turn;
-  state.open.onCheckpointCalls -= 1;
+  state.leftovers.onCheckpointCalls -= 1;
   if (failure !== undefined) {
     count(turn, 'onCheckpointFailed');
     warn(turn, 'onCheckpoint failed; the checkpoint stands.', failure.error);
   }
-  if (state.phase === 'over' && state.open.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.phase === 'over' && state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
 }

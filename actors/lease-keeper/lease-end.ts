@@ -3,18 +3,19 @@
 //   cutAt to writeAt   At cutAt the keeper revokes the tenure and stops waiting for calls. The release now waits only for the
 //                      worker's last reports: its last frontier and its end.
 //   writeAt to until   The release is written without those reports, and retried if it fails.
-//   from until on      `releaseTimedOut`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
+//   from until on      `finishUnreleased`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
 import { effect, type ReplyTo } from '../protocol/actor.js';
-import type { KeeperNews, ShardEndPlan } from '../protocol/leasing.js';
+import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
-import { quitTraffic } from './permit.js';
-import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './open-work.js';
-import { dropTenure, refuseTenureRequest } from './tenures.js';
+import { leaveQueue } from './permit.js';
+import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './leftovers.js';
+import { dropTenure, refuseTenureRequest } from './open-tenure.js';
 import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
+import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
 const afterCut = 1 / 2;
@@ -27,12 +28,14 @@ export function release(
 ): void {
   const { options, state, now } = turn;
   if (state.phase === 'over') return;
+
   // The drain and the write that follows share `deadlineMs`. The reserve is for the write.
   const reserveMs = Math.min(options.marginMs, deadlineMs / 2);
   const cutAt = now + deadlineMs - reserveMs * afterCut;
   const until = now + Math.max(deadlineMs, options.marginMs);
-  const before = state.release;
-  state.release = {
+
+  const before = state.releaseOrder;
+  state.releaseOrder = {
     reason: before?.reason ?? reason,
     coolDown: before?.coolDown ?? false,
     cutAt: Math.min(before?.cutAt ?? Infinity, cutAt),
@@ -40,10 +43,11 @@ export function release(
     until: Math.min(before?.until ?? Infinity, until),
     recordsLeft: before?.recordsLeft ?? 0,
   };
+
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (state.tenure !== undefined && !state.tenure.revoked) {
     const { control, shared } = state.tenure;
-    state.release.recordsLeft = -1;
+    state.releaseOrder.recordsLeft = 'unknown';
     turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
   }
 }
@@ -54,14 +58,15 @@ export function giveUp(turn: KeeperTurn, reason: string, forCallsMs = 0): void {
   const cutAt = turn.now + forCallsMs;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
-  const before = state.release;
-  state.release = {
+
+  const before = state.releaseOrder;
+  state.releaseOrder = {
     reason: before?.reason ?? reason,
     coolDown: true,
     cutAt: before?.cutAt ?? cutAt,
     writeAt: before?.writeAt ?? cutAt,
     until: before?.until ?? Infinity,
-    recordsLeft: -1,
+    recordsLeft: 'unknown',
   };
 }
 
@@ -69,6 +74,7 @@ export function askShardEnd({ options, state, effects }: KeeperTurn, shardEnd: S
   shardEnd.asking = true;
   const { children, notFound } = shardEnd;
   const position = positionOf(nextCheckpoint(state.lease) ?? durableCheckpoint(state.lease.row));
+
   effects.push(
     effect.ask(
       options.coordinator,
@@ -96,6 +102,7 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
   const { state, now } = turn;
   // The answer is about an end that has been withdrawn since.
   if (state.shardEnd !== shardEnd) return;
+
   shardEnd.asking = false;
   switch (plan.type) {
     case 'ready':
@@ -107,7 +114,7 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
       if (plan.waits === true) shardEnd.since = now;
       return;
     case 'readOn':
-      return notEnded(turn);
+      return withdrawShardEnd(turn);
   }
 }
 
@@ -115,11 +122,12 @@ export function shardEndPlanned(turn: KeeperTurn, { shardEnd, plan }: Message<'s
  * Withdraws a false end. The next worker continues from the frontier, after a growing wait if false ends repeat at the same
  * frontier.
  */
-function notEnded({ options, state, now }: KeeperTurn): void {
+function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   const { lease, setbacks } = state;
   const { falseEnds } = setbacks;
   falseEnds.count = falseEnds.at === lease.frontier ? falseEnds.count + 1 : 1;
   falseEnds.at = lease.frontier;
+
   state.shardEnd = undefined;
   state.workers.idleSince = now;
   const shape = { baseMs: options.failoverMs / 10, capMs: options.failoverMs };
@@ -129,35 +137,41 @@ function notEnded({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && state.open.noUserCallsLeftAtEnd;
+  const callsEnded = state.tenure === undefined && state.leftovers.noUserCallsLeftAtEnd;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
+
   state.phase = 'over';
   if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
   state.timing.liveUntil = 0;
-  quitTraffic(turn);
+  leaveQueue(turn);
   state.writes.current = undefined;
+
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'));
-  if (state.open.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
 }
 
 export function finishReleased(turn: KeeperTurn, written: boolean): void {
   const { options, state } = turn;
-  const { reason, coolDown, ...said } = state.release ?? { reason: 'released', coolDown: false, recordsLeft: -1 };
-  const recordsLeft = said.recordsLeft === 0 && rowIsBelowNewest(turn) ? -1 : said.recordsLeft;
+  const order = state.releaseOrder;
+  const { reason, coolDown } = order ?? { reason: 'released', coolDown: false };
+  const reported = order?.recordsLeft ?? 'unknown';
+  const recordsLeft = reported === 0 && rowIsBelowNewest(turn) ? 'unknown' : reported;
+
   const { leaseKey, shardId, source } = options;
   const { checkpoint, subSequenceNumber } = durableCheckpoint(state.lease.row);
   const lease = { source, shardId, leaseKey, recordsLeft, checkpoint, subSequenceNumber, released: written };
+
   if (written) emit(turn, { name: 'leaseReleased', data: { source, shardId, leaseKey, reason } });
   else warn(turn, 'The lease could not be released in time: peers must wait until it expires.');
   finish(turn, { type: 'released', lease, reason, coolDown }, reason);
 }
 
 /** Ends the keeper when the time given for the release is over. */
-export function releaseTimedOut(turn: KeeperTurn): void {
+export function finishUnreleased(turn: KeeperTurn): void {
   if (turn.state.taking.hasHeldLease) return finishReleased(turn, false);
-  return notHeld(turn, 'released before it was taken');
+  return finishNotHeld(turn, 'released before it was taken');
 }
 
 export function finishEnded(turn: KeeperTurn): void {
@@ -171,7 +185,7 @@ export function finishEnded(turn: KeeperTurn): void {
  * Ends the keeper because it does not hold the lease. `retake`: this process wrote the row. `wishFailed`: the holder did not
  * grant the wish, and must not be asked again soon.
  */
-export function notHeld(
+export function finishNotHeld(
   turn: KeeperTurn,
   reason: string,
   { retake = false, wishFailed = false }: { readonly retake?: boolean; readonly wishFailed?: boolean } = {},
@@ -181,6 +195,15 @@ export function notHeld(
     const failed = wishFailed ? { wishFailed } : {};
     return finish(turn, { type: 'notTaken', reason, retake, ...failed }, reason);
   }
+
   emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
   finish(turn, { type: 'lost', reason, retake }, reason);
+}
+
+/** Ends the keeper because another process writes under this worker id. */
+export function finishWorkerIdInUse(turn: KeeperTurn, foundRow: LeaseRow): void {
+  const { leaseKey, shardId, source, workerId } = turn.options;
+  const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
+  if (turn.state.taking.hasHeldLease) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
+  finish(turn, { type: 'workerIdInUse', current: foundRow }, reason);
 }

@@ -26,12 +26,12 @@
 // During a release `proceedYielding` takes no step, so only the first case applies. The release names the peer as the owner
 // (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
 import { effect } from '../protocol/actor.js';
-import { finish, notHeld, finishReleased } from './endings.js';
-import { reportDurable } from './durable.js';
+import { finish, finishNotHeld, finishReleased } from './lease-end.js';
+import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { Write, Yielding } from './state.js';
-import { noWorkerAndNoCalls, nothingLeftBehind } from './open-work.js';
-import { refuseTenureRequest } from './tenures.js';
+import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
+import { refuseTenureRequest } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
@@ -97,9 +97,10 @@ export function answerWritten({ options, state, now }: KeeperTurn, { change }: W
 export function proceedYielding(turn: KeeperTurn): void {
   const { state, now } = turn;
   const { yielding } = state;
-  if (yielding === undefined || state.phase !== 'held' || state.release !== undefined) return;
+  if (yielding === undefined || state.phase !== 'held' || state.releaseOrder !== undefined) return;
   const { phase } = yielding;
   if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
+
   if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
   else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
   else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
@@ -115,8 +116,10 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   yielding.phase = 'draining';
   yielding.refuseAt = now + options.handOverMs;
   yielding.refuseAtLatest = now + longestDrainMs(options);
+
   if (tenure === undefined) return decideAfterDrain(turn, yielding);
   if (tenure.revoked) return;
+
   state.workers.pauses += 1;
   effects.push(
     effect.send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
@@ -124,11 +127,11 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
 }
 
 /** A drain ends after this many times `handOverMs` even if the frontier still moves. */
-const maxDrains = 10;
+const drainPatience = 10;
 
 /** The longest time a drain may take. The answer carries it. The peer waits somewhat longer, and accepts no larger value. */
 function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
-  return Math.min(maxDrains * handOverMs, maxFailoverMs);
+  return Math.min(drainPatience * handOverMs, maxFailoverMs);
 }
 
 /** Gives a drain more time, because the frontier has moved. Otherwise a shard with a long queue could never be handed over. */
@@ -151,6 +154,7 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
     const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
     state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
   }
+
   resumeWorker(turn, yielding);
   yielding.phase = phase;
 }
@@ -169,12 +173,13 @@ function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
   // The next worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
-  else if (turn.state.open.onCheckpointCalls === 0) yielding.phase = 'ready';
+  else if (turn.state.leftovers.onCheckpointCalls === 0) yielding.phase = 'ready';
 }
 
 /** Whether the author of the wish seems to be alive. Always true once the hand-over may have been sent. */
 function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
-  if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknown.length > 0)) return true;
+  if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknownWrites.length > 0))
+    return true;
   return now - seenAt < wishLastsMs(wish, options.failoverMs);
 }
 
@@ -183,9 +188,12 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Y
  * off may have left a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
-  const { yielding, release } = turn.state;
+  const { yielding, releaseOrder } = turn.state;
   if (yielding === undefined) return undefined;
-  if (release !== undefined && (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding)))
+  if (
+    releaseOrder !== undefined &&
+    (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding))
+  )
     return undefined;
   const { workerId, writer, failoverMs } = yielding.wish;
   return { workerId, writer, failoverMs };
@@ -194,7 +202,7 @@ export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
 /** Ends the keeper: the lease belongs to a peer, and everything that was handed out here is settled. */
 export function leaseGiven(turn: KeeperTurn, to: string): void {
   const { options, state } = turn;
-  if (state.release !== undefined) return finishReleased(turn, true);
+  if (state.releaseOrder !== undefined) return finishReleased(turn, true);
   const { leaseKey, shardId, source } = options;
   emit(turn, { name: 'leaseHandedOver', data: { source, shardId, leaseKey, to } });
   const at = durableCheckpoint(state.lease.row);
@@ -205,33 +213,37 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
 const maxRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
-export function resolveRefusedWrite(turn: KeeperTurn, write: Write, current: LeaseRow | undefined): boolean {
+export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
   if (yielding === undefined) return false;
   const { workerId } = yielding.wish;
-  const maybeGiven = lease.unknown.some(({ owner }) => owner === workerId);
-  if (current === undefined) {
+  const maybeGiven = lease.unknownWrites.some(({ owner }) => owner === workerId);
+
+  if (foundRow === undefined) {
     // If the hand-over took effect, the new owner creates the row again.
-    if (maybeGiven) notHeld(turn, 'the row is gone, and the lease may have been handed over');
+    if (maybeGiven) finishNotHeld(turn, 'the row is gone, and the lease may have been handed over');
     return maybeGiven;
   }
-  if (maybeGiven && isTheirs(turn, yielding, current)) {
+
+  if (maybeGiven && handOverTookEffect(turn, yielding, foundRow)) {
     // Report only the checkpoint of the hand-over: the new owner reports its own.
-    applyWritten(lease, renewChange(nextCheckpoint(lease)), current.leaseCounter, options.writer);
+    applyWritten(lease, renewChange(nextCheckpoint(lease)), foundRow.leaseCounter, options.writer);
     reportDurable(turn);
     leaseGiven(turn, workerId);
     return true;
   }
-  const isSame =
-    current.leaseCounter === lease.row.leaseCounter &&
-    current.leaseOwner === options.workerId &&
-    current.kinactWriter === options.writer;
-  if (!isSame || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, current)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+
+  const isRowUnchanged =
+    foundRow.leaseCounter === lease.row.leaseCounter &&
+    foundRow.leaseOwner === options.workerId &&
+    foundRow.kinactWriter === options.writer;
+  if (!isRowUnchanged || write.change.handOver === undefined) return false;
+  if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+
   // The wish was withdrawn, or another peer has asked since.
   yielding.phase = 'stale';
-  wishSeen(turn, current.kinactWish);
+  wishSeen(turn, foundRow.kinactWish);
   state.writes.retryAt = now;
   return true;
 }
@@ -251,8 +263,8 @@ function retryWrite(turn: KeeperTurn): true {
  * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
  * the row's checkpoint is before this keeper's frontier, the peer took the lease without the hand-over.
  */
-function isTheirs({ state }: KeeperTurn, { wish }: Yielding, current: LeaseRow): boolean {
-  if (current.leaseOwner !== wish.workerId && current.kinactWriter !== wish.writer) return false;
+function handOverTookEffect({ state }: KeeperTurn, { wish }: Yielding, foundRow: LeaseRow): boolean {
+  if (foundRow.leaseOwner !== wish.workerId && foundRow.kinactWriter !== wish.writer) return false;
   const { frontier } = state.lease;
-  return frontier === undefined || compareCheckpoints(durableCheckpoint(current), checkpointOf(frontier)) >= 0;
+  return frontier === undefined || compareCheckpoints(durableCheckpoint(foundRow), checkpointOf(frontier)) >= 0;
 }

@@ -2,7 +2,7 @@
 // `me` is the asking worker, with the keeper under test. `you` holds the lease; the test writes what `you` would write.
 import { expect } from 'chai';
 import { beganHandingOut, createHandedOut } from '../../src/core/handed-out.js';
-import { asking, free, seen, holderWriter } from '../support/asking-keeper.js';
+import { asking, free, seenRow, holderWriter } from '../support/asking-keeper.js';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import { applyChange, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
 
@@ -35,9 +35,9 @@ function renew(store: MemoryLeaseStore): void {
 
 describe('a keeper that asks for a lease', () => {
   it('writes a wish without changing counter or owner, and raises it three times in failoverMs', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
-    expect(keeper.row).to.deep.equal({ ...seen, kinactWish: `${writer} ${failoverMs} 1 ${holderWriter} ${me}` });
+    expect(keeper.row).to.deep.equal({ ...seenRow, kinactWish: `${writer} ${failoverMs} 1 ${holderWriter} ${me}` });
     expect(keeper.news).to.deep.equal([]);
     for (let at = 0; at < failoverMs; at += 1_000) {
       await keeper.advance(1_000);
@@ -49,7 +49,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('takes a handed-over lease by its own conditional write, from which fence and deadline count', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     handOver(store);
     expect(store.row(shardId)).to.deep.include({ leaseOwner: me, kinactWriter: writer, leaseCounter: 5 });
@@ -63,7 +63,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('does not restore a withdrawn wish with a raise that arrives late', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     let arrive = (): void => undefined;
     store.script('wish', { type: 'holdBefore', until: new Promise<void>((resolve) => (arrive = resolve)) });
@@ -78,7 +78,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('reads the row ten times as often once the holder yields', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     answer(store, 'yielding', ' 9000');
     await keeper.advance(1_000);
@@ -88,18 +88,18 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('withdraws the wish when the holder refuses, and reports that the wish failed', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     answer(store, 'refused');
     await keeper.advance(1_000);
-    expect(keeper.row).to.deep.equal(seen);
+    expect(keeper.row).to.deep.equal(seenRow);
     expect(keeper.newsOf('notTaken')).to.have.length(1);
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ wishFailed: true, retake: false });
     expect(keeper.ended).to.equal(true);
   });
 
   it('withdraws the wish when the holder has not answered for twice failoverMs', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     for (let at = 0; at < 2 * failoverMs; at += 1_000) {
       expect(keeper.ended, `after ${at} ms`).to.equal(false);
@@ -111,7 +111,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('waits for a yielding holder for the announced drain time, then reports that the wish failed', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     answer(store, 'yielding', ' 9000');
     for (let at = 0; at < 2 * failoverMs + 9_000; at += 1_000) {
@@ -127,7 +127,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('takes the lease when it expires meanwhile', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     await keeper.advance(failoverMs);
     expect(keeper.row.leaseOwner).to.equal('you');
@@ -137,7 +137,7 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('takes the lease when it is released meanwhile', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     free(store);
     await keeper.advance(1_000);
@@ -146,10 +146,10 @@ describe('a keeper that asks for a lease', () => {
 
   it('ends when the owner or the holder’s keeper changes, without counting the wish as failed', async () => {
     for (const row of [
-      { ...seen, leaseOwner: 'java', leaseCounter: 5 },
-      { ...seen, kinactWriter: 'y1/4', leaseCounter: 5 },
+      { ...seenRow, leaseOwner: 'java', leaseCounter: 5 },
+      { ...seenRow, kinactWriter: 'y1/4', leaseCounter: 5 },
     ]) {
-      const store = memoryLeaseStore([seen]);
+      const store = memoryLeaseStore([seenRow]);
       const keeper = await asking(store);
       store.rows.set(shardId, row);
       await keeper.advance(1_000);
@@ -159,12 +159,12 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('gives up when the row is gone, without creating it, and when the shard has ended', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     store.script('wish', { type: 'meanwhile', act: () => store.rows.delete(shardId) });
     const gone = await asking(store);
     expect(gone.newsOf('notTaken')[0]).to.deep.include({ reason: 'the row is gone' });
     expect(store.rows.size).to.equal(0);
-    const over = memoryLeaseStore([{ ...seen, checkpoint: 'SHARD_END' }]);
+    const over = memoryLeaseStore([{ ...seenRow, checkpoint: 'SHARD_END' }]);
     const keeper = await asking(over);
     await keeper.advance(1_000);
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'the shard has ended' });
@@ -172,7 +172,7 @@ describe('a keeper that asks for a lease', () => {
 
   it('leaves the lease to another asking worker, unless that worker has stopped raising its wish', async () => {
     const other = `z1/1 ${failoverMs} 3 ${holderWriter} them`;
-    const store = memoryLeaseStore([{ ...seen, kinactWish: other }]);
+    const store = memoryLeaseStore([{ ...seenRow, kinactWish: other }]);
     const second = await asking(store);
     expect(second.newsOf('notTaken')[0]).to.deep.include({ reason: 'another worker has asked for it' });
     expect(second.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
@@ -181,17 +181,17 @@ describe('a keeper that asks for a lease', () => {
   });
 
   it('writes the wish again when the reply is lost, although its own wish is in the row', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     store.script('wish', { type: 'failAfter' });
     const keeper = await asking(store);
     await keeper.advance(2_000);
     expect(keeper.row.kinactWish).to.equal(`${writer} ${failoverMs} 2 ${holderWriter} ${me}`);
-    expect(keeper.state.lease.unknown, 'it says nothing of the lease').to.deep.equal([]);
+    expect(keeper.state.lease.unknownWrites, 'it says nothing of the lease').to.deep.equal([]);
     expect(keeper.eventsOf('retrying')).to.have.length(1);
   });
 
   it('continues after a failed read of the row, and counts it', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     store.script('get', { type: 'failBefore' });
     const keeper = await asking(store);
     handOver(store);
@@ -204,16 +204,16 @@ describe('a keeper that asks for a lease', () => {
     const stopping = { type: 'release', reason: 'stopping', deadlineMs: 5_000 } as const;
 
     it('withdraws the wish', async () => {
-      const store = memoryLeaseStore([seen]);
+      const store = memoryLeaseStore([seenRow]);
       const keeper = await asking(store);
       await keeper.tell(stopping);
-      expect(keeper.row).to.deep.equal(seen);
+      expect(keeper.row).to.deep.equal(seenRow);
       expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'stopping' });
       expect(keeper.newsOf('notTaken')[0]).to.not.have.property('wishFailed');
     });
 
     it('releases at once a lease that was handed over to it meanwhile', async () => {
-      const store = memoryLeaseStore([seen]);
+      const store = memoryLeaseStore([seenRow]);
       const keeper = await asking(store);
       handOver(store);
       await keeper.tell(stopping);
@@ -227,13 +227,13 @@ describe('a keeper that asks for a lease', () => {
     });
 
     it('releases a handed-over lease at once although calls from an earlier tenure may still run', async () => {
-      const store = memoryLeaseStore([seen]);
+      const store = memoryLeaseStore([seenRow]);
       const handedOut = createHandedOut();
       beganHandingOut(handedOut, `${store.tableName} ${shardId}`, {
         newestHandedOut: { sequenceNumber: '7', subSequenceNumber: 0 },
       });
-      const keeper = await driveKeeper({ seen, store, handedOut, wish: { stale: undefined } });
-      expect(keeper.state.open.userCallsLeftBehind).to.equal(true);
+      const keeper = await driveKeeper({ seenRow, store, handedOut, wish: { stale: undefined } });
+      expect(keeper.state.leftovers.userCallsLeftBehind).to.equal(true);
       handOver(store);
       await keeper.tell(stopping);
       expect(keeper.row).to.not.have.property('leaseOwner');
@@ -241,7 +241,7 @@ describe('a keeper that asks for a lease', () => {
     });
 
     it('gives up the withdrawal at the deadline, and no longer raises the wish', async () => {
-      const store = memoryLeaseStore([seen]);
+      const store = memoryLeaseStore([seenRow]);
       const keeper = await asking(store);
       const before = wishes(store);
       for (let times = 0; times < 50; times += 1) store.script('wish', { type: 'failBefore' });

@@ -5,8 +5,8 @@
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
-import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './open-work.js';
-import type { Asked, Message, OpenTenure } from './state.js';
+import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftovers.js';
+import type { TenureRequest, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
 import { isHandingOver } from '../../src/core/lease-schedule.js';
@@ -14,19 +14,21 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Asked): void {
+export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the worker got the first time.
   if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
+
   const refusal = refusalOf(turn);
   if (refusal !== undefined) {
     effects.push(effect.reply(replyTo, { type: 'refused', reason: refusal }));
     return;
   }
+
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
-  state.workers.waitingWorker = { worker, control, replyTo };
+  state.workers.tenureRequest = { worker, control, replyTo };
   state.workers.last = worker;
   effects.push(effect.watch(control, (how) => ({ type: 'workerDown', worker, how })));
 }
@@ -35,26 +37,27 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (state.phase === 'over') return 'the lease is no longer held';
   if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
   if (awaitsCalls(state, now)) return undefined;
-  if (state.release !== undefined) return `the lease is being released: ${state.release.reason}`;
+  if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
   if (now < state.setbacks.nextWorkerAt) return 'the shard repeatedly seemed to end: reading resumes later';
   return undefined;
 }
 
 export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
-  if (turn.state.workers.waitingWorker === undefined) return;
-  turn.effects.push(effect.reply(turn.state.workers.waitingWorker.replyTo, { type: 'refused', reason }));
-  turn.state.workers.waitingWorker = undefined;
+  if (turn.state.workers.tenureRequest === undefined) return;
+  turn.effects.push(effect.reply(turn.state.workers.tenureRequest.replyTo, { type: 'refused', reason }));
+  turn.state.workers.tenureRequest = undefined;
 }
 
-export function grant(turn: KeeperTurn, asked: Asked): void {
+export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
-  const controller = new AbortController();
+
+  const abortController = new AbortController();
   const range = options.hashKeyRange ?? rangeOf(state.lease.row);
   const shared: Tenure = {
-    worker: asked.worker,
+    worker: request.worker,
     leaseKey: options.leaseKey,
     shardId: options.shardId,
     source: options.source,
@@ -68,15 +71,16 @@ export function grant(turn: KeeperTurn, asked: Asked): void {
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
-    onlyAwaitsCalls: state.release !== undefined,
+    onlyAwaitsCalls: state.releaseOrder !== undefined,
     // Present from the start: reducers read this object before every call, and a member added later would slow them down.
     newestHandedOut: undefined,
-    signal: controller.signal,
+    signal: abortController.signal,
   };
-  state.workers.waitingWorker = undefined;
+
+  state.workers.tenureRequest = undefined;
   tenureGranted(turn, shared);
-  state.tenure = { shared, controller, control: asked.control, revoked: false, advanced: false, records: 0 };
-  effects.push(effect.reply(asked.replyTo, { type: 'granted', tenure: shared }));
+  state.tenure = { shared, abortController, control: request.control, revoked: false, advanced: false, records: 0 };
+  effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
 
@@ -93,12 +97,12 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
 export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (tenure === undefined || tenure.revoked) return;
-  kill(turn, tenure, reason);
+  endTenure(turn, tenure, reason);
   turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
 export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
-  if (!tenure.revoked) kill(turn, tenure, reason);
+  if (!tenure.revoked) endTenure(turn, tenure, reason);
   turn.state.tenure = undefined;
   turn.state.workers.idleSince = turn.now;
 }
@@ -108,16 +112,18 @@ export function dropTenure(turn: KeeperTurn, reason: string): void {
   turn.state.tenure = undefined;
 }
 
-function kill(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
+function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { leaseKey, shardId } = turn.options;
-  const { shared, controller } = tenure;
+  const { shared, abortController } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
   tenureEnded(turn);
   shared.dead = true;
   shared.deadline = 0;
+
   const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
-  controller.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
+  abortController.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
+
   if (shared.onlyAwaitsCalls === true) return;
   const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
   notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
@@ -132,16 +138,18 @@ export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): 
 export function noteFrontier(turn: KeeperTurn, { worker, fence, position, records }: FrontierReport): void {
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
+
   const passed = records - tenure.records;
   tenure.records = records;
   if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
+
   if (tenure.advanced) return;
   tenure.advanced = true;
   notifyCoordinator(turn, { type: 'advanced', fence });
 }
 
 /** Tells the coordinator whether the worker's reads succeed. */
-export function noteReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
+export function reads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

@@ -1,12 +1,12 @@
 // Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
-// `LeaseKeeperState.open` is here, except the counts of `onCheckpoint` calls (durable.ts). A call may outlive the worker that caused
-// it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
+// `LeaseKeeperState.leftovers` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
+// that caused it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
 // - its last worker said so in its final report (`noUserCallsLeftAtEnd`);
 // - nothing was handed out, in this ownership or before (`callsMayRun`);
 // - the pipeline has been restarted, which waits for the calls (`callsEnded`).
 // Otherwise a release waits (`awaitsCalls`), and a hand-over is refused (`nothingLeftBehind`).
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperState, OpenWork } from './state.js';
+import type { LeaseKeeperState, Leftovers } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { positionOf, type Checkpoint } from '../../src/core/checkpoint.js';
@@ -21,7 +21,7 @@ import {
 import { durableCheckpoint, nextCheckpoint } from '../../src/core/lease-state.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
 
-export function createOpenWork(options: LeaseKeeperOptions): OpenWork {
+export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
   const { handedOut = createHandedOut() } = options;
   return {
     handedOut,
@@ -35,7 +35,7 @@ export function createOpenWork(options: LeaseKeeperOptions): OpenWork {
 
 /** Whether a call for a record of this lease may run in this process. */
 export function callsMayRun({ options, state }: KeeperTurn): boolean {
-  return callsMayRunOf(state.open.handedOut, leaseName(options));
+  return callsMayRunOf(state.leftovers.handedOut, leaseName(options));
 }
 
 /**
@@ -56,7 +56,7 @@ export function rowIsBelowNewest(turn: KeeperTurn): boolean {
 }
 
 function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): boolean {
-  const newest = newestOf(state.open.handedOut, leaseName(options));
+  const newest = newestOf(state.leftovers.handedOut, leaseName(options));
   if (newest === undefined || state.lease.row.checkpoint === 'SHARD_END') return false;
   const reached = positionOf(checkpoint);
   return reached === undefined || comparePositions(reached, newest) < 0;
@@ -64,57 +64,60 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
 
 /** Whether no worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && !turn.state.open.userCallsLeftBehind && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && !turn.state.leftovers.userCallsLeftBehind && !mayHaveOpenRecords(turn);
 }
 
 /** Whether no worker reads the shard, and no call that a worker has left behind can run. */
 export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
-  return turn.state.tenure === undefined && (turn.state.open.noUserCallsLeftAtEnd || !callsMayRun(turn));
+  return turn.state.tenure === undefined && (turn.state.leftovers.noUserCallsLeftAtEnd || !callsMayRun(turn));
 }
 
 /**
  * Whether a release waits for calls that earlier workers may have left behind. One more worker may begin in this time. It reads
  * nothing: it asks the reducers, and ends when the calls have ended.
  */
-export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKeeperState, now: number): boolean {
-  if (release === undefined || phase === 'over' || now >= release.cutAt) return false;
+export function awaitsCalls(
+  { leftovers, phase, releaseOrder, tenure, yielding }: LeaseKeeperState,
+  now: number,
+): boolean {
+  if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
   // In the phase `ready` a hand-over may be under way, because nothing was open any more.
-  return tenure === undefined && open.userCallsLeftBehind && yielding?.phase !== 'ready';
+  return tenure === undefined && leftovers.userCallsLeftBehind && yielding?.phase !== 'ready';
 }
 
 export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
-  beganHandingOut(state.open.handedOut, leaseName(options), tenure);
+  beganHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
-  state.open.userCallsLeftBehind = false;
-  state.open.noUserCallsLeftAtEnd = false;
+  state.leftovers.userCallsLeftBehind = false;
+  state.leftovers.noUserCallsLeftAtEnd = false;
 }
 
 /** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
 export function tenureEnded(turn: KeeperTurn): void {
-  turn.state.open.userCallsLeftBehind ||= callsMayRun(turn);
+  turn.state.leftovers.userCallsLeftBehind ||= callsMayRun(turn);
 }
 
 /** Notes what a worker's final report says about user calls: whether none runs any more. */
 export function workerReported({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
-  state.open.noUserCallsLeftAtEnd = noCallsLeft;
+  state.leftovers.noUserCallsLeftAtEnd = noCallsLeft;
   if (!noCallsLeft) return;
-  state.open.userCallsLeftBehind = false;
-  callsHaveEnded(state.open.handedOut, leaseName(options));
+  state.leftovers.userCallsLeftBehind = false;
+  callsHaveEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */
 export function workerVanished({ state }: KeeperTurn): void {
-  state.open.userCallsLeftBehind = true;
+  state.leftovers.userCallsLeftBehind = true;
 }
 
 /** Notes that no call is left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
 export function callsEnded({ state }: KeeperTurn): void {
-  state.open.userCallsLeftBehind = false;
+  state.leftovers.userCallsLeftBehind = false;
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */
 export function ownershipEnded({ options, state }: KeeperTurn, callsEnded = false): void {
-  forgetHandedOut(state.open.handedOut, leaseName(options), callsEnded);
+  forgetHandedOut(state.leftovers.handedOut, leaseName(options), callsEnded);
 }
 
 /** The name of a lease in this process. It includes the table, because two tables may contain the same key. */

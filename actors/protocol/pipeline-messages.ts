@@ -78,7 +78,7 @@ export type ReducerRequest =
       readonly fence: number;
     }
   /** These questions need no number: the first answer closes a question, so a second answer has no effect. */
-  | (Sought & {
+  | (LocateTarget & {
       readonly type: 'locate';
       readonly replyTo: ReplyTo<Whereabouts>;
       readonly next: readonly Ref<ReducerRequest>[];
@@ -87,6 +87,6 @@ export type ReducerRequest =
     });
 
 /** A record, or a punctuation. */
-export type Sought =
+export type LocateTarget =
   | { readonly worker: number; readonly ordinal: number }
   | { readonly stage: Ref<StageMessage>; readonly punctuation: number };

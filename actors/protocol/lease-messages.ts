@@ -20,18 +20,18 @@ export type ShardEndPlan =
   /** The listings contradict the end: a worker must continue to read the shard. */
   | { readonly type: 'readOn'; readonly reason: string };
 
-/** One line of the report that `consumer.stop()` returns. */
-export interface ReleasedLease {
+/** What became of one lease that was to be released. `consumer.stop()` reports it as a `ReleasedLease`. */
+export interface ReleaseOutcome {
   /** The source's name. */
   readonly source: string;
   readonly shardId: string;
   /** The key of the lease's row in the lease table. */
   readonly leaseKey: string;
   /**
-   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
-   * not report in time or was gone already.
+   * Records that were open when the lease was given up: they will be delivered again. Unknown if the worker did not report in time
+   * or was gone already.
    */
-  readonly recordsLeft: number;
+  readonly recordsLeft: number | 'unknown';
   /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
   readonly checkpoint: string;
   /** The checkpoint's place inside an aggregate; 0 outside of one. */
@@ -69,7 +69,7 @@ export type LeaseCoordinatorRequest =
   | {
       readonly type: 'releaseAll';
       readonly deadlineMs: number;
-      readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>;
+      readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>;
     }
   /** From the consumer: its pipeline has ended for good, and nothing waits for the pipeline's user calls any longer. */
   | { readonly type: 'callsEnded' }
@@ -155,7 +155,7 @@ export type KeeperNews =
   /**
    * The lease was given up. `coolDown`: leave this shard alone for a growing time. `lease.released` false: no write released it.
    */
-  | { readonly type: 'released'; readonly lease: ReleasedLease; readonly reason: string; readonly coolDown: boolean }
+  | { readonly type: 'released'; readonly lease: ReleaseOutcome; readonly reason: string; readonly coolDown: boolean }
   /** Nothing was open, and the lease now belongs to the worker that asked for it. `at`: the checkpoint that the row has now. */
   | { readonly type: 'handedOver'; readonly to: string; readonly at: Checkpoint }
   /** SHARD_END is durable: children may start. The row keeps its owner, as the KCL leaves it. */

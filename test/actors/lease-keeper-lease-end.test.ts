@@ -86,7 +86,11 @@ describe('a keeper that releases its lease', () => {
     await keeper.advance(2_000);
     expect(keeper.clock.now - asked).to.equal(2_000);
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['drain', 'revoked']);
-    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '100', recordsLeft: -1, released: true });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({
+      checkpoint: '100',
+      recordsLeft: 'unknown',
+      released: true,
+    });
     await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(keeper.newsOf('released')).to.have.length(1);
   });
@@ -129,7 +133,7 @@ describe('a keeper that releases its lease', () => {
     await keeper.advance(15_000);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'callsEnded' });
-    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ recordsLeft: -1, released: true });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ recordsLeft: 'unknown', released: true });
   });
 
   it('waits for calls of a worker that crashed before or during the release only until the deadline', async () => {
@@ -417,7 +421,7 @@ describe('a keeper that may release its lease by itself', () => {
   });
 
   it('does not count the time before a worker may start the shard', async () => {
-    const keeper = await driveKeeper({ waiting: true });
+    const keeper = await driveKeeper({ noWorkerMayStart: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.tell({ type: 'mayStart' });

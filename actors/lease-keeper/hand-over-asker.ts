@@ -2,10 +2,10 @@
 // it wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. After a hand-over, it
 // takes the lease like any other.
 import { effect } from '../protocol/actor.js';
-import { notHeld } from './endings.js';
+import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, Release, Wishing, Write } from './state.js';
-import { callsEnded, ownershipEnded } from './open-work.js';
+import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, Write } from './state.js';
+import { callsEnded, ownershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
 import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
@@ -20,8 +20,8 @@ import type { WishOutcome } from '../../src/api/ports.js';
 const readIntervalMs = 1_000;
 const yieldingReadMs = 100;
 
-export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: number): Wishing | undefined {
-  const { leaseOwner: owner, kinactWriter: writer } = seen;
+export function wishingOf({ seenRow, wish, failoverMs }: LeaseKeeperOptions, now: number): Wishing | undefined {
+  const { leaseOwner: owner, kinactWriter: writer } = seenRow;
   if (wish === undefined || owner === undefined || writer === undefined) return undefined;
   return {
     holder: { owner, writer },
@@ -32,8 +32,8 @@ export function wishingOf({ seen, wish, failoverMs }: LeaseKeeperOptions, now: n
     readingRow: false,
     looks: 0,
     isYielding: false,
-    until: now + 3 * effectiveFailoverMs(seen, failoverMs),
-    counter: seen.leaseCounter,
+    until: now + 3 * effectiveFailoverMs(seenRow, failoverMs),
+    counter: seenRow.leaseCounter,
     counterAt: now,
     withdrawal: undefined,
   };
@@ -45,18 +45,19 @@ function isInRow({ readRowAt }: Wishing): boolean {
 }
 
 /** Sends the request that writes the wish, raises its number, or withdraws it. */
-export function wishEffect(turn: KeeperTurn, current: Write): void {
+export function wishEffect(turn: KeeperTurn, write: Write): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number } = state.wishing!;
   const wasWritten = isInRow(state.wishing!);
-  const { id, kind } = current;
+  const { id, kind } = write;
   const wish = { writer, workerId, failoverMs, number: number + 1, holder: holder.writer };
   const text = kind === 'wish' ? wishText(wish) : null;
   if (kind === 'wish') state.wishing!.number += 1;
+
   effects.push(
     effect.run({
-      name: effectName(current),
+      name: effectName(write),
       kind: 'io',
       start: (signal) =>
         store.wish(leaseKey, { ...holder, stale, mustHaveOwnWish: wasWritten }, { author: writer, text }, signal),
@@ -66,17 +67,19 @@ export function wishEffect(turn: KeeperTurn, current: Write): void {
   );
 }
 
-export function wished(turn: KeeperTurn, current: Write, outcome: WishOutcome): void {
+export function wishAnswered(turn: KeeperTurn, write: Write, outcome: WishOutcome): void {
   const { options, state } = turn;
   const wishing = state.wishing!;
-  if (outcome.type === 'refused') return rowSeen(turn, outcome.current, current.kind);
-  if (current.kind === 'unwish') return withdrawn(turn);
+  if (outcome.type === 'refused') return rowSeen(turn, outcome.current, write.kind);
+  if (write.kind === 'unwish') return finishWithdrawn(turn);
+
   state.writes.failed = 0;
   state.writes.failing = undefined;
-  wishing.raiseAt = current.startedAt + renewalIntervalMs(options.failoverMs);
+  wishing.raiseAt = write.startedAt + renewalIntervalMs(options.failoverMs);
+
   if (isInRow(wishing)) return;
-  wishing.readRowAt = current.startedAt + readIntervalMs;
-  wishing.until = current.startedAt + 2 * effectiveFailoverMs(options.seen, options.failoverMs);
+  wishing.readRowAt = write.startedAt + readIntervalMs;
+  wishing.until = write.startedAt + 2 * effectiveFailoverMs(options.seenRow, options.failoverMs);
 }
 
 /** Begins to withdraw the wish. If that fails, the wish stays in the row, and workers soon ignore it. */
@@ -89,19 +92,24 @@ function giveUpWish({ options, now }: KeeperTurn, wishing: Wishing, reason: stri
 /** Takes the step of the wish that is due by now, if any. */
 export function proceedWishing(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
-  const { wishing, release } = state;
+  const { wishing, releaseOrder } = state;
   if (wishing === undefined) return;
+
   // The lease was handed over, and a release was requested before the take.
   const isUntaken =
-    state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknown.length === 0;
-  if (release !== undefined && isUntaken && state.writes.current === undefined) return releaseUntaken(turn, release);
+    state.phase === 'taking' && state.taking.previousOwner !== undefined && state.lease.unknownWrites.length === 0;
+  if (releaseOrder !== undefined && isUntaken && state.writes.current === undefined)
+    return releaseUntaken(turn, releaseOrder);
+
   if (state.phase !== 'wishing') return;
-  if (release !== undefined) giveUpWish(turn, wishing, release.reason, false);
+  if (releaseOrder !== undefined) giveUpWish(turn, wishing, releaseOrder.reason, false);
   else if (now >= wishing.until) giveUpWish(turn, wishing, 'its holder has not answered', true);
+
   if (wishing.withdrawal !== undefined) {
-    if (wishing.number === 0 || now >= wishing.withdrawal.until) withdrawn(turn);
+    if (wishing.number === 0 || now >= wishing.withdrawal.until) finishWithdrawn(turn);
     return;
   }
+
   if (wishing.readingRow || now < wishing.readRowAt) return;
   wishing.readingRow = true;
   wishing.looks += 1;
@@ -140,53 +148,59 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
   const { workerId, writerPrefix, writer, failoverMs } = options;
   const wishing = state.wishing!;
   const isWithdrawing = wishing.withdrawal !== undefined;
-  if (row === undefined) return notHeld(turn, 'the row is gone');
-  if (hasEnded(row)) return notHeld(turn, 'the shard has ended');
+
+  if (row === undefined) return finishNotHeld(turn, 'the row is gone');
+  if (hasEnded(row)) return finishNotHeld(turn, 'the shard has ended');
   if (row.leaseOwner === workerId && row.kinactWriter === writer) return leaseReceived(turn, row);
-  if (row.leaseOwner === undefined) return isWithdrawing ? withdrawn(turn) : beginTake(turn, row);
+  if (row.leaseOwner === undefined) return isWithdrawing ? finishWithdrawn(turn) : beginTake(turn, row);
+
   if (row.leaseOwner !== wishing.holder.owner || row.kinactWriter !== wishing.holder.writer) {
     const isOwn = row.leaseOwner === workerId && isWriterOf(writerPrefix, row.kinactWriter);
-    return notHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
+    return finishNotHeld(turn, `taken by ${row.leaseOwner}`, { retake: isOwn });
   }
+
   if (row.leaseCounter !== wishing.counter) {
     wishing.counter = row.leaseCounter;
     wishing.counterAt = now;
   }
-  if (refused === 'unwish') return withdrawn(turn);
+
+  if (refused === 'unwish') return finishWithdrawn(turn);
   if (isWithdrawing) return;
   if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
-  if (refused === 'wish') return notHeld(turn, 'another worker has asked for it');
-  const said = answerTo(writer, row);
-  if (said?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
-  if (said?.answer !== 'yielding' || wishing.isYielding) return;
+  if (refused === 'wish') return finishNotHeld(turn, 'another worker has asked for it');
+
+  const answer = answerTo(writer, row);
+  if (answer?.answer === 'refused') giveUpWish(turn, wishing, 'its holder has refused', true);
+  if (answer?.answer !== 'yielding' || wishing.isYielding) return;
+
   wishing.isYielding = true;
   wishing.readRowAt = now + yieldingReadMs;
   // If the hand-over fails, the holder's answer in the row shows it.
-  wishing.until = now + said.handOverMs + 2 * effectiveFailoverMs(row, failoverMs);
+  wishing.until = now + answer.handOverMs + 2 * effectiveFailoverMs(row, failoverMs);
 }
 
 /** Takes a lease whose row names this keeper already. If a release was requested in the meantime, gives the lease back at once. */
 function leaseReceived(turn: KeeperTurn, row: LeaseRow): void {
   const { state } = turn;
-  const { release } = state;
+  const { releaseOrder } = state;
   ownershipEnded(turn);
   beginTake(turn, row);
   state.taking.previousOwner = state.wishing!.holder.owner;
-  if (release !== undefined) releaseUntaken(turn, release);
+  if (releaseOrder !== undefined) releaseUntaken(turn, releaseOrder);
 }
 
-function releaseUntaken(turn: KeeperTurn, release: Release): void {
+function releaseUntaken(turn: KeeperTurn, releaseOrder: ReleaseOrder): void {
   const { state, now } = turn;
   state.phase = 'held';
   state.taking.hasHeldLease = true;
-  release.recordsLeft = 0;
+  releaseOrder.recordsLeft = 0;
   // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
   callsEnded(turn);
   state.timing.renewAt = now;
 }
 
 /** Aborts a write of the wish that is under way: the row would refuse it now. */
-function dropWish({ state, effects }: KeeperTurn): void {
+function abortWishWrite({ state, effects }: KeeperTurn): void {
   if (state.writes.current === undefined) return;
   effects.push(effect.abort(effectName(state.writes.current), new Error('the lease has come')));
   state.writes.current.permit?.end('unused');
@@ -196,18 +210,18 @@ function dropWish({ state, effects }: KeeperTurn): void {
 /** Begins to take a lease that has no living holder, or that names this keeper. The take is a conditional write like any other. */
 function beginTake(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
-  dropWish(turn);
+  abortWishWrite(turn);
   adoptRow(state.lease, row);
-  state.timing.reported = durableCheckpoint(row);
+  state.timing.reportedCheckpoint = durableCheckpoint(row);
   state.phase = 'taking';
-  state.traffic.takeBy = takeByFrom(now, options.failoverMs);
+  state.queuePlace.takeBy = takeByFrom(now, options.failoverMs);
   state.writes.failed = 0;
   state.writes.retryAt = now;
 }
 
-function withdrawn(turn: KeeperTurn): void {
+function finishWithdrawn(turn: KeeperTurn): void {
   const { withdrawal, number } = turn.state.wishing!;
   const { reason, inVain } = withdrawal ?? { reason: 'the wish is gone', inVain: false };
   if (number > 0) count(turn, 'withdrawnWishes');
-  notHeld(turn, reason, { wishFailed: inVain && number > 0 });
+  finishNotHeld(turn, reason, { wishFailed: inVain && number > 0 });
 }
