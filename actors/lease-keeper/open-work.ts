@@ -17,7 +17,7 @@ import {
   createHandedOut,
   forgetHandedOut,
   newestOf,
-} from '../../src/core/handed-out.js';
+} from '../../src/core/handed-out-records.js';
 import { durableCheckpoint, nextCheckpoint } from '../../src/core/lease-state.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
 

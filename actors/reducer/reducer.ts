@@ -11,13 +11,13 @@ import {
   type StateSlot,
   type FlushJob,
   type FoldJob,
-} from './fold.js';
+} from './user-calls.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob, type RawJob } from './raw-behaviour.js';
-import { createContextController } from './context.js';
+import { createContextController } from './reducer-context.js';
 import { answerLocate, reducerStatus, type ReducerStatus } from './status.js';
-import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
-import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
+import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './call-outcome.js';
+import { createReturns, nextNumber, returnCredit, sendReturns } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';

@@ -2,10 +2,10 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
-import type { ContextController } from './context.js';
-import type { StateSlot, FlushJob, FoldJob } from './fold.js';
+import type { ContextController } from './reducer-context.js';
+import type { StateSlot, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { Returns } from './returns.js';
+import type { Returns } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';

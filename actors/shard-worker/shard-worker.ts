@@ -3,17 +3,17 @@
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
-import { openReader, noteReadOver, recount } from './bytes.js';
-import { askStages, createChannels, isFull, punctuate } from './channel.js';
-import { isDrained, isQuiet, punctuating } from './open-work.js';
+import { openReader, noteReadOver, recount } from './byte-account.js';
+import { askStages, createChannels, isFull, punctuate } from './stage-channel.js';
+import { isDrained, isQuiet, punctuating } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
-import { controlled, finish, revoke, stopReading } from './worker-end.js';
-import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
+import { controlled, finish, revoke, stopReading } from './worker-shutdown.js';
+import { admitAll, createAdmission, isEmpty, bufferRaw } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stalled, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
-import { emitNotice } from './notice.js';
-import { noteReadFailure, noteReadSuccess } from './reads.js';
+import { emitNotice } from './reader-notice.js';
+import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';

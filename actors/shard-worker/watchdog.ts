@@ -1,7 +1,7 @@
 // Decides when a shard counts as stalled, and shows the worker's status. The functions are pure: the worker asks where its
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
-import { punctuating } from './open-work.js';
+import { punctuating } from './drain-condition.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';

@@ -16,7 +16,7 @@ import {
   oldestQueued,
   indexInQueue,
 } from './reducer-queue.js';
-import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
+import { acceptNumber, acceptQuestion, repeated } from './repeat-filter.js';
 import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 

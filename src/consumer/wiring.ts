@@ -11,7 +11,7 @@ import type { HeldLease } from '../../actors/protocol/leasing.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
-import { createHandedOut, type HandedOut } from '../core/handed-out.js';
+import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
 import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';

@@ -2,11 +2,11 @@
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
 import { effect, type Ref } from '../protocol/actor.js';
-import { isEmpty } from './admission.js';
+import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { hasMovedSince, mustAwaitCalls, punctuating } from './open-work.js';
+import { hasMovedSince, mustAwaitCalls, punctuating } from './drain-condition.js';
 import { hasRoom } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 

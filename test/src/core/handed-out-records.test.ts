@@ -7,7 +7,7 @@ import {
   createHandedOut,
   forgetHandedOut,
   newestOf,
-} from '../../../src/core/handed-out.js';
+} from '../../../src/core/handed-out-records.js';
 
 const at = (sequenceNumber: string) => ({ sequenceNumber, subSequenceNumber: 0 });
 

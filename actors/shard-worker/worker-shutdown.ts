@@ -3,7 +3,7 @@
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/leasing.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
-import { abandon, isEmpty } from './admission.js';
+import { abandon, isEmpty } from './record-admission.js';
 import type { WorkerTurn } from './state.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */

@@ -1,7 +1,7 @@
 // Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
 // record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
 // drain punctuation. The answer holds until more records are handed over or settled.
-import { isEmpty } from './admission.js';
+import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 
 /** The channel whose stage has not answered the last punctuation. */

@@ -1,15 +1,15 @@
 // Handles a finished call of user code: returns credit, settles items and applies the failure policy. Every item that was in a
-// call ends here. The others end earlier. Filtered or undecodable records end in shard-worker/admission.ts, and records whose
+// call ends here. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts, and records whose
 // `extract` fails or returns no items in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a lost
 // lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
-import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './fold.js';
+import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './user-calls.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from './state.js';
-import { reportDead, returnCredit, settleItem } from './returns.js';
+import { reportDead, returnCredit, settleItem } from './stage-reports.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 
 export function afterFold(turn: ReducerTurn, job: FoldJob): void {
