@@ -11,8 +11,8 @@ import type { KeeperTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { positionOf, type Checkpoint } from '../../src/core/checkpoint.js';
 import {
-  beganHandingOut,
-  callsHaveEnded,
+  beginHandingOut,
+  noteCallsEnded,
   callsMayRunOf,
   createHandedOut,
   forgetHandedOut,
@@ -83,7 +83,7 @@ export function awaitsCalls({ open, phase, release, tenure, yielding }: LeaseKee
 }
 
 export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
-  beganHandingOut(state.open.handedOut, leaseName(options), tenure);
+  beginHandingOut(state.open.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
   state.open.userCallsLeftBehind = false;
   state.open.noUserCallsLeftAtEnd = false;
@@ -99,7 +99,7 @@ export function workerReported({ options, state }: KeeperTurn, noCallsLeft: bool
   state.open.noUserCallsLeftAtEnd = noCallsLeft;
   if (!noCallsLeft) return;
   state.open.userCallsLeftBehind = false;
-  callsHaveEnded(state.open.handedOut, leaseName(options));
+  noteCallsEnded(state.open.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */

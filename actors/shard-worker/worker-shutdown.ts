@@ -7,7 +7,7 @@ import { abandon, isEmpty } from './record-admission.js';
 import type { WorkerTurn } from './state.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
-export function controlled(turn: WorkerTurn, message: ShardWorkerRequest): void {
+export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) {
     effects.push(effect.count('staleControls'));
@@ -19,15 +19,15 @@ export function controlled(turn: WorkerTurn, message: ShardWorkerRequest): void 
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
-      if (message.number <= state.pauses) {
+      if (message.number <= state.lastPause) {
         effects.push(effect.count('repeatedMessages'));
         return;
       }
-      state.pauses = message.number;
+      state.lastPause = message.number;
       state.paused = true;
       return;
     case 'resume':
-      if (message.number === state.pauses) state.paused = false;
+      if (message.number === state.lastPause) state.paused = false;
   }
 }
 

@@ -258,10 +258,10 @@ function workerOf(
   return actors.shardWorker({
     ...options,
     lease,
-    worker: lastWorker,
+    workerNumber: lastWorker,
     source,
     budget,
-    ...(settled === undefined ? {} : { settled: openEntry(settled, lease.source, lease.shardId) }),
+    ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,

@@ -131,7 +131,7 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
   if (!hasRoom(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
-  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
+  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = doubledRing(ledger);
   const { pinned, ring } = ledger;
   const ordinal = ledger.admitted++;
   const slot = ordinal & ring.mask;
@@ -166,15 +166,15 @@ export function pin(ledger: Ledger, bytes: number): void {
 
 /** Ends the effect of `pin`: no more records of the buffer are admitted. Does nothing without a `pin`. */
 export function unpin(ledger: Ledger): void {
-  const held = ledger.pinned;
+  const buffer = ledger.pinned;
   ledger.pinned = undefined;
-  if (held !== undefined) releaseHolder(ledger, held);
+  if (buffer !== undefined) releaseHolder(ledger, buffer);
 }
 
 /** Removes one holder of the buffer. Without holders its bytes no longer count. */
-function releaseHolder(ledger: Ledger, held: Pin): void {
-  held.holders--;
-  if (held.holders === 0) ledger.heldBytes -= held.bytes;
+function releaseHolder(ledger: Ledger, buffer: Pin): void {
+  buffer.holders--;
+  if (buffer.holders === 0) ledger.heldBytes -= buffer.bytes;
 }
 
 /**
@@ -185,7 +185,7 @@ function releaseHolder(ledger: Ledger, held: Pin): void {
 export function expectItems(ledger: Ledger, ordinal: number, items: number): void {
   const { ring } = ledger;
   if (!Number.isInteger(items) || items < 0) throw new RangeError(`record ${ordinal} cannot have ${items} items`);
-  if (!isHeld(ledger, ordinal)) {
+  if (!isInRing(ledger, ordinal)) {
     ledger.ignoredCalls++;
     return;
   }
@@ -209,7 +209,7 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
-  if (!isHeld(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
+  if (!isInRing(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
     ledger.ignoredCalls++;
     return false;
   }
@@ -234,7 +234,7 @@ export function oldestOpen(ledger: Ledger): LedgerEntry | undefined {
  * that were never admitted.
  */
 export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefined {
-  if (!isHeld(ledger, ordinal)) return undefined;
+  if (!isInRing(ledger, ordinal)) return undefined;
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
   return {
@@ -246,7 +246,7 @@ export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefin
   };
 }
 
-function isHeld(ledger: Ledger, ordinal: number): boolean {
+function isInRing(ledger: Ledger, ordinal: number): boolean {
   return ordinal >= ledger.head && ordinal < ledger.admitted;
 }
 
@@ -259,9 +259,9 @@ function markItem(ring: Ring, ordinal: number, slot: number, item: number): bool
   const bit = 1 << (item % wordBits);
   const words = item < wordBits ? ring.settledItems : (ring.moreItems.get(ordinal) as Int32Array);
   const word = item < wordBits ? slot : Math.floor(item / wordBits) - 1;
-  const noted = words[word] as number;
-  if ((noted & bit) !== 0) return false;
-  words[word] = noted | bit;
+  const settledBits = words[word] as number;
+  if ((settledBits & bit) !== 0) return false;
+  words[word] = settledBits | bit;
   return true;
 }
 
@@ -271,9 +271,9 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.settled++;
   ledger.openRecords--;
   ledger.openBytes -= ring.bytes[slot] as number;
-  const held = ring.pins[slot];
-  if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
-  else releaseHolder(ledger, held);
+  const buffer = ring.pins[slot];
+  if (buffer === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
+  else releaseHolder(ledger, buffer);
   ring.pins[slot] = undefined;
   if ((ring.items[slot] as number) > wordBits) ring.moreItems.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
@@ -315,7 +315,7 @@ function createRing(capacity: number, moreItems = new Map<number, Int32Array>())
 }
 
 /** A ring of twice the capacity with the same entries in their new slots. */
-function widened(ledger: Ledger): Ring {
+function doubledRing(ledger: Ledger): Ring {
   const { ring: old } = ledger;
   const ring = createRing((old.mask + 1) * 2, old.moreItems);
   for (let ordinal = ledger.head; ordinal < ledger.admitted; ordinal++) {
