@@ -18,8 +18,10 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   if (rest.length > 0) state.carry = [...rest, ...state.carry];
   // These items were not handed out, so they cannot be acknowledged yet.
   for (const item of rest) state.unacknowledged.delete(item);
+
   noteReduced(turn, job);
   for (const item of job.dropped) drop(state, item);
+
   if (job.failure !== undefined) {
     const { item, cause } = job.failure;
     returnCredit(state.reports, item);
@@ -36,8 +38,10 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
   const { definition } = options;
   const reduced = job.reduced.slice(job.noted);
   if (reduced.length === 0) return;
+
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
+
   if (definition.flush === undefined) {
     for (const item of reduced) {
       const slot = job.slotOf(item);
@@ -46,6 +50,7 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
     if (definition.acknowledge !== 'manual') acknowledge(turn, reduced);
     return;
   }
+
   if (state.unflushed === 0) {
     state.unflushedSince = now;
     effects.push(effect.after('flush', options.batchIntervalMs, { type: 'flushDue' }));
@@ -80,6 +85,7 @@ function itemFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: 
     reportDead(state.reports, item);
     return;
   }
+
   const { policy, error } = judgeFailure(options.onFailure, cause, failedItemOf(item, at, 1));
   if (policy === 'crash') effects.push(effect.fail(error));
   else if (policy === 'stopShard') stopShard(state, item, error);
@@ -113,6 +119,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
   job.noted = job.next;
+
   for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
       flushFailed(turn, group);
@@ -137,10 +144,12 @@ function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
     group.cause,
     failedItemOf(oldest, 'flush', group.items.length),
   );
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return;
   }
+
   group.slot.state = freshState(options.definition);
   if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
@@ -154,14 +163,17 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
     else returnCredit(state.reports, item);
   }
   if (job.failure === undefined) return;
+
   const { cause } = job.failure;
   // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
   const unacknowledged = job.items.filter((item) => state.unacknowledged.has(item));
   const failed = unacknowledged.filter(({ tenure }) => !endIfLate(tenure, options.clock));
   for (const item of unacknowledged) if (item.tenure.dead) reportDead(state.reports, item);
+
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
   const live = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
   if (job.items.length > 0 && live.length === 0) return;
+
   const at = job.items.length > 0 ? 'reduce' : 'flush';
   const oldest = failed[0] ?? live[0] ?? state.unacknowledged.keys().next().value;
   const nowhere: FailedItem = { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
@@ -170,10 +182,12 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
     cause,
     oldest === undefined ? nowhere : failedItemOf(oldest, at, failed.length),
   );
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return;
   }
+
   if (failed.length === 0) callFailed(turn, job, error);
   for (const item of failed) state.unacknowledged.delete(item);
   if (policy === 'skip') skip(turn, failed, cause);
@@ -193,11 +207,13 @@ export function contextCalled(turn: ReducerTurn): void {
   const { acknowledged, failed } = state.controller.take();
   let strays = 0;
   let afterLoss = 0;
+
   for (const token of acknowledged) {
     if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) strays += 1;
     else if (token.tenure.dead) afterLoss += 1;
     else settleItem(state.reports, token);
   }
+
   for (const { token, error } of failed) {
     if (!(token instanceof DeliveredItem) || !state.unacknowledged.has(token)) {
       strays += 1;
@@ -206,6 +222,7 @@ export function contextCalled(turn: ReducerTurn): void {
       effects.push(effect.emit({ name: 'warning', data: { message, error } }));
     } else itemFailed(turn, token, error, 'ack');
   }
+
   if (strays > 0) effects.push(effect.count('strayAcknowledgements', strays));
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }

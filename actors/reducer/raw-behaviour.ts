@@ -35,6 +35,7 @@ export async function behave(job: RawJob, slot: StateSlot, { definition, context
     if (live.length === 0) return job;
     message = { type: 'items', items: live };
   }
+
   try {
     slot.state = await definition.behaviour(slot.state, message, context);
   } catch (cause) {

@@ -66,9 +66,11 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
   };
+
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
   if (options.definition.stateBy !== 'shard')
     state.slots.set(sharedSlot, { state: freshState(options.definition), folded: [] });
+
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
@@ -124,6 +126,7 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
   if (state.running?.type === 'fold') noteReduced(turn, state.running.job);
+
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
   state.heartbeatWaits = true;
@@ -134,13 +137,16 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
 function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
+
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
+
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
     if (isLost(queued)) returnCredit(state.reports, queued);
     else state.queue.push(queued);
   }
+
   state.queue.push(message);
 }
 
@@ -152,6 +158,7 @@ function proceed(turn: ReducerTurn): void {
     const head = state.carry[0] ?? state.queue.peek();
     const isFull = state.unflushed >= options.batchSize;
     const isAskedToFlush = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
+
     if (canFlush && (state.flushDue || isFull || isAskedToFlush)) {
       startFlush(turn);
     } else if (head === undefined) {
@@ -169,10 +176,12 @@ function proceed(turn: ReducerTurn): void {
 function startMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
+
   if (options.definition.behaviour === undefined) {
     finishMark(turn, mark);
     return;
   }
+
   const message: ToBehaviour<unknown> =
     mark.type === 'revoked'
       ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
@@ -190,6 +199,7 @@ function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void 
     const slot = state.slots.get(mark.worker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;
     state.slots.delete(mark.worker);
+
     let handedOut = 0;
     for (const item of state.unacknowledged.keys()) {
       if (item.tenure.worker !== mark.worker) continue;
@@ -204,6 +214,7 @@ function startItems(turn: ReducerTurn): void {
   const { options, state, now, effects } = turn;
   const { definition, clock } = options;
   const items = takeItems(options, state);
+
   if (definition.behaviour !== undefined || definition.acknowledge === 'manual') {
     for (const item of items) state.unacknowledged.set(item, now);
   }
@@ -211,9 +222,11 @@ function startItems(turn: ReducerTurn): void {
     startRaw(turn, createRawJob(items, { type: 'items', items }, now), undefined);
     return;
   }
+
   const { reduce } = definition;
   const job = createFoldJob(items, (item) => slotOf(options, state, item));
   state.running = { type: 'fold', job };
+
   effects.push(
     effect.run({
       name: 'reduce',
@@ -230,12 +243,14 @@ function takeItems(options: ReducerOptions, state: ReducerState): readonly Deliv
   const limit = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
   const items = state.carry.slice(0, limit);
   state.carry = state.carry.slice(items.length);
+
   while (items.length < limit) {
     const head = state.queue.peek();
     if (!(head instanceof DeliveredItem)) break;
     state.queue.shift();
     items.push(head);
   }
+
   return items;
 }
 
@@ -260,6 +275,7 @@ function startFlush(turn: ReducerTurn): void {
 function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
   const { definition, clock, shardName } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
+
   effects.push(
     effect.run({
       name: 'flush',
@@ -275,10 +291,12 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
 function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
+
   if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
     if (!hasFailed(turn)) runFlush(turn, job);
     return;
   }
+
   state.running = undefined;
   state.flushDue = false;
   effects.push(effect.cancel('flush'));
@@ -300,6 +318,7 @@ function fencesOf(
 function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: Mark | undefined): void {
   const definition = options.definition as RawReducer<unknown, unknown>;
   state.running = { type: 'raw', job, mark };
+
   effects.push(
     effect.run({
       name: job.message.type,
@@ -320,9 +339,11 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.running?.type === 'raw' ? state.running.mark : undefined;
   state.running = undefined;
+
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.
   contextCalled(turn);
   afterBehaviour(turn, job);
+
   if (mark !== undefined) finishMark(turn, mark);
 }

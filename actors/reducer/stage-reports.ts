@@ -66,6 +66,7 @@ export function nextNumber(reports: StageReports, stage: Ref<Disposed>): number 
 /** Sends everything that was collected. Returns true if an item was settled. */
 export function sendStageReports<Message>(reports: StageReports, reducer: number, effects: Effect<Message>[]): boolean {
   let settled = false;
+
   for (const [stage, report] of reports.open) {
     const dispositions = [...report.dispositions.values()];
     settled ||= dispositions.some(({ ordinals }) => ordinals.length > 0);
@@ -79,6 +80,7 @@ export function sendStageReports<Message>(reports: StageReports, reducer: number
       }),
     );
   }
+
   reports.open.clear();
   return settled;
 }

@@ -15,6 +15,7 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
+
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
   else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
@@ -32,9 +33,11 @@ function ofPunctuation(
     mark.type === 'punctuation' &&
     mark.stage === stage &&
     mark.id === punctuation;
+
   let isHere = running?.type === 'raw' && isSought(running.mark);
   for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
   if (!isHere) return undefined;
+
   if (running === undefined) return { holder: self.path, state: 'queued', forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
@@ -45,6 +48,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     return { holder: state.self.path, state: where, forMs: now - since };
   };
+
   const { running } = state;
   if (running?.type === 'fold') {
     const { current, items, next } = running.job;
@@ -57,9 +61,11 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   } else if (running?.type === 'raw' && running.job.items.some(isSought)) {
     return at('running', running.job.startedAt);
   }
+
   for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
   for (const slot of state.slots.values()) if (slot.folded.some(isSought)) return at('folded', state.unflushedSince);
   if (state.carry.some(isSought)) return at('queued', state.settledAt);
+
   for (let index = 0; index < state.queue.length; index += 1) {
     const queued = state.queue.at(index);
     if (queued instanceof DeliveredItem && isSought(queued)) return at('queued', state.settledAt);
@@ -74,6 +80,7 @@ function heldBy(state: ReducerState, now: number): readonly Held[] {
     if (ordinal >= (held.get(tenure.worker)?.ordinal ?? Infinity)) continue;
     held.set(tenure.worker, { worker: tenure.worker, ordinal, state: 'unknown', forMs: 0 });
   }
+
   return [...held.values()].map((each) => {
     const where = whereabouts(state, each.worker, each.ordinal, now);
     return where === undefined ? each : { ...each, state: where.state, forMs: where.forMs };
@@ -88,9 +95,11 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   } else if (running?.type === 'flush')
     for (const { items } of running.job.groups.slice(running.job.noted)) yield* items;
   else if (running !== undefined) yield* running.job.items;
+
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
+
   for (let index = 0; index < state.queue.length; index += 1) {
     const queued = state.queue.at(index);
     if (queued instanceof DeliveredItem) yield queued;
@@ -123,6 +132,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
         : running.type === 'raw'
           ? 'behaviour'
           : 'flush';
+
   const held =
     running?.type === 'fold'
       ? running.job.current
@@ -131,6 +141,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
         : running?.type === 'raw'
           ? { item: running.job.items[0], since: running.job.startedAt }
           : undefined;
+
   const item = held?.item;
   return {
     holding: heldBy(state, now),

@@ -68,6 +68,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
   while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
     const now = clock.now();
     if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
+
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
     if (!endIfLate(item.tenure, clock, now)) {
@@ -159,11 +160,13 @@ export async function flushGroups(
   while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
     const group = job.groups[job.next] as FlushGroup;
     job.next += 1;
+
     // A state with only items of ended tenures is not flushed: that could only do harm, because the new owner processes them.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
+
     try {
       const returned: unknown = await flush(group.slot.state, context);
       if (returned !== undefined) group.slot.state = returned;
@@ -173,5 +176,6 @@ export async function flushGroups(
       group.cause = cause;
     }
   }
+
   return job;
 }

@@ -24,8 +24,10 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
     sendFromOutside(self, { type: 'askedToFlush' }),
   );
   state.account = account;
+
   const passNotice = (notice: SourceNotice): void => sendFromOutside(self, { type: 'notice', notice });
   const reader = source.open(options.lease.shardId, start, passNotice, { ...lease, bytes: account });
+
   return source.countsBytes === true ? reader : countingReader(reader, account);
 }
 
@@ -70,6 +72,7 @@ function awaitRoom(account: ByteAccount, bytes: number, signal: AbortSignal): Pr
       withdraw();
       reject(signal.reason as Error);
     };
+
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     withdraw = requestRecords(account, { recordBytes: bytes, maxRecords: 1, answerBytes: Infinity }, () => {

@@ -26,9 +26,11 @@ export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   // Between reads the reader fetches ahead and reports no successes: two failures a minute apart do not prove a minute of
   // failures.
   if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
+
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
   if (forMs < firstReportMs || now < state.reportFailingAt) return;
+
   const nextReportAt = now + reportIntervalMs;
   state.reportFailingAt = forMs < longMs ? Math.min(nextReportAt, state.failingSince + longMs) : nextReportAt;
   reportReads(turn, forMs);

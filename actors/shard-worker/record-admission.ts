@@ -63,6 +63,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
+
   // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
@@ -74,6 +75,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
     bytesSinceLook = 0;
     return slice.isOver();
   };
+
   for (;;) {
     if (admission.current === undefined) {
       if (onlyCurrent) return undefined;
@@ -82,6 +84,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
       admission.current = beginRecord(admission, ledger, record, unpackAndReport(turn, tenure, record));
       if (spend(record.data.byteLength)) return gaveWay;
     }
+
     const { current } = admission;
     const { records } = current.unpacked;
     while (current.next < records.length) {
@@ -94,11 +97,13 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
       if (ledger.pinned === undefined) admission.rawBytes -= bytes;
       if (spend(0)) return gaveWay;
     }
+
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!hasRoom(ledger)) return undefined;
       const end = admitAggregateEnd(turn, tenure, current);
       if (end !== undefined) return end;
     }
+
     unpin(ledger);
     admission.current = undefined;
   }
@@ -108,11 +113,13 @@ function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, un
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
   if (isPlain) return { record, unpacked, next: 0, nextFiltered: 0 };
+
   const ownBytes = recordBytes(record);
   admission.rawBytes -= ownBytes;
   // User records of a deflated aggregate are views of the inflated buffer.
   const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
   const bufferBytes = buffer === undefined || buffer === record.data.buffer ? ownBytes : buffer.byteLength;
+
   pin(ledger, bufferBytes);
   return { record, unpacked, next: 0, nextFiltered: 0 };
 }
@@ -139,12 +146,15 @@ function admitAggregateEnd(
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
+
   if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
   admission.startPosition = undefined;
+
   if (undecoded !== undefined) {
     const end = handleUndecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
   }
+
   const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, turn.now);
   if (ordinal === -1) return handleDuplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
   expectItems(ledger, ordinal, 0);
@@ -162,6 +172,7 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
       effects.push(effect.emit({ name: 'malformedAggregate', data }));
     }
   }
+
   return unpacked;
 }
 
@@ -170,18 +181,23 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   const { admission, ledger } = state;
   const current = admission.current as CurrentRecord;
   const { divisible, filtered, records, undecoded } = current.unpacked;
+
   const isFiltered = filtered?.[current.nextFiltered] === current.next;
   if (isFiltered) current.nextFiltered += 1;
+
   if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
   admission.startPosition = undefined;
+
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
   };
+
   // If the rest cannot be decoded, the last decoded record is not the end of the aggregate.
   const isLast = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = divisible || isLast ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
   if (ordinal === -1) return handleDuplicate(turn, tenure, position);
+
   if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push(effect.count('outOfRangeRecords'));
@@ -192,6 +208,7 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
     }
     return undefined;
   }
+
   addToChannel(state, ordinal, record);
   return undefined;
 }
@@ -228,6 +245,7 @@ function handleDuplicate(
   state.admission.duplicates += 1;
   effects.push(effect.count('duplicateRecords'));
   if (options.onDuplicate === 'skip') return undefined;
+
   const { shardId, source } = tenure;
   const data = { source, shardId, ...position };
   const text = `The service delivered record ${position.sequenceNumber} of ${shardId} twice.`;
@@ -244,10 +262,12 @@ function handleUndecodable(
   const { options, effects } = turn;
   const { source, shardId } = tenure;
   const { sequenceNumber, subSequenceNumber: decoded } = position;
+
   const cause = new KinactError(
     'UNDECODABLE_RECORD',
     `The user records after the first ${decoded} cannot be decoded: ${reason}.`,
   );
+
   const { policy, error } = judgeFailure(options.onFailure, cause, {
     source,
     shardId,
@@ -256,6 +276,7 @@ function handleUndecodable(
     items: 1,
   });
   if (policy !== 'skip') return { type: policy, error };
+
   effects.push(effect.count('skippedItems'));
   const data = { ...recordPlace(tenure, sequenceNumber, decoded), error: cause };
   effects.push(effect.emit({ name: 'recordSkipped', data }));

@@ -55,6 +55,7 @@ function initial(
   const stageIndex = stageOf(lease.shardId, stages.length);
   const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
+
   const state: ShardWorkerState = {
     self,
     keeper: lease.keeper,
@@ -84,6 +85,7 @@ function initial(
     unlocated: undefined,
     finished: false,
   };
+
   const begin = effect.ask(
     lease.keeper,
     (replyTo) => ({ type: 'beginTenure', worker: workerNumber, control: self, replyTo }),
@@ -154,11 +156,13 @@ function isDoubt(error: unknown): boolean {
 function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
   const { state, effects } = turn;
   noteReadOver(state);
+
   // A read that the worker gave up on purpose is no failure.
   if (state.ending !== undefined) {
     state.reading = false;
     return;
   }
+
   if (isDoubt(error)) doubtStream(turn);
   effects.push(effect.fail(error));
 }
@@ -179,16 +183,20 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
     effects.push(effect.end());
     return;
   }
+
   const { tenure: granted } = answer;
   const { start, stream, table, shardId, source, fence } = granted;
+
   state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
+
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else {
     state.reader = openReader(turn, start, { stream, table, multiStream: granted.leaseKey !== shardId });
     effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
   }
+
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }
 
@@ -196,6 +204,7 @@ function read(turn: WorkerTurn, { result }: Message<'read'>): void {
   const { state } = turn;
   state.reading = false;
   state.failing = undefined;
+
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
     if (state.ending === undefined) bufferRecords(state.admission, result.records);
@@ -203,6 +212,7 @@ function read(turn: WorkerTurn, { result }: Message<'read'>): void {
     const { children, notFound } = result;
     state.ending = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };
   }
+
   if (result.type === 'records') noteReadSuccess(turn);
   noteReadOver(state);
 }
@@ -211,10 +221,12 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
   const { ledger } = state;
   const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
+
   for (let index = 0; index < itemCounts.length; index += 2)
     expectItems(ledger, itemCounts[index] as number, itemCounts[index + 1] as number);
   for (let index = 0; index < ordinals.length; index += 1)
     settle(ledger, ordinals[index] as number, items[index] as number);
+
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 
@@ -227,6 +239,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
     revoke(turn);
     return;
   }
+
   const admissionEnd = state.sliceIsDue ? undefined : admitAll(turn, tenure);
   if (admissionEnd?.type === 'gaveWay') askForSlice(turn);
   else if (admissionEnd?.type === 'crash') {
@@ -238,8 +251,10 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
     finish(turn, tenure, { type: 'stopShard', error: admissionEnd.error });
     return;
   }
+
   askStages(turn, tenure);
   punctuate(turn, tenure);
+
   if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
@@ -256,10 +271,12 @@ function askForSlice({ state, effects }: WorkerTurn): void {
 function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
+
   state.reportedOrdinal = ledger.frontierOrdinal;
   state.advancedAt = now;
   const position = frontier(ledger);
   if (position === undefined) return;
+
   const { worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
@@ -269,6 +286,7 @@ function startRead({ state, effects }: WorkerTurn): void {
   const { reader } = state;
   if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !hasRoom(state.ledger))
     return;
+
   state.reading = true;
   state.failing = undefined;
   effects.push(
@@ -286,17 +304,20 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
   const watchAgain = (ms: number): void => {
     effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
   };
+
   const since = stillSince(state);
   if (since === undefined) {
     watchAgain(options.watchdogMs);
     return;
   }
+
   const leftMs = options.watchdogMs - (now - since);
   if (leftMs > 0) {
     // A timer may fire slightly early. The rest must not be shorter than a clock can show.
     watchAgain(Math.max(1, Math.ceil(leftMs)));
     return;
   }
+
   const ordinal = oldestOpen(state.ledger)?.ordinal;
   const channel = ordinal === undefined ? punctuatingChannel(state) : channelOf(state, ordinal % state.channels.length);
   const { stage } = channel as Channel;
@@ -307,6 +328,7 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
       failed: () => ({ type: 'askFailed' }),
     }),
   );
+
   // If the answer shows no stall, look again soon.
   watchAgain(Math.max(1, options.watchdogMs / 10));
 }
@@ -316,11 +338,14 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
   const since = stillSince(state);
+
   // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
+
   if (found.state !== 'unknown') state.unlocated = undefined;
   else if (state.unlocated === undefined || state.unlocated.ordinal !== ordinal)
     state.unlocated = { ordinal, since: now };
+
   const whereabouts = state.unlocated === undefined ? found : { ...found, forMs: now - state.unlocated.since };
   const error = stallError({
     watchdogMs: options.watchdogMs,
@@ -331,5 +356,6 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     oldest,
     tenure,
   });
+
   if (error !== undefined) effects.push(effect.fail(error));
 }

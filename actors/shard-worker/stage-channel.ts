@@ -36,13 +36,16 @@ export function askStages(turn: WorkerTurn, tenure: Tenure): void {
 
 function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
+
   const { ordinals, records } = channel;
   channel.ordinals = [];
   channel.records = [];
   channel.notifying = true;
   channel.hasNotified = true;
+
   state.notified += records.length;
   if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
+
   effects.push(
     effect.ask(
       channel.stage,
@@ -86,12 +89,15 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { ledger, channels, ending, paused } = state;
   if (punctuatingChannel(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
   if (channels.some(({ records }) => records.length > 0)) return;
+
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
   const askedToFlush = state.account?.askedToFlush === true;
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
+
   const kind = closing ? 'drain' : 'flush';
   if (state.lastPunctuation.kind === kind && !hasMovedSince(state)) return;
   state.lastPunctuation = { kind, notified: state.notified, settled: ledger.settled, at: now };
+
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
     effects.push(

@@ -48,6 +48,7 @@ export function stillSince(state: ShardWorkerState): number | undefined {
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
+
   const { holder, state, forMs } = whereabouts;
   const errorData = {
     source: tenure.source,
@@ -59,11 +60,13 @@ export function stallError(facts: StallFacts): KinactError | undefined {
     const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${holder} has been running for ${Math.round(forMs)} ms.`;
     return new KinactError('WATCHDOG', text, { data: errorData });
   }
+
   const { sequenceNumber, subSequenceNumber } = oldest.position;
   const unacknowledged = state === 'folded' && facts.full && facts.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
     ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
     : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
+
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
     data: { ...errorData, sequenceNumber, subSequenceNumber },
   });
@@ -94,6 +97,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
   const { source, shardId } = options.lease;
   const now = options.clock.now();
   const oldest = oldestOpen(ledger);
+
   const doing = state.finished
     ? 'ended'
     : tenure === undefined
@@ -101,6 +105,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
       : state.ending === undefined && !state.paused
         ? 'reading'
         : 'draining';
+
   return {
     doing,
     source,

@@ -13,6 +13,7 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
     effects.push(effect.count('staleControls'));
     return;
   }
+
   switch (message.type) {
     case 'revoked':
       return revoke(turn);
@@ -34,6 +35,7 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
 export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
+
   state.ending = ending;
   state.admission = abandon(state.admission, state.ledger);
   // The bytes that the reader has fetched ahead count in the byte budget until the reader is closed.
@@ -50,6 +52,7 @@ export function revoke(turn: WorkerTurn): void {
       : ending?.type === 'drained'
         ? { type: 'drained', open: ledger.openRecords, isCut: true }
         : { type: 'tenureDead' };
+
   finish(turn, tenure, how);
 }
 
@@ -58,6 +61,7 @@ export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: Work
   tenure.dead = true;
   state.finished = true;
   state.reader?.close();
+
   const { worker, fence } = tenure;
   for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
   effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, how }), effect.end());

@@ -47,6 +47,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
   const { extractionQueue, workerEntries } = state;
+
   for (let entry = extractionQueue.shift(); entry !== undefined; entry = extractionQueue.shift()) {
     // A worker that has retired since can no longer settle its records.
     if (workerEntries.get(entry.tenure.worker) !== entry) continue;
@@ -55,6 +56,7 @@ export function extractForAWhile(turn: StageTurn): boolean {
       extractionQueue.push(entry);
       return true;
     }
+
     for (const punctuation of entry.deferredPunctuation.splice(0))
       for (const queue of state.queues) enqueue(queue, punctuation);
     if (slice.isOver()) return true;
@@ -66,9 +68,11 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
   const { options } = turn;
   const { tenure, openNotify } = entry;
   const batch = (openNotify as NonNullable<typeof openNotify>).batch;
+
   const { source, shardId } = tenure;
   const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
   const extraction: Extraction = { turn, entry, batch, context };
+
   endIfLate(tenure, options.clock);
   while (batch.next < batch.records.length && !tenure.dead) {
     const index = batch.next;
@@ -76,8 +80,10 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
     if (!extractOne(extraction, index)) return false;
     if (slice.isOver()) break;
   }
+
   entry.extractedAt = options.clock.now();
   if (!tenure.dead) return true;
+
   // The lease's new holder extracts the rest again. `dead` tells the worker to end.
   batch.next = batch.records.length;
   entry.outbox.dead = true;
@@ -89,14 +95,17 @@ function extractOne(extraction: Extraction, index: number): boolean {
   const { queues } = extraction.turn.state;
   const record = batch.records[index] as UserRecord;
   const ordinal = batch.ordinals[index] as number;
+
   let items: DeliveredItem[];
   try {
     items = itemsOf(extraction, record, ordinal);
   } catch (error) {
     return recordFailed(extraction, record, ordinal, error);
   }
+
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
+
   const waitingRecord: WaitingRecord = { workerEntry: entry, batch, items: items.length };
   entry.recordsQueued += 1;
   batch.recordsQueued += 1;
@@ -110,10 +119,12 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   const stage = state.self;
   const { tenure } = entry;
   const { opaque } = context;
+
   if (options.extract === undefined) {
     const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
     return [new DeliveredItem(stage, checkedKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
+
   const items: DeliveredItem[] = [];
   const returned = checkedIterable(options.extract(record, context));
   try {
@@ -129,6 +140,7 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
     if (Array.isArray(returned)) returned.forEach(ignoreRejections);
     throw error;
   }
+
   return items;
 }
 
@@ -178,9 +190,11 @@ function recordFailed({ turn, entry }: Extraction, record: UserRecord, ordinal: 
   const { options, effects } = turn;
   const { source, shardId } = entry.tenure;
   const { sequenceNumber, subSequenceNumber } = record;
+
   const at = options.extract === undefined ? 'key' : 'extract';
   const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
   const { policy, error } = judgeFailure(options.onFailure, cause, item);
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return false;
@@ -190,6 +204,7 @@ function recordFailed({ turn, entry }: Extraction, record: UserRecord, ordinal: 
     entry.outbox.dead = true;
     return true;
   }
+
   settleWithoutItem(entry, ordinal);
   effects.push(effect.count('skippedItems'));
   effects.push(

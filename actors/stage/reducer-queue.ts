@@ -32,6 +32,7 @@ export function enqueue(queue: ReducerQueue, entry: QueueEntry): void {
 /** Sends as many items as the credit allows: each run of items as one batch, with punctuation in between. */
 export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
   if (queue.ref === undefined) return;
+
   const stage = turn.state.self;
   let items: DeliveredItem[] = [];
   for (let head = queue.entries.peek(); head !== undefined; head = queue.entries.peek()) {
@@ -48,6 +49,7 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
       countDown(head.waitingRecord);
     } else break;
   }
+
   sendItems(turn, queue, queue.ref, items);
 }
 
@@ -102,11 +104,13 @@ export function oldestQueued(
   now: number,
 ): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
   const oldest = new Map<number, number>();
+
   for (let index = 0; index < queue.entries.length; index += 1) {
     const item = queue.entries.at(index)?.item;
     if (item === undefined) continue;
     const { worker } = item.tenure;
     oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
   }
+
   return [...oldest].map(([worker, ordinal]) => ({ worker, ordinal, state: 'queued', forMs: now - queue.settledAt }));
 }

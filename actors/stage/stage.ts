@@ -92,9 +92,11 @@ function join(turn: StageTurn, message: Message<'join'>): void {
     effects.push(countRepeat);
     return;
   }
+
   queue.ref = message.ref;
   queue.credit = message.credit;
   queue.settledAt = turn.now;
+
   dispatch(turn, queue);
   answerAll(turn);
 }
@@ -124,6 +126,7 @@ function notify(turn: StageTurn, message: Message<'notify'>): void {
   const { tenure, workerRef, ordinals, records, replyTo } = message;
   const entry = openEntry(turn, tenure, workerRef);
   if (!acceptQuestion(turn, entry, replyTo)) return;
+
   entry.openNotify = { replyTo, batch: { ordinals, records, next: 0, recordsQueued: 0 } };
   entry.extractedAt = turn.now;
   turn.state.extractionQueue.push(entry);
@@ -144,9 +147,11 @@ function extract(turn: StageTurn, message: Message<'extract'>): void {
     effects.push(countRepeat);
     return;
   }
+
   state.sliceIsDue = false;
   if (!extractForAWhile(turn)) return;
   if (state.extractionQueue.length > 0) askForSlice(turn);
+
   for (const queue of state.queues) dispatch(turn, queue);
   answerAll(turn);
 }
@@ -163,6 +168,7 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   if (!acceptNumber(turn, queue, message.number)) return;
+
   queue.credit += message.credit;
   for (const workerDispositions of message.dispositions) {
     const entry = state.workerEntries.get(workerDispositions.worker);
@@ -175,6 +181,7 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
     append(entry.outbox.items, workerDispositions.items);
     if (workerDispositions.dead === true) entry.outbox.dead = true;
   }
+
   dispatch(turn, queue);
   answerAll(turn);
 }
@@ -196,6 +203,7 @@ function answerDemand({ options, effects }: StageTurn, entry: WorkerEntry): void
     entry.openNotify = undefined;
     effects.push(effect.reply(openNotify.replyTo, takeOutbox(entry)));
   }
+
   if (entry.openCollect !== undefined && hasDispositions(entry.outbox)) {
     const replyTo = entry.openCollect;
     entry.openCollect = undefined;
@@ -213,23 +221,28 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   const { state } = turn;
   const entry = state.workerEntries.get(message.worker);
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
+
   const id = state.nextPunctuationId;
   state.nextPunctuationId += 1;
   state.punctuations.set(id, { workerNumber: message.worker, replyTo: message.replyTo, missing: state.queues.length });
+
   const punctuation = { punctuation: id, kind: message.kind };
   // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.deferredPunctuation.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
+
   for (const queue of state.queues) dispatch(turn, queue);
 }
 
 function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuated'>): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
+
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
   if (open.missing > 0) return;
+
   state.punctuations.delete(id);
   effects.push(effect.reply(open.replyTo, true));
 }
@@ -240,6 +253,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     effects.push(effect.reply(replyTo, { holder: state.self.path, state: found, forMs }));
   };
   if (sought === undefined) return answer('unknown', 0);
+
   for (const queue of state.queues) {
     if (indexInQueue(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
@@ -248,9 +262,11 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     else effects.push(effect.send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
+
   const entry = state.workerEntries.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
+
   // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
   if (first === undefined) answer('unknown', 0);
@@ -268,9 +284,11 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
   const { state, effects } = turn;
   const entry = state.workerEntries.get(worker);
   if (entry === undefined) return;
+
   state.workerEntries.delete(worker);
   // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
   entry.tenure.dead = true;
+
   const { source, shardId, fence } = entry.tenure;
   for (const queue of state.queues) {
     discard(queue, worker);
@@ -283,6 +301,7 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
     }
     dispatch(turn, queue);
   }
+
   for (const [id, open] of state.punctuations) if (open.workerNumber === worker) state.punctuations.delete(id);
   answerAll(turn);
 }

@@ -56,6 +56,7 @@ export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded 
   const mayRun = !callsEnded && callsMayRunOf(handedOut, lease);
   handedOut.delete(lease);
   if (!mayRun) return;
+
   handedOut.set(lease, { newest: undefined, current: undefined, callsMayRun: true });
   if (handedOut.size > maxRemembered) forgetOldestCalls(handedOut);
 }
