@@ -11,13 +11,13 @@ import type { KeeperTurn } from './turn.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { positionOf, type Checkpoint } from '../../src/core/checkpoint.js';
 import {
-  beganHandingOut,
-  callsHaveEnded,
+  beginHandingOut,
+  noteCallsEnded,
   callsMayRunOf,
   createHandedOut,
   forgetHandedOut,
   newestOf,
-} from '../../src/core/handed-out.js';
+} from '../../src/core/handed-out-records.js';
 import { durableCheckpoint, nextCheckpoint } from '../../src/core/lease-state.js';
 import { comparePositions } from '../../src/core/sequence-number.js';
 
@@ -86,7 +86,7 @@ export function awaitsCalls(
 }
 
 export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
-  beganHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
+  beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
   state.leftovers.userCallsLeftBehind = false;
   state.leftovers.noUserCallsLeftAtEnd = false;
@@ -102,7 +102,7 @@ export function workerReported({ options, state }: KeeperTurn, noCallsLeft: bool
   state.leftovers.noUserCallsLeftAtEnd = noCallsLeft;
   if (!noCallsLeft) return;
   state.leftovers.userCallsLeftBehind = false;
-  callsHaveEnded(state.leftovers.handedOut, leaseName(options));
+  noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */

@@ -2,7 +2,7 @@
 import type { LeaseKeeperState } from './state.js';
 import type { KeeperCoordinator } from '../protocol/lease-messages.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
-import type { HandedOut } from '../../src/core/handed-out.js';
+import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';

@@ -24,7 +24,7 @@ import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../pr
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { HandedOut } from '../../src/core/handed-out.js';
+import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
 import type { KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';

@@ -15,7 +15,7 @@ export type StageMessage =
   | {
       readonly type: 'notify';
       readonly tenure: Tenure;
-      readonly worker: Ref<never>;
+      readonly workerRef: Ref<never>;
       readonly ordinals: readonly number[];
       readonly records: readonly UserRecord[];
       readonly replyTo: ReplyTo<Dispositions>;

@@ -11,13 +11,13 @@ import {
   type StateSlot,
   type FlushJob,
   type FoldJob,
-} from './fold.js';
+} from './user-calls.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob, type RawJob } from './raw-behaviour.js';
-import { createContextController } from './context.js';
-import { answerLocate, reducerStatus, type ReducerStatus } from './status.js';
-import { afterBehaviour, afterCalls, afterFlush, afterFold, noteDone } from './outcome.js';
-import { createReturns, nextNumber, returnCredit, sendReturns } from './returns.js';
+import { createContextController } from './reducer-context.js';
+import { locate, reducerStatus, type ReducerStatus } from './status.js';
+import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
+import { createStageReports, nextNumber, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
@@ -37,7 +37,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       if (acceptNumber(turn, message)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
-      if (sendReturns(state.returns, options.index, turn.effects)) state.settledAt = turn.now;
+      if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
     },
     stopped: (state) => {
@@ -54,21 +54,23 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     self,
     queue: createDeque<DeliveredItem | Mark>(),
     carry: [],
-    job: undefined,
+    running: undefined,
     slots: new Map(),
     unflushed: 0,
     unflushedSince: now,
     flushDue: false,
     heartbeatWaits: false,
-    manual: new Map(),
-    received: new Map(),
-    returns: createReturns(),
+    unacknowledged: new Map(),
+    lastReceived: new Map(),
+    reports: createStageReports(),
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
   };
+
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
   if (options.definition.stateBy !== 'shard')
     state.slots.set(sharedSlot, { state: freshState(options.definition), folded: [] });
+
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
@@ -84,12 +86,12 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   punctuation: ({ state }, message) => state.queue.push(message),
   heartbeat,
   revoked,
-  locate: answerLocate,
+  locate,
   flushDue,
   folded,
   flushed,
   behaved,
-  contextCalled: afterCalls,
+  contextCalled,
   broken,
 };
 
@@ -102,7 +104,7 @@ function flushDue({ state }: ReducerTurn): void {
 }
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
-  turn.state.job = undefined;
+  turn.state.running = undefined;
   afterFold(turn, job);
 }
 
@@ -113,17 +115,18 @@ function broken({ effects }: ReducerTurn, { error }: Message<'broken'>): void {
 /** Returns false for a repeated message. Otherwise items would be folded twice, or punctuation answered twice. */
 function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMessage): boolean {
   if (message.type !== 'items' && message.type !== 'punctuation' && message.type !== 'revoked') return true;
-  if (message.number <= (state.received.get(message.stage) ?? 0)) {
+  if (message.number <= (state.lastReceived.get(message.stage) ?? 0)) {
     effects.push(effect.count('repeatedMessages'));
     return false;
   }
-  state.received.set(message.stage, message.number);
+  state.lastReceived.set(message.stage, message.number);
   return true;
 }
 
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
-  if (state.job?.type === 'fold') noteDone(turn, state.job.job);
+  if (state.running?.type === 'fold') noteReduced(turn, state.running.job);
+
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;
   state.heartbeatWaits = true;
@@ -134,25 +137,29 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
 function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
-  for (const item of state.carry) if (isLost(item)) returnCredit(state.returns, item);
+
+  for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
+
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
-    if (isLost(queued)) returnCredit(state.returns, queued);
+    if (isLost(queued)) returnCredit(state.reports, queued);
     else state.queue.push(queued);
   }
+
   state.queue.push(message);
 }
 
 /** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
   const { options, state } = turn;
-  while (state.job === undefined) {
-    const flushes = options.definition.flush !== undefined && state.unflushed > 0;
+  while (state.running === undefined) {
+    const canFlush = options.definition.flush !== undefined && state.unflushed > 0;
     const head = state.carry[0] ?? state.queue.peek();
-    const full = state.unflushed >= options.batchSize;
-    const asked = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
-    if (flushes && (state.flushDue || full || asked)) {
+    const isFull = state.unflushed >= options.batchSize;
+    const isAskedToFlush = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
+
+    if (canFlush && (state.flushDue || isFull || isAskedToFlush)) {
       startFlush(turn);
     } else if (head === undefined) {
       state.flushDue = false;
@@ -169,10 +176,12 @@ function proceed(turn: ReducerTurn): void {
 function startMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
+
   if (options.definition.behaviour === undefined) {
     finishMark(turn, mark);
     return;
   }
+
   const message: ToBehaviour<unknown> =
     mark.type === 'revoked'
       ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
@@ -183,17 +192,18 @@ function startMark(turn: ReducerTurn, mark: Mark): void {
 function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
     // Send the dispositions of the flush before this answer, which means that the flush is over.
-    sendReturns(state.returns, options.index, effects);
-    const number = nextNumber(state.returns, mark.stage);
+    sendStageReports(state.reports, options.index, effects);
+    const number = nextNumber(state.reports, mark.stage);
     effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
   } else if (mark.type === 'revoked') {
     const slot = state.slots.get(mark.worker);
     if (slot !== undefined) state.unflushed -= slot.folded.length;
     state.slots.delete(mark.worker);
+
     let handedOut = 0;
-    for (const item of state.manual.keys()) {
+    for (const item of state.unacknowledged.keys()) {
       if (item.tenure.worker !== mark.worker) continue;
-      state.manual.delete(item);
+      state.unacknowledged.delete(item);
       handedOut += 1;
     }
     if (handedOut > 0) effects.push(effect.count('foldedAfterLoss', handedOut));
@@ -203,48 +213,53 @@ function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void 
 function startItems(turn: ReducerTurn): void {
   const { options, state, now, effects } = turn;
   const { definition, clock } = options;
-  const items = nextItems(options, state);
+  const items = takeItems(options, state);
+
   if (definition.behaviour !== undefined || definition.acknowledge === 'manual') {
-    for (const item of items) state.manual.set(item, now);
+    for (const item of items) state.unacknowledged.set(item, now);
   }
   if (definition.behaviour !== undefined) {
     startRaw(turn, createRawJob(items, { type: 'items', items }, now), undefined);
     return;
   }
+
   const { reduce } = definition;
   const job = createFoldJob(items, (item) => slotOf(options, state, item));
-  state.job = { type: 'fold', job };
+  state.running = { type: 'fold', job };
+
   effects.push(
     effect.run({
       name: 'reduce',
       kind: 'user',
       start: () => fold(job, reduce, state.controller.context, clock),
-      done: (done: FoldJob): ReducerActorMessage => ({ type: 'folded', job: done }),
+      done: (ended: FoldJob): ReducerActorMessage => ({ type: 'folded', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
 }
 
 /** The next items to fold: at most as many as may be folded before the next flush. */
-function nextItems(options: ReducerOptions, state: ReducerState): readonly DeliveredItem[] {
-  const most = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
-  const items = state.carry.slice(0, most);
+function takeItems(options: ReducerOptions, state: ReducerState): readonly DeliveredItem[] {
+  const limit = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+  const items = state.carry.slice(0, limit);
   state.carry = state.carry.slice(items.length);
-  while (items.length < most) {
+
+  while (items.length < limit) {
     const head = state.queue.peek();
     if (!(head instanceof DeliveredItem)) break;
     state.queue.shift();
     items.push(head);
   }
+
   return items;
 }
 
 function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
-  const name = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
-  let slot = state.slots.get(name);
+  const key = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
+  let slot = state.slots.get(key);
   if (slot === undefined) {
     slot = { state: freshState(options.definition), folded: [] };
-    state.slots.set(name, slot);
+    state.slots.set(key, slot);
   }
   return slot;
 }
@@ -253,19 +268,20 @@ function startFlush(turn: ReducerTurn): void {
   const { state } = turn;
   const job = createFlushJob(state.slots.values(), turn.now);
   state.unflushed = 0;
-  state.job = { type: 'flush', job };
+  state.running = { type: 'flush', job };
   runFlush(turn, job);
 }
 
 function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
   const { definition, clock, shardName } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
+
   effects.push(
     effect.run({
       name: 'flush',
       kind: 'user',
       start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
-      done: (done: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: done }),
+      done: (ended: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
@@ -275,11 +291,13 @@ function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void
 function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   const { state, effects } = turn;
   afterFlush(turn, job);
+
   if (job.next < job.groups.length && !state.controller.context.signal.aborted) {
     if (!hasFailed(turn)) runFlush(turn, job);
     return;
   }
-  state.job = undefined;
+
+  state.running = undefined;
   state.flushDue = false;
   effects.push(effect.cancel('flush'));
 }
@@ -299,7 +317,8 @@ function fencesOf(
 
 function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: Mark | undefined): void {
   const definition = options.definition as RawReducer<unknown, unknown>;
-  state.job = { type: 'raw', job, mark };
+  state.running = { type: 'raw', job, mark };
+
   effects.push(
     effect.run({
       name: job.message.type,
@@ -310,7 +329,7 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
           context: state.controller.context,
           clock: options.clock,
         }),
-      done: (done: RawJob): ReducerActorMessage => ({ type: 'behaved', job: done }),
+      done: (ended: RawJob): ReducerActorMessage => ({ type: 'behaved', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
@@ -318,11 +337,13 @@ function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: M
 
 function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
-  const mark = state.job?.type === 'raw' ? state.job.mark : undefined;
-  state.job = undefined;
+  const mark = state.running?.type === 'raw' ? state.running.mark : undefined;
+  state.running = undefined;
+
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.
-  afterCalls(turn);
+  contextCalled(turn);
   afterBehaviour(turn, job);
+
   if (mark !== undefined) finishMark(turn, mark);
 }

@@ -2,10 +2,10 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
-import type { ContextController } from './context.js';
-import type { StateSlot, FlushJob, FoldJob } from './fold.js';
+import type { ContextController } from './reducer-context.js';
+import type { StateSlot, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';
-import type { Returns } from './returns.js';
+import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';
@@ -38,7 +38,7 @@ export type ReducerActorMessage =
 
 export type Mark = Extract<ReducerRequest, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
 
-export type ReducerJob =
+export type RunningJob =
   | { readonly type: 'fold'; readonly job: FoldJob }
   | { readonly type: 'flush'; readonly job: FlushJob }
   | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
@@ -48,7 +48,8 @@ export interface ReducerState {
   readonly queue: Deque<DeliveredItem | Mark>;
   /** The items left over from a job that ended early. They go before the queue. */
   carry: readonly DeliveredItem[];
-  job: ReducerJob | undefined;
+  /** The job whose call is under way, or that gave way between two calls. */
+  running: RunningJob | undefined;
   /** One per worker with `stateBy: 'shard'`, otherwise one under the key -1. */
   readonly slots: Map<number, StateSlot>;
   /** How many items are folded and not flushed, over all slots, and since when the oldest of them has waited. */
@@ -58,9 +59,10 @@ export interface ReducerState {
   /** A heartbeat is in the queue. Until a behaviour has got it, further heartbeats are dropped. */
   heartbeatWaits: boolean;
   /** The items that wait for `ctx.ack`, and since when. Used only with manual acknowledgement and raw behaviours. */
-  readonly manual: Map<DeliveredItem, number>;
-  readonly received: Map<Ref<StageMessage>, number>;
-  readonly returns: Returns;
+  readonly unacknowledged: Map<DeliveredItem, number>;
+  /** The number of the last numbered message from each stage: a repeated message is dropped. */
+  readonly lastReceived: Map<Ref<StageMessage>, number>;
+  readonly reports: StageReports;
   readonly controller: ContextController;
   settledAt: number;
 }

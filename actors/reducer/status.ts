@@ -9,12 +9,13 @@ import type { Mark, ReducerState, ReducerTurn } from './state.js';
 type Locate = Extract<ReducerRequest, { type: 'locate' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
-export function answerLocate({ state, now, effects }: ReducerTurn, question: Locate): void {
+export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
     ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
+
   const [next, ...rest] = question.next;
   if (found === undefined && next !== undefined) effects.push(effect.send(next, { ...question, next: rest }));
   else effects.push(effect.reply(question.replyTo, found ?? { holder: state.self.path, state: 'unknown', forMs: 0 }));
@@ -22,47 +23,52 @@ export function answerLocate({ state, now, effects }: ReducerTurn, question: Loc
 
 /** Finds a punctuation. It counts as `running` while it waits for a running call. */
 function ofPunctuation(
-  { self, job, queue, settledAt }: ReducerState,
+  { self, running, queue, settledAt }: ReducerState,
   { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
   now: number,
 ): Whereabouts | undefined {
-  const is = (mark: DeliveredItem | Mark | undefined): boolean =>
+  const isSought = (mark: DeliveredItem | Mark | undefined): boolean =>
     mark !== undefined &&
     !(mark instanceof DeliveredItem) &&
     mark.type === 'punctuation' &&
     mark.stage === stage &&
     mark.id === punctuation;
-  let isHere = job?.type === 'raw' && is(job.mark);
-  for (let place = 0; !isHere && place < queue.length; place += 1) isHere = is(queue.at(place));
+
+  let isHere = running?.type === 'raw' && isSought(running.mark);
+  for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
   if (!isHere) return undefined;
-  if (job === undefined) return { holder: self.path, state: 'queued', forMs: now - settledAt };
-  const since = job.type === 'fold' ? (job.job.current?.since ?? now) : job.job.startedAt;
+
+  if (running === undefined) return { holder: self.path, state: 'queued', forMs: now - settledAt };
+  const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
 }
 
-function whereabouts(state: ReducerState, worker: number, ordinal: number, now: number): Whereabouts | undefined {
-  const is = (item: DeliveredItem): boolean => item.tenure.worker === worker && item.ordinal === ordinal;
+function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
+  const isSought = (item: DeliveredItem): boolean => item.tenure.worker === workerNumber && item.ordinal === ordinal;
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     return { holder: state.self.path, state: where, forMs: now - since };
   };
-  const { job } = state;
-  if (job?.type === 'fold') {
-    const { current, items, next } = job.job;
-    if (current !== undefined && is(current.item)) return at('running', current.since);
-    if (items.slice(next).some(is)) return at('queued', state.settledAt);
-    if (job.job.done.slice(job.job.noted).some(is)) return at('folded', current?.since ?? now);
-  } else if (job?.type === 'flush') {
-    if (job.job.groups.slice(job.job.noted).some((group) => group.items.some(is)))
-      return at('running', job.job.startedAt);
-  } else if (job?.type === 'raw' && job.job.items.some(is)) {
-    return at('running', job.job.startedAt);
+
+  const { running } = state;
+  if (running?.type === 'fold') {
+    const { current, items, next } = running.job;
+    if (current !== undefined && isSought(current.item)) return at('running', current.since);
+    if (items.slice(next).some(isSought)) return at('queued', state.settledAt);
+    if (running.job.reduced.slice(running.job.noted).some(isSought)) return at('folded', current?.since ?? now);
+  } else if (running?.type === 'flush') {
+    if (running.job.groups.slice(running.job.noted).some((group) => group.items.some(isSought)))
+      return at('running', running.job.startedAt);
+  } else if (running?.type === 'raw' && running.job.items.some(isSought)) {
+    return at('running', running.job.startedAt);
   }
-  for (const [item, since] of state.manual) if (is(item)) return at('folded', since);
-  for (const slot of state.slots.values()) if (slot.folded.some(is)) return at('folded', state.unflushedSince);
-  if (state.carry.some(is)) return at('queued', state.settledAt);
-  for (let place = 0; place < state.queue.length; place += 1) {
-    const queued = state.queue.at(place);
-    if (queued instanceof DeliveredItem && is(queued)) return at('queued', state.settledAt);
+
+  for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
+  for (const slot of state.slots.values()) if (slot.folded.some(isSought)) return at('folded', state.unflushedSince);
+  if (state.carry.some(isSought)) return at('queued', state.settledAt);
+
+  for (let index = 0; index < state.queue.length; index += 1) {
+    const queued = state.queue.at(index);
+    if (queued instanceof DeliveredItem && isSought(queued)) return at('queued', state.settledAt);
   }
   return undefined;
 }
@@ -74,6 +80,7 @@ function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
     if (ordinal >= (held.get(tenure.worker)?.ordinal ?? Infinity)) continue;
     held.set(tenure.worker, { worker: tenure.worker, ordinal, state: 'unknown', forMs: 0 });
   }
+
   return [...held.values()].map((each) => {
     const where = whereabouts(state, each.worker, each.ordinal, now);
     return where === undefined ? each : { ...each, state: where.state, forMs: where.forMs };
@@ -81,17 +88,20 @@ function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
 }
 
 function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
-  const { job } = state;
-  if (job?.type === 'fold') {
-    if (job.job.current !== undefined) yield job.job.current.item;
-    yield* job.job.items.slice(job.job.next);
-  } else if (job?.type === 'flush') for (const { items } of job.job.groups.slice(job.job.noted)) yield* items;
-  else if (job !== undefined) yield* job.job.items;
-  yield* state.manual.keys();
+  const { running } = state;
+  if (running?.type === 'fold') {
+    if (running.job.current !== undefined) yield running.job.current.item;
+    yield* running.job.items.slice(running.job.next);
+  } else if (running?.type === 'flush')
+    for (const { items } of running.job.groups.slice(running.job.noted)) yield* items;
+  else if (running !== undefined) yield* running.job.items;
+
+  yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
-  for (let place = 0; place < state.queue.length; place += 1) {
-    const queued = state.queue.at(place);
+
+  for (let index = 0; index < state.queue.length; index += 1) {
+    const queued = state.queue.at(index);
     if (queued instanceof DeliveredItem) yield queued;
   }
 }
@@ -113,24 +123,32 @@ export interface ReducerStatus {
 }
 
 export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
-  const { job } = state;
+  const { running } = state;
   const doing =
-    job === undefined ? 'idle' : job.type === 'fold' ? 'reduce' : job.type === 'raw' ? 'behaviour' : 'flush';
+    running === undefined
+      ? 'idle'
+      : running.type === 'fold'
+        ? 'reduce'
+        : running.type === 'raw'
+          ? 'behaviour'
+          : 'flush';
+
   const held =
-    job?.type === 'fold'
-      ? job.job.current
-      : job?.type === 'flush'
-        ? { item: job.job.groups[job.job.noted]?.items[0], since: job.job.startedAt }
-        : job?.type === 'raw'
-          ? { item: job.job.items[0], since: job.job.startedAt }
+    running?.type === 'fold'
+      ? running.job.current
+      : running?.type === 'flush'
+        ? { item: running.job.groups[running.job.noted]?.items[0], since: running.job.startedAt }
+        : running?.type === 'raw'
+          ? { item: running.job.items[0], since: running.job.startedAt }
           : undefined;
+
   const item = held?.item;
   return {
     holding: heldBy(state, now),
     doing,
     queued: state.queue.length + state.carry.length,
     unflushed: state.unflushed,
-    unacknowledged: state.manual.size,
+    unacknowledged: state.unacknowledged.size,
     ...(item === undefined || held === undefined
       ? {}
       : {

@@ -70,6 +70,7 @@ function held(turn: SupervisorTurn, message: HeldLeases): void {
   const { tables } = turn.state;
   const known = tables.get(message.table);
   if (known !== undefined && known.version >= message.version) return;
+
   tables.set(message.table, message);
   for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
 }
@@ -91,6 +92,7 @@ function startFor({ options, state, effects }: SupervisorTurn, name: string, lea
   const slot = state.slots.get(name);
   // If a worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
+
   state.slots.set(name, { lease, resting: false });
   effects.push(
     effect.spawn(lease.leaseKey, options.makeWorker(lease), {
@@ -104,12 +106,14 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   const { options, state, effects } = turn;
   const slot = state.slots.get(name);
   if (slot === undefined) return;
+
   if (how.reason === 'crash') {
     effects.push(
       effect.fail(how.error ?? new KinactError('BROKEN_INVARIANT', `Shard worker ${name} crashed without an error.`)),
     );
     return;
   }
+
   slot.resting = true;
   // If the lease is still held, for instance after a suspension, another worker starts. The wait prevents a hot loop.
   effects.push(effect.after(name, options.againMs, { type: 'again', name }));

@@ -4,8 +4,8 @@ import type { WorkerTurn } from './state.js';
 import { addSettled } from '../../src/core/settled-tally.js';
 
 /** Called at the end of each turn. */
-export function countSettled({ options: { settled }, state }: WorkerTurn): void {
-  if (settled === undefined) return;
-  addSettled(settled, state.ledger.settled - state.tallied);
+export function countSettled({ options: { tallyEntry }, state }: WorkerTurn): void {
+  if (tallyEntry === undefined) return;
+  addSettled(tallyEntry, state.ledger.settled - state.tallied);
   state.tallied = state.ledger.settled;
 }

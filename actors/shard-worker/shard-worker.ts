@@ -3,17 +3,17 @@
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
-import { openReader, noteReadOver, recount } from './bytes.js';
-import { askStages, createChannels, isFull, punctuate } from './channel.js';
-import { isDrained, isQuiet, punctuating } from './open-work.js';
+import { openReader, noteReadOver, updateAccount } from './byte-account.js';
+import { askStages, createChannels, isFull, punctuate } from './stage-channel.js';
+import { isDrained, isQuiet, punctuatingChannel } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
-import { controlled, finish, revoke, stopReading } from './worker-end.js';
-import { admitAll, createAdmission, isEmpty, bufferRaw } from './admission.js';
+import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
+import { admitAll, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { stalled, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
-import { emitNotice } from './notice.js';
-import { noteReadFailure, noteReadSuccess } from './reads.js';
+import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
+import { emitNotice } from './reader-notice.js';
+import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
@@ -34,7 +34,7 @@ export function shardWorker(
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(handlers, turn, message);
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
-      recount(state);
+      updateAccount(state);
       countSettled(turn);
       return [state, turn.effects];
     },
@@ -51,10 +51,11 @@ function initial(
   options: ShardWorkerOptions,
   self: Ref<ShardWorkerMessage>,
 ): Step<ShardWorkerState, ShardWorkerMessage> {
-  const { stages, spread, lease, maxPending, maxPendingBytes, clock, worker } = options;
-  const stuckTo = stageOf(lease.shardId, stages.length);
-  const used = spread === 'round-robin' ? stages : stages.slice(stuckTo, stuckTo + 1);
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock, workerNumber } = options;
+  const stageIndex = stageOf(lease.shardId, stages.length);
+  const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
+
   const state: ShardWorkerState = {
     self,
     keeper: lease.keeper,
@@ -63,9 +64,9 @@ function initial(
     account: undefined,
     ledger: createLedger({ maxPending, maxPendingBytes }),
     admission: createAdmission(undefined),
-    slices: 0,
+    lastSlice: 0,
     sliceIsDue: false,
-    channels: createChannels(used),
+    channels: createChannels(usedStages),
     reading: false,
     failing: undefined,
     hasRead: false,
@@ -73,8 +74,8 @@ function initial(
     reportFailingAt: 0,
     ending: undefined,
     paused: false,
-    pauses: 0,
-    punctuated: { kind: undefined, notified: 0, settled: 0, at: now },
+    lastPause: 0,
+    lastPunctuation: { kind: undefined, notified: 0, settled: 0, at: now },
     notified: 0,
     reportedOrdinal: -1,
     advancedAt: now,
@@ -84,18 +85,23 @@ function initial(
     unlocated: undefined,
     finished: false,
   };
-  const begin = effect.ask(lease.keeper, (replyTo) => ({ type: 'beginTenure', worker, control: self, replyTo }), {
-    answered: (answer) => ({ type: 'tenure', answer }),
-    failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
-  });
+
+  const begin = effect.ask(
+    lease.keeper,
+    (replyTo) => ({ type: 'beginTenure', worker: workerNumber, control: self, replyTo }),
+    {
+      answered: (answer) => ({ type: 'tenure', answer }),
+      failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
+    },
+  );
   return [state, [begin]];
 }
 
 type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
-  tenure: beginReading,
-  read: fetched,
+  tenure,
+  read,
   readFailed,
   notice,
   notified,
@@ -107,10 +113,10 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   watchdog,
   located,
   askFailed,
-  revoked: controlled,
-  drain: controlled,
-  pause: controlled,
-  resume: controlled,
+  revoked: obeyKeeper,
+  drain: obeyKeeper,
+  pause: obeyKeeper,
+  resume: obeyKeeper,
 };
 
 function notified(turn: WorkerTurn, { channel, dispositions }: Message<'notified'>): void {
@@ -129,7 +135,7 @@ function punctuated({ state }: WorkerTurn, { channel }: Message<'punctuated'>): 
 
 /** Allows the next slice of admission. A message with another number is a repeat. */
 function admit({ state, effects }: WorkerTurn, { slice }: Message<'admit'>): void {
-  if (state.sliceIsDue && slice === state.slices) state.sliceIsDue = false;
+  if (state.sliceIsDue && slice === state.lastSlice) state.sliceIsDue = false;
   else effects.push(effect.count('repeatedMessages'));
 }
 
@@ -137,10 +143,10 @@ function askFailed({ effects }: WorkerTurn): void {
   effects.push(effect.count('askFailures'));
 }
 
-function notice(turn: WorkerTurn, { notice: from }: Message<'notice'>): void {
-  emitNotice(turn, from);
-  noteReadFailure(turn, from);
-  if (from.type === 'retrying' && isDoubt(from.error)) doubtStream(turn);
+function notice(turn: WorkerTurn, { notice: readerNotice }: Message<'notice'>): void {
+  emitNotice(turn, readerNotice);
+  noteReadFailure(turn, readerNotice);
+  if (readerNotice.type === 'retrying' && isDoubt(readerNotice.error)) doubtStream(turn);
 }
 
 function isDoubt(error: unknown): boolean {
@@ -150,11 +156,13 @@ function isDoubt(error: unknown): boolean {
 function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
   const { state, effects } = turn;
   noteReadOver(state);
+
   // A read that the worker gave up on purpose is no failure.
   if (state.ending !== undefined) {
     state.reading = false;
     return;
   }
+
   if (isDoubt(error)) doubtStream(turn);
   effects.push(effect.fail(error));
 }
@@ -168,37 +176,43 @@ function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
 
-function beginReading(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
+function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   const { options, state, effects } = turn;
   if (answer.type === 'refused') {
     state.finished = true;
     effects.push(effect.end());
     return;
   }
-  const { tenure } = answer;
-  const { start, stream, table, shardId, source, fence } = tenure;
-  state.tenure = tenure;
+
+  const { tenure: granted } = answer;
+  const { start, stream, table, shardId, source, fence } = granted;
+
+  state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
-  if (tenure.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
+
+  if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else {
-    state.reader = openReader(turn, start, { stream, table, multiStream: tenure.leaseKey !== shardId });
+    state.reader = openReader(turn, start, { stream, table, multiStream: granted.leaseKey !== shardId });
     effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
   }
+
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }
 
-function fetched(turn: WorkerTurn, { result }: Message<'read'>): void {
+function read(turn: WorkerTurn, { result }: Message<'read'>): void {
   const { state } = turn;
   state.reading = false;
   state.failing = undefined;
+
   if (result.type === 'records') {
     state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) bufferRaw(state.admission, result.records);
+    if (state.ending === undefined) bufferRecords(state.admission, result.records);
   } else if (state.ending === undefined) {
     const { children, notFound } = result;
     state.ending = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };
   }
+
   if (result.type === 'records') noteReadSuccess(turn);
   noteReadOver(state);
 }
@@ -207,10 +221,12 @@ function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void
   const { ledger } = state;
   const { itemCounts, ordinals, items } = dispositions;
   const before = ledger.settled;
+
   for (let index = 0; index < itemCounts.length; index += 2)
     expectItems(ledger, itemCounts[index] as number, itemCounts[index + 1] as number);
   for (let index = 0; index < ordinals.length; index += 1)
     settle(ledger, ordinals[index] as number, items[index] as number);
+
   if (ledger.settled > before || ordinals.length > 0) state.settledAt = now;
 }
 
@@ -223,48 +239,54 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
     revoke(turn);
     return;
   }
-  const end = state.sliceIsDue ? undefined : admitAll(turn, tenure);
-  if (end?.type === 'gaveWay') askForSlice(turn);
-  else if (end?.type === 'crash') {
-    effects.push(effect.fail(end.error));
+
+  const admissionEnd = state.sliceIsDue ? undefined : admitAll(turn, tenure);
+  if (admissionEnd?.type === 'gaveWay') askForSlice(turn);
+  else if (admissionEnd?.type === 'crash') {
+    effects.push(effect.fail(admissionEnd.error));
     return;
   }
   report(turn, tenure);
-  if (end?.type === 'stopShard') {
-    finish(turn, tenure, { type: 'stopShard', error: end.error });
+  if (admissionEnd?.type === 'stopShard') {
+    finish(turn, tenure, { type: 'stopShard', error: admissionEnd.error });
     return;
   }
+
   askStages(turn, tenure);
   punctuate(turn, tenure);
+
   if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
-  if (state.ending === undefined) read(turn);
+  if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
 }
 
 /** Continues admission in a later turn. However much there is to admit, the lease keepers must get their turns in between. */
 function askForSlice({ state, effects }: WorkerTurn): void {
   state.sliceIsDue = true;
-  state.slices += 1;
-  effects.push(effect.send(state.self, { type: 'admit', slice: state.slices }));
+  state.lastSlice += 1;
+  effects.push(effect.send(state.self, { type: 'admit', slice: state.lastSlice }));
 }
 
 /** Reports the frontier to the keeper, which makes checkpoints from nothing else. */
 function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): void {
   const { ledger } = state;
   if (ledger.frontierOrdinal <= state.reportedOrdinal) return;
+
   state.reportedOrdinal = ledger.frontierOrdinal;
   state.advancedAt = now;
   const position = frontier(ledger);
   if (position === undefined) return;
+
   const { worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
-function read({ state, effects }: WorkerTurn): void {
+function startRead({ state, effects }: WorkerTurn): void {
   const { reader } = state;
   if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !hasRoom(state.ledger))
     return;
+
   state.reading = true;
   state.failing = undefined;
   effects.push(
@@ -279,32 +301,36 @@ function read({ state, effects }: WorkerTurn): void {
 }
 
 function watchdog({ options, state, now, effects }: WorkerTurn): void {
-  const again = (ms: number): void => {
+  const watchAgain = (ms: number): void => {
     effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
   };
+
   const since = stillSince(state);
   if (since === undefined) {
-    again(options.watchdogMs);
+    watchAgain(options.watchdogMs);
     return;
   }
-  const left = options.watchdogMs - (now - since);
-  if (left > 0) {
+
+  const leftMs = options.watchdogMs - (now - since);
+  if (leftMs > 0) {
     // A timer may fire slightly early. The rest must not be shorter than a clock can show.
-    again(Math.max(1, Math.ceil(left)));
+    watchAgain(Math.max(1, Math.ceil(leftMs)));
     return;
   }
+
   const ordinal = oldestOpen(state.ledger)?.ordinal;
-  const asked = ordinal === undefined ? punctuating(state) : channelOf(state, ordinal % state.channels.length);
-  const { stage } = asked as Channel;
-  const { worker } = options;
+  const channel = ordinal === undefined ? punctuatingChannel(state) : channelOf(state, ordinal % state.channels.length);
+  const { stage } = channel as Channel;
+  const { workerNumber } = options;
   effects.push(
-    effect.ask(stage, (replyTo) => ({ type: 'locate', worker, ordinal, replyTo }), {
+    effect.ask(stage, (replyTo) => ({ type: 'locate', worker: workerNumber, ordinal, replyTo }), {
       answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
       failed: () => ({ type: 'askFailed' }),
     }),
   );
+
   // If the answer shows no stall, look again soon.
-  again(Math.max(1, options.watchdogMs / 10));
+  watchAgain(Math.max(1, options.watchdogMs / 10));
 }
 
 function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'located'>): void {
@@ -312,13 +338,16 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
   const since = stillSince(state);
+
   // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
+
   if (found.state !== 'unknown') state.unlocated = undefined;
   else if (state.unlocated === undefined || state.unlocated.ordinal !== ordinal)
     state.unlocated = { ordinal, since: now };
+
   const whereabouts = state.unlocated === undefined ? found : { ...found, forMs: now - state.unlocated.since };
-  const error = stalled({
+  const error = stallError({
     watchdogMs: options.watchdogMs,
     stillForMs: now - since,
     settledNothingForMs: now - state.settledAt,
@@ -327,5 +356,6 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     oldest,
     tenure,
   });
+
   if (error !== undefined) effects.push(effect.fail(error));
 }

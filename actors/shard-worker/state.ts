@@ -29,7 +29,7 @@ export interface ShardWorkerOptions {
   readonly onFailure: OnFailure;
   readonly lease: HeldLease;
   /** The worker's number, unique in the process. */
-  readonly worker: number;
+  readonly workerNumber: number;
   readonly source: StreamSource;
   readonly stages: readonly Ref<StageMessage>[];
   readonly spread: 'by-shard' | 'round-robin';
@@ -38,7 +38,7 @@ export interface ShardWorkerOptions {
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
   /** Counts the settled records for the meter. Absent if there is no meter. */
-  readonly settled?: TallyEntry;
+  readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
   /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
   readonly flushes: boolean;
@@ -77,8 +77,8 @@ export interface ShardWorkerState {
   account: ByteAccount | undefined;
   readonly ledger: Ledger;
   admission: Admission;
-  /** How many slices of admission were asked for, and whether the last one is still to come. */
-  slices: number;
+  /** The number of the last slice of admission that was asked for, and whether it is still to come. */
+  lastSlice: number;
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
@@ -93,12 +93,12 @@ export interface ShardWorkerState {
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
   paused: boolean;
   /** The number of the last pause. */
-  pauses: number;
+  lastPause: number;
   /**
    * The last punctuation and when it was sent, with the counts of records notified and settled by then. Another of that kind is
    * sent only when a count has grown.
    */
-  punctuated: {
+  lastPunctuation: {
     readonly kind: 'flush' | 'drain' | undefined;
     readonly notified: number;
     readonly settled: number;
@@ -124,28 +124,30 @@ export interface Channel {
   notifying: boolean;
   collecting: boolean;
   /** A notify was sent. Before the first, the stage answers no collect. */
-  known: boolean;
+  hasNotified: boolean;
   /** The stage has not answered the last punctuation. */
   punctuating: boolean;
 }
 
 /** The raw record that is being admitted. */
-export interface Current {
+export interface CurrentRecord {
   readonly record: RawRecord;
   readonly unpacked: Unpacked;
+  /** The index of the first user record that is not admitted. */
   next: number;
-  filtered: number;
+  /** The index in `unpacked.filtered` of the next record that is out of range. */
+  nextFiltered: number;
 }
 
 /** The records that were read and are not admitted yet. */
 export interface Admission {
-  readonly raw: Deque<RawRecord>;
+  readonly rawRecords: Deque<RawRecord>;
   /**
-   * Bytes of `raw`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the ledger: its
-   * buffer is pinned there.
+   * Bytes of `rawRecords`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the
+   * ledger: its buffer is pinned there.
    */
   rawBytes: number;
-  current: Current | undefined;
+  current: CurrentRecord | undefined;
   /** Everything up to here was settled before this start; undefined once a later record has come. */
   startPosition: Position | undefined;
   reportedOutOfRange: boolean;

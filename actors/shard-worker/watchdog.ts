@@ -1,7 +1,7 @@
 // Decides when a shard counts as stalled, and shows the worker's status. The functions are pure: the worker asks where its
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
-import { punctuating } from './open-work.js';
+import { punctuatingChannel } from './drain-condition.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
@@ -10,7 +10,8 @@ import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export interface Stall {
+/** What the decision is made of. */
+export interface StallFacts {
   readonly watchdogMs: number;
   /** How long the frontier has not moved with this record open. */
   readonly stillForMs: number;
@@ -24,7 +25,7 @@ export interface Stall {
 }
 
 /** The states of a record in the words of the error messages. */
-const inWords: Readonly<Record<Whereabouts['state'], string>> = {
+const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   queued: 'queued',
   running: 'in a call',
   folded: 'processed but not acknowledged',
@@ -33,33 +34,41 @@ const inWords: Readonly<Record<Whereabouts['state'], string>> = {
 
 /** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
 export function stillSince(state: ShardWorkerState): number | undefined {
-  const { advancedAt, ending, ledger, punctuated } = state;
+  const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
   if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
   // A stop and a hand-over have their own deadlines.
-  return ending?.type === 'shardEnd' && punctuating(state) !== undefined ? punctuated.at : undefined;
+  return ending?.type === 'shardEnd' && punctuatingChannel(state) !== undefined ? lastPunctuation.at : undefined;
 }
 
 /**
  * The error to fail with, or undefined if an actor is only slow. Two conditions must last `watchdogMs`: the frontier does not
  * move, and the oldest record is in a call, unacknowledged, behind a reducer that settles nothing, or not found.
  */
-export function stalled(stall: Stall): KinactError | undefined {
-  const { watchdogMs, whereabouts, oldest, tenure } = stall;
-  if (stall.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
+export function stallError(facts: StallFacts): KinactError | undefined {
+  const { watchdogMs, whereabouts, oldest, tenure } = facts;
+  if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
+
   const { holder, state, forMs } = whereabouts;
-  const about = { source: tenure.source, shardId: tenure.shardId, actor: holder, ageMs: Math.round(stall.stillForMs) };
+  const errorData = {
+    source: tenure.source,
+    shardId: tenure.shardId,
+    actor: holder,
+    ageMs: Math.round(facts.stillForMs),
+  };
   if (oldest === undefined) {
     const text = `Shard ${tenure.shardId} has ended and is acknowledged, but a call in ${holder} has been running for ${Math.round(forMs)} ms.`;
-    return new KinactError('WATCHDOG', text, { data: about });
+    return new KinactError('WATCHDOG', text, { data: errorData });
   }
+
   const { sequenceNumber, subSequenceNumber } = oldest.position;
-  const unacknowledged = state === 'folded' && stall.full && stall.settledNothingForMs >= watchdogMs;
+  const unacknowledged = state === 'folded' && facts.full && facts.settledNothingForMs >= watchdogMs;
   const text = unacknowledged
     ? `Shard ${tenure.shardId} has as many open records as maxPending, maxPendingBytes or maxBytes allow, and none was acknowledged for ${watchdogMs} ms. ${holder} holds the oldest, ${sequenceNumber}. Raise that bound or acknowledge earlier.`
-    : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${inWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
+    : `The checkpoint of ${tenure.shardId} could not advance for ${watchdogMs} ms: its oldest open record, ${sequenceNumber}, is ${stateInWords[state]} at ${holder}, for ${Math.round(forMs)} ms.`;
+
   return new KinactError(unacknowledged ? 'PENDING_LIMIT_TOO_SMALL' : 'WATCHDOG', text, {
-    data: { ...about, sequenceNumber, subSequenceNumber },
+    data: { ...errorData, sequenceNumber, subSequenceNumber },
   });
 }
 
@@ -88,6 +97,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
   const { source, shardId } = options.lease;
   const now = options.clock.now();
   const oldest = oldestOpen(ledger);
+
   const doing = state.finished
     ? 'ended'
     : tenure === undefined
@@ -95,11 +105,12 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
       : state.ending === undefined && !state.paused
         ? 'reading'
         : 'draining';
+
   return {
     doing,
     source,
     shardId,
-    worker: options.worker,
+    worker: options.workerNumber,
     fence: tenure?.fence,
     openRecords: ledger.openRecords,
     openBytes: ledger.openBytes,

@@ -7,7 +7,7 @@ import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, StageTurn, Waiting, WorkerEntry } from './state.js';
+import type { Batch, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
@@ -27,17 +27,17 @@ export function isExtracted({ next, records }: Batch): boolean {
 }
 
 /** Whether a record of this worker, or the record `ordinal`, waits for extraction. */
-export function waitsForExtraction({ notify }: WorkerEntry, ordinal?: number): boolean {
-  if (notify === undefined || isExtracted(notify.batch)) return false;
-  return ordinal === undefined || notify.batch.ordinals.includes(ordinal, notify.batch.next);
+export function waitsForExtraction({ openNotify }: WorkerEntry, ordinal?: number): boolean {
+  if (openNotify === undefined || isExtracted(openNotify.batch)) return false;
+  return ordinal === undefined || openNotify.batch.ordinals.includes(ordinal, openNotify.batch.next);
 }
 
 /** The oldest record of a worker that waits for extraction, for `status()`. */
 export function unextracted(
-  { tenure, notify, extractedAt }: WorkerEntry,
+  { tenure, openNotify, extractedAt }: WorkerEntry,
   now: number,
 ): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
-  const ordinal = notify?.batch.ordinals[notify.batch.next];
+  const ordinal = openNotify?.batch.ordinals[openNotify.batch.next];
   if (ordinal === undefined) return [];
   return [{ worker: tenure.worker, ordinal, state: 'queued', forMs: now - extractedAt }];
 }
@@ -46,16 +46,19 @@ export function unextracted(
 export function extractForAWhile(turn: StageTurn): boolean {
   const { options, state } = turn;
   const slice = startSlice(options.clock);
-  const { extracting, workers } = state;
-  for (let entry = extracting.shift(); entry !== undefined; entry = extracting.shift()) {
+  const { extractionQueue, workerEntries } = state;
+
+  for (let entry = extractionQueue.shift(); entry !== undefined; entry = extractionQueue.shift()) {
     // A worker that has retired since can no longer settle its records.
-    if (workers.get(entry.tenure.worker) !== entry) continue;
+    if (workerEntries.get(entry.tenure.worker) !== entry) continue;
     if (!extractBatch(turn, entry, slice)) return false;
     if (waitsForExtraction(entry)) {
-      extracting.push(entry);
+      extractionQueue.push(entry);
       return true;
     }
-    for (const punctuation of entry.behind.splice(0)) for (const queue of state.queues) enqueue(queue, punctuation);
+
+    for (const punctuation of entry.deferredPunctuation.splice(0))
+      for (const queue of state.queues) enqueue(queue, punctuation);
     if (slice.isOver()) return true;
   }
   return true;
@@ -63,11 +66,13 @@ export function extractForAWhile(turn: StageTurn): boolean {
 
 function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): boolean {
   const { options } = turn;
-  const { tenure, notify } = entry;
-  const batch = (notify as NonNullable<typeof notify>).batch;
+  const { tenure, openNotify } = entry;
+  const batch = (openNotify as NonNullable<typeof openNotify>).batch;
+
   const { source, shardId } = tenure;
   const context: RecordContext = { source, shardId, opaque: options.opaqueOf(source) };
   const extraction: Extraction = { turn, entry, batch, context };
+
   endIfLate(tenure, options.clock);
   while (batch.next < batch.records.length && !tenure.dead) {
     const index = batch.next;
@@ -75,8 +80,10 @@ function extractBatch(turn: StageTurn, entry: WorkerEntry, slice: TimeSlice): bo
     if (!extractOne(extraction, index)) return false;
     if (slice.isOver()) break;
   }
+
   entry.extractedAt = options.clock.now();
   if (!tenure.dead) return true;
+
   // The lease's new holder extracts the rest again. `dead` tells the worker to end.
   batch.next = batch.records.length;
   entry.outbox.dead = true;
@@ -88,18 +95,21 @@ function extractOne(extraction: Extraction, index: number): boolean {
   const { queues } = extraction.turn.state;
   const record = batch.records[index] as UserRecord;
   const ordinal = batch.ordinals[index] as number;
+
   let items: DeliveredItem[];
   try {
     items = itemsOf(extraction, record, ordinal);
   } catch (error) {
-    return failed(extraction, record, ordinal, error);
+    return recordFailed(extraction, record, ordinal, error);
   }
+
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
   if (items.length === 0) return true;
-  const waiting: Waiting = { worker: entry, batch, items: items.length };
+
+  const waitingRecord: WaitingRecord = { workerEntry: entry, batch, items: items.length };
   entry.recordsQueued += 1;
   batch.recordsQueued += 1;
-  for (const item of items) enqueue(queueOf(queues, reducerOf(item.key, queues.length)), { item, waiting });
+  for (const item of items) enqueue(queueOf(queues, reducerOf(item.key, queues.length)), { item, waitingRecord });
   return true;
 }
 
@@ -109,43 +119,46 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   const stage = state.self;
   const { tenure } = entry;
   const { opaque } = context;
+
   if (options.extract === undefined) {
     const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
-    return [new DeliveredItem(stage, textKey(key), record.data, tenure, ordinal, 0, record, opaque)];
+    return [new DeliveredItem(stage, checkedKey(key), record.data, tenure, ordinal, 0, record, opaque)];
   }
+
   const items: DeliveredItem[] = [];
-  const returned = iterable(options.extract(record, context));
+  const returned = checkedIterable(options.extract(record, context));
   try {
     for (const made of returned) {
-      if (isThenable(ignoreRejection(made))) throw noItems('a promise item: it must be synchronous');
-      if (typeof made !== 'object' || made === null) throw noItems(`one of ${kindOfValue(made)}`);
+      if (isThenable(ignoreRejection(made))) throw extractError('a promise item: it must be synchronous');
+      if (typeof made !== 'object' || made === null) throw extractError(`one of ${kindOfValue(made)}`);
       // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
       const value = ignoreRejection(made.value);
-      items.push(new DeliveredItem(stage, textKey(made.key), value, tenure, ordinal, items.length, record, opaque));
+      items.push(new DeliveredItem(stage, checkedKey(made.key), value, tenure, ordinal, items.length, record, opaque));
     }
   } catch (error) {
     // The record has failed, so promises in the other elements are never awaited.
-    if (Array.isArray(returned)) returned.forEach(leave);
+    if (Array.isArray(returned)) returned.forEach(ignoreRejections);
     throw error;
   }
+
   return items;
 }
 
-function leave(made: unknown): void {
+function ignoreRejections(made: unknown): void {
   ignoreRejection(made);
   const { key, value } = (made ?? {}) as Partial<Extracted>;
   ignoreRejection(key);
   ignoreRejection(value);
 }
 
-function iterable(returned: Iterable<Extracted>): Iterable<Extracted> {
+function checkedIterable(returned: Iterable<Extracted>): Iterable<Extracted> {
   const made = refuseThenable('extract', returned) as Partial<Iterable<Extracted>> & Partial<AsyncIterable<unknown>>;
   if (typeof made?.[Symbol.iterator] === 'function') return returned;
   const isAsync = typeof made?.[Symbol.asyncIterator] === 'function';
-  throw noItems(isAsync ? 'an async iterable: it must be synchronous' : kindOfValue(made));
+  throw extractError(isAsync ? 'an async iterable: it must be synchronous' : kindOfValue(made));
 }
 
-function noItems(got: string): TypeError {
+function extractError(got: string): TypeError {
   return new TypeError(`extract must return an iterable of { key, value }, got ${got}`);
 }
 
@@ -160,7 +173,7 @@ function refuseThenable<T>(name: string, returned: T): T {
   throw new TypeError(`${name} must be synchronous, it returned a promise`);
 }
 
-function textKey(key: unknown): string {
+function checkedKey(key: unknown): string {
   if (typeof key === 'string') return key;
   ignoreRejection(key);
   throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
@@ -173,13 +186,15 @@ function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
 }
 
 /** Returns false when the stage crashes, and no record after this one may be routed. */
-function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
+function recordFailed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
   const { options, effects } = turn;
   const { source, shardId } = entry.tenure;
   const { sequenceNumber, subSequenceNumber } = record;
+
   const at = options.extract === undefined ? 'key' : 'extract';
   const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
   const { policy, error } = judgeFailure(options.onFailure, cause, item);
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return false;
@@ -189,6 +204,7 @@ function failed({ turn, entry }: Extraction, record: UserRecord, ordinal: number
     entry.outbox.dead = true;
     return true;
   }
+
   settleWithoutItem(entry, ordinal);
   effects.push(effect.count('skippedItems'));
   effects.push(

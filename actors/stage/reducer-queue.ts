@@ -4,12 +4,19 @@
 import { effect, type Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, LocateTarget } from '../protocol/pipeline-messages.js';
-import type { ReducerQueue, Queued, StageTurn, Waiting } from './state.js';
+import type { QueueEntry, ReducerQueue, StageTurn, WaitingRecord } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export function createReducerQueue(now: number): ReducerQueue {
-  return { ref: undefined, credit: 0, sent: 0, received: 0, entries: createDeque<Queued>(), settledAt: now };
+  return {
+    ref: undefined,
+    credit: 0,
+    lastSent: 0,
+    lastReceived: 0,
+    entries: createDeque<QueueEntry>(),
+    settledAt: now,
+  };
 }
 
 export function queueOf(queues: readonly ReducerQueue[], reducer: number): ReducerQueue {
@@ -18,29 +25,31 @@ export function queueOf(queues: readonly ReducerQueue[], reducer: number): Reduc
   return queue;
 }
 
-export function enqueue(queue: ReducerQueue, queued: Queued): void {
-  queue.entries.push(queued);
+export function enqueue(queue: ReducerQueue, entry: QueueEntry): void {
+  queue.entries.push(entry);
 }
 
 /** Sends as many items as the credit allows: each run of items as one batch, with punctuation in between. */
 export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
   if (queue.ref === undefined) return;
+
   const stage = turn.state.self;
   let items: DeliveredItem[] = [];
   for (let head = queue.entries.peek(); head !== undefined; head = queue.entries.peek()) {
     if (head.item === undefined) {
       queue.entries.shift();
       items = sendItems(turn, queue, queue.ref, items);
-      queue.sent += 1;
+      queue.lastSent += 1;
       const { punctuation: id, kind } = head;
-      turn.effects.push(effect.send(queue.ref, { type: 'punctuation', stage, number: queue.sent, id, kind }));
+      turn.effects.push(effect.send(queue.ref, { type: 'punctuation', stage, number: queue.lastSent, id, kind }));
     } else if (queue.credit > 0) {
       queue.entries.shift();
       queue.credit -= 1;
       items.push(head.item);
-      countDown(head.waiting);
+      countDown(head.waitingRecord);
     } else break;
   }
+
   sendItems(turn, queue, queue.ref, items);
 }
 
@@ -51,24 +60,25 @@ function sendItems(
   items: DeliveredItem[],
 ): DeliveredItem[] {
   if (items.length === 0) return items;
-  queue.sent += 1;
-  effects.push(effect.send(to, { type: 'items', stage: state.self, number: queue.sent, items }));
+  queue.lastSent += 1;
+  effects.push(effect.send(to, { type: 'items', stage: state.self, number: queue.lastSent, items }));
   return [];
 }
 
-function countDown(waiting: Waiting): void {
-  waiting.items -= 1;
-  if (waiting.items > 0) return;
-  waiting.worker.recordsQueued -= 1;
-  waiting.batch.recordsQueued -= 1;
+function countDown(record: WaitingRecord): void {
+  record.items -= 1;
+  if (record.items > 0) return;
+  record.workerEntry.recordsQueued -= 1;
+  record.batch.recordsQueued -= 1;
 }
 
 /** Drops the queued items of one worker: they would use up credit and be processed twice. */
-export function discard(queue: ReducerQueue, worker: number): void {
+export function discard(queue: ReducerQueue, workerNumber: number): void {
   for (let left = queue.entries.length; left > 0; left -= 1) {
-    const queued = queue.entries.shift() as Queued;
-    if (queued.item?.tenure.worker === worker) countDown((queued as { waiting: Waiting }).waiting);
-    else queue.entries.push(queued);
+    const entry = queue.entries.shift() as QueueEntry;
+    if (entry.item?.tenure.worker === workerNumber)
+      countDown((entry as { waitingRecord: WaitingRecord }).waitingRecord);
+    else queue.entries.push(entry);
   }
 }
 
@@ -77,13 +87,13 @@ export function discard(queue: ReducerQueue, worker: number): void {
  * enough.
  */
 export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number | undefined {
-  for (let place = 0; place < queue.entries.length; place += 1) {
-    const queued = queue.entries.at(place) as Queued;
-    const isIt =
+  for (let index = 0; index < queue.entries.length; index += 1) {
+    const entry = queue.entries.at(index) as QueueEntry;
+    const isSought =
       'punctuation' in sought
-        ? queued.item === undefined && queued.punctuation === sought.punctuation
-        : queued.item?.tenure.worker === sought.worker && queued.item.ordinal === sought.ordinal;
-    if (isIt) return place;
+        ? entry.item === undefined && entry.punctuation === sought.punctuation
+        : entry.item?.tenure.worker === sought.worker && entry.item.ordinal === sought.ordinal;
+    if (isSought) return index;
   }
   return undefined;
 }
@@ -94,11 +104,13 @@ export function oldestQueued(
   now: number,
 ): { worker: number; ordinal: number; state: 'queued'; forMs: number }[] {
   const oldest = new Map<number, number>();
-  for (let place = 0; place < queue.entries.length; place += 1) {
-    const item = queue.entries.at(place)?.item;
+
+  for (let index = 0; index < queue.entries.length; index += 1) {
+    const item = queue.entries.at(index)?.item;
     if (item === undefined) continue;
     const { worker } = item.tenure;
     oldest.set(worker, Math.min(item.ordinal, oldest.get(worker) ?? Infinity));
   }
+
   return [...oldest].map(([worker, ordinal]) => ({ worker, ordinal, state: 'queued', forMs: now - queue.settledAt }));
 }

@@ -16,7 +16,7 @@ import {
   oldestQueued,
   indexInQueue,
 } from './reducer-queue.js';
-import { acceptNumber, acceptQuestion, repeated } from './repeated.js';
+import { acceptNumber, acceptQuestion, countRepeat } from './repeat-filter.js';
 import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 
@@ -33,10 +33,10 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
       return [state, turn.effects];
     },
     status: (state) => ({
-      workers: state.workers.size,
+      workers: state.workerEntries.size,
       holding: [
         ...state.queues.flatMap((queue) => oldestQueued(queue, options.clock.now())),
-        ...[...state.workers.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
+        ...[...state.workerEntries.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
       ],
       queues: state.queues.map((queue, reducer) => ({ reducer, queued: queue.entries.length, credit: queue.credit })),
     }),
@@ -49,12 +49,12 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
   return {
     self,
     queues,
-    workers: new Map(),
-    extracting: createDeque<WorkerEntry>(),
-    slices: 0,
+    workerEntries: new Map(),
+    extractionQueue: createDeque<WorkerEntry>(),
+    lastSlice: 0,
     sliceIsDue: false,
     punctuations: new Map(),
-    nextPunctuation: 0,
+    nextPunctuationId: 0,
   };
 }
 
@@ -89,43 +89,47 @@ function join(turn: StageTurn, message: Message<'join'>): void {
   const queue = queueOf(state.queues, message.reducer);
   // A repeated `join`: its credit would count twice.
   if (queue.ref?.id === message.ref.id) {
-    effects.push(repeated);
+    effects.push(countRepeat);
     return;
   }
+
   queue.ref = message.ref;
   queue.credit = message.credit;
   queue.settledAt = turn.now;
+
   dispatch(turn, queue);
   answerAll(turn);
 }
 
-function entryOf({ state, now, effects }: StageTurn, tenure: Tenure, worker: Ref<never>): WorkerEntry {
-  let entry = state.workers.get(tenure.worker);
+/** The entry of a worker, made at its first notify. */
+function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef: Ref<never>): WorkerEntry {
+  let entry = state.workerEntries.get(tenure.worker);
   if (entry === undefined) {
     entry = {
       tenure,
       recordsQueued: 0,
       outbox: emptyDispositions(),
-      notify: undefined,
-      behind: [],
+      openNotify: undefined,
+      deferredPunctuation: [],
       extractedAt: now,
-      collect: undefined,
-      asked: 0,
+      openCollect: undefined,
+      lastQuestion: 0,
     };
-    state.workers.set(tenure.worker, entry);
+    state.workerEntries.set(tenure.worker, entry);
     // If a worker dies without a `retire`, its items must not stay queued: their dispositions would have no receiver.
-    effects.push(effect.watch(worker, () => ({ type: 'workerDown', worker: tenure.worker })));
+    effects.push(effect.watch(workerRef, () => ({ type: 'workerDown', worker: tenure.worker })));
   }
   return entry;
 }
 
 function notify(turn: StageTurn, message: Message<'notify'>): void {
-  const { tenure, worker, ordinals, records, replyTo } = message;
-  const entry = entryOf(turn, tenure, worker);
+  const { tenure, workerRef, ordinals, records, replyTo } = message;
+  const entry = openEntry(turn, tenure, workerRef);
   if (!acceptQuestion(turn, entry, replyTo)) return;
-  entry.notify = { replyTo, batch: { ordinals, records, next: 0, recordsQueued: 0 } };
+
+  entry.openNotify = { replyTo, batch: { ordinals, records, next: 0, recordsQueued: 0 } };
   entry.extractedAt = turn.now;
-  turn.state.extracting.push(entry);
+  turn.state.extractionQueue.push(entry);
   askForSlice(turn);
 }
 
@@ -133,28 +137,30 @@ function notify(turn: StageTurn, message: Message<'notify'>): void {
 function askForSlice({ state, effects }: StageTurn): void {
   if (state.sliceIsDue) return;
   state.sliceIsDue = true;
-  state.slices += 1;
-  effects.push(effect.send(state.self, { type: 'extract', slice: state.slices }));
+  state.lastSlice += 1;
+  effects.push(effect.send(state.self, { type: 'extract', slice: state.lastSlice }));
 }
 
 function extract(turn: StageTurn, message: Message<'extract'>): void {
   const { state, effects } = turn;
-  if (!state.sliceIsDue || message.slice !== state.slices) {
-    effects.push(repeated);
+  if (!state.sliceIsDue || message.slice !== state.lastSlice) {
+    effects.push(countRepeat);
     return;
   }
+
   state.sliceIsDue = false;
   if (!extractForAWhile(turn)) return;
-  if (state.extracting.length > 0) askForSlice(turn);
+  if (state.extractionQueue.length > 0) askForSlice(turn);
+
   for (const queue of state.queues) dispatch(turn, queue);
   answerAll(turn);
 }
 
 function collect(turn: StageTurn, message: Message<'collect'>): void {
-  const entry = turn.state.workers.get(message.worker);
+  const entry = turn.state.workerEntries.get(message.worker);
   // A collect never comes before the notify that makes the entry. So a worker without an entry has retired and needs no answer.
   if (entry === undefined || !acceptQuestion(turn, entry, message.replyTo)) return;
-  entry.collect = message.replyTo;
+  entry.openCollect = message.replyTo;
   answerDemand(turn, entry);
 }
 
@@ -162,18 +168,20 @@ function disposed(turn: StageTurn, message: Message<'disposed'>): void {
   const { state, effects } = turn;
   const queue = queueOf(state.queues, message.reducer);
   if (!acceptNumber(turn, queue, message.number)) return;
+
   queue.credit += message.credit;
-  for (const ofWorker of message.dispositions) {
-    const entry = state.workers.get(ofWorker.worker);
+  for (const workerDispositions of message.dispositions) {
+    const entry = state.workerEntries.get(workerDispositions.worker);
     if (entry === undefined) {
-      effects.push(effect.count('staleSettles', ofWorker.ordinals.length));
+      effects.push(effect.count('staleSettles', workerDispositions.ordinals.length));
       continue;
     }
-    if (ofWorker.ordinals.length > 0) queue.settledAt = turn.now;
-    append(entry.outbox.ordinals, ofWorker.ordinals);
-    append(entry.outbox.items, ofWorker.items);
-    if (ofWorker.dead === true) entry.outbox.dead = true;
+    if (workerDispositions.ordinals.length > 0) queue.settledAt = turn.now;
+    append(entry.outbox.ordinals, workerDispositions.ordinals);
+    append(entry.outbox.items, workerDispositions.items);
+    if (workerDispositions.dead === true) entry.outbox.dead = true;
   }
+
   dispatch(turn, queue);
   answerAll(turn);
 }
@@ -184,20 +192,21 @@ function append(to: number[], from: readonly number[]): void {
 }
 
 function answerAll(turn: StageTurn): void {
-  for (const entry of turn.state.workers.values()) answerDemand(turn, entry);
+  for (const entry of turn.state.workerEntries.values()) answerDemand(turn, entry);
 }
 
 /** Sends the dispositions with the first reply that may go. The reply to a notify goes before the reply to a collect. */
 function answerDemand({ options, effects }: StageTurn, entry: WorkerEntry): void {
-  const open = entry.notify;
-  const inDemand = open?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
-  if (open !== undefined && isExtracted(open.batch) && inDemand) {
-    entry.notify = undefined;
-    effects.push(effect.reply(open.replyTo, takeOutbox(entry)));
+  const { openNotify } = entry;
+  const inDemand = openNotify?.batch.recordsQueued === 0 || entry.recordsQueued * 2 <= options.maxPending;
+  if (openNotify !== undefined && isExtracted(openNotify.batch) && inDemand) {
+    entry.openNotify = undefined;
+    effects.push(effect.reply(openNotify.replyTo, takeOutbox(entry)));
   }
-  if (entry.collect !== undefined && hasDispositions(entry.outbox)) {
-    const replyTo = entry.collect;
-    entry.collect = undefined;
+
+  if (entry.openCollect !== undefined && hasDispositions(entry.outbox)) {
+    const replyTo = entry.openCollect;
+    entry.openCollect = undefined;
     effects.push(effect.reply(replyTo, takeOutbox(entry)));
   }
 }
@@ -210,25 +219,30 @@ function takeOutbox(entry: WorkerEntry): Dispositions {
 
 function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   const { state } = turn;
-  const entry = state.workers.get(message.worker);
+  const entry = state.workerEntries.get(message.worker);
   if (entry !== undefined && !acceptQuestion(turn, entry, message.replyTo)) return;
-  const id = state.nextPunctuation;
-  state.nextPunctuation += 1;
-  state.punctuations.set(id, { worker: message.worker, replyTo: message.replyTo, missing: state.queues.length });
+
+  const id = state.nextPunctuationId;
+  state.nextPunctuationId += 1;
+  state.punctuations.set(id, { workerNumber: message.worker, replyTo: message.replyTo, missing: state.queues.length });
+
   const punctuation = { punctuation: id, kind: message.kind };
   // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
-  if (entry !== undefined && waitsForExtraction(entry)) entry.behind.push(punctuation);
+  if (entry !== undefined && waitsForExtraction(entry)) entry.deferredPunctuation.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
+
   for (const queue of state.queues) dispatch(turn, queue);
 }
 
 function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuated'>): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
+
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   open.missing -= 1;
   if (open.missing > 0) return;
+
   state.punctuations.delete(id);
   effects.push(effect.reply(open.replyTo, true));
 }
@@ -239,6 +253,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     effects.push(effect.reply(replyTo, { holder: state.self.path, state: found, forMs }));
   };
   if (sought === undefined) return answer('unknown', 0);
+
   for (const queue of state.queues) {
     if (indexInQueue(queue, sought) === undefined) continue;
     const forMs = now - queue.settledAt;
@@ -247,9 +262,11 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
     else effects.push(effect.send(queue.ref, { type: 'locate', ...sought, replyTo, next: [], queued: true }));
     return;
   }
-  const entry = state.workers.get(worker);
+
+  const entry = state.workerEntries.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
+
   // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
   if (first === undefined) answer('unknown', 0);
@@ -257,31 +274,34 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
 }
 
 /** The last punctuation of this worker that some reducer has not answered. */
-function punctuationOf({ punctuations, self }: StageState, worker: number): LocateTarget | undefined {
-  const [last] = [...punctuations].filter(([, open]) => open.worker === worker).slice(-1);
+function punctuationOf({ punctuations, self }: StageState, workerNumber: number): LocateTarget | undefined {
+  const [last] = [...punctuations].filter(([, open]) => open.workerNumber === workerNumber).slice(-1);
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }
 
 /** Handles a worker that has ended or died. Its items are dropped. Their records are delivered again under the shard's next fence. */
 function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): void {
   const { state, effects } = turn;
-  const entry = state.workers.get(worker);
+  const entry = state.workerEntries.get(worker);
   if (entry === undefined) return;
-  state.workers.delete(worker);
+
+  state.workerEntries.delete(worker);
   // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
   entry.tenure.dead = true;
+
   const { source, shardId, fence } = entry.tenure;
   for (const queue of state.queues) {
     discard(queue, worker);
     if (queue.ref !== undefined) {
-      queue.sent += 1;
-      const number = queue.sent;
+      queue.lastSent += 1;
+      const number = queue.lastSent;
       effects.push(
         effect.send(queue.ref, { type: 'revoked', stage: state.self, number, worker, source, shardId, fence }),
       );
     }
     dispatch(turn, queue);
   }
-  for (const [id, open] of state.punctuations) if (open.worker === worker) state.punctuations.delete(id);
+
+  for (const [id, open] of state.punctuations) if (open.workerNumber === worker) state.punctuations.delete(id);
   answerAll(turn);
 }

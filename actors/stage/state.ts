@@ -25,14 +25,15 @@ export interface WorkerEntry {
   /** How many records have at least one item in a queue. */
   recordsQueued: number;
   outbox: Dispositions;
-  notify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
+  /** The questions of the worker that have no answer yet. */
+  openNotify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;
   /** Punctuation that waits for records before it to be extracted. */
-  readonly behind: Punctuation[];
+  readonly deferredPunctuation: Punctuation[];
   /** When the stage last received or extracted records of this worker, monotonic milliseconds. */
   extractedAt: number;
-  collect: ReplyTo<Dispositions> | undefined;
+  openCollect: ReplyTo<Dispositions> | undefined;
   /** The number of the worker's last question: a repeated question is dropped. */
-  asked: number;
+  lastQuestion: number;
 }
 
 /** The records of one notify. */
@@ -46,8 +47,8 @@ export interface Batch {
 }
 
 /** A record with items that still wait in a queue of this stage. */
-export interface Waiting {
-  readonly worker: WorkerEntry;
+export interface WaitingRecord {
+  readonly workerEntry: WorkerEntry;
   readonly batch: Batch;
   items: number;
 }
@@ -58,23 +59,23 @@ export interface Punctuation {
   readonly kind: 'flush' | 'drain';
 }
 
-export type Queued = { readonly item: DeliveredItem; readonly waiting: Waiting } | Punctuation;
+export type QueueEntry = { readonly item: DeliveredItem; readonly waitingRecord: WaitingRecord } | Punctuation;
 
 export interface ReducerQueue {
   ref: Ref<ReducerRequest> | undefined;
   credit: number;
   /** The number of the last numbered message to this reducer: `items`, `punctuation` or `revoked`. */
-  sent: number;
+  lastSent: number;
   /** The number of the last message from this reducer: a repeated message is dropped. */
-  received: number;
-  readonly entries: Deque<Queued>;
+  lastReceived: number;
+  readonly entries: Deque<QueueEntry>;
   /** When this reducer last settled anything, monotonic milliseconds. */
   settledAt: number;
 }
 
 /** A worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
-  readonly worker: number;
+  readonly workerNumber: number;
   readonly replyTo: ReplyTo<true>;
   missing: number;
 }
@@ -82,14 +83,15 @@ interface OpenPunctuation {
 export interface StageState {
   readonly self: Ref<StageMessage>;
   readonly queues: readonly ReducerQueue[];
-  readonly workers: Map<number, WorkerEntry>;
+  /** By worker number. */
+  readonly workerEntries: Map<number, WorkerEntry>;
   /** The workers with records to extract, the next one first. */
-  readonly extracting: Deque<WorkerEntry>;
-  /** How many slices of extraction were asked for, and whether the last one is still to come. */
-  slices: number;
+  readonly extractionQueue: Deque<WorkerEntry>;
+  /** The number of the last slice of extraction that was asked for, and whether it is still to come. */
+  lastSlice: number;
   sliceIsDue: boolean;
   readonly punctuations: Map<number, OpenPunctuation>;
-  nextPunctuation: number;
+  nextPunctuationId: number;
 }
 
 export interface StageTurn {

@@ -11,7 +11,7 @@ import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
-import { createHandedOut, type HandedOut } from '../core/handed-out.js';
+import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
 import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
@@ -258,10 +258,10 @@ function workerOf(
   return actors.shardWorker({
     ...options,
     lease,
-    worker: lastWorker,
+    workerNumber: lastWorker,
     source,
     budget,
-    ...(settled === undefined ? {} : { settled: openEntry(settled, lease.source, lease.shardId) }),
+    ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,

@@ -131,10 +131,12 @@ export function hasRoom(ledger: Ledger, bytes = 1): boolean {
 export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: number): number {
   if (ledger.newest !== undefined && comparePositions(position, ledger.newest) <= 0) return -1;
   if (!hasRoom(ledger, Math.min(bytes, 1))) throw new RangeError(`ledger is full: ${describeLoad(ledger)}`);
-  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = widened(ledger);
+  if (ledger.admitted - ledger.head > ledger.ring.mask) ledger.ring = doubledRing(ledger);
+
   const { pinned, ring } = ledger;
   const ordinal = ledger.admitted++;
   const slot = ordinal & ring.mask;
+
   ring.positions[slot] = position;
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
@@ -143,11 +145,13 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   ring.itemsOpen[slot] = 1;
   ring.settledItems[slot] = 0;
   ring.pins[slot] = pinned;
+
   if (pinned === undefined) ledger.heldBytes += bytes;
   else pinned.holders++;
   ledger.newest = position;
   ledger.openRecords++;
   ledger.openBytes += bytes;
+
   return ordinal;
 }
 
@@ -166,15 +170,15 @@ export function pin(ledger: Ledger, bytes: number): void {
 
 /** Ends the effect of `pin`: no more records of the buffer are admitted. Does nothing without a `pin`. */
 export function unpin(ledger: Ledger): void {
-  const held = ledger.pinned;
+  const buffer = ledger.pinned;
   ledger.pinned = undefined;
-  if (held !== undefined) releaseHolder(ledger, held);
+  if (buffer !== undefined) releaseHolder(ledger, buffer);
 }
 
 /** Removes one holder of the buffer. Without holders its bytes no longer count. */
-function releaseHolder(ledger: Ledger, held: Pin): void {
-  held.holders--;
-  if (held.holders === 0) ledger.heldBytes -= held.bytes;
+function releaseHolder(ledger: Ledger, buffer: Pin): void {
+  buffer.holders--;
+  if (buffer.holders === 0) ledger.heldBytes -= buffer.bytes;
 }
 
 /**
@@ -185,16 +189,18 @@ function releaseHolder(ledger: Ledger, held: Pin): void {
 export function expectItems(ledger: Ledger, ordinal: number, items: number): void {
   const { ring } = ledger;
   if (!Number.isInteger(items) || items < 0) throw new RangeError(`record ${ordinal} cannot have ${items} items`);
-  if (!isHeld(ledger, ordinal)) {
+  if (!isInRing(ledger, ordinal)) {
     ledger.ignoredCalls++;
     return;
   }
+
   const slot = ordinal & ring.mask;
   const before = ring.items[slot] as number;
   if (before === items) return;
   if (before !== uncounted) throw new RangeError(`record ${ordinal} has ${before} items and cannot have ${items}`);
   if (ring.itemsOpen[slot] === 0)
     throw new RangeError(`record ${ordinal} was settled before it was known to have ${items} items`);
+
   ring.items[slot] = items;
   ring.itemsOpen[slot] = items;
   if (items > wordBits) ring.moreItems.set(ordinal, new Int32Array(Math.ceil(items / wordBits) - 1));
@@ -209,10 +215,11 @@ export function expectItems(ledger: Ledger, ordinal: number, items: number): voi
 export function settle(ledger: Ledger, ordinal: number, item: number): boolean {
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
-  if (!isHeld(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
+  if (!isInRing(ledger, ordinal) || !markItem(ring, ordinal, slot, item)) {
     ledger.ignoredCalls++;
     return false;
   }
+
   const itemsOpen = (ring.itemsOpen[slot] as number) - 1;
   ring.itemsOpen[slot] = itemsOpen;
   if (itemsOpen === 0) complete(ledger, ordinal, slot);
@@ -234,7 +241,7 @@ export function oldestOpen(ledger: Ledger): LedgerEntry | undefined {
  * that were never admitted.
  */
 export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefined {
-  if (!isHeld(ledger, ordinal)) return undefined;
+  if (!isInRing(ledger, ordinal)) return undefined;
   const { ring } = ledger;
   const slot = ordinal & ring.mask;
   return {
@@ -246,7 +253,7 @@ export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefin
   };
 }
 
-function isHeld(ledger: Ledger, ordinal: number): boolean {
+function isInRing(ledger: Ledger, ordinal: number): boolean {
   return ordinal >= ledger.head && ordinal < ledger.admitted;
 }
 
@@ -256,12 +263,14 @@ function markItem(ring: Ring, ordinal: number, slot: number, item: number): bool
   const items = ring.items[slot] as number;
   const count = items === uncounted ? 1 : items;
   if (!(item >= 0 && item < count)) return false;
+
   const bit = 1 << (item % wordBits);
   const words = item < wordBits ? ring.settledItems : (ring.moreItems.get(ordinal) as Int32Array);
   const word = item < wordBits ? slot : Math.floor(item / wordBits) - 1;
-  const noted = words[word] as number;
-  if ((noted & bit) !== 0) return false;
-  words[word] = noted | bit;
+  const settledBits = words[word] as number;
+  if ((settledBits & bit) !== 0) return false;
+
+  words[word] = settledBits | bit;
   return true;
 }
 
@@ -271,10 +280,12 @@ function complete(ledger: Ledger, ordinal: number, slot: number): void {
   ledger.settled++;
   ledger.openRecords--;
   ledger.openBytes -= ring.bytes[slot] as number;
-  const held = ring.pins[slot];
-  if (held === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
-  else releaseHolder(ledger, held);
+
+  const buffer = ring.pins[slot];
+  if (buffer === undefined) ledger.heldBytes -= ring.bytes[slot] as number;
+  else releaseHolder(ledger, buffer);
   ring.pins[slot] = undefined;
+
   if ((ring.items[slot] as number) > wordBits) ring.moreItems.delete(ordinal);
   if (ordinal === ledger.head) advance(ledger);
 }
@@ -296,6 +307,7 @@ function advance(ledger: Ledger): void {
     ring.positions[slot] = nowhere;
     head++;
   }
+
   ledger.head = head;
 }
 
@@ -315,9 +327,10 @@ function createRing(capacity: number, moreItems = new Map<number, Int32Array>())
 }
 
 /** A ring of twice the capacity with the same entries in their new slots. */
-function widened(ledger: Ledger): Ring {
+function doubledRing(ledger: Ledger): Ring {
   const { ring: old } = ledger;
   const ring = createRing((old.mask + 1) * 2, old.moreItems);
+
   for (let ordinal = ledger.head; ordinal < ledger.admitted; ordinal++) {
     const from = ordinal & old.mask;
     const to = ordinal & ring.mask;
@@ -330,6 +343,7 @@ function widened(ledger: Ledger): Ring {
     ring.itemsOpen[to] = old.itemsOpen[from] as number;
     ring.settledItems[to] = old.settledItems[from] as number;
   }
+
   return ring;
 }
 

@@ -1,7 +1,7 @@
 // A keeper asks the live holder of a lease by a wish in the row. It then takes the lease that was handed over, or withdraws the wish.
 // `me` is the asking worker, with the keeper under test. `you` holds the lease; the test writes what `you` would write.
 import { expect } from 'chai';
-import { beganHandingOut, createHandedOut } from '../../src/core/handed-out.js';
+import { beginHandingOut, createHandedOut } from '../../src/core/handed-out-records.js';
 import { asking, free, seenRow, holderWriter } from '../support/asking-keeper.js';
 import { driveKeeper, failoverMs, me, shardId, writer } from '../support/keeper-driver.js';
 import { applyChange, memoryLeaseStore, type MemoryLeaseStore } from '../support/memory-lease-store.js';
@@ -229,7 +229,7 @@ describe('a keeper that asks for a lease', () => {
     it('releases a handed-over lease at once although calls from an earlier tenure may still run', async () => {
       const store = memoryLeaseStore([seenRow]);
       const handedOut = createHandedOut();
-      beganHandingOut(handedOut, `${store.tableName} ${shardId}`, {
+      beginHandingOut(handedOut, `${store.tableName} ${shardId}`, {
         newestHandedOut: { sequenceNumber: '7', subSequenceNumber: 0 },
       });
       const keeper = await driveKeeper({ seenRow, store, handedOut, wish: { stale: undefined } });

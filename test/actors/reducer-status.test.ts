@@ -135,7 +135,7 @@ describe('a stage whose reducers have not joined yet', () => {
     const typesOf = (effects: readonly Effect<StageMessage>[]): string[] =>
       effects.map((effect) => (effect.type === 'send' ? (effect.message as { type: string }).type : effect.type));
     const locate = (ordinal: number): any => tell({ type: 'locate', worker: 1, ordinal, replyTo } as StageMessage)[0];
-    tell({ type: 'notify', tenure, worker: other, ordinals: [0], records: [record], replyTo } as StageMessage);
+    tell({ type: 'notify', tenure, workerRef: other, ordinals: [0], records: [record], replyTo } as StageMessage);
     tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo: later });
     expect(typesOf(tell({ type: 'beat' }))).to.deep.equal(['after']);
     expect(locate(0).answer).to.include({ holder: self.path, state: 'queued' });
@@ -154,7 +154,7 @@ describe('a stage whose reducers have not joined yet', () => {
     tell({
       type: 'notify',
       tenure: { ...tenure },
-      worker: other,
+      workerRef: other,
       ordinals: [0],
       records: [record],
       replyTo,

@@ -51,7 +51,7 @@ function oneStage(count = 1) {
       return { type, worker: 1, replyTo: { asker: worker, question } satisfies ReplyTo<never>, ...more };
     },
     records: (...ordinals: number[]) => ({
-      ...{ tenure: tenure(), worker, ordinals },
+      ...{ tenure: tenure(), workerRef: worker, ordinals },
       records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: new Uint8Array() })),
     }),
   };
@@ -78,8 +78,8 @@ describe('a stage that drops and counts a repeated message', () => {
   it('extracts a slice once, and ignores an `extract` that it has not asked for', () => {
     const { ask, records, state, tell } = oneStage();
     tell(ask('notify', records(0, 1)));
-    expect(tell({ type: 'extract', turn: state.slices })).to.deep.equal(repeated);
-    expect(tell({ type: 'extract', turn: state.slices + 1 })).to.deep.equal(repeated);
+    expect(tell({ type: 'extract', slice: state.lastSlice })).to.deep.equal(repeated);
+    expect(tell({ type: 'extract', slice: state.lastSlice + 1 })).to.deep.equal(repeated);
   });
 
   it('keeps no answer for a repeated `collect`, and answers the next `collect`', () => {

@@ -54,7 +54,7 @@ function direct(options: Partial<StageOptions> = {}) {
     notify: (keys: readonly string[], first = 0, worker = 1) => {
       const records = keys.map((key, index) => recordOf(first + index, key));
       const batch = { ordinals: keys.map((_, index) => first + index), records };
-      const asker = { tenure: tenures[worker], worker: workers[worker] };
+      const asker = { tenure: tenures[worker], workerRef: workers[worker] };
       return ask<Dispositions>(worker, { type: 'notify', ...asker, ...batch });
     },
     /** The slice of extraction that these effects ask for. */

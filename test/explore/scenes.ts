@@ -1,6 +1,6 @@
 // The scenes that are explored by default, and the world in which each exploration starts.
 import { leaseKeeper } from '../../actors/lease-keeper/lease-keeper.js';
-import { createHandedOut } from '../../src/core/handed-out.js';
+import { createHandedOut } from '../../src/core/handed-out-records.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { writeLeaseRow } from '../../src/aws/dynamodb/lease-row.js';
 import type { Item } from '../sim/dynamodb/expressions.js';

@@ -8,7 +8,7 @@ import type {
   LeaseKeeperState,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
-import { createHandedOut, type HandedOut } from '../../src/core/handed-out.js';
+import { createHandedOut, type HandedOut } from '../../src/core/handed-out-records.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseUpdate, WishCondition } from '../../src/api/ports.js';
 import type { Item } from '../sim/dynamodb/expressions.js';

@@ -193,8 +193,8 @@ function runtimeOf(
     },
     intercept: {
       deliver: (delivery: { message: unknown }, deliver: () => void) => {
-        const { type, tenure, worker } = (delivery.message ?? {}) as Partial<Notify>;
-        if (type === 'notify') incarnations.works(tenure?.worker ?? -1, worker?.path ?? '');
+        const { type, tenure, workerRef } = (delivery.message ?? {}) as Partial<Notify>;
+        if (type === 'notify') incarnations.works(tenure?.worker ?? -1, workerRef?.path ?? '');
         deliver();
       },
       startEffect: (actor: { path: string }, info: { name: string }, start: () => unknown) =>
@@ -206,7 +206,7 @@ function runtimeOf(
 interface Notify {
   readonly type: string;
   readonly tenure: { readonly worker: number };
-  readonly worker: { readonly path: string };
+  readonly workerRef: { readonly path: string };
 }
 
 function note(lives: Member['lives'], { what, to }: TraceEntry): void {

@@ -140,7 +140,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         runtime,
         shardWorker({
           lease: { leaseKey: shardId, shardId, source: source.name, keeper: ref, startable: true },
-          worker: (nextWorker += 1),
+          workerNumber: (nextWorker += 1),
           source,
           unpack: (record, range) => source.unpack(record, range),
           stages,

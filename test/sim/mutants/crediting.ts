@@ -5,7 +5,7 @@ import { given, resent, wrapped, type AnyEffect, type AnyMessage, type Mutant } 
 const repeatedDispositions: Mutant['make'] = () =>
   wrapped('stage', {
     before: (state, message) => {
-      if (message.type === 'disposed') state.queues[message['reducer']].received = 0;
+      if (message.type === 'disposed') state.queues[message['reducer']].lastReceived = 0;
       return message;
     },
   });

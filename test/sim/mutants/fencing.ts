@@ -49,9 +49,9 @@ const settlesByShard = (base: Actors = actors): Actors => {
       before: (state, message) => {
         if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
         if (message.type !== 'disposed') return message;
-        const known = [...(state.workers.keys() as Iterable<number>)];
+        const known = [...(state.workerEntries.keys() as Iterable<number>)];
         const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
-          if (state.workers.has(ofWorker.worker)) return ofWorker;
+          if (state.workerEntries.has(ofWorker.worker)) return ofWorker;
           const shard = shardOf.get(ofWorker.worker);
           return { ...ofWorker, worker: known.findLast((worker) => shardOf.get(worker) === shard) ?? -1 };
         });

@@ -68,7 +68,7 @@ const deaf = (base: Actors = actors): Actors => {
       before: (state, message) => {
         if (message.type !== 'disposed') return message;
         const dispositions = message['dispositions'] as { worker: number }[];
-        for (const { worker } of dispositions) if (!state.workers.has(worker)) unknown.add(worker);
+        for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(worker);
         return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(worker)) };
       },
     },
@@ -87,7 +87,7 @@ const deafByShard = (base: Actors = actors): Actors => {
         if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
         if (message.type !== 'disposed') return message;
         const dispositions = message['dispositions'] as { worker: number }[];
-        for (const { worker } of dispositions) if (!state.workers.has(worker)) unknown.add(shardOf.get(worker));
+        for (const { worker } of dispositions) if (!state.workerEntries.has(worker)) unknown.add(shardOf.get(worker));
         return { ...message, dispositions: dispositions.filter(({ worker }) => !unknown.has(shardOf.get(worker))) };
       },
     },

@@ -1,6 +1,6 @@
 // Mutants of what counts as done: completion, frontiers, acknowledgements, credit, flushes.
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
-import { settleItem } from '../../../actors/reducer/returns.js';
+import { settleItem } from '../../../actors/reducer/stage-reports.js';
 import { admit, recordAt } from '../../../src/core/ledger.js';
 import { reducerOf } from '../../../src/core/routing.js';
 import { comparePositions, compareSequenceNumbers } from '../../../src/core/sequence-number.js';
@@ -119,13 +119,13 @@ function byCompletionOrder(): Mutant['make'] {
 }
 
 const settle = (state: AnyState, items: readonly DeliveredItem[]): void => {
-  for (const item of items) settleItem(state.returns, item);
+  for (const item of items) settleItem(state.reports, item);
 };
 
 const beforeTheFlush: Mutant['make'] = () =>
   wrapped('reducer', {
     before: (state, message) => {
-      if (message.type === 'folded') settle(state, message['job'].done.slice(message['job'].noted));
+      if (message.type === 'folded') settle(state, message['job'].reduced.slice(message['job'].noted));
       return message;
     },
   });
@@ -141,7 +141,7 @@ const beforeItIsDone: Mutant['make'] = () =>
 const duringFlush: Mutant['make'] = () =>
   wrapped('reducer', {
     after: (state, _message, effects) => {
-      if (state.job?.type === 'flush') state.job = undefined;
+      if (state.running?.type === 'flush') state.running = undefined;
       return effects;
     },
   });
@@ -159,7 +159,7 @@ const onAcknowledgement: Mutant['make'] = () =>
 const twice: Mutant['make'] = () =>
   wrapped('reducer', {
     before: (state, message) => {
-      if (message.type === 'items') state.received.clear();
+      if (message.type === 'items') state.lastReceived.clear();
       return message;
     },
   });

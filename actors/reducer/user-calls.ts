@@ -29,8 +29,8 @@ export interface FoldJob {
   /** The index of the first item not yet dealt with. The rest goes to the next job. */
   next: number;
   /** Items for which `reduce` has returned. */
-  readonly done: DeliveredItem[];
-  /** How many of `done` the actor has noted (`noteDone`, also during a long call). */
+  readonly reduced: DeliveredItem[];
+  /** How many of `reduced` the actor has noted (`noteReduced`, also during a long call). */
   noted: number;
   /** Items not handed out, because their tenure had ended. */
   readonly dropped: DeliveredItem[];
@@ -42,7 +42,7 @@ export interface FoldJob {
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
 
 export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
-  return { items, slotOf: slotOf, next: 0, done: [], noted: 0, dropped: [], current: undefined, failure: undefined };
+  return { items, slotOf, next: 0, reduced: [], noted: 0, dropped: [], current: undefined, failure: undefined };
 }
 
 /** What all calls of one run have in common. */
@@ -56,7 +56,7 @@ interface FoldRun {
 export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, clock: Clock): FoldJob | Promise<FoldJob> {
   const run: FoldRun = { reduce, context, clock, startedAt: clock.now() };
   for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
-    const pending = handOut(job, item, run);
+    const pending = callReduce(job, item, run);
     if (pending !== undefined) return foldRest(job, item, pending, run);
   }
   return job;
@@ -68,6 +68,7 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
   while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
     const now = clock.now();
     if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
+
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
     if (!endIfLate(item.tenure, clock, now)) {
@@ -80,12 +81,12 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
 }
 
 /** Calls `reduce`. Returns its result only if that is a thenable. */
-function handOut(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
+function callReduce(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
   const slot = job.slotOf(item);
   try {
     const state = reduce(slot.state, item, context);
     if (isThenable(state)) return state;
-    keep(job, slot, item, state);
+    keepState(job, slot, item, state);
   } catch (cause) {
     job.failure = { item, cause };
   }
@@ -102,20 +103,20 @@ async function foldRest(
   let pending: PromiseLike<unknown> | undefined = firstPending;
   for (let item: DeliveredItem | undefined = first; item !== undefined;) {
     try {
-      if (pending !== undefined) keep(job, job.slotOf(item), item, await pending);
+      if (pending !== undefined) keepState(job, job.slotOf(item), item, await pending);
     } catch (cause) {
       job.failure = { item, cause };
     }
     item = nextItem(job, run);
-    pending = item === undefined ? undefined : handOut(job, item, run);
+    pending = item === undefined ? undefined : callReduce(job, item, run);
   }
   return job;
 }
 
-function keep(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown): void {
+function keepState(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown): void {
   slot.state = state;
   slot.folded.push(item);
-  job.done.push(item);
+  job.reduced.push(item);
 }
 
 /** One flush: one state, and exactly the items folded into it before the flush began. */
@@ -140,7 +141,7 @@ export function createFlushJob(slots: Iterable<StateSlot>, now: number): FlushJo
   const groups: FlushGroup[] = [];
   for (const slot of slots) {
     if (slot.folded.length === 0) continue;
-    groups.push({ slot: slot, items: slot.folded, outcome: 'dropped' });
+    groups.push({ slot, items: slot.folded, outcome: 'dropped' });
     slot.folded = [];
   }
   return { groups, startedAt: now, next: 0, noted: 0 };
@@ -159,11 +160,13 @@ export async function flushGroups(
   while (job.next < job.groups.length && (job.next === first || !slice.isOver())) {
     const group = job.groups[job.next] as FlushGroup;
     job.next += 1;
+
     // A state with only items of ended tenures is not flushed: that could only do harm, because the new owner processes them.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     const context = contextOf(group.items);
     if (!live || context.signal.aborted) continue;
+
     try {
       const returned: unknown = await flush(group.slot.state, context);
       if (returned !== undefined) group.slot.state = returned;
@@ -173,5 +176,6 @@ export async function flushGroups(
       group.cause = cause;
     }
   }
+
   return job;
 }

@@ -4,15 +4,15 @@ import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
 
-export const repeated: Effect<StageMessage> = effect.count('repeatedMessages');
+export const countRepeat: Effect<StageMessage> = effect.count('repeatedMessages');
 
 /** Returns false for a repeated message. Otherwise credit would return twice, or one answer to a punctuation would count as two. */
 export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number: number): boolean {
-  if (number <= queue.received) {
-    effects.push(repeated);
+  if (number <= queue.lastReceived) {
+    effects.push(countRepeat);
     return false;
   }
-  queue.received = number;
+  queue.lastReceived = number;
   return true;
 }
 
@@ -21,10 +21,10 @@ export function acceptNumber({ effects }: StageTurn, queue: ReducerQueue, number
  * closed question.
  */
 export function acceptQuestion({ effects }: StageTurn, entry: WorkerEntry, { question }: ReplyTo<never>): boolean {
-  if (question <= entry.asked) {
-    effects.push(repeated);
+  if (question <= entry.lastQuestion) {
+    effects.push(countRepeat);
     return false;
   }
-  entry.asked = question;
+  entry.lastQuestion = question;
   return true;
 }

@@ -1,8 +1,8 @@
 // A shard worker reports to its keeper the first read that succeeds, and later reads that keep failing. Throttling is no failure. The
-// test calls the two functions of reads.ts directly, without an actor, and looks at the `reads` messages that they send.
+// test calls the two functions of read-report.ts directly, without an actor, and looks at the `reads` messages that they send.
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
-import { noteReadFailure, noteReadSuccess } from '../../actors/shard-worker/reads.js';
+import { noteReadFailure, noteReadSuccess } from '../../actors/shard-worker/read-report.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/state.js';
 
 const notice = (delayMs: number) =>

@@ -5,7 +5,7 @@ import type { WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { SourceNotice } from '../../src/api/ports.js';
 
-const throttled = new KinactError('AWS_ERROR', 'The service throttles.', {
+const throttledError = new KinactError('AWS_ERROR', 'The service throttles.', {
   retryable: true,
   data: { kind: 'throttled' },
 });
@@ -14,7 +14,7 @@ export function emitNotice({ options, state, now, effects }: WorkerTurn, notice:
   const { source, shardId } = options.lease;
   switch (notice.type) {
     case 'throttled':
-      state.failing = failedAgain(state.failing, 'GetRecords', throttled, now);
+      state.failing = failedAgain(state.failing, 'GetRecords', throttledError, now);
       effects.push(effect.emit({ name: 'throttled', data: { source, shardId, delayMs: notice.delayMs } }));
       return;
     case 'trimmed': {

@@ -1,13 +1,13 @@
 // When an ownership ends, a process forgets the records of the lease that it has handed out. It remembers that calls for them may run.
 import { expect } from 'chai';
 import {
-  beganHandingOut,
-  callsHaveEnded,
+  beginHandingOut,
+  noteCallsEnded,
   callsMayRunOf,
   createHandedOut,
   forgetHandedOut,
   newestOf,
-} from '../../../src/core/handed-out.js';
+} from '../../../src/core/handed-out-records.js';
 
 const at = (sequenceNumber: string) => ({ sequenceNumber, subSequenceNumber: 0 });
 
@@ -16,31 +16,31 @@ describe('what a process has handed out of a lease', () => {
     const handedOut = createHandedOut();
     expect(callsMayRunOf(handedOut, 'a')).to.equal(false);
     const first: { newestHandedOut?: ReturnType<typeof at> } = {};
-    beganHandingOut(handedOut, 'a', first);
+    beginHandingOut(handedOut, 'a', first);
     expect(callsMayRunOf(handedOut, 'a')).to.equal(false);
     first.newestHandedOut = at('7');
-    beganHandingOut(handedOut, 'a', { newestHandedOut: at('5') });
+    beginHandingOut(handedOut, 'a', { newestHandedOut: at('5') });
     expect(newestOf(handedOut, 'a')).to.deep.equal(at('7'));
     expect(callsMayRunOf(handedOut, 'a')).to.equal(true);
     expect(callsMayRunOf(handedOut, 'b')).to.equal(false);
   });
 
-  it('is empty in a new ownership, but calls of the earlier one may run until `callsHaveEnded`', () => {
+  it('is empty in a new ownership, but calls of the earlier one may run until `noteCallsEnded`', () => {
     const handedOut = createHandedOut();
-    beganHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
+    beginHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
     forgetHandedOut(handedOut, 'a');
-    beganHandingOut(handedOut, 'a', {});
+    beginHandingOut(handedOut, 'a', {});
     expect(newestOf(handedOut, 'a')).to.equal(undefined);
     expect(callsMayRunOf(handedOut, 'a')).to.equal(true);
-    callsHaveEnded(handedOut, 'a');
+    noteCallsEnded(handedOut, 'a');
     expect(callsMayRunOf(handedOut, 'a')).to.equal(false);
   });
 
   it('is forgotten completely if its calls have ended or no record was handed out', () => {
     const handedOut = createHandedOut();
-    beganHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
+    beginHandingOut(handedOut, 'a', { newestHandedOut: at('7') });
     forgetHandedOut(handedOut, 'a', true);
-    beganHandingOut(handedOut, 'b', {});
+    beginHandingOut(handedOut, 'b', {});
     forgetHandedOut(handedOut, 'b');
     expect(handedOut.size).to.equal(0);
   });
@@ -48,7 +48,7 @@ describe('what a process has handed out of a lease', () => {
   it('is remembered for the newest 10,000 lost leases only', () => {
     const handedOut = createHandedOut();
     for (let index = 0; index < 10_100; index += 1) {
-      beganHandingOut(handedOut, `${index}`, { newestHandedOut: at('7') });
+      beginHandingOut(handedOut, `${index}`, { newestHandedOut: at('7') });
       forgetHandedOut(handedOut, `${index}`);
     }
     expect(handedOut.size).to.equal(10_000);

@@ -1,24 +1,25 @@
 // Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
 // record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
 // drain punctuation. The answer holds until more records are handed over or settled.
-import { isEmpty } from './admission.js';
+import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 
 /** The channel whose stage has not answered the last punctuation. */
-export function punctuating({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
+export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channels'>): Channel | undefined {
   return channels.find((channel) => channel.punctuating);
 }
 
 /** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
 export function isQuiet(state: ShardWorkerState): boolean {
-  const { admission, ledger, punctuated } = state;
-  if (ledger.openRecords > 0 || punctuating(state) !== undefined || admission.current !== undefined) return false;
-  return !mayHaveCalls(state) || (punctuated.kind === 'drain' && !hasMovedSince(state));
+  const { admission, ledger, lastPunctuation } = state;
+  if (ledger.openRecords > 0 || punctuatingChannel(state) !== undefined || admission.current !== undefined)
+    return false;
+  return !mayHaveCalls(state) || (lastPunctuation.kind === 'drain' && !hasMovedSince(state));
 }
 
 /** Whether records were handed over or settled since the last punctuation. Both counts only rise. */
-export function hasMovedSince({ ledger, notified, punctuated }: ShardWorkerState): boolean {
-  return punctuated.notified !== notified || punctuated.settled !== ledger.settled;
+export function hasMovedSince({ ledger, notified, lastPunctuation }: ShardWorkerState): boolean {
+  return lastPunctuation.notified !== notified || lastPunctuation.settled !== ledger.settled;
 }
 
 /** Whether a call for this shard may run in a reducer. If nothing was handed out, none can. */

@@ -3,37 +3,39 @@
 import { effect } from '../protocol/actor.js';
 import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
-import { abandon, isEmpty } from './admission.js';
+import { abandon, isEmpty } from './record-admission.js';
 import type { WorkerTurn } from './state.js';
 
 /** Handles a message of the keeper. A message for another tenure is only counted. */
-export function controlled(turn: WorkerTurn, message: ShardWorkerRequest): void {
+export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void {
   const { state, effects } = turn;
   if (message.fence !== state.tenure?.fence) {
     effects.push(effect.count('staleControls'));
     return;
   }
+
   switch (message.type) {
     case 'revoked':
       return revoke(turn);
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
-      if (message.number <= state.pauses) {
+      if (message.number <= state.lastPause) {
         effects.push(effect.count('repeatedMessages'));
         return;
       }
-      state.pauses = message.number;
+      state.lastPause = message.number;
       state.paused = true;
       return;
     case 'resume':
-      if (message.number === state.pauses) state.paused = false;
+      if (message.number === state.lastPause) state.paused = false;
   }
 }
 
 /** Stops reading. Drops the records that are fetched but not admitted: no stage has them, and they will be read again. */
 export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): void {
   if (state.ending !== undefined && isEmpty(state.admission)) return;
+
   state.ending = ending;
   state.admission = abandon(state.admission, state.ledger);
   // The bytes that the reader has fetched ahead count in the byte budget until the reader is closed.
@@ -50,6 +52,7 @@ export function revoke(turn: WorkerTurn): void {
       : ending?.type === 'drained'
         ? { type: 'drained', open: ledger.openRecords, isCut: true }
         : { type: 'tenureDead' };
+
   finish(turn, tenure, how);
 }
 
@@ -58,6 +61,7 @@ export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: Work
   tenure.dead = true;
   state.finished = true;
   state.reader?.close();
+
   const { worker, fence } = tenure;
   for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
   effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, how }), effect.end());

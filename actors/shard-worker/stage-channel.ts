@@ -2,11 +2,11 @@
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
 import { effect, type Ref } from '../protocol/actor.js';
-import { isEmpty } from './admission.js';
+import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { hasMovedSince, mustAwaitCalls, punctuating } from './open-work.js';
+import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
 import { hasRoom } from '../../src/core/ledger.js';
 import { KinactError } from '../../src/api/errors.js';
 
@@ -18,7 +18,7 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
     records: [],
     notifying: false,
     collecting: false,
-    known: false,
+    hasNotified: false,
     punctuating: false,
   }));
 }
@@ -36,38 +36,41 @@ export function askStages(turn: WorkerTurn, tenure: Tenure): void {
 
 function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
+
   const { ordinals, records } = channel;
   channel.ordinals = [];
   channel.records = [];
   channel.notifying = true;
-  channel.known = true;
+  channel.hasNotified = true;
+
   state.notified += records.length;
   if (state.ledger.newest !== undefined) tenure.newestHandedOut = state.ledger.newest;
+
   effects.push(
     effect.ask(
       channel.stage,
-      (replyTo) => ({ type: 'notify', tenure, worker: state.self, ordinals, records, replyTo }),
+      (replyTo) => ({ type: 'notify', tenure, workerRef: state.self, ordinals, records, replyTo }),
       {
         answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
-        failed,
+        failed: askFailed,
       },
     ),
   );
 }
 
 function collect({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
-  if (channel.collecting || !channel.known || state.ledger.openRecords === 0) return;
+  if (channel.collecting || !channel.hasNotified || state.ledger.openRecords === 0) return;
   channel.collecting = true;
   effects.push(
     effect.ask(channel.stage, (replyTo) => ({ type: 'collect', worker: tenure.worker, replyTo }), {
       answered: (dispositions) => ({ type: 'collected', channel: index, dispositions }),
-      failed,
+      failed: askFailed,
     }),
   );
 }
 
 /** The stage has died. The failure is only counted, because the supervisor is about to stop this worker as well. */
-function failed(): ShardWorkerMessage {
+function askFailed(): ShardWorkerMessage {
   return { type: 'askFailed' };
 }
 
@@ -84,20 +87,23 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
   const { ledger, channels, ending, paused } = state;
-  if (punctuating(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
+  if (punctuatingChannel(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
   if (channels.some(({ records }) => records.length > 0)) return;
+
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
   const askedToFlush = state.account?.askedToFlush === true;
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
+
   const kind = closing ? 'drain' : 'flush';
-  if (state.punctuated.kind === kind && !hasMovedSince(state)) return;
-  state.punctuated = { kind, notified: state.notified, settled: ledger.settled, at: now };
+  if (state.lastPunctuation.kind === kind && !hasMovedSince(state)) return;
+  state.lastPunctuation = { kind, notified: state.notified, settled: ledger.settled, at: now };
+
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
     effects.push(
       effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
         answered: () => ({ type: 'punctuated', channel: index }),
-        failed,
+        failed: askFailed,
       }),
     );
   }

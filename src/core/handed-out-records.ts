@@ -5,34 +5,34 @@ import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
 /** The newest record that a tenure has handed to a stage. The tenure's shard worker may update it at any time. */
-export interface HandingOut {
+export interface HandOutProgress {
   readonly newestHandedOut?: Position | undefined;
 }
 
 /** The entry of one lease: the newest record of its earlier tenures, and the tenure that hands out records now. */
-interface Known {
+interface LeaseEntry {
   readonly newest: Position | undefined;
-  readonly current: HandingOut | undefined;
+  readonly current: HandOutProgress | undefined;
   /** A call for a record of an earlier ownership may still run. */
   readonly callsMayRun: boolean;
 }
 
-export type HandedOut = Map<string, Known>;
+export type HandedOut = Map<string, LeaseEntry>;
 
 export function createHandedOut(): HandedOut {
   return new Map();
 }
 
 /** Notes that `tenure` hands out the lease's records from now on. The entry keeps the newest record of earlier tenures. */
-export function beganHandingOut(handedOut: HandedOut, lease: string, tenure: HandingOut): void {
+export function beginHandingOut(handedOut: HandedOut, lease: string, tenure: HandOutProgress): void {
   const callsMayRun = handedOut.get(lease)?.callsMayRun === true;
   handedOut.set(lease, { newest: newestOf(handedOut, lease), current: tenure, callsMayRun });
 }
 
 /** The newest record of the lease that may be open in this process; undefined if none was handed out. */
 export function newestOf(handedOut: HandedOut, lease: string): Position | undefined {
-  const known = handedOut.get(lease);
-  const [before, now] = [known?.newest, known?.current?.newestHandedOut];
+  const entry = handedOut.get(lease);
+  const [before, now] = [entry?.newest, entry?.current?.newestHandedOut];
   if (before === undefined || now === undefined) return before ?? now;
   return comparePositions(before, now) < 0 ? now : before;
 }
@@ -43,9 +43,9 @@ export function callsMayRunOf(handedOut: HandedOut, lease: string): boolean {
 }
 
 /** Notes that all calls for records of earlier ownerships have ended. */
-export function callsHaveEnded(handedOut: HandedOut, lease: string): void {
-  const known = handedOut.get(lease);
-  if (known?.callsMayRun === true) handedOut.set(lease, { ...known, callsMayRun: false });
+export function noteCallsEnded(handedOut: HandedOut, lease: string): void {
+  const entry = handedOut.get(lease);
+  if (entry?.callsMayRun === true) handedOut.set(lease, { ...entry, callsMayRun: false });
 }
 
 /**
@@ -56,6 +56,7 @@ export function forgetHandedOut(handedOut: HandedOut, lease: string, callsEnded 
   const mayRun = !callsEnded && callsMayRunOf(handedOut, lease);
   handedOut.delete(lease);
   if (!mayRun) return;
+
   handedOut.set(lease, { newest: undefined, current: undefined, callsMayRun: true });
   if (handedOut.size > maxRemembered) forgetOldestCalls(handedOut);
 }

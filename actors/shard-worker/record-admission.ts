@@ -3,7 +3,7 @@
 import { effect } from '../protocol/actor.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
-import type { Channel, Current, Admission, ShardWorkerState, WorkerTurn } from './state.js';
+import type { Admission, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin, type Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -20,7 +20,7 @@ export type AdmissionEnd =
 
 export function createAdmission(startPosition: Position | undefined): Admission {
   return {
-    raw: createDeque<RawRecord>(),
+    rawRecords: createDeque<RawRecord>(),
     rawBytes: 0,
     current: undefined,
     startPosition,
@@ -31,13 +31,13 @@ export function createAdmission(startPosition: Position | undefined): Admission 
 }
 
 export function isEmpty(admission: Admission): boolean {
-  return admission.current === undefined && admission.raw.length === 0;
+  return admission.current === undefined && admission.rawRecords.length === 0;
 }
 
 /** Queues the records that were read. */
-export function bufferRaw(admission: Admission, records: readonly RawRecord[]): void {
+export function bufferRecords(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {
-    admission.raw.push(record);
+    admission.rawRecords.push(record);
     admission.rawBytes += recordBytes(record);
   }
 }
@@ -63,25 +63,28 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
   const { options, state } = turn;
   const { admission, ledger } = state;
   if (isEmpty(admission)) return undefined;
+
   // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
   const slice = startSlice(options.clock);
-  let unlooked = 0;
+  let bytesSinceLook = 0;
   /** Counts the bytes worked on. Returns true when the time is up. */
   const spend = (bytes: number): boolean => {
-    unlooked += bytes + recordCostBytes;
-    if (unlooked < lookBytes) return false;
-    unlooked = 0;
+    bytesSinceLook += bytes + recordCostBytes;
+    if (bytesSinceLook < lookBytes) return false;
+    bytesSinceLook = 0;
     return slice.isOver();
   };
+
   for (;;) {
     if (admission.current === undefined) {
       if (onlyCurrent) return undefined;
-      const record = admission.raw.shift();
+      const record = admission.rawRecords.shift();
       if (record === undefined) return undefined;
       admission.current = beginRecord(admission, ledger, record, unpackAndReport(turn, tenure, record));
       if (spend(record.data.byteLength)) return gaveWay;
     }
+
     const { current } = admission;
     const { records } = current.unpacked;
     while (current.next < records.length) {
@@ -94,27 +97,31 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
       if (ledger.pinned === undefined) admission.rawBytes -= bytes;
       if (spend(0)) return gaveWay;
     }
+
     if (records.length === 0 || current.unpacked.undecoded !== undefined) {
       if (!hasRoom(ledger)) return undefined;
       const end = admitAggregateEnd(turn, tenure, current);
       if (end !== undefined) return end;
     }
+
     unpin(ledger);
     admission.current = undefined;
   }
 }
 
-function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, unpacked: Unpacked): Current {
+function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, unpacked: Unpacked): CurrentRecord {
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
-  if (isPlain) return { record, unpacked, next: 0, filtered: 0 };
-  const size = recordBytes(record);
-  admission.rawBytes -= size;
+  if (isPlain) return { record, unpacked, next: 0, nextFiltered: 0 };
+
+  const ownBytes = recordBytes(record);
+  admission.rawBytes -= ownBytes;
   // User records of a deflated aggregate are views of the inflated buffer.
   const buffer = records.find(({ data }) => data.byteLength > 0)?.data.buffer;
-  const held = buffer === undefined || buffer === record.data.buffer ? size : buffer.byteLength;
-  pin(ledger, held);
-  return { record, unpacked, next: 0, filtered: 0 };
+  const bufferBytes = buffer === undefined || buffer === record.data.buffer ? ownBytes : buffer.byteLength;
+
+  pin(ledger, bufferBytes);
+  return { record, unpacked, next: 0, nextFiltered: 0 };
 }
 
 /** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
@@ -130,19 +137,26 @@ export function abandon({ current, duplicates }: Admission, ledger: Ledger): Adm
  * Admits the end of an aggregate that has no user records, or whose last ones cannot be decoded. The frontier must pass it, so it
  * has a position after the decoded user records.
  */
-function admitAggregateEnd(turn: WorkerTurn, tenure: Tenure, { record, unpacked }: Current): AdmissionEnd | undefined {
+function admitAggregateEnd(
+  turn: WorkerTurn,
+  tenure: Tenure,
+  { record, unpacked }: CurrentRecord,
+): AdmissionEnd | undefined {
   const { admission, ledger } = turn.state;
   const { divisible, records, undecoded } = unpacked;
   const { sequenceNumber } = record;
   const subSequenceNumber = records.length;
+
   if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
   admission.startPosition = undefined;
+
   if (undecoded !== undefined) {
-    const end = undecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
+    const end = handleUndecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
     if (end !== undefined) return end;
   }
+
   const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, turn.now);
-  if (ordinal === -1) return duplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
+  if (ordinal === -1) return handleDuplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
   expectItems(ledger, ordinal, 0);
   return undefined;
 }
@@ -158,26 +172,32 @@ function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure
       effects.push(effect.emit({ name: 'malformedAggregate', data }));
     }
   }
+
   return unpacked;
 }
 
 function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: number): AdmissionEnd | undefined {
   const { state, now, effects } = turn;
   const { admission, ledger } = state;
-  const current = admission.current as Current;
+  const current = admission.current as CurrentRecord;
   const { divisible, filtered, records, undecoded } = current.unpacked;
-  const isFiltered = filtered?.[current.filtered] === current.next;
-  if (isFiltered) current.filtered += 1;
+
+  const isFiltered = filtered?.[current.nextFiltered] === current.next;
+  if (isFiltered) current.nextFiltered += 1;
+
   if (wasDoneBefore(admission, record.sequenceNumber, record.subSequenceNumber, divisible)) return undefined;
   admission.startPosition = undefined;
+
   const position: Position = {
     sequenceNumber: record.sequenceNumber,
     subSequenceNumber: record.subSequenceNumber ?? 0,
   };
+
   // If the rest cannot be decoded, the last decoded record is not the end of the aggregate.
-  const last = current.next === records.length - 1 && undecoded === undefined;
-  const ordinal = divisible || last ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
-  if (ordinal === -1) return duplicate(turn, tenure, position);
+  const isLast = current.next === records.length - 1 && undecoded === undefined;
+  const ordinal = divisible || isLast ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
+  if (ordinal === -1) return handleDuplicate(turn, tenure, position);
+
   if (isFiltered) {
     settle(ledger, ordinal, 0);
     effects.push(effect.count('outOfRangeRecords'));
@@ -188,12 +208,13 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
     }
     return undefined;
   }
-  deliver(state, ordinal, record);
+
+  addToChannel(state, ordinal, record);
   return undefined;
 }
 
 /** Hands a record to a channel. If there are several channels, the ordinal spreads the records evenly. */
-function deliver({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
+function addToChannel({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
   const channel = channels[ordinal % channels.length] as Channel;
   channel.ordinals.push(ordinal);
   channel.records.push(record);
@@ -216,7 +237,7 @@ function wasDoneBefore(
   return order === 0 && (!divisible || (subSequenceNumber ?? 0) <= done.subSequenceNumber);
 }
 
-function duplicate(
+function handleDuplicate(
   { options, state, effects }: WorkerTurn,
   tenure: Tenure,
   position: Position,
@@ -224,6 +245,7 @@ function duplicate(
   state.admission.duplicates += 1;
   effects.push(effect.count('duplicateRecords'));
   if (options.onDuplicate === 'skip') return undefined;
+
   const { shardId, source } = tenure;
   const data = { source, shardId, ...position };
   const text = `The service delivered record ${position.sequenceNumber} of ${shardId} twice.`;
@@ -231,14 +253,21 @@ function duplicate(
 }
 
 /** Applies the failure policy to the part of an aggregate that cannot be decoded. `position`: where that part begins. */
-function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reason: string): AdmissionEnd | undefined {
+function handleUndecodable(
+  turn: WorkerTurn,
+  tenure: Tenure,
+  position: Position,
+  reason: string,
+): AdmissionEnd | undefined {
   const { options, effects } = turn;
   const { source, shardId } = tenure;
   const { sequenceNumber, subSequenceNumber: decoded } = position;
+
   const cause = new KinactError(
     'UNDECODABLE_RECORD',
     `The user records after the first ${decoded} cannot be decoded: ${reason}.`,
   );
+
   const { policy, error } = judgeFailure(options.onFailure, cause, {
     source,
     shardId,
@@ -247,6 +276,7 @@ function undecodable(turn: WorkerTurn, tenure: Tenure, position: Position, reaso
     items: 1,
   });
   if (policy !== 'skip') return { type: policy, error };
+
   effects.push(effect.count('skippedItems'));
   const data = { ...recordPlace(tenure, sequenceNumber, decoded), error: cause };
   effects.push(effect.emit({ name: 'recordSkipped', data }));

@@ -1,28 +1,30 @@
 // Handles a finished call of user code: returns credit, settles items and applies the failure policy. Every item that was in a
-// call ends here. The others end earlier. Filtered or undecodable records end in shard-worker/admission.ts, and records whose
+// call ends here. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts, and records whose
 // `extract` fails or returns no items in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a lost
 // lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
-import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './fold.js';
+import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './user-calls.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from './state.js';
-import { reportDead, returnCredit, settleItem } from './returns.js';
+import { reportDead, returnCredit, settleItem } from './stage-reports.js';
 import type { FailedItem } from '../../src/api/reducer.js';
 
 export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   const { state } = turn;
-  const left = job.items.slice(job.next);
-  if (left.length > 0) state.carry = [...left, ...state.carry];
+  const rest = job.items.slice(job.next);
+  if (rest.length > 0) state.carry = [...rest, ...state.carry];
   // These items were not handed out, so they cannot be acknowledged yet.
-  for (const item of left) state.manual.delete(item);
-  noteDone(turn, job);
+  for (const item of rest) state.unacknowledged.delete(item);
+
+  noteReduced(turn, job);
   for (const item of job.dropped) drop(state, item);
+
   if (job.failure !== undefined) {
     const { item, cause } = job.failure;
-    returnCredit(state.returns, item);
+    returnCredit(state.reports, item);
     itemFailed(turn, item, cause, 'reduce');
   }
 }
@@ -31,26 +33,29 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
  * Returns credit for the items folded so far, and acknowledges them if no flush follows. Also called during a job: a long call
  * must not delay the dispositions of the items before it.
  */
-export function noteDone(turn: ReducerTurn, job: FoldJob): void {
+export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
   const { options, state, now, effects } = turn;
   const { definition } = options;
-  const done = job.done.slice(job.noted);
-  if (done.length === 0) return;
-  job.noted = job.done.length;
-  for (const item of done) returnCredit(state.returns, item);
+  const reduced = job.reduced.slice(job.noted);
+  if (reduced.length === 0) return;
+
+  job.noted = job.reduced.length;
+  for (const item of reduced) returnCredit(state.reports, item);
+
   if (definition.flush === undefined) {
-    for (const item of done) {
+    for (const item of reduced) {
       const slot = job.slotOf(item);
       if (slot.folded.length > 0) slot.folded = [];
     }
-    if (definition.acknowledge !== 'manual') acknowledge(turn, done);
+    if (definition.acknowledge !== 'manual') acknowledge(turn, reduced);
     return;
   }
+
   if (state.unflushed === 0) {
     state.unflushedSince = now;
     effects.push(effect.after('flush', options.batchIntervalMs, { type: 'flushDue' }));
   }
-  state.unflushed += done.length;
+  state.unflushed += reduced.length;
 }
 
 /** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
@@ -59,41 +64,42 @@ function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredI
   for (const item of items) {
     if (item.tenure.dead) {
       afterLoss += 1;
-      reportDead(state.returns, item);
-    } else settleItem(state.returns, item);
+      reportDead(state.reports, item);
+    } else settleItem(state.reports, item);
   }
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }
 
 /** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
 function drop(state: ReducerState, item: DeliveredItem): void {
-  state.manual.delete(item);
-  returnCredit(state.returns, item);
-  reportDead(state.returns, item);
+  state.unacknowledged.delete(item);
+  returnCredit(state.reports, item);
+  reportDead(state.reports, item);
 }
 
 function itemFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
   const { options, state, effects } = turn;
-  state.manual.delete(item);
+  state.unacknowledged.delete(item);
   if (endIfLate(item.tenure, options.clock)) {
     // This is no failure, and no policy runs: the tenure is over, even if a renewal still comes (docs/design.md, section 6).
-    reportDead(state.returns, item);
+    reportDead(state.reports, item);
     return;
   }
-  const { policy, error } = judgeFailure(options.onFailure, cause, described(item, at, 1));
+
+  const { policy, error } = judgeFailure(options.onFailure, cause, failedItemOf(item, at, 1));
   if (policy === 'crash') effects.push(effect.fail(error));
   else if (policy === 'stopShard') stopShard(state, item, error);
   else skip(turn, [item], cause);
 }
 
-function described(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
+function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
   const { source, shardId, sequenceNumber, subSequenceNumber, key, value } = item;
   return { source, shardId, sequenceNumber, subSequenceNumber, key, value, at, items };
 }
 
 function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void {
   stopTenure(item.tenure, error);
-  reportDead(state.returns, item);
+  reportDead(state.reports, item);
 }
 
 /** Settles items that were not processed, because the policy is `skip`. Each of them is counted and reported. */
@@ -101,7 +107,7 @@ function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], 
   if (items.length === 0) return;
   effects.push(effect.count('skippedItems', items.length));
   for (const item of items) {
-    settleItem(state.returns, item);
+    settleItem(state.reports, item);
     const { source, shardId, sequenceNumber, key } = item;
     const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
     effects.push(effect.emit({ name: 'recordSkipped', data }));
@@ -113,6 +119,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
   const { options, state } = turn;
   const groups = job.groups.slice(job.noted, job.next);
   job.noted = job.next;
+
   for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
       flushFailed(turn, group);
@@ -120,7 +127,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else {
       group.slot.state = freshState(options.definition);
-      for (const item of group.items) reportDead(state.returns, item);
+      for (const item of group.items) reportDead(state.reports, item);
     }
   }
 }
@@ -135,12 +142,14 @@ function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
   const { policy, error } = judgeFailure(
     options.onFailure,
     group.cause,
-    described(oldest, 'flush', group.items.length),
+    failedItemOf(oldest, 'flush', group.items.length),
   );
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return;
   }
+
   group.slot.state = freshState(options.definition);
   if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
@@ -151,33 +160,38 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   const dropped = new Set(job.dropped);
   for (const item of job.items) {
     if (dropped.has(item)) drop(state, item);
-    else returnCredit(state.returns, item);
+    else returnCredit(state.reports, item);
   }
   if (job.failure === undefined) return;
+
   const { cause } = job.failure;
   // Of a batch, the items that are not acknowledged have failed. A failed heartbeat or flush has no items of its own.
-  const open = job.items.filter((item) => state.manual.has(item));
-  const live = open.filter(({ tenure }) => !endIfLate(tenure, options.clock));
-  for (const item of open) if (item.tenure.dead) reportDead(state.returns, item);
+  const unacknowledged = job.items.filter((item) => state.unacknowledged.has(item));
+  const failed = unacknowledged.filter(({ tenure }) => !endIfLate(tenure, options.clock));
+  for (const item of unacknowledged) if (item.tenure.dead) reportDead(state.reports, item);
+
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
-  const current = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
-  if (job.items.length > 0 && current.length === 0) return;
+  const live = job.items.filter((item) => !dropped.has(item) && !endIfLate(item.tenure, options.clock));
+  if (job.items.length > 0 && live.length === 0) return;
+
   const at = job.items.length > 0 ? 'reduce' : 'flush';
-  const oldest = live[0] ?? current[0] ?? state.manual.keys().next().value;
+  const oldest = failed[0] ?? live[0] ?? state.unacknowledged.keys().next().value;
   const nowhere: FailedItem = { source: '', shardId: '', sequenceNumber: '', at, items: 0 };
   const { policy, error } = judgeFailure(
     options.onFailure,
     cause,
-    oldest === undefined ? nowhere : described(oldest, at, live.length),
+    oldest === undefined ? nowhere : failedItemOf(oldest, at, failed.length),
   );
+
   if (policy === 'crash') {
     effects.push(effect.fail(error));
     return;
   }
-  if (live.length === 0) callFailed(turn, job, error);
-  for (const item of live) state.manual.delete(item);
-  if (policy === 'skip') skip(turn, live, cause);
-  else for (const item of live.length > 0 ? live : current) stopShard(state, item, error);
+
+  if (failed.length === 0) callFailed(turn, job, error);
+  for (const item of failed) state.unacknowledged.delete(item);
+  if (policy === 'skip') skip(turn, failed, cause);
+  else for (const item of failed.length > 0 ? failed : live) stopShard(state, item, error);
 }
 
 /** Reports a failed call that left no item to skip. */
@@ -188,24 +202,27 @@ function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
 }
 
 /** Handles the calls of `ctx` that application code has made since the last `take`. */
-export function afterCalls(turn: ReducerTurn): void {
+export function contextCalled(turn: ReducerTurn): void {
   const { state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();
   let strays = 0;
   let afterLoss = 0;
+
   for (const token of acknowledged) {
-    if (!(token instanceof DeliveredItem) || !state.manual.delete(token)) strays += 1;
+    if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) strays += 1;
     else if (token.tenure.dead) afterLoss += 1;
-    else settleItem(state.returns, token);
+    else settleItem(state.reports, token);
   }
+
   for (const { token, error } of failed) {
-    if (!(token instanceof DeliveredItem) || !state.manual.has(token)) {
+    if (!(token instanceof DeliveredItem) || !state.unacknowledged.has(token)) {
       strays += 1;
       // Warn, because this item has been, or will be, acknowledged in spite of the `fail`.
       const message = 'ctx.fail got a token that awaits no acknowledgement; it has no effect';
       effects.push(effect.emit({ name: 'warning', data: { message, error } }));
     } else itemFailed(turn, token, error, 'ack');
   }
+
   if (strays > 0) effects.push(effect.count('strayAcknowledgements', strays));
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
 }

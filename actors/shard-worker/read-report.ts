@@ -9,16 +9,16 @@ import type { SourceNotice } from '../../src/api/ports.js';
  * Failures are reported when they have lasted this long, and again at the interval below. Both are short, because another shard
  * of this source may be given back after a minute of failures. By then the coordinator must know that this shard fails, too.
  */
-const failingMs = 5_000;
-const againMs = 10_000;
+const firstReportMs = 5_000;
+const reportIntervalMs = 10_000;
 /** The report of failures for this long must not come late, because the shard may then be given back. */
 const longMs = 60_000;
 
-type Reads = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
+type ReadState = Pick<ShardWorkerState, 'keeper' | 'reading' | 'hasRead' | 'failingSince' | 'reportFailingAt'> & {
   readonly tenure: Pick<Tenure, 'worker' | 'fence'> | undefined;
 };
 
-type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: Reads };
+type ReadTurn = Pick<WorkerTurn, 'now' | 'effects'> & { readonly state: ReadState };
 
 /** Notes a failed read. Throttling is no failure: the service has answered, and another worker would do no better. */
 export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
@@ -26,11 +26,13 @@ export function noteReadFailure(turn: ReadTurn, notice: SourceNotice): void {
   // Between reads the reader fetches ahead and reports no successes: two failures a minute apart do not prove a minute of
   // failures.
   if (!state.reading || notice.type !== 'retrying' || notice.delayMs === 0) return;
+
   state.failingSince ??= now;
   const forMs = now - state.failingSince;
-  if (forMs < failingMs || now < state.reportFailingAt) return;
-  const again = now + againMs;
-  state.reportFailingAt = forMs < longMs ? Math.min(again, state.failingSince + longMs) : again;
+  if (forMs < firstReportMs || now < state.reportFailingAt) return;
+
+  const nextReportAt = now + reportIntervalMs;
+  state.reportFailingAt = forMs < longMs ? Math.min(nextReportAt, state.failingSince + longMs) : nextReportAt;
   reportReads(turn, forMs);
 }
 

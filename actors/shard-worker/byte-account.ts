@@ -1,6 +1,6 @@
 // A shard worker's part in the byte budget of the process. The worker opens an account for its tenure, updates it after every
-// message, and closes it when the worker ends. `counting` asks the account before each read of a reader that counts nothing
-// itself.
+// message, and closes it when the worker ends. `countingReader` asks the account before each read of a reader that counts
+// nothing itself.
 import type { ShardWorkerState, WorkerTurn } from './state.js';
 import {
   releaseReservation,
@@ -24,9 +24,11 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
     sendFromOutside(self, { type: 'askedToFlush' }),
   );
   state.account = account;
-  const heard = (notice: SourceNotice): void => sendFromOutside(self, { type: 'notice', notice });
-  const reader = source.open(options.lease.shardId, start, heard, { ...lease, bytes: account });
-  return source.countsBytes === true ? reader : counting(reader, account);
+
+  const passNotice = (notice: SourceNotice): void => sendFromOutside(self, { type: 'notice', notice });
+  const reader = source.open(options.lease.shardId, start, passNotice, { ...lease, bytes: account });
+
+  return source.countsBytes === true ? reader : countingReader(reader, account);
 }
 
 /** Called before the next read: every record that the reader has handed over is admitted, buffered or dropped. */
@@ -35,7 +37,7 @@ export function noteReadOver({ account, admission, ledger }: ShardWorkerState): 
 }
 
 /** Updates the account, or closes it once the worker has ended. */
-export function recount({ account, finished, admission, ledger }: ShardWorkerState): void {
+export function updateAccount({ account, finished, admission, ledger }: ShardWorkerState): void {
   if (account === undefined) return;
   if (finished) closeAccount(account);
   else setWorkerBytes(account, admission.rawBytes + ledger.heldBytes, false);
@@ -45,11 +47,11 @@ export function recount({ account, finished, admission, ledger }: ShardWorkerSta
  * Each read waits until there is room for an answer as large as the last one. No bytes stay reserved for the answer, because a
  * source may wait for records for any length of time. So each such shard may exceed the bound by one answer.
  */
-function counting(reader: ShardReader, account: ByteAccount): ShardReader {
+function countingReader(reader: ShardReader, account: ByteAccount): ShardReader {
   let answerBytes = 1;
   return {
     async read(signal) {
-      await allowed(account, answerBytes, signal);
+      await awaitRoom(account, answerBytes, signal);
       releaseReservation(account);
       const result = await reader.read(signal);
       if (result.type === 'records' && result.records.length > 0) {
@@ -63,17 +65,18 @@ function counting(reader: ShardReader, account: ByteAccount): ShardReader {
   };
 }
 
-function allowed(account: ByteAccount, bytes: number, signal: AbortSignal): Promise<void> {
+function awaitRoom(account: ByteAccount, bytes: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let withdraw = (): void => {};
-    const aborted = (): void => {
+    const onAbort = (): void => {
       withdraw();
       reject(signal.reason as Error);
     };
-    if (signal.aborted) return aborted();
-    signal.addEventListener('abort', aborted, { once: true });
+
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
     withdraw = requestRecords(account, { recordBytes: bytes, maxRecords: 1, answerBytes: Infinity }, () => {
-      signal.removeEventListener('abort', aborted);
+      signal.removeEventListener('abort', onAbort);
       resolve();
     });
   });

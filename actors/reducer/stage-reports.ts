@@ -1,0 +1,86 @@
+// Collects what a reducer reports to its stages: credit for items folded or dropped, and settled items by worker. At the end of
+// each turn it sends one message per stage, never one per item.
+import { effect, type Effect, type Ref } from '../protocol/actor.js';
+import type { Disposed, WorkerDispositions } from '../protocol/disposition.js';
+import type { DeliveredItem } from '../protocol/item.js';
+
+/** What the next message to one stage says. */
+interface StageReport {
+  credit: number;
+  readonly dispositions: Map<number, WorkerDispositions>;
+}
+
+export interface StageReports {
+  readonly open: Map<Ref<Disposed>, StageReport>;
+  /** The number of the last numbered message to each stage: `disposed` or `punctuated`. */
+  readonly lastSent: Map<Ref<Disposed>, number>;
+}
+
+export function createStageReports(): StageReports {
+  return { open: new Map(), lastSent: new Map() };
+}
+
+function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
+  let report = reports.open.get(stage);
+  if (report === undefined) {
+    report = { credit: 0, dispositions: new Map() };
+    reports.open.set(stage, report);
+  }
+  return report;
+}
+
+function dispositionsOf(reports: StageReports, item: DeliveredItem): WorkerDispositions {
+  const { dispositions } = reportTo(reports, item.stage);
+  const { worker } = item.tenure;
+  let workerDispositions = dispositions.get(worker);
+  if (workerDispositions === undefined) {
+    workerDispositions = { worker, ordinals: [], items: [] };
+    dispositions.set(worker, workerDispositions);
+  }
+  return workerDispositions;
+}
+
+/** Called once for each item folded, skipped or dropped: the stage may send another. */
+export function returnCredit(reports: StageReports, item: DeliveredItem): void {
+  reportTo(reports, item.stage).credit += 1;
+}
+
+export function settleItem(reports: StageReports, item: DeliveredItem): void {
+  const workerDispositions = dispositionsOf(reports, item);
+  workerDispositions.ordinals.push(item.ordinal);
+  workerDispositions.items.push(item.index);
+}
+
+/** Reports a dead tenure to its worker, which gets no more dispositions. */
+export function reportDead(reports: StageReports, item: DeliveredItem): void {
+  dispositionsOf(reports, item).dead = true;
+}
+
+/** The next number for a stage, which drops repeated numbers. */
+export function nextNumber(reports: StageReports, stage: Ref<Disposed>): number {
+  const number = (reports.lastSent.get(stage) ?? 0) + 1;
+  reports.lastSent.set(stage, number);
+  return number;
+}
+
+/** Sends everything that was collected. Returns true if an item was settled. */
+export function sendStageReports<Message>(reports: StageReports, reducer: number, effects: Effect<Message>[]): boolean {
+  let settled = false;
+
+  for (const [stage, report] of reports.open) {
+    const dispositions = [...report.dispositions.values()];
+    settled ||= dispositions.some(({ ordinals }) => ordinals.length > 0);
+    effects.push(
+      effect.send(stage, {
+        type: 'disposed',
+        reducer,
+        number: nextNumber(reports, stage),
+        credit: report.credit,
+        dispositions,
+      }),
+    );
+  }
+
+  reports.open.clear();
+  return settled;
+}
