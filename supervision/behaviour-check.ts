@@ -1,6 +1,6 @@
 // Checks behaviours and the values that they return. Applications write behaviours too, some in JavaScript, so a mistake must
-// fail where it is made, with an error that explains it. Called by `incarnation.ts`, `interpret.ts`, `effects.ts` and
-// `operations.ts`.
+// fail where it is made, with an error that explains it. Called by `incarnation.ts`, `effect-interpreter.ts`,
+// `running-effects.ts` and `supervisor-operation.ts`.
 import type { Behaviour, Step } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { ignoreRejection } from '../src/core/callback.js';

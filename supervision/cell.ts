@@ -3,16 +3,16 @@
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
-import type { Agenda } from './agenda.js';
+import type { Agenda } from './trampoline.js';
 import type { Questions } from './ask.js';
-import type { ActorEffects } from './effects.js';
+import type { ActorEffects } from './running-effects.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
-import type { Intercept, TraceEntry, Via } from './seams.js';
+import type { Intercept, TraceEntry, Via } from './intercept.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
-import type { DeathWatch } from './watch.js';
+import type { DeathWatch } from './death-watch.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */

@@ -14,14 +14,14 @@ import {
   type Envelope,
   type ParentHooks,
 } from './cell.js';
-import { createActorEffects, type EffectInfo } from './effects.js';
-import { openMailbox, releaseHolder } from './home.js';
-import { reportStarted, carryOut, postMessageFrom, type Frame, type StartChild } from './interpret.js';
+import { createActorEffects, type EffectInfo } from './running-effects.js';
+import { openMailbox, releaseHolder } from './mailbox-holder.js';
+import { reportStarted, carryOut, postMessageFrom, type Frame, type StartChild } from './effect-interpreter.js';
 import { postTimer } from './mail.js';
 import { mailboxName } from './nact.js';
-import { crash, effectSettledWhileStopping } from './stopping.js';
+import { crash, effectSettledWhileStopping } from './actor-stop.js';
 import { createActorTimers } from './timers.js';
-import { createDeathWatch } from './watch.js';
+import { createDeathWatch } from './death-watch.js';
 import { asError } from '../src/core/thrown.js';
 
 let lastId = 0;

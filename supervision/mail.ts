@@ -3,7 +3,7 @@
 import type { Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import { count, interceptFailed, stamp, type Cell, type Engine, type Envelope } from './cell.js';
-import type { Delivery, Intercept, Via } from './seams.js';
+import type { Delivery, Intercept, Via } from './intercept.js';
 import { dispatchMail } from './nact.js';
 import type { FiredTimer } from './timers.js';
 

@@ -1,8 +1,8 @@
 // What a supervisor does when a child ends, by OTP's rules. `exited` and `restartFailed` take a group and an event, change the
-// group, and return a decision; `operations.ts` carries it out. Their cost depends on how many children the decision affects, not
-// on the size of the group. The tests compare the decisions with a separately written model of OTP.
+// group, and return a decision; `supervisor-operation.ts` applies it. Their cost depends on how many children the decision
+// affects, not on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque, type Deque } from '../src/core/deque.js';
-import { createRoster, type Roster } from './roster.js';
+import { createRoster, type Roster } from './linked-map.js';
 
 /** Which children stop when one ends: no others, those started after it, all. */
 export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
@@ -39,7 +39,7 @@ export interface Group {
   readonly members: Roster<Member>;
   /** The times of the restarts within the period. */
   readonly restarts: Deque<number>;
-  /** The ids that a decision has removed from the group. `operations.ts` forgets their specs once the children are down. */
+  /** The ids that a decision has removed from the group. Their specs are forgotten once the children are down. */
   readonly dropped: Set<string>;
   significantAlive: number;
 }

@@ -19,7 +19,7 @@ import {
   terminate,
   type State,
   type Waiting,
-} from './operations.js';
+} from './supervisor-operation.js';
 import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';

@@ -3,17 +3,17 @@
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { resolveTable } from '../src/options/option-table.js';
-import { createAgenda } from './agenda.js';
+import { createAgenda } from './trampoline.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
 import { bindRuntime, cellOf, outside, type StartArguments, type Engine, type Runtime } from './cell.js';
 import { start } from './incarnation.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
-import { ownIntercept } from './intercept.js';
+import { ownIntercept } from './intercept-chain.js';
 import { post } from './mail.js';
 import { runtimeTable } from './option-tables.js';
-import { crash, beginStop } from './stopping.js';
+import { crash, beginStop } from './actor-stop.js';
 import { asError } from '../src/core/thrown.js';
 
 /**

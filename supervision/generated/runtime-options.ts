@@ -2,7 +2,7 @@
 import type { Clock, Random, Timers } from '../../src/api/ports.js';
 import type { NactReference } from '../nact.js';
 import type { RuntimeEvent } from '../runtime-event.js';
-import type { Intercept, TraceEntry } from '../seams.js';
+import type { Intercept, TraceEntry } from '../intercept.js';
 
 /** What `createRuntime` takes. `Event` is what the application’s actors emit. */
 export interface RuntimeOptions<Event = RuntimeEvent> {

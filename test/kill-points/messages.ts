@@ -7,7 +7,7 @@ import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.
 import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
-import { names } from '../../src/testing/nemesis/names.js';
+import { names } from '../../src/testing/nemesis/vocabulary.js';
 
 /** True if a scenario reaches the message, otherwise the reason why none does. */
 type Reach = true | string;

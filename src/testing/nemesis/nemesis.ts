@@ -5,7 +5,7 @@ import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
 import { attachIntercept, crash, type Ref } from '../../../supervision/index.js';
 import { createDice } from '../dice.js';
-import { createEffectFaults, createHang } from './effects.js';
+import { createEffectFaults, createHang } from './effect-faults.js';
 import { killAt, receiveOrDie, type PendingKill } from './kills.js';
 import {
   checkedMs,
@@ -18,13 +18,13 @@ import {
   checkFilter,
   checkMoment,
   checkNemesis,
-} from './limits.js';
+} from './argument-check.js';
 import { createLog } from './log.js';
-import { createMail } from './mail.js';
+import { createMail } from './message-faults.js';
 import type { MessageFilter, NemesisOptions, Nemesis, NemesisMoment } from './types.js';
 import { startRandomFaults } from './random-faults.js';
 import { createPauses } from './pauses.js';
-import { createTimers } from './timers.js';
+import { createTimers } from './fault-timers.js';
 import { pickLiving } from './targets.js';
 import { createTriggers } from './triggers.js';
 

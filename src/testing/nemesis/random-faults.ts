@@ -2,7 +2,7 @@
 import type { Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import type { Nemesis, NemesisStartOptions } from './types.js';
-import type { Later } from './timers.js';
+import type { Later } from './fault-timers.js';
 import { isMeant, living } from './targets.js';
 
 /** The actors that get the faults, and what decides which fault happens when. */

@@ -4,7 +4,7 @@ import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
 import { refuse } from '../../options/option-table.js';
 import type { Dice } from '../dice.js';
-import { names, type Known } from './names.js';
+import { names, type Known } from './vocabulary.js';
 
 /** The actors below the supervisors: a crash of one is routine. */
 export const everydayKinds = [

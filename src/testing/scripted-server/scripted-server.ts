@@ -16,7 +16,7 @@ import {
   type ScriptedAnswer,
   type WireAnswer,
 } from './scripted-answer.js';
-import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './scripted-calls.js';
+import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './script-book.js';
 import { scriptedServerTable } from '../option-tables.js';
 import { ScriptedKinesis } from './scripted-kinesis.js';
 

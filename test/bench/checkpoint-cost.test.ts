@@ -1,7 +1,7 @@
 // A small run of the measurement behind the table in docs/checkpoints.md. After a kill, the records that were settled since the
 // last checkpoint come again, and the options bound their number.
 import { expect } from 'chai';
-import { measureCadence, type CadenceSetup } from '../../bench/cadence.js';
+import { measureCadence, type CadenceSetup } from '../../bench/checkpoint-cost.js';
 
 const recordsPerSecond = 400;
 /** A write takes some milliseconds, and the next one begins after its answer. Records that come meanwhile are delivered at once. */

@@ -14,7 +14,7 @@ export interface EffectInfo {
   readonly startedAt: number;
 }
 
-/** A `run` effect as `interpret.ts` passes it, with its types erased. */
+/** A `run` effect as `effect-interpreter.ts` passes it, with its types erased. */
 export interface Work {
   readonly name: string;
   readonly kind: 'io' | 'user';

@@ -1,5 +1,5 @@
-// A list of items with ids, in the order in which they were added. Appending, removing and finding take constant time, and
-// iteration may start at any item. `strategy.ts` keeps a supervisor's children in a roster.
+// A linked map: items by id, in the order in which they were added. Appending, removing and finding take constant time, and
+// iteration may start at any item, which a `Map` cannot do. `strategy.ts` keeps a supervisor's children in one.
 
 interface Place<T> {
   readonly item: T;
@@ -12,7 +12,7 @@ export interface Roster<T> {
   /** Adds an item at the end. The id must be free. */
   append(id: string, item: T): void;
   remove(id: string): void;
-  /** All items, or the item with this id and those after it. Do not change the roster during the iteration. */
+  /** All items, or the item with this id and those after it. Do not change the map during the iteration. */
   from(id?: string): Iterable<T>;
 }
 

@@ -3,7 +3,7 @@
 // `incarnation.ts`.
 import { KinactError } from '../src/api/errors.js';
 import { count, type Engine } from './cell.js';
-import { nextHolder } from './copies.js';
+import { nextHolder } from './package-copy.js';
 import {
   isReachable,
   mailboxName,
@@ -13,7 +13,7 @@ import {
   type Mailbox,
   type NactReference,
 } from './nact.js';
-import { beginStop } from './stopping.js';
+import { beginStop } from './actor-stop.js';
 
 /** Opens a mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {

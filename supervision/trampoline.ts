@@ -1,6 +1,6 @@
-// The remaining steps while actors end, as a stack. So an ending can pass through any number of children and levels without a
-// nested call for each. The order is depth first: an added step runs before the older ones. A step must not throw. Called by
-// `stopping.ts`.
+// A trampoline: a loop that runs the remaining steps while actors end, from a stack. So an ending can pass through any number of
+// children and levels without a nested call for each. The order is depth first: an added step runs before the older ones. A step
+// must not throw. Called by `actor-stop.ts`.
 
 /** One per runtime. */
 export interface Agenda {

@@ -2,7 +2,7 @@
 // start order; then its stop hook runs once, and its effects are aborted. It waits for its user effects until the deadline. An
 // effect that still runs then is an orphan: named and counted. Nothing here depends on nact, which may already be gone.
 import type { Effect, Ending } from './actor.js';
-import { perform } from './agenda.js';
+import { perform } from './trampoline.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type StopProgress } from './cell.js';
 import { post } from './mail.js';

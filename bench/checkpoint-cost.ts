@@ -1,6 +1,6 @@
 // Measures the cost and the benefit of extra checkpoints, in virtual time. One worker after the other is killed, and the next one
-// continues its shards. The counts are records delivered again, and writes to the lease table. `node .build/bench/cadence.js`
-// prints the table of docs/checkpoints.md.
+// continues its shards. The counts are records delivered again, and writes to the lease table. `node
+// .build/bench/checkpoint-cost.js` prints the table of docs/checkpoints.md.
 import { pathToFileURL } from 'node:url';
 import { consumerOf } from '../src/consumer/consumer.js';
 import { actors } from '../src/consumer/wiring.js';

@@ -3,11 +3,11 @@
 import type { Effect, Ending, Ref } from './actor.js';
 import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
-import { checkRef } from './copies.js';
+import { checkRef } from './package-copy.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
-import { crash, beginStop, tellParent } from './stopping.js';
+import { crash, beginStop, tellParent } from './actor-stop.js';
 import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 

@@ -1,6 +1,6 @@
-// The names of all messages and effects of kinact's own actors, by kind: a fault for a misspelled name would wait forever. The
-// compiler checks these lists against the actors' own types. test/kill-points checks them against what the actors really do,
-// including names that exist only as text.
+// The vocabulary of kinact's own actors: the names of all their messages and effects, by kind. A fault for a misspelled name would
+// wait forever. The compiler checks these lists against the actors' own types. test/kill-points checks them against what the
+// actors really do, including names that exist only as text.
 import type { LeaseCoordinatorMessage } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
