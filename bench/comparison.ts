@@ -111,7 +111,7 @@ function figuresOf({ name }: Side, runs: readonly Run[]): SideFigures {
 }
 
 function ratioOf(pairs: readonly { readonly a: Run; readonly b: Run }[], figure: (run: Run) => number): Spread {
-  const median = (of: 'a' | 'b'): number => spreadOf(pairs.map((pair) => figure(pair[of]))).median;
+  const median = (side: 'a' | 'b'): number => spreadOf(pairs.map((pair) => figure(pair[side]))).median;
   const { min, max } = spreadOf(pairs.map(({ a, b }) => figure(a) / figure(b)));
   return { median: median('a') / median('b'), min, max };
 }

@@ -74,7 +74,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     const stopWriting = keepWriting(harness, shardIds);
     const rounds: number[] = [];
     try {
-      await settled(harness);
+      await waitForEvenShares(harness);
       const began = performance.now();
       for (let round = 1; round <= setup.rounds && performance.now() - began < budgetMs; round += 1) {
         rounds.push(performance.now());
@@ -85,7 +85,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     } finally {
       await stopWriting();
     }
-    await everythingDelivered(harness);
+    await waitForDeliveries(harness);
     for (const worker of [...harness.working]) await leave(harness, worker);
     return { ...harness, rounds };
   } finally {
@@ -99,23 +99,25 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
 async function oneRound(harness: Harness): Promise<void> {
   const [oldest] = harness.working;
   await join(harness);
-  await settled(harness);
+  await waitForEvenShares(harness);
   await leave(harness, oldest!);
-  await settled(harness);
+  await waitForEvenShares(harness);
   for (const worker of [...harness.working]) {
     await leave(harness, worker);
-    await settled(harness);
+    await waitForEvenShares(harness);
     await join(harness);
-    await settled(harness);
+    await waitForEvenShares(harness);
   }
 }
 
 async function createStream({ kinesis, setup }: Harness): Promise<readonly string[]> {
   await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: setup.shards }));
   for (;;) {
-    const { StreamDescription: of } = await kinesis.send(new DescribeStreamCommand({ StreamName: streamName }));
-    if (of?.StreamStatus === 'ACTIVE')
-      return (of.Shards ?? []).map(({ HashKeyRange }) => HashKeyRange!.StartingHashKey!);
+    const { StreamDescription: description } = await kinesis.send(
+      new DescribeStreamCommand({ StreamName: streamName }),
+    );
+    if (description?.StreamStatus === 'ACTIVE')
+      return (description.Shards ?? []).map(({ HashKeyRange }) => HashKeyRange!.StartingHashKey!);
     await delay(10);
   }
 }
@@ -220,7 +222,7 @@ async function leave(harness: Harness, worker: Worker): Promise<void> {
 }
 
 /** Waits until, for `calmMs`, running workers deliver all shards, and their numbers of shards differ by at most one. */
-async function settled({ setup, working, deliverers, troubles }: Harness): Promise<void> {
+async function waitForEvenShares({ setup, working, deliverers, troubles }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs;
   for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
     const counts = new Map(working.map(({ name }) => [name, 0]));
@@ -240,7 +242,7 @@ async function settled({ setup, working, deliverers, troubles }: Harness): Promi
 }
 
 /** Waits a limited time until every record is delivered. `judge` reports a record that is still missing as lost. */
-async function everythingDelivered({ written, deliveries }: Harness): Promise<void> {
+async function waitForDeliveries({ written, deliveries }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs / 3;
   while (performance.now() < deadline) {
     const seen = new Set(deliveries.map(({ id }) => id));

@@ -2,7 +2,7 @@
 // start order; then its stop hook runs once, and its effects are aborted. It waits for its user effects until the deadline. An
 // effect that still runs then is an orphan: named and counted. Nothing here depends on nact, which may already be gone.
 import type { Effect, Ending } from './actor.js';
-import { perform } from './trampoline.js';
+import { runStep } from './trampoline.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type StopProgress } from './cell.js';
 import { post } from './mail.js';
@@ -37,17 +37,19 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
   cell.timers.cancelAll();
-  for (const question of [...cell.asking]) question.withdraw();
+  for (const question of [...cell.outgoingQuestions]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
   // The inner step runs when the outer one is over, so the parent is informed before a child stops.
-  perform(cell.engine.agenda, () => {
-    perform(cell.engine.agenda, () => (uninitialised ? finishStop(cell, progress) : stopChildren(cell, progress)));
+  runStep(cell.engine.trampoline, () => {
+    runStep(cell.engine.trampoline, () =>
+      uninitialised ? finishStop(cell, progress) : stopAllChildren(cell, progress),
+    );
     if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, progress);
   });
 }
 
-function stopChildren(cell: Cell, progress: StopProgress): void {
+function stopAllChildren(cell: Cell, progress: StopProgress): void {
   progress.stage = 'children';
   if (cell.children.size === 0) {
     stopSelf(cell, progress);
@@ -64,7 +66,7 @@ function stopNextChild(cell: Cell, progress: StopProgress): void {
   if (child === undefined) return;
   progress.current = child;
   if (cell.behaviour.stopChildren !== 'one-by-one') {
-    perform(cell.engine.agenda, () => stopNextChild(cell, progress));
+    runStep(cell.engine.trampoline, () => stopNextChild(cell, progress));
   }
   const leftMs = progress.deadlineAt - cell.engine.clock.now();
   beginStop(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
@@ -91,9 +93,9 @@ function stopSelf(cell: Cell, progress: StopProgress): void {
   if (progress.stage !== 'children') return;
   progress.stage = 'self';
   runStopHook(cell, progress.reason);
-  if (cell.asked.size + cell.effects.running.size > 0) {
+  if (cell.incomingQuestions.size + cell.effects.running.size > 0) {
     const reason = actorStopped(cell.ref, progress.because);
-    for (const question of [...cell.asked]) question.fail(reason);
+    for (const question of [...cell.incomingQuestions]) question.fail(reason);
     cell.effects.abortAll(reason);
   }
   progress.stage = 'effects';
@@ -156,7 +158,7 @@ function finishStop(cell: Cell, progress: StopProgress): void {
     if (anyOrphans(progress.orphans)) parent.stopProgress?.orphans.below.push(progress.orphans);
     tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
   }
-  cell.deaths.tell(how);
+  cell.deathWatch.tell(how);
   if (parent?.stopProgress?.stage === 'children') childStopped(parent, parent.stopProgress, cell);
 }
 
@@ -174,16 +176,16 @@ function endingFrom({ reason, error, orphans }: StopProgress): Ending {
 
 function childStopped(parent: Cell, progress: StopProgress, child: Cell): void {
   const oneByOne = parent.behaviour.stopChildren === 'one-by-one';
-  if (parent.children.size === 0) perform(parent.engine.agenda, () => stopSelf(parent, progress));
+  if (parent.children.size === 0) runStep(parent.engine.trampoline, () => stopSelf(parent, progress));
   else if (oneByOne && progress.current === child) {
-    perform(parent.engine.agenda, () => stopNextChild(parent, progress));
+    runStep(parent.engine.trampoline, () => stopNextChild(parent, progress));
   }
 }
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
     for (const effect of ignoreRejection(cell.behaviour.stopped?.(cell.state, reason)) ?? [])
-      carryOutLast(cell, effect);
+      carryOutLastEffect(cell, effect);
   } catch (thrown) {
     hookFailed(cell, 'stop hook', thrown);
   }
@@ -198,7 +200,7 @@ function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
 }
 
 /** The type of `stopped` allows four kinds of effects; a behaviour in JavaScript may return others. */
-function carryOutLast(cell: Cell, effect: Effect<unknown>): void {
+function carryOutLastEffect(cell: Cell, effect: Effect<unknown>): void {
   const { engine, ref } = cell;
   switch (effect.type) {
     case 'send': {

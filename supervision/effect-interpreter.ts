@@ -22,13 +22,13 @@ export interface Frame {
 }
 
 /** Starts a child and returns its first effects, which are carried out next; undefined if the child has already ended. */
-export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
+export type SpawnChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
 
 /**
  * Carries out effects in order, until the actor ends or an effect stops it. A loop also starts a child's own children, without
  * nested calls, because one message may start 10,000 levels.
  */
-export function carryOut(first: Frame, startChild: StartChild): void {
+export function carryOutEffects(first: Frame, spawnChild: SpawnChild): void {
   for (let frame: Frame | undefined = first; frame !== undefined;) {
     const { cell, effects } = frame;
     if (cell.phase !== 'running' || frame.at >= effects.length) {
@@ -38,16 +38,16 @@ export function carryOut(first: Frame, startChild: StartChild): void {
     const effect = effects[frame.at++] as Effect<unknown>;
     try {
       if (effect?.type === 'spawn') {
-        const child = startChild(cell, effect);
+        const child = spawnChild(cell, effect);
         if (child !== undefined) frame = Object.assign(child, { below: frame });
-      } else carryOutOne(cell, effect);
+      } else carryOutEffect(cell, effect);
     } catch (thrown) {
       crash(cell, asError(thrown));
     }
   }
 }
 
-function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spawn'>>): void {
+function carryOutEffect(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spawn'>>): void {
   const { engine, ref } = cell;
   switch (effect?.type) {
     case 'send':
@@ -84,7 +84,7 @@ function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spaw
       reportStarted(cell);
       return;
     case 'stopChild':
-      stopChild(cell, effect);
+      stopOwnChild(cell, effect);
       return;
     case 'end':
       beginStop(cell, 'normal', undefined, cell.shutdownMs);
@@ -128,8 +128,8 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
   const question = openQuestion({
     asker: cell.ref,
     to,
-    asked: target.asked,
-    asking: cell.asking,
+    incomingQuestions: target.incomingQuestions,
+    outgoingQuestions: cell.outgoingQuestions,
     timers: cell.engine.timers,
     deadlineMs,
     answered: (answer, by) => postMessageFrom(cell, by, 'reply', () => effect.answered(answer as never)),
@@ -146,14 +146,14 @@ function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknow
     return;
   }
   let forget = (): void => {};
-  forget = target.deaths.add((how) => {
+  forget = target.deathWatch.add((how) => {
     cell.unwatch.delete(forget);
     tell(how);
   });
   if (target.phase !== 'stopped') cell.unwatch.add(forget);
 }
 
-function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
+function stopOwnChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   const child = cellOf(effect.child);
   if (child?.parent !== cell) {
     throw invalidBehaviour(`${cell.ref.path} stops ${effect.child?.path}, which is no child of it`);

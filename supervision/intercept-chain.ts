@@ -30,7 +30,7 @@ export const interceptKind: Kind<Intercept> = {
 };
 
 /** Makes a copy, because the same intercept may be attached twice and detached separately. Instances of classes work too. */
-export function ownIntercept(given: Intercept): Intercept {
+export function copyIntercept(given: Intercept): Intercept {
   const own: Intercept = {};
   for (const name of methods) if (given[name] !== undefined) Object.assign(own, { [name]: given[name].bind(given) });
   return own;
@@ -45,27 +45,27 @@ export function ownIntercept(given: Intercept): Intercept {
 export function attachIntercept(runtime: Runtime, added: Intercept): () => void {
   checkRuntime(runtime);
   const engine = runtime as Engine;
-  const own = ownIntercept(interceptKind.parse(added, 'intercept'));
+  const own = copyIntercept(interceptKind.parse(added, 'intercept'));
   engine.intercepts.push(own);
-  engine.intercept = chained(engine);
+  engine.intercept = combineAll(engine);
   return () => {
     engine.intercepts = engine.intercepts.filter((each) => each !== own);
-    engine.intercept = chained(engine);
+    engine.intercept = combineAll(engine);
   };
 }
 
 /** Combines all intercepts into one. Undefined if there are none, so mail without intercepts costs one comparison. */
-function chained(engine: Engine): Intercept | undefined {
+function combineAll(engine: Engine): Intercept | undefined {
   const { intercepts } = engine;
   if (intercepts.length < 2) return intercepts[0];
-  return intercepts.reduceRight((inner, outer) => pair(engine, outer, inner));
+  return intercepts.reduceRight((inner, outer) => combine(engine, outer, inner));
 }
 
 /**
  * Combines two intercepts. The caller handles failures of the outer one. Failures of the inner one are handled here, because the
  * outer one may swallow its throw, or drop the promise that it returns.
  */
-function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
+function combine(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
   return {
     deliver: (delivery, deliver) => {
       const next = (): void => deliverGuarded(engine, inner, delivery, deliver);
@@ -76,7 +76,7 @@ function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
         if (inner.receive === undefined) return receive();
         callGuarded(
           () => inner.receive?.(delivery, receive),
-          (thrown) => crashed(delivery.to, thrown),
+          (thrown) => crashReceiver(delivery.to, thrown),
         );
       };
       return outer.receive === undefined ? next() : outer.receive(delivery, next);
@@ -88,7 +88,7 @@ function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
   };
 }
 
-function crashed(actor: Ref<never>, thrown: unknown): void {
+function crashReceiver(actor: Ref<never>, thrown: unknown): void {
   const cell = cellOf(actor);
   if (cell !== undefined) crash(cell, asError(thrown));
 }

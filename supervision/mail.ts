@@ -9,15 +9,15 @@ import type { FiredTimer } from './timers.js';
 
 /** Queues a message for an actor. A message to a stopped actor is counted and dropped. */
 export function post(to: Cell, from: Ref<never> | undefined, via: Via, message: unknown): void {
-  pass(to, { stamp, from, via, message, handled: false }, message);
+  postEnvelope(to, { stamp, from, via, message, handled: false }, message);
 }
 
 /** Queues a fired timer for its own actor. */
 export function postTimer(to: Cell, timer: FiredTimer): void {
-  pass(to, { stamp, from: undefined, via: 'timer', timer, handled: false }, timer.message);
+  postEnvelope(to, { stamp, from: undefined, via: 'timer', timer, handled: false }, timer.message);
 }
 
-function pass(to: Cell, envelope: Envelope, message: unknown): void {
+function postEnvelope(to: Cell, envelope: Envelope, message: unknown): void {
   const deliver = (): void => {
     if (to.phase === 'stopped') {
       count(to.engine, 'deadLetter');

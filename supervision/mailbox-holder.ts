@@ -37,15 +37,15 @@ function holderOf(engine: Engine): NactReference {
   } catch (cause) {
     throw parentStopped(cause);
   }
-  if (engine.options.parent !== undefined) probe(engine);
+  if (engine.options.parent !== undefined) scheduleProbe(engine);
   return engine.holder;
 }
 
 /** Checks every `probeMs` whether nact still finds the holder. If not, the application has stopped our parent; everything stops. */
-function probe(engine: Engine): void {
+function scheduleProbe(engine: Engine): void {
   engine.stopProbe = engine.timers.after(engine.options.probeMs, () => {
     if (engine.holder === undefined) return;
-    if (isReachable(engine.holder)) probe(engine);
+    if (isReachable(engine.holder)) scheduleProbe(engine);
     else stopOrphanedTree(engine);
   });
 }

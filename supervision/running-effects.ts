@@ -56,7 +56,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
   const running = new Map<string, EffectInfo & { readonly controller: AbortController }>();
   let userCount = 0;
 
-  const begin = (work: Work): void => {
+  const startWork = (work: Work): void => {
     if (running.has(work.name)) {
       throw invalidBehaviour(`effect '${work.name}' was started while one of that name is running`);
     }
@@ -66,16 +66,16 @@ export function createActorEffects(host: EffectHost): ActorEffects {
     running.set(name, entry);
     if (kind === 'user') userCount += 1;
 
-    const over = (): void => {
+    const removeEntry = (): void => {
       running.delete(name);
       if (kind === 'user') userCount -= 1;
     };
     const succeed = (result: unknown): void => {
-      over();
+      removeEntry();
       host.settled(entry, () => work.done(result as never));
     };
     const fail = (error: unknown): void => {
-      over();
+      removeEntry();
       host.settled(entry, () => work.failed(error));
     };
     let result: unknown;
@@ -92,7 +92,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
   };
 
   return {
-    start: begin,
+    start: startWork,
     abort(name, reason) {
       const entry = running.get(name);
       entry?.controller.abort(reason);

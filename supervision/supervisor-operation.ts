@@ -3,7 +3,7 @@
 // `supervisor.ts`.
 //   A child ends by itself:   `childEnding`, then `childDown` when it has stopped. `applyStrategy` runs once, at the first of them
 //                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
-//   A child is asked to stop: only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
+//   A child is asked to stop: only `childDown`, which `stopNext` or `terminateChild` waits for (`takeWaitingDown`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import * as effect from './actor.js';
 import { isKinactError, KinactError, type ErrorData } from '../src/api/errors.js';
@@ -35,7 +35,7 @@ export type Operation =
       at: number;
       readonly waitingFor: Set<Ref<never>>;
       /** With `one-by-one`: the child that was asked to stop and is not down yet. */
-      told: Ref<never> | undefined;
+      stoppingChild: Ref<never> | undefined;
       readonly then: readonly string[];
     }
   | {
@@ -76,7 +76,7 @@ export function addSpec(state: State, spec: ChildSpec): void {
   state.specs.set(spec.id, spec);
 }
 
-function forget(state: State, id: string): void {
+function forgetChild(state: State, id: string): void {
   strategy.removeMember(state.group, id);
   state.group.dropped.delete(id);
   state.specs.delete(id);
@@ -103,7 +103,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     behaviour = spec.start(siblings);
     checkBehaviour(behaviour, '', 0);
   } catch (thrown) {
-    state.effects.push(didNotStart(id, thrown));
+    state.effects.push(reportFailedStart(id, thrown));
     return;
   }
   const shutdownMs = shutdownMsOf(spec, behaviour);
@@ -115,7 +115,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     behaviour: behaviour as unknown as Behaviour<never, never>,
     spawned: (ref) => ({ type: 'childStarted', id, ref }),
     ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
-    down: (ref, how) => (ref === undefined ? notStarted(id, endingError(how)) : { type: 'childDown', id, ref, how }),
+    down: (ref, how) => (ref === undefined ? failedStart(id, endingError(how)) : { type: 'childDown', id, ref, how }),
     shutdownMs,
   });
 }
@@ -124,12 +124,12 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
  * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
  * supervisor.
  */
-function didNotStart(id: string, thrown: unknown): Effect<Message> {
-  const news = (): Message => notStarted(id, asError(thrown));
-  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news });
+function reportFailedStart(id: string, thrown: unknown): Effect<Message> {
+  const message = (): Message => failedStart(id, asError(thrown));
+  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: message, failed: message });
 }
 
-function notStarted(id: string, error: Error): Message {
+function failedStart(id: string, error: Error): Message {
   return { type: 'childDidNotStart', id, error };
 }
 
@@ -156,7 +156,7 @@ function allStarted(state: State, purpose: Purpose): void {
 
 export function childStarted(state: State, id: string, ref: Ref<never>): void {
   state.refs.set(id, ref);
-  strategy.started(state.group, id);
+  strategy.markStarted(state.group, id);
   const { operation } = state;
   if (operation.type !== 'starting') return;
   if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
@@ -165,7 +165,7 @@ export function childStarted(state: State, id: string, ref: Ref<never>): void {
   startNext(state, operation.purpose, operation.ids, operation.at + 1);
 }
 
-export function startFailed(state: State, id: string, error: Error): void {
+export function childDidNotStart(state: State, id: string, error: Error): void {
   const { operation } = state;
   if (operation.type !== 'starting') return;
   const { purpose, ids, at } = operation;
@@ -175,14 +175,14 @@ export function startFailed(state: State, id: string, error: Error): void {
       return;
     case 'restart':
       state.operation = { type: 'idle' };
-      carryOut(state, strategy.restartFailed(state.group, id, state.clock.now()), error);
+      applyDecision(state, strategy.decideOnFailedRestart(state.group, id, state.clock.now()), error);
       return;
     case 'dynamic':
-      forget(state, id);
+      forgetChild(state, id);
       startNext(state, purpose, ids, at + 1);
       return;
     case 'request':
-      forget(state, id);
+      forgetChild(state, id);
       state.operation = { type: 'idle' };
       if (purpose.replyTo !== undefined) {
         state.effects.push(effect.reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
@@ -190,7 +190,7 @@ export function startFailed(state: State, id: string, error: Error): void {
   }
 }
 
-export function startOnRequest(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
+export function startChild(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
   try {
     addSpec(state, spec);
   } catch (thrown) {
@@ -200,19 +200,19 @@ export function startOnRequest(state: State, spec: ChildSpec, replyTo: ReplyTo<C
   startNext(state, { type: 'request', replyTo }, [spec.id]);
 }
 
-export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
+export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
   const ref = state.refs.get(id);
   if (ref === undefined) {
-    forget(state, id);
+    forgetChild(state, id);
     if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
     return;
   }
   state.operation = { type: 'terminating', ref, replyTo };
   takeWaitingDown(state, ref);
-  state.effects.push(stopChild(state, id, ref));
+  state.effects.push(stopEffect(state, id, ref));
 }
 
-function stopChild(state: State, id: string, child: Ref<never>): Effect<Message> {
+function stopEffect(state: State, id: string, child: Ref<never>): Effect<Message> {
   return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
 }
 
@@ -221,11 +221,11 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
   state.endingChildren.delete(ref);
   if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
     operation.waitingFor.delete(ref);
-    if (operation.told === ref) operation.told = undefined;
+    if (operation.stoppingChild === ref) operation.stoppingChild = undefined;
     if (state.refs.get(id) === ref) state.refs.delete(id);
     stopNext(state, operation);
   } else if (operation.type === 'terminating' && operation.ref === ref) {
-    forget(state, id);
+    forgetChild(state, id);
     state.operation = { type: 'idle' };
     if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
   } else {
@@ -248,10 +248,10 @@ function applyStrategy(state: State, id: string, ref: Ref<never>, how: Ending): 
   state.refs.delete(id);
   const gaveUp = isKinactError(how.error) && how.error.code === 'RESTART_INTENSITY';
   const reason = gaveUp ? 'shutdown' : how.reason;
-  carryOut(state, strategy.exited(state.group, id, reason, state.clock.now()), endingError(how));
+  applyDecision(state, strategy.decideOnExit(state.group, id, reason, state.clock.now()), endingError(how));
 }
 
-function carryOut(state: State, decision: strategy.Decision, error: Error): void {
+function applyDecision(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
@@ -262,7 +262,7 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
         stop: decision.stop,
         at: 0,
         waitingFor: new Set(state.endingChildren),
-        told: undefined,
+        stoppingChild: undefined,
         then: decision.start,
       });
       break;
@@ -274,14 +274,14 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
       break;
     case 'nothing':
   }
-  prune(state);
+  forgetDropped(state);
 }
 
 /** Forgets the specs of children that the strategy dropped, once they are down. */
-function prune(state: State): void {
+function forgetDropped(state: State): void {
   // While children are being stopped, one pass at the end is enough.
   if (state.operation.type === 'stopping') return;
-  for (const id of state.group.dropped) if (!state.refs.has(id)) forget(state, id);
+  for (const id of state.group.dropped) if (!state.refs.has(id)) forgetChild(state, id);
 }
 
 /** Tells the next child, or all of them, to stop. When none is left to wait for, starts the children in `then`. */
@@ -289,18 +289,18 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
   state.operation = operation;
   const { stop, waitingFor, then } = operation;
   const oneByOne = state.options.stopChildren !== 'together';
-  while (operation.at < stop.length && (!oneByOne || operation.told === undefined)) {
+  while (operation.at < stop.length && (!oneByOne || operation.stoppingChild === undefined)) {
     const id = stop[operation.at++] as string;
     const ref = state.refs.get(id);
     if (ref === undefined) continue;
-    operation.told = ref;
+    operation.stoppingChild = ref;
     waitingFor.add(ref);
     takeWaitingDown(state, ref);
-    state.effects.push(stopChild(state, id, ref));
+    state.effects.push(stopEffect(state, id, ref));
   }
   if (waitingFor.size > 0) return;
   state.operation = { type: 'idle' };
-  prune(state);
+  forgetDropped(state);
   startNext(state, { type: 'restart' }, then);
 }
 

@@ -13,10 +13,10 @@ import {
   childDown,
   childEnding,
   childStarted,
-  startFailed,
+  childDidNotStart,
   startNext,
-  startOnRequest,
-  terminate,
+  startChild,
+  terminateChild,
   type State,
   type Waiting,
 } from './supervisor-operation.js';
@@ -52,11 +52,11 @@ export function supervisor<Event = unknown>(
     kind: settings.kind,
     deferStart: true,
     stopChildren: settings.stopChildren,
-    initial: (self) => begin(self as Ref<never>, settings),
+    initial: (self) => startSupervisor(self as Ref<never>, settings),
     receive(state, message) {
       if (isDue(state, message)) state.due.push(message);
-      else wait(state, message);
-      return proceed(state);
+      else putInInbox(state, message);
+      return handleDueMessages(state);
     },
     stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }): SupervisorStatus => ({
@@ -75,7 +75,7 @@ export function isBusy(ref: Ref<SupervisorMessage>): boolean {
   return operation !== undefined && operation !== 'idle';
 }
 
-function begin(self: Ref<never>, options: Settings): Step<State, Message> {
+function startSupervisor(self: Ref<never>, options: Settings): Step<State, Message> {
   const state: State = {
     self,
     options,
@@ -98,18 +98,19 @@ function begin(self: Ref<never>, options: Settings): Step<State, Message> {
     { type: 'first' },
     options.children.map((spec) => spec.id),
   );
-  return proceed(state);
+  return handleDueMessages(state);
 }
 
 /** Handles the messages that the current operation lets through, oldest first, until none is left. */
-function proceed(state: State): Step<State, Message> {
-  for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
+function handleDueMessages(state: State): Step<State, Message> {
+  for (let message = takeNextMessage(state); message !== undefined; message = takeNextMessage(state))
+    handleMessage(state, message);
   const effects = state.effects;
   state.effects = [];
   return [state, effects];
 }
 
-function next(state: State): Message | undefined {
+function takeNextMessage(state: State): Message | undefined {
   const due = state.due.shift();
   if (due !== undefined || state.operation.type !== 'idle') return due;
   let oldest = state.inbox.shift();
@@ -118,7 +119,7 @@ function next(state: State): Message | undefined {
   return oldest?.message;
 }
 
-function wait(state: State, message: Message): void {
+function putInInbox(state: State, message: Message): void {
   const waiting: Waiting = { message, taken: false };
   state.inbox.push(waiting);
   if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
@@ -142,13 +143,13 @@ function isDue(state: State, message: Message): boolean {
   }
 }
 
-function handle(state: State, message: Message): void {
+function handleMessage(state: State, message: Message): void {
   switch (message.type) {
     case 'startChild':
-      startOnRequest(state, message.spec, message.replyTo);
+      startChild(state, message.spec, message.replyTo);
       return;
     case 'terminateChild':
-      terminate(state, message.id, message.replyTo);
+      terminateChild(state, message.id, message.replyTo);
       return;
     case 'children':
       state.effects.push(
@@ -162,7 +163,7 @@ function handle(state: State, message: Message): void {
       childStarted(state, message.id, message.ref);
       return;
     case 'childDidNotStart':
-      startFailed(state, message.id, message.error);
+      childDidNotStart(state, message.id, message.error);
       return;
     case 'childEnding':
       childEnding(state, message.id, message.ref, message.how);

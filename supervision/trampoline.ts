@@ -3,12 +3,12 @@
 // must not throw. Called by `actor-stop.ts`.
 
 /** One per runtime. */
-export interface Agenda {
+export interface Trampoline {
   readonly steps: (() => void)[];
   busy: boolean;
 }
 
-export function createAgenda(): Agenda {
+export function createTrampoline(): Trampoline {
   return { steps: [], busy: false };
 }
 
@@ -16,13 +16,13 @@ export function createAgenda(): Agenda {
  * Runs `step`, and all steps that it adds, before it returns. When called within a step, it returns at once; the new step runs
  * when the current one is over.
  */
-export function perform(agenda: Agenda, step: () => void): void {
-  agenda.steps.push(step);
-  if (agenda.busy) return;
-  agenda.busy = true;
+export function runStep(trampoline: Trampoline, step: () => void): void {
+  trampoline.steps.push(step);
+  if (trampoline.busy) return;
+  trampoline.busy = true;
   try {
-    for (let next = agenda.steps.pop(); next !== undefined; next = agenda.steps.pop()) next();
+    for (let next = trampoline.steps.pop(); next !== undefined; next = trampoline.steps.pop()) next();
   } finally {
-    agenda.busy = false;
+    trampoline.busy = false;
   }
 }

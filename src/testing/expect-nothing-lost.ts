@@ -51,8 +51,8 @@ function* ids(given: Iterable<string>, path: string): Generator<string> {
   for (const id of given) yield typeof id === 'string' ? id : refuse(path, 'ids that are texts', id);
 }
 
-function lostError(missing: readonly string[], of: number): Error {
+function lostError(missing: readonly string[], total: number): Error {
   const first = visible(missing.slice(0, shown).join(', '));
   const rest = missing.length > shown ? `, and ${missing.length - shown} more` : '';
-  return Object.assign(new Error(`${missing.length} of ${of} lost: ${first}${rest}`), { missing });
+  return Object.assign(new Error(`${missing.length} of ${total} lost: ${first}${rest}`), { missing });
 }

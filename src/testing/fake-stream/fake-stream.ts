@@ -8,7 +8,7 @@ import {
   shardOf,
   split,
   trim,
-  wake,
+  wakeReaders,
   type FakeRecord,
   type FakeShard,
 } from './fake-shards.js';
@@ -164,7 +164,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     forget: (shardId) => forget(shards, shardId),
     misreport: (shardId, what, times = 1) => {
       lies.set(shardId, { what: lieKinds.parse(what, 'what'), times: howOften.parse(times, 'times') });
-      wake(shardOf(shards, shardId));
+      wakeReaders(shardOf(shards, shardId));
     },
     setStatus: (now) => void (status = statuses.parse(now, 'status')),
     failReads: (shardId, error, times = 1) => {
@@ -216,13 +216,13 @@ function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: 
 }
 
 /** A scripted result of a read, in place of the real one. */
-interface Instead {
+interface ReadFaults {
   readonly failure: () => Error | undefined;
   readonly lie: () => ReadResult | undefined;
 }
 
 /** Where a reader begins, where it reports gaps, and how much it reads at once. */
-interface Reading {
+interface ReaderSettings {
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
   readonly maxRecords: number;
@@ -230,8 +230,8 @@ interface Reading {
 
 function createReader(
   find: () => FakeShard | undefined,
-  { start, notice, maxRecords }: Reading,
-  { failure, lie }: Instead,
+  { start, notice, maxRecords }: ReaderSettings,
+  { failure, lie }: ReadFaults,
 ): ShardReader {
   const shard = find();
   let next = shard === undefined ? 0 : indexOf(shard, start, notice);

@@ -13,20 +13,20 @@ import { checkName, checkTarget, everydayKinds } from './targets.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
-const whole = kind('anything', () => true);
+const unchecked = kind('anything', () => true);
 const someText = text('a non-empty string', /./s);
 
 /** The members of every argument that is an object. */
 const shapes = {
-  nemesis: { seed: whole },
+  nemesis: { seed: unchecked },
   message: { at: someText, when: oneOf('before', 'after') },
   effect: { effect: someText, when: oneOf('before', 'during', 'after') },
-  killRandom: { kinds: whole },
+  killRandom: { kinds: unchecked },
   pause: { ms: milliseconds(0) },
-  delay: { from: whole, to: whole, type: whole, ms: milliseconds(0) },
-  duplicate: { from: whole, to: whole, type: whole, probability: whole },
+  delay: { from: unchecked, to: unchecked, type: unchecked, ms: milliseconds(0) },
+  duplicate: { from: unchecked, to: unchecked, type: unchecked, probability: unchecked },
   hang: { when: oneOf('before', 'after') },
-  start: { everyMs: whole, acts: kind('an array', Array.isArray), kinds: kind('an array', Array.isArray) },
+  start: { everyMs: unchecked, acts: kind('an array', Array.isArray), kinds: kind('an array', Array.isArray) },
 } as const;
 
 export function checkNemesis(consumer: unknown, options: NemesisOptions): number {

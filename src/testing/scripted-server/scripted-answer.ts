@@ -127,7 +127,7 @@ export interface ScriptedCall {
   readonly hangLimitMs: number;
 }
 
-export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
+export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
   const { carryOut, response, signal } = call;
   switch (scripted.type) {
     case 'json': {

@@ -10,7 +10,7 @@ import {
   AwsAnswerError,
   errorAnswer,
   jsonAnswer,
-  perform,
+  sendScripted,
   reset,
   write,
   type ScriptedAnswer,
@@ -76,17 +76,17 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     connections: new WeakMap(),
     date: undefined,
   };
-  let seen = 0;
+  let lastConnection = 0;
   let connections = 0;
   const server = createServer((incoming, response) => {
     incoming.on('error', () => undefined);
     response.on('error', () => undefined);
-    answer(state, incoming, response).catch(() => reset(response));
+    answerRequest(state, incoming, response).catch(() => reset(response));
   });
   server.on('connection', (socket) => {
-    seen += 1;
+    lastConnection += 1;
     connections += 1;
-    state.connections.set(socket, seen);
+    state.connections.set(socket, lastConnection);
     socket.on('close', () => (connections -= 1));
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
@@ -134,14 +134,14 @@ interface ServerState {
   date: number | 'none' | undefined;
 }
 
-async function answer(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerRequest(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { settings, kinesis, book, date } = state;
-  const body = await collect(incoming);
+  const body = await readBody(incoming);
   const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
   const service = services[target ?? ''] ?? 'unknown';
-  const input = parse(body);
+  const input = parseInput(body);
   const connection = state.connections.get(incoming.socket) ?? 0;
-  const scripted = book.received({ service, operation, input, connection });
+  const scripted = book.takeAnswer({ service, operation, input, connection });
   response.sendDate = false;
   if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
   response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
@@ -149,13 +149,13 @@ async function answer(state: ServerState, incoming: IncomingMessage, response: S
   const carryOut = (given = input): Promise<WireAnswer> =>
     proxy !== undefined && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
-      : onModel(kinesis, service, operation, given);
+      : callModel(kinesis, service, operation, given);
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
-  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
+  return sendScripted(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
 }
 
-async function onModel(
+async function callModel(
   kinesis: ScriptedKinesis,
   service: LoggedCall['service'],
   operation: string,
@@ -176,7 +176,7 @@ function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Pro
     const { hostname, port } = new URL(upstream);
     const headers = { ...incoming.headers, host: `${hostname}:${port}`, connection: 'close' };
     const outgoing = httpRequest({ hostname, port, method: 'POST', path: '/', headers }, (answer) => {
-      collect(answer).then((answered) => {
+      readBody(answer).then((answered) => {
         const type = answer.headers['content-type'] ?? 'application/x-amz-json-1.0';
         const crc = answer.headers['x-amz-crc32'];
         const kept = { 'content-type': type, ...(typeof crc === 'string' ? { 'x-amz-crc32': crc } : {}) };
@@ -188,13 +188,13 @@ function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Pro
   });
 }
 
-async function collect(stream: IncomingMessage): Promise<Buffer> {
+async function readBody(stream: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
 
-function parse(body: Buffer): LoggedCall['input'] {
+function parseInput(body: Buffer): LoggedCall['input'] {
   try {
     return JSON.parse(body.toString()) as LoggedCall['input'];
   } catch {
