@@ -11,6 +11,12 @@ import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
 import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
+/** Ends an actor that threw or failed. */
+export function crash(cell: Cell, error: Error): void {
+  if (cell.phase !== 'starting' && cell.phase !== 'running') return;
+  beginStop(cell, 'crash', error, cell.shutdownMs);
+}
+
 /** Begins to end an actor. If the actor is already ending, only brings its deadline forward. */
 export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
   const deadlineAt = cell.engine.clock.now() + withinMs;
@@ -241,10 +247,4 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
     return;
   }
   post(parent, cell.ref, 'lifecycle', message);
-}
-
-/** Ends an actor that threw or failed. */
-export function crash(cell: Cell, error: Error): void {
-  if (cell.phase !== 'starting' && cell.phase !== 'running') return;
-  beginStop(cell, 'crash', error, cell.shutdownMs);
 }

@@ -1,6 +1,6 @@
 // A supervisor's state and operations: it starts children one after the other, stops them in reverse order, and applies the
 // decisions of `strategy.ts`. One operation runs at a time. At its end, it starts the next one or becomes `idle`. Called by
-// `supervisor.ts`.
+// `supervisor.ts`. The handlers come first, in the order in which `supervisor-message.ts` declares the messages.
 //   A child ends by itself:   `childEnding`, then `childDown` when it has stopped. `applyStrategy` runs once, at the first of them
 //                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
 //   A child is asked to stop: only `childDown`, which `stopNext` or `terminateChild` waits for (`takeWaitingDown`).
@@ -71,87 +71,26 @@ export interface State {
   effects: Effect<Message>[];
 }
 
-export function addSpec(state: State, spec: ChildSpec): void {
-  strategy.addMember(state.group, memberOf(spec, state.group.policy, state.specs));
-  state.specs.set(spec.id, spec);
-}
-
-function forgetChild(state: State, id: string): void {
-  strategy.removeMember(state.group, id);
-  state.group.dropped.delete(id);
-  state.specs.delete(id);
-  state.refs.delete(id);
-  state.shutdownMs.delete(id);
-}
-
-function siblingsOf(state: State): Siblings {
-  return { ref: <Any>(id: string) => state.refs.get(id) as Ref<Any> | undefined };
-}
-
-/** Starts the child `ids[at]`, or ends the operation if there is none. */
-export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
-  const id = ids[at];
-  if (id === undefined) {
-    allStarted(state, purpose);
-    return;
-  }
-  state.operation = { type: 'starting', purpose, ids, at };
-  const spec = state.specs.get(id)!;
-  const siblings: Siblings = siblingsOf(state);
-  let behaviour: Behaviour<unknown, unknown>;
+export function startChild(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
   try {
-    behaviour = spec.start(siblings);
-    checkBehaviour(behaviour, '', 0);
+    addSpec(state, spec);
   } catch (thrown) {
-    state.effects.push(reportFailedStart(id, thrown));
+    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, { type: 'failed', error: thrown as Error }));
     return;
   }
-  const shutdownMs = shutdownMsOf(spec, behaviour);
-  state.shutdownMs.set(id, shutdownMs);
-  // The constructor `spawn` has no `ending`.
-  state.effects.push({
-    type: 'spawn',
-    name: actorName(id, behaviour.kind),
-    behaviour: behaviour as unknown as Behaviour<never, never>,
-    spawned: (ref) => ({ type: 'childStarted', id, ref }),
-    ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
-    down: (ref, how) => (ref === undefined ? failedStart(id, endingError(how)) : { type: 'childDown', id, ref, how }),
-    shutdownMs,
-  });
+  startNext(state, { type: 'request', replyTo }, [spec.id]);
 }
 
-/**
- * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
- * supervisor.
- */
-function reportFailedStart(id: string, thrown: unknown): Effect<Message> {
-  const message = (): Message => failedStart(id, asError(thrown));
-  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: message, failed: message });
-}
-
-function failedStart(id: string, error: Error): Message {
-  return { type: 'childDidNotStart', id, error };
-}
-
-function actorName(id: string, kind: string): string {
-  if (id === kind) return '';
-  return id.startsWith(`${kind}/`) ? id.slice(kind.length + 1) : id;
-}
-
-function allStarted(state: State, purpose: Purpose): void {
-  state.operation = { type: 'idle' };
-  if (purpose.type === 'first') state.effects.push(effect.started());
-  const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
-  if (purpose.type !== 'first' && !group) return;
-  const siblings: Siblings = siblingsOf(state);
-  const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
-  for (const spec of specs) addSpec(state, spec);
-  if (specs.length > 0)
-    startNext(
-      state,
-      { type: 'dynamic' },
-      specs.map((spec) => spec.id),
-    );
+export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
+  const ref = state.refs.get(id);
+  if (ref === undefined) {
+    forgetChild(state, id);
+    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
+    return;
+  }
+  state.operation = { type: 'terminating', ref, replyTo };
+  takeWaitingDown(state, ref);
+  state.effects.push(stopEffect(state, id, ref));
 }
 
 export function childStarted(state: State, id: string, ref: Ref<never>): void {
@@ -163,6 +102,32 @@ export function childStarted(state: State, id: string, ref: Ref<never>): void {
     state.effects.push(effect.reply(operation.purpose.replyTo, { type: 'started', ref }));
   }
   startNext(state, operation.purpose, operation.ids, operation.at + 1);
+}
+
+/** A child has begun to end by itself, but is not down yet. */
+export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
+  // One-for-one restarts a child when it is down, and no sibling has to stop earlier.
+  if (state.group.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
+  state.endingChildren.add(ref);
+  takeWaitingDown(state, ref);
+  applyStrategy(state, id, ref, how);
+}
+
+export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
+  const { operation } = state;
+  state.endingChildren.delete(ref);
+  if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
+    operation.waitingFor.delete(ref);
+    if (operation.stoppingChild === ref) operation.stoppingChild = undefined;
+    if (state.refs.get(id) === ref) state.refs.delete(id);
+    stopNext(state, operation);
+  } else if (operation.type === 'terminating' && operation.ref === ref) {
+    forgetChild(state, id);
+    state.operation = { type: 'idle' };
+    if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
+  } else {
+    applyStrategy(state, id, ref, how);
+  }
 }
 
 export function childDidNotStart(state: State, id: string, error: Error): void {
@@ -188,58 +153,6 @@ export function childDidNotStart(state: State, id: string, error: Error): void {
         state.effects.push(effect.reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
       }
   }
-}
-
-export function startChild(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
-  try {
-    addSpec(state, spec);
-  } catch (thrown) {
-    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, { type: 'failed', error: thrown as Error }));
-    return;
-  }
-  startNext(state, { type: 'request', replyTo }, [spec.id]);
-}
-
-export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
-  const ref = state.refs.get(id);
-  if (ref === undefined) {
-    forgetChild(state, id);
-    if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
-    return;
-  }
-  state.operation = { type: 'terminating', ref, replyTo };
-  takeWaitingDown(state, ref);
-  state.effects.push(stopEffect(state, id, ref));
-}
-
-function stopEffect(state: State, id: string, child: Ref<never>): Effect<Message> {
-  return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
-}
-
-export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
-  const { operation } = state;
-  state.endingChildren.delete(ref);
-  if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
-    operation.waitingFor.delete(ref);
-    if (operation.stoppingChild === ref) operation.stoppingChild = undefined;
-    if (state.refs.get(id) === ref) state.refs.delete(id);
-    stopNext(state, operation);
-  } else if (operation.type === 'terminating' && operation.ref === ref) {
-    forgetChild(state, id);
-    state.operation = { type: 'idle' };
-    if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
-  } else {
-    applyStrategy(state, id, ref, how);
-  }
-}
-
-/** A child has begun to end by itself, but is not down yet. */
-export function childEnding(state: State, id: string, ref: Ref<never>, how: Ending): void {
-  // One-for-one restarts a child when it is down, and no sibling has to stop earlier.
-  if (state.group.policy.strategy === 'one-for-one' || state.refs.get(id) !== ref) return;
-  state.endingChildren.add(ref);
-  takeWaitingDown(state, ref);
-  applyStrategy(state, id, ref, how);
 }
 
 /** Lets the strategy decide about a child that ended by itself, once per incarnation. */
@@ -304,6 +217,10 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
   startNext(state, { type: 'restart' }, then);
 }
 
+function stopEffect(state: State, id: string, child: Ref<never>): Effect<Message> {
+  return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
+}
+
 /** Called when the operation begins to wait until this child is down. If that message is already in `inbox`, it is due now. */
 function takeWaitingDown(state: State, ref: Ref<never>): void {
   const waiting = state.waitingDowns.get(ref);
@@ -311,6 +228,90 @@ function takeWaitingDown(state: State, ref: Ref<never>): void {
   state.waitingDowns.delete(ref);
   waiting.taken = true;
   state.due.push(waiting.message);
+}
+
+/** Starts the child `ids[at]`, or ends the operation if there is none. */
+export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
+  const id = ids[at];
+  if (id === undefined) {
+    allStarted(state, purpose);
+    return;
+  }
+  state.operation = { type: 'starting', purpose, ids, at };
+  const spec = state.specs.get(id)!;
+  const siblings: Siblings = siblingsOf(state);
+  let behaviour: Behaviour<unknown, unknown>;
+  try {
+    behaviour = spec.start(siblings);
+    checkBehaviour(behaviour, '', 0);
+  } catch (thrown) {
+    state.effects.push(failedStartEffect(id, thrown));
+    return;
+  }
+  const shutdownMs = shutdownMsOf(spec, behaviour);
+  state.shutdownMs.set(id, shutdownMs);
+  // The constructor `spawn` has no `ending`.
+  state.effects.push({
+    type: 'spawn',
+    name: actorName(id, behaviour.kind),
+    behaviour: behaviour as unknown as Behaviour<never, never>,
+    spawned: (ref) => ({ type: 'childStarted', id, ref }),
+    ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
+    down: (ref, how) =>
+      ref === undefined ? failedStartMessage(id, endingError(how)) : { type: 'childDown', id, ref, how },
+    shutdownMs,
+  });
+}
+
+function actorName(id: string, kind: string): string {
+  if (id === kind) return '';
+  return id.startsWith(`${kind}/`) ? id.slice(kind.length + 1) : id;
+}
+
+/**
+ * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
+ * supervisor.
+ */
+function failedStartEffect(id: string, thrown: unknown): Effect<Message> {
+  const message = (): Message => failedStartMessage(id, asError(thrown));
+  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: message, failed: message });
+}
+
+function failedStartMessage(id: string, error: Error): Message {
+  return { type: 'childDidNotStart', id, error };
+}
+
+function allStarted(state: State, purpose: Purpose): void {
+  state.operation = { type: 'idle' };
+  if (purpose.type === 'first') state.effects.push(effect.started());
+  const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
+  if (purpose.type !== 'first' && !group) return;
+  const siblings: Siblings = siblingsOf(state);
+  const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
+  for (const spec of specs) addSpec(state, spec);
+  if (specs.length > 0)
+    startNext(
+      state,
+      { type: 'dynamic' },
+      specs.map((spec) => spec.id),
+    );
+}
+
+export function addSpec(state: State, spec: ChildSpec): void {
+  strategy.addMember(state.group, memberOf(spec, state.group.policy, state.specs));
+  state.specs.set(spec.id, spec);
+}
+
+function forgetChild(state: State, id: string): void {
+  strategy.removeMember(state.group, id);
+  state.group.dropped.delete(id);
+  state.specs.delete(id);
+  state.refs.delete(id);
+  state.shutdownMs.delete(id);
+}
+
+function siblingsOf(state: State): Siblings {
+  return { ref: <Any>(id: string) => state.refs.get(id) as Ref<Any> | undefined };
 }
 
 function endingError(how: Ending): Error {

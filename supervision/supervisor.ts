@@ -101,30 +101,6 @@ function startSupervisor(self: Ref<never>, options: Settings): Step<State, Messa
   return handleDueMessages(state);
 }
 
-/** Handles the messages that the current operation lets through, oldest first, until none is left. */
-function handleDueMessages(state: State): Step<State, Message> {
-  for (let message = takeNextMessage(state); message !== undefined; message = takeNextMessage(state))
-    handleMessage(state, message);
-  const effects = state.effects;
-  state.effects = [];
-  return [state, effects];
-}
-
-function takeNextMessage(state: State): Message | undefined {
-  const due = state.due.shift();
-  if (due !== undefined || state.operation.type !== 'idle') return due;
-  let oldest = state.inbox.shift();
-  while (oldest?.taken === true) oldest = state.inbox.shift();
-  if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);
-  return oldest?.message;
-}
-
-function putInInbox(state: State, message: Message): void {
-  const waiting: Waiting = { message, taken: false };
-  state.inbox.push(waiting);
-  if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
-}
-
 function isDue(state: State, message: Message): boolean {
   const { operation } = state;
   if (operation.type === 'idle') return true;
@@ -141,6 +117,30 @@ function isDue(state: State, message: Message): boolean {
     default:
       return false;
   }
+}
+
+function putInInbox(state: State, message: Message): void {
+  const waiting: Waiting = { message, taken: false };
+  state.inbox.push(waiting);
+  if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
+}
+
+/** Handles the messages that the current operation lets through, oldest first, until none is left. */
+function handleDueMessages(state: State): Step<State, Message> {
+  for (let message = takeNextMessage(state); message !== undefined; message = takeNextMessage(state))
+    handleMessage(state, message);
+  const effects = state.effects;
+  state.effects = [];
+  return [state, effects];
+}
+
+function takeNextMessage(state: State): Message | undefined {
+  const due = state.due.shift();
+  if (due !== undefined || state.operation.type !== 'idle') return due;
+  let oldest = state.inbox.shift();
+  while (oldest?.taken === true) oldest = state.inbox.shift();
+  if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);
+  return oldest?.message;
 }
 
 function handleMessage(state: State, message: Message): void {
@@ -162,14 +162,14 @@ function handleMessage(state: State, message: Message): void {
     case 'childStarted':
       childStarted(state, message.id, message.ref);
       return;
-    case 'childDidNotStart':
-      childDidNotStart(state, message.id, message.error);
-      return;
     case 'childEnding':
       childEnding(state, message.id, message.ref, message.how);
       return;
     case 'childDown':
       childDown(state, message.id, message.ref, message.how);
+      return;
+    case 'childDidNotStart':
+      childDidNotStart(state, message.id, message.error);
       return;
     default:
       state.effects.push(effect.count('unknownMessage'));
