@@ -55,17 +55,21 @@ export async function measureCheckpointCost(setup: CheckpointCostSetup): Promise
   try {
     const counts = { seen: new Set<string>(), repeated: 0, writes: 0, put: 0, owed: 0 };
     const run: Run = { setup, clock, dice: createDice(seed), stream: fakeStream({ shards, clock }), ...counts };
+
     const repeated: number[] = [];
     let writes = 0;
     let calmMs = 0;
+
     let worker = startWorker(run, 'w0');
     await putEvenly(run, recoveryMs);
+
     for (let kill = 1; kill <= kills; kill += 1) {
       const before = run.writes;
       const ms = run.dice.between(3_000, 12_000);
       await putEvenly(run, ms);
       writes += run.writes - before;
       calmMs += ms;
+
       worker.kill();
       run.repeated = 0;
       worker = startWorker(run, `w${kill}`);

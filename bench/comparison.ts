@@ -44,6 +44,7 @@ interface Run {
 /** Makes one unmeasured run of each side, then `runs` measured runs of each: A B A B … */
 export async function compare(workload: Workload, a: Side, b: Side, runs: number): Promise<Comparison> {
   const expected = await agreedTally(workload, a, b);
+
   const measured: { readonly a: Run; readonly b: Run }[] = [];
   for (let turn = 0; turn < runs; turn += 1) {
     const pair = { a: await measure(workload, a), b: await measure(workload, b) };
@@ -55,6 +56,7 @@ export async function compare(workload: Workload, a: Side, b: Side, runs: number
     }
     measured.push(pair);
   }
+
   return {
     name: workload.name,
     runs,

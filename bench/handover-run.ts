@@ -67,10 +67,12 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
     ...{ written: [], deliveries: [], orders: [], calls: [], reads: [], undrained: [], troubles: [] },
   };
+
   try {
     const shardIds = await createStream(harness);
     // The readers start first, because a slow server would never catch up with records that have piled up.
     await Promise.all(Array.from({ length: setup.workers }, () => join(harness)));
+
     const stopWriting = keepWriting(harness, shardIds);
     const rounds: number[] = [];
     try {
@@ -85,6 +87,7 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     } finally {
       await stopWriting();
     }
+
     await waitForDeliveries(harness);
     for (const worker of [...harness.working]) await leave(harness, worker);
     return { ...harness, rounds };
@@ -153,9 +156,11 @@ async function join(harness: Harness): Promise<void> {
   const { servers, deliveries, deliverers, orders, calls, reads, troubles } = harness;
   harness.started += 1;
   const name = `w${harness.started}`;
+
   const client = new KinesisClient(localClientConfig(servers.kinesis, kinesisTimeoutMs));
   timeReads(client, reads);
   const table = notingClient(servers.dynamodb, name, calls);
+
   const consumer = createConsumer({
     application: 'handover',
     workerId: name,
@@ -171,6 +176,7 @@ async function join(harness: Harness): Promise<void> {
     leases: { client: table },
     runtime: { intercept: noteOrders(name, orders) },
   });
+
   const note = (what: string, error: unknown): void => {
     troubles.push(`${name} ${what}: ${error instanceof Error ? error.message : String(error)}`);
   };
@@ -178,6 +184,7 @@ async function join(harness: Harness): Promise<void> {
   consumer.on('warning', ({ message }) => note('warns', message));
   consumer.on('leaseLost', ({ shardId, reason }) => note(`has lost ${shardId}`, reason));
   consumer.closed.catch((error: unknown) => note('has ended', error));
+
   const close = (): void => {
     client.destroy();
     table.destroy();

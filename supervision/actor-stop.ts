@@ -25,8 +25,10 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     bringDeadlineForward(cell, deadlineAt);
     return;
   }
+
   const uninitialised = cell.phase === 'starting';
   cell.phase = 'stopping';
+
   const because = error ?? cell.parent?.stopProgress?.because;
   const progress: StopProgress = {
     reason,
@@ -38,14 +40,17 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     pending: [],
   };
   cell.stopProgress = progress;
+
   // `stopProgress` is set by now: if this listener stops the actor, the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
     emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
+
   cell.timers.cancelAll();
   for (const question of [...cell.outgoingQuestions]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
+
   // The inner step runs when the outer one is over, so the parent is informed before a child stops.
   runStep(cell.engine.trampoline, () => {
     runStep(cell.engine.trampoline, () =>
@@ -70,10 +75,12 @@ function stopNextChild(cell: Cell, progress: StopProgress): void {
   let child = progress.pending.pop();
   while (child?.phase === 'stopped') child = progress.pending.pop();
   if (child === undefined) return;
+
   progress.current = child;
   if (cell.behaviour.stopChildren !== 'one-by-one') {
     runStep(cell.engine.trampoline, () => stopNextChild(cell, progress));
   }
+
   const leftMs = progress.deadlineAt - cell.engine.clock.now();
   beginStop(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
 }
@@ -82,6 +89,7 @@ function stopNextChild(cell: Cell, progress: StopProgress): void {
 function inStopOrder(cell: Cell): Cell[] {
   const children = [...cell.children].reverse();
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
+
   const named = new Set<Cell>();
   try {
     for (const ref of ignoreRejection(cell.behaviour.stopOrder(cell.state))) {
@@ -91,6 +99,7 @@ function inStopOrder(cell: Cell): Cell[] {
   } catch (thrown) {
     hookFailed(cell, 'stopOrder', thrown);
   }
+
   return [...children.filter((child) => !named.has(child)), ...named];
 }
 
@@ -98,12 +107,14 @@ function inStopOrder(cell: Cell): Cell[] {
 function stopSelf(cell: Cell, progress: StopProgress): void {
   if (progress.stage !== 'children') return;
   progress.stage = 'self';
+
   runStopHook(cell, progress.reason);
   if (cell.incomingQuestions.size + cell.effects.running.size > 0) {
     const reason = actorStopped(cell.ref, progress.because);
     for (const question of [...cell.incomingQuestions]) question.fail(reason);
     cell.effects.abortAll(reason);
   }
+
   progress.stage = 'effects';
   waitForEffects(cell, progress);
 }
@@ -116,6 +127,7 @@ function waitForEffects(cell: Cell, progress: StopProgress): void {
     finishStop(cell, progress);
     return;
   }
+
   // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal settle.
   const restMs = Math.max(0, progress.deadlineAt - clock.now());
   progress.cancelDeadline = timers.after(restMs, () => finishStop(cell, progress));
@@ -143,20 +155,24 @@ function bringDeadlineForward(cell: Cell, deadlineAt: number): void {
 function finishStop(cell: Cell, progress: StopProgress): void {
   if (cell.phase === 'stopped') return;
   const { engine, ref, parent } = cell;
+
   progress.cancelDeadline?.();
   cell.phase = 'stopped';
+
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
     emitRuntimeEvent(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
     progress.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
+
   const how = endingFrom(progress);
   cell.state = undefined;
   stopMailbox(cell.mailbox);
   if (cell.queued > 0) count(engine, 'deadLetter', cell.queued);
   cell.queued = 0;
   trace(cell, 'stopped', { type: how.reason });
+
   if (parent === undefined) {
     engine.roots.delete(cell);
   } else {
@@ -164,6 +180,7 @@ function finishStop(cell: Cell, progress: StopProgress): void {
     if (anyOrphans(progress.orphans)) parent.stopProgress?.orphans.below.push(progress.orphans);
     tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
   }
+
   cell.deathWatch.tell(how);
   if (parent?.stopProgress?.stage === 'children') childStopped(parent, parent.stopProgress, cell);
 }

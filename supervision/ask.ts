@@ -37,12 +37,14 @@ export function openQuestion(question: {
   const { asker, to, incomingQuestions, outgoingQuestions, timers, deadlineMs } = question;
   const number = ++lastQuestion;
   let cancelDeadline: (() => void) | undefined;
+
   const close = (): void => {
     openByNumber.delete(number);
     incomingQuestions.delete(entry);
     outgoingQuestions?.delete(entry);
     cancelDeadline?.();
   };
+
   const entry: OpenQuestion = {
     replyTo: { asker, question: number },
     answer(answer, by) {
@@ -55,6 +57,7 @@ export function openQuestion(question: {
     },
     withdraw: close,
   };
+
   openByNumber.set(number, entry);
   incomingQuestions.add(entry);
   outgoingQuestions?.add(entry);
@@ -63,6 +66,7 @@ export function openQuestion(question: {
       if (openByNumber.has(number)) entry.fail(askTimeout(to, deadlineMs));
     });
   }
+
   return entry;
 }
 

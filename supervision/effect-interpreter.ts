@@ -35,6 +35,7 @@ export function carryOutEffects(first: Frame, spawnChild: SpawnChild): void {
       frame = frame.below;
       continue;
     }
+
     const effect = effects[frame.at++] as Effect<unknown>;
     try {
       if (effect?.type === 'spawn') {
@@ -125,6 +126,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
     failed(actorStopped(to, target?.stopProgress?.because));
     return;
   }
+
   const question = openQuestion({
     asker: cell.ref,
     to,
@@ -135,6 +137,7 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
     answered: (answer, by) => postMessageFrom(cell, by, 'reply', () => effect.answered(answer as never)),
     failed,
   });
+
   post(target, cell.ref, 'ask', effect.question(question.replyTo));
 }
 
@@ -145,6 +148,7 @@ function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknow
     tell({ reason: 'shutdown', error: actorStopped(actor), orphans: [] });
     return;
   }
+
   let forget = (): void => {};
   forget = target.deathWatch.add((how) => {
     cell.unwatch.delete(forget);

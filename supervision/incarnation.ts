@@ -48,6 +48,7 @@ function initialiseActor(given: StartArguments): readonly [Cell, Frame | undefin
   const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = given;
   checkBehaviour(behaviour, name, shutdownMs);
   const cell = createCell(given, shutdownMs);
+
   let effects: readonly Effect<unknown>[];
   try {
     const [state, first] = checkStep(behaviour.initial(cell.ref as Ref<unknown>), 'initial');
@@ -57,11 +58,13 @@ function initialiseActor(given: StartArguments): readonly [Cell, Frame | undefin
     crash(cell, asError(thrown));
     return [cell, undefined];
   }
+
   // The application's code may have stopped the actor from within `initial`.
   if (cell.phase !== 'starting') return [cell, undefined];
   cell.phase = 'running';
   trace(cell, 'start');
   if (behaviour.deferStart !== true || hooks === undefined) reportStarted(cell);
+
   return [cell, { cell, effects, at: 0 }];
 }
 
@@ -69,6 +72,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
   const incarnation = ++engine.incarnations;
   const { kind } = behaviour;
   const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;
+
   const cell: Cell = {
     ref: Object.freeze({ path, id: ++lastId }),
     engine,
@@ -97,6 +101,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
     deathWatch: createDeathWatch(),
     unwatch: new Set(),
   };
+
   bindCell(cell);
   if (parent === undefined) {
     engine.roots.add(cell);
@@ -104,6 +109,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
   } else {
     parent.children.add(cell);
   }
+
   return cell;
 }
 
@@ -113,6 +119,7 @@ function effectSettled(cell: Cell, { kind, name }: EffectInfo, toMessage: () => 
     postMessageFrom(cell, undefined, 'result', toMessage);
     return;
   }
+
   count(cell.engine, 'lateResult');
   if (cell.phase === 'stopped' && kind === 'user') count(cell.engine, 'orphanEnded');
   effectSettledWhileStopping(cell);
@@ -125,19 +132,23 @@ function receiveEnvelope(cell: Cell, mail: unknown): void {
     count(cell.engine, 'unknownMessage');
     return;
   }
+
   const { intercept } = cell.engine;
   if (intercept?.receive === undefined || cell.phase === 'stopped') {
     handleEnvelope(cell, envelope);
     return;
   }
+
   const { from, via, timer } = envelope;
   const message = timer === undefined ? envelope.message : timer.message;
+
   let handled = false;
   const receive = (): void => {
     if (handled) return;
     handled = true;
     handleEnvelope(cell, envelope);
   };
+
   const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
   callGuarded(
     () => intercept.receive?.(delivery, receive),
@@ -148,24 +159,29 @@ function receiveEnvelope(cell: Cell, mail: unknown): void {
 function handleEnvelope(cell: Cell, envelope: Envelope): void {
   // The messages of a stopped actor are already counted. nact still delivers them if the application has stopped our parent.
   if (cell.phase === 'stopped') return;
+
   cell.queued -= 1;
   if (cell.phase !== 'running') {
     count(cell.engine, 'deadLetter');
     return;
   }
+
   const isRepeated = isRepeatedSignal(envelope);
   envelope.handled = true;
   if (isRepeated) {
     count(cell.engine, 'repeatedMessages');
     return;
   }
+
   if (envelope.timer !== undefined && !envelope.timer.claim()) return;
   const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
+
   traceMessage(cell, envelope, message);
   if (hasBeenStopped(cell)) {
     count(cell.engine, 'deadLetter');
     return;
   }
+
   let effects: readonly Effect<unknown>[];
   try {
     const [state, next] = checkStep(cell.behaviour.receive(cell.state, message), 'receive');
@@ -175,6 +191,7 @@ function handleEnvelope(cell: Cell, envelope: Envelope): void {
     crash(cell, asError(thrown));
     return;
   }
+
   carryOutEffects({ cell, effects, at: 0 }, spawnChild);
 }
 

@@ -18,13 +18,16 @@ export const interceptKind: Kind<Intercept> = {
   type: 'Intercept',
   parse(value, path) {
     if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
+
     for (const name of Object.keys(value)) {
       if (typeof (value as Record<string, unknown>)[name] !== 'function') continue;
       if (!(methods as readonly string[]).includes(name)) refuse(`${path}.${name}`, this.expected, name);
     }
+
     const given = methods.map((name) => (value as Intercept)[name] as unknown);
     const fits = given.every((each) => each === undefined || typeof each === 'function');
     if (!fits) refuse(path, this.expected, value);
+
     return value;
   },
 };
@@ -44,10 +47,12 @@ export function copyIntercept(given: Intercept): Intercept {
  */
 export function attachIntercept(runtime: Runtime, added: Intercept): () => void {
   checkRuntime(runtime);
+
   const engine = runtime as Engine;
   const own = copyIntercept(interceptKind.parse(added, 'intercept'));
   engine.intercepts.push(own);
   engine.intercept = combineAll(engine);
+
   return () => {
     engine.intercepts = engine.intercepts.filter((each) => each !== own);
     engine.intercept = combineAll(engine);

@@ -26,11 +26,13 @@ function postEnvelope(to: Cell, envelope: Envelope, message: unknown): void {
     to.queued += 1;
     dispatchMail(to.mailbox, envelope);
   };
+
   const { intercept } = to.engine;
   if (intercept?.deliver === undefined) {
     deliver();
     return;
   }
+
   const { from, via } = envelope;
   const delivery = { to: to.ref, via, message, ...(from === undefined ? {} : { from }) };
   deliverGuarded(to.engine, intercept, delivery, deliver);
@@ -39,11 +41,13 @@ function postEnvelope(to: Cell, envelope: Envelope, message: unknown): void {
 /** Hands a message to an intercept. An intercept may drop a message on purpose, but a failing one must not lose it. */
 export function deliverGuarded(engine: Engine, intercept: Intercept, delivery: Delivery, deliver: () => void): void {
   if (intercept.deliver === undefined) return deliver();
+
   let delivered = false;
   const once = (): void => {
     delivered = true;
     deliver();
   };
+
   callGuarded(
     () => intercept.deliver?.(delivery, once),
     (error) => {

@@ -29,6 +29,7 @@ export function openMailbox(engine: Engine, name: string, receive: (mail: unknow
 /** The nact actor above all mailboxes of a runtime, the only child that this runtime adds to the application's parent. */
 function holderOf(engine: Engine): NactReference {
   if (engine.holder !== undefined) return engine.holder;
+
   const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
   try {
     engine.holder = spawnMailbox(parent, mailboxName('kinact', '', nextHolder()), () =>
@@ -37,6 +38,7 @@ function holderOf(engine: Engine): NactReference {
   } catch (cause) {
     throw parentStopped(cause);
   }
+
   if (engine.options.parent !== undefined) scheduleProbe(engine);
   return engine.holder;
 }

@@ -60,6 +60,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
     if (running.has(work.name)) {
       throw invalidBehaviour(`effect '${work.name}' was started while one of that name is running`);
     }
+
     const controller = new AbortController();
     const { name, kind } = work;
     const entry = { name, kind, signal: controller.signal, startedAt: host.now(), controller };
@@ -78,6 +79,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
       removeEntry();
       host.settled(entry, () => work.failed(error));
     };
+
     let result: unknown;
     let waits: boolean;
     try {
@@ -87,6 +89,7 @@ export function createActorEffects(host: EffectHost): ActorEffects {
       fail(error);
       return;
     }
+
     if (waits) void Promise.resolve(result).then(succeed, fail);
     else succeed(result);
   };

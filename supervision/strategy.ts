@@ -118,8 +118,10 @@ function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
   for (let oldest = restarts.peek(); oldest !== undefined && oldest < periodStart; oldest = restarts.peek()) {
     restarts.shift();
   }
+
   restarts.push(now);
   if (restarts.length > policy.intensity) return { type: 'giveUp' };
+
   const affected = affectedBy(group, child);
   const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
   const start = affected.filter((member) => !isDroppedByRestart(member)).map((member) => member.id);
@@ -127,6 +129,7 @@ function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
     setAlive(group, member, false);
     if (isDroppedByRestart(member)) drop(group, member);
   }
+
   return { type: 'restart', stop: stop.reverse(), start };
 }
 

@@ -88,6 +88,7 @@ export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending
     if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
     return;
   }
+
   state.operation = { type: 'terminating', ref, replyTo };
   takeWaitingDown(state, ref);
   state.effects.push(stopEffect(state, id, ref));
@@ -96,11 +97,13 @@ export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending
 export function childStarted(state: State, id: string, ref: Ref<never>): void {
   state.refs.set(id, ref);
   strategy.markStarted(state.group, id);
+
   const { operation } = state;
   if (operation.type !== 'starting') return;
   if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
     state.effects.push(effect.reply(operation.purpose.replyTo, { type: 'started', ref }));
   }
+
   startNext(state, operation.purpose, operation.ids, operation.at + 1);
 }
 
@@ -133,6 +136,7 @@ export function childDown(state: State, id: string, ref: Ref<never>, how: Ending
 export function childDidNotStart(state: State, id: string, error: Error): void {
   const { operation } = state;
   if (operation.type !== 'starting') return;
+
   const { purpose, ids, at } = operation;
   switch (purpose.type) {
     case 'first':
@@ -187,6 +191,7 @@ function applyDecision(state: State, decision: strategy.Decision, error: Error):
       break;
     case 'nothing':
   }
+
   forgetDropped(state);
 }
 
@@ -200,6 +205,7 @@ function forgetDropped(state: State): void {
 /** Tells the next child, or all of them, to stop. When none is left to wait for, starts the children in `then`. */
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
   state.operation = operation;
+
   const { stop, waitingFor, then } = operation;
   const oneByOne = state.options.stopChildren !== 'together';
   while (operation.at < stop.length && (!oneByOne || operation.stoppingChild === undefined)) {
@@ -211,7 +217,9 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
     takeWaitingDown(state, ref);
     state.effects.push(stopEffect(state, id, ref));
   }
+
   if (waitingFor.size > 0) return;
+
   state.operation = { type: 'idle' };
   forgetDropped(state);
   startNext(state, { type: 'restart' }, then);
@@ -237,6 +245,7 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     allStarted(state, purpose);
     return;
   }
+
   state.operation = { type: 'starting', purpose, ids, at };
   const spec = state.specs.get(id)!;
   const siblings: Siblings = siblingsOf(state);
@@ -248,8 +257,10 @@ export function startNext(state: State, purpose: Purpose, ids: readonly string[]
     state.effects.push(failedStartEffect(id, thrown));
     return;
   }
+
   const shutdownMs = shutdownMsOf(spec, behaviour);
   state.shutdownMs.set(id, shutdownMs);
+
   // The constructor `spawn` has no `ending`.
   state.effects.push({
     type: 'spawn',
@@ -286,6 +297,7 @@ function allStarted(state: State, purpose: Purpose): void {
   if (purpose.type === 'first') state.effects.push(effect.started());
   const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
   if (purpose.type !== 'first' && !group) return;
+
   const siblings: Siblings = siblingsOf(state);
   const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
   for (const spec of specs) addSpec(state, spec);

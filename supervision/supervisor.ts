@@ -48,6 +48,7 @@ export function supervisor<Event = unknown>(
     memberOf(spec, settings, specs);
     specs.set(spec.id, spec);
   }
+
   const behaviour: Behaviour<State, Message> = {
     kind: settings.kind,
     deferStart: true,
@@ -66,6 +67,7 @@ export function supervisor<Event = unknown>(
       recentRestarts: group.restarts.length,
     }),
   };
+
   return behaviour as unknown as Behaviour<unknown, SupervisorMessage, Event>;
 }
 
@@ -92,7 +94,9 @@ function startSupervisor(self: Ref<never>, options: Settings): Step<State, Messa
     restarts: 0,
     effects: [],
   };
+
   for (const spec of options.children) addSpec(state, spec);
+
   startNext(
     state,
     { type: 'first' },
@@ -137,6 +141,7 @@ function handleDueMessages(state: State): Step<State, Message> {
 function takeNextMessage(state: State): Message | undefined {
   const due = state.due.shift();
   if (due !== undefined || state.operation.type !== 'idle') return due;
+
   let oldest = state.inbox.shift();
   while (oldest?.taken === true) oldest = state.inbox.shift();
   if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);

@@ -24,6 +24,7 @@ import { asError } from '../src/core/thrown.js';
 export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Event> = {}): Runtime {
   const { emit, parent, probeMs, trace, intercept, ...ports } = resolveTable(runtimeTable, options, '');
   const intercepts = intercept === undefined ? [] : [copyIntercept(intercept)];
+
   return bindRuntime({
     ...ports,
     options: { emit, parent, probeMs, trace },
@@ -111,9 +112,11 @@ export function askFromOutside(
 ): Promise<unknown> {
   const { signal, deadlineMs } = options;
   const cell = cellOf(ref);
+
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
     if (cell?.phase !== 'running') return reject(actorStopped(ref, cell?.stopProgress?.because));
+
     const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
     const opened = openQuestion({
       asker: outside,
@@ -125,11 +128,13 @@ export function askFromOutside(
       answered: (answer) => (unlisten(), resolve(answer)),
       failed: (error) => (unlisten(), reject(error)),
     });
+
     const onAbort = (): void => {
       opened.withdraw();
       reject(signal?.reason);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
+
     try {
       post(cell, outside, 'ask', question(opened.replyTo as never));
     } catch (thrown) {

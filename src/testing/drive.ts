@@ -105,22 +105,28 @@ function checkItems(items: readonly DrivenItem[]): void {
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
+
   const clock = new ManualClock();
   const runner = createRunner(definition, onFailure, clock, flushIntervalMs);
   const { stage, state } = runner;
+
   const deliver = (message: ReducerActorMessage): void => runner.deliver(message);
   const rest = (): Promise<void> => runner.rest();
+
   const leases = new Map<string, Lease>();
   let [ordinal, messageNumber, fence, beatAt] = [0, 0, 0, flushIntervalMs];
+
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
     deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, kind });
     return rest();
   };
+
   const leaseOf = (shardId: string): Lease => {
     let lease = leases.get(shardId);
     if (lease === undefined) leases.set(shardId, (lease = createLease(shardId, (fence += 1))));
     return lease;
   };
+
   return {
     items: async (items) => {
       checkItems(items);
@@ -147,9 +153,11 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     revoke: async (shardId) => {
       const lease = leases.get(shardId);
       if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
+
       leases.delete(shardId);
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
+
       const { worker, source, fence: lost } = lease.tenure;
       deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });
       return rest();
@@ -216,12 +224,15 @@ function createRunner(
 ): Runner {
   const stage = ref<StageMessage>('stage/driven');
   const self = ref<ReducerActorMessage>('reducer/driven');
+
   const mail: ReducerActorMessage[] = [];
   const running = new Set<Promise<void>>();
   const timers = new Map<string, () => void>();
+
   const [counts, events, given]: [Record<string, number>, KinactEvent[], Runner['given']] = [{}, [], new Map()];
   const [acknowledged, skipped]: [DrivenItem[], DrivenItem[]] = [[], []];
   const justSkipped = new Set<string>();
+
   let failed: Error | undefined;
   let handling = false;
 
@@ -231,10 +242,12 @@ function createRunner(
     given.delete(ordinal);
     (justSkipped.delete(item.sequenceNumber ?? String(ordinal)) ? skipped : acknowledged).push(item);
   };
+
   const readDispositions = (message: StageMessage): void => {
     if (message.type !== 'disposed') return;
     for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settleItem(ordinal);
   };
+
   const startCall = (effect: Extract<Effect<ReducerActorMessage>, { type: 'run' }>): void => {
     const call = (async () => effect.start(new AbortController().signal))();
     const over = call.then(
@@ -244,6 +257,7 @@ function createRunner(
     running.add(over);
     void over.then(() => running.delete(over));
   };
+
   const carryOutEffect = (effect: Effect<ReducerActorMessage>): void => {
     if (effect.type === 'send') readDispositions(effect.message as StageMessage);
     else if (effect.type === 'run') startCall(effect);
@@ -261,6 +275,7 @@ function createRunner(
       if (effect.event.name === 'recordSkipped') justSkipped.add(effect.event.data.sequenceNumber);
     }
   };
+
   function deliver(message: ReducerActorMessage): void {
     mail.push(message);
     if (handling) return;
@@ -271,6 +286,7 @@ function createRunner(
     }
     handling = false;
   }
+
   const batch = definition.batch ?? {};
   const behaviour: Behaviour<ReducerState, ReducerActorMessage> = reducer({
     index: 0,
@@ -284,6 +300,7 @@ function createRunner(
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
+
   const [state] = behaviour.initial(self);
 
   const rest = async (): Promise<void> => {

@@ -97,11 +97,13 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     leaseCounter: row.leaseCounter + 1,
     kinactWriter: change.handOver?.writer ?? writer,
   };
+
   if (change.checkpoint !== undefined) {
     next.checkpoint = change.checkpoint.checkpoint;
     next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
     next.ownerSwitchesSinceCheckpoint = 0;
   }
+
   if (change.leaseOwner === null) {
     delete next.leaseOwner;
     delete next.kinactFailover;
@@ -111,16 +113,19 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     next.kinactFailover = failoverText(change.handOver.failoverMs, change.handOver.writer);
     delete next.checkpointOwner;
   }
+
   if (change.leaseOwner !== undefined || change.handOver !== undefined || next.checkpoint === 'SHARD_END') {
     delete next.kinactWish;
     delete next.kinactAnswer;
   } else if (change.answer !== undefined) next.kinactAnswer = change.answer;
   if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
+
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
   if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
     next.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
+
   return next;
 }
 
@@ -265,6 +270,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         ) {
           return { type: 'refused', current: row };
         }
+
         const next = applyChange(row, change, writer);
         rows.set(leaseKey, next);
         const { kinactWish: wish } = next;

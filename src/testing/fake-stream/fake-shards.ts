@@ -59,6 +59,7 @@ function nextNumber(shards: FakeShards): string {
 function addShard(shards: FakeShards, low: bigint, high: bigint, parents: readonly string[]): FakeShard {
   const shardId = `shardId-${String(shards.made++).padStart(12, '0')}`;
   const [parentShardId, adjacentParentShardId] = parents;
+
   const shard: FakeShard = {
     shard: {
       shardId,
@@ -75,6 +76,7 @@ function addShard(shards: FakeShards, low: bigint, high: bigint, parents: readon
     children: [],
     waiting: new Set(),
   };
+
   shards.all.set(shardId, shard);
   return shard;
 }
@@ -113,9 +115,11 @@ function childOf(shard: Shard): ChildShard {
 export function put(shards: FakeShards, record: FakeRecord): { shardId: string; sequenceNumber: string } {
   const shard = shardFor(shards, record);
   const sequenceNumber = nextNumber(shards);
+
   const { partitionKey } = record;
   const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
   const key = partitionKey === undefined ? {} : { partitionKey };
+
   shard.records.push({ sequenceNumber, ...key, data, arrivedAt: shards.wallNow() });
   wakeReaders(shard);
   return { shardId: shard.shard.shardId, sequenceNumber };
@@ -125,6 +129,7 @@ function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRec
   const open = [...shards.all.values()].filter(({ closed }) => !closed);
   if (shards.distribution === 'AUTO') return open[Number(shards.lastNumber % BigInt(open.length))]!;
   if (partitionKey === undefined) throw new RangeError('a record without partitionKey needs distribution AUTO');
+
   const hash = explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey);
   const shard = open.find(({ low, high }) => hash >= low && hash <= high);
   if (shard === undefined) throw new RangeError('no open shard for that hash key');

@@ -105,21 +105,25 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const { clock, name } = settings;
   const shards = createShards(settings.shards, () => clock.wallNow(), settings.distribution);
   const placement = createPlacement('emit');
+
   const failures = new Map<string, { error: Error; times: number }>();
   const lies = new Map<string, { what: 'end' | 'missing'; times: number }>();
   let status: StreamStatus = 'ACTIVE';
+
   const lieOf = (shardId: string): ReadResult | undefined => {
     const lie = lies.get(shardId);
     if (lie === undefined || lie.times === 0) return undefined;
     lie.times -= 1;
     return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', notFound: true };
   };
+
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
     if (failure === undefined || failure.times === 0) return undefined;
     failure.times -= 1;
     return failure.error;
   };
+
   const port: StreamSource = {
     name,
     placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state: () => placement.state(clock.wallNow()) },
@@ -144,7 +148,9 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     unpack: (record, range) => unpackRecord(record, range, 'emit'),
     close: () => {},
   };
+
   const leases = new Map<string, MemoryLeaseStore>();
+
   return {
     source: specOf(settings, port, leases),
     port,
@@ -234,9 +240,11 @@ function createReader(
   { failure, lie }: ReadFaults,
 ): ShardReader {
   const shard = find();
+
   let next = shard === undefined ? 0 : indexOf(shard, start, notice);
   let closed = false;
   let resume: (() => void) | undefined;
+
   return {
     read: async (signal): Promise<ReadResult> => {
       for (;;) {
@@ -246,12 +254,14 @@ function createReader(
         const untrue = lie();
         if (untrue !== undefined) return untrue;
         if (shard === undefined || find() === undefined) return { type: 'shardEnd', notFound: true };
+
         next = Math.max(next, shard.trimmed);
         if (next < shard.records.length) {
           const records = shard.records.slice(next, next + maxRecords);
           next += records.length;
           return { type: 'records', records, millisBehindLatest: next < shard.records.length ? 1 : 0 };
         }
+
         if (shard.closed) return { type: 'shardEnd', children: shard.children };
         const { waiting } = shard;
         await new Promise<void>((resolve) => {
@@ -275,9 +285,11 @@ function indexOf(shard: FakeShard, start: StartPosition, notice: (notice: Source
     const index = shard.records.findIndex(({ arrivedAt = 0 }) => arrivedAt >= start.timestampMs);
     return index === -1 ? shard.records.length : index;
   }
+
   const { sequenceNumber } = start.position;
   const index = shard.records.findIndex((record) => compareSequenceNumbers(record.sequenceNumber, sequenceNumber) >= 0);
   if (index === -1 || index >= shard.trimmed) return index === -1 ? shard.records.length : index;
+
   notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position, certain: false });
   return shard.trimmed;
 }

@@ -95,10 +95,13 @@ export function checkedProbability(probability: number): number {
 export function checkedStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
   checkMembers(shapes.start, given);
   const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = given;
+
   if (!(Number.isFinite(everyMs) && everyMs > 0)) refuse('everyMs', 'a number above 0', everyMs);
   if (acts.length === 0) refuse('acts', `some of ${allActs.join(', ')}`, acts);
   for (const act of acts) if (!allActs.includes(act)) refuse('acts', `some of ${allActs.join(', ')}`, act);
+
   checkedKinds(kinds);
   for (const kind of kinds) checkTarget(runtime, kind, 'kinds');
+
   return { everyMs, acts, kinds };
 }

@@ -34,6 +34,7 @@ export function createEffectFaults(
       note('fail', path, info.name);
       throw failure.error ?? new Error(`nemesis: ${info.name} of ${path} fails`);
     }
+
     const hang = hangs.take(path, info.name);
     if (hang !== undefined) {
       note('hang', path, info.name);
@@ -41,6 +42,7 @@ export function createEffectFaults(
       void hang.released.then(() => hanging.delete(hang));
       return startHanging(hang, info, start);
     }
+
     const kill = kills.take(path, info.name);
     return kill === undefined ? start() : startAndDie(kill, () => killNow(actor, kill, info.name), start);
   };

@@ -26,6 +26,7 @@ export function createMessageFaults({ clock, timers }: Runtime, dice: Dice): Mes
     const queue = queues.get(pair) ?? { held: [], cancel: () => {} };
     const last = queue.held.at(-1)?.due ?? due;
     queue.held.push({ due: Math.max(due, last), deliver });
+
     if (queues.has(pair)) return;
     queues.set(pair, queue);
     scheduleRelease(pair);
@@ -48,6 +49,7 @@ export function createMessageFaults({ clock, timers }: Runtime, dice: Dice): Mes
       const fits = ({ filter }: { readonly filter: MessageFilter }): boolean => matches(filter, from, to, message);
       const copies = [...duplicates].some((rule) => fits(rule) && dice.chance(rule.probability)) ? 2 : 1;
       const ms = Math.max(0, ...[...delays].filter(fits).map((rule) => rule.ms));
+
       const pair = `${from?.id ?? ''}>${to.id}`;
       for (let copy = 0; copy < copies; copy += 1) {
         if (ms > 0 || queues.has(pair)) hold(pair, clock.now() + ms, deliver);

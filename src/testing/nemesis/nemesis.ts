@@ -48,6 +48,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const { log, note, report } = createLog(seed, runtime);
   const timers = createFaultTimers(runtime);
   const context = { runtime, dice: dice.split(), later: timers.later };
+
   let disposed = false;
   let ended = false;
   let endRandomFaults = (): void => {};
@@ -57,15 +58,19 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     crash(actor, new Error(`nemesis (seed ${seed}) killed ${actor.path}`));
     return actor.path;
   };
+
   const killNow = (actor: Ref<never>, kill: PendingKill, detail: string): void => {
     killActor(actor, `${kill.when} ${detail}`);
     kill.killed(actor.path);
   };
+
   const messageKills = createTriggers<PendingKill>((name, type) => name === type);
   const effectFaults = createEffectFaults(note, killNow);
+
   const pauses = createPauses(runtime, () => {
     if (disposed) detach();
   });
+
   const detach = attachIntercept(runtime, {
     deliver: messageFaults.deliver,
     startEffect: effectFaults.startEffect,
@@ -76,6 +81,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const refuseIfDisposed = (): void => {
     if (disposed) throw new KinactError('STOPPED', 'this nemesis was disposed of');
   };
+
   const pickOne = (targets: readonly string[], option: string): Ref<never> => {
     refuseIfDisposed();
     return pickLiving(runtime, dice, targets, option);
@@ -99,13 +105,16 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
     pause: (target, given = {}) => {
       const ms = checkedPause(given);
       const actor = pickOne([target], 'target');
+
       note('pause', actor.path, ms === undefined ? undefined : `${checkedMs(ms)} ms`);
       const endPause = pauses.pause(actor);
+
       const cancel = ms === undefined ? () => {} : timers.later(ms, () => resume());
       const resume = (): void => {
         cancel();
         if (endPause()) note('resume', actor.path);
       };
+
       return resume;
     },
     delay: (given) => {
@@ -155,6 +164,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
       if (pauses.empty) detach();
     },
   };
+
   // After the end of the consumer no actor is left, and no timer of ours may keep the process alive.
   const healAtEnd = (): void => ((ended = true), chaos.heal());
   consumer.closed.then(healAtEnd, healAtEnd);

@@ -22,6 +22,7 @@ export function startRandomFaults(
 
   /** Ends a fault that has no duration of its own after a random time. */
   const forAWhile = (end: () => void): void => void later(dice.between(1, 2 * everyMs), end);
+
   const act = (): void => {
     const meant = livingActors(runtime).filter(({ path }) => kinds.some((kind) => isTarget(kind, path)));
     // No actor is running while a start or a restart is under way.
@@ -36,12 +37,15 @@ export function startRandomFaults(
     else if (what === 'fail') forAWhile(nemesis.failNext(path));
     else forAWhile(nemesis.hang(path));
   };
+
   const scheduleNext = (): void => {
     cancel = later(everyMs * (0.5 + dice.next()), () => {
       act();
+
       scheduleNext();
     });
   };
   scheduleNext();
+
   return () => cancel();
 }

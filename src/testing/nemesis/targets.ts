@@ -35,11 +35,14 @@ export interface Named {
 export function checkName(runtime: Runtime, target: string | undefined, { what, name, option }: Named): void {
   if (name === undefined) return;
   if (typeof name !== 'string') refuse(option, 'a name', name);
+
   // Without a target, one kind that has the name is enough.
   const meant = target === undefined ? kindsOf(runtime) : [kindOf(target)];
   if (meant.some((kind) => vocabularies[kind] === undefined)) return;
+
   const all = [...new Set(meant.flatMap((kind) => vocabularies[kind]?.[what] ?? []))];
   if (all.includes(what === 'effects' ? baseOf(name) : name)) return;
+
   const none = `nothing, for ${meant.join(', ')} has no ${what}`;
   refuse(option, all.length === 0 ? none : `one of ${all.join(', ')}`, name);
 }
@@ -66,6 +69,7 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
   if (typeof target !== 'string') refuse(option, "an actor's path or kind", target);
   const kind = kindOf(target);
   if (kinds.includes(kind) || actorsOf(runtime).some(({ path }) => kindOf(path) === kind)) return;
+
   const message = `${option}: expected an actor's path or a kind (${kinds.join(', ')}), got '${target}'`;
   throw new KinactError('INVALID_OPTION', message, { data: { option } });
 }
@@ -73,6 +77,7 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
 /** One running actor that matches; the dice choose between several. Throws ACTOR_STOPPED. */
 export function pickLiving(runtime: Runtime, dice: Dice, targets: readonly string[], option: string): Ref<never> {
   for (const target of targets) checkTarget(runtime, target, option);
+
   const meant = livingActors(runtime).filter(({ path }) => targets.some((target) => isTarget(target, path)));
   const actor = targets.join(', ');
   if (meant.length === 0) throw new KinactError('ACTOR_STOPPED', `no living actor is ${actor}`, { data: { actor } });

@@ -63,8 +63,10 @@ export function createScriptBook(): ScriptBook {
       howOften.parse(times, 'times');
       oneOf(...answerTypes).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
       callback().parse(when, 'when');
+
       const order: ScriptEntry = { operation, answer, when, remaining: times };
       entries.push(order);
+
       return {
         get remaining() {
           return order.remaining;

@@ -65,6 +65,7 @@ export class ScriptedKinesis {
   createStream(name: string, shardCount = 1, settings: ScriptedStreamSettings = {}): ScriptedStream {
     if (this.streams.has(name))
       throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
+
     const arn = `arn:aws:kinesis:${this.options.region}:${this.options.accountId}:stream/${name}`;
     const stream: ScriptedStream = {
       name,
@@ -79,12 +80,15 @@ export class ScriptedKinesis {
       shards: new Map(),
       shardNumber: 0,
     };
+
     distribute(stream, settings.distribution ?? stream.distribution);
+
     const width = hashKeys / BigInt(shardCount);
     for (let index = 0n; index < shardCount; index += 1n) {
       const last = index === BigInt(shardCount) - 1n;
       this.#addShard(stream, [], index * width, last ? hashKeys - 1n : (index + 1n) * width - 1n);
     }
+
     this.streams.set(name, stream);
     return stream;
   }
@@ -117,8 +121,10 @@ export class ScriptedKinesis {
     const shard = record.shardId === undefined ? shardFor(stream, record) : this.shard(streamName, record.shardId);
     if (shard === undefined || shard.endingSequenceNumber !== undefined)
       throw invalidArgument(`No open shard for that record in ${streamName}`);
+
     const bytes = typeof record.data === 'string' ? Buffer.from(record.data) : Buffer.from(record.data);
     checkSize(stream, record, bytes.length);
+
     const sequenceNumber = this.#nextSequence();
     shard.records.push({
       sequenceNumber,
@@ -127,6 +133,7 @@ export class ScriptedKinesis {
       bytes: bytes.length,
       arrivedAt: this.now(),
     });
+
     return { sequenceNumber, shardId: shard.shardId };
   }
 
@@ -134,10 +141,12 @@ export class ScriptedKinesis {
   split(streamName: string, shardId: string, newStartingHashKey?: string): [string, string] {
     const stream = this.stream(streamName);
     const parent = this.shard(streamName, shardId);
+
     const middle =
       newStartingHashKey === undefined
         ? (parent.startingHashKey + parent.endingHashKey) / 2n + 1n
         : BigInt(newStartingHashKey);
+
     this.#close(parent);
     return [
       this.#addShard(stream, [shardId], parent.startingHashKey, middle - 1n),
@@ -150,6 +159,7 @@ export class ScriptedKinesis {
     const [a, b] = [this.shard(streamName, shardId), this.shard(streamName, adjacentShardId)];
     const [low, high] = a.startingHashKey < b.startingHashKey ? [a, b] : [b, a];
     if (low.endingHashKey + 1n !== high.startingHashKey) throw invalidArgument('The shards are not adjacent.');
+
     this.#close(a);
     this.#close(b, a.closedAt);
     return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
@@ -271,11 +281,13 @@ export class ScriptedKinesis {
     const shard = this.shard(iterator.stream, iterator.shard);
     const limit = Number(input['Limit'] ?? 10_000);
     if (limit < 1 || limit > 10_000) throw invalidArgument('Limit must be between 1 and 10000.');
+
     const stream = this.stream(iterator.stream);
     const oldest = this.now() - stream.retentionHours * 3_600_000;
     const first = shard.records.findIndex(
       (one) => one.arrivedAt >= oldest && !precedes(one.sequenceNumber, iterator.from),
     );
+
     const page: ScriptedRecord[] = [];
     let bytes = 0;
     for (let index = first; index >= 0 && index < shard.records.length && page.length < limit; index += 1) {
@@ -284,12 +296,15 @@ export class ScriptedKinesis {
       bytes += record.bytes;
       page.push(record);
     }
+
     this.#countRead(shard, bytes);
+
     const behind = first < 0 ? undefined : shard.records[first + page.length];
     const closedNow = shard.endingSequenceNumber !== undefined && behind === undefined;
     const ended = closedNow && (page.length === 0 || this.options.endOfShard === 'withRecords');
     const last = page.at(-1);
     const next = last === undefined ? iterator.from : String(BigInt(last.sequenceNumber) + 1n);
+
     return {
       Records: page.map((record) => ({
         SequenceNumber: record.sequenceNumber,
@@ -307,9 +322,11 @@ export class ScriptedKinesis {
     const now = this.now();
     // A read of 10 MiB counts for five seconds: until they have passed, reads are refused.
     shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
+
     const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
     if (this.options.enforceReadLimits && (shard.reads.length >= 5 || recent > bytesPerSecond))
       throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
+
     shard.reads.push({ at: now, bytes });
   }
 

@@ -76,21 +76,26 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     connections: new WeakMap(),
     date: undefined,
   };
+
   let lastConnection = 0;
   let connections = 0;
+
   const server = createServer((incoming, response) => {
     incoming.on('error', () => undefined);
     response.on('error', () => undefined);
     answerRequest(state, incoming, response).catch(() => reset(response));
   });
+
   server.on('connection', (socket) => {
     lastConnection += 1;
     connections += 1;
     state.connections.set(socket, lastConnection);
     socket.on('close', () => (connections -= 1));
   });
+
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   server.unref();
+
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const clientConfig = localClientConfig(url, settings.requestTimeoutMs);
 
@@ -102,6 +107,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     server.closeAllConnections();
     await closed;
   };
+
   const { log, respond, calls, called } = state.book;
   return {
     url,
@@ -141,15 +147,19 @@ async function answerRequest(state: ServerState, incoming: IncomingMessage, resp
   const service = services[target ?? ''] ?? 'unknown';
   const input = parseInput(body);
   const connection = state.connections.get(incoming.socket) ?? 0;
+
   const scripted = book.takeAnswer({ service, operation, input, connection });
+
   response.sendDate = false;
   if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
   response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
+
   const { proxy } = settings;
   const carryOut = (given = input): Promise<WireAnswer> =>
     proxy !== undefined && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
       : callModel(kinesis, service, operation, given);
+
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
   return sendScripted(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
