@@ -7,7 +7,7 @@ import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.
 import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
-import { names } from '../../src/testing/nemesis/names.js';
+import { vocabularies } from '../../src/testing/nemesis/vocabulary.js';
 
 /** True if a scenario reaches the message, otherwise the reason why none does. */
 type Reach = true | string;
@@ -97,7 +97,7 @@ function reachOf(kind: string, type: string): readonly (readonly [name: string, 
   return Object.entries(remark).map(([part, reach]) => [`${type}/${part}`, reach]);
 }
 
-const kinds = Object.entries(names);
+const kinds = Object.entries(vocabularies);
 
 /** The messages, by the kind of the actor. */
 export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>> = Object.fromEntries(

@@ -6,7 +6,7 @@ import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { FailurePolicy } from '../../src/api/reducer.js';
-import type { Delivery, TraceEntry } from '../../supervision/seams.js';
+import type { Delivery, TraceEntry } from '../../supervision/intercept.js';
 import { levels } from '../../src/consumer/emitter.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

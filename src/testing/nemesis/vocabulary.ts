@@ -1,6 +1,6 @@
-// The names of all messages and effects of kinact's own actors, by kind: a fault for a misspelled name would wait forever. The
-// compiler checks these lists against the actors' own types. test/kill-points checks them against what the actors really do,
-// including names that exist only as text.
+// The vocabulary of kinact's own actors: the names of all their messages and effects, by kind. A fault for a misspelled name would
+// wait forever. The compiler checks these lists against the actors' own types. test/kill-points checks them against what the
+// actors really do, including names that exist only as text.
 import type { LeaseCoordinatorMessage } from '../../../actors/lease-coordinator/lease-coordinator.js';
 import type { LeaseKeeperMessage } from '../../../actors/lease-keeper/lease-keeper.js';
 import type { Write } from '../../../actors/lease-keeper/state.js';
@@ -13,17 +13,17 @@ import type { ReducerMessage as ToBehaviour } from '../../api/reducer.js';
 
 type Names<Union extends string> = Readonly<Record<Union, true>>;
 
-export interface Known {
+export interface Vocabulary {
   readonly messages: readonly string[];
   readonly effects: readonly string[];
 }
 
-const known = <M extends string, E extends string>(messages: Names<M>, effects: Names<E>): Known => ({
+const vocabulary = <M extends string, E extends string>(messages: Names<M>, effects: Names<E>): Vocabulary => ({
   messages: Object.keys(messages),
   effects: Object.keys(effects),
 });
 
-const supervisors = known<SupervisorsMessage['type'], never>(
+const supervisorVocabulary = vocabulary<SupervisorsMessage['type'], never>(
   {
     startChild: true,
     terminateChild: true,
@@ -37,8 +37,8 @@ const supervisors = known<SupervisorsMessage['type'], never>(
 );
 
 /** By the actor's kind. */
-export const names: Readonly<Record<string, Known>> = {
-  stage: known<StageMessage['type'], never>(
+export const vocabularies: Readonly<Record<string, Vocabulary>> = {
+  stage: vocabulary<StageMessage['type'], never>(
     {
       join: true,
       notify: true,
@@ -54,7 +54,7 @@ export const names: Readonly<Record<string, Known>> = {
     },
     {},
   ),
-  reducer: known<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce'>(
+  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce'>(
     {
       items: true,
       punctuation: true,
@@ -70,7 +70,7 @@ export const names: Readonly<Record<string, Known>> = {
     },
     { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true },
   ),
-  'shard-worker': known<ShardWorkerMessage['type'], 'read'>(
+  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read'>(
     {
       revoked: true,
       drain: true,
@@ -91,11 +91,11 @@ export const names: Readonly<Record<string, Known>> = {
     },
     { read: true },
   ),
-  'shard-worker-supervisor': known<ShardWorkerSupervisorMessage['type'], never>(
+  'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
     { held: true, started: true, ended: true, again: true },
     {},
   ),
-  'lease-keeper': known<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint'>(
+  'lease-keeper': vocabulary<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint'>(
     {
       beginTenure: true,
       frontier: true,
@@ -132,7 +132,7 @@ export const names: Readonly<Record<string, Known>> = {
       onCheckpoint: true,
     },
   ),
-  'lease-coordinator': known<LeaseCoordinatorMessage['type'], string>(
+  'lease-coordinator': vocabulary<LeaseCoordinatorMessage['type'], string>(
     {
       subscribe: true,
       askShardEnd: true,
@@ -184,7 +184,7 @@ export const names: Readonly<Record<string, Known>> = {
       shardEnd: true,
     },
   ),
-  consumer: supervisors,
-  coordinators: supervisors,
-  pipeline: supervisors,
+  consumer: supervisorVocabulary,
+  coordinators: supervisorVocabulary,
+  pipeline: supervisorVocabulary,
 };

@@ -25,7 +25,7 @@ export interface Script {
   cancel(): void;
 }
 
-interface Order {
+interface ScriptEntry {
   readonly operation: string;
   readonly answer: ScriptedAnswer;
   readonly when: (input: LoggedCall['input']) => boolean;
@@ -45,14 +45,14 @@ export interface ScriptBook {
     when?: (input: LoggedCall['input']) => boolean,
   ) => Script;
   /** Logs a call. Returns the scripted answer for the call, and uses it up. */
-  readonly received: (call: Omit<LoggedCall, 'answeredBy' | 'at'>) => ScriptedAnswer | undefined;
+  readonly takeAnswer: (call: Omit<LoggedCall, 'answeredBy' | 'at'>) => ScriptedAnswer | undefined;
   readonly calls: (operation: string) => readonly LoggedCall[];
   readonly called: (operation: string, count: number) => Promise<void>;
 }
 
 export function createScriptBook(): ScriptBook {
   const log: LoggedCall[] = [];
-  const orders: Order[] = [];
+  const entries: ScriptEntry[] = [];
   const waiters = new Set<() => void>();
   const calls = (operation: string): LoggedCall[] => log.filter((call) => call.operation === operation);
   return {
@@ -63,8 +63,10 @@ export function createScriptBook(): ScriptBook {
       howOften.parse(times, 'times');
       oneOf(...answerTypes).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
       callback().parse(when, 'when');
-      const order: Order = { operation, answer, when, remaining: times };
-      orders.push(order);
+
+      const order: ScriptEntry = { operation, answer, when, remaining: times };
+      entries.push(order);
+
       return {
         get remaining() {
           return order.remaining;
@@ -72,8 +74,10 @@ export function createScriptBook(): ScriptBook {
         cancel: () => (order.remaining = 0),
       };
     },
-    received(call) {
-      const order = orders.find((one) => one.remaining > 0 && one.operation === call.operation && one.when(call.input));
+    takeAnswer(call) {
+      const order = entries.find(
+        (one) => one.remaining > 0 && one.operation === call.operation && one.when(call.input),
+      );
       if (order !== undefined) order.remaining -= 1;
       log.push({ ...call, at: performance.now(), answeredBy: order?.answer.type ?? 'default' });
       for (const wake of waiters) wake();

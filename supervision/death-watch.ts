@@ -27,9 +27,9 @@ export function createDeathWatch(): DeathWatch {
     },
     tell(how) {
       ending = how;
-      const told = [...watchers];
+      const informed = [...watchers];
       watchers.clear();
-      for (const down of told) down(how);
+      for (const down of informed) down(how);
     },
   };
 }

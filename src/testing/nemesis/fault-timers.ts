@@ -4,7 +4,7 @@ import type { Runtime } from '../../../supervision/index.js';
 /** Sets a timer. Returns a function that cancels it. */
 export type Later = (ms: number, act: () => void) => () => void;
 
-export function createTimers({ timers }: Runtime): { readonly later: Later; readonly heal: () => void } {
+export function createFaultTimers({ timers }: Runtime): { readonly later: Later; readonly heal: () => void } {
   const set = new Set<() => void>();
   return {
     later: (ms, act) => {

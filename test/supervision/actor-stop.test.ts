@@ -125,10 +125,12 @@ describe('an actor', () => {
     const root = spawn(runtime, puppet('root'), 'root');
     const [watching, watched] = [spawned(root, puppet('watching')), spawned(root, puppet('watched'))];
     await clock.advance(0);
-    const { deaths } = cellOf(await watched)! as { deaths: { add: (down: (how: Ending) => void) => () => void } };
-    const add = deaths.add;
+    const { deathWatch } = cellOf(await watched)! as {
+      deathWatch: { add: (down: (how: Ending) => void) => () => void };
+    };
+    const add = deathWatch.add;
     let kept = 0;
-    deaths.add = (down) => {
+    deathWatch.add = (down) => {
       const forget = add(down);
       kept += 1;
       return () => ((kept -= 1), forget());

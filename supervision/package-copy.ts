@@ -36,6 +36,7 @@ export function refuseForeign(value: unknown, path: string): void {
   if (typeof value !== 'object' || value === null || own.owns(value)) return;
   const other = shared.copies.find((copy) => copy !== own && copy.owns(value));
   if (other === undefined) return;
+
   throw new KinactError(
     'INVALID_OPTION',
     `${path}: expected an object of this copy of kinact (${own.url}), got one of another copy in this process (${other.url}); \`npm ls kinact\` shows both, and all parts of an application must share one copy`,

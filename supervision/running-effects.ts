@@ -14,7 +14,7 @@ export interface EffectInfo {
   readonly startedAt: number;
 }
 
-/** A `run` effect as `interpret.ts` passes it, with its types erased. */
+/** A `run` effect as `effect-interpreter.ts` passes it, with its types erased. */
 export interface Work {
   readonly name: string;
   readonly kind: 'io' | 'user';
@@ -56,28 +56,30 @@ export function createActorEffects(host: EffectHost): ActorEffects {
   const running = new Map<string, EffectInfo & { readonly controller: AbortController }>();
   let userCount = 0;
 
-  const begin = (work: Work): void => {
+  const startWork = (work: Work): void => {
     if (running.has(work.name)) {
       throw invalidBehaviour(`effect '${work.name}' was started while one of that name is running`);
     }
+
     const controller = new AbortController();
     const { name, kind } = work;
     const entry = { name, kind, signal: controller.signal, startedAt: host.now(), controller };
     running.set(name, entry);
     if (kind === 'user') userCount += 1;
 
-    const over = (): void => {
+    const removeEntry = (): void => {
       running.delete(name);
       if (kind === 'user') userCount -= 1;
     };
     const succeed = (result: unknown): void => {
-      over();
+      removeEntry();
       host.settled(entry, () => work.done(result as never));
     };
     const fail = (error: unknown): void => {
-      over();
+      removeEntry();
       host.settled(entry, () => work.failed(error));
     };
+
     let result: unknown;
     let waits: boolean;
     try {
@@ -87,12 +89,13 @@ export function createActorEffects(host: EffectHost): ActorEffects {
       fail(error);
       return;
     }
+
     if (waits) void Promise.resolve(result).then(succeed, fail);
     else succeed(result);
   };
 
   return {
-    start: begin,
+    start: startWork,
     abort(name, reason) {
       const entry = running.get(name);
       entry?.controller.abort(reason);

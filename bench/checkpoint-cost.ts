@@ -1,6 +1,6 @@
 // Measures the cost and the benefit of extra checkpoints, in virtual time. One worker after the other is killed, and the next one
-// continues its shards. The counts are records delivered again, and writes to the lease table. `node .build/bench/cadence.js`
-// prints the table of docs/checkpoints.md.
+// continues its shards. The counts are records delivered again, and writes to the lease table. `node
+// .build/bench/checkpoint-cost.js` prints the table of docs/checkpoints.md.
 import { pathToFileURL } from 'node:url';
 import { consumerOf } from '../src/consumer/consumer.js';
 import { actors } from '../src/consumer/wiring.js';
@@ -13,7 +13,7 @@ import { createDice, type Dice } from '../test/sim/dice.js';
 import { createMachine, type Machine } from '../test/sim/machine.js';
 import { createWire, type Wire } from '../test/sim/wire.js';
 
-export interface CadenceSetup {
+export interface CheckpointCostSetup {
   readonly seed: number;
   readonly kills: number;
   readonly shards: number;
@@ -22,7 +22,7 @@ export interface CadenceSetup {
   readonly options: Pick<ConsumerOptions, 'checkpointIntervalMs' | 'checkpointRecords'>;
 }
 
-export interface CadenceResult {
+export interface CheckpointCost {
   /** For each kill: the records delivered again. */
   readonly repeated: readonly number[];
   /** Per shard, while the shard is read at the tip. */
@@ -37,7 +37,7 @@ const recoveryMs = failoverMs + 5_000;
 
 /** One measurement: its stream and its counters. */
 interface Run {
-  readonly setup: CadenceSetup;
+  readonly setup: CheckpointCostSetup;
   readonly clock: ManualClock;
   readonly dice: Dice;
   readonly stream: FakeStream;
@@ -48,28 +48,32 @@ interface Run {
   owed: number;
 }
 
-export async function measureCadence(setup: CadenceSetup): Promise<CadenceResult> {
+export async function measureCheckpointCost(setup: CheckpointCostSetup): Promise<CheckpointCost> {
   const { kills, seed, shards } = setup;
   const clock = new ManualClock({ restlessAfter: 50_000_000 });
   clock.install();
   try {
     const counts = { seen: new Set<string>(), repeated: 0, writes: 0, put: 0, owed: 0 };
     const run: Run = { setup, clock, dice: createDice(seed), stream: fakeStream({ shards, clock }), ...counts };
+
     const repeated: number[] = [];
     let writes = 0;
     let calmMs = 0;
-    let worker = begin(run, 'w0');
-    await flow(run, recoveryMs);
+
+    let worker = startWorker(run, 'w0');
+    await putEvenly(run, recoveryMs);
+
     for (let kill = 1; kill <= kills; kill += 1) {
       const before = run.writes;
       const ms = run.dice.between(3_000, 12_000);
-      await flow(run, ms);
+      await putEvenly(run, ms);
       writes += run.writes - before;
       calmMs += ms;
+
       worker.kill();
       run.repeated = 0;
-      worker = begin(run, `w${kill}`);
-      await flow(run, recoveryMs);
+      worker = startWorker(run, `w${kill}`);
+      await putEvenly(run, recoveryMs);
       repeated.push(run.repeated);
     }
     worker.kill();
@@ -80,7 +84,7 @@ export async function measureCadence(setup: CadenceSetup): Promise<CadenceResult
 }
 
 /** Starts a worker on its own simulated machine. A killed machine sends nothing more. */
-function begin(run: Run, workerId: string): Machine {
+function startWorker(run: Run, workerId: string): Machine {
   const { clock, dice, setup, stream } = run;
   const machine = createMachine(workerId, clock, dice.split());
   const wire = createWire(machine, clock, dice.split());
@@ -89,12 +93,12 @@ function begin(run: Run, workerId: string): Machine {
     {
       application: 'cadence',
       workerId,
-      source: { ...source, openLeases: (harness, table) => farAway(run, wire, source.openLeases(harness, table)) },
+      source: { ...source, openLeases: (harness, table) => remoteLeases(run, wire, source.openLeases(harness, table)) },
       reducers: 2,
       reducer: defineReducer({
         init: () => 0,
         reduce: (count: number, item) => {
-          note(run, Buffer.from(item.value as Uint8Array).toString());
+          countDelivery(run, Buffer.from(item.value as Uint8Array).toString());
           return count + 1;
         },
       }),
@@ -109,12 +113,12 @@ function begin(run: Run, workerId: string): Machine {
   return machine;
 }
 
-function note(run: Run, id: string): void {
+function countDelivery(run: Run, id: string): void {
   if (run.seen.has(id)) run.repeated += 1;
   run.seen.add(id);
 }
 
-function farAway(run: Run, wire: Wire, store: LeaseStore): LeaseStore {
+function remoteLeases(run: Run, wire: Wire, store: LeaseStore): LeaseStore {
   return {
     ...store,
     scan: async (signal) => await wire.call(() => store.scan(signal)),
@@ -126,7 +130,7 @@ function farAway(run: Run, wire: Wire, store: LeaseStore): LeaseStore {
 }
 
 /** Puts records at an even pace for `ms`. */
-async function flow(run: Run, ms: number): Promise<void> {
+async function putEvenly(run: Run, ms: number): Promise<void> {
   for (let at = 0; at < ms; at += putMs) {
     run.owed += (run.setup.recordsPerSecond * putMs) / 1_000;
     for (; run.owed >= 1; run.owed -= 1) {
@@ -137,7 +141,7 @@ async function flow(run: Run, ms: number): Promise<void> {
   }
 }
 
-const rows: readonly CadenceSetup['options'][] = [
+const rows: readonly CheckpointCostSetup['options'][] = [
   {},
   { checkpointIntervalMs: 1_000 },
   { checkpointIntervalMs: 500 },
@@ -151,7 +155,7 @@ async function main(): Promise<void> {
   console.log('| options | writes per second and shard | records that came again, per kill: mean, most | lost |');
   console.log('|---|---|---|---|');
   for (const options of rows) {
-    const { lost, repeated, writesPerSecond } = await measureCadence({ ...setup, options });
+    const { lost, repeated, writesPerSecond } = await measureCheckpointCost({ ...setup, options });
     const mean = repeated.reduce((sum, count) => sum + count, 0) / repeated.length;
     const name = Object.entries(options).map(([option, value]) => `\`${option}: ${value}\``);
     console.log(

@@ -13,20 +13,20 @@ import { checkName, checkTarget, everydayKinds } from './targets.js';
 
 const allActs: readonly NemesisAct[] = ['kill', 'pause', 'delay', 'duplicate', 'fail', 'hang'];
 
-const whole = kind('anything', () => true);
+const unchecked = kind('anything', () => true);
 const someText = text('a non-empty string', /./s);
 
 /** The members of every argument that is an object. */
 const shapes = {
-  nemesis: { seed: whole },
+  nemesis: { seed: unchecked },
   message: { at: someText, when: oneOf('before', 'after') },
   effect: { effect: someText, when: oneOf('before', 'during', 'after') },
-  killRandom: { kinds: whole },
+  killRandom: { kinds: unchecked },
   pause: { ms: milliseconds(0) },
-  delay: { from: whole, to: whole, type: whole, ms: milliseconds(0) },
-  duplicate: { from: whole, to: whole, type: whole, probability: whole },
+  delay: { from: unchecked, to: unchecked, type: unchecked, ms: milliseconds(0) },
+  duplicate: { from: unchecked, to: unchecked, type: unchecked, probability: unchecked },
   hang: { when: oneOf('before', 'after') },
-  start: { everyMs: whole, acts: kind('an array', Array.isArray), kinds: kind('an array', Array.isArray) },
+  start: { everyMs: unchecked, acts: kind('an array', Array.isArray), kinds: kind('an array', Array.isArray) },
 } as const;
 
 export function checkNemesis(consumer: unknown, options: NemesisOptions): number {
@@ -95,10 +95,13 @@ export function checkedProbability(probability: number): number {
 export function checkedStart(runtime: Runtime, given: NemesisStartOptions): Required<NemesisStartOptions> {
   checkMembers(shapes.start, given);
   const { everyMs = 1_000, acts = allActs, kinds = everydayKinds } = given;
+
   if (!(Number.isFinite(everyMs) && everyMs > 0)) refuse('everyMs', 'a number above 0', everyMs);
   if (acts.length === 0) refuse('acts', `some of ${allActs.join(', ')}`, acts);
   for (const act of acts) if (!allActs.includes(act)) refuse('acts', `some of ${allActs.join(', ')}`, act);
+
   checkedKinds(kinds);
   for (const kind of kinds) checkTarget(runtime, kind, 'kinds');
+
   return { everyMs, acts, kinds };
 }

@@ -1,6 +1,6 @@
 // Measures the cost of a record in the ledger alone. Records are admitted and settled, and the frontier is read once per 1,000.
-// Positions are made beforehand, because a consumer's reader makes them anyway. `node .build/bench/ledger.js [records]` prints
-// nanoseconds per record.
+// Positions are made beforehand, because a consumer's reader makes them anyway. `node .build/bench/ledger-cost.js [records]`
+// prints nanoseconds per record.
 import { admit, createLedger, expectItems, frontier, hasRoom, settle } from '../src/core/ledger.js';
 import type { Position } from '../src/core/position.js';
 

@@ -1,9 +1,9 @@
 // A supervisor's state and operations: it starts children one after the other, stops them in reverse order, and applies the
 // decisions of `strategy.ts`. One operation runs at a time. At its end, it starts the next one or becomes `idle`. Called by
-// `supervisor.ts`.
+// `supervisor.ts`. The handlers come first, in the order in which `supervisor-message.ts` declares the messages.
 //   A child ends by itself:   `childEnding`, then `childDown` when it has stopped. `applyStrategy` runs once, at the first of them
 //                             that counts: at `childDown` under one-for-one, otherwise at `childEnding`.
-//   A child is asked to stop: only `childDown`, which `stopNext` or `terminate` waits for (`takeWaitingDown` if it is in `inbox`).
+//   A child is asked to stop: only `childDown`, which `stopNext` or `terminateChild` waits for (`takeWaitingDown`).
 import type { Behaviour, Effect, Ending, Ref, ReplyTo } from './actor.js';
 import * as effect from './actor.js';
 import { isKinactError, KinactError, type ErrorData } from '../src/api/errors.js';
@@ -35,7 +35,7 @@ export type Operation =
       at: number;
       readonly waitingFor: Set<Ref<never>>;
       /** With `one-by-one`: the child that was asked to stop and is not down yet. */
-      told: Ref<never> | undefined;
+      stoppingChild: Ref<never> | undefined;
       readonly then: readonly string[];
     }
   | {
@@ -71,126 +71,7 @@ export interface State {
   effects: Effect<Message>[];
 }
 
-export function addSpec(state: State, spec: ChildSpec): void {
-  strategy.addMember(state.group, memberOf(spec, state.group.policy, state.specs));
-  state.specs.set(spec.id, spec);
-}
-
-function forget(state: State, id: string): void {
-  strategy.removeMember(state.group, id);
-  state.group.dropped.delete(id);
-  state.specs.delete(id);
-  state.refs.delete(id);
-  state.shutdownMs.delete(id);
-}
-
-function siblingsOf(state: State): Siblings {
-  return { ref: <Any>(id: string) => state.refs.get(id) as Ref<Any> | undefined };
-}
-
-/** Starts the child `ids[at]`, or ends the operation if there is none. */
-export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
-  const id = ids[at];
-  if (id === undefined) {
-    allStarted(state, purpose);
-    return;
-  }
-  state.operation = { type: 'starting', purpose, ids, at };
-  const spec = state.specs.get(id)!;
-  const siblings: Siblings = siblingsOf(state);
-  let behaviour: Behaviour<unknown, unknown>;
-  try {
-    behaviour = spec.start(siblings);
-    checkBehaviour(behaviour, '', 0);
-  } catch (thrown) {
-    state.effects.push(didNotStart(id, thrown));
-    return;
-  }
-  const shutdownMs = shutdownMsOf(spec, behaviour);
-  state.shutdownMs.set(id, shutdownMs);
-  // The constructor `spawn` has no `ending`.
-  state.effects.push({
-    type: 'spawn',
-    name: actorName(id, behaviour.kind),
-    behaviour: behaviour as unknown as Behaviour<never, never>,
-    spawned: (ref) => ({ type: 'childStarted', id, ref }),
-    ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
-    down: (ref, how) => (ref === undefined ? notStarted(id, endingError(how)) : { type: 'childDown', id, ref, how }),
-    shutdownMs,
-  });
-}
-
-/**
- * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
- * supervisor.
- */
-function didNotStart(id: string, thrown: unknown): Effect<Message> {
-  const news = (): Message => notStarted(id, asError(thrown));
-  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: news, failed: news });
-}
-
-function notStarted(id: string, error: Error): Message {
-  return { type: 'childDidNotStart', id, error };
-}
-
-function actorName(id: string, kind: string): string {
-  if (id === kind) return '';
-  return id.startsWith(`${kind}/`) ? id.slice(kind.length + 1) : id;
-}
-
-function allStarted(state: State, purpose: Purpose): void {
-  state.operation = { type: 'idle' };
-  if (purpose.type === 'first') state.effects.push(effect.started());
-  const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
-  if (purpose.type !== 'first' && !group) return;
-  const siblings: Siblings = siblingsOf(state);
-  const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
-  for (const spec of specs) addSpec(state, spec);
-  if (specs.length > 0)
-    startNext(
-      state,
-      { type: 'dynamic' },
-      specs.map((spec) => spec.id),
-    );
-}
-
-export function childStarted(state: State, id: string, ref: Ref<never>): void {
-  state.refs.set(id, ref);
-  strategy.started(state.group, id);
-  const { operation } = state;
-  if (operation.type !== 'starting') return;
-  if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
-    state.effects.push(effect.reply(operation.purpose.replyTo, { type: 'started', ref }));
-  }
-  startNext(state, operation.purpose, operation.ids, operation.at + 1);
-}
-
-export function startFailed(state: State, id: string, error: Error): void {
-  const { operation } = state;
-  if (operation.type !== 'starting') return;
-  const { purpose, ids, at } = operation;
-  switch (purpose.type) {
-    case 'first':
-      state.effects.push(effect.fail(startError(state, id, error)));
-      return;
-    case 'restart':
-      state.operation = { type: 'idle' };
-      carryOut(state, strategy.restartFailed(state.group, id, state.clock.now()), error);
-      return;
-    case 'dynamic':
-      forget(state, id);
-      startNext(state, purpose, ids, at + 1);
-      return;
-    case 'request':
-      forget(state, id);
-      state.operation = { type: 'idle' };
-      if (purpose.replyTo !== undefined) {
-        state.effects.push(effect.reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
-      }
-  }
-}
-
-export function startOnRequest(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
+export function startChild(state: State, spec: ChildSpec, replyTo: ReplyTo<ChildStarted> | undefined): void {
   try {
     addSpec(state, spec);
   } catch (thrown) {
@@ -200,37 +81,30 @@ export function startOnRequest(state: State, spec: ChildSpec, replyTo: ReplyTo<C
   startNext(state, { type: 'request', replyTo }, [spec.id]);
 }
 
-export function terminate(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
+export function terminateChild(state: State, id: string, replyTo: ReplyTo<Ending | undefined> | undefined): void {
   const ref = state.refs.get(id);
   if (ref === undefined) {
-    forget(state, id);
+    forgetChild(state, id);
     if (replyTo !== undefined) state.effects.push(effect.reply(replyTo, undefined));
     return;
   }
+
   state.operation = { type: 'terminating', ref, replyTo };
   takeWaitingDown(state, ref);
-  state.effects.push(stopChild(state, id, ref));
+  state.effects.push(stopEffect(state, id, ref));
 }
 
-function stopChild(state: State, id: string, child: Ref<never>): Effect<Message> {
-  return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
-}
+export function childStarted(state: State, id: string, ref: Ref<never>): void {
+  state.refs.set(id, ref);
+  strategy.markStarted(state.group, id);
 
-export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
   const { operation } = state;
-  state.endingChildren.delete(ref);
-  if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
-    operation.waitingFor.delete(ref);
-    if (operation.told === ref) operation.told = undefined;
-    if (state.refs.get(id) === ref) state.refs.delete(id);
-    stopNext(state, operation);
-  } else if (operation.type === 'terminating' && operation.ref === ref) {
-    forget(state, id);
-    state.operation = { type: 'idle' };
-    if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
-  } else {
-    applyStrategy(state, id, ref, how);
+  if (operation.type !== 'starting') return;
+  if (operation.purpose.type === 'request' && operation.purpose.replyTo !== undefined) {
+    state.effects.push(effect.reply(operation.purpose.replyTo, { type: 'started', ref }));
   }
+
+  startNext(state, operation.purpose, operation.ids, operation.at + 1);
 }
 
 /** A child has begun to end by itself, but is not down yet. */
@@ -242,16 +116,59 @@ export function childEnding(state: State, id: string, ref: Ref<never>, how: Endi
   applyStrategy(state, id, ref, how);
 }
 
+export function childDown(state: State, id: string, ref: Ref<never>, how: Ending): void {
+  const { operation } = state;
+  state.endingChildren.delete(ref);
+  if (operation.type === 'stopping' && operation.waitingFor.has(ref)) {
+    operation.waitingFor.delete(ref);
+    if (operation.stoppingChild === ref) operation.stoppingChild = undefined;
+    if (state.refs.get(id) === ref) state.refs.delete(id);
+    stopNext(state, operation);
+  } else if (operation.type === 'terminating' && operation.ref === ref) {
+    forgetChild(state, id);
+    state.operation = { type: 'idle' };
+    if (operation.replyTo !== undefined) state.effects.push(effect.reply(operation.replyTo, how));
+  } else {
+    applyStrategy(state, id, ref, how);
+  }
+}
+
+export function childDidNotStart(state: State, id: string, error: Error): void {
+  const { operation } = state;
+  if (operation.type !== 'starting') return;
+
+  const { purpose, ids, at } = operation;
+  switch (purpose.type) {
+    case 'first':
+      state.effects.push(effect.fail(startError(state, id, error)));
+      return;
+    case 'restart':
+      state.operation = { type: 'idle' };
+      applyDecision(state, strategy.decideOnFailedRestart(state.group, id, state.clock.now()), error);
+      return;
+    case 'dynamic':
+      forgetChild(state, id);
+      startNext(state, purpose, ids, at + 1);
+      return;
+    case 'request':
+      forgetChild(state, id);
+      state.operation = { type: 'idle' };
+      if (purpose.replyTo !== undefined) {
+        state.effects.push(effect.reply(purpose.replyTo, { type: 'failed', error: startError(state, id, error) }));
+      }
+  }
+}
+
 /** Lets the strategy decide about a child that ended by itself, once per incarnation. */
 function applyStrategy(state: State, id: string, ref: Ref<never>, how: Ending): void {
   if (state.refs.get(id) !== ref) return;
   state.refs.delete(id);
   const gaveUp = isKinactError(how.error) && how.error.code === 'RESTART_INTENSITY';
   const reason = gaveUp ? 'shutdown' : how.reason;
-  carryOut(state, strategy.exited(state.group, id, reason, state.clock.now()), endingError(how));
+  applyDecision(state, strategy.decideOnExit(state.group, id, reason, state.clock.now()), endingError(how));
 }
 
-function carryOut(state: State, decision: strategy.Decision, error: Error): void {
+function applyDecision(state: State, decision: strategy.Decision, error: Error): void {
   switch (decision.type) {
     case 'restart':
       state.restarts += 1;
@@ -262,7 +179,7 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
         stop: decision.stop,
         at: 0,
         waitingFor: new Set(state.endingChildren),
-        told: undefined,
+        stoppingChild: undefined,
         then: decision.start,
       });
       break;
@@ -274,34 +191,42 @@ function carryOut(state: State, decision: strategy.Decision, error: Error): void
       break;
     case 'nothing':
   }
-  prune(state);
+
+  forgetDropped(state);
 }
 
 /** Forgets the specs of children that the strategy dropped, once they are down. */
-function prune(state: State): void {
+function forgetDropped(state: State): void {
   // While children are being stopped, one pass at the end is enough.
   if (state.operation.type === 'stopping') return;
-  for (const id of state.group.dropped) if (!state.refs.has(id)) forget(state, id);
+  for (const id of state.group.dropped) if (!state.refs.has(id)) forgetChild(state, id);
 }
 
 /** Tells the next child, or all of them, to stop. When none is left to wait for, starts the children in `then`. */
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
   state.operation = operation;
+
   const { stop, waitingFor, then } = operation;
   const oneByOne = state.options.stopChildren !== 'together';
-  while (operation.at < stop.length && (!oneByOne || operation.told === undefined)) {
+  while (operation.at < stop.length && (!oneByOne || operation.stoppingChild === undefined)) {
     const id = stop[operation.at++] as string;
     const ref = state.refs.get(id);
     if (ref === undefined) continue;
-    operation.told = ref;
+    operation.stoppingChild = ref;
     waitingFor.add(ref);
     takeWaitingDown(state, ref);
-    state.effects.push(stopChild(state, id, ref));
+    state.effects.push(stopEffect(state, id, ref));
   }
+
   if (waitingFor.size > 0) return;
+
   state.operation = { type: 'idle' };
-  prune(state);
+  forgetDropped(state);
   startNext(state, { type: 'restart' }, then);
+}
+
+function stopEffect(state: State, id: string, child: Ref<never>): Effect<Message> {
+  return effect.stopChild(child, state.shutdownMs.get(id) ?? Infinity);
 }
 
 /** Called when the operation begins to wait until this child is down. If that message is already in `inbox`, it is due now. */
@@ -311,6 +236,94 @@ function takeWaitingDown(state: State, ref: Ref<never>): void {
   state.waitingDowns.delete(ref);
   waiting.taken = true;
   state.due.push(waiting.message);
+}
+
+/** Starts the child `ids[at]`, or ends the operation if there is none. */
+export function startNext(state: State, purpose: Purpose, ids: readonly string[], at = 0): void {
+  const id = ids[at];
+  if (id === undefined) {
+    allStarted(state, purpose);
+    return;
+  }
+
+  state.operation = { type: 'starting', purpose, ids, at };
+  const spec = state.specs.get(id)!;
+  const siblings: Siblings = siblingsOf(state);
+  let behaviour: Behaviour<unknown, unknown>;
+  try {
+    behaviour = spec.start(siblings);
+    checkBehaviour(behaviour, '', 0);
+  } catch (thrown) {
+    state.effects.push(failedStartEffect(id, thrown));
+    return;
+  }
+
+  const shutdownMs = shutdownMsOf(spec, behaviour);
+  state.shutdownMs.set(id, shutdownMs);
+
+  // The constructor `spawn` has no `ending`.
+  state.effects.push({
+    type: 'spawn',
+    name: actorName(id, behaviour.kind),
+    behaviour: behaviour as unknown as Behaviour<never, never>,
+    spawned: (ref) => ({ type: 'childStarted', id, ref }),
+    ending: (ref, how) => ({ type: 'childEnding', id, ref, how }),
+    down: (ref, how) =>
+      ref === undefined ? failedStartMessage(id, endingError(how)) : { type: 'childDown', id, ref, how },
+    shutdownMs,
+  });
+}
+
+function actorName(id: string, kind: string): string {
+  if (id === kind) return '';
+  return id.startsWith(`${kind}/`) ? id.slice(kind.length + 1) : id;
+}
+
+/**
+ * Reports the failure by a message, not by a call. With unbounded restarts, immediate retries would leave no moment to stop the
+ * supervisor.
+ */
+function failedStartEffect(id: string, thrown: unknown): Effect<Message> {
+  const message = (): Message => failedStartMessage(id, asError(thrown));
+  return effect.run({ name: `start ${id}`, kind: 'io', start: () => undefined, done: message, failed: message });
+}
+
+function failedStartMessage(id: string, error: Error): Message {
+  return { type: 'childDidNotStart', id, error };
+}
+
+function allStarted(state: State, purpose: Purpose): void {
+  state.operation = { type: 'idle' };
+  if (purpose.type === 'first') state.effects.push(effect.started());
+  const group = purpose.type === 'restart' && state.group.policy.strategy !== 'one-for-one';
+  if (purpose.type !== 'first' && !group) return;
+
+  const siblings: Siblings = siblingsOf(state);
+  const specs = ignoreRejection(state.options.dynamic?.(siblings)) ?? [];
+  for (const spec of specs) addSpec(state, spec);
+  if (specs.length > 0)
+    startNext(
+      state,
+      { type: 'dynamic' },
+      specs.map((spec) => spec.id),
+    );
+}
+
+export function addSpec(state: State, spec: ChildSpec): void {
+  strategy.addMember(state.group, memberOf(spec, state.group.policy, state.specs));
+  state.specs.set(spec.id, spec);
+}
+
+function forgetChild(state: State, id: string): void {
+  strategy.removeMember(state.group, id);
+  state.group.dropped.delete(id);
+  state.specs.delete(id);
+  state.refs.delete(id);
+  state.shutdownMs.delete(id);
+}
+
+function siblingsOf(state: State): Siblings {
+  return { ref: <Any>(id: string) => state.refs.get(id) as Ref<Any> | undefined };
 }
 
 function endingError(how: Ending): Error {

@@ -1,14 +1,14 @@
 // A small run of the measurement behind the table in docs/checkpoints.md. After a kill, the records that were settled since the
 // last checkpoint come again, and the options bound their number.
 import { expect } from 'chai';
-import { measureCadence, type CadenceSetup } from '../../bench/cadence.js';
+import { measureCheckpointCost, type CheckpointCostSetup } from '../../bench/checkpoint-cost.js';
 
 const recordsPerSecond = 400;
 /** A write takes some milliseconds, and the next one begins after its answer. Records that come meanwhile are delivered at once. */
 const writesMs = 60;
 
-const measure = (options: CadenceSetup['options']) =>
-  measureCadence({ seed: 3, kills: 4, shards: 1, recordsPerSecond, options });
+const measure = (options: CheckpointCostSetup['options']) =>
+  measureCheckpointCost({ seed: 3, kills: 4, shards: 1, recordsPerSecond, options });
 
 describe('the replay after a worker is killed', () => {
   it('is at most what was settled in one checkpointIntervalMs, with one write per interval', async () => {

@@ -1,7 +1,7 @@
 // Effects that fail or hang, and actors that die before, during or after an effect.
 import type { EffectInfo, Ref } from '../../../supervision/index.js';
 import type { PendingKill } from './kills.js';
-import { createTriggers, isEffect } from './triggers.js';
+import { createTriggers, isEffectName } from './triggers.js';
 
 export interface Hang {
   /** `before`: the work begins only at the release. `after`: the work is done, but the actor gets the result at the release. */
@@ -16,31 +16,33 @@ export function createHang(when: Hang['when']): Hang {
   return { when, released, release };
 }
 
-export type Told = (what: 'fail' | 'hang', target: string, detail: string) => void;
+export type Note = (what: 'fail' | 'hang', target: string, detail: string) => void;
 
 export function createEffectFaults(
-  told: Told,
+  note: Note,
   killNow: (actor: Ref<never>, kill: PendingKill, detail: string) => void,
 ) {
-  const failures = createTriggers<{ readonly error: unknown }>(isEffect);
-  const hangs = createTriggers<Hang>(isEffect);
-  const kills = createTriggers<PendingKill>(isEffect);
+  const failures = createTriggers<{ readonly error: unknown }>(isEffectName);
+  const hangs = createTriggers<Hang>(isEffectName);
+  const kills = createTriggers<PendingKill>(isEffectName);
   const hanging = new Set<Hang>();
 
   const startEffect = (actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown => {
     const { path } = actor;
     const failure = failures.take(path, info.name);
     if (failure !== undefined) {
-      told('fail', path, info.name);
+      note('fail', path, info.name);
       throw failure.error ?? new Error(`nemesis: ${info.name} of ${path} fails`);
     }
+
     const hang = hangs.take(path, info.name);
     if (hang !== undefined) {
-      told('hang', path, info.name);
+      note('hang', path, info.name);
       hanging.add(hang);
       void hang.released.then(() => hanging.delete(hang));
-      return held(hang, info, start);
+      return startHanging(hang, info, start);
     }
+
     const kill = kills.take(path, info.name);
     return kill === undefined ? start() : startAndDie(kill, () => killNow(actor, kill, info.name), start);
   };
@@ -60,9 +62,9 @@ export function createEffectFaults(
   };
 }
 
-async function held(hang: Hang, info: EffectInfo, start: () => unknown): Promise<unknown> {
+async function startHanging(hang: Hang, info: EffectInfo, start: () => unknown): Promise<unknown> {
   if (hang.when === 'after') {
-    const work = begin(start);
+    const work = startAsync(start);
     // The work may fail before the release: that must not be an unhandled rejection.
     work.catch(() => {});
     await hang.released;
@@ -79,7 +81,7 @@ function startAndDie(kill: PendingKill, die: () => void, start: () => unknown): 
     die();
     throw new Error('nemesis: the actor was killed before this began');
   }
-  if (kill.when === 'after') return begin(start).finally(die);
+  if (kill.when === 'after') return startAsync(start).finally(die);
   try {
     return start();
   } finally {
@@ -87,6 +89,6 @@ function startAndDie(kill: PendingKill, die: () => void, start: () => unknown): 
   }
 }
 
-async function begin(start: () => unknown): Promise<unknown> {
+async function startAsync(start: () => unknown): Promise<unknown> {
   return start();
 }

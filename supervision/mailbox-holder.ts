@@ -3,7 +3,7 @@
 // `incarnation.ts`.
 import { KinactError } from '../src/api/errors.js';
 import { count, type Engine } from './cell.js';
-import { nextHolder } from './copies.js';
+import { nextHolder } from './package-copy.js';
 import {
   isReachable,
   mailboxName,
@@ -13,7 +13,7 @@ import {
   type Mailbox,
   type NactReference,
 } from './nact.js';
-import { beginStop } from './stopping.js';
+import { beginStop } from './actor-stop.js';
 
 /** Opens a mailbox for an actor. Throws PARENT_STOPPED when the application has stopped the parent of all mailboxes. */
 export function openMailbox(engine: Engine, name: string, receive: (mail: unknown) => void): Mailbox<unknown> {
@@ -29,6 +29,7 @@ export function openMailbox(engine: Engine, name: string, receive: (mail: unknow
 /** The nact actor above all mailboxes of a runtime, the only child that this runtime adds to the application's parent. */
 function holderOf(engine: Engine): NactReference {
   if (engine.holder !== undefined) return engine.holder;
+
   const parent = engine.options.parent ?? (engine.system ??= startNactSystem());
   try {
     engine.holder = spawnMailbox(parent, mailboxName('kinact', '', nextHolder()), () =>
@@ -37,15 +38,16 @@ function holderOf(engine: Engine): NactReference {
   } catch (cause) {
     throw parentStopped(cause);
   }
-  if (engine.options.parent !== undefined) probe(engine);
+
+  if (engine.options.parent !== undefined) scheduleProbe(engine);
   return engine.holder;
 }
 
 /** Checks every `probeMs` whether nact still finds the holder. If not, the application has stopped our parent; everything stops. */
-function probe(engine: Engine): void {
+function scheduleProbe(engine: Engine): void {
   engine.stopProbe = engine.timers.after(engine.options.probeMs, () => {
     if (engine.holder === undefined) return;
-    if (isReachable(engine.holder)) probe(engine);
+    if (isReachable(engine.holder)) scheduleProbe(engine);
     else stopOrphanedTree(engine);
   });
 }

@@ -3,11 +3,11 @@
 import type { Effect, Ending, Ref } from './actor.js';
 import { show } from '../src/options/option-table.js';
 import { invalidBehaviour } from './behaviour-check.js';
-import { checkRef } from './copies.js';
+import { checkRef } from './package-copy.js';
 import { actorStopped, answerQuestion, openQuestion } from './ask.js';
 import { cellOf, count, emit, type Cell } from './cell.js';
 import { post } from './mail.js';
-import { crash, beginStop, tellParent } from './stopping.js';
+import { crash, beginStop, tellParent } from './actor-stop.js';
 import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
 
@@ -22,32 +22,33 @@ export interface Frame {
 }
 
 /** Starts a child and returns its first effects, which are carried out next; undefined if the child has already ended. */
-export type StartChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
+export type SpawnChild = (parent: Cell, effect: EffectOf<'spawn'>) => Frame | undefined;
 
 /**
  * Carries out effects in order, until the actor ends or an effect stops it. A loop also starts a child's own children, without
  * nested calls, because one message may start 10,000 levels.
  */
-export function carryOut(first: Frame, startChild: StartChild): void {
+export function carryOutEffects(first: Frame, spawnChild: SpawnChild): void {
   for (let frame: Frame | undefined = first; frame !== undefined;) {
     const { cell, effects } = frame;
     if (cell.phase !== 'running' || frame.at >= effects.length) {
       frame = frame.below;
       continue;
     }
+
     const effect = effects[frame.at++] as Effect<unknown>;
     try {
       if (effect?.type === 'spawn') {
-        const child = startChild(cell, effect);
+        const child = spawnChild(cell, effect);
         if (child !== undefined) frame = Object.assign(child, { below: frame });
-      } else carryOutOne(cell, effect);
+      } else carryOutEffect(cell, effect);
     } catch (thrown) {
       crash(cell, asError(thrown));
     }
   }
 }
 
-function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spawn'>>): void {
+function carryOutEffect(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spawn'>>): void {
   const { engine, ref } = cell;
   switch (effect?.type) {
     case 'send':
@@ -84,7 +85,7 @@ function carryOutOne(cell: Cell, effect: Exclude<Effect<unknown>, EffectOf<'spaw
       reportStarted(cell);
       return;
     case 'stopChild':
-      stopChild(cell, effect);
+      stopOwnChild(cell, effect);
       return;
     case 'end':
       beginStop(cell, 'normal', undefined, cell.shutdownMs);
@@ -125,16 +126,18 @@ function askActor(cell: Cell, effect: EffectOf<'ask'>): void {
     failed(actorStopped(to, target?.stopProgress?.because));
     return;
   }
+
   const question = openQuestion({
     asker: cell.ref,
     to,
-    asked: target.asked,
-    asking: cell.asking,
+    incomingQuestions: target.incomingQuestions,
+    outgoingQuestions: cell.outgoingQuestions,
     timers: cell.engine.timers,
     deadlineMs,
     answered: (answer, by) => postMessageFrom(cell, by, 'reply', () => effect.answered(answer as never)),
     failed,
   });
+
   post(target, cell.ref, 'ask', effect.question(question.replyTo));
 }
 
@@ -145,15 +148,16 @@ function watchActor(cell: Cell, actor: Ref<never>, down: (how: Ending) => unknow
     tell({ reason: 'shutdown', error: actorStopped(actor), orphans: [] });
     return;
   }
+
   let forget = (): void => {};
-  forget = target.deaths.add((how) => {
+  forget = target.deathWatch.add((how) => {
     cell.unwatch.delete(forget);
     tell(how);
   });
   if (target.phase !== 'stopped') cell.unwatch.add(forget);
 }
 
-function stopChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
+function stopOwnChild(cell: Cell, effect: EffectOf<'stopChild'>): void {
   const child = cellOf(effect.child);
   if (child?.parent !== cell) {
     throw invalidBehaviour(`${cell.ref.path} stops ${effect.child?.path}, which is no child of it`);

@@ -2,7 +2,7 @@
 // start order; then its stop hook runs once, and its effects are aborted. It waits for its user effects until the deadline. An
 // effect that still runs then is an orphan: named and counted. Nothing here depends on nact, which may already be gone.
 import type { Effect, Ending } from './actor.js';
-import { perform } from './agenda.js';
+import { runStep } from './trampoline.js';
 import { actorStopped, answerQuestion } from './ask.js';
 import { emitRuntimeEvent, cellOf, count, emit, trace, type Cell, type StopProgress } from './cell.js';
 import { post } from './mail.js';
@@ -10,6 +10,12 @@ import { stopMailbox } from './nact.js';
 import { anyOrphans, listOrphans, noOrphans } from './orphans.js';
 import { ignoreRejection } from '../src/core/callback.js';
 import { asError } from '../src/core/thrown.js';
+
+/** Ends an actor that threw or failed. */
+export function crash(cell: Cell, error: Error): void {
+  if (cell.phase !== 'starting' && cell.phase !== 'running') return;
+  beginStop(cell, 'crash', error, cell.shutdownMs);
+}
 
 /** Begins to end an actor. If the actor is already ending, only brings its deadline forward. */
 export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | undefined, withinMs: number): void {
@@ -19,8 +25,10 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     bringDeadlineForward(cell, deadlineAt);
     return;
   }
+
   const uninitialised = cell.phase === 'starting';
   cell.phase = 'stopping';
+
   const because = error ?? cell.parent?.stopProgress?.because;
   const progress: StopProgress = {
     reason,
@@ -32,22 +40,27 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     pending: [],
   };
   cell.stopProgress = progress;
+
   // `stopProgress` is set by now: if this listener stops the actor, the crash and its error stay.
   if (reason === 'crash' && error !== undefined)
     emitRuntimeEvent(cell.engine, { name: 'actorCrashed', data: { actor: cell.ref.path, error } });
   trace(cell, 'stopping', { type: reason });
+
   cell.timers.cancelAll();
-  for (const question of [...cell.asking]) question.withdraw();
+  for (const question of [...cell.outgoingQuestions]) question.withdraw();
   for (const forget of cell.unwatch) forget();
   cell.unwatch.clear();
+
   // The inner step runs when the outer one is over, so the parent is informed before a child stops.
-  perform(cell.engine.agenda, () => {
-    perform(cell.engine.agenda, () => (uninitialised ? finishStop(cell, progress) : stopChildren(cell, progress)));
+  runStep(cell.engine.trampoline, () => {
+    runStep(cell.engine.trampoline, () =>
+      uninitialised ? finishStop(cell, progress) : stopAllChildren(cell, progress),
+    );
     if (reason !== 'shutdown' && cell.announced) tellParentOfEnding(cell, progress);
   });
 }
 
-function stopChildren(cell: Cell, progress: StopProgress): void {
+function stopAllChildren(cell: Cell, progress: StopProgress): void {
   progress.stage = 'children';
   if (cell.children.size === 0) {
     stopSelf(cell, progress);
@@ -62,10 +75,12 @@ function stopNextChild(cell: Cell, progress: StopProgress): void {
   let child = progress.pending.pop();
   while (child?.phase === 'stopped') child = progress.pending.pop();
   if (child === undefined) return;
+
   progress.current = child;
   if (cell.behaviour.stopChildren !== 'one-by-one') {
-    perform(cell.engine.agenda, () => stopNextChild(cell, progress));
+    runStep(cell.engine.trampoline, () => stopNextChild(cell, progress));
   }
+
   const leftMs = progress.deadlineAt - cell.engine.clock.now();
   beginStop(child, 'shutdown', undefined, Math.min(leftMs, child.shutdownMs));
 }
@@ -74,6 +89,7 @@ function stopNextChild(cell: Cell, progress: StopProgress): void {
 function inStopOrder(cell: Cell): Cell[] {
   const children = [...cell.children].reverse();
   if (children.length < 2 || cell.behaviour.stopOrder === undefined) return children;
+
   const named = new Set<Cell>();
   try {
     for (const ref of ignoreRejection(cell.behaviour.stopOrder(cell.state))) {
@@ -83,6 +99,7 @@ function inStopOrder(cell: Cell): Cell[] {
   } catch (thrown) {
     hookFailed(cell, 'stopOrder', thrown);
   }
+
   return [...children.filter((child) => !named.has(child)), ...named];
 }
 
@@ -90,12 +107,14 @@ function inStopOrder(cell: Cell): Cell[] {
 function stopSelf(cell: Cell, progress: StopProgress): void {
   if (progress.stage !== 'children') return;
   progress.stage = 'self';
+
   runStopHook(cell, progress.reason);
-  if (cell.asked.size + cell.effects.running.size > 0) {
+  if (cell.incomingQuestions.size + cell.effects.running.size > 0) {
     const reason = actorStopped(cell.ref, progress.because);
-    for (const question of [...cell.asked]) question.fail(reason);
+    for (const question of [...cell.incomingQuestions]) question.fail(reason);
     cell.effects.abortAll(reason);
   }
+
   progress.stage = 'effects';
   waitForEffects(cell, progress);
 }
@@ -108,6 +127,7 @@ function waitForEffects(cell: Cell, progress: StopProgress): void {
     finishStop(cell, progress);
     return;
   }
+
   // Even a deadline in the past leaves one pass of the event loop, in which effects that obey their signal settle.
   const restMs = Math.max(0, progress.deadlineAt - clock.now());
   progress.cancelDeadline = timers.after(restMs, () => finishStop(cell, progress));
@@ -135,20 +155,24 @@ function bringDeadlineForward(cell: Cell, deadlineAt: number): void {
 function finishStop(cell: Cell, progress: StopProgress): void {
   if (cell.phase === 'stopped') return;
   const { engine, ref, parent } = cell;
+
   progress.cancelDeadline?.();
   cell.phase = 'stopped';
+
   const effects = cell.effects.user();
   if (effects.length > 0) {
     count(engine, 'orphan', effects.length);
     emitRuntimeEvent(engine, { name: 'orphaned', data: { actor: ref.path, effects } });
     progress.orphans.names = effects.map((effect) => `${ref.path}: ${effect}`);
   }
+
   const how = endingFrom(progress);
   cell.state = undefined;
   stopMailbox(cell.mailbox);
   if (cell.queued > 0) count(engine, 'deadLetter', cell.queued);
   cell.queued = 0;
   trace(cell, 'stopped', { type: how.reason });
+
   if (parent === undefined) {
     engine.roots.delete(cell);
   } else {
@@ -156,7 +180,8 @@ function finishStop(cell: Cell, progress: StopProgress): void {
     if (anyOrphans(progress.orphans)) parent.stopProgress?.orphans.below.push(progress.orphans);
     tellParent(cell, () => cell.hooks?.down(cell.announced ? ref : undefined, how));
   }
-  cell.deaths.tell(how);
+
+  cell.deathWatch.tell(how);
   if (parent?.stopProgress?.stage === 'children') childStopped(parent, parent.stopProgress, cell);
 }
 
@@ -174,16 +199,16 @@ function endingFrom({ reason, error, orphans }: StopProgress): Ending {
 
 function childStopped(parent: Cell, progress: StopProgress, child: Cell): void {
   const oneByOne = parent.behaviour.stopChildren === 'one-by-one';
-  if (parent.children.size === 0) perform(parent.engine.agenda, () => stopSelf(parent, progress));
+  if (parent.children.size === 0) runStep(parent.engine.trampoline, () => stopSelf(parent, progress));
   else if (oneByOne && progress.current === child) {
-    perform(parent.engine.agenda, () => stopNextChild(parent, progress));
+    runStep(parent.engine.trampoline, () => stopNextChild(parent, progress));
   }
 }
 
 function runStopHook(cell: Cell, reason: Ending['reason']): void {
   try {
     for (const effect of ignoreRejection(cell.behaviour.stopped?.(cell.state, reason)) ?? [])
-      carryOutLast(cell, effect);
+      carryOutLastEffect(cell, effect);
   } catch (thrown) {
     hookFailed(cell, 'stop hook', thrown);
   }
@@ -198,7 +223,7 @@ function hookFailed(cell: Cell, hook: string, thrown: unknown): void {
 }
 
 /** The type of `stopped` allows four kinds of effects; a behaviour in JavaScript may return others. */
-function carryOutLast(cell: Cell, effect: Effect<unknown>): void {
+function carryOutLastEffect(cell: Cell, effect: Effect<unknown>): void {
   const { engine, ref } = cell;
   switch (effect.type) {
     case 'send': {
@@ -239,10 +264,4 @@ export function tellParent(cell: Cell, toMessage: () => unknown): void {
     return;
   }
   post(parent, cell.ref, 'lifecycle', message);
-}
-
-/** Ends an actor that threw or failed. */
-export function crash(cell: Cell, error: Error): void {
-  if (cell.phase !== 'starting' && cell.phase !== 'running') return;
-  beginStop(cell, 'crash', error, cell.shutdownMs);
 }
