@@ -6,8 +6,8 @@ import { KinactError } from '../api/errors.js';
 import type { Environment } from '../api/source.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, UsageError, type Command, type CommandIo } from './command.js';
-import { repeatsTo } from './repeats.js';
-import { firstMove } from './still-table.js';
+import { repeatsTo } from './retry-report.js';
+import { firstMove } from './table-watch.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /**

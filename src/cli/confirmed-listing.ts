@@ -1,7 +1,7 @@
 // The listing that `kinact reset` uses. Invariant: it is complete. If it lacks shards that are named elsewhere, another
 // listing, some seconds before, was the same. One listing alone may lack a closed shard, and the row of that shard would then
 // be removed.
-import { patiently, type Patience } from '../aws/patience.js';
+import { patiently, type Patience } from '../aws/retry.js';
 import { pause } from '../aws/pause.js';
 import { incompleteness, isSameListing, unlisted } from '../core/shard-listing.js';
 import { KinactError } from '../api/errors.js';

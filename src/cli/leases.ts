@@ -11,8 +11,8 @@ import { visible } from '../core/visible.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
-import { endedButOpen } from './ended-but-open.js';
-import { repeatsTo } from './repeats.js';
+import { endedButOpen } from './lease-contradictions.js';
+import { repeatsTo } from './retry-report.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** One element of what `--json` prints. */

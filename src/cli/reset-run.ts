@@ -2,8 +2,8 @@
 // written if a worker may hold a row, and a row that has changed since it was read stays. src/core/reset-plan.ts makes the
 // plan. Time and services are arguments, because the simulation runs this too.
 import type { Writable } from 'node:stream';
-import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
-import { patiently, type Patience } from '../aws/patience.js';
+import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriter.js';
+import { patiently, type Patience } from '../aws/retry.js';
 import type { LeaseRow } from '../core/lease.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { streamIdentifier } from '../core/lease-key.js';
@@ -20,7 +20,7 @@ import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
 import { say, UsageError, type CommandIo, type StreamReference } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
-import { firstMove } from './still-table.js';
+import { firstMove } from './table-watch.js';
 
 /**
  * The least time to watch counters: three renewals of a worker with the default failover time. A row with a longer failover

@@ -1,10 +1,10 @@
 // `kinact reset`: sets in the lease rows where an application begins to read a stream. This file reads the command line;
 // reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
-import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
-import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriter.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
 import { positionOf, shardArguments } from './reset-arguments.js';
-import { repeatsTo } from './repeats.js';
+import { repeatsTo } from './retry-report.js';
 import { minWatchMs, runReset, type ResetRequest } from './reset-run.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 

@@ -10,7 +10,7 @@ import type { SourceSpec } from '../api/source.js';
 import type { ConsumerStatus } from '../api/status.js';
 import { say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
-import { repeatsTo } from './repeats.js';
+import { repeatsTo } from './retry-report.js';
 import { sayEvents } from './tail-events.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';

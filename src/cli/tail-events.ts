@@ -2,7 +2,7 @@
 // command is reported at its end.
 import type { Emitter } from '../consumer/emitter.js';
 import { errorLine } from './command.js';
-import type { SayRepeat } from './repeats.js';
+import type { SayRepeat } from './retry-report.js';
 
 export function sayEvents(consumer: Pick<Emitter, 'on'>, say: (text: string) => void, repeat: SayRepeat): void {
   consumer.on('retrying', ({ operation, error }) => repeat(operation, error));

@@ -15,7 +15,7 @@ import type {
   StreamSource,
 } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
-import type { SayRepeat } from './repeats.js';
+import type { SayRepeat } from './retry-report.js';
 import { recordLine, type LineWriter } from './record-lines.js';
 
 export interface TailJob extends Environment {

@@ -1,5 +1,5 @@
 // `kinact tail`: writes user records as JSON lines to stdout, from the whole stream or as a member of an application.
-import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   applicationOf,
@@ -15,7 +15,7 @@ import {
   type CommandIo,
 } from './command.js';
 import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
-import { repeatsTo } from './repeats.js';
+import { repeatsTo } from './retry-report.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';

@@ -7,7 +7,7 @@ import { errorReport } from './error-report.js';
 import { isKinactError } from '../api/errors.js';
 import type { RunOptions } from '../api/options.js';
 import { resolveTable, shaped } from '../options/option-table.js';
-import { runTable } from '../options/stop-tables.js';
+import { runTable } from '../options/stop-option-tables.js';
 
 /**
  * Starts the consumer and runs it until a signal comes. Then it drains, checkpoints and releases. Resolves with the report;

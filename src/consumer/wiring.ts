@@ -16,7 +16,7 @@ import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js'
 import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
-import type { SourceHistory } from '../api/failures.js';
+import type { SourceHistory } from '../api/final-errors.js';
 import { silentMeter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, Environment } from '../api/source.js';

@@ -1,10 +1,10 @@
 // Resolves the options of `createConsumer` to one complete, frozen object, once, at construction. The rest of kinact reads only
 // this object, never the application's own.
-import { consumerTable } from './consumer-table.js';
+import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
 import type { SourceSpec } from '../api/source.js';
-import { applicationName } from './source-options.js';
+import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
 export interface ResolvedSource {

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { lineWriter } from '../../src/cli/record-lines.js';
 import { tailStream } from '../../src/cli/tail-stream.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { virtualClock } from '../support/virtual.js';
 

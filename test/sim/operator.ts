@@ -1,7 +1,7 @@
 // The operator who mends the rows of a recreated stream, as STREAM_CHANGED advises: every worker is stopped, and `kinact reset --yes`
 // runs until it succeeds. It is the command's own code, over the services of this world.
-import { openLeaseRewriting } from '../../src/aws/dynamodb/lease-rewriting.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { openLeaseRewriting } from '../../src/aws/dynamodb/lease-rewriter.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { runReset } from '../../src/cli/reset-run.js';
 import { errorLine } from '../../src/cli/command.js';
 import { createMachine } from './machine.js';

@@ -18,7 +18,7 @@ import {
 } from './dynamodb-client.js';
 import { readLeaseRow, type Item } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently, type Repeating } from '../patience.js';
+import { patiently, type Repeating } from '../retry.js';
 import { tablePages } from './table-pages.js';
 
 /** One thing to remove. */

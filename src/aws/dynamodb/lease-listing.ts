@@ -12,7 +12,7 @@ import {
 import { kcl3Evidence, refuseKcl3Table } from './kcl3-detection.js';
 import { readLeaseRow } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently, type Repeating } from '../patience.js';
+import { patiently, type Repeating } from '../retry.js';
 import { tablePages } from './table-pages.js';
 
 export interface LeaseListingOptions {

@@ -12,7 +12,7 @@ import {
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
-import { installFastGetRecords } from './get-records.js';
+import { installFastGetRecords } from './get-records-answer.js';
 import { httpHandler } from '../http-handler.js';
 import { oneAttempt } from '../one-attempt.js';
 import { presentMembers } from '../present-members.js';
@@ -92,7 +92,7 @@ export function kinesisCaller(options: {
     );
     const serviceTimeMs = seen.dateMs ?? clock.wallNow();
     if (output !== undefined && output !== null) {
-      // GetRecords returns records by the thousand; get-records.ts checks them as carefully.
+      // GetRecords returns records by the thousand; get-records-answer.ts checks them as carefully.
       const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
       return { type: 'answered', output: said, serviceTimeMs };
     }

@@ -19,7 +19,7 @@ import type {
 } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
-import { childrenOf, recordsOf } from './get-records.js';
+import { childrenOf, recordsOf } from './get-records-answer.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';

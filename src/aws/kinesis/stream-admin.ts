@@ -3,7 +3,7 @@ import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } 
 import { HASH_KEY_DIGITS, readDecimal } from '../../core/decimal.js';
 import type { Shard } from '../../api/ports.js';
 import type { Environment } from '../../api/source.js';
-import { patiently } from '../patience.js';
+import { patiently } from '../retry.js';
 import { createKinesisClient, kinesisCaller } from './kinesis-client.js';
 import { listShards } from './stream-listing.js';
 

@@ -19,7 +19,7 @@ export interface ConsumerProcess {
 
 type Told = Exclude<FromConsumer, { type: 'status' }>;
 
-const program = fileURLToPath(new URL('./consumer-process.js', import.meta.url));
+const program = fileURLToPath(new URL('./consumer-program.js', import.meta.url));
 
 export function startConsumer(
   task: ConsumerTask,

@@ -1,7 +1,7 @@
 // How long `kinact reset` and `kinact adopt` watch before they write: as long as the rows say that a holder may be silent.
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import type { LeaseRewriting } from '../../../src/aws/dynamodb/lease-rewriting.js';
+import type { LeaseRewriting } from '../../../src/aws/dynamodb/lease-rewriter.js';
 import type { Kcl3Remains } from '../../../src/aws/dynamodb/kcl3-remains.js';
 import { adoptTables } from '../../../src/cli/adopt.js';
 import type { CommandIo } from '../../../src/cli/command.js';

@@ -1,4 +1,4 @@
-// The options of `createConsumer` under `leases`, as a table. consumer-table.ts has it as a row.
+// The options of `createConsumer` under `leases`, as a table. consumer-option-table.ts has it as a row.
 import type { DynamoDbClientLike } from '../api/options.js';
 import { maxFailoverMs } from '../core/lease-failover.js';
 import {
@@ -14,7 +14,7 @@ import {
   type Kind,
   type OptionsOf,
 } from './option-table.js';
-import { tableName } from './source-options.js';
+import { tableName } from './kinesis-stream-option-table.js';
 
 const units = {
   readCapacityUnits: required(integer(1), 'Read capacity units.'),

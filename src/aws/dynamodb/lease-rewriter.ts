@@ -14,7 +14,7 @@ import { refuseKcl3Table } from './kcl3-detection.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { openLeaseTable } from './lease-table.js';
 import { resetUpdate } from './lease-update.js';
-import { patiently, type Repeating } from '../patience.js';
+import { patiently, type Repeating } from '../retry.js';
 
 export interface LeaseRewritingOptions {
   readonly tableName: string;

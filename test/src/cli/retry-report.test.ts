@@ -1,6 +1,6 @@
 // A command reports each kind of failure at once, and then at most every ten seconds with a count.
 import { expect } from 'chai';
-import { repeatsTo } from '../../../src/cli/repeats.js';
+import { repeatsTo } from '../../../src/cli/retry-report.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 

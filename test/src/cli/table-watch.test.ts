@@ -1,6 +1,6 @@
 // A table stands still only if no row was changed, added or removed in the whole time that it was watched.
 import { expect } from 'chai';
-import { firstMove, type Picture } from '../../../src/cli/still-table.js';
+import { firstMove, type Picture } from '../../../src/cli/table-watch.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 /** What `firstMove` finds in 30 s in a table that is changed at the times given. */
