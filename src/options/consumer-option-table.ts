@@ -22,7 +22,7 @@ import {
   type Kind,
 } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
-import { leaseTable } from './lease-option-table.js';
+import { leaseOptionTable } from './lease-option-table.js';
 import type { UserRecord } from '../api/ports.js';
 import {
   defineReducer,
@@ -227,7 +227,7 @@ export const consumerTable = {
       example: "process.env['POD_NAME']",
     },
   ),
-  leases: group(leaseTable, 'The lease table, and how this worker takes part in it.', {
+  leases: group(leaseOptionTable, 'The lease table, and how this worker takes part in it.', {
     name: 'LeaseOptions',
     example: '{ failoverMs: 30_000, maxLeases: 8 }',
   }),

@@ -93,6 +93,13 @@ export const kinesisStreamTable = {
   ),
 };
 
+/** What applies to each option that is not given. */
+export const kinesisStreamDefaults: Resolved<typeof kinesisStreamTable> = resolveTable(
+  kinesisStreamTable,
+  {},
+  'kinesisStream',
+);
+
 export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
   /** The ARN of the stream if configured, otherwise its name: distinguishes sources in names and messages. */
   readonly name: string;

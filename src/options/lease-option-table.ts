@@ -13,6 +13,7 @@ import {
   shaped,
   type Kind,
   type OptionsOf,
+  type Resolved,
 } from './option-table.js';
 import { tableName } from './kinesis-stream-option-table.js';
 
@@ -33,7 +34,7 @@ const billing: Kind<Billing> = {
   },
 };
 
-export const leaseTable = {
+export const leaseOptionTable = {
   tableName: optional(tableName, 'Name of the lease table.', { shown: '`application`', example: "'order-leases'" }),
   failoverMs: defaulting(
     milliseconds(100, maxFailoverMs),
@@ -74,3 +75,6 @@ export const leaseTable = {
     { shown: 'one that kinact makes', example: "new DynamoDBClient({ region: 'eu-central-1' })" },
   ),
 };
+
+/** What applies to each option that is not given. */
+export const leaseDefaults: Resolved<typeof leaseOptionTable> = resolveTable(leaseOptionTable, {}, 'leases');

@@ -1,7 +1,7 @@
 // The machinery of the option tables: one row holds the type, default, bound, text and example of an option. All code that checks
-// a user's input uses this file, for example consumer-option-table.ts and kinesis-stream-option-table.ts. docs/options.md and the declarations in
-// folders named generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`)
-// and its text for readers (`shown`). `optional` takes them as two arguments: keep them equal.
+// a user's input uses this file, for example consumer-option-table.ts. docs/options.md and the declarations in folders named
+// generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`) and its text
+// for readers (`shown`). `optional` takes them as two arguments: keep them equal.
 import { KinactError } from '../api/errors.js';
 import { refuse, refuseName, show } from '../api/refusal.js';
 import { unknownName } from '../core/nearest-name.js';

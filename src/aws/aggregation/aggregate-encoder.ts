@@ -16,7 +16,7 @@ export const MAX_RECORD_BYTES = 10 * 1024 * 1024;
 export const USUAL_RECORD_BYTES = 1024 * 1024;
 /** The KPL's default for AggregationMaxCount. */
 const MAX_RECORDS = 0xffff_ffff;
-const MAX_PARTITION_KEY_CHARACTERS = 256;
+export const MAX_PARTITION_KEY_CHARACTERS = 256;
 const MAGIC = Buffer.of(0xf3, 0x89, 0x9a, 0xc2);
 
 export interface AggregationLimits {
