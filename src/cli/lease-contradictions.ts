@@ -14,13 +14,13 @@ import { errorLine } from './command.js';
 const believedAfterMs = 60_000;
 const requestTimeoutMs = 5_000;
 
-export interface EndedButOpen {
+export interface Contradictions {
   readonly leaseKeys: ReadonlySet<string>;
   /** Why some streams could not be asked. */
   readonly unasked: readonly string[];
 }
 
-interface Asked {
+interface AskedStream {
   readonly streamArn: string;
   readonly source: StreamSource;
   /** Ended rows; after a listing, only those of shards that are listed as open. */
@@ -31,14 +31,14 @@ interface Asked {
  * Asks the streams that ended rows name by ARN, and skips rows without one. Tells `say` why the wait takes a minute. Never
  * rejects.
  */
-export async function endedButOpen(
+export async function findContradictions(
   rows: readonly LeaseRow[],
   environment: Environment,
   signal: AbortSignal,
   say: (text: string) => void,
-): Promise<EndedButOpen> {
+): Promise<Contradictions> {
   const unasked: string[] = [];
-  const asked = byStream(rows, environment);
+  const asked = suspectsByStream(rows, environment);
   const narrow = async (): Promise<void> => {
     await Promise.all(
       asked.map(async (each) => {
@@ -55,9 +55,9 @@ export async function endedButOpen(
     await narrow();
     const suspects = asked.flatMap((each) => each.suspects.map(({ leaseKey }) => leaseKey));
     if (suspects.length > 0) {
-      const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
+      const subject = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
       say(
-        `${what}, but the stream lists the shard as open; a listing may be old, so a second follows in ${believedAfterMs / 1_000} s`,
+        `${subject}, but the stream lists the shard as open; a listing may be old, so a second follows in ${believedAfterMs / 1_000} s`,
       );
       await new Promise<void>((resolve) => void environment.timers.after(believedAfterMs, resolve));
       await narrow();
@@ -68,7 +68,7 @@ export async function endedButOpen(
   return { leaseKeys: new Set(asked.flatMap(({ suspects }) => suspects.map(({ leaseKey }) => leaseKey))), unasked };
 }
 
-function byStream(rows: readonly LeaseRow[], environment: Environment): readonly Asked[] {
+function suspectsByStream(rows: readonly LeaseRow[], environment: Environment): readonly AskedStream[] {
   const byArn = new Map<string, LeaseRow[]>();
   for (const row of rows) {
     if (row.kinactStream === undefined || !hasEnded(row)) continue;
@@ -86,7 +86,10 @@ function byStream(rows: readonly LeaseRow[], environment: Environment): readonly
 }
 
 /** The suspects that are open. Rows of an earlier stream of that name are left out: a consumer reports those at its start. */
-async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
+async function stillOpen(
+  { streamArn, source, suspects }: AskedStream,
+  signal: AbortSignal,
+): Promise<readonly LeaseRow[]> {
   const description = await source.describe(signal);
   // A stream that is being deleted still lists its shards.
   if (description.status === 'DELETING')

@@ -15,7 +15,7 @@ import {
   type CommandIo,
 } from './command.js';
 import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
-import { repeatsTo } from './retry-report.js';
+import { retryReporter } from './retry-report.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';
@@ -60,7 +60,7 @@ back). A signal that comes more than 2 s after the first ends it at once.
 
 async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const writer = lineWriter(io.stdout);
-  const idle = watchOf(request, writer, 0);
+  const watch = watchOf(request, writer, 0);
   const polled = kinesisPollingSource(
     { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
     hostEnvironment,
@@ -68,16 +68,16 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const tell = (text: string): void => say(io, text);
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
-  void idle?.idle.then(() => stop.abort());
+  void watch?.idle.then(() => stop.abort());
   try {
     await tailStream({
       ...request,
       ...hostEnvironment,
-      source: idle?.observe(polled) ?? polled,
+      source: watch?.observe(polled) ?? polled,
       writer,
       signal,
       say: tell,
-      repeat: repeatsTo(tell, hostEnvironment.clock),
+      reportRetry: retryReporter(tell, hostEnvironment.clock),
     });
     return 0;
   } catch (error) {

@@ -33,7 +33,7 @@ describe('kinact tail of a stream with a shard that is not found for a while', (
       writer: lineWriter(out),
       signal: stopping.signal,
       say: (text) => said.push(text),
-      repeat: () => {},
+      reportRetry: () => {},
     });
     const keys = (): unknown[] =>
       String(out.read() ?? '')

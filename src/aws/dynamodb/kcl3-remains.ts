@@ -18,7 +18,7 @@ import {
 } from './dynamodb-client.js';
 import { readLeaseRow, type Item } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently, type Repeating } from '../retry.js';
+import { withRetry, type OnRetry } from '../retry.js';
 import { tablePages } from './table-pages.js';
 
 /** One thing to remove. */
@@ -60,7 +60,7 @@ export interface Kcl3RemainsOptions {
   readonly requestTimeoutMs?: number;
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
-  readonly repeating?: Repeating | undefined;
+  readonly onRetry?: OnRetry | undefined;
 }
 
 /** The side tables with their keys (KCL clauses 1.5, 1.6). The one that shows a leader comes last. */
@@ -77,10 +77,10 @@ export function openKcl3Remains(options: Kcl3RemainsOptions): Kcl3Remains {
   const own = options.client === undefined ? createDynamoDbClient({ requestTimeoutMs }) : undefined;
   const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
   const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
-  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
+  const retry = { clock, timers, random, retryForMs, name: `table ${tableName}`, onRetry: options.onRetry };
   return {
-    find: (signal) => patiently(patience, () => find(caller, tableName, signal), signal),
-    remove: (remains, signal) => patiently(patience, () => remove(caller, tableName, remains, signal), signal),
+    find: (signal) => withRetry(retry, () => find(caller, tableName, signal), signal),
+    remove: (remains, signal) => withRetry(retry, () => remove(caller, tableName, remains, signal), signal),
     close: () => own?.destroy(),
   };
 }

@@ -85,7 +85,7 @@ export function kinesisCaller(options: {
   // The only cast from the structural type to the SDK's; only `send` is used.
   const client = options.client as unknown as Pick<KinesisClient, 'send'>;
 
-  const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...what }, signal) => {
+  const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...call }, signal) => {
     const limits = { signal, timers, timeoutMs };
     const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
       client.send(command, { abortSignal }),
@@ -93,16 +93,16 @@ export function kinesisCaller(options: {
     const serviceTimeMs = seen.dateMs ?? clock.wallNow();
     if (output !== undefined && output !== null) {
       // GetRecords returns records by the thousand; get-records-answer.ts checks them as carefully.
-      const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
-      return { type: 'answered', output: said, serviceTimeMs };
+      const answer = call.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
+      return { type: 'answered', output: answer, serviceTimeMs };
     }
     const cause = failure?.cause ?? new SyntaxError('the client resolved without an answer');
-    return { type: 'failed', failure: classifyAwsError(cause, { ...what, service: 'kinesis', stream }), serviceTimeMs };
+    return { type: 'failed', failure: classifyAwsError(cause, { ...call, service: 'kinesis', stream }), serviceTimeMs };
   };
   return {
     attempt,
-    async call(command, what, signal) {
-      const result = await attempt(command, what, signal);
+    async call(command, call, signal) {
+      const result = await attempt(command, call, signal);
       if (result.type === 'failed') throw result.failure.error;
       return result;
     },

@@ -181,8 +181,8 @@ function toShard(listed: SdkShard | null): Shard {
 }
 
 /** The error for an answer that the service's model does not allow. It is retryable, because the next answer may be right. */
-function badAnswer(operation: string, what: string): KinactError {
-  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${what}`, {
+function badAnswer(operation: string, flaw: string): KinactError {
+  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${flaw}`, {
     retryable: true,
     data: { operation: `kinesis:${operation}` },
   });

@@ -26,7 +26,7 @@ function remarks(story: Story, process: string, shardId: string): string {
   const { killed, takenOver, split } = story;
   const all: string[] = [];
   if (killed?.process === process && killed.lease === shardId) all.push('held when it was killed');
-  if (takenOver?.by === process && takenOver.shardId === shardId)
+  if (takenOver?.newOwner === process && takenOver.shardId === shardId)
     all.push(`the lease changed hands: taken over from ${killed?.process ?? '?'}`);
   if (split?.shardId === shardId) all.push('split');
   if (split?.children.includes(shardId) === true) all.push(`child of ${split.shardId}`);

@@ -37,7 +37,7 @@ export interface Story {
     readonly openRecords: number;
     readonly lease: string;
   };
-  takenOver?: { readonly shardId: string; readonly by: string; readonly afterMs: number };
+  takenOver?: { readonly shardId: string; readonly newOwner: string; readonly afterMs: number };
   /** The number of aggregates with keys of both first shards. */
   mixedAggregates?: number;
   split?: { readonly shardId: string; readonly children: readonly string[] };
@@ -61,7 +61,7 @@ interface Stage extends ScenarioOptions {
   withheld: ConsumerProcess | undefined;
   /** Called on every batch. */
   onBatch: (from: ConsumerProcess) => void;
-  onLease: (shardId: string, by: ConsumerProcess, from: string | undefined) => void;
+  onLease: (shardId: string, newOwner: ConsumerProcess, from: string | undefined) => void;
 }
 
 /** Runs the scenario. Every process is in `story.consumers` as soon as it starts, because the caller has to stop it. */
@@ -181,15 +181,15 @@ async function leaseChangesHands(stage: Stage): Promise<void> {
   const { story, say, signal } = stage;
   const at = performance.now();
   await new Promise<void>((resolve, reject) => {
-    stage.onLease = (shardId, by, from) => {
+    stage.onLease = (shardId, newOwner, from) => {
       if (from !== story.killed?.process) return;
-      story.takenOver = { shardId, by: by.name, afterMs: performance.now() - at };
+      story.takenOver = { shardId, newOwner: newOwner.name, afterMs: performance.now() - at };
       resolve();
     };
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
-  const { shardId, by, afterMs } = story.takenOver!;
-  say(`${by} took ${shardId} over ${(afterMs / 1_000).toFixed(1)} s after the kill`);
+  const { shardId, newOwner, afterMs } = story.takenOver!;
+  say(`${newOwner} took ${shardId} over ${(afterMs / 1_000).toFixed(1)} s after the kill`);
 }
 
 /** Splits the shard that did not change hands. */

@@ -5,6 +5,8 @@ import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
 import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
 import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis/kinesis-producer.js';
 import { shardMap } from '../../aws/kinesis/shard-map.js';
+import { pause } from '../../aws/pause.js';
+import { hostEnvironment } from '../../consumer/host-environment.js';
 import { KinactError } from '../../api/errors.js';
 import type { Shard } from '../../api/ports.js';
 
@@ -114,7 +116,7 @@ async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'cou
       }
       next += count;
     }
-    await pause(Math.max(10, roundMs - (performance.now() - roundStart)), signal);
+    await pause(hostEnvironment.timers, Math.max(10, roundMs - (performance.now() - roundStart)), signal, 'writing');
   }
 }
 
@@ -135,19 +137,4 @@ function round(packer: Packer, from: number, count: number): Outgoing[] {
   }
   pack();
   return [...plain, ...packed];
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new KinactError('STOPPED', 'writing was stopped'));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
