@@ -31,14 +31,16 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
-  const thrown = Object.entries(failures).flatMap(([what, times]) => (times > 0 ? [[`${what}Failures`, times]] : []));
+  const thrown = Object.entries(failures).flatMap(([callback, times]) =>
+    times > 0 ? [[`${callback}Failures`, times]] : [],
+  );
   return {
     state,
     workerId,
     restarts,
     shards: shardsOf(tree),
-    sources: leases.flatMap(({ table, state: says }) =>
-      (coordinatorStatus(says)?.sources ?? []).map((each) => ({ ...each, table })),
+    sources: leases.flatMap(({ table, state: coordinator }) =>
+      (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
     bytes: inspected.bytes,
     leases,

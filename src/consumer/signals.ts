@@ -27,7 +27,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   const judge = stopSignals(() => performance.now());
   let signalled = false;
   let wake = (): void => {};
-  const asked = new Promise<void>((resolve) => (wake = resolve));
+  const signalReceived = new Promise<void>((resolve) => (wake = resolve));
   const onSignal = (signal: NodeJS.Signals, number: number): void => {
     if (judge(signal) === 'atOnce') process.exit(128 + number);
     signalled = true;
@@ -39,7 +39,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   for (const signal of signals) process.on(signal, onSignal);
   try {
     const ended = consumer.start().then(() => consumer.closed);
-    const stopped = asked.then(() => consumer.stop({ deadlineMs }));
+    const stopped = signalReceived.then(() => consumer.stop({ deadlineMs }));
     // If the signal ends the start, `start` rejects with STOPPED. That is not a failure.
     await Promise.race([ended.catch((error: unknown) => ignoreWhen(signalled, error)), stopped]);
     const report = await (signalled ? stopped : consumer.stop({ deadlineMs }));

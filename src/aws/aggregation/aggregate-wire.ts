@@ -47,12 +47,12 @@ export interface WireMessage {
   readonly records: readonly number[];
 }
 
-export type Opened =
+export type OpenedRecord =
   /** Not an aggregate. It has a complaint if it began like one. */
   | { readonly type: 'plain'; readonly complaint?: string }
   | { readonly type: 'aggregate'; readonly format: AggregateFormat; readonly message: WireMessage };
 
-const PLAIN: Opened = { type: 'plain' };
+const PLAIN: OpenedRecord = { type: 'plain' };
 
 /** The aggregate format that the first bytes show, if any. */
 export function formatOf(data: Uint8Array): AggregateFormat | undefined {
@@ -71,7 +71,7 @@ export function formatOf(data: Uint8Array): AggregateFormat | undefined {
 }
 
 /** Applies the raw-record rules in the KCL's order: magic, length, checksum, protobuf. */
-export function openAggregate(data: Uint8Array): Opened {
+export function openAggregate(data: Uint8Array): OpenedRecord {
   const format = formatOf(data);
   if (format === undefined) return PLAIN;
   let body = bufferOver(data, MAGIC_BYTES, data.length);
@@ -93,7 +93,7 @@ export function openAggregate(data: Uint8Array): Opened {
   }
 }
 
-function raw(reason: string): Opened {
+function raw(reason: string): OpenedRecord {
   return {
     type: 'plain',
     complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record`,

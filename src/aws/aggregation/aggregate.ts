@@ -192,6 +192,6 @@ function badHashKey(message: WireMessage, i: number): string {
   );
 }
 
-function keptBefore(what: string, i: number): string {
-  return `${what}: the first ${i} are kept, the rest cannot be decoded`;
+function keptBefore(problem: string, i: number): string {
+  return `${problem}: the first ${i} are kept, the rest cannot be decoded`;
 }
