@@ -49,6 +49,7 @@ function wayOut({ multiStream = false, rowStream, liveStream, ...target }: Strea
   const choice = '(or LATEST, or a time; this prints the plan, --yes applies it)';
   const command = (stream: string): string => `${resetCommand({ ...target, stream, liveStream })} ${choice}`;
   const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(target.stream)}`;
+
   if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
     const unsure = rowStream === undefined && !multiStream;
     return unsure ? `${advice}. If these are two streams, give each its own application name` : advice;

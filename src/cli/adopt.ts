@@ -58,13 +58,16 @@ export interface AdoptionPlace {
 export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: CommandIo): Promise<number> {
   const { tableName, yes } = adoption;
   const { tables } = place;
+
   const first = await tables.find(io.signal);
   for (const stranger of first.strangers)
     say(io, `table '${stranger}' has the name of a side table and is not the KCL's: it is left alone`);
+
   if (first.remains.length === 0) {
     await print(io, [`adopt: table '${tableName}' has no KCL 3 state`]);
     return 0;
   }
+
   const found = yes ? await findAtRest(adoption, place, first, io) : first;
   await print(io, remainsLines(found.remains));
   if (!yes) {
@@ -73,6 +76,7 @@ export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: 
     ]);
     return 0;
   }
+
   await removeAll(adoption, place, found.remains, io);
   await print(io, [`adopt: ${summary(found.remains)} removed for '${tableName}'`]);
   return 0;
@@ -87,11 +91,13 @@ async function findAtRest(
 ): Promise<RemainsFound> {
   const watchMs = Math.max(minMs, first.failoverMs);
   say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker writes`);
+
   let found = first;
   const changedRow = await firstChangedRow(environment, watchMs, async () => {
     found = await tables.find(io.signal);
     return found.picture;
   });
+
   if (changedRow === undefined) return found;
   throw new KinactError(
     'REFUSED',

@@ -71,6 +71,7 @@ export function idleWatch(options: {
       check();
     }
   };
+
   return {
     idle,
     stir,

@@ -39,6 +39,7 @@ export async function findContradictions(
 ): Promise<Contradictions> {
   const unasked: string[] = [];
   const asked = suspectsByStream(rows, environment);
+
   const narrow = async (): Promise<void> => {
     await Promise.all(
       asked.map(async (each) => {
@@ -97,6 +98,7 @@ async function stillOpen(
   const identity = streamIdentityOf(description);
   const own = suspects.filter(({ kinactStream = '' }) => isSameStream(kinactStream, identity));
   if (own.length === 0) return [];
+
   const { shards } = await source.listShards({ type: 'all' }, signal);
   const open = new Set(shards.flatMap((shard) => (shard.endingSequenceNumber === undefined ? [shard.shardId] : [])));
   return own.filter((row) => open.has(row.shardId ?? row.leaseKey));

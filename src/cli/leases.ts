@@ -82,9 +82,11 @@ export async function printLeases(
     { tableName, ...environment, onRetry: retryReporter(tell, environment.clock) },
     io.signal,
   );
+
   const { leaseKeys: contradicting, unasked } = await findContradictions(rows, environment, io.signal, tell);
   for (const reason of unasked) say(io, reason);
   for (const row of rows.filter(({ leaseKey }) => contradicting.has(leaseKey))) say(io, remedyOf(row, tableName));
+
   const lines = [
     ...rows.map((row) => lineOf(row, contradicting.has(row.leaseKey))),
     ...malformed.map(malformedLine),
@@ -94,6 +96,7 @@ export async function printLeases(
       io,
       `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact takes no part; kinact adopt --help explains the take-over`,
     );
+
   const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
   await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
   return 0;

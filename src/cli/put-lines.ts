@@ -50,6 +50,7 @@ export async function putLines(job: PutJob): Promise<void> {
   // Also fails at once if the stream is missing, before `put` waits for input.
   let shards = await producer.openShards(signal);
   const stream = await inspectStream(job);
+
   let pending: Pending[] = [];
   let bytes = 0;
   let sending: Promise<void> | undefined;
@@ -100,6 +101,7 @@ export async function putLines(job: PutJob): Promise<void> {
     () => undefined,
     (error: unknown) => ({ error }),
   );
+
   // Lines that came before the input broke are put and counted too.
   await sending;
   if (failure !== undefined) throw failure;
@@ -162,12 +164,14 @@ async function sendAggregates(
   const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & AggregatedRecord)[], shards, {
     maxBytes: aggregateBytes,
   });
+
   const results = await producer.put(aggregates, neverAborted);
   countResults(
     job,
     aggregates.map((aggregate) => aggregate.records as readonly Pending[]),
     results,
   );
+
   const astray = aggregates.filter(({ shardId, records: inside }, index) => {
     const result = results[index]!;
     return inside.length > 1 && result.type === 'put' && result.shardId !== shardId;
@@ -222,11 +226,13 @@ function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: str
   } catch {
     return 'not JSON';
   }
+
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'not a JSON object';
   if (!Object.hasOwn(parsed, keyField)) return `no member '${keyField}'`;
   const value = (parsed as Record<string, unknown>)[keyField];
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
     return `member '${keyField}' is no string, number or boolean`;
+
   const partitionKey = String(value);
   const characters = [...partitionKey].length;
   if (characters === 0 || characters > MAX_PARTITION_KEY_CHARACTERS)

@@ -56,6 +56,7 @@ export type ResetIo = Pick<CommandIo, 'signal'> & {
 export async function runReset(request: ResetRequest, place: ResetPlace, io: ResetIo): Promise<number> {
   const { table, environment } = place;
   const first = await table.scan(io.signal);
+
   const source = place.open(request.stream ?? onlyStream(first, request.tableName));
   try {
     const described = await withRetry(request.retry, () => source.describe(io.signal), io.signal);
@@ -63,15 +64,18 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
     // A user who gives an ARN wants that stream, so rows of another one are rewritten too.
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(keyPrefix, first.rows), described, request.tableName);
+
     const scan = request.yes ? await scanAtRest(request, place, { keyPrefix, scan: first }, io) : first;
     const steps = await planSteps(request, { source, signal: io.signal }, scan, environment.random);
     await print(io, stepLines(steps));
+
     const { tableName } = request;
     if (!request.yes) {
       const todo = summary(steps, ['to rewrite', 'to create', 'to remove']);
       await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, ${whenYes(steps)}`]);
       return 0;
     }
+
     await writeAll(request, table, steps, io.signal);
     await print(io, [`reset: ${summary(steps, ['rewritten', 'created', 'removed'])} in table '${tableName}'`]);
     return 0;
@@ -132,16 +136,19 @@ async function scanAtRest(
   let scan = first;
   // A worker writes its name into each row that it holds, so no row is held. If a worker takes one now, our write is refused.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
+
   const watchMs = Math.max(minMs, ...own().map((row) => failoverOf(row) ?? 0));
   say(
     io,
     `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker holds one (if workers renew less often and rows do not show it: --failover-ms)`,
   );
+
   const changedRow = await firstChangedRow(environment, watchMs, async () => {
     scan = await table.scan(io.signal);
     // A Java worker takes ended rows, too, and reads nothing there.
     return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));
   });
+
   if (changedRow === undefined) return scan;
   const owner = own().find(({ leaseKey }) => leaseKey === changedRow)?.leaseOwner;
   const rowAndOwner = `row ${changedRow} is being written to${owner === undefined ? '' : `, by worker '${owner}'`}`;
@@ -164,9 +171,11 @@ async function planSteps(
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING')
     throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
+
   const known = rowsOfStream(keyPrefixOf(scan, description), scan.rows, only);
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...retry, tableName }, signal);
+
   const workerId = 'kinact reset';
   const plan = planReset({
     position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, retry, to.timestampMs, signal) } : to,
@@ -182,6 +191,7 @@ async function planSteps(
       stream: streamIdentityOf(description),
     },
   });
+
   if (plan.type === 'refused') throw refused(`${plan.reason}. Nothing was changed`, tableName);
   return plan.steps;
 }

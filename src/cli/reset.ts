@@ -36,9 +36,11 @@ Stop the application first. Without --yes it only prints what it would do to eac
       'failover-ms': 'string',
       yes: 'boolean',
     });
+
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
     const onRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
+
     const request: ResetRequest = {
       tableName: applicationOf(required(options.application, 'application')),
       stream: options.stream === undefined ? undefined : streamOf(options.stream),
@@ -48,8 +50,10 @@ Stop the application first. Without --yes it only prints what it would do to eac
       yes: options.yes,
       retry: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', onRetry },
     };
+
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number belongs to one shard, so give one --shard');
+
     // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.
     const region = request.stream?.streamArn?.split(':')[3];
     const table = openLeaseRewriter({ tableName: request.tableName, region, ...hostEnvironment, onRetry });

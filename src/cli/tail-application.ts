@@ -27,6 +27,7 @@ export async function tailApplication(application: string, request: TailRequest,
   const watch = watchOf(request, writer, handOverMs, () => hasOpenedAll(consumer.status()));
   const { stream, from, asText } = request;
   const spec = kinesisStream({ ...stream, initialPosition: from, idleMs: idleMsOf(request) });
+
   const consumer = createConsumer({
     application,
     source: watch === undefined ? spec : observed(spec, watch),
@@ -36,6 +37,7 @@ export async function tailApplication(application: string, request: TailRequest,
     // A full pipe is no stall, however long it is full.
     watchdogMs: maxTimerMs,
   });
+
   const reportRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
   sayEvents(consumer, (text) => say(io, text), reportRetry);
   return await runToItsEnd(consumer, io.signal, closedPipe, watch);
@@ -55,6 +57,7 @@ interface LeaseStatus {
  */
 export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus): boolean {
   if (state !== 'running') return false;
+
   const reading = new Set(shards.flatMap(({ shardId, doing }) => (doing === 'reading' ? [shardId] : [])));
   return leases.every(({ state: said }) => {
     const rows = (said as { readonly leases?: readonly LeaseStatus[] } | undefined)?.leases ?? [];
@@ -80,6 +83,7 @@ async function runToItsEnd(
     }
     void watch?.idle.then(resolve);
   });
+
   let stopping = false;
   // Rejects if the start fails or the consumer ends by itself, but not if `stop` ends the consumer.
   const ended = consumer
@@ -88,6 +92,7 @@ async function runToItsEnd(
     .catch((error: unknown) => {
       if (!stopping) throw error;
     });
+
   await Promise.race([stopRequested, ended]);
   stopping = true;
   const { leases } = await consumer.stop(closedPipe.signal.aborted ? { deadlineMs: closedPipeDeadlineMs } : {});

@@ -59,6 +59,7 @@ interface PlannedShard {
 export async function tailStream(job: TailJob): Promise<void> {
   const { from } = job;
   const listing = await listWithRetry(job, filterOf(from), startDeadlineMs);
+
   const start = startOf(from, listing.serviceTimeMs);
   const planned = new Map<string, PlannedShard>();
   const done = new Set<string>();
@@ -66,6 +67,7 @@ export async function tailStream(job: TailJob): Promise<void> {
   const plan = (shardId: string, parents: readonly string[], first: StartPosition, range: Shard['hashKeyRange']) => {
     if (!planned.has(shardId)) planned.set(shardId, { shardId, parents, start: first, range });
   };
+
   for (const shard of listing.shards) plan(shard.shardId, parentsOf(shard), start, shard.hashKeyRange);
 
   const launch = (failed: (error: unknown) => void): void => {
@@ -128,6 +130,7 @@ async function readToAnEnd(job: TailJob, { shardId, start, range }: PlannedShard
   const from: StartPosition =
     upTo === undefined ? start : { type: 'after', position: { sequenceNumber: upTo, subSequenceNumber: 0 } };
   const reader = source.open(shardId, from, (notice) => sayNotice(job, notice));
+
   try {
     for (;;) {
       const result: ReadResult = await reader.read(signal);

@@ -65,10 +65,12 @@ async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
     { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
     hostEnvironment,
   );
+
   const tell = (text: string): void => say(io, text);
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
   void watch?.idle.then(() => stop.abort());
+
   try {
     await tailStream({
       ...request,

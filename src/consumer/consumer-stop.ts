@@ -47,8 +47,10 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   const { clock } = stopping.environment;
   const until = clock.now() + deadlineMs;
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
+
   const remainingMs = Math.max(0, until - clock.now());
   const coordinators = [...(wiring()?.coordinators ?? [])];
+
   // Tables with a coordinator that did not answer, or does not know what its predecessor held. Any of their leases may be held.
   const unansweredTables = new Set<string>();
   const reports = await Promise.all(
@@ -69,13 +71,16 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
         }),
     ),
   );
+
   const remainingNow = (): number => Math.max(minStopMs, until - clock.now());
   const ending = await stopTree(stopping, remainingNow());
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
+
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
   const left = wiring()?.left.inTables(unansweredTables) ?? [];
   const lateReleases = await releaseLeft(stopping, left, reason, remainingNow());
   const leases = [...reports.flatMap((report) => report ?? []), ...lateReleases];
+
   const isReleased = leases.every(({ released, recordsLeft }) => released && recordsLeft === 0);
   return { leases, drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime) };
 }

@@ -97,6 +97,7 @@ export async function releaseLeft(
   deadlineMs: number,
 ): Promise<readonly ReleasedLease[]> {
   if (left.length === 0) return [];
+
   const runtime = createRuntime({ ...environment, emit });
   const coordinator = spawn(runtime, releaseCollector());
   await Promise.all(
@@ -109,6 +110,7 @@ export async function releaseLeft(
       );
     }),
   );
+
   const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'report', replyTo }));
   await stop(coordinator);
   return report;

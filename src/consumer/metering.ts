@@ -42,6 +42,7 @@ export function startMetering(
   const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
   const lastReport: LastReport = { incidents: {}, shards: new Map(), sources: new Set() };
+
   let cancel = (): void => {};
   const look = (): void => {
     for (const { records, ...shard } of takeSettled(settled)) meter.count('RecordsProcessed', records, shard);
@@ -52,6 +53,7 @@ export function startMetering(
     cancel = timers.after(intervalMs, lookRegularly);
   };
   lookRegularly();
+
   return {
     end: () => {
       cancel();
@@ -89,8 +91,10 @@ const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenM
 function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport): void {
   const leases = new Map<string, number>();
   const shards = new Map<string, Labels>();
+
   meter.gauge('HeldBytes', status.bytes.held, {});
   meter.gauge('WaitingShards', status.bytes.waiting, {});
+
   for (const shard of status.shards) {
     const { source, shardId, openRecords, openBytes, prefetchedBytes, oldestOpen, millisBehindLatest } = shard;
     const labels = { source, shardId };
@@ -102,10 +106,12 @@ function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport)
     meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
     if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
   }
+
   for (const [name, labels] of lastReport.shards) {
     if (shards.has(name)) continue;
     for (const gauge of shardGauges) meter.gauge(gauge, 0, labels);
   }
+
   for (const source of [...lastReport.sources, ...leases.keys()]) {
     meter.gauge('CurrentLeases', leases.get(source) ?? 0, { source });
   }

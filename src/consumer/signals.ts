@@ -25,9 +25,11 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   shaped('a consumer made by createConsumer', ['start', 'stop']).parse(consumer, 'consumer');
   const { signals, deadlineMs } = resolveTable(runTable, options, '');
   const judge = stopSignals(() => performance.now());
+
   let signalled = false;
   let wake = (): void => {};
   const signalReceived = new Promise<void>((resolve) => (wake = resolve));
+
   const onSignal = (signal: NodeJS.Signals, number: number): void => {
     if (judge(signal) === 'atOnce') process.exit(128 + number);
     signalled = true;
@@ -37,6 +39,7 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     for (const signal of signals) process.off(signal, onSignal);
   };
   for (const signal of signals) process.on(signal, onSignal);
+
   try {
     const ended = consumer.start().then(() => consumer.closed);
     const stopped = signalReceived.then(() => consumer.stop({ deadlineMs }));

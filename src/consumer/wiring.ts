@@ -101,14 +101,17 @@ export function openWiring(input: WiringInput): Wiring {
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
+
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
   const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
+
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
   const workerContext: WorkerContext = { sources: byName, budget, settled };
+
   return {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
@@ -204,6 +207,7 @@ function coordinatorOf(
     multiStream,
   } = leases;
   const { store, traffic, isSuccessor } = table;
+
   return actors.leaseCoordinator({
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,

@@ -115,6 +115,7 @@ export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKin
   const { streamName, streamArn, region } = resolved;
   const name = streamArn ?? streamName;
   if (name === undefined) return refuse('kinesisStream.streamName', 'streamName or streamArn', undefined);
+
   if (streamName !== undefined && streamArn !== undefined && !streamArn.endsWith(`/${streamName}`)) {
     refuse('kinesisStream.streamName', 'one of streamName and streamArn, or both naming the same stream', streamName);
   }
@@ -122,5 +123,6 @@ export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKin
   if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
     refuse('kinesisStream.region', `'${arnRegion}', as in streamArn`, region);
   }
+
   return Object.freeze({ ...resolved, region: region ?? arnRegion, name });
 }

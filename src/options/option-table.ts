@@ -208,6 +208,7 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(rows, name)) refuseName(under(path, name), unknownName('option', name, Object.keys(rows)));
   }
+
   const resolved: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
     const got = given[name];
@@ -259,6 +260,7 @@ export function checkMembers(
   for (const name of Object.keys(value)) {
     if (!Object.hasOwn(kinds, name)) refuseName(under(path, name), unknownName('member', name, Object.keys(kinds)));
   }
+
   for (const [name, each] of Object.entries(kinds)) {
     const given = (value as Readonly<Record<string, unknown>>)[name];
     if (given !== undefined || needed.includes(name)) each.parse(given, under(path, name));

@@ -30,14 +30,17 @@ const defaultBatchSize = 500;
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
+
   if (rest.extract !== undefined && rest.key !== undefined) {
     refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
   }
+
   const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
   if (intervalMs >= rest.watchdogMs) {
     const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
     refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
   }
+
   const sources = placeSources(specs, rest.application, rest.leases);
   return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
 }

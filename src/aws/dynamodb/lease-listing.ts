@@ -56,6 +56,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   const rows: LeaseRow[] = [];
   const malformed: MalformedRow[] = [];
   let kcl3: string | undefined;
+
   for await (const { items } of tablePages(caller, { tableName }, signal)) {
     for (const item of items) {
       kcl3 ??= kcl3Evidence(item);
@@ -64,6 +65,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
       else if (found.type === 'malformed') malformed.push(found.malformed);
     }
   }
+
   kcl3 ??= await inSideTable(caller, tableName, signal);
   return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
 }

@@ -72,6 +72,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
   const own =
     options.client === undefined ? createDynamoDbClient({ ...connection(options), requestTimeoutMs }) : undefined;
   const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
+
   const context: Context = {
     tableName,
     caller: dynamoDbCaller({ client, clock, timers, requestTimeoutMs }),
@@ -81,6 +82,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     sideTableAskedAt: -Infinity,
     now: () => clock.now(),
   };
+
   return {
     tableName,
     async ensureTable(signal) {
@@ -138,6 +140,7 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
   const rows: LeaseRow[] = [];
   const malformed: MalformedRow[] = [];
   let serviceTimeMs = 0;
+
   for await (const page of tablePages(caller, { tableName, pageItems }, signal)) {
     serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
     for (const item of page.items) {
@@ -152,6 +155,7 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
       }
     }
   }
+
   return { rows, malformed, serviceTimeMs };
 }
 

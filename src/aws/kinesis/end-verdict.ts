@@ -53,6 +53,7 @@ export function weighEnd(
   if (typeof behind === 'number' && behind <= 0) return 'end';
   // This chain began when the shard was known to be closed. If it was up to date once, no record can have come since.
   if (progress.end.proof?.upToDate === true) return 'end';
+
   const doubt = backlogMeaning.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
   const { since = now, times = 0 } = progress.end.unclear ?? {};
   progress.end.unclear = { since, times: times + 1 };

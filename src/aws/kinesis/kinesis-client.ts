@@ -136,6 +136,7 @@ export function streamNames(options: {
     }
     return { configured: streamName, names: { StreamName: streamName } };
   }
+
   const parts = /^arn:[^:]+:kinesis:([^:]+):\d*:stream\/([a-zA-Z0-9_.-]+)$/.exec(streamArn);
   if (parts === null || streamName !== undefined) {
     const message =
@@ -157,9 +158,11 @@ export async function checkRegion(
   limits: { readonly signal: AbortSignal; readonly timers: Timers; readonly timeoutMs: number },
 ): Promise<void> {
   if (arnRegion === undefined) return;
+
   const configured = client.config?.region;
   const ask = async (): Promise<unknown> => (configured as () => unknown)();
   const region = typeof configured === 'function' ? (await oneAttempt({}, limits, ask)).output : configured;
+
   if (typeof region !== 'string' || region === arnRegion) return;
   const message = `Stream '${stream}' is in ${arnRegion}, but the client is configured for ${region}. Set region to ${arnRegion}.`;
   throw new KinactError('WRONG_REGION', message, { data: { stream } });

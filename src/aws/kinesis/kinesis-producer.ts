@@ -102,6 +102,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       ...(partitionKey === undefined ? {} : { PartitionKey: partitionKey }),
       ...(explicitHashKey === undefined ? {} : { ExplicitHashKey: explicitHashKey }),
     }));
+
     const command = new PutRecordsCommand({ ...names, Records });
     const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
     if (answer.type === 'failed') {
@@ -112,11 +113,13 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       if (!error.retryable) throw error;
       return { results: batch.map(() => undefined), reason: error.message };
     }
+
     const answered = answer.output.Records ?? [];
     if (answered.length !== batch.length) {
       const message = `kinesis:PutRecords: ${batch.length} records were sent and ${answered.length} results came back`;
       throw new KinactError('AWS_ERROR', message, { data: { stream: configured, operation: 'kinesis:PutRecords' } });
     }
+
     let reason = '';
     const results = answered.map((result): PutResult | undefined => {
       const { ShardId, SequenceNumber, ErrorCode, ErrorMessage } = (result ?? {}) as Partial<typeof result>;
@@ -132,6 +135,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     const results: (PutResult | undefined)[] = batch.map(() => undefined);
     let open = batch.map((_, index) => index);
     let giveUpAt = clock.now() + retryForMs;
+
     for (let attempt = 0; ; attempt += 1) {
       const sending = open;
       const { results: got, reason } = await request(
@@ -139,6 +143,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
         signal,
       );
       for (const [position, index] of sending.entries()) results[index] = got[position];
+
       open = sending.filter((index) => results[index] === undefined);
       if (open.length === 0) return results as readonly PutResult[];
       // As long as some records get through, the rest will.

@@ -74,6 +74,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
   const closing = new AbortController();
   const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
   const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
+
   let started = false;
   const begin = async (): Promise<void> => {
     try {
@@ -87,6 +88,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
       );
     }
   };
+
   return {
     read(signal) {
       if (!started && !closing.signal.aborted) {
@@ -114,6 +116,7 @@ async function poll(reader: ReaderContext): Promise<void> {
   const quota = fullQuota(clock.now());
   const { iterators, reads, traffic } = quota;
   const progress = progressFrom(reader.start);
+
   for (;;) {
     await reader.buffer.whenRoom(signal);
     if (progress.iterator === undefined) {
@@ -144,17 +147,20 @@ async function readOnce(
   const askedAt = clock.now();
   const answer = await getRecords(reader, iterator, limit);
   take(reads, 1, clock.now());
+
   if ('failure' in answer) {
     reader.allowance.answered([]);
     await recover(reader, progress, answer.failure, 'GetRecords');
     return false;
   }
+
   take(traffic, answer.bytes, clock.now());
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
   handOn(reader, progress, answer, behind);
   reader.allowance.answered(answer.records);
+
   if (!hasNextIterator(output)) return handleChainEnd(reader, progress, answer);
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
@@ -181,11 +187,13 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<bo
         if (!judgeLateStart(progress, reader.start, description)) return;
         reader.notice({ type: 'trimmed', shardId: reader.shardId, certain: false });
       };
+
       const doubt = await streamDoubt({ ...reader, onDescription });
       if (doubt !== undefined) {
         await recover(reader, progress, doubt, 'DescribeStreamSummary');
         return false;
       }
+
       progress.iterator = found.iterator;
       if (found.skipBefore !== undefined) {
         progress.skip.arrivedBefore = found.skipBefore;
@@ -221,6 +229,7 @@ async function handleMissingShard(
     await recover(reader, progress, doubt, 'DescribeStreamSummary');
     return false;
   }
+
   const now = reader.clock.now();
   progress.failures.missingSince ??= now;
   if (now - progress.failures.missingSince >= missingMs) {
@@ -228,6 +237,7 @@ async function handleMissingShard(
     reader.buffer.finish({ type: 'shardEnd', notFound: true });
     return true;
   }
+
   const attempt = progress.failures.inARow++;
   const delayMs = readRetryDelayMs(missingShardBackoff, attempt, reader.random);
   const { shardId } = reader;
@@ -263,6 +273,7 @@ function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behin
   const { records, output } = answer;
   progress.failures = noFailures();
   if (progress.end.proof !== undefined && records.length > 0) progress.end.proof.records = true;
+
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   reportGap(reader, progress, knewMore && records.length === 0 && !behind);
@@ -286,6 +297,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   const now = reader.clock.now();
   const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
   const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
+
   if (proof?.records === false && now - proof.since <= proofMs && weight === 'end') {
     // The record to resume after was never read, so records after it may have expired with it.
     if (progress.start.unseen) noteRecordGone(progress);
@@ -293,6 +305,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
     reader.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
     return true;
   }
+
   progress.iterator = undefined;
   progress.end.awaitsListing = true;
   progress.end.proof = { since: now, children, records: false, upToDate: false };
@@ -311,10 +324,12 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
   try {
     const { shards } = await reader.list(reader.signal);
     progress.end.awaitsListing = false;
+
     const shard = shards.find(({ shardId }) => shardId === reader.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
     const children = progress.end.proof?.children;
     progress.end.proof = { since: reader.clock.now(), children, records: false, upToDate: false };
+
     if (!isOpen) return true;
     progress.end.proof = undefined;
     progress.end.unclear = undefined;

@@ -67,6 +67,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
   const { configured, names, arnRegion } = streamNames(options);
   const { outOfRange = defaults.outOfRange, maxRecords = defaults.maxRecords, idleMs = defaults.idleMs } = options;
   const { requestTimeoutMs = 30_000 } = options;
+
   const region = options.region ?? arnRegion;
   const ownClient: KinesisClient | undefined =
     options.client === undefined
@@ -74,14 +75,17 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       : undefined;
   const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
+
   const readers = new Set<ShardReader>();
   const ranges = new Map<string, HashKeyRange>();
+
   const mustFitRegion = (signal: AbortSignal): Promise<void> =>
     checkRegion(
       client,
       { arnRegion, stream: configured },
       { signal, timers: deps.timers, timeoutMs: requestTimeoutMs },
     );
+
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
     await mustFitRegion(signal);
     const description = await describeStream(caller, names, signal);
@@ -90,8 +94,10 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     vetting.note(description);
     return description;
   };
+
   const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
   let isDescribed = false;
+
   const descriptions = sharedRequest(describe, deps);
   const listings = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
   const readerDeps = {
@@ -107,6 +113,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     prefetch: { ...defaults.prefetch, ...options.prefetch },
     timestampTimeoutMs: Math.min(requestTimeoutMs, maxTimestampWaitMs),
   };
+
   return {
     name: configured,
     region: arnRegion === undefined ? options.region : undefined,

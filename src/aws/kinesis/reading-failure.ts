@@ -37,14 +37,17 @@ export async function recover(
   const { shardId, notice, random } = context;
   const { kind, error } = failure;
   if (context.signal.aborted) throw stopped();
+
   const attempt = progress.failures.inARow;
   progress.failures.inARow += 1;
+
   const wait = async (backoff: Backoff, repetition: number, say: (delayMs: number) => SourceNotice): Promise<void> => {
     const delayMs = readRetryDelayMs(backoff, repetition, random);
     notice(say(delayMs));
     await sleep(context, delayMs);
   };
   const retrying = (delayMs: number): SourceNotice => ({ type: 'retrying', shardId, operation, error, delayMs });
+
   if (kind === 'throttled') {
     return wait(throttledReadBackoff, attempt, (delayMs) => ({ type: 'throttled', shardId, delayMs }));
   }

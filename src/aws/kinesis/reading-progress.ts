@@ -135,12 +135,14 @@ export function noteRecords(
 ): readonly RawRecord[] {
   const last = records.at(-1);
   if (last === undefined) return records;
+
   const { position } = progress;
   if (progress.start.unseen && position.type === 'atRecord') {
     // Some services silently begin at the next record that exists.
     if (compareSequenceNumbers(records[0]!.sequenceNumber, position.position.sequenceNumber) > 0)
       noteRecordGone(progress);
   }
+
   progress.start.unseen = false;
   progress.moreKnown = moreBehind;
   progress.position = { type: 'afterRecord', sequenceNumber: last.sequenceNumber };

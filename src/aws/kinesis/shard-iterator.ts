@@ -59,6 +59,7 @@ const clockSlackMs = 2_000;
 export async function findIterator(search: IteratorSearch, position: IteratorPosition): Promise<FoundIterator> {
   const answer = await ask(search, position);
   if (answer.type === 'answered') return iteratorIn(answer, {});
+
   const { failure } = answer;
   switch (position.type) {
     case 'trimHorizon':
@@ -85,11 +86,13 @@ async function fromEarlier(
   if (failure.kind === 'timeout')
     return fromTrimHorizon(search, { skipBefore: timestampMs, askAgain: true, instead: failure.error });
   if (failure.kind !== 'invalidArgument') return failedSearch(failure);
+
   // The service refuses a time in the future. Records that arrive before that time are skipped; no later one is missed.
   const earlierMs = Math.min(timestampMs, asked.serviceTimeMs - clockSlackMs);
   const clampedAnswer = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
   if (clampedAnswer.type === 'answered')
     return iteratorIn(clampedAnswer, { skipBefore: timestampMs, instead: failure.error });
+
   const { kind } = clampedAnswer.failure;
   const useless = kind === 'timeout' || kind === 'invalidArgument' || kind === 'notFound';
   return useless

@@ -39,6 +39,7 @@ export function streamAdmin(streamName: string, environment: Environment, signal
   };
   const shards = async (): Promise<readonly Shard[]> =>
     (await look(() => listShards(caller, { StreamName }, { type: 'all' }, signal))).shards;
+
   return {
     shards,
     async create(ShardCount) {

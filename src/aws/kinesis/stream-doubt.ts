@@ -29,6 +29,7 @@ export async function streamDoubt(read: DoubtfulRead, known?: StreamDescription)
       read.onDescription?.(description);
       return undefined;
     }
+
     const { names, shardId, lease } = read;
     const { table, multiStream } = lease as LeasedRead;
     const evidence = `${shardId} has a lease of the former`;

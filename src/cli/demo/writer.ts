@@ -103,6 +103,7 @@ async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'cou
       return options.packer.pack(records);
     },
   };
+
   const roundMs = (perRound / options.perSecond) * 1_000;
   for (let next = 0; next < total;) {
     const roundStart = performance.now();
@@ -129,12 +130,14 @@ function round(packer: Packer, from: number, count: number): Outgoing[] {
     if (batch.length > 0) packed.push({ ...packer.pack(batch), ids: batch.map(({ id }) => id) });
     batch = [];
   };
+
   for (let id = from; id < from + count; id += 1) {
     // The prefix is needed, because aws-kinesis-agg mixes up keys that look like integers.
     const record = { id, partitionKey: `order-${Math.floor(id / 2) % keys}`, data: Buffer.from(`${id} ${padding}`) };
     if (id % 2 === 0) plain.push({ partitionKey: record.partitionKey, data: record.data, ids: [id] });
     else if (batch.push(record) === perAggregate) pack();
   }
+
   pack();
   return [...plain, ...packed];
 }
