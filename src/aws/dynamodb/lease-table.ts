@@ -39,7 +39,7 @@ export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' |
   readonly tableName: string;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** A call is given up after a third of this time, so a renewal can be tried three times. Milliseconds. Default: that of `leases.failoverMs`. */
+  /** A call is given up after a third of this time, so a renewal can be tried three times. Default: as `leases.failoverMs`. */
   readonly failoverMs?: number;
   /** The application's own client, which is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
