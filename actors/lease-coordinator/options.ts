@@ -3,7 +3,7 @@ import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
 import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { SourceHistory } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseStore, Random, StreamSource } from '../../src/api/ports.js';

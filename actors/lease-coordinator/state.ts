@@ -28,7 +28,7 @@ import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
-import type { SourceHistory } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Wish } from '../../src/core/lease-wish.js';

@@ -19,9 +19,9 @@ export interface StatusByKind {
 /** The typed status of an actor. Undefined if the actor is of another kind or has stopped, or if its `status` threw. */
 export function statusOf<K extends keyof StatusByKind>(
   { kind, state }: Pick<ActorSnapshot, 'kind' | 'state'>,
-  of: K,
+  wanted: K,
 ): StatusByKind[K] | undefined {
-  return kind === of && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
+  return kind === wanted && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
 }
 
 /** Keyed by worker and ordinal. */

@@ -7,7 +7,7 @@
 //   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
 //   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: reads of a shard that was not found
 //   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
-//   src/aws/patience.ts                              0.2 to 3 s: calls of commands
+//   src/aws/retry.ts                                 0.2 to 3 s: calls of commands
 //   src/cli/tail-stream.ts                           0.5 to 5 s: calls of `kinact tail`
 // Full jitter can result in a wait of 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan
 // a tenth of its interval.

@@ -14,7 +14,7 @@ import type {
   WriteOutcome,
 } from '../api/ports.js';
 
-export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
+export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'updateMeta' | 'delete';
 
 /** A fault of one call. `failBefore`: no effect, and the call rejects. `failAfter`: the effect happens, the reply is lost. */
 export type StoreFault =
@@ -60,7 +60,7 @@ export interface MemoryLeaseStore extends LeaseStore {
 }
 
 /** The row with meta-information. `kinactLatestAt` and `kinactStream` are written once, and `kinactAutoAt` only rises. */
-function withMeta(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[1]): LeaseRow {
+function withMeta(row: LeaseRow, meta: Parameters<LeaseStore['updateMeta']>[1]): LeaseRow {
   const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);
   return {
@@ -283,8 +283,8 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         rows.set(leaseKey, withWish(row, wish.text));
         return { type: 'written' };
       }),
-    describeLease: (leaseKey, meta) =>
-      perform({ operation: 'describeLease', leaseKey }, () => {
+    updateMeta: (leaseKey, meta) =>
+      perform({ operation: 'updateMeta', leaseKey }, () => {
         const row = rows.get(leaseKey);
         if (row === undefined) return false;
         rows.set(leaseKey, withMeta(row, meta));

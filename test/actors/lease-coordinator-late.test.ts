@@ -343,7 +343,7 @@ describe('a lease coordinator', () => {
     const { startingHashKey: _, endingHashKey: __, ...bare } = { ...driver.store.row(one), leaseKey: 'unlisted' };
     driver.store.rows.set('unlisted', bare);
     await driver.harness.advance(130_000);
-    expect(driver.store.calls.filter((call) => call.operation === 'describeLease')).to.deep.equal([]);
+    expect(driver.store.calls.filter((call) => call.operation === 'updateMeta')).to.deep.equal([]);
   });
 
   it('repeats a take within 300 ms if its keeper reports `retake`', async () => {

@@ -45,7 +45,7 @@ export const store: LeaseStore = {
   create: unused,
   ensureTable: unused,
   scan: unused,
-  describeLease: unused,
+  updateMeta: unused,
   delete: unused,
   close: () => undefined,
 };

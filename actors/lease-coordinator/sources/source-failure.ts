@@ -4,7 +4,7 @@ import { answerStart } from './start-outcome.js';
 import { emit, hasFailed, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import type { KinactError } from '../../../src/api/errors.js';
-import { isFinalForSource, isFinalBeforeFirstRead, isStreamNotFound } from '../../../src/api/failures.js';
+import { isFinalForSource, isFinalBeforeFirstRead, isStreamNotFound } from '../../../src/api/final-errors.js';
 
 /**
  * Ends one source for good. Its stream is no longer listed or synced, and its leases are no longer taken. The leases held here

@@ -10,7 +10,7 @@ import type { Stream } from '../state.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../../src/core/stream-identity.js';
-import { isFinalForTable, isFinalBeforeFirstRead } from '../../../src/api/failures.js';
+import { isFinalForTable, isFinalBeforeFirstRead } from '../../../src/api/final-errors.js';
 import type { StreamDescription } from '../../../src/api/ports.js';
 
 const operation = 'start';

@@ -33,7 +33,7 @@ export async function notePlacement(
   const upToDate = live.filter(({ kinactAutoAt = 0 }) => kinactAutoAt >= autoSeenAt - staleMs);
   const behind = live.filter((row) => !upToDate.includes(row)).sort((a, b) => (a.leaseKey < b.leaseKey ? -1 : 1));
   for (const { leaseKey } of behind.slice(0, Math.max(0, remembering - upToDate.length))) {
-    await store.describeLease(leaseKey, { kinactAutoAt: autoSeenAt }, signal);
+    await store.updateMeta(leaseKey, { kinactAutoAt: autoSeenAt }, signal);
   }
   return known;
 }

@@ -19,7 +19,7 @@ export async function stampRows(
   kinactStream: string,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { leaseKey } of rows) await store.describeLease(leaseKey, { kinactStream }, signal);
+  for (const { leaseKey } of rows) await store.updateMeta(leaseKey, { kinactStream }, signal);
 }
 
 /** Reads a row consistently; the result is `malformed` when the row exists and cannot be read. */
@@ -104,7 +104,7 @@ async function handDownLatest(
   if (kinactLatestAt === undefined) return;
   const children = row.childShardIds.map((child) => stream.rows.get(child)).filter((child) => child !== undefined);
   if (earliestLatest(children) !== undefined) return;
-  for (const child of children) await store.describeLease(child.leaseKey, { kinactLatestAt }, signal);
+  for (const child of children) await store.updateMeta(child.leaseKey, { kinactLatestAt }, signal);
 }
 
 /** Fills in hash ranges that rows lack (docs/kcl-compatibility.md, 2.10). Rows that are gone by now are skipped. */
@@ -113,5 +113,5 @@ export async function describeRanges(
   ranges: ReadonlyMap<string, HashKeyRange>,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const [leaseKey, hashKeyRange] of ranges) await store.describeLease(leaseKey, { hashKeyRange }, signal);
+  for (const [leaseKey, hashKeyRange] of ranges) await store.updateMeta(leaseKey, { hashKeyRange }, signal);
 }

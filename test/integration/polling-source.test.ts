@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../../src/core/position.js';
 import type { RawRecord, ReadResult, ShardReader, SourceNotice, StreamSource } from '../../src/api/ports.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import { startKinesisLocal } from '../support/kinesis-local.js';
 import { countedTimers } from '../support/polling-harness.js';

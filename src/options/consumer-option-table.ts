@@ -22,7 +22,7 @@ import {
   type Kind,
 } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
-import { leaseTable } from './lease-table.js';
+import { leaseOptionTable } from './lease-option-table.js';
 import type { UserRecord } from '../api/ports.js';
 import {
   defineReducer,
@@ -33,8 +33,8 @@ import {
   type ReducerDefinition,
 } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
-import { runtimeTable } from './runtime-table.js';
-import { applicationName, tableName } from './source-options.js';
+import { runtimeTable } from './runtime-option-table.js';
+import { applicationName, tableName } from './kinesis-stream-option-table.js';
 
 const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = {
   expected: 'a source made by kinesisStream, or a non-empty array of them',
@@ -227,7 +227,7 @@ export const consumerTable = {
       example: "process.env['POD_NAME']",
     },
   ),
-  leases: group(leaseTable, 'The lease table, and how this worker takes part in it.', {
+  leases: group(leaseOptionTable, 'The lease table, and how this worker takes part in it.', {
     name: 'LeaseOptions',
     example: '{ failoverMs: 30_000, maxLeases: 8 }',
   }),

@@ -5,8 +5,8 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { isKinactError, type KinactError } from '../../../src/api/errors.js';
 import type { RawRecord, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
-import { installFastGetRecords } from '../../../src/aws/kinesis/get-records.js';
-import { kinesisPollingSource, type KinesisPollingOptions } from '../../../src/aws/kinesis/kinesis-polling.js';
+import { installFastGetRecords } from '../../../src/aws/kinesis/get-records-answer.js';
+import { kinesisPollingSource, type KinesisPollingOptions } from '../../../src/aws/kinesis/polling-source.js';
 import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
 import { countedTimers } from '../../support/polling-harness.js';
 

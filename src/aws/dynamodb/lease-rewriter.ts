@@ -14,9 +14,9 @@ import { refuseKcl3Table } from './kcl3-detection.js';
 import { checkLeaseTable } from './lease-table-setup.js';
 import { openLeaseTable } from './lease-table.js';
 import { resetUpdate } from './lease-update.js';
-import { patiently, type Repeating } from '../patience.js';
+import { withRetry, type OnRetry } from '../retry.js';
 
-export interface LeaseRewritingOptions {
+export interface LeaseRewriterOptions {
   readonly tableName: string;
   /** Default: the region of the AWS environment. */
   readonly region?: string | undefined;
@@ -27,12 +27,12 @@ export interface LeaseRewritingOptions {
   readonly requestTimeoutMs?: number;
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
-  readonly repeating?: Repeating | undefined;
+  readonly onRetry?: OnRetry | undefined;
   /** The caller's own client, which is not closed here. Default: a client for the AWS environment. */
   readonly client?: DynamoDbClientLike | undefined;
 }
 
-export interface LeaseRewriting {
+export interface LeaseRewriter {
   /** Rejects with TABLE_NOT_FOUND, TABLE_NOT_KCL, KCL3_TABLE, or what the service failed with. */
   scan(signal: AbortSignal): Promise<LeaseScan>;
   /** `refused`: the row has changed since it was read. A step that is already written counts as `written`. */
@@ -40,22 +40,22 @@ export interface LeaseRewriting {
   close(): void;
 }
 
-export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriting {
+export function openLeaseRewriter(options: LeaseRewriterOptions): LeaseRewriter {
   const { tableName, clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
   const { region } = options;
-  const own =
+  const ownClient =
     options.client === undefined
       ? createDynamoDbClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
       : undefined;
-  const client: DynamoDbClientLike = options.client ?? own!;
+  const client: DynamoDbClientLike = options.client ?? ownClient!;
   const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
   const store = openLeaseTable({ tableName, clock, timers, client, failoverMs: 3 * requestTimeoutMs });
 
-  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
+  const retry = { clock, timers, random, retryForMs, name: `table ${tableName}`, onRetry: options.onRetry };
   return {
     scan: (signal) =>
-      patiently(
-        patience,
+      withRetry(
+        retry,
         async () => {
           await checkLeaseTable(caller, tableName, signal);
           const tables = { tableName, coordinatorTableName: `${tableName}-CoordinatorState` };
@@ -64,8 +64,8 @@ export function openLeaseRewriting(options: LeaseRewritingOptions): LeaseRewriti
         },
         signal,
       ),
-    write: (step, signal) => patiently(patience, () => write({ tableName, caller, store }, step, signal), signal),
-    close: () => own?.destroy(),
+    write: (step, signal) => withRetry(retry, () => write({ tableName, caller, store }, step, signal), signal),
+    close: () => ownClient?.destroy(),
   };
 }
 
@@ -81,11 +81,11 @@ async function write(table: Table, step: ResetStep, signal: AbortSignal): Promis
   switch (step.type) {
     case 'create': {
       if ((await store.create(step.row, signal)) === 'created') return 'written';
-      return isOurs(await store.get(step.row.leaseKey, signal), step.row);
+      return outcomeIn(await store.get(step.row.leaseKey, signal), step.row);
     }
     case 'rewrite': {
       if (await rewrite(table, step.seen, step.row, signal)) return 'written';
-      return isOurs(await store.get(step.row.leaseKey, signal), step.row);
+      return outcomeIn(await store.get(step.row.leaseKey, signal), step.row);
     }
     case 'remove': {
       const { leaseKey, leaseCounter } = step.seen;
@@ -95,7 +95,8 @@ async function write(table: Table, step: ResetStep, signal: AbortSignal): Promis
   }
 }
 
-function isOurs(found: LeaseRow | undefined, { leaseCounter, kinactWriter }: LeaseRow): 'written' | 'refused' {
+/** `written` if the row is the one that this step writes. */
+function outcomeIn(found: LeaseRow | undefined, { leaseCounter, kinactWriter }: LeaseRow): 'written' | 'refused' {
   return found?.leaseCounter === leaseCounter && found.kinactWriter === kinactWriter ? 'written' : 'refused';
 }
 

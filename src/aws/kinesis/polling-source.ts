@@ -14,8 +14,9 @@ import type {
 } from '../../api/ports.js';
 import { KinactError } from '../../api/errors.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
+import { kinesisStreamDefaults as defaults } from '../../options/kinesis-stream-option-table.js';
 import { unpackRecord } from '../aggregation/aggregate.js';
-import { noBacklogsTold } from './end-verdict.js';
+import { unknownBacklogMeaning } from './end-verdict.js';
 import { hashKeyVetting, type HashKeyVetting } from '../aggregation/hash-key-vetting.js';
 import {
   checkRegion,
@@ -29,21 +30,20 @@ import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
 
-/** The options of a polled stream. Exactly one of `streamName` and `streamArn` is required. */
+/** The options of a polled stream, with the defaults of `kinesisStream`. Exactly one of `streamName` and `streamArn` is required. */
 export interface KinesisPollingOptions {
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
   /** Default: the region in `streamArn`, else the usual AWS environment. */
   readonly region?: string;
-  /** Default `emit`. */
   readonly outOfRange?: OutOfRangePolicy;
-  /** Records per GetRecords, 1–10,000. Default 10,000. */
+  /** Records per GetRecords, 1–10,000. */
   readonly maxRecords?: number;
-  /** Milliseconds between reads of a shard at its tip. Default 1,000; never faster than 5 reads a second. */
+  /** Milliseconds between reads of a shard at its tip; never faster than 5 reads a second. */
   readonly idleMs?: number;
   /** The user's own client, which is neither changed nor closed. */
   readonly client?: KinesisClientLike;
-  /** How far a shard is read ahead of its worker. Default 4 batches, 30,000 records, 8 MiB, whichever comes first. */
+  /** How far a shard is read ahead of its worker: until the first of these bounds is reached. */
   readonly prefetch?: Partial<PrefetchBounds>;
   /** Milliseconds one request may take, its body included. Default 30,000. */
   readonly requestTimeoutMs?: number;
@@ -55,8 +55,6 @@ export interface KinesisPollingDeps {
   readonly random: Random;
 }
 
-const defaultPrefetch: PrefetchBounds = { batches: 4, records: 30_000, bytes: 8 * 1024 * 1024 };
-
 /** AWS answers an iterator request in milliseconds; kinesalite never answers some of them. */
 const maxTimestampWaitMs = 2_000;
 
@@ -67,47 +65,55 @@ const maxTimestampWaitMs = 2_000;
  */
 export function kinesisPollingSource(options: KinesisPollingOptions, deps: KinesisPollingDeps): StreamSource {
   const { configured, names, arnRegion } = streamNames(options);
-  const { outOfRange = 'emit', maxRecords = 10_000, idleMs = 1_000, requestTimeoutMs = 30_000 } = options;
+  const { outOfRange = defaults.outOfRange, maxRecords = defaults.maxRecords, idleMs = defaults.idleMs } = options;
+  const { requestTimeoutMs = 30_000 } = options;
+
   const region = options.region ?? arnRegion;
-  const own: KinesisClient | undefined =
+  const ownClient: KinesisClient | undefined =
     options.client === undefined
       ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
       : undefined;
-  const client: KinesisClientLike = own ?? options.client!;
+  const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
+
   const readers = new Set<ShardReader>();
   const ranges = new Map<string, HashKeyRange>();
+
   const mustFitRegion = (signal: AbortSignal): Promise<void> =>
     checkRegion(
       client,
       { arnRegion, stream: configured },
       { signal, timers: deps.timers, timeoutMs: requestTimeoutMs },
     );
+
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
     await mustFitRegion(signal);
     const description = await describeStream(caller, names, signal);
     refuseDropping(description, outOfRange, isDescribed, configured);
     isDescribed = true;
-    vetting.noted(description);
+    vetting.note(description);
     return description;
   };
+
   const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
   let isDescribed = false;
-  const described = sharedRequest(describe, deps);
-  const listed = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
-  const reading = {
+
+  const descriptions = sharedRequest(describe, deps);
+  const listings = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
+  const readerDeps = {
     ...deps,
-    describe: described.ask,
-    list: listed.ask,
+    describe: descriptions.ask,
+    list: listings.ask,
     caller,
     names,
     maxRecords,
     idleMs,
     sizes: { recordBytes: undefined },
-    told: noBacklogsTold(),
-    prefetch: { ...defaultPrefetch, ...options.prefetch },
+    backlogMeaning: unknownBacklogMeaning(),
+    prefetch: { ...defaults.prefetch, ...options.prefetch },
     timestampTimeoutMs: Math.min(requestTimeoutMs, maxTimestampWaitMs),
   };
+
   return {
     name: configured,
     region: arnRegion === undefined ? options.region : undefined,
@@ -124,7 +130,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     },
     countsBytes: true,
     open(shardId, start, notice, lease) {
-      const reader = openPollingReader(reading, { shardId, start, notice, lease });
+      const reader = openPollingReader(readerDeps, { shardId, start, notice, lease });
       const tracked: ShardReader = {
         async read(signal) {
           const result = await reader.read(signal);
@@ -143,9 +149,9 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
       for (const reader of [...readers]) reader.close();
-      described.close();
-      listed.close();
-      own?.destroy();
+      descriptions.close();
+      listings.close();
+      ownClient?.destroy();
     },
   };
 }

@@ -1,4 +1,4 @@
-// The options of `createConsumer` under `runtime`, as a table. consumer-table.ts has it as a row.
+// The options of `createConsumer` under `runtime`, as a table. consumer-option-table.ts has it as a row.
 import type { Clock, Random, Timers } from '../api/ports.js';
 import { anything, callback, optional, shaped, type Kind } from './option-table.js';
 

@@ -93,6 +93,13 @@ export const kinesisStreamTable = {
   ),
 };
 
+/** What applies to each option that is not given. */
+export const kinesisStreamDefaults: Resolved<typeof kinesisStreamTable> = resolveTable(
+  kinesisStreamTable,
+  {},
+  'kinesisStream',
+);
+
 export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
   /** The ARN of the stream if configured, otherwise its name: distinguishes sources in names and messages. */
   readonly name: string;
@@ -108,6 +115,7 @@ export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKin
   const { streamName, streamArn, region } = resolved;
   const name = streamArn ?? streamName;
   if (name === undefined) return refuse('kinesisStream.streamName', 'streamName or streamArn', undefined);
+
   if (streamName !== undefined && streamArn !== undefined && !streamArn.endsWith(`/${streamName}`)) {
     refuse('kinesisStream.streamName', 'one of streamName and streamArn, or both naming the same stream', streamName);
   }
@@ -115,5 +123,6 @@ export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKin
   if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
     refuse('kinesisStream.region', `'${arnRegion}', as in streamArn`, region);
   }
+
   return Object.freeze({ ...resolved, region: region ?? arnRegion, name });
 }

@@ -58,10 +58,12 @@ signal ended it at once.
 export async function run(args: readonly string[], io: CommandIo, restoreSignals: () => void): Promise<number> {
   const [name, ...rest] = args;
   const isHelp = name === '--help' || name === '-h' || name === 'help';
-  const [of] = rest;
-  if (isHelp && of !== undefined && !of.startsWith('-')) return run([of, '--help'], io, restoreSignals);
+
+  const [topic] = rest;
+  if (isHelp && topic !== undefined && !topic.startsWith('-')) return run([topic, '--help'], io, restoreSignals);
   if (isHelp) return print(io, overview);
   if (name === '--version' || name === '-v' || name === '-V') return print(io, `${version()}\n`);
+
   const listed = commands.find((each) => each.name === name);
   try {
     if (name === undefined) throw new UsageError('no command is given');

@@ -64,6 +64,7 @@ process.on('message', (message: ToConsumer) => {
     unconfirmed.delete(message.batch);
     return;
   }
+
   const shards = consumer
     .status()
     .shards.map(({ shardId, openRecords, prefetchedBytes, millisBehindLatest, doing }) => ({

@@ -5,11 +5,11 @@ import { isBusy } from '../../supervision/supervisor.js';
 import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { isKinactError } from '../api/errors.js';
-import { releaseLeft, type LeftBehind } from './left-leases.js';
+import { releaseLeft, type ReleaseContext } from './left-leases.js';
 import type { Wiring } from './wiring.js';
 
 /** The parts to stop. They are functions, because a start that is under way may still create the parts. */
-export interface Releasing extends LeftBehind {
+export interface StoppingConsumer extends ReleaseContext {
   readonly runtime: Runtime;
   readonly wiring: () => Wiring | undefined;
   readonly root: () => Ref<never> | undefined;
@@ -37,7 +37,7 @@ export interface ReleasedLease {
   readonly released: boolean;
 }
 
-export interface Released {
+export interface ReleaseReport {
   readonly leases: readonly ReleasedLease[];
   readonly drained: boolean;
 }
@@ -62,13 +62,15 @@ const minStopMs = 1_000;
  * All steps share the deadline. But step 2 waits one second longer for a silent coordinator, and step 4 gets at least a second.
  * So does step 3, unless `callDeadlineMs` is shorter. The caller then closes sources and tables. Never rejects.
  */
-export async function releaseEverything(releasing: Releasing, deadlineMs: number): Promise<Released> {
-  const { pipeline, runtime, wiring } = releasing;
-  const { clock } = releasing.environment;
+export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: number): Promise<ReleaseReport> {
+  const { pipeline, runtime, wiring } = stopping;
+  const { clock } = stopping.environment;
   const until = clock.now() + deadlineMs;
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
-  const leftMs = Math.max(0, until - clock.now());
+
+  const remainingMs = Math.max(0, until - clock.now());
   const coordinators = [...(wiring()?.coordinators ?? [])];
+
   // Tables with a coordinator that did not answer, or does not know what its predecessor held. Any of their leases may be held.
   const unansweredTables = new Set<string>();
   const reports = await Promise.all(
@@ -77,10 +79,10 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
         ref,
         (replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>) => ({
           type: 'releaseAll',
-          deadlineMs: leftMs,
+          deadlineMs: remainingMs,
           replyTo,
         }),
-        { deadlineMs: leftMs + graceMs },
+        { deadlineMs: remainingMs + graceMs },
       )
         .catch(() => undefined)
         .then((report) => {
@@ -89,13 +91,15 @@ export async function releaseEverything(releasing: Releasing, deadlineMs: number
         }),
     ),
   );
-  const leftMsNow = (): number => Math.max(minStopMs, until - clock.now());
-  const ending = await stopTree(releasing, leftMsNow());
+
+  const remainingNow = (): number => Math.max(minStopMs, until - clock.now());
+  const ending = await stopTree(stopping, remainingNow());
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
+
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
-  const left = wiring()?.left.of(unansweredTables) ?? [];
-  const late = await releaseLeft(releasing, left, reason, leftMsNow());
-  const outcomes = [...reports.flatMap((report) => report ?? []), ...late];
+  const left = wiring()?.left.inTables(unansweredTables) ?? [];
+  const lateReleases = await releaseLeft(stopping, left, reason, remainingNow());
+  const outcomes = [...reports.flatMap((report) => report ?? []), ...lateReleases];
   const isReleased = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
   return {
     leases: outcomes.map(releasedLease),
@@ -111,7 +115,7 @@ function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
  * A pipeline in the middle of a restart cannot drain. Keepers would release at once, while user calls of the old incarnation
  * still run. So this waits for these calls, and stops the pipeline before a new incarnation starts.
  */
-async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineMs: number): Promise<void> {
+async function endRestart(pipeline: ReturnType<StoppingConsumer['pipeline']>, deadlineMs: number): Promise<void> {
   if (pipeline === undefined) return;
   // A message about a crash may be on its way to the pipeline, and the question queues behind it. The crash of a shard worker
   // takes two messages, so the question is asked twice.
@@ -123,9 +127,9 @@ async function endRestart(pipeline: ReturnType<Releasing['pipeline']>, deadlineM
   if (isBusy(pipeline)) await stopActor(pipeline, { deadlineMs });
 }
 
-async function stopTree({ root, callDeadlineMs }: Releasing, leftMs: number): Promise<Ending | undefined> {
+async function stopTree({ root, callDeadlineMs }: StoppingConsumer, remainingMs: number): Promise<Ending | undefined> {
   const tree = root();
-  return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(leftMs, callDeadlineMs) });
+  return tree === undefined ? undefined : stopActor(tree, { deadlineMs: Math.min(remainingMs, callDeadlineMs) });
 }
 
 /** Whether calls of user code have outlived their deadline and still run. */

@@ -1,6 +1,6 @@
 // A command reports each kind of failure at once, and then at most every ten seconds with a count.
 import { expect } from 'chai';
-import { repeatsTo } from '../../../src/cli/repeats.js';
+import { retryReporter } from '../../../src/cli/retry-report.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
@@ -11,16 +11,16 @@ describe('the reports of a command about repeated calls', () => {
 
   it('come at once for each kind of failure, then every ten seconds with a count for all shards', () => {
     const said: string[] = [];
-    const repeat = repeatsTo((text) => said.push(text), clock);
-    for (let shard = 0; shard < 16; shard += 1) repeat('GetRecords', refused(shard));
-    repeat('ListShards', refused(0));
-    repeat('GetRecords', new KinactError('AWS_ERROR', 'slow down', { data: { kind: 'throttled' } }));
+    const reportRetry = retryReporter((text) => said.push(text), clock);
+    for (let shard = 0; shard < 16; shard += 1) reportRetry('GetRecords', refused(shard));
+    reportRetry('ListShards', refused(0));
+    reportRetry('GetRecords', new KinactError('AWS_ERROR', 'slow down', { data: { kind: 'throttled' } }));
     clock.spend(9_999);
-    repeat('GetRecords', refused(3));
+    reportRetry('GetRecords', refused(3));
     clock.spend(1);
-    repeat('GetRecords', refused(4));
+    reportRetry('GetRecords', refused(4));
     clock.spend(10_000);
-    repeat('GetRecords', refused(5));
+    reportRetry('GetRecords', refused(5));
     expect(said).to.deep.equal([
       'GetRecords is repeated: AWS_ERROR: shard 0 was refused',
       'ListShards is repeated: AWS_ERROR: shard 0 was refused',

@@ -48,6 +48,7 @@ export function installFastGetRecords(client: KinesisClient): boolean {
   const slow = protocol?.deserializeResponse;
   const metadata = protocol?.deserializeMetadata;
   if (protocol === undefined || slow === undefined || metadata === undefined) return false;
+
   protocol.deserializeResponse = async (operation, context, response) => {
     if (operation.name !== 'GetRecords' || response.statusCode >= 300) {
       return slow.call(protocol, operation, context, response);
@@ -79,6 +80,7 @@ export function parseAnswer(bytes: Buffer): FastOutput {
     const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
     return rawRecord(SequenceNumber, PartitionKey, Buffer.from(Data, 'base64'), arrivedAt);
   });
+
   return {
     Records: [],
     [fastRecords]: records,
@@ -114,6 +116,7 @@ function rawRecord(
   arrivedAt: number | undefined,
 ): RawRecord {
   if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
+
   const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);
   // Written out, not spread: this runs once per record. An empty partition key counts as none, because a key has at least one
   // character.

@@ -1,19 +1,19 @@
 // A table stands still only if no row was changed, added or removed in the whole time that it was watched.
 import { expect } from 'chai';
-import { firstMove, type Picture } from '../../../src/cli/still-table.js';
+import { firstChangedRow, type TablePicture } from '../../../src/cli/table-watch.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
-/** What `firstMove` finds in 30 s in a table that is changed at the times given. */
+/** What `firstChangedRow` finds in 30 s in a table that is changed at the times given. */
 async function moveIn(
-  before: Picture,
-  changes: readonly (readonly [number, Picture])[],
+  before: TablePicture,
+  changes: readonly (readonly [number, TablePicture])[],
 ): Promise<{ key: string | undefined; atMs: number }> {
   const clock = new ManualClock();
   const began = clock.now();
   let table = before;
   for (const [ms, picture] of changes) clock.after(ms, () => void (table = picture));
   let found: { key: string | undefined; atMs: number } | undefined;
-  void firstMove({ clock, timers: clock }, 30_000, async () => table).then(
+  void firstChangedRow({ clock, timers: clock }, 30_000, async () => table).then(
     (key) => (found = { key, atMs: clock.now() - began }),
   );
   await clock.advance(40_000);

@@ -1,7 +1,7 @@
 // Finds rows that have ended although their stream lists the shard as open: no worker will ever read that shard. For `kinact
 // leases`; a running consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart must agree,
 // because a listing may be older than the row. If the first shows no open shard, there is no wait.
-import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
@@ -14,13 +14,13 @@ import { errorLine } from './command.js';
 const believedAfterMs = 60_000;
 const requestTimeoutMs = 5_000;
 
-export interface EndedButOpen {
+export interface Contradictions {
   readonly leaseKeys: ReadonlySet<string>;
   /** Why some streams could not be asked. */
   readonly unasked: readonly string[];
 }
 
-interface Asked {
+interface AskedStream {
   readonly streamArn: string;
   readonly source: StreamSource;
   /** Ended rows; after a listing, only those of shards that are listed as open. */
@@ -31,14 +31,15 @@ interface Asked {
  * Asks the streams that ended rows name by ARN, and skips rows without one. Tells `say` why the wait takes a minute. Never
  * rejects.
  */
-export async function endedButOpen(
+export async function findContradictions(
   rows: readonly LeaseRow[],
   environment: Environment,
   signal: AbortSignal,
   say: (text: string) => void,
-): Promise<EndedButOpen> {
+): Promise<Contradictions> {
   const unasked: string[] = [];
-  const asked = byStream(rows, environment);
+  const asked = suspectsByStream(rows, environment);
+
   const narrow = async (): Promise<void> => {
     await Promise.all(
       asked.map(async (each) => {
@@ -55,9 +56,9 @@ export async function endedButOpen(
     await narrow();
     const suspects = asked.flatMap((each) => each.suspects.map(({ leaseKey }) => leaseKey));
     if (suspects.length > 0) {
-      const what = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
+      const subject = suspects.length === 1 ? `lease ${suspects[0]} has ended` : `${suspects.length} leases have ended`;
       say(
-        `${what}, but the stream lists the shard as open; a listing may be old, so a second follows in ${believedAfterMs / 1_000} s`,
+        `${subject}, but the stream lists the shard as open; a listing may be old, so a second follows in ${believedAfterMs / 1_000} s`,
       );
       await new Promise<void>((resolve) => void environment.timers.after(believedAfterMs, resolve));
       await narrow();
@@ -68,7 +69,7 @@ export async function endedButOpen(
   return { leaseKeys: new Set(asked.flatMap(({ suspects }) => suspects.map(({ leaseKey }) => leaseKey))), unasked };
 }
 
-function byStream(rows: readonly LeaseRow[], environment: Environment): readonly Asked[] {
+function suspectsByStream(rows: readonly LeaseRow[], environment: Environment): readonly AskedStream[] {
   const byArn = new Map<string, LeaseRow[]>();
   for (const row of rows) {
     if (row.kinactStream === undefined || !hasEnded(row)) continue;
@@ -86,7 +87,10 @@ function byStream(rows: readonly LeaseRow[], environment: Environment): readonly
 }
 
 /** The suspects that are open. Rows of an earlier stream of that name are left out: a consumer reports those at its start. */
-async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSignal): Promise<readonly LeaseRow[]> {
+async function stillOpen(
+  { streamArn, source, suspects }: AskedStream,
+  signal: AbortSignal,
+): Promise<readonly LeaseRow[]> {
   const description = await source.describe(signal);
   // A stream that is being deleted still lists its shards.
   if (description.status === 'DELETING')
@@ -94,6 +98,7 @@ async function stillOpen({ streamArn, source, suspects }: Asked, signal: AbortSi
   const identity = streamIdentityOf(description);
   const own = suspects.filter(({ kinactStream = '' }) => isSameStream(kinactStream, identity));
   if (own.length === 0) return [];
+
   const { shards } = await source.listShards({ type: 'all' }, signal);
   const open = new Set(shards.flatMap((shard) => (shard.endingSequenceNumber === undefined ? [shard.shardId] : [])));
   return own.filter((row) => open.has(row.shardId ?? row.leaseKey));

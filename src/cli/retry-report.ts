@@ -7,19 +7,19 @@ import { errorLine } from './command.js';
 const everyMs = 10_000;
 
 /** Called on every failure. `operation` names the call that failed, not a shard. */
-export type SayRepeat = (operation: string, error: unknown) => void;
+export type ReportRetry = (operation: string, error: unknown) => void;
 
-export function repeatsTo(say: (text: string) => void, clock: Pick<Clock, 'now'>): SayRepeat {
-  const told = new Map<string, { at: number; unsaid: number }>();
+export function retryReporter(say: (text: string) => void, clock: Pick<Clock, 'now'>): ReportRetry {
+  const lastReports = new Map<string, { at: number; unsaid: number }>();
   return (operation, error) => {
     const kind = `${operation} ${isKinactError(error) ? `${error.code} ${error.data.kind ?? ''}` : ''}`;
-    const known = told.get(kind);
+    const known = lastReports.get(kind);
     if (known !== undefined && clock.now() - known.at < everyMs) {
       known.unsaid += 1;
       return;
     }
     const more = known === undefined || known.unsaid === 0 ? '' : `, ${known.unsaid} more since then`;
-    told.set(kind, { at: clock.now(), unsaid: 0 });
+    lastReports.set(kind, { at: clock.now(), unsaid: 0 });
     say(`${operation} is repeated${more}: ${errorLine(error)}`);
   };
 }

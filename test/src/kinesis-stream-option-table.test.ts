@@ -1,7 +1,7 @@
 // A wrong stream option is refused with its path, and the region and name in the ARN must agree with those in the options.
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
-import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/kinesis-stream-option-table.js';
 
 const arn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders';
 

@@ -1,4 +1,4 @@
-// The options of `createConsumer` under `leases`, as a table. consumer-table.ts has it as a row.
+// The options of `createConsumer` under `leases`, as a table. consumer-option-table.ts has it as a row.
 import type { DynamoDbClientLike } from '../api/options.js';
 import { maxFailoverMs } from '../core/lease-failover.js';
 import {
@@ -13,8 +13,9 @@ import {
   shaped,
   type Kind,
   type OptionsOf,
+  type Resolved,
 } from './option-table.js';
-import { tableName } from './source-options.js';
+import { tableName } from './kinesis-stream-option-table.js';
 
 const units = {
   readCapacityUnits: required(integer(1), 'Read capacity units.'),
@@ -33,7 +34,7 @@ const billing: Kind<Billing> = {
   },
 };
 
-export const leaseTable = {
+export const leaseOptionTable = {
   tableName: optional(tableName, 'Name of the lease table.', { shown: '`application`', example: "'order-leases'" }),
   failoverMs: defaulting(
     milliseconds(100, maxFailoverMs),
@@ -74,3 +75,6 @@ export const leaseTable = {
     { shown: 'one that kinact makes', example: "new DynamoDBClient({ region: 'eu-central-1' })" },
   ),
 };
+
+/** What applies to each option that is not given. */
+export const leaseDefaults: Resolved<typeof leaseOptionTable> = resolveTable(leaseOptionTable, {}, 'leases');
