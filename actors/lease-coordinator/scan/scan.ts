@@ -257,7 +257,8 @@ function untilNextScan(turn: CoordinatorTurn): number {
   const { plan } = state.planning;
   const isWaiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
   const isFull = state.leases.size >= options.maxLeases;
-  const isAlone = plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
+  const isAlone =
+    plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
 
   const ms = jittered(
     turn,
