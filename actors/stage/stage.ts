@@ -78,6 +78,7 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   beat,
 };
 
+/** The timer for heartbeats: sends one to every reducer, once per `flushIntervalMs`. */
 function beat({ options, state, effects }: StageTurn): void {
   for (const queue of state.queues)
     if (queue.ref !== undefined) effects.push(effect.send(queue.ref, { type: 'heartbeat' }));
