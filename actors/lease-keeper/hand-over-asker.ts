@@ -8,7 +8,7 @@ import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, Write } from '
 import { callsEnded, ownershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
-import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
+import { isExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -166,7 +166,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
 
   if (refused === 'unwish') return finishWithdrawn(turn);
   if (isWithdrawing) return;
-  if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
+  if (isExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
   if (refused === 'wish') return finishNotHeld(turn, 'another worker has asked for it');
 
   const answer = answerTo(writer, row);

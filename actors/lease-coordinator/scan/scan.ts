@@ -32,7 +32,7 @@ import { cleanUpWhereDue } from '../streams/clean-up.js';
 import { syncWhereDue } from '../streams/shard-sync.js';
 import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
 import { backoffMs } from '../../../src/core/backoff.js';
-import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
+import { expiresAt } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import {
   isAvailable,
@@ -277,7 +277,7 @@ function untilNextExpiry({ options, state }: CoordinatorTurn, now: number): numb
   for (const [leaseKey, { since }] of state.table.observations) {
     const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remainingMs = since + effectiveFailoverMs(row, options.failoverMs) + 1 - now;
+    const remainingMs = expiresAt(row, since, options.failoverMs) - now;
     if (remainingMs > 0 && remainingMs < soonestMs) soonestMs = remainingMs;
   }
   return soonestMs;

@@ -2,7 +2,7 @@
 // was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
 // source works again. A worker also tries when the lease has had no living owner for `longUntakenMs`.
 import { exponentialMs } from '../../../src/core/backoff.js';
-import { effectiveFailoverMs, longUntakenMs } from '../../../src/core/lease-failover.js';
+import { freeForMs, longUntakenMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { CoolDown, Lease, CoordinatorOptions, CoordinatorState } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -56,15 +56,15 @@ export function noteFailedWish({ options, state, now }: CoordinatorTurn, { lease
 
 /** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
 export function isLongUntaken(turn: Clocked, leaseKey: string): boolean {
-  return freeForMs(turn, leaseKey) >= longUntakenMs(turn.options.failoverMs);
+  return untakenForMs(turn, leaseKey) >= longUntakenMs(turn.options.failoverMs);
 }
 
 /** For how long this worker has seen the lease free or expired, milliseconds; 0 or less if the lease is neither. */
-export function freeForMs({ options, state, now }: Clocked, leaseKey: string): number {
+export function untakenForMs({ options, state, now }: Clocked, leaseKey: string): number {
   const seen = state.table.observations.get(leaseKey);
   const row = state.table.rows.get(leaseKey);
   if (row === undefined || seen === undefined || hasEnded(row)) return 0;
-  return now - seen.seenAt - (row.leaseOwner === undefined ? 0 : effectiveFailoverMs(row, options.failoverMs));
+  return freeForMs(row, now - seen.seenAt, options.failoverMs);
 }
 
 interface Clocked {

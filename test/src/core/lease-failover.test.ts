@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import {
   failoverOf,
   failoverText,
-  isRowExpired,
+  isExpired,
   effectiveFailoverMs,
   maxFailoverMs,
 } from '../../../src/core/lease-failover.js';
@@ -67,8 +67,8 @@ describe("the failover time of a row's owner", () => {
   });
 
   it('is over when the counter has not changed for longer than the larger of both times', () => {
-    expect(isRowExpired(row(), 20_000, 3_000)).to.equal(false);
-    expect(isRowExpired(row(), 20_001, 3_000)).to.equal(true);
-    expect(isRowExpired(row(), 20_001, 30_000)).to.equal(false);
+    expect(isExpired(row(), 20_000, 3_000)).to.equal(false);
+    expect(isExpired(row(), 20_001, 3_000)).to.equal(true);
+    expect(isExpired(row(), 20_001, 30_000)).to.equal(false);
   });
 });
