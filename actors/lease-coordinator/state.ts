@@ -150,7 +150,7 @@ export interface Lease {
   row: LeaseRow;
   /** `wishing`: the keeper asks the holder for the lease. */
   phase: 'wishing' | 'taking' | 'held';
-  /** Parents that have not ended; undefined while that is not known. If the list is empty, the shard may start. */
+  /** Parents that have not ended; undefined while that is not known. Read it by `mayStart` and `waitsForParents`. */
   awaited: readonly string[] | undefined;
   readingParents: boolean;
   fence: number | undefined;
@@ -176,6 +176,16 @@ export interface Lease {
   givenBack: boolean;
   /** The number of the keeper's last question about the end of the shard. A repeated question is dropped. */
   lastEndQuestion: number;
+}
+
+/** Whether the shard may start, because all its parents have ended. False while that is not known. */
+export function mayStart({ awaited }: Pick<Lease, 'awaited'>): boolean {
+  return awaited?.length === 0;
+}
+
+/** Whether parents are known that have not ended. As long as the parents are not known, neither this nor `mayStart` holds. */
+export function waitsForParents(lease: Lease): lease is Lease & { readonly awaited: readonly string[] } {
+  return lease.awaited !== undefined && lease.awaited.length > 0;
 }
 
 export interface Contradiction {

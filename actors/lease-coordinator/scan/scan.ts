@@ -5,12 +5,13 @@ import { takesAllowed } from './busy-table.js';
 import { keysNotToTake, keysNotToAskFor } from '../unread/cool-downs.js';
 import { noteDeletedRows } from './deleted-rows.js';
 import { noteFailoverTimes } from '../failover-times.js';
-import { spawnKeeper } from '../leases/keepers.js';
+import { takeLease } from '../leases/keepers.js';
 import { reconsiderWaiting } from '../leases/parents.js';
 import { forgetAbandoned } from '../release.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failTable } from '../sources/source-failure.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
+import { mayStart, waitsForParents } from '../state.js';
 import {
   emit,
   jittered,
@@ -221,7 +222,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
   const heldByPeers = new Set(plan.fromPeers);
   const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
-  for (const row of toTake) if (!heldByPeers.has(row)) spawnKeeper(turn, row);
+  for (const row of toTake) if (!heldByPeers.has(row)) takeLease(turn, row);
   askOrTake(
     turn,
     toTake.filter((row) => heldByPeers.has(row)),
@@ -241,7 +242,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
   const awaited = new Set<string>();
   let awaitingParents = 0;
   for (const lease of state.leases.values()) {
-    if (lease.phase !== 'held' || lease.awaited === undefined || lease.awaited.length === 0) continue;
+    if (lease.phase !== 'held' || !waitsForParents(lease)) continue;
     awaitingParents += 1;
     for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.keyPrefix, parent));
   }
@@ -255,7 +256,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
 function untilNextScan(turn: CoordinatorTurn): number {
   const { options, state, now } = turn;
   const { plan } = state.planning;
-  const isWaiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
+  const isWaiting = [...state.leases.values()].some((lease) => !mayStart(lease));
   const isFull = state.leases.size >= options.maxLeases;
   const isAlone =
     plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
