@@ -5,6 +5,10 @@ import { idleTooLong, nextWakeAt, nextWrite, type KeeperSituation } from '../../
 const limits = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: KeeperSituation = {
   phase: 'held',
+  wishing: undefined,
+  queuePlace: { queued: false, takeBy: Infinity },
+  leftovers: { userCallsLeftBehind: false, onCheckpointCalls: 0 },
+  yielding: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
   workers: { tenureRequest: undefined, idleSince: 0, noWorkerMayStart: false },
