@@ -43,6 +43,7 @@ import {
   renewChange,
   type RowChange,
 } from '../../src/core/lease-state.js';
+import { isInForce } from '../../src/core/lease-schedule.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
@@ -118,7 +119,8 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   yielding.refuseAtLatest = now + longestDrainMs(options);
 
   if (tenure === undefined) return decideAfterDrain(turn, yielding);
-  if (tenure.revoked) return;
+  // A revoked worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
+  if (!isInForce(tenure)) return;
 
   state.workers.pauses += 1;
   effects.push(
@@ -144,11 +146,12 @@ const maxCoolDownMs = 600_000;
 
 /**
  * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
- * been sent: then no worker begins until the row shows whether it took effect.
+ * been sent. No worker begins beside the new owner even so: `grantTenure` needs a successful renewal, and a renewal is conditional
+ * on the counter (`conditionOf`), which a hand-over changes.
  */
-function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+function callOff(turn: KeeperTurn, yielding: Yielding, next: 'refusing' | 'stale'): void {
   const { options, state, now } = turn;
-  if (yielding.phase === 'draining' && phase === 'refusing') {
+  if (yielding.phase === 'draining' && next === 'refusing') {
     // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
@@ -156,12 +159,12 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
   }
 
   resumeWorker(turn, yielding);
-  yielding.phase = phase;
+  yielding.phase = next;
 }
 
 function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void {
   const { tenure } = state;
-  if (phase !== 'draining' || tenure?.revoked !== false) return;
+  if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(
     effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
   );

@@ -85,7 +85,11 @@ export interface OpenTenure {
   readonly shared: Tenure;
   readonly abortController: AbortController;
   readonly control: Ref<ShardWorkerRequest>;
-  /** The tenure is over, and the worker has been informed. */
+  /**
+   * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
+   * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless
+   * its worker has ended by then.
+   */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
   advanced: boolean;
@@ -242,10 +246,10 @@ export interface Workers {
 export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  /** An earlier worker may have left user calls behind that still run. */
-  userCallsLeftBehind: boolean;
-  /** All calls had ended when the last worker ended. If false, only the next worker can find out whether they have ended. */
-  noUserCallsLeftAtEnd: boolean;
+  /** An earlier worker may have left user calls behind that still run. False also if nothing waits for them any longer. */
+  callsMayBeLeft: boolean;
+  /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
+  lastWorkerMayHaveLeftCalls: boolean;
   /** `onCheckpoint` calls that have not settled. */
   onCheckpointCalls: number;
   /** All `onCheckpoint` calls so far. */

@@ -78,7 +78,7 @@ export interface KeeperSituation {
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
   readonly leftovers: {
     /** Calls of user code for this shard may still run, although the shard has no worker. */
-    readonly userCallsLeftBehind: boolean;
+    readonly callsMayBeLeft: boolean;
     /** How many calls of `onCheckpoint` are running. */
     readonly onCheckpointCalls: number;
   };
@@ -138,6 +138,11 @@ export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind 
   }
 }
 
+/** Whether there is a tenure that its keeper has not revoked. */
+export function isInForce<T extends { readonly revoked: boolean }>(tenure: T | undefined): tenure is T {
+  return tenure?.revoked === false;
+}
+
 /** Whether another worker is about to get the lease: then no shard worker may begin. */
 export function isHandingOver(yielding: KeeperSituation['yielding']): boolean {
   return yielding?.phase === 'draining' || yielding?.phase === 'ready';
@@ -163,7 +168,7 @@ function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
   const { leftovers, releaseOrder } = keeper;
   if (releaseOrder === undefined) return false;
   // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
-  if ((leftovers.userCallsLeftBehind || leftovers.onCheckpointCalls > 0) && now < releaseOrder.cutAt) return false;
+  if ((leftovers.callsMayBeLeft || leftovers.onCheckpointCalls > 0) && now < releaseOrder.cutAt) return false;
 
   if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
   return keeper.shardEnd === undefined || keeper.shardEnd.blocked || now >= releaseOrder.cutAt;
@@ -184,7 +189,7 @@ function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
     keeper.workers.noWorkerMayStart ||
     keeper.phase !== 'held' ||
-    keeper.tenure?.revoked === false ||
+    isInForce(keeper.tenure) ||
     keeper.workers.tenureRequest !== undefined ||
     keeper.shardEnd?.childShardIds !== undefined ||
     keeper.releaseOrder !== undefined;
@@ -211,7 +216,7 @@ export function nextWakeAt(keeper: KeeperSituation, limits: ScheduleLimits, now:
   else if (keeper.queuePlace.queued) at = Math.min(at, queuedUntil(keeper, now));
   else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(timing.renewAt, timing.extraAt));
 
-  if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
+  if (isInForce(tenure)) at = Math.min(at, tenure.shared.deadline);
   if (releaseOrder !== undefined) {
     const moments = [releaseOrder.cutAt, releaseOrder.writeAt, releaseOrder.until];
     at = Math.min(at, ...moments.filter((moment) => moment > now));
