@@ -100,9 +100,9 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
       ? scanned
       : lease!.row;
 
-  const coolDown = state.pauses.coolDowns.get(leaseKey);
+  const coolDown = state.leftAlone.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
-  const failedWish = state.pauses.failedWishes.get(leaseKey);
+  const failedWish = state.leftAlone.failedWishes.get(leaseKey);
 
   return {
     leaseKey,

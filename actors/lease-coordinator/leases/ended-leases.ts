@@ -17,7 +17,7 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
   dropLease(turn, lease);
-  state.pauses.coolDowns.delete(lease.leaseKey);
+  state.leftAlone.coolDowns.delete(lease.leaseKey);
 
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && !mayStart(other)) checkParents(turn, other);
@@ -41,7 +41,7 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
 export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenRead'>): void {
   const { options, state, now } = turn;
   for (const row of rows) {
-    const coolDown = state.pauses.coolDowns.get(row.leaseKey);
+    const coolDown = state.leftAlone.coolDowns.get(row.leaseKey);
     const room = state.leases.size < options.maxLeases;
     if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
       takeLease(turn, row);

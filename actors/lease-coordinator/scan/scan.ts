@@ -125,8 +125,8 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
     if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys())
     if (!state.table.rows.has(leaseKey)) state.standstills.delete(leaseKey);
-  for (const [leaseKey, { until }] of state.pauses.coolDowns) {
-    if (!state.table.rows.has(leaseKey) && until <= now) state.pauses.coolDowns.delete(leaseKey);
+  for (const [leaseKey, { until }] of state.leftAlone.coolDowns) {
+    if (!state.table.rows.has(leaseKey) && until <= now) state.leftAlone.coolDowns.delete(leaseKey);
   }
 
   return ours;

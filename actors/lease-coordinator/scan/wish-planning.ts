@@ -22,9 +22,9 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
   });
   state.table.wishes = new Map(standingWishes);
 
-  for (const [leaseKey, { holder }] of state.pauses.failedWishes)
+  for (const [leaseKey, { holder }] of state.leftAlone.failedWishes)
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
-      state.pauses.failedWishes.delete(leaseKey);
+      state.leftAlone.failedWishes.delete(leaseKey);
 }
 
 /** The leases that other workers have asked for, with the asking worker. The plan counts the lease as that worker's. */
