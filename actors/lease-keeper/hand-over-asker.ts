@@ -4,7 +4,7 @@
 import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, Write } from './state.js';
+import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
 import { callsEnded, ownershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
@@ -45,7 +45,7 @@ function isInRow({ readRowAt }: Wishing): boolean {
 }
 
 /** Sends the request that writes the wish, raises its number, or withdraws it. */
-export function wishEffect(turn: KeeperTurn, write: Write): void {
+export function wishEffect(turn: KeeperTurn, write: WishWrite): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number } = state.wishing!;

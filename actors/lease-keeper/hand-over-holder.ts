@@ -29,7 +29,7 @@ import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Write, Yielding } from './state.js';
+import type { RowUpdate, Yielding } from './state.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
 import { refuseTenureRequest } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
@@ -83,7 +83,7 @@ export function answerOf({ options, state }: KeeperTurn): RowChange {
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
 }
 
-export function answerWritten({ options, state, now }: KeeperTurn, { change }: Write): void {
+export function answerWritten({ options, state, now }: KeeperTurn, { change }: RowUpdate): void {
   const { yielding } = state;
   if (yielding === undefined || change.answer === undefined) return;
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
@@ -216,7 +216,7 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
 const maxRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
-export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
   if (yielding === undefined) return false;

@@ -15,7 +15,8 @@ import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { extendDrain, proceedYielding } from './hand-over-holder.js';
-import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
+import { beginWrite, nextExtraAt } from './outgoing-write.js';
+import { isRowUpdate, tableAnswered, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -270,7 +271,8 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
   const { reportedCheckpoint, checkpointAt } = stopped.timing;
   const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
 
-  if (current !== undefined && current.kind !== 'create') leaseState.noteUnknownWrite(lease, current.change);
+  if (current !== undefined && current.kind !== 'create')
+    leaseState.noteUnknownWrite(lease, isRowUpdate(current) ? current.change : {});
 
   return {
     ...fresh,
