@@ -1,8 +1,8 @@
 // The program of `npm run bench`, which compares kinact with the hand-written loop (--json, --records N, --runs N). With
-// `npm run bench -- handover` it measures the cost of moving leases (--json, --rounds N, --picture FILE).
+// `npm run bench -- hand-over` it measures the cost of moving leases (--json, --rounds N, --picture FILE).
 import { bench } from './bench.js';
-import { handover } from './handover.js';
-import { runHandovers } from './handover-run.js';
+import { handOver } from './hand-over.js';
+import { runHandOvers } from './hand-over-run.js';
 import { runKinact } from './kinact-side.js';
 import { runLoop } from './loop-side.js';
 
@@ -12,8 +12,8 @@ const output = {
   stderr: (text: string) => process.stderr.write(text),
 };
 process.exitCode =
-  what === 'handover'
-    ? await handover(rest, runHandovers, output)
+  what === 'hand-over'
+    ? await handOver(rest, runHandOvers, output)
     : await bench(
         process.argv.slice(2),
         [

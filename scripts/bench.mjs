@@ -1,4 +1,4 @@
-// npm run bench, npm run bench -- handover: builds and runs bench/main.ts. That program prints the outcome in its last line, and
+// npm run bench, npm run bench -- hand-over: builds and runs bench/main.ts. That program prints the outcome in its last line, and
 // handles --json itself.
 import { buildAll } from './compile.mjs';
 import { json, rest, run } from './steps.mjs';

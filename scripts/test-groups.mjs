@@ -10,9 +10,9 @@ const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
 const groups = [
   ['unit tests', 'rules', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
   ['models, simulations and kill points', 'models', (file) => long.test(file)],
-  ['hand-over tests', 'one', (file) => file.startsWith('test/integrity/handover-')],
+  ['hand-over tests', 'one', (file) => file.startsWith('test/integrity/hand-over-')],
   ['command line tests', 'one', (file) => file.startsWith('test/integration/cli-')],
-  ['integrity tests', 'other', (file) => /^test\/integrity\/(?!handover-)/.test(file)],
+  ['integrity tests', 'other', (file) => /^test\/integrity\/(?!hand-over-)/.test(file)],
   ['integration tests', 'other', (file) => /^test\/integration\/(?!cli-)/.test(file)],
 ];
 const yielding = ['rules', 'models'];

@@ -34,7 +34,7 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
     reason,
     error,
     because,
-    stage: 'beginning',
+    step: 'beginning',
     deadlineAt,
     orphans: noOrphans(),
     pending: [],
@@ -61,7 +61,7 @@ export function beginStop(cell: Cell, reason: Ending['reason'], error: Error | u
 }
 
 function stopAllChildren(cell: Cell, progress: StopProgress): void {
-  progress.stage = 'children';
+  progress.step = 'children';
   if (cell.children.size === 0) {
     stopSelf(cell, progress);
     return;
@@ -105,8 +105,8 @@ function inStopOrder(cell: Cell): Cell[] {
 
 /** The actor's own end, once its children are gone. */
 function stopSelf(cell: Cell, progress: StopProgress): void {
-  if (progress.stage !== 'children') return;
-  progress.stage = 'self';
+  if (progress.step !== 'children') return;
+  progress.step = 'self';
 
   runStopHook(cell, progress.reason);
   if (cell.incomingQuestions.size + cell.effects.running.size > 0) {
@@ -115,7 +115,7 @@ function stopSelf(cell: Cell, progress: StopProgress): void {
     cell.effects.abortAll(reason);
   }
 
-  progress.stage = 'effects';
+  progress.step = 'effects';
   waitForEffects(cell, progress);
 }
 
@@ -136,7 +136,7 @@ function waitForEffects(cell: Cell, progress: StopProgress): void {
 /** Called when an effect of a stopping actor has settled. After the last user effect, the actor has stopped. */
 export function effectSettledWhileStopping(cell: Cell): void {
   const progress = cell.stopProgress;
-  if (cell.phase === 'stopping' && progress?.stage === 'effects' && cell.effects.userCount === 0) {
+  if (cell.phase === 'stopping' && progress?.step === 'effects' && cell.effects.userCount === 0) {
     finishStop(cell, progress);
   }
 }
@@ -147,7 +147,7 @@ function bringDeadlineForward(cell: Cell, deadlineAt: number): void {
     const progress = next.stopProgress;
     if (progress === undefined || next.phase === 'stopped' || deadlineAt >= progress.deadlineAt) continue;
     progress.deadlineAt = deadlineAt;
-    if (progress.stage === 'effects') waitForEffects(next, progress);
+    if (progress.step === 'effects') waitForEffects(next, progress);
     else for (const child of [...next.children].reverse()) pending.push(child);
   }
 }
@@ -182,7 +182,7 @@ function finishStop(cell: Cell, progress: StopProgress): void {
   }
 
   cell.deathWatch.tell(how);
-  if (parent?.stopProgress?.stage === 'children') childStopped(parent, parent.stopProgress, cell);
+  if (parent?.stopProgress?.step === 'children') childStopped(parent, parent.stopProgress, cell);
 }
 
 function endingFrom({ reason, error, orphans }: StopProgress): Ending {

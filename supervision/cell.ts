@@ -49,7 +49,7 @@ export interface StopProgress {
   /** The actor's own error, or the error of the actor above that stops it. */
   readonly because: Error | undefined;
   /** During `beginning` and `self`, listeners and the stop hook run; they may stop this actor, or a child, again. */
-  stage: 'beginning' | 'children' | 'self' | 'effects';
+  step: 'beginning' | 'children' | 'self' | 'effects';
   deadlineAt: number;
   cancelDeadline?: () => void;
   readonly orphans: Orphans;

@@ -75,10 +75,13 @@ function withDefaults<KeeperState, KeeperMessage>(
     );
   }
   return {
+    // The consumer always sets these four. Their defaults are for tests.
     isSuccessor: false,
     tableHistory: { longestFailoverMs: 0, failoverReported: false },
     startDeadlineMs: 60_000,
     callDeadlineMs: 30_000,
+
+    // Only tests set these.
     scanIntervalMs: 1_000,
     idleScanIntervalMs: 5_000,
     shardSyncIntervalMs: 60_000,
@@ -130,7 +133,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     },
     leases: new Map(),
     abandoned: new Map(),
-    pauses: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
+    leftAlone: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
     planning: { plan: undefined, overflowing: false, untaken: new Set(), busy: undefined },
     standstills: new Map(),
     endedHere: new Set(),

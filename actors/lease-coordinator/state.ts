@@ -15,7 +15,7 @@
 //   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failover-times.ts; scan also turn.ts, and
 //                           table.lastError also sources/start.ts
 //   leases, abandoned       leases/keepers.ts, release.ts; the fields of a lease also leases, unread and shard-end
-//   pauses                  unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
+//   leftAlone               unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
 //   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
@@ -150,7 +150,7 @@ export interface Lease {
   row: LeaseRow;
   /** `wishing`: the keeper asks the holder for the lease. */
   phase: 'wishing' | 'taking' | 'held';
-  /** Parents that have not ended; undefined while that is not known. If the list is empty, the shard may start. */
+  /** Parents that have not ended; undefined while that is not known. Read it by `mayStart` and `waitsForParents`. */
   awaited: readonly string[] | undefined;
   readingParents: boolean;
   fence: number | undefined;
@@ -176,6 +176,16 @@ export interface Lease {
   givenBack: boolean;
   /** The number of the keeper's last question about the end of the shard. A repeated question is dropped. */
   lastEndQuestion: number;
+}
+
+/** Whether the shard may start, because all its parents have ended. False while that is not known. */
+export function mayStart({ awaited }: Pick<Lease, 'awaited'>): boolean {
+  return awaited?.length === 0;
+}
+
+/** Whether parents are known that have not ended. As long as the parents are not known, neither this nor `mayStart` holds. */
+export function waitsForParents(lease: Lease): lease is Lease & { readonly awaited: readonly string[] } {
+  return lease.awaited !== undefined && lease.awaited.length > 0;
 }
 
 export interface Contradiction {
@@ -279,7 +289,7 @@ export interface Table {
 }
 
 /** Leases that this worker leaves alone for a while, by lease key. */
-export interface Pauses {
+export interface LeftAlone {
   readonly coolDowns: Map<string, CoolDown>;
   /** This worker's wishes that were refused or not answered. */
   readonly failedWishes: Map<string, FailedWish>;
@@ -310,7 +320,7 @@ export interface CoordinatorState {
   readonly leases: Map<string, Lease>;
   /** Leases of keepers that died without final news, unless a worker has taken them since: this worker may still own them. */
   readonly abandoned: Map<string, Lease>;
-  readonly pauses: Pauses;
+  readonly leftAlone: LeftAlone;
   readonly planning: Planning;
   readonly standstills: Map<string, Standstill>;
   /** Keys of leases whose SHARD_END this process wrote. */

@@ -5,7 +5,7 @@ import { contradictionsOf } from './streams/contradictions.js';
 import { unreadLeases } from './unread/unread-leases.js';
 import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
-import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
+import { mayStart, type CoordinatorState, type CoordinatorOptions, type Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { failingStatus, type RepeatedFailure } from '../protocol/repeated-failure.js';
@@ -69,7 +69,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     table: options.store.tableName,
     phase: state.phase,
     held: held.length,
-    startable: held.filter((lease) => lease.awaited?.length === 0).length,
+    startable: held.filter(mayStart).length,
     scanAgeMs: state.scan.answeredAt === undefined ? undefined : now - state.scan.answeredAt,
     target: state.planning.plan?.target,
     foreignOwners: state.planning.plan?.hasForeignOwners ?? false,
@@ -100,9 +100,9 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
       ? scanned
       : lease!.row;
 
-  const coolDown = state.pauses.coolDowns.get(leaseKey);
+  const coolDown = state.leftAlone.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
-  const failedWish = state.pauses.failedWishes.get(leaseKey);
+  const failedWish = state.leftAlone.failedWishes.get(leaseKey);
 
   return {
     leaseKey,
@@ -119,7 +119,7 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
             phase: lease.phase,
             keeper: lease.keeper?.path,
             fence: lease.fence,
-            startable: lease.awaited?.length === 0,
+            startable: mayStart(lease),
             awaits: lease.awaited,
           },
         }),

@@ -4,11 +4,11 @@
 import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, Write } from './state.js';
+import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
 import { callsEnded, ownershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
-import { isRowExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
+import { isExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
 import { durableCheckpoint, adoptRow } from '../../src/core/lease-state.js';
 import { answerTo, wishText } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
@@ -45,7 +45,7 @@ function isInRow({ readRowAt }: Wishing): boolean {
 }
 
 /** Sends the request that writes the wish, raises its number, or withdraws it. */
-export function wishEffect(turn: KeeperTurn, write: Write): void {
+export function wishEffect(turn: KeeperTurn, write: WishWrite): void {
   const { options, state, effects } = turn;
   const { store, leaseKey, writer, workerId, failoverMs } = options;
   const { holder, stale, number } = state.wishing!;
@@ -166,7 +166,7 @@ function rowSeen(turn: KeeperTurn, row: LeaseRow | undefined, refused: Write['ki
 
   if (refused === 'unwish') return finishWithdrawn(turn);
   if (isWithdrawing) return;
-  if (isRowExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
+  if (isExpired(row, now - wishing.counterAt, failoverMs)) return beginTake(turn, row);
   if (refused === 'wish') return finishNotHeld(turn, 'another worker has asked for it');
 
   const answer = answerTo(writer, row);

@@ -29,7 +29,7 @@ import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { Write, Yielding } from './state.js';
+import type { RowUpdate, Yielding } from './state.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
 import { refuseTenureRequest } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
@@ -43,6 +43,7 @@ import {
   renewChange,
   type RowChange,
 } from '../../src/core/lease-state.js';
+import { isInForce } from '../../src/core/lease-schedule.js';
 import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
@@ -82,7 +83,7 @@ export function answerOf({ options, state }: KeeperTurn): RowChange {
   return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
 }
 
-export function answerWritten({ options, state, now }: KeeperTurn, { change }: Write): void {
+export function answerWritten({ options, state, now }: KeeperTurn, { change }: RowUpdate): void {
   const { yielding } = state;
   if (yielding === undefined || change.answer === undefined) return;
   if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
@@ -118,7 +119,8 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
   yielding.refuseAtLatest = now + longestDrainMs(options);
 
   if (tenure === undefined) return decideAfterDrain(turn, yielding);
-  if (tenure.revoked) return;
+  // A revoked worker gets no `pause`: it ends anyway. Its last report leads to `decideAfterDrain`.
+  if (!isInForce(tenure)) return;
 
   state.workers.pauses += 1;
   effects.push(
@@ -144,11 +146,12 @@ const maxCoolDownMs = 600_000;
 
 /**
  * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
- * been sent: then no worker begins until the row shows whether it took effect.
+ * been sent. No worker begins beside the new owner even so: `grantTenure` needs a successful renewal, and a renewal is conditional
+ * on the counter (`conditionOf`), which a hand-over changes.
  */
-function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+function callOff(turn: KeeperTurn, yielding: Yielding, next: 'refusing' | 'stale'): void {
   const { options, state, now } = turn;
-  if (yielding.phase === 'draining' && phase === 'refusing') {
+  if (yielding.phase === 'draining' && next === 'refusing') {
     // A shard that does not drain must still be read: wishes are refused for a while.
     const { count } = state.setbacks.failedDrains;
     const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
@@ -156,12 +159,12 @@ function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stal
   }
 
   resumeWorker(turn, yielding);
-  yielding.phase = phase;
+  yielding.phase = next;
 }
 
 function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void {
   const { tenure } = state;
-  if (phase !== 'draining' || tenure?.revoked !== false) return;
+  if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(
     effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
   );
@@ -213,7 +216,7 @@ export function leaseGiven(turn: KeeperTurn, to: string): void {
 const maxRefusedWrites = 3;
 
 /** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
-export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {
   const { options, state, now } = turn;
   const { lease, yielding } = state;
   if (yielding === undefined) return false;

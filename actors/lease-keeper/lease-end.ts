@@ -15,6 +15,7 @@ import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { positionOf } from '../../src/core/checkpoint.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
+import { isInForce } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 
 /** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
@@ -45,7 +46,7 @@ export function release(
   };
 
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
-  if (state.tenure !== undefined && !state.tenure.revoked) {
+  if (isInForce(state.tenure)) {
     const { control, shared } = state.tenure;
     state.releaseOrder.recordsLeft = 'unknown';
     turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
@@ -137,7 +138,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && state.leftovers.noUserCallsLeftAtEnd;
+  const callsEnded = state.tenure === undefined && !state.leftovers.lastWorkerMayHaveLeftCalls;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
 

@@ -7,7 +7,7 @@ import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnr
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
 import { callsEnded, createLeftovers } from './leftovers.js';
-import { leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
+import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
 import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
@@ -15,7 +15,8 @@ import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { extendDrain, proceedYielding } from './hand-over-holder.js';
-import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
+import { beginWrite, nextExtraAt } from './outgoing-write.js';
+import { isRowUpdate, tableAnswered, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -84,7 +85,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
   // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
-  if (state.tenure === undefined || state.tenure.revoked || now < state.tenure.shared.deadline) return;
+  if (!schedule.isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 
   const blockedMs = Math.round(now - state.clocks.wakeAt);
   const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
@@ -133,54 +134,80 @@ function wake({ state }: KeeperTurn): void {
   state.clocks.wakeAt = Infinity;
 }
 
-/** Takes every step that is due now, and sets the timer for the next one. */
-function proceed(turn: KeeperTurn): void {
-  const { options, state, now, effects } = turn;
-  const { failoverMs, callDeadlineMs } = options;
-  const limits = {
+function limitsOf({ failoverMs, callDeadlineMs }: LeaseKeeperOptions): schedule.ScheduleLimits {
+  return {
+    // A renewal begins after a third of `failoverMs`. If it gets no answer, one more fits in before delivery has to stop.
     writeTimeoutMs: failoverMs / 2,
+    // A pipeline that restarts waits for user calls until `callDeadlineMs`. If a shard has no worker for `failoverMs`, the
+    // coordinator sends the held leases again.
     idleLimitMs: callDeadlineMs + failoverMs,
+    // `onCheckpoint` calls may delay SHARD_END. To prove an end can take two listings that are `failoverMs` apart, and some of the
+    // calls may fail.
     endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
+}
+
+/** Takes every step that is due now, and sets the timer for the next one. The order of the steps matters. */
+function proceed(turn: KeeperTurn): void {
+  const { options, state, now } = turn;
+  const limits = limitsOf(options);
   if (state.phase === 'over') return;
 
-  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, limits, now)) {
-    const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
-    effects.push(effect.abort(effectName(state.writes.current), error));
-    noteUnknownOutcome(turn, state.writes.current, error);
-  }
+  // 1. Gives up a write without an answer: one write at a time, so no other one could begin.
+  giveUpOverdueWrite(turn, limits);
 
+  // 2. Gives up a lease without progress. This makes a release order, so it comes before the steps of a release.
   if (schedule.idleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
     giveUp(turn, `${reason} for too long`);
   }
 
+  // 3. A release cuts its worker off, and ends the keeper if it could not be written in time.
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.cutAt)
     revokeTenure(turn, state.releaseOrder.reason);
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
+
+  // 4. Asks whether SHARD_END may be written, also during a release: SHARD_END may still replace the release.
   if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
     askShardEnd(turn, state.shardEnd);
 
+  // 5. Ends a keeper that gets no permit for its take.
   if (shouldGiveUpTake(turn)) return finishNotHeld(turn, 'its take got no permit to write');
+
+  // 6. The steps of wishes. They change which write is due, and may end the keeper.
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
 
+  // 7. Begins the write that is due after all these steps.
   state.timing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
-  if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
+  if (kind === undefined) giveUnusedPermitBack(turn);
+  else if (requestPermit(turn, kind)) beginWrite(turn, kind);
 
-  const at = schedule.nextWakeAt(state, limits, now);
+  // 8. Sets the timer last, because every step may change when the next one is due.
+  setTimer(turn, schedule.nextWakeAt(state, limits, now));
+}
+
+function giveUpOverdueWrite(turn: KeeperTurn, limits: schedule.ScheduleLimits): void {
+  const { state, now, effects } = turn;
+  if (state.writes.current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
+  const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
+  effects.push(effect.abort(effectName(state.writes.current), error));
+  noteUnknownOutcome(turn, state.writes.current, error);
+}
+
+/** Whether a step has ended the keeper. A function, because TypeScript would take the phase for the one that was checked before. */
+function isOver({ phase }: LeaseKeeperState): boolean {
+  return phase === 'over';
+}
+
+function setTimer({ state, now, effects }: KeeperTurn, at: number): void {
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
   // A timer may fire slightly early. Then nothing is due, and `proceed` sets a timer for the rest.
   if (at < Infinity) effects.push(effect.after('wake', Math.max(1, Math.ceil(at - now)), { type: 'wake' }));
-}
-
-/** Whether a step has ended the keeper, as `proceedWishing` may. */
-function isOver({ phase }: LeaseKeeperState): boolean {
-  return phase === 'over';
 }
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
@@ -244,7 +271,8 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
   const { reportedCheckpoint, checkpointAt } = stopped.timing;
   const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
 
-  if (current !== undefined && current.kind !== 'create') leaseState.noteUnknownWrite(lease, current.change);
+  if (current !== undefined && current.kind !== 'create')
+    leaseState.noteUnknownWrite(lease, isRowUpdate(current) ? current.change : {});
 
   return {
     ...fresh,
@@ -254,7 +282,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, noWorkerMayStart: true },
-    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
+    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsMayBeLeft: false },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,

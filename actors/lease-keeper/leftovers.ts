@@ -1,11 +1,18 @@
-// Keeps what earlier workers of this shard may have left open in this process: records, and calls of the application. A call may
-// outlive the worker that caused it, and the keeper cannot ask the reducers about it: only a worker can. So the keeper knows that no
-// call runs in three cases only:
-// - the last worker said so in its final report (`noUserCallsLeftAtEnd`);
-// - nothing was handed out, under this ownership or an earlier one (`callsMayRun`);
-// - the pipeline has been restarted, and a restart waits for the calls (`callsEnded`).
-// In all other cases a release waits for the calls (`awaitsCalls`), and a hand-over is refused (`nothingLeftBehind`). Only this file
-// changes `LeaseKeeperState.leftovers`, except the counts of `onCheckpoint` calls (checkpoint-report.ts).
+// Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
+// `LeaseKeeperState.leftovers` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
+// that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
+//
+//   callsMayBeLeft  lastWorkerMayHaveLeftCalls  what is known                        release             hand-over
+// - no              no                          the last worker's final report:      goes                goes if no record is open
+//                                               no call runs
+// - no              yes                         nothing was handed out               goes                goes if no record is open
+// - no              yes                         the pipeline has been restarted, or  goes                waits for the next worker
+//                                               nothing waits for its calls
+// - yes             yes                         a worker ended without such a report waits (awaitsCalls) waits, or is refused
+// - yes             no                          impossible: such a report resets both
+//
+// `callsMayRun` tells the second line from the third. A restart waits for the calls, but no longer than until its deadline. That
+// suffices for a release, which has a deadline, too. A hand-over must not run beside any call, so it needs a worker's answer.
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState, Leftovers } from './state.js';
 import type { KeeperTurn } from './turn.js';
@@ -27,8 +34,8 @@ export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
   return {
     handedOut,
     // An earlier keeper of this lease has crashed, or has lost it.
-    userCallsLeftBehind: callsMayRunOf(handedOut, leaseName(options)),
-    noUserCallsLeftAtEnd: false,
+    callsMayBeLeft: callsMayRunOf(handedOut, leaseName(options)),
+    lastWorkerMayHaveLeftCalls: true,
     onCheckpointCalls: 0,
     onCheckpointCallsMade: 0,
   };
@@ -65,12 +72,16 @@ function isBelowNewest({ options, state }: KeeperTurn, checkpoint: Checkpoint): 
 
 /** Whether no worker reads the shard, and none has left a call or an open record behind. */
 export function nothingLeftBehind(turn: KeeperTurn): boolean {
-  return noWorkerAndNoCalls(turn) && !turn.state.leftovers.userCallsLeftBehind && !mayHaveOpenRecords(turn);
+  return noWorkerAndNoCalls(turn) && !turn.state.leftovers.callsMayBeLeft && !mayHaveOpenRecords(turn);
 }
 
-/** Whether no worker reads the shard, and no call that a worker has left behind can run. */
+/**
+ * Whether no worker reads the shard, and no call that a worker has left behind can run. Records may be open. This is enough to begin
+ * a drain, because without a worker the drain is over at once. Then `nothingLeftBehind` decides between hand-over and refusal.
+ */
 export function noWorkerAndNoCalls(turn: KeeperTurn): boolean {
-  return turn.state.tenure === undefined && (turn.state.leftovers.noUserCallsLeftAtEnd || !callsMayRun(turn));
+  const { tenure, leftovers } = turn.state;
+  return tenure === undefined && !(leftovers.lastWorkerMayHaveLeftCalls && callsMayRun(turn));
 }
 
 /**
@@ -83,37 +94,37 @@ export function awaitsCalls(
 ): boolean {
   if (releaseOrder === undefined || phase === 'over' || now >= releaseOrder.cutAt) return false;
   // In the phase `ready` a hand-over may be under way, because nothing was open any more.
-  return tenure === undefined && leftovers.userCallsLeftBehind && yielding?.phase !== 'ready';
+  return tenure === undefined && leftovers.callsMayBeLeft && yielding?.phase !== 'ready';
 }
 
 export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
-  state.leftovers.userCallsLeftBehind = false;
-  state.leftovers.noUserCallsLeftAtEnd = false;
+  state.leftovers.callsMayBeLeft = false;
+  state.leftovers.lastWorkerMayHaveLeftCalls = true;
 }
 
 /** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
 export function tenureEnded(turn: KeeperTurn): void {
-  turn.state.leftovers.userCallsLeftBehind ||= callsMayRun(turn);
+  turn.state.leftovers.callsMayBeLeft ||= callsMayRun(turn);
 }
 
 /** Notes what a worker's final report says about user calls: whether none runs any more. */
 export function workerReported({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
-  state.leftovers.noUserCallsLeftAtEnd = noCallsLeft;
+  state.leftovers.lastWorkerMayHaveLeftCalls = !noCallsLeft;
   if (!noCallsLeft) return;
-  state.leftovers.userCallsLeftBehind = false;
+  state.leftovers.callsMayBeLeft = false;
   noteCallsEnded(state.leftovers.handedOut, leaseName(options));
 }
 
 /** Notes that a worker has ended without a final report. */
 export function workerVanished({ state }: KeeperTurn): void {
-  state.leftovers.userCallsLeftBehind = true;
+  state.leftovers.callsMayBeLeft = true;
 }
 
 /** Notes that no call is left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
 export function callsEnded({ state }: KeeperTurn): void {
-  state.leftovers.userCallsLeftBehind = false;
+  state.leftovers.callsMayBeLeft = false;
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */

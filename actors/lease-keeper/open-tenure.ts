@@ -9,7 +9,7 @@ import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftover
 import type { TenureRequest, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
-import { isHandingOver } from '../../src/core/lease-schedule.js';
+import { isHandingOver, isInForce } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
@@ -96,7 +96,7 @@ function rangeOf(row: LeaseRow): HashKeyRange | undefined {
 
 export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
-  if (tenure === undefined || tenure.revoked) return;
+  if (!isInForce(tenure)) return;
   endTenure(turn, tenure, reason);
   turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }

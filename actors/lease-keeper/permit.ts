@@ -5,24 +5,16 @@ import type { LeaseKeeperMessage, Message, QueuePlace } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
-import type { TrafficOrder } from '../../src/core/lease-traffic.js';
+import type { LeaseTraffic, TrafficOrder } from '../../src/core/lease-traffic.js';
 
 /** Asks for a permit for the write that is due. Returns true if the write may begin now. Otherwise `permitCame` follows. */
-export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
+export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
   const { queuePlace } = state;
   const { order } = queuePlace;
-  if (queue === undefined || order === undefined) return kind !== undefined;
-
-  const before = order.kind;
-  updateOrder(turn, order, kind);
-  if (queuePlace.queued && order.kind !== before) queue.moved(order);
-
-  if (kind === undefined) {
-    givePermitBack(queuePlace);
-    return false;
-  }
+  if (queue === undefined || order === undefined) return true;
+  updatePlace(turn, queue, order, kind);
 
   if (queuePlace.permit !== undefined) return true;
   if (queuePlace.queued) return false;
@@ -41,6 +33,27 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
     }),
   );
   return false;
+}
+
+/** Gives back a permit that came for a write that is not due any more. A keeper that waits for a permit goes on waiting. */
+export function giveUnusedPermitBack(turn: KeeperTurn): void {
+  const { traffic: queue } = turn.options;
+  const { order } = turn.state.queuePlace;
+  if (queue === undefined || order === undefined) return;
+  updatePlace(turn, queue, order, undefined);
+  givePermitBack(turn.state.queuePlace);
+}
+
+/** Updates the keeper's place in the queue: which write is due decides how soon the keeper gets its permit. */
+function updatePlace(
+  turn: KeeperTurn,
+  queue: LeaseTraffic,
+  order: TrafficOrder,
+  kind: LeaseWriteKind | undefined,
+): void {
+  const before = order.kind;
+  updateOrder(turn, order, kind);
+  if (turn.state.queuePlace.queued && order.kind !== before) queue.moved(order);
 }
 
 function updateOrder({ options, state, now }: KeeperTurn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {

@@ -12,8 +12,8 @@
 //   phase         writes.ts, hand-over-asker.ts, lease-end.ts
 //   taking        writes.ts, hand-over-asker.ts
 //   lease         writes.ts, hand-over-asker.ts, hand-over-holder.ts; the frontier: open-tenure.ts
-//   writes        writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
-//   queuePlace    permit.ts; also writes.ts, hand-over-asker.ts
+//   writes        outgoing-write.ts, writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
+//   queuePlace    permit.ts; also outgoing-write.ts, writes.ts, hand-over-asker.ts
 //   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
 //   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
@@ -53,22 +53,37 @@ export type LeaseKeeperMessage = LeaseKeeperRequest | Internal;
 export type Message<Type extends LeaseKeeperMessage['type']> = MessageOf<LeaseKeeperMessage, Type>;
 
 /** The write under way. */
-export interface Write {
+export type Write = RowUpdate | RowCreation | WishWrite;
+
+interface BegunWrite {
   readonly id: number;
-  readonly kind: LeaseWriteKind;
   /**
    * Monotonic. The clock is read after the permit is granted and before the request leaves. So a deadline counted from this
    * time is never too late.
    */
   readonly startedAt: number;
+  readonly permit: TrafficPermit | undefined;
+}
+
+/** A change of the row, on the condition that nothing has been written since the row was last seen. */
+export interface RowUpdate extends BegunWrite {
+  readonly kind: Exclude<LeaseWriteKind, 'create' | 'wish' | 'unwish'>;
   readonly change: RowChange;
   /** How many more records the durable checkpoint covers after this write. */
   readonly coveredRecords: number;
-  /** The row that a write of kind `create` makes; undefined for other kinds. */
-  readonly newRow: LeaseRow | undefined;
   /** The worker whose `beginTenure` this renewal answers. */
   readonly forWorker: number | undefined;
-  readonly permit: TrafficPermit | undefined;
+}
+
+/** Creates a deleted row again. */
+export interface RowCreation extends BegunWrite {
+  readonly kind: 'create';
+  readonly newRow: LeaseRow;
+}
+
+/** Writes or withdraws this keeper's wish for the lease of another worker. */
+export interface WishWrite extends BegunWrite {
+  readonly kind: 'wish' | 'unwish';
 }
 
 /** What `beginTenure` asks for: the tenure of one worker. */
@@ -85,7 +100,11 @@ export interface OpenTenure {
   readonly shared: Tenure;
   readonly abortController: AbortController;
   readonly control: Ref<ShardWorkerRequest>;
-  /** The tenure is over, and the worker has been informed. */
+  /**
+   * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
+   * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless
+   * its worker has ended by then.
+   */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
   advanced: boolean;
@@ -242,10 +261,10 @@ export interface Workers {
 export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  /** An earlier worker may have left user calls behind that still run. */
-  userCallsLeftBehind: boolean;
-  /** All calls had ended when the last worker ended. If false, only the next worker can find out whether they have ended. */
-  noUserCallsLeftAtEnd: boolean;
+  /** An earlier worker may have left user calls behind that still run. False also if nothing waits for them any longer. */
+  callsMayBeLeft: boolean;
+  /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
+  lastWorkerMayHaveLeftCalls: boolean;
   /** `onCheckpoint` calls that have not settled. */
   onCheckpointCalls: number;
   /** All `onCheckpoint` calls so far. */

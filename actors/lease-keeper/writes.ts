@@ -1,5 +1,5 @@
-// The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way, and
-// an unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
+// What each outcome of a keeper's writes means (outgoing-write.ts sends them). Invariants: at most one write is under way, and an
+// unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
 //   1. unknown     `noteUnknownOutcome`: an error, or no answer in time. `lease.unknownWrites` keeps what the row has if the write
 //                  took effect.
 //   2. retry       after a back-off, the write that is due then; it expects the row as it was before the lost write.
@@ -10,148 +10,28 @@
 //      gone        `recreate`, while the lease is live; otherwise the keeper ends (`finishNotHeld`)
 //      own         before the first take: the keeper takes the row as it is now; later the keeper ends, and another one takes it
 //      reassigned, lost, workerIdInUse: the keeper ends
-import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './checkpoint-report.js';
 import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
-import type { LeaseKeeperOptions } from './options.js';
-import type { LeaseKeeperMessage, Message, Write } from './state.js';
+import type { Message, RowCreation, RowUpdate, Write } from './state.js';
 import { awaitsCalls, ownershipEnded } from './leftovers.js';
 import { grantTenure, revokeTenure, wallDeadlineOf } from './open-tenure.js';
-import {
-  count,
-  effectName,
-  emit,
-  retryDelayMs,
-  retryShapeOf,
-  notifyCoordinator,
-  warn,
-  type KeeperTurn,
-} from './turn.js';
-import { wishAnswered, wishEffect } from './hand-over-asker.js';
-import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './hand-over-holder.js';
-import {
-  extraCheckpointAt,
-  renewalCarriesCheckpoint,
-  type CheckpointCadence,
-} from '../../src/core/checkpoint-cadence.js';
+import { count, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
+import { wishAnswered } from './hand-over-asker.js';
+import { answerWritten, leaseGiven, resolveRefusedWrite, wishSeen } from './hand-over-holder.js';
 import { backoffMs } from '../../src/core/backoff.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
-import type { Checkpoint } from '../../src/core/checkpoint.js';
 import * as leaseState from '../../src/core/lease-state.js';
-import type { RowChange } from '../../src/core/lease-state.js';
 import { classifyRefusal } from '../../src/core/write-refusal.js';
 import { isWriterOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import { latestMarginMs } from '../../src/core/shard-sync-plan.js';
 import { isKinactError } from '../../src/api/errors.js';
-import type { RowCondition, WriteOutcome } from '../../src/api/ports.js';
+import type { WriteOutcome } from '../../src/api/ports.js';
 
 /** How many takes may be refused by rows that this process itself wrote, in an earlier attempt or by an earlier keeper. */
 const maxRetakes = 3;
-
-export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
-  const { options, state, now, effects } = turn;
-  const { leaseKey, store, writer } = options;
-  const hasCheckpoint = carriesCheckpoint(turn, kind);
-  const change = changeOf(turn, kind, hasCheckpoint ? leaseState.nextCheckpoint(state.lease) : undefined);
-  const newRow = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
-
-  const { permit } = state.queuePlace;
-  const forWorker = state.workers.tenureRequest?.worker;
-  state.queuePlace.permit = undefined;
-  const id = ++state.writes.begun;
-  const coveredRecords = hasCheckpoint ? state.lease.uncheckpointedRecords : 0;
-  const write: Write = { id, kind, startedAt: now, change, coveredRecords, newRow, forWorker, permit };
-  state.writes.current = write;
-
-  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, write);
-  const expected = conditionOf(turn, kind);
-  const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
-  effects.push(
-    newRow !== undefined
-      ? effect.run({
-          name: effectName(write),
-          kind: 'io',
-          start: (signal) => store.create(newRow, signal),
-          done: (): LeaseKeeperMessage => ({ type: 'created', id }),
-          failed,
-        })
-      : effect.run({
-          name: effectName(write),
-          kind: 'io',
-          start: (signal) => store.update(leaseKey, { expected, change, writer }, signal),
-          done: (outcome): LeaseKeeperMessage => ({ type: 'written', id, outcome }),
-          failed,
-        }),
-  );
-}
-
-/**
- * The condition of a write: nothing has been written since the row was last seen. A hand-over also requires the wish that it grants
- * (`change.handOver`).
- */
-function conditionOf({ options, state }: KeeperTurn, kind: Write['kind']): RowCondition {
-  const { row } = state.lease;
-  const unchanged: RowCondition = { counter: row.leaseCounter, writer: row.kinactWriter ?? null };
-  // A Java worker that creates the row again begins at counter 0, so the counter alone may match by accident.
-  if (kind === 'take') return { ...unchanged, owner: row.leaseOwner ?? null };
-  // The last write of a keeper must not give away a lease that another worker has taken.
-  const isLast = kind === 'release' || kind === 'shardEnd' || kind === 'handOver';
-  return isLast ? { ...unchanged, owner: options.workerId } : unchanged;
-}
-
-/** The service's time now: its value when the keeper began, plus the time that has passed on the local clock. */
-function serviceNow({ state, now }: KeeperTurn): number {
-  return state.clocks.serviceTimeMs + (now - state.clocks.bornAt);
-}
-
-function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kind']): boolean {
-  const reached = { checkpointAt: state.timing.checkpointAt, uncheckpointedRecords: state.lease.uncheckpointedRecords };
-  return kind === 'checkpoint' || (kind === 'renew' && renewalCarriesCheckpoint(cadenceOf(options), reached, now));
-}
-
-/** When an extra checkpoint is due. A keeper that only finishes the work of an earlier keeper writes none. */
-export function nextExtraAt({ options, state }: KeeperTurn): number {
-  if (state.phase !== 'held' || options.predecessor !== undefined) return Infinity;
-  return extraCheckpointAt(cadenceOf(options), {
-    checkpointAt: state.timing.checkpointAt,
-    uncheckpointedRecords: state.lease.uncheckpointedRecords,
-  });
-}
-
-function cadenceOf(options: LeaseKeeperOptions): CheckpointCadence {
-  const { checkpointIntervalMs, checkpointRecords, failoverMs } = options;
-  return { intervalMs: checkpointIntervalMs, records: checkpointRecords, renewalMs: renewalIntervalMs(failoverMs) };
-}
-
-function changeOf(turn: KeeperTurn, kind: Write['kind'], checkpoint: Checkpoint | undefined): RowChange {
-  const { options, state } = turn;
-  const { lease } = state;
-  switch (kind) {
-    case 'take':
-      return leaseState.takeChange(lease.row, options, state.clocks.serviceTimeMs - latestMarginMs);
-    case 'renew':
-      return { ...leaseState.renewChange(checkpoint), ...answerOf(turn) };
-    case 'answer':
-      return { ...leaseState.renewChange(undefined), ...answerOf(turn) };
-    case 'checkpoint':
-      return leaseState.renewChange(checkpoint);
-    case 'handOver':
-    case 'release': {
-      const newOwner = newOwnerOf(turn);
-      return newOwner === undefined ? leaseState.releaseChange(lease) : leaseState.handOverChange(lease, newOwner);
-    }
-    case 'shardEnd':
-      return leaseState.shardEndChange(state.shardEnd?.childShardIds ?? []);
-    case 'create':
-    case 'wish':
-    case 'unwish':
-      return {};
-  }
-}
 
 /** Handles an answer of the table. The answer to a write that was given up is only counted, and the outcome stays unknown. */
 export function tableAnswered(
@@ -167,18 +47,29 @@ export function tableAnswered(
   state.writes.current = undefined;
   if (message.type === 'wished') return wishAnswered(turn, current, message.outcome);
 
-  // A refusal is an answer, but not a success: the table may refuse a retry because the first attempt took effect after all.
-  if (message.type === 'created' || message.outcome.type === 'written') {
-    state.writes.failed = 0;
-    state.writes.failing = undefined;
-  }
+  // The ids are equal. So an answer `created` is to a write of kind `create`, and an answer `written` to an update.
+  if (message.type === 'created' && current.kind === 'create') rowCreated(turn, current);
+  if (message.type === 'written' && isRowUpdate(current)) updateAnswered(turn, current, message.outcome);
+}
 
-  if (message.type === 'created') {
-    // The take that follows shows which worker has created the row.
-    leaseState.adoptRow(state.lease, current.newRow ?? state.lease.row);
-    state.phase = 'taking';
-  } else if (message.outcome.type === 'written') writeSucceeded(turn, current, message.outcome);
-  else writeRefused(turn, current, message.outcome.current);
+function rowCreated(turn: KeeperTurn, { newRow }: RowCreation): void {
+  const { state } = turn;
+  noteSuccess(turn);
+  // The take that follows shows which worker has created the row.
+  leaseState.adoptRow(state.lease, newRow);
+  state.phase = 'taking';
+}
+
+function updateAnswered(turn: KeeperTurn, write: RowUpdate, outcome: WriteOutcome): void {
+  // A refusal is an answer, but not a success: the table may refuse a retry because the first attempt took effect after all.
+  if (outcome.type !== 'written') return writeRefused(turn, write, outcome.current);
+  noteSuccess(turn);
+  writeSucceeded(turn, write, outcome);
+}
+
+function noteSuccess({ state }: KeeperTurn): void {
+  state.writes.failed = 0;
+  state.writes.failing = undefined;
 }
 
 /** Handles a write whose outcome is unknown: the request may have been lost, or only its reply. */
@@ -186,7 +77,7 @@ export function noteUnknownOutcome(turn: KeeperTurn, write: Write, error: unknow
   const { options, state, now } = turn;
   write.permit?.end(outcomeOf(error));
   state.writes.current = undefined;
-  if (concernsOwner(write)) leaseState.noteUnknownWrite(state.lease, write.change);
+  if (isRowUpdate(write)) leaseState.noteUnknownWrite(state.lease, write.change);
   const other = otherOwner(turn, error);
   if (other !== undefined) return finishNotHeld(turn, `taken by ${other}; its row cannot be read`);
 
@@ -201,8 +92,9 @@ export function noteUnknownOutcome(turn: KeeperTurn, write: Write, error: unknow
   emit(turn, retryingEvent(state.writes.failing, delayMs, { source, shardId }));
 }
 
-function concernsOwner({ kind }: Write): boolean {
-  return kind !== 'create' && kind !== 'wish' && kind !== 'unwish';
+/** Whether a write changes the row of a lease that exists: its outcome may change the owner. */
+export function isRowUpdate(write: Write): write is RowUpdate {
+  return write.kind !== 'create' && write.kind !== 'wish' && write.kind !== 'unwish';
 }
 
 /**
@@ -217,7 +109,7 @@ function otherOwner({ options, state }: KeeperTurn, error: unknown): string | un
 
 function writeSucceeded(
   turn: KeeperTurn,
-  write: Write,
+  write: RowUpdate,
   outcome: Extract<WriteOutcome, { readonly type: 'written' }>,
 ): void {
   const { options, state } = turn;
@@ -328,7 +220,7 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
  * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it did; the
  * keeper may then have ended.
  */
-function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+function handleExplainedRefusal(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {
   const { state, now } = turn;
   if (isEndedByUs(turn, foundRow)) continueFromRow(turn, foundRow);
   else if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
@@ -342,7 +234,7 @@ function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseR
   return true;
 }
 
-function writeRefused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
+function writeRefused(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): void {
   if (handleExplainedRefusal(turn, write, foundRow)) return;
   const { options, state, now } = turn;
   const refusal = classifyRefusal(options, state.lease.unknownWrites, foundRow);

@@ -12,6 +12,7 @@ import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
+import { deliveryMarginMs } from '../core/lease-failover.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
 import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
@@ -238,8 +239,7 @@ function coordinatorOf(
         handedOut: table.handedOut,
         failoverMs,
         handOverMs,
-        // A tenth of the failover time: two machines' clocks drift apart by less in that time, and a request needs less to arrive.
-        marginMs: failoverMs / 10,
+        marginMs: deliveryMarginMs(failoverMs),
         checkpointIntervalMs,
         checkpointRecords,
         callDeadlineMs,

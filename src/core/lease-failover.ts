@@ -16,6 +16,14 @@ export function renewalIntervalMs(failoverMs: number): number {
   return failoverMs / 3;
 }
 
+/**
+ * How many milliseconds before a renewal runs out its holder stops to deliver: a tenth of the failover time. Two machines' clocks drift
+ * apart by less in that time, and a request needs less to arrive.
+ */
+export function deliveryMarginMs(failoverMs: number): number {
+  return failoverMs / 10;
+}
+
 /** After a lease has been free or expired for this long, any worker that can take it takes it, even one that left it alone. */
 export function longUntakenMs(failoverMs: number): number {
   return 2 * failoverMs;
@@ -43,16 +51,24 @@ export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | '
 }
 
 /** How many milliseconds a row's counter must stay unchanged before the lease counts as expired for this worker. */
-export function effectiveFailoverMs(row: LeaseRow, ownMs: number): number {
-  return Math.max(ownMs, failoverOf(row) ?? 0);
+export function effectiveFailoverMs(row: LeaseRow, ownFailoverMs: number): number {
+  return Math.max(ownFailoverMs, failoverOf(row) ?? 0);
 }
 
-/** Whether a lease counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
-export function isRowExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
-  return isExpired(stillForMs, effectiveFailoverMs(row, ownFailoverMs));
+/**
+ * For how many milliseconds this worker could have taken a lease, if its row's counter has not changed for `stillForMs`. A lease
+ * without an owner was free all that time. Another one is free once it has expired: 0 or less means that it has not.
+ */
+export function freeForMs(row: LeaseRow, stillForMs: number, ownFailoverMs: number): number {
+  return row.leaseOwner === undefined ? stillForMs : stillForMs - effectiveFailoverMs(row, ownFailoverMs);
 }
 
-/** Like `isRowExpired`, for callers that already have the result of `effectiveFailoverMs`. */
-export function isExpired(stillForMs: number, honouredMs: number): boolean {
-  return stillForMs > honouredMs;
+/** Whether a lease with an owner counts as expired for this worker, if its row's counter has not changed for `stillForMs`. */
+export function isExpired(row: LeaseRow, stillForMs: number, ownFailoverMs: number): boolean {
+  return row.leaseOwner !== undefined && freeForMs(row, stillForMs, ownFailoverMs) > 0;
+}
+
+/** The first millisecond at which a lease with an owner counts as expired, if its row's counter does not change after `since`. */
+export function expiresAt(row: LeaseRow, since: number, ownFailoverMs: number): number {
+  return since + effectiveFailoverMs(row, ownFailoverMs) + 1;
 }

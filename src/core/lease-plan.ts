@@ -2,7 +2,7 @@
 // counter unchanged (KCL clause 2.2); clocks of other machines do not count. While a Java worker owns a row, kinact must use the
 // KCL's formula (`planLikeKcl`), or leases would move back and forth forever. Otherwise kinact uses `planEvenly`. The coordinator
 // calls `planLeases` after every scan.
-import { effectiveFailoverMs, isExpired } from './lease-failover.js';
+import { effectiveFailoverMs, freeForMs } from './lease-failover.js';
 import type { LeaseRow } from './lease.js';
 import { isForeign } from './writer-signature.js';
 import { hasEnded } from './shard-graph.js';
@@ -21,10 +21,10 @@ export interface ObservedLease {
   readonly row: LeaseRow;
   /** The age as the KCL counts it: infinite if the row was first seen without an owner. */
   readonly ageMs: number;
-  /** How long ago this worker first saw this counter. */
-  readonly seenMs: number;
-  /** The lease has expired if `ageMs` exceeds this time: the larger of this worker's failover time and the owner's. */
-  readonly failoverMs: number;
+  /** For how long this worker has seen the lease free or expired. If it has an owner, 0 or less means that it has not expired. */
+  readonly freeForMs: number;
+  /** The larger of this worker's failover time and the owner's. */
+  readonly effectiveFailoverMs: number;
 }
 
 /**
@@ -50,17 +50,24 @@ export function updateObservations(
   return next;
 }
 
-/** Adds the ages to the rows of a scan. `observations` must include this scan. `failoverMs` is this worker's own. */
+/** Adds the ages to the rows of a scan. `observations` must include this scan. */
 export function observe(
   rows: readonly LeaseRow[],
   observations: ReadonlyMap<string, Observation>,
   now: number,
-  failoverMs: number,
+  ownFailoverMs: number,
 ): ObservedLease[] {
   return rows.map((row) => {
     const seen = observations.get(row.leaseKey) ?? { since: now, seenAt: now };
-    const honouredMs = effectiveFailoverMs(row, failoverMs);
-    return { row, ageMs: now - seen.since, seenMs: now - seen.seenAt, failoverMs: honouredMs };
+    const ageMs = now - seen.since;
+    // A row first seen without an owner is infinitely old, but this worker has not seen it free for that long.
+    const stillForMs = row.leaseOwner === undefined ? now - seen.seenAt : ageMs;
+    return {
+      row,
+      ageMs,
+      freeForMs: freeForMs(row, stillForMs, ownFailoverMs),
+      effectiveFailoverMs: effectiveFailoverMs(row, ownFailoverMs),
+    };
   });
 }
 
@@ -108,9 +115,9 @@ export interface LeasePlan {
   readonly hasPeers: boolean;
 }
 
-/** Whether a lease is free or has expired. Same rule as `isRowExpired`; `observe` has already picked the failover time. */
-export function isAvailable({ row, ageMs, failoverMs }: ObservedLease): boolean {
-  return row.leaseOwner === undefined || isExpired(ageMs, failoverMs);
+/** Whether a lease is free or has expired. */
+export function isAvailable({ row, freeForMs: ms }: ObservedLease): boolean {
+  return row.leaseOwner === undefined || ms > 0;
 }
 
 /** Fisher–Yates. Workers that scan the table at the same time then rarely try to take the same row. */
@@ -132,8 +139,37 @@ interface PeerLeases {
   requested: number;
 }
 
+/** What a lease of the table counts as, for both formulas. */
+type LeaseGroup =
+  | 'ended'
+  /** Another worker has asked for it, and its holder lives. */
+  | 'askedFor'
+  /** Held here; or its keeper crashed, and other workers count it as this worker's until it expires. */
+  | 'own'
+  /** This worker takes it back. */
+  | 'reclaimed'
+  /** Free or expired, and this worker may take it. */
+  | 'available'
+  /** It has another owner, and has neither ended nor expired. */
+  | 'ofPeer'
+  /** This worker leaves it alone, and it counts as no worker's. */
+  | 'uncounted';
+
+function groupOf(lease: ObservedLease, { held, avoid, askedBy, reclaim, workerId }: LeasePlanInput): LeaseGroup {
+  const { leaseKey, leaseOwner } = lease.row;
+  if (hasEnded(lease.row)) return 'ended';
+  if (askedBy?.has(leaseKey) === true && !isAvailable(lease) && !reclaim.has(leaseKey)) return 'askedFor';
+  if (held.has(leaseKey)) return 'own';
+  if (reclaim.has(leaseKey)) {
+    if (!avoid.has(leaseKey)) return 'reclaimed';
+    return isAvailable(lease) ? 'uncounted' : 'own';
+  }
+  if (isAvailable(lease)) return avoid.has(leaseKey) ? 'uncounted' : 'available';
+  return leaseOwner === workerId ? 'uncounted' : 'ofPeer';
+}
+
 /** The leases of the table, sorted into the groups that both formulas use. */
-interface Table {
+interface SortedLeases {
   readonly input: LeasePlanInput;
   /** Available leases that this worker may take: not held here, not ended, not in `avoid`. */
   readonly available: readonly ObservedLease[];
@@ -147,7 +183,7 @@ interface Table {
   readonly heldButNotScanned: number;
 }
 
-function classify(input: LeasePlanInput): Table {
+function sortLeases(input: LeasePlanInput): SortedLeases {
   const available: ObservedLease[] = [];
   const owned = new Map<string, PeerLeases>();
   const leasesOf = (owner: string): PeerLeases => {
@@ -164,46 +200,56 @@ function classify(input: LeasePlanInput): Table {
 
   for (const lease of input.leases) {
     const { row } = lease;
-    if (hasEnded(row)) continue;
-    const asker = input.askedBy?.get(row.leaseKey);
-    if (asker !== undefined && !isAvailable(lease) && !input.reclaim.has(row.leaseKey)) {
-      leasesOf(asker).requested += 1;
-      if (input.held.has(row.leaseKey)) promisedToOthers += 1;
-    } else if (input.held.has(row.leaseKey)) ownCount++;
-    else if (input.reclaim.has(row.leaseKey)) {
-      if (!input.avoid.has(row.leaseKey)) reclaimed.push(row);
-      // This worker leaves the lease alone for now because its keeper crashed. Peers still count it as this worker's until it expires.
-      else if (!isAvailable(lease)) ownCount++;
-    } else if (isAvailable(lease)) {
-      if (!input.avoid.has(row.leaseKey)) available.push(lease);
-    } else if (row.leaseOwner !== undefined && row.leaseOwner !== input.workerId) {
-      const peer = leasesOf(row.leaseOwner);
-      peer.count += 1;
-      if (!input.avoid.has(row.leaseKey) && input.notToAskFor?.has(row.leaseKey) !== true) peer.rows.push(row);
+    switch (groupOf(lease, input)) {
+      case 'ended':
+      case 'uncounted':
+        break;
+      case 'askedFor':
+        leasesOf(input.askedBy!.get(row.leaseKey)!).requested += 1;
+        if (input.held.has(row.leaseKey)) promisedToOthers += 1;
+        break;
+      case 'own':
+        ownCount += 1;
+        break;
+      case 'reclaimed':
+        reclaimed.push(row);
+        break;
+      case 'available':
+        available.push(lease);
+        break;
+      case 'ofPeer': {
+        const peer = leasesOf(row.leaseOwner!);
+        peer.count += 1;
+        if (mayAskFor(row, input)) peer.rows.push(row);
+      }
     }
   }
 
   return { input, available, owned, reclaimed, ownCount, promisedToOthers, heldButNotScanned: notScanned.size };
 }
 
+function mayAskFor({ leaseKey }: LeaseRow, { avoid, notToAskFor }: LeasePlanInput): boolean {
+  return !avoid.has(leaseKey) && notToAskFor?.has(leaseKey) !== true;
+}
+
 /** Plans one round. */
 export function planLeases(input: LeasePlanInput): LeasePlan {
-  const table = classify(input);
+  const sorted = sortLeases(input);
   const hasForeignOwners = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
 
-  const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.promisedToOthers - table.ownCount));
-  const ownCount = table.ownCount + reclaim.length;
-  const plan = hasForeignOwners ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
+  const reclaim = sorted.reclaimed.slice(0, Math.max(0, input.maxLeases - sorted.promisedToOthers - sorted.ownCount));
+  const ownCount = sorted.ownCount + reclaim.length;
+  const plan = hasForeignOwners ? planLikeKcl(sorted, ownCount) : planEvenly(sorted, ownCount);
 
   const take = [...reclaim, ...plan.take];
   return {
     ...plan,
-    take: [...take, ...alsoTakeAwaitedParents(table, ownCount + plan.take.length, take)],
-    leavesSome: table.available.length > plan.take.length,
+    take: [...take, ...alsoTakeAwaitedParents(sorted, ownCount + plan.take.length, take)],
+    leavesSome: sorted.available.length > plan.take.length,
     hasForeignOwners,
-    hasPeers: table.owned.size > 0,
+    hasPeers: sorted.owned.size > 0,
   };
 }
 
@@ -211,7 +257,11 @@ export function planLeases(input: LeasePlanInput): LeasePlan {
  * A worker with `maxLeases` leases that wait for unread parents would wait forever. So it may also take these parents, but it
  * never reads more than `maxLeases` shards.
  */
-function alsoTakeAwaitedParents({ input, available }: Table, ownCount: number, take: readonly LeaseRow[]): LeaseRow[] {
+function alsoTakeAwaitedParents(
+  { input, available }: SortedLeases,
+  ownCount: number,
+  take: readonly LeaseRow[],
+): LeaseRow[] {
   const { awaited, awaitingParents = 0, maxLeases } = input;
   if (awaited === undefined || ownCount < maxLeases) return [];
   const free = rowsOf(available).filter((row) => awaited.has(row.leaseKey) && !take.includes(row));
@@ -225,8 +275,8 @@ type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
  * failover times, the round takes only their leases, up to `maxLeases`, whatever the target is. The round steals one lease at most.
  * Unlike the KCL, kinact never takes a row at SHARD_END, because nothing is left to read. So these rows never use up a round.
  */
-function planLikeKcl(table: Table, ownCount: number): Choice {
-  const { input, available } = table;
+function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
+  const { input, available } = sorted;
   const counts = new Map<string, number>([[input.workerId, ownCount]]);
   for (const lease of input.leases) {
     const { leaseKey, leaseOwner: owner } = lease.row;
@@ -236,13 +286,13 @@ function planLikeKcl(table: Table, ownCount: number): Choice {
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
 
-  const total = input.leases.length + table.heldButNotScanned;
+  const total = input.leases.length + sorted.heldButNotScanned;
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
-  const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
+  const room = Math.max(0, input.maxLeases - sorted.promisedToOthers - ownCount);
   const overflow = Math.max(0, available.length - room);
 
-  const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
+  const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.effectiveFailoverMs);
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
 
@@ -250,19 +300,24 @@ function planLikeKcl(table: Table, ownCount: number): Choice {
   if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
     return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
-  return { take: [], fromPeers: stealLikeKcl(table, counts, needed, target), target, overflow };
+  return { take: [], fromPeers: stealLikeKcl(sorted, counts, needed, target), target, overflow };
 }
 
-function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed: number, target: number): LeaseRow[] {
+function stealLikeKcl(
+  sorted: SortedLeases,
+  counts: ReadonlyMap<string, number>,
+  needed: number,
+  target: number,
+): LeaseRow[] {
   let victim: string | undefined;
   let most = 0;
   for (const [owner, count] of counts) {
-    if (owner !== table.input.workerId && count > most) [victim, most] = [owner, count];
+    if (owner !== sorted.input.workerId && count > most) [victim, most] = [owner, count];
   }
 
   const allowed = most > target || (most === target && needed > 1);
   if (victim === undefined || !allowed) return [];
-  return shuffled(table.owned.get(victim)?.rows ?? [], table.input.random).slice(0, 1);
+  return shuffled(sorted.owned.get(victim)?.rows ?? [], sorted.input.random).slice(0, 1);
 }
 
 /**
@@ -277,18 +332,16 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
  * 4. A worker at or above the even share, rounded down, steals with probability 1/`rivals`, because there is not one more lease for
  *    every rival. So on average one rival steals per round; if all did, they would empty the peer.
  */
-function planEvenly(table: Table, ownCount: number): Choice {
-  const { input, available, owned } = table;
-  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.heldButNotScanned;
+function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
+  const { input, available, owned } = sorted;
+  const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + sorted.heldButNotScanned;
   const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
-  const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
+  const room = Math.max(0, input.maxLeases - sorted.promisedToOthers - ownCount);
 
   if (available.length > 0) {
     const order = shuffled(available, input.random);
-    const freeMs = (lease: ObservedLease): number =>
-      lease.row.leaseOwner === undefined ? lease.seenMs : lease.ageMs - lease.failoverMs;
-    const overdue = order.filter((lease) => freeMs(lease) >= input.spareMs);
-    const fresh = order.filter((lease) => freeMs(lease) < input.spareMs);
+    const overdue = order.filter((lease) => lease.freeForMs >= input.spareMs);
+    const fresh = order.filter((lease) => lease.freeForMs < input.spareMs);
     const toTake = Math.max(overdue.length, target - ownCount);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, toTake)),
@@ -299,18 +352,18 @@ function planEvenly(table: Table, ownCount: number): Choice {
   }
   return {
     take: [],
-    fromPeers: stealEvenly(table, ownCount, Math.floor(live / (owned.size + 1))),
+    fromPeers: stealEvenly(sorted, ownCount, Math.floor(live / (owned.size + 1))),
     target,
     overflow: 0,
   };
 }
 
-function stealEvenly(table: Table, ownCount: number, floor: number): LeaseRow[] {
-  const { input } = table;
-  const peers = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
+function stealEvenly(sorted: SortedLeases, ownCount: number, floor: number): LeaseRow[] {
+  const { input } = sorted;
+  const peers = [...sorted.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const chosen: LeaseRow[] = [];
 
-  for (let count = ownCount; count < input.maxLeases - table.promisedToOthers; count++) {
+  for (let count = ownCount; count < input.maxLeases - sorted.promisedToOthers; count++) {
     const candidates = peers.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
     const victims = candidates.filter((worker) => worker.count === most);

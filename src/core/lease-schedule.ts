@@ -40,7 +40,7 @@ export type YieldingPhase =
 export interface KeeperSituation {
   readonly phase: KeeperPhase;
   /** This keeper's own wish, in the phase `wishing`. */
-  readonly wishing?:
+  readonly wishing:
     | {
         readonly raiseAt: number;
         readonly readRowAt: number;
@@ -56,8 +56,8 @@ export interface KeeperSituation {
     /** No write begins before this time, because of a back-off. */
     readonly retryAt: number;
   };
-  /** The place in the queue for a permit to write. Default: every write begins at once. */
-  readonly queuePlace?: {
+  /** The place in the queue for a permit to write. */
+  readonly queuePlace: {
     /** The keeper waits for a permit: no write is due before the permit comes. */
     readonly queued: boolean;
     /** When to stop waiting for the permit of a first take. */
@@ -76,15 +76,14 @@ export interface KeeperSituation {
     readonly idleSince: number;
   };
   readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
-  /** Default: nothing is open. */
-  readonly leftovers?: {
+  readonly leftovers: {
     /** Calls of user code for this shard may still run, although the shard has no worker. */
-    readonly userCallsLeftBehind: boolean;
+    readonly callsMayBeLeft: boolean;
     /** How many calls of `onCheckpoint` are running. */
     readonly onCheckpointCalls: number;
   };
-  /** The wish of another worker for this lease. Default: no worker has asked. */
-  readonly yielding?:
+  /** The wish of another worker for this lease. */
+  readonly yielding:
     | { readonly phase: YieldingPhase; readonly drainStartsAt: number; readonly refuseAt: number }
     | undefined;
   readonly releaseOrder: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
@@ -130,13 +129,18 @@ export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind 
       if (
         keeper.yielding?.phase === 'ready' &&
         keeper.releaseOrder === undefined &&
-        (keeper.leftovers?.onCheckpointCalls ?? 0) === 0
+        keeper.leftovers.onCheckpointCalls === 0
       )
         return 'handOver';
       if (keeper.workers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
       if (keeper.yielding?.phase === 'asked' || keeper.yielding?.phase === 'refusing') return 'answer';
       return now >= keeper.timing.extraAt ? 'checkpoint' : undefined;
   }
+}
+
+/** Whether there is a tenure that its keeper has not revoked. */
+export function isInForce<T extends { readonly revoked: boolean }>(tenure: T | undefined): tenure is T {
+  return tenure?.revoked === false;
 }
 
 /** Whether another worker is about to get the lease: then no shard worker may begin. */
@@ -156,7 +160,7 @@ function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWrite
  */
 function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
-  return (leftovers?.onCheckpointCalls ?? 0) === 0 || now >= shardEnd.callsUntil;
+  return leftovers.onCheckpointCalls === 0 || now >= shardEnd.callsUntil;
 }
 
 /** Whether the release is due: the shard is drained, and no SHARD_END is about to replace the release; or its time is up. */
@@ -164,12 +168,7 @@ function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
   const { leftovers, releaseOrder } = keeper;
   if (releaseOrder === undefined) return false;
   // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
-  if (
-    leftovers !== undefined &&
-    (leftovers.userCallsLeftBehind || leftovers.onCheckpointCalls > 0) &&
-    now < releaseOrder.cutAt
-  )
-    return false;
+  if ((leftovers.callsMayBeLeft || leftovers.onCheckpointCalls > 0) && now < releaseOrder.cutAt) return false;
 
   if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
   return keeper.shardEnd === undefined || keeper.shardEnd.blocked || now >= releaseOrder.cutAt;
@@ -190,7 +189,7 @@ function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
     keeper.workers.noWorkerMayStart ||
     keeper.phase !== 'held' ||
-    keeper.tenure?.revoked === false ||
+    isInForce(keeper.tenure) ||
     keeper.workers.tenureRequest !== undefined ||
     keeper.shardEnd?.childShardIds !== undefined ||
     keeper.releaseOrder !== undefined;
@@ -214,10 +213,10 @@ export function nextWakeAt(keeper: KeeperSituation, limits: ScheduleLimits, now:
     return Math.min(at, current === undefined ? Infinity : current.startedAt + limits.writeTimeoutMs);
 
   if (current !== undefined) at = Math.min(at, current.startedAt + limits.writeTimeoutMs);
-  else if (keeper.queuePlace?.queued === true) at = Math.min(at, queuedUntil(keeper, now));
+  else if (keeper.queuePlace.queued) at = Math.min(at, queuedUntil(keeper, now));
   else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(timing.renewAt, timing.extraAt));
 
-  if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
+  if (isInForce(tenure)) at = Math.min(at, tenure.shared.deadline);
   if (releaseOrder !== undefined) {
     const moments = [releaseOrder.cutAt, releaseOrder.writeAt, releaseOrder.until];
     at = Math.min(at, ...moments.filter((moment) => moment > now));
@@ -241,7 +240,7 @@ function nextWishStepAt(
   const { withdrawal, readingRow, readRowAt, raiseAt, until } = wishing;
   const moments = [withdrawal === undefined ? until : withdrawal.until];
   if (releaseOrder !== undefined) moments.push(releaseOrder.cutAt, releaseOrder.writeAt, releaseOrder.until);
-  const mayWrite = writes.current === undefined && queuePlace?.queued !== true;
+  const mayWrite = writes.current === undefined && !queuePlace.queued;
   if (mayWrite) moments.push(withdrawal === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
   if (withdrawal === undefined && !readingRow) moments.push(readRowAt);
   return Math.min(...moments.filter((moment) => moment > now), Infinity);
@@ -249,6 +248,6 @@ function nextWishStepAt(
 
 /** Until when a write that waits in the queue needs no check. A take is given up at `takeBy`; an extra checkpoint becomes a renewal. */
 function queuedUntil({ phase, timing, queuePlace }: KeeperSituation, now: number): number {
-  if (phase === 'taking') return queuePlace?.takeBy ?? Infinity;
+  if (phase === 'taking') return queuePlace.takeBy;
   return timing.renewAt > now ? timing.renewAt : Infinity;
 }

@@ -1,6 +1,6 @@
 // What a keeper knows about the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
 // than the row's and never past the frontier. Only the checkpoint in the row is durable. The ledger of the shard worker
-// moves the frontier, `noteFrontier` (open-tenure.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
+// moves the frontier, `noteFrontier` (open-tenure.ts) stores it here, and outgoing-write.ts puts `nextCheckpoint` into the next renewal.
 // Releases and hand-overs carry the checkpoint, too. Related: write-refusal.ts classifies refusals, and lease-update.ts turns a
 // change into an update expression.
 import { checkpointOf, compareCheckpoints, isSentinel, type Checkpoint } from './checkpoint.js';

@@ -1,4 +1,4 @@
-// A shard worker that is paused and resumed (issue 8) delivers nothing twice, and never stays paused.
+// A shard worker that is paused and resumed delivers nothing twice, and never stays paused.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

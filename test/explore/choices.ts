@@ -1,6 +1,6 @@
 // The choices in a world, and what each of them does. Time passes only when no instant choice is left: a message, a request, a due
 // timer. A delay of one of these is a fault and counts as one.
-import { isRowExpired, effectiveFailoverMs } from '../../src/core/lease-failover.js';
+import { expiresAt, isExpired } from '../../src/core/lease-failover.js';
 import { holderCanBeAsked } from '../../src/core/lease-wish.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
 import {
@@ -112,7 +112,7 @@ function mayAsk(scene: Scene, world: World, { index, name, wishes, avoid, avoidU
   const { row, now } = world;
   if (row === undefined || wishes >= wishesOf(scene, index) || hasEnded(row)) return false;
   if (row.leaseOwner === undefined || row.leaseOwner === name || !holderCanBeAsked(row)) return false;
-  if (isExpired(scene, world)) return false;
+  if (hasExpired(scene, world)) return false;
   return avoid !== row.kinactWriter || now >= avoidUntil;
 }
 
@@ -125,11 +125,11 @@ function wishesOf({ wishes, asksBack }: Scene, index: number): number {
 export function mayTake(scene: Scene, world: World, { name, coolUntil }: Node): boolean {
   const { row, now } = world;
   if (row === undefined || hasEnded(row) || now < coolUntil) return false;
-  return row.leaseOwner === undefined || row.leaseOwner === name || isExpired(scene, world);
+  return row.leaseOwner === undefined || row.leaseOwner === name || hasExpired(scene, world);
 }
 
-function isExpired(scene: Scene, { row, now, changedAt }: World): boolean {
-  return row !== undefined && isRowExpired(row, now - changedAt, scene.failoverMs);
+function hasExpired(scene: Scene, { row, now, changedAt }: World): boolean {
+  return row !== undefined && isExpired(row, now - changedAt, scene.failoverMs);
 }
 
 function faultsOf(scene: Scene, world: World, choices: Choice[]): void {
@@ -177,7 +177,7 @@ export function nextTime(scene: Scene, world: World): number {
     consider(node.coolUntil);
     if (node.wishes < wishesOf(scene, node.index)) consider(node.avoidUntil);
     if (row?.leaseOwner !== undefined && row.leaseOwner !== node.name)
-      consider(changedAt + effectiveFailoverMs(row, scene.failoverMs) + 1);
+      consider(expiresAt(row, changedAt, scene.failoverMs));
   }
   for (const { late, ghost, deadline } of world.requests) if (late && !ghost) consider(deadline);
   return at;

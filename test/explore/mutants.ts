@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.leftovers.userCallsLeftBehind = false;
+      state.leftovers.callsMayBeLeft = false;
       state.leftovers.handedOut.clear();
     }),
   },
@@ -49,15 +49,15 @@ export const mutants: readonly Mutant[] = [
     make: bent((state) => {
       if (state.tenure !== undefined || state.releaseOrder !== undefined) return;
       state.leftovers.handedOut.clear();
-      state.leftovers.userCallsLeftBehind = false;
+      state.leftovers.callsMayBeLeft = false;
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.leftovers.noUserCallsLeftAtEnd = true;
-      state.leftovers.userCallsLeftBehind = false;
+      state.leftovers.lastWorkerMayHaveLeftCalls = false;
+      state.leftovers.callsMayBeLeft = false;
     }),
   },
   {

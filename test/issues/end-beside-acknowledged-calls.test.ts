@@ -1,4 +1,4 @@
-// Symptom (issue 8): the children of a shard were delivered, perhaps by another process, beside a call for an earlier record of the
+// Symptom: the children of a shard were delivered, perhaps by another process, beside a call for an earlier record of the
 // same key. Cause: a stop and a hand-over waited for a running call that had acknowledged its item, but the end of a shard did not.
 // Rule: SHARD_END waits for all calls of the shard, and the watchdog bounds this wait.
 import { expect } from 'chai';

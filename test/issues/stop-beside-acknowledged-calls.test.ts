@@ -1,4 +1,4 @@
-// Symptom (issue 8): a stop gave shards away beside running calls that had acknowledged their items. Cause: settled counted as
+// Symptom: a stop gave shards away beside running calls that had acknowledged their items. Cause: settled counted as
 // drained. These are whole consumers in virtual time. Another consumer asks for the lease, or none does.
 import { expect } from 'chai';
 import type { ManualClock } from '../../src/testing/index.js';

@@ -1,4 +1,4 @@
-// Symptom (issue 8): a lease was given away beside a call of an earlier tenure that still ran. Cause: the call had acknowledged
+// Symptom: a lease was given away beside a call of an earlier tenure that still ran. Cause: the call had acknowledged
 // early, or the stop came before the next worker had read the open record again. So the next worker had handed out nothing when it
 // was asked to pause or drain, and found no call to wait for.
 import { expect } from 'chai';

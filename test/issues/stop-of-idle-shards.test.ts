@@ -1,4 +1,4 @@
-// Symptom (issue 8): at a stop, a raw behaviour was called once per shard for nothing, and the stop waited for all of these calls.
+// Symptom: at a stop, a raw behaviour was called once per shard for nothing, and the stop waited for all of these calls.
 // Cause: a stop waits for calls that acknowledged early. For this, every shard worker asked all reducers to drain, even if it had
 // never handed out a record.
 import { expect } from 'chai';

@@ -2,12 +2,12 @@
 // news `ended` begins it.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import type { Lease } from '../state.js';
+import { mayStart, type Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { readRows } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
-import { dropLease, spawnKeeper } from './keepers.js';
+import { dropLease, takeLease } from './keepers.js';
 import { checkParents } from './parents.js';
 
 /** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
@@ -17,11 +17,10 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
   dropLease(turn, lease);
-  state.pauses.coolDowns.delete(lease.leaseKey);
+  state.leftAlone.coolDowns.delete(lease.leaseKey);
 
   for (const other of state.leases.values()) {
-    if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
-      checkParents(turn, other);
+    if (other.stream === lease.stream && other.phase === 'held' && !mayStart(other)) checkParents(turn, other);
   }
 
   const children = childShardIds
@@ -42,9 +41,9 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
 export function childrenRead(turn: CoordinatorTurn, { rows }: Message<'childrenRead'>): void {
   const { options, state, now } = turn;
   for (const row of rows) {
-    const coolDown = state.pauses.coolDowns.get(row.leaseKey);
+    const coolDown = state.leftAlone.coolDowns.get(row.leaseKey);
     const room = state.leases.size < options.maxLeases;
     if (row.leaseOwner === undefined && !hasEnded(row) && room && (coolDown === undefined || coolDown.until <= now))
-      spawnKeeper(turn, row);
+      takeLease(turn, row);
   }
 }

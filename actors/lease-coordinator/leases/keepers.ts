@@ -13,8 +13,20 @@ import type { LeaseRow } from '../../../src/core/lease.js';
 import { hasProgress } from '../../../src/core/shard-graph.js';
 import { withoutAbsence } from '../../../src/core/shard-proof.js';
 
-/** Spawns a keeper that tries to take the lease of this row or, with `wish`, asks the holder for the lease. */
-export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKeeperOptions['wish']): void {
+/** Spawns a keeper that takes the lease of this row: by force if it has a living holder. The take is a conditional write. */
+export function takeLease(turn: CoordinatorTurn, row: LeaseRow): void {
+  spawnKeeper(turn, row, undefined);
+}
+
+/**
+ * Spawns a keeper that asks the holder of this row for the lease, by a wish. `staleWish`: the text of a wish in the row that the
+ * new wish may replace.
+ */
+export function askHolder(turn: CoordinatorTurn, row: LeaseRow, staleWish: string | undefined): void {
+  spawnKeeper(turn, row, { stale: staleWish });
+}
+
+function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish: LeaseKeeperOptions['wish']): void {
   const { options, state } = turn;
   const leasedShard = streamOfLease(state, row.leaseKey);
   if (leasedShard === undefined || !isActive(leasedShard.stream)) return;

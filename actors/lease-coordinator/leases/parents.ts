@@ -3,7 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { reportRetry, clearFailure, type CoordinatorTurn } from '../turn.js';
-import type { Lease } from '../state.js';
+import { mayStart, type Lease } from '../state.js';
 import { readParents } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
@@ -53,7 +53,7 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   if (lease === undefined) return;
   lease.readingParents = false;
   clearFailure(turn, parentReading, lease.stream);
-  if (lease.awaited?.length === 0) return;
+  if (mayStart(lease)) return;
 
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
@@ -68,9 +68,9 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
 }
 
 function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly string[]): void {
-  const wasStartable = lease.awaited?.length === 0;
+  const couldStart = mayStart(lease);
   lease.awaited = awaited;
-  if (wasStartable || awaited.length > 0) return;
+  if (couldStart || !mayStart(lease)) return;
   lease.idleSince = turn.now;
   turn.state.publishing.changed = true;
   if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'mayStart' }));
@@ -80,7 +80,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
 export function reconsiderWaiting(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const lease of state.leases.values()) {
-    if (lease.phase !== 'held' || lease.awaited?.length === 0) continue;
+    if (lease.phase !== 'held' || mayStart(lease)) continue;
     const isStillRead = (lease.awaited ?? []).some((parent) => {
       const leaseKey = leaseKeyOf(lease.stream.keyPrefix, parent);
       const row = state.table.rows.get(leaseKey);

@@ -3,6 +3,7 @@ import { effect } from '../../protocol/actor.js';
 import type { HeldLease, HeldLeases } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { tellKeepersCallsEnded } from '../release.js';
+import { mayStart } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
@@ -34,14 +35,15 @@ export function publish(turn: CoordinatorTurn): void {
 
 function heldLeases({ options, state }: CoordinatorTurn): HeldLeases {
   const leases: HeldLease[] = [];
-  for (const { phase, keeper, leaseKey, shardId, stream, awaited } of state.leases.values()) {
+  for (const lease of state.leases.values()) {
+    const { phase, keeper, leaseKey, shardId, stream } = lease;
     if (phase === 'held' && keeper !== undefined)
       leases.push({
         leaseKey,
         shardId,
         source: stream.sourceOptions.source.name,
         keeper,
-        startable: awaited?.length === 0,
+        startable: mayStart(lease),
       });
   }
   return { type: 'held', table: options.store.tableName, version: state.publishing.version, leases };

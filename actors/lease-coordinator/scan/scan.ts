@@ -5,12 +5,13 @@ import { takesAllowed } from './busy-table.js';
 import { keysNotToTake, keysNotToAskFor } from '../unread/cool-downs.js';
 import { noteDeletedRows } from './deleted-rows.js';
 import { noteFailoverTimes } from '../failover-times.js';
-import { spawnKeeper } from '../leases/keepers.js';
+import { takeLease } from '../leases/keepers.js';
 import { reconsiderWaiting } from '../leases/parents.js';
 import { forgetAbandoned } from '../release.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failTable } from '../sources/source-failure.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
+import { mayStart, waitsForParents } from '../state.js';
 import {
   emit,
   jittered,
@@ -32,7 +33,7 @@ import { cleanUpWhereDue } from '../streams/clean-up.js';
 import { syncWhereDue } from '../streams/shard-sync.js';
 import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
 import { backoffMs } from '../../../src/core/backoff.js';
-import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
+import { expiresAt } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import {
   isAvailable,
@@ -124,8 +125,8 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
     if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
   for (const leaseKey of state.standstills.keys())
     if (!state.table.rows.has(leaseKey)) state.standstills.delete(leaseKey);
-  for (const [leaseKey, { until }] of state.pauses.coolDowns) {
-    if (!state.table.rows.has(leaseKey) && until <= now) state.pauses.coolDowns.delete(leaseKey);
+  for (const [leaseKey, { until }] of state.leftAlone.coolDowns) {
+    if (!state.table.rows.has(leaseKey) && until <= now) state.leftAlone.coolDowns.delete(leaseKey);
   }
 
   return ours;
@@ -222,7 +223,7 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
   const heldByPeers = new Set(plan.fromPeers);
   const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
-  for (const row of toTake) if (!heldByPeers.has(row)) spawnKeeper(turn, row);
+  for (const row of toTake) if (!heldByPeers.has(row)) takeLease(turn, row);
   askOrTake(
     turn,
     toTake.filter((row) => heldByPeers.has(row)),
@@ -242,7 +243,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
   const awaited = new Set<string>();
   let awaitingParents = 0;
   for (const lease of state.leases.values()) {
-    if (lease.phase !== 'held' || lease.awaited === undefined || lease.awaited.length === 0) continue;
+    if (lease.phase !== 'held' || !waitsForParents(lease)) continue;
     awaitingParents += 1;
     for (const parent of lease.awaited) awaited.add(leaseKeyOf(lease.stream.keyPrefix, parent));
   }
@@ -256,7 +257,7 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
 function untilNextScan(turn: CoordinatorTurn): number {
   const { options, state, now } = turn;
   const { plan } = state.planning;
-  const isWaiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
+  const isWaiting = [...state.leases.values()].some((lease) => !mayStart(lease));
   const isFull = state.leases.size >= options.maxLeases;
   const isAlone =
     plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
@@ -278,7 +279,7 @@ function untilNextExpiry({ options, state }: CoordinatorTurn, now: number): numb
   for (const [leaseKey, { since }] of state.table.observations) {
     const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remainingMs = since + effectiveFailoverMs(row, options.failoverMs) + 1 - now;
+    const remainingMs = expiresAt(row, since, options.failoverMs) - now;
     if (remainingMs > 0 && remainingMs < soonestMs) soonestMs = remainingMs;
   }
   return soonestMs;

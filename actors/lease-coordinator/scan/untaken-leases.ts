@@ -1,7 +1,7 @@
 // Reports leases without a living owner that no worker takes. Each worker may have a reason to leave a lease alone for a while.
 // But people must learn of a shard that no worker reads, whatever the reasons are. The coordinator calls `watchUntaken` after
 // each scan.
-import { freeForMs } from '../unread/cool-downs.js';
+import { untakenForMs } from '../unread/cool-downs.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import { warn, type CoordinatorTurn } from '../turn.js';
 import { longUntakenMs } from '../../../src/core/lease-failover.js';
@@ -18,7 +18,7 @@ export function watchUntaken(turn: CoordinatorTurn, rows: readonly LeaseRow[]): 
   const untaken = new Set<string>();
 
   for (const { leaseKey } of rows) {
-    const ms = freeForMs(turn, leaseKey);
+    const ms = untakenForMs(turn, leaseKey);
     const leasedShard = streamOfLease(state, leaseKey);
     if (leasedShard === undefined || state.leases.has(leaseKey) || ms < reportAfterMs) continue;
     untaken.add(leaseKey);

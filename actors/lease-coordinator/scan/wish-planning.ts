@@ -1,7 +1,7 @@
 // Moves leases between living workers: decides which holders this worker asks and how often, and reads the wishes of other
 // workers. Invariants: a lease is never stolen by force from a living holder that can be asked. Few wishes are open at a time.
 // After a wish has failed, this worker waits for a growing time before it asks the same holder for that lease again.
-import { spawnKeeper } from '../leases/keepers.js';
+import { askHolder, takeLease } from '../leases/keepers.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { holderCanBeAsked, wishLastsMs, wishOf } from '../../../src/core/lease-wish.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -25,9 +25,9 @@ export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly Lease
   });
   state.table.wishes = new Map(standingWishes);
 
-  for (const [leaseKey, { holder }] of state.pauses.failedWishes)
+  for (const [leaseKey, { holder }] of state.leftAlone.failedWishes)
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
-      state.pauses.failedWishes.delete(leaseKey);
+      state.leftAlone.failedWishes.delete(leaseKey);
 }
 
 /** The leases that other workers have asked for, with the asking worker. The plan counts the lease as that worker's. */
@@ -55,7 +55,7 @@ export function askAgain(
     const standing = state.table.wishes.get(row.leaseKey);
     if (standing === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, standing.wish.writer))
       continue;
-    spawnKeeper(turn, row, { stale: standing.text });
+    askHolder(turn, row, standing.text);
   }
 }
 
@@ -68,12 +68,12 @@ export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): voi
   const { options, state, now } = turn;
   let openCount = countOpenWishes(turn);
   for (const row of rows) {
-    if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
+    if (!holderCanBeAsked(row)) takeLease(turn, row);
     else if (openCount < maxOpenWishes) {
       openCount += 1;
       const standing = state.table.wishes.get(row.leaseKey);
       const isStale = standing !== undefined && now - standing.seenAt >= wishLastsMs(standing.wish, options.failoverMs);
-      spawnKeeper(turn, row, { stale: isStale ? standing.text : undefined });
+      askHolder(turn, row, isStale ? standing.text : undefined);
     }
   }
 }

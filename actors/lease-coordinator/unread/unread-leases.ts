@@ -2,7 +2,7 @@
 // again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
-import type { CoordinatorState, Lease, CoordinatorOptions } from '../state.js';
+import { mayStart, waitsForParents, type CoordinatorState, type Lease, type CoordinatorOptions } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
 /** Notes that no worker reads the shard from now on, although a worker may. */
@@ -34,9 +34,9 @@ function unreadMs(
   lease: Lease,
   now: number,
 ): number {
-  const { awaited, waitsForOtherShard, idleSince, phase, stream } = lease;
+  const { waitsForOtherShard, idleSince, phase, stream } = lease;
   // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
-  const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
+  const isWaiting = !mayStart(lease) && !waitsForItself(state, lease);
   const isExcused = phase !== 'held' || isWaiting || waitsForOtherShard || idleSince === undefined;
   if (
     isExcused ||
@@ -51,8 +51,9 @@ function unreadMs(
 }
 
 /** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
-function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
-  if (awaited === undefined || awaited.length === 0) return false;
+function waitsForItself({ table: { rows } }: CoordinatorState, lease: Lease): boolean {
+  if (!waitsForParents(lease)) return false;
+  const { row, shardId, stream } = lease;
   const ancestors = new Set(row.parentShardIds);
   // Iterating a Set also visits members added during the loop.
   for (const each of ancestors)

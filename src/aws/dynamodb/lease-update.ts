@@ -1,6 +1,6 @@
 // Builds the update expressions of KCL clause 1.3: which attributes a change of a lease row sets, removes and adds, and on which
 // condition. Only the named attributes are touched, so everything else in a row survives. This file decides nothing: core's
-// lease-state.ts decides what a write changes, and the keeper's writes.ts on what condition.
+// lease-state.ts decides what a write changes, and the keeper's outgoing-write.ts on what condition.
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { failoverText } from '../../core/lease-failover.js';
 import type { LeaseRow } from '../../core/lease.js';

@@ -113,37 +113,40 @@ interface ReaderContext extends PollingReaderDeps, Opening {
   readonly signal: AbortSignal;
 }
 
+/** Whether the reader continues, after a step. `over`: the buffer has the end of the shard, and nothing more is to be read. */
+type Next = 'readOn' | 'over';
+
 async function poll(reader: ReaderContext): Promise<void> {
   const { clock, signal } = reader;
   const quota = fullQuota(clock.now());
-  const { iterators, reads, traffic } = quota;
+  const { iterators, reads, bytes } = quota;
   const progress = progressFrom(reader.start);
 
   for (;;) {
     await reader.buffer.whenRoom(signal);
     if (progress.iterator === undefined) {
-      if (progress.end.awaitsListing && !(await askWhetherClosed(reader, progress))) continue;
+      if (progress.end.awaitsListing && (await askWhetherClosed(reader, progress)) !== 'notOpen') continue;
       await pace(reader, [iterators]);
-      const gone = await beginChain(reader, progress);
+      const next = await beginChain(reader, progress);
       take(iterators, 1, clock.now());
-      if (gone) return;
+      if (next === 'over') return;
       continue;
     }
-    await pace(reader, [reads, traffic]);
-    if (await readOnce(reader, progress, progress.iterator, quota)) return;
+    await pace(reader, [reads, bytes]);
+    if ((await readOnce(reader, progress, progress.iterator, quota)) === 'over') return;
   }
 }
 
 /**
- * Makes one GetRecords call and handles its answer; true at the end of the shard. It is a separate function so that `poll` keeps
- * no answer in memory while it waits for room.
+ * Makes one GetRecords call and handles its answer. It is a separate function so that `poll` keeps no answer in memory while it
+ * waits for room.
  */
 async function readOnce(
   reader: ReaderContext,
   progress: Progress,
   iterator: string,
-  { reads, traffic }: Quota,
-): Promise<boolean> {
+  { reads, bytes }: Quota,
+): Promise<Next> {
   const { clock } = reader;
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
@@ -153,10 +156,10 @@ async function readOnce(
   if ('failure' in answer) {
     reader.allowance.answered([]);
     await recover(reader, progress, answer.failure, 'GetRecords');
-    return false;
+    return 'readOn';
   }
 
-  take(traffic, answer.bytes, clock.now());
+  take(bytes, answer.bytes, clock.now());
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
@@ -167,7 +170,7 @@ async function readOnce(
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
   if (!behind) await sleep(reader, reader.idleMs - (clock.now() - askedAt));
-  return false;
+  return 'readOn';
 }
 
 /** Waits until every bucket has a token. */
@@ -179,8 +182,8 @@ async function pace(reader: ReaderContext, buckets: readonly TokenBucket[]): Pro
   }
 }
 
-/** Begins a chain. True when there is nothing more to read: the service has not found the shard for long enough. */
-async function beginChain(reader: ReaderContext, progress: Progress): Promise<boolean> {
+/** Begins a chain. `over`: the service has not found the shard for long enough. */
+async function beginChain(reader: ReaderContext, progress: Progress): Promise<Next> {
   const found = await findIterator(reader, progress.position);
   switch (found.type) {
     case 'iterator': {
@@ -193,7 +196,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<bo
       const doubt = await streamDoubt({ ...reader, onDescription });
       if (doubt !== undefined) {
         await recover(reader, progress, doubt, 'DescribeStreamSummary');
-        return false;
+        return 'readOn';
       }
 
       progress.iterator = found.iterator;
@@ -206,30 +209,30 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<bo
         reader.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: found.instead, delayMs: 0 });
       }
       if (found.trimmed) noteRecordGone(progress);
-      return false;
+      return 'readOn';
     }
     case 'missing':
       return handleMissingShard(reader, progress, found);
     case 'failed':
       await recover(reader, progress, found.failure, found.operation);
-      return false;
+      return 'readOn';
   }
 }
 
 /**
- * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the result is
- * true, and the shard counts as gone, only after a while.
+ * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the shard counts
+ * as gone only after a while.
  */
 async function handleMissingShard(
   reader: ReaderContext,
   progress: Progress,
   { failure, description }: Extract<FoundIterator, { type: 'missing' }>,
-): Promise<boolean> {
+): Promise<Next> {
   const doubt = await streamDoubt(reader, description);
   if (doubt !== undefined) {
     progress.failures.missingSince = undefined;
     await recover(reader, progress, doubt, 'DescribeStreamSummary');
-    return false;
+    return 'readOn';
   }
 
   const now = reader.clock.now();
@@ -237,7 +240,7 @@ async function handleMissingShard(
   if (now - progress.failures.missingSince >= missingMs) {
     reportGap(reader, progress, false);
     reader.buffer.finish({ type: 'shardEnd', notFound: true });
-    return true;
+    return 'over';
   }
 
   const attempt = progress.failures.inARow++;
@@ -245,7 +248,7 @@ async function handleMissingShard(
   const { shardId } = reader;
   reader.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
   await sleep(reader, delayMs);
-  return false;
+  return 'readOn';
 }
 
 interface Answer {
@@ -293,8 +296,8 @@ function reportGap(reader: ReaderContext, progress: Progress, certain: boolean):
   reader.notice({ type: 'trimmed', shardId: reader.shardId, position, certain });
 }
 
-/** Handles an answer without another iterator. True if a second chain has ended there too, which proves the end of the shard. */
-async function handleChainEnd(reader: ReaderContext, progress: Progress, answer: Answer): Promise<boolean> {
+/** Handles an answer without another iterator. `over`: a second chain has ended there too, which proves the end of the shard. */
+async function handleChainEnd(reader: ReaderContext, progress: Progress, answer: Answer): Promise<Next> {
   const { proof } = progress.end;
   const now = reader.clock.now();
   const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
@@ -305,7 +308,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
     if (progress.start.unseen) noteRecordGone(progress);
     reportGap(reader, progress, false);
     reader.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
-    return true;
+    return 'over';
   }
 
   progress.iterator = undefined;
@@ -314,7 +317,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
   if (proof?.records === true || weight === 'more') await reportFalseEnd(reader, progress);
   // kinesalite ends every shard in this way, so nothing is reported.
   else if (weight === 'unclear') await sleep(reader, countFalseEnd(reader, progress));
-  return false;
+  return 'readOn';
 }
 
 /**
@@ -322,7 +325,7 @@ async function handleChainEnd(reader: ReaderContext, progress: Progress, answer:
  * listing can prove the end, because records may lie between a false end and the true one. If the shard is not listed, the
  * coordinator decides.
  */
-async function askWhetherClosed(reader: ReaderContext, progress: Progress): Promise<boolean> {
+async function askWhetherClosed(reader: ReaderContext, progress: Progress): Promise<'open' | 'notOpen' | 'unknown'> {
   try {
     const { shards } = await reader.list(reader.signal);
     progress.end.awaitsListing = false;
@@ -332,14 +335,15 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
     const children = progress.end.proof?.children;
     progress.end.proof = { since: reader.clock.now(), children, records: false, upToDate: false };
 
-    if (!isOpen) return true;
+    if (!isOpen) return 'notOpen';
     progress.end.proof = undefined;
     progress.end.unclear = undefined;
     await reportFalseEnd(reader, progress);
+    return 'open';
   } catch (thrown) {
     await recover(reader, progress, failureOf(thrown, 'ListShards'), 'ListShards');
+    return 'unknown';
   }
-  return false;
 }
 
 /** Reports an end of a chain that was not the end of the shard. */

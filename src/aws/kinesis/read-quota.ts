@@ -13,13 +13,13 @@ const bytesPerSecond = 2_000_000;
 export interface Quota {
   readonly iterators: TokenBucket;
   readonly reads: TokenBucket;
-  readonly traffic: TokenBucket;
+  readonly bytes: TokenBucket;
 }
 
 export function fullQuota(now: number): Quota {
   return {
     iterators: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
     reads: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
-    traffic: createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, now),
+    bytes: createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, now),
   };
 }

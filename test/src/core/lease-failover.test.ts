@@ -1,9 +1,11 @@
 // A row's failover time counts only if its present owner wrote it; between two workers the larger one counts.
 import { expect } from 'chai';
 import {
+  expiresAt,
   failoverOf,
   failoverText,
-  isRowExpired,
+  freeForMs,
+  isExpired,
   effectiveFailoverMs,
   maxFailoverMs,
 } from '../../../src/core/lease-failover.js';
@@ -66,9 +68,23 @@ describe("the failover time of a row's owner", () => {
     expect(effectiveFailoverMs(row({ leaseOwner: 'java' }), 3_000)).to.equal(3_000);
   });
 
+  it('is over from the first millisecond at which the lease counts as expired, and free from then on', () => {
+    const since = 5_000;
+    const at = expiresAt(row(), since, 3_000);
+    expect(at).to.equal(25_001);
+    expect([at - 1, at].map((now) => isExpired(row(), now - since, 3_000))).to.deep.equal([false, true]);
+    expect([at - 1, at].map((now) => freeForMs(row(), now - since, 3_000))).to.deep.equal([0, 1]);
+  });
+
+  it('does not count in a row without an owner: the lease is free all the time, and never expires', () => {
+    const { leaseOwner: _, ...free } = row();
+    expect(freeForMs(free, 40, 3_000)).to.equal(40);
+    expect(isExpired(free, 90_000, 3_000)).to.equal(false);
+  });
+
   it('is over when the counter has not changed for longer than the larger of both times', () => {
-    expect(isRowExpired(row(), 20_000, 3_000)).to.equal(false);
-    expect(isRowExpired(row(), 20_001, 3_000)).to.equal(true);
-    expect(isRowExpired(row(), 20_001, 30_000)).to.equal(false);
+    expect(isExpired(row(), 20_000, 3_000)).to.equal(false);
+    expect(isExpired(row(), 20_001, 3_000)).to.equal(true);
+    expect(isExpired(row(), 20_001, 30_000)).to.equal(false);
   });
 });

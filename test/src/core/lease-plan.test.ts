@@ -21,8 +21,8 @@ function lease(leaseKey: string, owner?: string, age = 0, more: Partial<LeaseRow
   return {
     row: leaseRow({ leaseKey, ...(owner === undefined ? {} : { leaseOwner: owner }), ...ours, ...more }),
     ageMs: age,
-    seenMs: Math.min(age, 60_000),
-    failoverMs,
+    freeForMs: owner === undefined ? Math.min(age, 60_000) : age - failoverMs,
+    effectiveFailoverMs: failoverMs,
   };
 }
 
@@ -51,24 +51,24 @@ describe('the age of a lease', () => {
 
   it('begins when the owner is first seen, because the owner may be alive', () => {
     const first = updateObservations(new Map(), rows(4, 'x'), 1_000);
-    expect(observe(rows(4, 'x'), first, 3_000, failoverMs)[0]).to.include({ ageMs: 2_000, seenMs: 2_000 });
+    expect(observe(rows(4, 'x'), first, 3_000, failoverMs)[0]).to.include({ ageMs: 2_000, freeForMs: -8_000 });
   });
 
   it('is infinite for a row first seen without an owner', () => {
     const first = updateObservations(new Map(), rows(4), 1_000);
-    expect(observe(rows(4), first, 3_000, failoverMs)[0]).to.include({ ageMs: Infinity, seenMs: 2_000 });
+    expect(observe(rows(4), first, 3_000, failoverMs)[0]).to.include({ ageMs: Infinity, freeForMs: 2_000 });
   });
 
   it('begins again with each change of the counter, and only then', () => {
     const first = updateObservations(new Map(), rows(4), 1_000);
     expect(updateObservations(first, rows(4, 'x'), 2_000).get('a')).to.equal(first.get('a'));
     const second = updateObservations(first, rows(5), 2_000);
-    expect(observe(rows(5), second, 2_500, failoverMs)[0]).to.include({ ageMs: 500, seenMs: 500 });
+    expect(observe(rows(5), second, 2_500, failoverMs)[0]).to.include({ ageMs: 500, freeForMs: 500 });
   });
 
   it('is forgotten when the row is gone, and is zero for a row never seen', () => {
     expect(updateObservations(updateObservations(new Map(), rows(4), 1), [], 2).size).to.equal(0);
-    expect(observe(rows(4), new Map(), 7, failoverMs)[0]).to.include({ ageMs: 0, seenMs: 0 });
+    expect(observe(rows(4), new Map(), 7, failoverMs)[0]).to.include({ ageMs: 0, freeForMs: 0 });
   });
 });
 
@@ -88,14 +88,14 @@ describe('a plan among kinact workers', () => {
     const writer = writerOf(writerPrefixOf('b', 'n'), 1);
     const { row } = lease('x', 'b', 0, { kinactWriter: writer, kinactFailover: `20000 ${writer}` });
     const [seen] = observe([row], updateObservations(new Map(), [row], 0), 20_000, failoverMs);
-    expect(seen).to.include({ ageMs: 20_000, failoverMs: 20_000 });
+    expect(seen).to.include({ ageMs: 20_000, freeForMs: 0, effectiveFailoverMs: 20_000 });
     expect(keys(plan([seen!]).take)).to.deep.equal([]);
     const [later] = observe([row], updateObservations(new Map(), [row], 0), 20_001, failoverMs);
     expect(keys(plan([later!]).take)).to.deep.equal(['x']);
     // From then on, a worker that has its share leaves the lease to the others for `spareMs`.
     const beside = [...many(3, 'm', 'me'), ...many(2, 'b', 'b')];
     expect(keys(plan([...beside, later!]).take)).to.deep.equal([]);
-    expect(keys(plan([...beside, { ...later!, ageMs: 20_500 }]).take)).to.deep.equal(['x']);
+    expect(keys(plan([...beside, { ...later!, freeForMs: 500 }]).take)).to.deep.equal(['x']);
   });
 
   it('leaves available leases beyond its share to other workers for `spareMs`, then takes them', () => {
@@ -244,7 +244,7 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
   });
 
   it('counts three times the holder’s failoverMs if it is larger than this worker’s', () => {
-    const slow = { ...lease('slow', 'dead', 35_000), failoverMs: 20_000 };
+    const slow = { ...lease('slow', 'dead', 35_000), freeForMs: 15_000, effectiveFailoverMs: 20_000 };
     const made = plan([lease('j', 'java'), ...many(5, 'b', 'b'), slow, ...many(2, 'm', 'me')]);
     expect(keys(made.take)).to.deep.equal(['slow']);
     const over = plan([lease('j', 'java'), ...many(5, 'b', 'b'), slow, ...many(4, 'm', 'me')]);

@@ -5,6 +5,10 @@ import { idleTooLong, nextWakeAt, nextWrite, type KeeperSituation } from '../../
 const limits = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
 const held: KeeperSituation = {
   phase: 'held',
+  wishing: undefined,
+  queuePlace: { queued: false, takeBy: Infinity },
+  leftovers: { callsMayBeLeft: false, onCheckpointCalls: 0 },
+  yielding: undefined,
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
   workers: { tenureRequest: undefined, idleSince: 0, noWorkerMayStart: false },
@@ -47,7 +51,7 @@ describe('a lease keeper', () => {
   });
 
   it('writes no SHARD_END while an `onCheckpoint` call runs, until `callsUntil`', () => {
-    const leftovers = { userCallsLeftBehind: false, onCheckpointCalls: 1 };
+    const leftovers = { callsMayBeLeft: false, onCheckpointCalls: 1 };
     const ended = { ...held, leftovers, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
     expect(nextWakeAt(ended, limits, 899)).to.equal(900);

@@ -1,8 +1,8 @@
 // Draws one hand-over of a benchmark run over time, as SVG: the deliveries of both workers, and their reads and writes of the
 // lease's row. It is drawn twice: from the wish on, and its last moments enlarged. `--picture FILE` writes the picture.
-import type { TableCall } from './handover-calls.js';
-import type { Move } from './handover-judge.js';
-import type { HandoverRun } from './handover-run.js';
+import type { TableCall } from './hand-over-calls.js';
+import type { Move } from './hand-over-judge.js';
+import type { HandOverRun } from './hand-over-run.js';
 
 const width = 980;
 const left = 120;
@@ -24,7 +24,7 @@ export function medianSteal(moves: readonly Move[]): Move | undefined {
   return steals[Math.floor((steals.length - 1) / 2)];
 }
 
-export function pictureOf(run: Pick<HandoverRun, 'calls' | 'deliveries' | 'orders'>, move: Move): string {
+export function pictureOf(run: Pick<HandOverRun, 'calls' | 'deliveries' | 'orders'>, move: Move): string {
   const { calls, deliveries, orders } = run;
   const { shardId, from, to, at } = move;
   const ofShard = calls.filter(({ leaseKey, worker }) => leaseKey === shardId && (worker === from || worker === to));

@@ -1,10 +1,10 @@
 // The judge of the hand-over benchmark finds each fault, and its accounts count each call. The tests write the notes of the runs.
 import { expect } from 'chai';
-import { costOf, describe as describeCall, type CallKind, type TableCall } from '../../bench/handover-calls.js';
-import { judge, percentile, type Delivered, type DrainOrder, type Notes } from '../../bench/handover-judge.js';
-import { medianSteal, pictureOf } from '../../bench/handover-picture.js';
-import { handover } from '../../bench/handover.js';
-import type { HandoverRun } from '../../bench/handover-run.js';
+import { costOf, describe as describeCall, type CallKind, type TableCall } from '../../bench/hand-over-calls.js';
+import { judge, percentile, type Delivered, type DrainOrder, type Notes } from '../../bench/hand-over-judge.js';
+import { medianSteal, pictureOf } from '../../bench/hand-over-picture.js';
+import { handOver } from '../../bench/hand-over.js';
+import type { HandOverRun } from '../../bench/hand-over-run.js';
 import { leaseUpdate, wishUpdate } from '../../src/aws/dynamodb/lease-update.js';
 
 /** A delivery of the shard `s`. `2@7` is worker w2 under fence 7. */
@@ -19,9 +19,9 @@ function notes(deliveries: readonly Delivered[], more: Partial<Notes> = {}): Not
   return { written: deliveries.map(({ id }) => id), deliveries, orders: [], stops: new Map(), ...more };
 }
 
-async function outcomeOf(run: Partial<HandoverRun>) {
+async function outcomeOf(run: Partial<HandOverRun>) {
   let printed = '';
-  const clean: HandoverRun = {
+  const clean: HandOverRun = {
     ...notes([delivered('1@1', 0, 0)]),
     calls: [],
     reads: [],
@@ -29,7 +29,7 @@ async function outcomeOf(run: Partial<HandoverRun>) {
     undrained: [],
   };
   const output = { stdout: (text: string) => (printed += text), stderr: () => {} };
-  const code = await handover([], async () => ({ ...clean, ...run }), output);
+  const code = await handOver([], async () => ({ ...clean, ...run }), output);
   return { code, last: printed.trimEnd().split('\n').at(-1) };
 }
 
@@ -87,14 +87,14 @@ describe('the judge of the hand-over benchmark', () => {
   });
 });
 
-describe('npm run bench -- handover', () => {
+describe('npm run bench -- hand-over', () => {
   it('prints ok and ends with 0 when every record came once', async () => {
     const { code, last } = await outcomeOf({});
-    expect(last).to.match(/^bench handover: ok, 1 written, 0 lost, 0 delivered twice, 0 times two deliverers/);
+    expect(last).to.match(/^bench hand-over: ok, 1 written, 0 lost, 0 delivered twice, 0 times two deliverers/);
     expect(code).to.equal(0);
   });
 
-  const failures: Readonly<Record<string, Partial<HandoverRun>>> = {
+  const failures: Readonly<Record<string, Partial<HandOverRun>>> = {
     '1 lost': { written: ['s/0', 's/1'] },
     '1 delivered twice': { deliveries: [delivered('1@1', 0, 0), delivered('1@1', 1, 0)] },
     '1 times two deliverers': {
@@ -107,7 +107,7 @@ describe('npm run bench -- handover', () => {
     it(`fails with '${what}'`, async () => {
       const { code, last } = await outcomeOf(run);
       expect(last)
-        .to.match(/^bench handover: FAILED/)
+        .to.match(/^bench hand-over: FAILED/)
         .and.to.include(what);
       expect(code).to.equal(1);
     });
@@ -115,9 +115,9 @@ describe('npm run bench -- handover', () => {
   it('refuses a --rounds value that is not a positive integer, and runs nothing', async () => {
     let printed = '';
     const output = { stdout: (text: string) => (printed += text), stderr: () => {} };
-    const unused = (): Promise<HandoverRun> => Promise.reject(new Error('it was run'));
-    expect(await handover(['--rounds', 'many'], unused, output)).to.equal(1);
-    expect(printed).to.equal("bench handover: FAILED, --rounds: expected a positive integer, got 'many'\n");
+    const unused = (): Promise<HandOverRun> => Promise.reject(new Error('it was run'));
+    expect(await handOver(['--rounds', 'many'], unused, output)).to.equal(1);
+    expect(printed).to.equal("bench hand-over: FAILED, --rounds: expected a positive integer, got 'many'\n");
   });
 });
 

@@ -1,4 +1,4 @@
-// `npm run bench -- handover`: measures what the move of a lease between healthy workers costs, in records lost or delivered twice,
+// `npm run bench -- hand-over`: measures what the move of a lease between healthy workers costs, in records lost or delivered twice,
 // in silence, and in DynamoDB calls. Fails if a record was lost or delivered twice, if two workers delivered one shard at once, or
 // if a stop did not drain. The times are printed beside their aims but fail nothing, because they depend on the machine, too.
 // Called by main.ts.
@@ -8,10 +8,10 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Output } from './bench.js';
 import { spreadOf, type Spread } from './comparison.js';
-import { costOf, type MoveCost } from './handover-calls.js';
-import { medianSteal, pictureOf } from './handover-picture.js';
-import { judge, percentile, type Judgement, type Move, type MoveKind } from './handover-judge.js';
-import type { HandoverRun, HandoverSetup } from './handover-run.js';
+import { costOf, type MoveCost } from './hand-over-calls.js';
+import { medianSteal, pictureOf } from './hand-over-picture.js';
+import { judge, percentile, type Judgement, type Move, type MoveKind } from './hand-over-judge.js';
+import type { HandOverRun, HandOverSetup } from './hand-over-run.js';
 
 const aims: Readonly<Record<MoveKind, { readonly p50: number; readonly p99: number }>> = {
   steal: { p50: 300, p99: 1_000 },
@@ -35,7 +35,7 @@ export interface MoveFigures {
 }
 
 /** `--json`, `--rounds N`, `--picture FILE`. */
-function setupOf(args: readonly string[]): HandoverSetup & { readonly picture: string | undefined } {
+function setupOf(args: readonly string[]): HandOverSetup & { readonly picture: string | undefined } {
   const options = { json: { type: 'boolean' }, rounds: { type: 'string' }, picture: { type: 'string' } } as const;
   const { rounds = '4', picture } = parseArgs({ args: [...args], options }).values;
   if (!/^[1-9]\d{0,2}$/.test(rounds)) throw new Error(`--rounds: expected a positive integer, got '${rounds}'`);
@@ -78,7 +78,7 @@ function costLine(kind: MoveKind, { moves, calls }: MoveCost): string {
   return `DynamoDB calls per ${kind}: ${each(total)} (${parts.join(', ')})`;
 }
 
-function heading({ workers, shards, recordsPerShardSecond, rounds }: HandoverSetup): readonly string[] {
+function heading({ workers, shards, recordsPerShardSecond, rounds }: HandOverSetup): readonly string[] {
   const packageOf = createRequire(import.meta.url);
   const version = (name: string): string =>
     `${name} ${(packageOf(`${name}/package.json`) as { readonly version: string }).version}`;
@@ -103,9 +103,9 @@ function verdictOf({ lost, twice, together }: Judgement, written: number, undrai
 }
 
 /** Runs the benchmark and resolves to the exit code. The last line on stdout is the outcome. */
-export async function handover(
+export async function handOver(
   args: readonly string[],
-  run: (setup: HandoverSetup, say: (line: string) => void) => Promise<HandoverRun>,
+  run: (setup: HandOverSetup, say: (line: string) => void) => Promise<HandOverRun>,
   output: Output,
 ): Promise<number> {
   const json = args.includes('--json');
@@ -145,7 +145,7 @@ export async function handover(
 
     const { isClean, text } = verdictOf(judged, written.length, undrained);
     ok = isClean;
-    line = `bench handover: ${ok ? 'ok' : 'FAILED'}, ${text}`;
+    line = `bench hand-over: ${ok ? 'ok' : 'FAILED'}, ${text}`;
 
     const { lost, twice, together } = judged;
     report = {
@@ -155,7 +155,7 @@ export async function handover(
       ),
     };
   } catch (error) {
-    line = `bench handover: FAILED, ${(error as Error).message}`;
+    line = `bench hand-over: FAILED, ${(error as Error).message}`;
   }
   output.stdout(`${json ? JSON.stringify({ ok, line, loadAverage: loadavg(), ...report }) : line}\n`);
   return ok ? 0 : 1;

@@ -1,4 +1,4 @@
-// A holder that gets wishes keeps the promises of the hand-over (issue 8). It ignores a wish that the asking worker does not raise.
+// A holder that gets wishes keeps the promises of the hand-over. It ignores a wish that the asking worker does not raise.
 // It does not deliver drained records again, and does not report a lease that was taken by force as handed over.
 // The keeper holds the lease; `other` asks for it. `work` begins a shard worker in a tenure, `frontier` reports what this worker
 // has settled, and `end` is the last report of the worker.

@@ -4,17 +4,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CreateStreamCommand, DescribeStreamCommand, KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { createConsumer, defineReducer, kinesisStream, type Consumer } from '../src/index.js';
 import { localClientConfig, startLocalServers, type LocalServers } from '../src/testing/local-servers.js';
-import { notingClient, type TableCall } from './handover-calls.js';
-import type { Delivered, DrainOrder, Notes } from './handover-judge.js';
+import { notingClient, type TableCall } from './hand-over-calls.js';
+import type { Delivered, DrainOrder, Notes } from './hand-over-judge.js';
 
-export interface HandoverSetup {
+export interface HandOverSetup {
   readonly workers: number;
   readonly shards: number;
   readonly recordsPerShardSecond: number;
   readonly rounds: number;
 }
 
-export interface HandoverRun extends Notes {
+export interface HandOverRun extends Notes {
   readonly calls: readonly TableCall[];
   /** Milliseconds of each GetRecords. Every silence includes this time of the server. */
   readonly reads: readonly number[];
@@ -24,7 +24,7 @@ export interface HandoverRun extends Notes {
   readonly undrained: readonly string[];
 }
 
-const streamName = 'handover';
+const streamName = 'hand-over';
 const putMs = 100;
 /** How long the shares must be even before the next step of a round. */
 const calmMs = 1_500;
@@ -41,7 +41,7 @@ interface Worker {
 }
 
 interface Harness {
-  readonly setup: HandoverSetup;
+  readonly setup: HandOverSetup;
   readonly servers: LocalServers;
   readonly kinesis: KinesisClient;
   readonly written: string[];
@@ -60,7 +60,7 @@ interface Harness {
   readonly working: Worker[];
 }
 
-export async function runHandovers(setup: HandoverSetup, say: (line: string) => void): Promise<HandoverRun> {
+export async function runHandOvers(setup: HandOverSetup, say: (line: string) => void): Promise<HandOverRun> {
   const servers = await startLocalServers();
   const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
   const harness: Harness = {
@@ -162,7 +162,7 @@ async function join(harness: Harness): Promise<void> {
   const table = notingClient(servers.dynamodb, name, calls);
 
   const consumer = createConsumer({
-    application: 'handover',
+    application: 'hand-over',
     workerId: name,
     source: kinesisStream({ streamName, client }),
     reducer: defineReducer({

@@ -1,5 +1,6 @@
-// Hand-overs between whole consumers in virtual time (issue 8). Rule: a holder that is asked for a lease still reads its shards. It
-// hands a lease over only to a live worker, and never beside a running call.
+// Symptom: a stop was not reported as drained because of a wish, or a lease went to a dead worker, or away from a running call. Rule: a
+// holder that is asked for a lease still reads its shards. It hands a lease over only to a live worker, and never beside a running
+// call. These are whole consumers in virtual time.
 import { expect } from 'chai';
 import { nemesis, type ManualClock } from '../../src/testing/index.js';
 import { acknowledgedCalls } from '../support/acknowledged-calls.js';

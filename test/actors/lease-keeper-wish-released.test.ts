@@ -1,4 +1,4 @@
-// A keeper has asked for a lease, and then the holder releases the lease (issue 8). The keeper takes the lease at once, but a stop
+// A keeper has asked for a lease, and then the holder releases the lease. The keeper takes the lease at once, but a stop
 // does not wait for this take. `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { asking, free, seenRow } from '../support/asking-keeper.js';

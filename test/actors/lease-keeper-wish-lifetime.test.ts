@@ -1,4 +1,4 @@
-// A worker that asks for a lease (issue 8) leaves no wish behind in the row of an ended shard, and waits as long as the holder needs.
+// A worker that asks for a lease leaves no wish behind in the row of an ended shard, and waits as long as the holder needs.
 // `holder` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
 import { failoverText } from '../../src/core/lease-failover.js';

@@ -2,7 +2,7 @@
 // happen without a move (regular renewals, scans) do not count. The requests alone decide what a call is for.
 import { DynamoDBClient, type AttributeValue } from '@aws-sdk/client-dynamodb';
 import { localClientConfig } from '../src/testing/local-servers.js';
-import type { MoveKind } from './handover-judge.js';
+import type { MoveKind } from './hand-over-judge.js';
 
 export type CallKind =
   | 'wish'

@@ -1,5 +1,5 @@
 // Faults in the middle of a hand-over, on real processes. The worker that asks for a lease, or its holder, is killed, stopped, cut
-// off from DynamoDB, or told to end. A witness of every write to the table triggers the fault. In handover-both-fail.test.ts both
+// off from DynamoDB, or told to end. A witness of every write to the table triggers the fault. In hand-over-both-fail.test.ts both
 // workers fail.
 import { expect } from 'chai';
 import { heldBy } from '../support/fleet.js';
