@@ -273,14 +273,14 @@ function startFlush(turn: ReducerTurn): void {
 }
 
 function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
-  const { definition, clock, shardName } = options;
+  const { definition, clock } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
 
   effects.push(
     effect.run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
+      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(items)), clock),
       done: (ended: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
@@ -303,13 +303,10 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
 }
 
 /** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
-function fencesOf(
-  shardName: ReducerOptions['shardName'],
-  items: readonly DeliveredItem[],
-): ReadonlyMap<string, number> {
+function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
   const fences = new Map<string, number>();
   for (const { tenure } of items) {
-    const name = shardName(tenure.source, tenure.shardId);
+    const name = `${tenure.source}/${tenure.shardId}`;
     fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
   }
   return fences;

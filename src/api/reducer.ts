@@ -89,7 +89,10 @@ export interface ReducerContext {
 
 /** The context that `flush` gets. */
 export interface FlushContext extends ReducerContext {
-  /** The highest fence of the items in the flushed state, by shard id. With several sources, the key is `<source>/<shard id>`. */
+  /**
+   * The highest fence of the items in the flushed state, by shard. The key is always `<source>/<shard id>`, also with one source:
+   * a store that keeps fences still knows them when a source is added.
+   */
   readonly fences: ReadonlyMap<string, number>;
 }
 

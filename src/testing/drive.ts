@@ -298,7 +298,6 @@ function createRunner(
     onFailure,
     clock,
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
-    shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
 
   const [state] = behaviour.initial(self);
