@@ -5,9 +5,9 @@ import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
   createFlushJob,
   createFoldJob,
+  createSlot,
   flushGroups,
   fold,
-  freshState,
   type StateSlot,
   type FlushJob,
   type FoldJob,
@@ -68,8 +68,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
-  if (options.definition.stateBy !== 'shard')
-    state.slots.set(sharedSlot, { state: freshState(options.definition), folded: [] });
+  if (options.definition.stateBy !== 'shard') state.slots.set(sharedSlot, createSlot(options.definition));
 
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
@@ -258,7 +257,7 @@ function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
   const key = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
   let slot = state.slots.get(key);
   if (slot === undefined) {
-    slot = { state: freshState(options.definition), folded: [] };
+    slot = createSlot(options.definition);
     state.slots.set(key, slot);
   }
   return slot;

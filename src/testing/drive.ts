@@ -25,7 +25,13 @@ import {
   text,
   type Kind,
 } from '../options/option-table.js';
-import { defineReducer, type FoldingReducer, type OnFailure, type ReducerDefinition } from '../api/reducer.js';
+import {
+  checkReducerShape,
+  defineReducer,
+  type FoldingReducer,
+  type OnFailure,
+  type ReducerDefinition,
+} from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
@@ -104,6 +110,7 @@ function checkItems(items: readonly DrivenItem[]): void {
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
+  checkReducerShape(definition);
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
 
   const clock = new ManualClock();
