@@ -17,11 +17,11 @@ export interface Token {
  * One item as a reducer gets it: an item that `extract` made of a record, or the record itself. Most members are getters, so a
  * copy by spreading (`{ ...item }`) lacks them.
  */
-export interface Item<Value = Uint8Array> {
+export interface Item<Value = Buffer> {
   /** The key, which selects the reducer. Items of one key and shard arrive in the order of the shard. */
   readonly key: string;
   /**
-   * The value that `extract` made, or else the record's `data`. The bytes are not a copy: those of an aggregated record
+   * The value that `extract` made, or else the record's `data`, a Buffer. The bytes are not a copy: those of an aggregated record
    * are a view of the whole aggregate. Copy bytes that you keep beyond the call. Otherwise the whole aggregate stays in memory.
    */
   readonly value: Value;
@@ -34,6 +34,8 @@ export interface Item<Value = Uint8Array> {
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
+  /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
+  readonly arrivedAt?: number | undefined;
   /** How often the item has been delivered in this incarnation. Always 1: no policy repeats a delivery in one incarnation. */
   readonly attempt: number;
   /**
@@ -100,7 +102,7 @@ export interface FlushContext extends ReducerContext {
 }
 
 /** The messages that a raw behaviour receives. No message arrives while the behaviour's promise is pending. */
-export type ReducerMessage<Value = Uint8Array> =
+export type ReducerMessage<Value = Buffer> =
   | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
@@ -133,7 +135,7 @@ export interface Batch {
 }
 
 /** A reducer with state: `reduce` folds items, `flush` makes the state durable. */
-export interface FoldingReducer<State = unknown, Value = Uint8Array> {
+export interface FoldingReducer<State = unknown, Value = Buffer> {
   /**
    * Makes a fresh state: at start, after every restart, and after a flush that failed or was left out because its leases were
    * lost. With `stateBy: 'shard'`: at the first item of a shard. It must be synchronous: a promise is refused (INVALID_OPTION).
@@ -165,7 +167,7 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
 }
 
 /** A reducer as a raw behaviour. It acknowledges items through `ctx`. */
-export interface RawReducer<State = unknown, Value = Uint8Array> {
+export interface RawReducer<State = unknown, Value = Buffer> {
   /** Makes a fresh state: at start and after every restart. It must be synchronous: a promise is refused (INVALID_OPTION). */
   readonly init: () => State;
   /**
@@ -253,7 +255,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
  * });
  * ```
  */
-export function defineReducer<State, Value = Uint8Array>(definition: RawReducer<State, Value>): RawReducer<State, Value>;
+export function defineReducer<State, Value = Buffer>(definition: RawReducer<State, Value>): RawReducer<State, Value>;
 /**
  * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
@@ -292,7 +294,7 @@ export function defineReducer<State, Value = Uint8Array>(definition: RawReducer<
  * });
  * ```
  */
-export function defineReducer<State, Value = Uint8Array>(
+export function defineReducer<State, Value = Buffer>(
   definition: FoldingReducer<State, Value>,
 ): FoldingReducer<State, Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
