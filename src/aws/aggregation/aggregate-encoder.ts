@@ -49,9 +49,9 @@ export interface RecordToPut {
  *
  * Put the aggregate under a hash key of the shard that *all* user records belong to; otherwise a KCL drops it whole.
  *
- * @throws KinactError INVALID_OPTION, with the path of the wrong value: `records` is no array, is empty, or makes more than 10 MiB;
- * `data` is no Uint8Array (a string must be encoded first: `Buffer.from(text)`); `partitionKey` is no string of 1 to 256 Unicode
- * characters; `explicitHashKey` is no string with a decimal number below 2^128.
+ * @throws KinactError INVALID_OPTION, with path, expected and got, for a wrong argument. `records` must be an array of at least one
+ * user record, and the aggregate at most 10 MiB. `data` must be a Uint8Array: encode a text by `Buffer.from(text)`. `partitionKey`
+ * must be a string of 1 to 256 Unicode characters, `explicitHashKey` a string with a decimal number below 2^128.
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Buffer {
   if (!Array.isArray(records)) refuse('records', 'an array of user records', records);

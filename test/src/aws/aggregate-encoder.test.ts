@@ -96,7 +96,7 @@ describe('encodeAggregate', () => {
       expect(invalidOption(given([user('a'), { partitionKey: 'b', data }]))).to.equal(
         `records[1].data: expected a Uint8Array, got ${got}`,
       );
-    for (const key of [5, 5n, null, '', '-1', '1.0', '01', ' 1', String(2n ** 128n)])
+    for (const key of [5, 5n, ['5'], null, '', '-1', '1.0', '01', ' 1', String(2n ** 128n)])
       expect(invalidOption(given([{ ...user('a'), explicitHashKey: key }]))).to.match(
         /^records\[0\]\.explicitHashKey: expected a string with a decimal number below 2\^128, got /,
       );
