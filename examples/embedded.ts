@@ -32,7 +32,7 @@ const consumer = createConsumer({
   parent: system,
   reducer: defineReducer({
     init: (): number[] => [],
-    reduce: (amounts, item) => [...amounts, Number(Buffer.from(item.value).toString())],
+    reduce: (amounts, item) => [...amounts, Number(item.value.toString())],
     batch: { size: 50, intervalMs: 200 },
     flush: (amounts) => {
       dispatch(ledger, amounts);

@@ -11,7 +11,7 @@ it('every order is counted, whichever reducer dies in the middle of it', async (
     init: () => 0,
     reduce: async (count, item) => {
       await new Promise((resolve) => setTimeout(resolve, 20)); // a call that a kill may interrupt
-      counted.push(Buffer.from(item.value).toString());
+      counted.push(item.value.toString());
       return count + 1;
     },
   });

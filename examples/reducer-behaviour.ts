@@ -25,7 +25,7 @@ const latest = defineReducer({
     if (message.type === 'items') {
       for (const item of message.items) {
         const sensor = sensors.get(item.key) ?? { reading: 0, tokens: [] };
-        sensor.reading = Number(Buffer.from(item.value).toString());
+        sensor.reading = Number(item.value.toString());
         sensor.tokens.push(item.token);
         sensors.set(item.key, sensor);
       }

@@ -64,6 +64,10 @@ export class DeliveredItem implements Item<unknown>, Token {
     return this.record.subSequenceNumber;
   }
 
+  get arrivedAt(): number | undefined {
+    return this.record.arrivedAt;
+  }
+
   get fence(): number {
     return this.tenure.fence;
   }

@@ -5,7 +5,7 @@
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
-import { freshState, type FlushGroup, type FlushJob, type FoldJob } from './user-calls.js';
+import { renewState, type FlushGroup, type FlushJob, type FoldJob } from './user-calls.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerState, ReducerTurn } from './state.js';
@@ -126,7 +126,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
     } else if (group.outcome === 'flushed') {
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else {
-      group.slot.state = freshState(options.definition);
+      renewState(group.slot, options.definition);
       for (const item of group.items) reportDead(state.reports, item);
     }
   }
@@ -150,7 +150,7 @@ function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
     return;
   }
 
-  group.slot.state = freshState(options.definition);
+  renewState(group.slot, options.definition);
   if (policy === 'skip') skip(turn, group.items, group.cause);
   else for (const item of group.items) stopShard(state, item, error);
 }

@@ -1,7 +1,7 @@
 // Runs a reducer in the raw actor form: one message at a time goes to the application's `behaviour`, which acknowledges only
 // through `ctx`. The deadlines of the items are still checked here.
 import { endIfLate } from '../protocol/tenure.js';
-import type { StateSlot } from './user-calls.js';
+import { returnedState, type StateSlot } from './user-calls.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
@@ -37,7 +37,7 @@ export async function behave(job: RawJob, slot: StateSlot, { definition, context
   }
 
   try {
-    slot.state = await definition.behaviour(slot.state, message, context);
+    slot.state = returnedState(slot, 'behaviour', await definition.behaviour(slot.state, message, context));
   } catch (cause) {
     job.failure = { cause };
   }

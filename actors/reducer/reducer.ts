@@ -5,9 +5,9 @@ import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
   createFlushJob,
   createFoldJob,
+  createSlot,
   flushGroups,
   fold,
-  freshState,
   type StateSlot,
   type FlushJob,
   type FoldJob,
@@ -68,8 +68,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
-  if (options.definition.stateBy !== 'shard')
-    state.slots.set(sharedSlot, { state: freshState(options.definition), folded: [] });
+  if (options.definition.stateBy !== 'shard') state.slots.set(sharedSlot, createSlot(options.definition));
 
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
@@ -258,7 +257,7 @@ function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredIte
   const key = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
   let slot = state.slots.get(key);
   if (slot === undefined) {
-    slot = { state: freshState(options.definition), folded: [] };
+    slot = createSlot(options.definition);
     state.slots.set(key, slot);
   }
   return slot;
@@ -273,14 +272,14 @@ function startFlush(turn: ReducerTurn): void {
 }
 
 function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
-  const { definition, clock, shardName } = options;
+  const { definition, clock } = options;
   const flush = definition.flush as (state: unknown, context: unknown) => unknown;
 
   effects.push(
     effect.run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(shardName, items)), clock),
+      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(items)), clock),
       done: (ended: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
@@ -303,13 +302,10 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
 }
 
 /** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
-function fencesOf(
-  shardName: ReducerOptions['shardName'],
-  items: readonly DeliveredItem[],
-): ReadonlyMap<string, number> {
+function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
   const fences = new Map<string, number>();
   for (const { tenure } of items) {
-    const name = shardName(tenure.source, tenure.shardId);
+    const name = `${tenure.source}/${tenure.shardId}`;
     fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
   }
   return fences;

@@ -22,8 +22,6 @@ export interface ReducerOptions {
   readonly clock: Clock;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
-  /** The key of `ctx.fences`: the shard id, made unique if the consumer has several sources. */
-  readonly shardName: (source: string, shardId: string) => string;
 }
 
 export type ReducerActorMessage =

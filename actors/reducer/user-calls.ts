@@ -7,19 +7,40 @@ import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
+import { refuse } from '../../src/api/refusal.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { FlushContext, Item, ReducerContext, ReducerDefinition } from '../../src/api/reducer.js';
 
 /** A state of the reducer: one in all, or one per shard. */
 export interface StateSlot {
   state: unknown;
+  /** Whether `init` returned something. Then a call that returns undefined has forgotten its `return`. */
+  hasState: boolean;
   /** The items folded since the last flush, in order. */
   folded: DeliveredItem[];
 }
 
-/** Makes a new state with `init`. The state may be a promise, which the application's own code awaits. */
-export function freshState(definition: ReducerDefinition): unknown {
-  return ignoreRejection(definition.init() as unknown);
+/** Makes a slot with a new state. Throws what `init` throws, and INVALID_OPTION for a promise: nobody would await it. */
+export function createSlot(definition: ReducerDefinition): StateSlot {
+  const slot: StateSlot = { state: undefined, hasState: false, folded: [] };
+  renewState(slot, definition);
+  return slot;
+}
+
+/** Replaces the state by a new one from `init`. */
+export function renewState(slot: StateSlot, definition: ReducerDefinition): void {
+  const state = ignoreRejection(definition.init() as unknown);
+  if (isThenable(state)) refuse('reducer.init', 'a synchronous function that returns the state', state);
+  slot.state = state;
+  slot.hasState = state !== undefined;
+}
+
+/** The state that a call has returned. Throws if it has none, although `init` made one. */
+export function returnedState(slot: StateSlot, name: 'reduce' | 'behaviour', returned: unknown): unknown {
+  if (returned !== undefined || !slot.hasState) return returned;
+  throw new TypeError(
+    `${name} must return the new state, got undefined, but init returned a state: is a return missing?`,
+  );
 }
 
 /** One run over items that may end early: at a failure, or when its time slice is over. */
@@ -114,7 +135,7 @@ async function foldRest(
 }
 
 function keepState(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown): void {
-  slot.state = state;
+  slot.state = returnedState(slot, 'reduce', state);
   slot.folded.push(item);
   job.reduced.push(item);
 }

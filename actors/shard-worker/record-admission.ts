@@ -4,6 +4,7 @@ import { effect } from '../protocol/actor.js';
 import { judgeFailure } from '../protocol/failure-policy.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Admission, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
+import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin, type Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -20,7 +21,7 @@ export type AdmissionEnd =
 
 export function createAdmission(startPosition: Position | undefined): Admission {
   return {
-    rawRecords: createDeque<RawRecord>(),
+    rawRecords: createDeque<RawRecord<Buffer>>(),
     rawBytes: 0,
     current: undefined,
     startPosition,
@@ -34,10 +35,10 @@ export function isEmpty(admission: Admission): boolean {
   return admission.current === undefined && admission.rawRecords.length === 0;
 }
 
-/** Queues the records that were read. */
+/** Queues the records that were read. From here on, the bytes are a Buffer, whatever the source gave. */
 export function bufferRecords(admission: Admission, records: readonly RawRecord[]): void {
   for (const record of records) {
-    admission.rawRecords.push(record);
+    admission.rawRecords.push(buffered(record));
     admission.rawBytes += recordBytes(record);
   }
 }
@@ -109,7 +110,12 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
   }
 }
 
-function beginRecord(admission: Admission, ledger: Ledger, record: RawRecord, unpacked: Unpacked): CurrentRecord {
+function beginRecord(
+  admission: Admission,
+  ledger: Ledger,
+  record: RawRecord<Buffer>,
+  unpacked: Unpacked,
+): CurrentRecord {
   const { records } = unpacked;
   const isPlain = records.length === 1 && records[0]?.data === record.data;
   if (isPlain) return { record, unpacked, next: 0, nextFiltered: 0 };
@@ -161,7 +167,7 @@ function admitAggregateEnd(
   return undefined;
 }
 
-function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord): Unpacked {
+function unpackAndReport({ options, state, effects }: WorkerTurn, tenure: Tenure, record: RawRecord<Buffer>): Unpacked {
   const { admission } = state;
   const unpacked = options.unpack(record, tenure.hashKeyRange);
   if (unpacked.complaint !== undefined) {

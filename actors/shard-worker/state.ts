@@ -24,7 +24,7 @@ import type {
 import type { OnFailure } from '../../src/api/reducer.js';
 
 export interface ShardWorkerOptions {
-  readonly unpack: (record: RawRecord, range: HashKeyRange | undefined) => Unpacked;
+  readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
   readonly onDuplicate: 'skip' | 'crash';
   readonly onFailure: OnFailure;
   readonly lease: HeldLease;
@@ -131,7 +131,7 @@ export interface Channel {
 
 /** The raw record that is being admitted. */
 export interface CurrentRecord {
-  readonly record: RawRecord;
+  readonly record: RawRecord<Buffer>;
   readonly unpacked: Unpacked;
   /** The index of the first user record that is not admitted. */
   next: number;
@@ -141,7 +141,7 @@ export interface CurrentRecord {
 
 /** The records that were read and are not admitted yet. */
 export interface Admission {
-  readonly rawRecords: Deque<RawRecord>;
+  readonly rawRecords: Deque<RawRecord<Buffer>>;
   /**
    * Bytes of `rawRecords`, and of a plain record that is being admitted. An aggregate that is being admitted counts in the
    * ledger: its buffer is pinned there.

@@ -122,7 +122,9 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
 
   if (options.extract === undefined) {
     const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
-    return [new DeliveredItem(stage, checkedKey(key), record.data, tenure, ordinal, 0, record, opaque)];
+    return [
+      new DeliveredItem(stage, checkedKey('key must return', key), record.data, tenure, ordinal, 0, record, opaque),
+    ];
   }
 
   const items: DeliveredItem[] = [];
@@ -133,7 +135,8 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
       if (typeof made !== 'object' || made === null) throw extractError(`one of ${kindOfValue(made)}`);
       // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
       const value = ignoreRejection(made.value);
-      items.push(new DeliveredItem(stage, checkedKey(made.key), value, tenure, ordinal, items.length, record, opaque));
+      const key = checkedKey('extract must return items whose key is', made.key);
+      items.push(new DeliveredItem(stage, key, value, tenure, ordinal, items.length, record, opaque));
     }
   } catch (error) {
     // The record has failed, so promises in the other elements are never awaited.
@@ -173,10 +176,10 @@ function refuseThenable<T>(name: string, returned: T): T {
   throw new TypeError(`${name} must be synchronous, it returned a promise`);
 }
 
-function checkedKey(key: unknown): string {
+function checkedKey(rule: string, key: unknown): string {
   if (typeof key === 'string') return key;
   ignoreRejection(key);
-  throw new TypeError(`a key must be a string, got ${key === null ? 'null' : typeof key}`);
+  throw new TypeError(`${rule} a string, got ${kindOfValue(key)}`);
 }
 
 /** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */

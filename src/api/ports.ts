@@ -53,12 +53,15 @@ export interface ChildShard {
   readonly hashKeyRange?: HashKeyRange;
 }
 
-/** A record as the service delivered it: possibly an aggregate. */
-export interface RawRecord {
+/**
+ * A record as the service delivered it: possibly an aggregate. A source may give any bytes; `unpack` gets them as a Buffer over the
+ * same memory.
+ */
+export interface RawRecord<Data extends Uint8Array = Uint8Array> {
   readonly sequenceNumber: string;
   /** Absent if the producer gave none, which streams with `RecordDistributionStrategy: 'AUTO'` allow. */
   readonly partitionKey?: string;
-  readonly data: Uint8Array;
+  readonly data: Data;
   /** When the record arrived, epoch milliseconds; absent if the service does not report it. */
   readonly arrivedAt?: number;
 }
@@ -76,10 +79,9 @@ export interface UserRecord {
   /**
    * The bytes, not a copy. The bytes of an aggregated record are a view of the whole aggregate, and any such view keeps the
    * aggregate in memory. A record of less than 4 KiB shares a buffer of 8 KiB with its neighbors. To keep bytes beyond the call,
-   * keep `data.slice()`, not `data`. If `data` may be a `Buffer`, use `Uint8Array.prototype.slice.call(data)`, because `slice` of a
-   * `Buffer` does not copy.
+   * keep `Uint8Array.prototype.slice.call(data)`, not `data`. `data.slice()` is no copy, because `data` is a Buffer.
    */
-  readonly data: Uint8Array;
+  readonly data: Buffer;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number;
 }
@@ -207,7 +209,7 @@ export interface StreamSource {
   readonly countsBytes?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
-  unpack(record: RawRecord, range: HashKeyRange | undefined): Unpacked;
+  unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;
   /** How the stream places its records, as far as known. Absent if a source never drops a record because of its hash key. */
   readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
   /** Releases sockets that this source opened itself. */

@@ -17,12 +17,12 @@ export interface Token {
  * One item as a reducer gets it: an item that `extract` made of a record, or the record itself. Most members are getters, so a
  * copy by spreading (`{ ...item }`) lacks them.
  */
-export interface Item<Value = Uint8Array> {
+export interface Item<Value = Buffer> {
   /** The key, which selects the reducer. Items of one key and shard arrive in the order of the shard. */
   readonly key: string;
   /**
-   * The value that `extract` made, or else the record's `data`. The bytes are not a copy: those of an aggregated record are a view
-   * of the whole aggregate. Copy bytes that you keep beyond the call. Otherwise the whole aggregate stays in memory.
+   * The value that `extract` made, or else the record's `data`, a Buffer. The bytes are not a copy: those of an aggregated record
+   * are a view of the whole aggregate. Copy bytes that you keep beyond the call. Otherwise the whole aggregate stays in memory.
    */
   readonly value: Value;
   /** Identifies the item for {@link ReducerContext.ack}, and has the key for idempotent writes. */
@@ -34,6 +34,8 @@ export interface Item<Value = Uint8Array> {
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
+  /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
+  readonly arrivedAt?: number | undefined;
   /** How often the item has been delivered in this incarnation. Always 1: no policy repeats a delivery in one incarnation. */
   readonly attempt: number;
   /**
@@ -75,7 +77,10 @@ export interface ReducerContext {
   /** This reducer's number, from 0. */
   readonly reducer: number;
   /**
-   * Aborts on stop, restart and the stop deadline. The loss of one of many leases does not abort it: use `item.signal` for that.
+   * Aborts once, when this reducer is stopped: at a restart of the pipeline at once, and at the end of the consumer. A
+   * `consumer.stop()` first lets calls finish: the signal aborts when every lease is released, or when the deadline for that has
+   * passed. A call that still runs then gets at most `callDeadlineMs`. After a restart, `ctx` has a new signal. The loss or hand-over
+   * of a lease does not abort it: use `item.signal` for that.
    */
   readonly signal: AbortSignal;
   /**
@@ -89,12 +94,15 @@ export interface ReducerContext {
 
 /** The context that `flush` gets. */
 export interface FlushContext extends ReducerContext {
-  /** The highest fence of the items in the flushed state, by shard id. With several sources, the key is `<source>/<shard id>`. */
+  /**
+   * The highest fence of the items in the flushed state, by shard. The key is always `<source>/<shard id>`, also with one source:
+   * a store that keeps fences still knows them when a source is added.
+   */
   readonly fences: ReadonlyMap<string, number>;
 }
 
 /** The messages that a raw behaviour receives. No message arrives while the behaviour's promise is pending. */
-export type ReducerMessage<Value = Uint8Array> =
+export type ReducerMessage<Value = Buffer> =
   | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
@@ -127,15 +135,16 @@ export interface Batch {
 }
 
 /** A reducer with state: `reduce` folds items, `flush` makes the state durable. */
-export interface FoldingReducer<State = unknown, Value = Uint8Array> {
+export interface FoldingReducer<State = unknown, Value = Buffer> {
   /**
    * Makes a fresh state: at start, after every restart, and after a flush that failed or was left out because its leases were
-   * lost. With `stateBy: 'shard'`: at the first item of a shard.
+   * lost. With `stateBy: 'shard'`: at the first item of a shard. It must be synchronous: a promise is refused (INVALID_OPTION).
    */
   readonly init: () => State;
   /**
    * Folds an item into the state: returns the new state, or throws before it has changed the old one. It may be async. Calls never
-   * overlap within one reducer. `this` is not set.
+   * overlap within one reducer. `this` is not set. To return undefined, although `init` returned a state, counts as a throw: a
+   * `return` was forgotten.
    */
   readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
   /** Makes the state durable. The result replaces the state, unless it is `undefined`. */
@@ -158,12 +167,12 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
 }
 
 /** A reducer as a raw behaviour. It acknowledges items through `ctx`. */
-export interface RawReducer<State = unknown, Value = Uint8Array> {
-  /** Makes a fresh state: at start and after every restart. */
+export interface RawReducer<State = unknown, Value = Buffer> {
+  /** Makes a fresh state: at start and after every restart. It must be synchronous: a promise is refused (INVALID_OPTION). */
   readonly init: () => State;
   /**
    * Handles a message and returns the new state. It may be async: no other message arrives until its promise has settled.
-   * Acknowledge items through `context.ack`.
+   * Acknowledge items through `context.ack`. To return undefined, although `init` returned a state, counts as a throw.
    */
   readonly behaviour: (
     state: State,
@@ -246,9 +255,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
  * });
  * ```
  */
-export function defineReducer<State, Value = Uint8Array>(
-  definition: RawReducer<State, Value>,
-): RawReducer<State, Value>;
+export function defineReducer<State, Value = Buffer>(definition: RawReducer<State, Value>): RawReducer<State, Value>;
 /**
  * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
@@ -287,11 +294,11 @@ export function defineReducer<State, Value = Uint8Array>(
  * });
  * ```
  */
-export function defineReducer<State, Value = Uint8Array>(
+export function defineReducer<State, Value = Buffer>(
   definition: FoldingReducer<State, Value>,
 ): FoldingReducer<State, Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
-  if (typeof definition !== 'object' || definition === null) refuse('reducer', 'an object', definition);
+  checkReducerShape(definition);
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = (definition as unknown as Record<string, unknown>)[name];
@@ -300,6 +307,8 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
   }
 
   if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
+  if (Object.prototype.toString.call(definition.init) === '[object AsyncFunction]')
+    refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
   if ((definition.reduce === undefined) === (definition.behaviour === undefined)) {
     const got = definition.reduce === undefined ? 'neither' : 'both';
     refuseName('reducer', `expected exactly one of reduce and behaviour, got ${got}`);
@@ -314,6 +323,22 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
   oneOf('reducer.stateBy', definition.stateBy, ['reducer', 'shard']);
   if (definition.batch !== undefined) checkBatch(definition.batch);
   return Object.freeze({ ...definition });
+}
+
+/** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
+export function checkReducerShape(definition: unknown): void {
+  const expected = 'a plain object with init and reduce, or init and behaviour';
+  if (typeof definition === 'function') {
+    const isClass = Function.prototype.toString.call(definition).startsWith('class');
+    refuseName('reducer', `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
+  }
+  if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
+    refuse('reducer', expected, definition);
+  const prototype: unknown = Object.getPrototypeOf(definition);
+  // The last prototype of a chain is that of plain objects, in every realm.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
+  refuseName('reducer', `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
 }
 
 function checkBatch(batch: Batch): void {

@@ -13,6 +13,7 @@ import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } fro
 import { isKinactError, KinactError } from '../api/errors.js';
 import type { Shard } from '../api/ports.js';
 import { linesOf } from './input-lines.js';
+import { numberText } from './json-member.js';
 
 export interface PutCounts {
   put: number;
@@ -77,7 +78,8 @@ export async function putLines(job: PutJob): Promise<void> {
     sending = send().finally(() => (sending = undefined));
     sending.catch((error: Error) => {
       failure = error;
-      input.destroy(error);
+      // Without the error: the input may have been read to its end, and then nothing listens for its 'error' event.
+      input.destroy();
     });
   };
 
@@ -220,9 +222,11 @@ function tooLarge(maxRecordBytes: number): string {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: string } | string {
+  let text: string;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(utf8.decode(data));
+    text = utf8.decode(data);
+    parsed = JSON.parse(text);
   } catch {
     return 'not JSON';
   }
@@ -233,7 +237,7 @@ function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: str
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
     return `member '${keyField}' is no string, number or boolean`;
 
-  const partitionKey = String(value);
+  const partitionKey = typeof value === 'number' ? numberText(text, keyField) : String(value);
   const characters = [...partitionKey].length;
   if (characters === 0 || characters > MAX_PARTITION_KEY_CHARACTERS)
     return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${MAX_PARTITION_KEY_CHARACTERS}`;

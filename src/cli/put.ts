@@ -15,8 +15,8 @@ Puts every line of stdin into a stream as a record; the newline is not part of i
 
   --stream S      the stream, by name or ARN; an ARN sets account and region
   --aggregate     pack the lines into KPL aggregates, grouped by the shard they belong to
-  --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key.
-                  Without it every line gets a random key, or none where the
+  --key-field F   a line is a JSON object, its member F (string, number or boolean) the partition key;
+                  a number counts as it is written. Without it every line gets a random key, or none where the
                   stream places records itself (AUTO), which takes no --aggregate
 
 What the service throttles is put again. A line that cannot be put is refused: the first ten are named on stderr, the others

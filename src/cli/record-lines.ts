@@ -10,15 +10,22 @@ export interface TailedRecord extends Pick<UserRecord, 'sequenceNumber' | 'data'
   readonly shardId: string;
   readonly partitionKey?: string | undefined;
   readonly subSequenceNumber?: number | undefined;
+  readonly arrivedAt?: number | undefined;
 }
 
 /** The line of a record, with its newline. The members and their order are a contract. */
 export function recordLine(record: TailedRecord, asText: boolean): string {
   const { shardId, sequenceNumber, partitionKey = null, subSequenceNumber = null, data } = record;
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey };
+  const shown = { shardId, sequenceNumber, subSequenceNumber, partitionKey, arrivedAt: timeText(record.arrivedAt) };
   // `visible` writes JSON escapes, so a parser gets the original text.
-  return `${visible(JSON.stringify({ ...shown, data: bytes.toString(asText ? 'utf8' : 'base64') }))}\n`;
+  return `${visible(JSON.stringify({ ...shown, data: data.toString(asText ? 'utf8' : 'base64') }))}\n`;
+}
+
+/** An ISO text, or null for a time that is absent, or that no Date can hold. */
+function timeText(at: number | undefined): string | null {
+  if (at === undefined) return null;
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 export interface LineWriter {

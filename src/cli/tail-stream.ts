@@ -3,6 +3,7 @@
 // A shard is not read further while records from its last read are being written.
 import { pause } from '../aws/pause.js';
 import { withRetry } from '../aws/retry.js';
+import { buffered } from '../core/buffer-view.js';
 import type { Backoff } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
@@ -139,7 +140,7 @@ async function readToAnEnd(job: TailJob, { shardId, start, range }: PlannedShard
       for (const raw of result.records) {
         // A reader that resumes after a record begins with that record.
         if (upTo !== undefined && compareSequenceNumbers(raw.sequenceNumber, upTo) <= 0) continue;
-        const { records, complaint } = source.unpack(raw, range);
+        const { records, complaint } = source.unpack(buffered(raw), range);
         if (complaint !== undefined && !written.complained) {
           written.complained = true;
           job.say(`${shardId}: malformed aggregate ${raw.sequenceNumber}: ${complaint}`);

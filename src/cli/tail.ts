@@ -25,8 +25,8 @@ export const tail: Command = {
   usage: `Usage: kinact tail --stream S [--application A] [--from TRIM_HORIZON|LATEST|ISO] [--text] [--until-idle MS]
 
 Writes every user record as one JSON line on stdout, the records of a key in their order:
-{"shardId","sequenceNumber","subSequenceNumber","partitionKey","data"}. subSequenceNumber is null for a plain
-record, partitionKey for a record without one.
+{"shardId","sequenceNumber","subSequenceNumber","partitionKey","arrivedAt","data"}. subSequenceNumber is null for a
+plain record, partitionKey for a record without one. arrivedAt is when Kinesis received the record (ISO 8601, UTC), or null.
 
   --stream S        the stream, by name or ARN. With an ARN, stream and leases are in its region
   --application A   as a member of this application: leases, balance, and checkpoints behind what was written

@@ -30,7 +30,8 @@ import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
-import type { Extract } from '../api/reducer.js';
+import type { CreateOptions, ValueIn } from '../api/create-options.js';
+import type { Extracted } from '../api/reducer.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
@@ -96,9 +97,6 @@ export interface Consumer extends AsyncDisposable {
   readonly closed: Promise<void>;
 }
 
-/** Without `extract` the value of an item is the bytes of its record. A reducer of any other type needs an `extract`. */
-export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { readonly extract: Extract<Value> };
-
 /**
  * Makes a consumer. Nothing is opened before `start()`.
  *
@@ -123,8 +121,11 @@ export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { rea
  * consumer.on('recordSkipped', ({ shardId, sequenceNumber, error }) => console.error(shardId, sequenceNumber, error));
  * ```
  */
-export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Value> & NeedsExtract<Value>): Consumer {
-  return consumerOf(options, actors);
+export function createConsumer<
+  Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
+  Value = ValueIn<Made>,
+>(options: CreateOptions<Made, Value>): Consumer {
+  return consumerOf(options as ConsumerOptions, actors);
 }
 
 /** The same as `createConsumer`, with the given behaviours. */

@@ -106,8 +106,6 @@ export function openWiring(input: WiringInput): Wiring {
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
   const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
-  const shardName = (source: string, shardId: string): string =>
-    sources.length > 1 ? `${source}/${shardId}` : shardId;
 
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
@@ -143,7 +141,6 @@ export function openWiring(input: WiringInput): Wiring {
           onFailure: options.onFailure,
           clock: environment.clock,
           sendFromOutside: (to, message) => sendFromOutside(to, message),
-          shardName,
         }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({

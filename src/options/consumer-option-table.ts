@@ -25,6 +25,7 @@ import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import type { UserRecord } from '../api/ports.js';
 import {
+  checkReducerShape,
   defineReducer,
   type Extract,
   type FailurePolicy,
@@ -60,6 +61,7 @@ const reducer: Kind<ReducerDefinition> = {
   expected: 'reducer made by defineReducer',
   type: 'ReducerDefinition<Value>',
   parse(value, path) {
+    checkReducerShape(value);
     return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
   },
 };

@@ -1,6 +1,7 @@
 // Runs one reducer in a test: the consumer's own reducer actor, without a runtime, streams or leases. Items go in,
 // acknowledgements and state come out, and time moves only when the test advances it. This file carries out the actor's
 // effects.
+import { types } from 'node:util';
 import {
   reducer,
   sharedSlot,
@@ -12,10 +13,12 @@ import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
+import { bufferOf } from '../core/buffer-view.js';
 import type { KinactEvent } from '../api/events.js';
 import {
   anything,
   checkMembers,
+  finite,
   integer,
   kind,
   membersOf,
@@ -25,18 +28,27 @@ import {
   text,
   type Kind,
 } from '../options/option-table.js';
-import { defineReducer, type FoldingReducer, type OnFailure, type ReducerDefinition } from '../api/reducer.js';
+import {
+  checkReducerShape,
+  defineReducer,
+  type FoldingReducer,
+  type OnFailure,
+  type ReducerDefinition,
+} from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
 
-/** An item for the reducer. Missing members get defaults: numbers rise from 1, the shard is `shard`. */
+/** An item for the reducer. Missing members get defaults: numbers rise from 1, the shard is `shard`, the source is `driven`. */
 export interface DrivenItem {
   readonly key: string;
+  /** The reducer gets bytes as a Buffer, as from a consumer, and any other value unchanged. */
   readonly value?: unknown;
   readonly shardId?: string;
   readonly sequenceNumber?: string;
   readonly subSequenceNumber?: number;
+  /** When Kinesis received the record, milliseconds since the epoch. */
+  readonly arrivedAt?: number;
   readonly opaque?: unknown;
 }
 
@@ -81,6 +93,7 @@ const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
   shardId: text('a non-empty string', /./s),
   sequenceNumber: text('digits', /^\d+$/),
   subSequenceNumber: integer(0),
+  arrivedAt: finite,
   opaque: anything,
 };
 
@@ -104,6 +117,7 @@ function checkItems(items: readonly DrivenItem[]): void {
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
+  checkReducerShape(definition);
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
 
   const clock = new ManualClock();
@@ -190,12 +204,14 @@ function createLease(shardId: string, fence: number): Lease {
 }
 
 function makeItem(item: DrivenItem, tenure: Tenure, stage: Ref<StageMessage>, ordinal: number): DeliveredItem {
-  const { key, value, opaque, subSequenceNumber } = item;
+  const { key, opaque, subSequenceNumber, arrivedAt } = item;
+  const value = types.isUint8Array(item.value) ? bufferOf(item.value) : item.value;
   const record = {
     sequenceNumber: item.sequenceNumber ?? String(ordinal),
     partitionKey: key,
-    data: value instanceof Uint8Array ? value : new Uint8Array(),
+    data: Buffer.isBuffer(value) ? value : Buffer.alloc(0),
     ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...(arrivedAt === undefined ? {} : { arrivedAt }),
   };
   return new DeliveredItem(stage, key, value, tenure, ordinal, 0, record, opaque);
 }
@@ -298,7 +314,6 @@ function createRunner(
     onFailure,
     clock,
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
-    shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
 
   const [state] = behaviour.initial(self);

@@ -121,7 +121,9 @@ describe('a reducer with flush', () => {
     });
     const workers = stream.shardIds().map((id) => pipeline.read(stream.port, id));
     await pipeline.clock.advance(200);
-    const expected = new Map(workers.map(({ keeper: { tenures } }) => [tenures[0]!.shardId, tenures[0]!.fence]));
+    const expected = new Map(
+      workers.map(({ keeper: { tenures } }) => [`${tenures[0]!.source}/${tenures[0]!.shardId}`, tenures[0]!.fence]),
+    );
     expect(fences).to.deep.equal([expected]);
   });
 

@@ -122,7 +122,7 @@ describe('a stage whose reducers have not joined yet', () => {
     ...{ deadline: Infinity, wallDeadline: Infinity, start: { type: 'trimHorizon' } as const },
     signal: new AbortController().signal,
   };
-  const record = { sequenceNumber: '1', partitionKey: 'k', data: new Uint8Array() };
+  const record = { sequenceNumber: '1', partitionKey: 'k', data: Buffer.alloc(0) };
 
   it('keeps items and punctuation in order for its reducers, and locates the records itself', () => {
     const [state] = behaviour.initial(self);

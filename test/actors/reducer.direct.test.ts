@@ -40,7 +40,6 @@ function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
     definition: fold as ReducerOptions['definition'],
     sendFromOutside: (_, message) => told.push(message),
-    shardName: (_, shardId) => shardId,
     ...options,
   });
   const step = stepped(behaviour, self);

@@ -52,7 +52,7 @@ function oneStage(count = 1) {
     },
     records: (...ordinals: number[]) => ({
       ...{ tenure: tenure(), workerRef: worker, ordinals },
-      records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: new Uint8Array() })),
+      records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: Buffer.alloc(0) })),
     }),
   };
 }

@@ -1,5 +1,8 @@
 // `kinact put` counts only records that the stream has accepted, and names the lines that the stream refused. The tests run real
 // processes against local servers, and against a scripted server that throttles and fails.
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { decodeAggregate } from '../../src/aws/aggregation/aggregate.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
@@ -46,11 +49,11 @@ describe('kinact put', () => {
   });
 
   it('takes the partition key from the member that --key-field names', async () => {
-    const input = '{"id":"a","n":1}\n{"id":7}\n{"id":true}\n';
+    const input = '{"id":"a","n":1}\n{"id":9007199254740993}\n{"id":true}\n';
     const ended = await kinact(['put', '--stream', stream.name, '--key-field', 'id'], env, { input });
     expect(ended).to.include({ code: 0, stderr: '3 records put\n' });
     expect((await stored()).toSorted((a, b) => (a.key < b.key ? -1 : 1))).to.deep.equal([
-      { key: '7', data: '{"id":7}' },
+      { key: '9007199254740993', data: '{"id":9007199254740993}' },
       { key: 'a', data: '{"id":"a","n":1}' },
       { key: 'true', data: '{"id":true}' },
     ]);
@@ -210,6 +213,18 @@ describe('kinact put', () => {
       const [first, second, ...rest] = ended.stderr.split('\n');
       expect(first).to.match(/^ACCESS_DENIED: .*grant kinesis:PutRecords/);
       expect([second, ...rest]).to.deep.equal(['0 records put', '']);
+    });
+
+    it('names the missing permission, if the input is a file that is read already, and exits with 1', async () => {
+      scripted.respond('PutRecords', Infinity, refusal('AccessDeniedException'));
+      const directory = mkdtempSync(join(tmpdir(), 'kinact-put-'));
+      writeFileSync(join(directory, 'lines'), 'one\ntwo\n');
+      const stdin = openSync(join(directory, 'lines'), 'r');
+      const ended = await startKinact(['put', '--stream', 'orders'], env, { stdin }).ended;
+      closeSync(stdin);
+      rmSync(directory, { recursive: true });
+      expect(ended.stderr).to.match(/^ACCESS_DENIED: [^\n]*grant kinesis:PutRecords[^\n]*\n0 records put\n$/);
+      expect(ended.code).to.equal(1);
     });
 
     it('ends with STREAM_NOT_FOUND or CREDENTIALS_MISSING before it reads the input', async () => {

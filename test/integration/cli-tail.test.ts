@@ -49,7 +49,7 @@ describe('kinact tail', () => {
   });
   afterEach(() => stream.close());
 
-  it('writes one line of exactly five members per user record, in base64 or as text', async () => {
+  it('writes one line of exactly six members per user record, in base64 or as text', async () => {
     const user = [
       { partitionKey: 'a', data: Buffer.from('one') },
       { partitionKey: 'b', data: Buffer.from([0xff]) },
@@ -67,9 +67,16 @@ describe('kinact tail', () => {
     })();
     const line = (of: typeof plain, sub: number | null, key: string, data: string): string =>
       `{"shardId":"${of.shardId}","sequenceNumber":"${of.sequenceNumber}","subSequenceNumber":${sub},` +
-      `"partitionKey":"${key}","data":"${data}"}`;
+      `"partitionKey":"${key}","arrivedAt":"TIME","data":"${data}"}`;
+    // Also proves that each line has a time that is one.
+    const timeless = (stdout: string): string[] =>
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((each) => each.replace(/(?<="arrivedAt":")2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/, 'TIME'))
+        .toSorted();
     expect(coded).to.include({ code: 0, stderr: '' });
-    expect(coded.stdout.trimEnd().split('\n').toSorted()).to.deep.equal(
+    expect(timeless(coded.stdout)).to.deep.equal(
       [
         line(plain, null, 'plain', 'Z3LDvMOfwpszMW3igK4='),
         line(aggregate, 0, 'a', 'b25l'),
@@ -77,7 +84,7 @@ describe('kinact tail', () => {
       ].toSorted(),
     );
     expect(text).to.include({ code: 0, stderr: '' });
-    expect(text.stdout.trimEnd().split('\n').toSorted()).to.deep.equal(
+    expect(timeless(text.stdout)).to.deep.equal(
       [
         // Characters that control a terminal are escaped.
         line(plain, null, 'plain', 'grüß\\u009b31m\\u202e'),

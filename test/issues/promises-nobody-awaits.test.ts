@@ -121,15 +121,17 @@ describe('a rejected promise of the application that nothing awaits', () => {
     await inVirtualTime(clock, consumer.stop());
   });
 
-  it('ends no process as the state from init, but fails the record when reduce awaits it', async () => {
-    const reducer = defineReducer({ init: rejects, reduce: async (state) => (await state, state) });
-    const { consumer, stream, heard } = virtualConsumer(clock, { reducer, onFailure: 'skip' });
-    await inVirtualTime(clock, consumer.start());
+  it('ends no process as the state from init, but is refused at the start', async () => {
+    const reducer = defineReducer({ init: () => rejects(), reduce: async (state) => (await state, state) });
+    const { consumer } = virtualConsumer(clock, { reducer });
+    const error = await inVirtualTime(
+      clock,
+      consumer.start().catch((thrown: unknown) => thrown),
+    );
     await handled();
-    stream.put({ partitionKey: 'a', data: 'x' });
-    await clock.advance(5_000);
-    await handled();
-    expect(heard('recordSkipped')).to.have.length(1);
-    await inVirtualTime(clock, consumer.stop());
+    expect(String(error)).to.include(
+      'reducer.init: expected a synchronous function that returns the state, got a promise',
+    );
+    await consumer.closed.catch(() => {});
   });
 });

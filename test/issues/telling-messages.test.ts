@@ -132,6 +132,17 @@ describe('the error of a failed record', () => {
     }
   });
 
+  it('says that an item or key() made no key, and what it made instead', async () => {
+    const items = ': extract must return items whose key is a string, got';
+    expect(await crash({ extract: () => [{ value: 1 }] }))
+      .to.match(/^extract failed for record /)
+      .and.include(`${items} undefined`);
+    expect(await crash({ extract: () => [{ key: null }] })).to.include(`${items} null`);
+    expect(await crash({ extract: () => [{ key: 7 }] })).to.include(`${items} a number`);
+    expect(await crash({ extract: () => [{}] })).to.include(`${items} undefined`);
+    expect(await crash({ key: () => undefined })).to.include(': key must return a string, got undefined');
+  });
+
   it('names the failed option: key', async () => {
     const key = (): string => {
       throw new Error('no');

@@ -60,6 +60,13 @@ describe('text from outside', () => {
     expect(recordLine(record, true)).to.contain('grüß 👩‍🚀 שלום ');
   });
 
+  it('has the time in the lines of tail as an ISO text, or null if there is none that a Date can hold', () => {
+    const timeOf = (arrivedAt?: number): unknown =>
+      JSON.parse(recordLine({ shardId: 's', sequenceNumber: '1', data: Buffer.alloc(0), arrivedAt }, true)).arrivedAt;
+    expect(timeOf(1_700_000_000_123)).to.equal('2023-11-14T22:13:20.123Z');
+    expect([timeOf(), timeOf(1e20)]).to.deep.equal([null, null]);
+  });
+
   it('is escaped in tables, in error lines, in log lines and in the sentences of events', () => {
     expect(alignColumns([[hostile, 'b']]).join()).to.not.match(unseen);
     expect(errorLine(new Error(hostile))).to.not.match(unseen);

@@ -85,7 +85,12 @@ describe('the hint that an editor shows for an option', function () {
 
   const shown: readonly (readonly [name: string, type: RegExp, defaults: string, example: string])[] = [
     ['maxPending', /maxPending\?: number/, '1_024', 'maxPending: 4_096'],
-    ['extract', /extract\?: Extract</, 'one item: its key, its bytes', "extract: ({ data }) => [{ key: 'all'"],
+    [
+      'extract',
+      /extract\?: \(\(record: UserRecord, context: RecordContext\) =>/,
+      'one item: its key, its bytes',
+      "extract: ({ data }) => [{ key: 'all'",
+    ],
     ['restart', /restart\?: {/, '{}', 'restart: { intensity: 5, periodMs: 60_000 }'],
     ['intensity', /intensity\?: number/, '2', 'restart: { intensity: 5 }'],
     ['leases', /leases\?: LeaseOptions/, '{}', 'leases: { failoverMs: 30_000'],

@@ -33,7 +33,7 @@ function passOn(ids: readonly number[]): Promise<void> {
 const reducer = defineReducer<number[]>({
   init: () => [],
   reduce(ids, { value }) {
-    ids.push(Number.parseInt(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'), 10));
+    ids.push(Number.parseInt(value.toString('latin1'), 10));
     return ids;
   },
   batch: { size: 200, intervalMs: 200 },

@@ -38,7 +38,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
     'name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB',
   ],
   ['source', [[], 'orders', null, {}, [{}]], 'a source made by kinesisStream'],
-  ['reducer', [0, null, () => 1], 'object'],
+  ['reducer', [0, null, () => 1], 'a plain object'],
   ['extract', ['text', {}], 'function'],
   ['key', [1], 'function'],
   ['reducers', [0, -1, 1.5, '4', Number.NaN, Infinity], 'integer >= 1'],

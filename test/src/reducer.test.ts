@@ -1,10 +1,20 @@
 // A wrong definition of a reducer is refused where it is written, not when the first record comes.
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { isKinactError } from '../../src/api/errors.js';
 import { defineReducer } from '../../src/api/reducer.js';
 
 const init = (): number => 0;
 const reduce = (state: number): number => state;
+
+class Totals {
+  init(): number {
+    return 0;
+  }
+  reduce(state: number): number {
+    return state;
+  }
+}
 
 /** The error of defineReducer for a definition that the types would refuse. */
 function refusal(definition: unknown): string {
@@ -34,14 +44,25 @@ describe('defineReducer', () => {
     expect(defineReducer(raw)).to.deep.equal(raw);
   });
 
+  it('accepts a plain object of another realm, and one without a prototype', () => {
+    const foreign = runInNewContext('({ init: () => 0, reduce: (state) => state })') as { init: typeof init };
+    expect(() => defineReducer(foreign as never)).to.not.throw();
+    expect(() => defineReducer(Object.assign(Object.create(null), { init, reduce }))).to.not.throw();
+  });
+
   it('treats undefined members as absent', () => {
     const absent = { flush: undefined, batch: undefined, acknowledge: undefined, stateBy: undefined };
     expect(() => defineReducer({ init, reduce, ...absent })).to.not.throw();
   });
 
   const wrong: readonly (readonly [member: string, definition: unknown, expected: string])[] = [
-    ['reducer', null, 'an object'],
-    ['reducer', 'text', 'an object'],
+    ['reducer', null, 'a plain object'],
+    ['reducer', 'text', 'a plain object'],
+    ['reducer', [], 'a plain object'],
+    ['reducer', new Totals(), 'a plain object with init and reduce, or init and behaviour, got an instance of Totals'],
+    ['reducer', Totals, 'a plain object with init and reduce, or init and behaviour, got the class Totals'],
+    ['reducer', () => 0, 'a plain object with init and reduce, or init and behaviour, got a function'],
+    ['reducer.init', { init: async () => 0, reduce }, 'a synchronous function that returns the state, got an async'],
     ['reducer', { init }, 'exactly one of reduce and behaviour'],
     ['reducer', { init, reduce, behaviour: reduce }, 'exactly one of reduce and behaviour'],
     ['reducer.init', { reduce }, 'a function'],

@@ -56,11 +56,14 @@ export function startProgram(
   {
     input = '',
     readStdout = true,
+    stdin = 'pipe',
     stdout = 'pipe',
     limitMs = 150_000,
   }: {
     input?: string | Uint8Array | 'open';
     readStdout?: boolean;
+    /** A file descriptor to read from instead of a pipe. */
+    stdin?: 'pipe' | number;
     /** A file descriptor to write to instead of a pipe. */
     stdout?: 'pipe' | number;
     limitMs?: number;
@@ -68,7 +71,7 @@ export function startProgram(
 ): Running {
   const child = spawn(process.execPath, [file, ...args], {
     env,
-    stdio: ['pipe', stdout, 'pipe'],
+    stdio: [stdin, stdout, 'pipe'],
   }) as ChildProcessWithoutNullStreams;
   const output = { stdout: '', stderr: '' };
   const checks = new Set<() => void>();
@@ -80,8 +83,10 @@ export function startProgram(
   };
   if (readStdout && stdout === 'pipe') collect('stdout');
   collect('stderr');
-  child.stdin.on('error', () => undefined);
-  if (input !== 'open') child.stdin.end(input);
+  if (stdin === 'pipe') {
+    child.stdin.on('error', () => undefined);
+    if (input !== 'open') child.stdin.end(input);
+  }
   const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
   const ended = once(child, readStdout ? 'close' : 'exit').then(([code, signal]): Ended => {
     clearTimeout(timer);

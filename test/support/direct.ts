@@ -52,7 +52,7 @@ export function tenureOf(worker: number, more: Partial<Tenure> = {}): Tenure {
 
 /** Record number `n` of a shard. */
 export function recordOf(n: number, partitionKey = 'k'): UserRecord & { readonly partitionKey: string } {
-  return { sequenceNumber: String(n), partitionKey, data: new Uint8Array([n]) };
+  return { sequenceNumber: String(n), partitionKey, data: Buffer.of(n) };
 }
 
 export interface Stepped<Message, Status> {

@@ -111,7 +111,6 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         batchSize: options.batchSize ?? options.definition.batch?.size ?? 500,
         batchIntervalMs: options.batchIntervalMs ?? options.definition.batch?.intervalMs ?? 1_000,
         sendFromOutside,
-        shardName: (_source, shardId) => shardId,
         ...shared,
         ...options.reducer,
       }),

@@ -1,8 +1,10 @@
 // Writes aggregated records in the KPL's format (KCL clause 3.3), for users and for our producers: the command `put`, demo,
 // bench. Sizes are computed to the byte before anything is written, so no record ever exceeds the limit.
 import { hash } from 'node:crypto';
+import { types } from 'node:util';
 import protobuf from 'protobufjs/minimal.js';
 import { KinactError } from '../../api/errors.js';
+import { refuse } from '../../api/refusal.js';
 import { DIGEST_BYTES, MAGIC_BYTES, openAggregate } from './aggregate-wire.js';
 import type { AggregatedRecord } from './aggregate.js';
 import { hashKeyOf, isExplicitHashKey, readExplicitHashKey, type HashKey } from './hash-key.js';
@@ -47,11 +49,13 @@ export interface RecordToPut {
  *
  * Put the aggregate under a hash key of the shard that *all* user records belong to; otherwise a KCL drops it whole.
  *
- * @throws KinactError INVALID_OPTION for no records, more than 10 MiB, and data that are not a Uint8Array. Also for a partition
- * key that is not 1 to 256 characters long, and an explicit hash key that is not a decimal below 2^128.
+ * @throws KinactError INVALID_OPTION, with path, expected and got, for a wrong argument. `records` must be an array of at least one
+ * user record, and the aggregate at most 10 MiB. `data` must be a Uint8Array: encode a text by `Buffer.from(text)`. `partitionKey`
+ * must be a string of 1 to 256 Unicode characters, `explicitHashKey` a string with a decimal number below 2^128.
  */
-export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
-  if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');
+export function encodeAggregate(records: readonly AggregatedRecord[]): Buffer {
+  if (!Array.isArray(records)) refuse('records', 'an array of user records', records);
+  if (records.length === 0) throw invalid('records', 'at least one user record', 'an empty array');
 
   const draft = emptyDraft(undefined);
   for (const [index, record] of records.entries()) {
@@ -229,21 +233,22 @@ function effectiveHashKey({ partitionKey, explicitHashKey }: AggregatedRecord): 
 }
 
 function validate(record: AggregatedRecord, index: number): void {
-  // Plain JavaScript calls this too, and a string as data would make an unreadable aggregate.
-  const given = record as { readonly [Member in keyof AggregatedRecord]?: unknown } | null | undefined;
-  if (typeof given?.partitionKey !== 'string')
-    throw invalid(`records[${index}].partitionKey`, 'a string', typeof given?.partitionKey);
-  if (!(given.data instanceof Uint8Array)) throw invalid(`records[${index}].data`, 'a Uint8Array', typeof given.data);
+  // Plain JavaScript calls this too, and a string as data would make an aggregate that nobody can read, its neighbours included.
+  const path = `records[${index}]`;
+  const given: { readonly [Member in keyof AggregatedRecord]?: unknown } = record;
+  if (typeof given !== 'object' || given === null) refuse(path, 'an object with partitionKey and data', given);
+  if (typeof given.partitionKey !== 'string') refuse(`${path}.partitionKey`, 'a string', given.partitionKey);
+  if (!types.isUint8Array(given.data)) refuse(`${path}.data`, 'a Uint8Array', given.data);
 
-  const { partitionKey, explicitHashKey } = record;
+  const { partitionKey } = given;
   const characters =
     partitionKey.length > MAX_PARTITION_KEY_CHARACTERS ? [...partitionKey].length : partitionKey.length;
   if (characters === 0 || characters > MAX_PARTITION_KEY_CHARACTERS) {
-    throw invalid(`records[${index}].partitionKey`, `1 to ${MAX_PARTITION_KEY_CHARACTERS} characters`, `${characters}`);
+    throw invalid(`${path}.partitionKey`, `1 to ${MAX_PARTITION_KEY_CHARACTERS} characters`, `${characters}`);
   }
-  if (explicitHashKey !== undefined && !isExplicitHashKey(explicitHashKey)) {
-    throw invalid(`records[${index}].explicitHashKey`, 'a decimal below 2^128', JSON.stringify(explicitHashKey));
-  }
+  const { explicitHashKey } = given;
+  if (explicitHashKey !== undefined && !(typeof explicitHashKey === 'string' && isExplicitHashKey(explicitHashKey)))
+    refuse(`${path}.explicitHashKey`, 'a string with a decimal number below 2^128', explicitHashKey);
 }
 
 function invalid(option: string, expected: string, got: string): KinactError {

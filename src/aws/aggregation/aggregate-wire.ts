@@ -40,7 +40,7 @@ export const STRIDE = 4;
 
 /** A parsed message. The caller resolves indices, because the tables may follow the records that refer to them. */
 export interface WireMessage {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   readonly partitionKeys: readonly string[];
   readonly explicitHashKeys: readonly string[];
   /** Per user record: partition key index, explicit hash key index or UNSET, offset and length of its data in `bytes`. */

@@ -12,17 +12,17 @@ import { hashKeyOf, readExplicitHashKey, spanContains, spanOf, type HashKeySpan 
 export type { AggregateFormat } from './aggregate-wire.js';
 
 /** A user record inside an aggregate. */
-export interface AggregatedRecord {
+export interface AggregatedRecord<Data extends Uint8Array = Uint8Array> {
   readonly partitionKey: string;
   /** Decimal, as the producer wrote it; absent when it set none. */
   readonly explicitHashKey?: string;
-  readonly data: Uint8Array;
+  readonly data: Data;
 }
 
 /** What `decodeAggregate` found. */
 export interface DecodedAggregate {
   /** In order. Undefined if the data are those of a plain record. */
-  readonly records: readonly AggregatedRecord[] | undefined;
+  readonly records: readonly AggregatedRecord<Buffer>[] | undefined;
   /** Present with `records`. */
   readonly format?: AggregateFormat;
   /** What was wrong and which rule was applied. Absent if nothing was wrong, as with plain data. */
@@ -34,7 +34,7 @@ export interface DecodedAggregate {
 /**
  * Decodes aggregated record data by the KCL's rules. Never throws for bytes. Data that only begin like an aggregate (short, wrong
  * checksum, invalid protobuf) are plain data with a complaint. If a user record names a key that is not in its table, only the
- * records before it are returned. The records' data are views of the given bytes, not copies (of the inflated bytes for erlmld's
+ * records before it are returned. The records' data are Buffers, views of the given bytes, not copies (of the inflated bytes for erlmld's
  * deflated format).
  *
  * @throws KinactError INVALID_OPTION for data that are not a Uint8Array.
@@ -49,7 +49,7 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
   const { format, message } = opened;
   const count = message.records.length / STRIDE;
   const valid = resolvable(message);
-  const records: AggregatedRecord[] = [];
+  const records: AggregatedRecord<Buffer>[] = [];
   for (let i = 0; i < valid; i++) {
     const partitionKey = partitionKeyAt(message, i);
     const explicitHashKey = explicitHashKeyAt(message, i);
@@ -67,7 +67,11 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
  * Turns a record into its user records. Synchronous; never throws. `range` is the shard's; while it is unknown, nothing is out of
  * range. Under `emit`, hash keys are not even computed.
  */
-export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): Unpacked {
+export function unpackRecord(
+  record: RawRecord<Buffer>,
+  range: HashKeyRange | undefined,
+  policy: OutOfRangePolicy,
+): Unpacked {
   const opened = openAggregate(record.data);
   if (opened.type === 'plain') {
     const plain = { records: [record], divisible: true };
@@ -95,7 +99,7 @@ export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined,
 }
 
 const NONE: readonly number[] = [];
-const EMPTY = new Uint8Array(0);
+const EMPTY = Buffer.alloc(0);
 
 /** How many user records, counted from the first, name only keys that are in their tables. */
 function resolvable(message: WireMessage): number {
@@ -179,11 +183,12 @@ function explicitHashKeyAt(message: WireMessage, i: number): string | undefined 
   return index === UNSET ? undefined : message.explicitHashKeys[index];
 }
 
-function dataAt(message: WireMessage, i: number): Uint8Array {
-  const length = message.records[i * STRIDE + 3]!;
+function dataAt({ bytes, records }: WireMessage, i: number): Buffer {
+  const start = records[i * STRIDE + 2]!;
+  const length = records[i * STRIDE + 3]!;
   // Empty data share one array, because a record of six bytes must not cost a view.
   if (length === 0) return EMPTY;
-  return new Uint8Array(message.bytes.buffer, message.bytes.byteOffset + message.records[i * STRIDE + 2]!, length);
+  return bytes.subarray(start, start + length);
 }
 
 function everyIndex(count: number): number[] {

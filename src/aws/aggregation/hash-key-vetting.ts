@@ -9,6 +9,7 @@ import {
   type PlacementState,
 } from '../../core/record-placement.js';
 import type { Clock, HashKeyRange, RawRecord, StreamDescription } from '../../api/ports.js';
+import { buffered } from '../../core/buffer-view.js';
 import { formatOf } from './aggregate-wire.js';
 import { unpackRecord } from './aggregate.js';
 
@@ -83,6 +84,6 @@ export function hashKeyVetting(
 function mayBeDropped(record: RawRecord, range: HashKeyRange | undefined, policy: OutOfRangePolicy): boolean {
   if (formatOf(record.data) === undefined) return false;
   if (range === undefined) return true;
-  const { filtered = [], undecoded } = unpackRecord(record, range, policy);
+  const { filtered = [], undecoded } = unpackRecord(buffered(record), range, policy);
   return filtered.length > 0 || undecoded !== undefined;
 }

@@ -1,12 +1,14 @@
 // Turns GetRecords answers from bytes into RawRecords. The SDK's deserializer spends most of its time validating base64 by
 // regular expression. So our own client bypasses it for this one operation; a user's client is left as it is. `recordsOf` returns
 // the records in both cases.
+import { types } from 'node:util';
 import type {
   _Record as SdkRecord,
   ChildShard as SdkChildShard,
   GetRecordsOutput,
   KinesisClient,
 } from '@aws-sdk/client-kinesis';
+import { bufferOf } from '../../core/buffer-view.js';
 import { isSequenceNumber } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord } from '../../api/ports.js';
 import { hashKeyRangeOf } from '../aggregation/hash-key.js';
@@ -15,7 +17,7 @@ import { hashKeyRangeOf } from '../aggregation/hash-key.js';
 const fastRecords = Symbol('kinact.records');
 
 interface FastOutput extends Partial<GetRecordsOutput> {
-  [fastRecords]?: readonly RawRecord[];
+  [fastRecords]?: readonly RawRecord<Buffer>[];
 }
 
 /** The part of the SDK's protocol object that is used here. It is semi-public, so every member is checked before use. */
@@ -74,7 +76,7 @@ export function parseAnswer(bytes: Buffer): FastOutput {
   if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
     throw new SyntaxError('GetRecords was answered without Records');
   }
-  const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord => {
+  const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord<Buffer> => {
     const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record ?? {};
     if (typeof Data !== 'string') throw noRecord();
     const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
@@ -91,11 +93,11 @@ export function parseAnswer(bytes: Buffer): FastOutput {
 }
 
 /** The records of an answer, from the fast path or the SDK. Throws a SyntaxError if there is no list of records. */
-export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord[] {
+export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord<Buffer>[] {
   const fast = (output as FastOutput)[fastRecords];
   if (fast !== undefined) return fast;
   if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
-  return output.Records.map((record): RawRecord => {
+  return output.Records.map((record): RawRecord<Buffer> => {
     // A user's client may be of another version, or none of the SDK's, so its types are not trusted.
     const {
       SequenceNumber,
@@ -103,8 +105,13 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
       Data,
       ApproximateArrivalTimestamp: arrived,
     } = (record ?? {}) as Partial<SdkRecord>;
-    if (!(Data instanceof Uint8Array)) throw noRecord();
-    return rawRecord(SequenceNumber, PartitionKey, Data, arrived instanceof Date ? arrived.getTime() : undefined);
+    if (!types.isUint8Array(Data)) throw noRecord();
+    return rawRecord(
+      SequenceNumber,
+      PartitionKey,
+      bufferOf(Data),
+      arrived instanceof Date ? arrived.getTime() : undefined,
+    );
   });
 }
 
@@ -112,9 +119,9 @@ export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord
 function rawRecord(
   sequenceNumber: unknown,
   partitionKey: unknown,
-  data: Uint8Array,
+  data: Buffer,
   arrivedAt: number | undefined,
-): RawRecord {
+): RawRecord<Buffer> {
   if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
 
   const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);

@@ -253,7 +253,7 @@ async function handleMissingShard(
 
 interface Answer {
   readonly output: Partial<GetRecordsOutput>;
-  readonly records: readonly RawRecord[];
+  readonly records: readonly RawRecord<Buffer>[];
   readonly bytes: number;
 }
 

@@ -145,7 +145,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       readers.add(tracked);
       return tracked;
     },
-    unpack: (record: RawRecord, range: HashKeyRange | undefined): Unpacked =>
+    unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked =>
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
       for (const reader of [...readers]) reader.close();

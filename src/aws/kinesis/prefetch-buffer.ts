@@ -15,7 +15,7 @@ export interface PrefetchBounds {
 export interface PrefetchBuffer {
   /** Resolves when fetching may continue; rejects when `signal` aborts. */
   whenRoom(signal: AbortSignal): Promise<void>;
-  push(records: readonly RawRecord[], bytes: number, millisBehindLatest: number | undefined): void;
+  push(records: readonly RawRecord<Buffer>[], bytes: number, millisBehindLatest: number | undefined): void;
   /** Sets what every read gets after all pushed batches. Only the first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
   read(signal: AbortSignal): Promise<ReadResult>;

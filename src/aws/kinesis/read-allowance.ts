@@ -17,7 +17,7 @@ export interface ReadAllowance {
   /** Resolves to the limit of the next request, once there is room for its answer; rejects when `signal` aborts. */
   ask(signal: AbortSignal): Promise<number>;
   /** Called when the answer has been kept, or when none came. */
-  answered(records: readonly RawRecord[]): void;
+  answered(records: readonly RawRecord<Buffer>[]): void;
 }
 
 export function createReadAllowance(

@@ -130,9 +130,9 @@ function noteGap(progress: Progress, position: Position): void {
 /** Notes the records of an answer; returns those to hand on. */
 export function noteRecords(
   progress: Progress,
-  records: readonly RawRecord[],
+  records: readonly RawRecord<Buffer>[],
   moreBehind: boolean,
-): readonly RawRecord[] {
+): readonly RawRecord<Buffer>[] {
   const last = records.at(-1);
   if (last === undefined) return records;
 
@@ -150,7 +150,7 @@ export function noteRecords(
 }
 
 /** Leaves out records before the first one that arrived at or after the start time, and records that were handed on before. */
-function leaveOut(progress: Progress, records: readonly RawRecord[]): readonly RawRecord[] {
+function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): readonly RawRecord<Buffer>[] {
   let fresh = records;
   const { skip } = progress;
   const { arrivedBefore, upTo } = skip;

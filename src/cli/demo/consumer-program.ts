@@ -29,7 +29,7 @@ function passOn(byShard: ReadonlyMap<string, readonly number[]>): Promise<void> 
 const reducer = defineReducer<Map<string, number[]>>({
   init: () => new Map(),
   reduce(byShard, { shardId, value }) {
-    const id = Number(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString().split(' ', 1)[0]);
+    const id = Number(value.toString().split(' ', 1)[0]);
     if (id === task.dropId) return byShard;
     const ids = byShard.get(shardId);
     if (ids === undefined) byShard.set(shardId, [id]);

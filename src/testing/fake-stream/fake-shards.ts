@@ -1,6 +1,7 @@
 // The shards of a stream in memory, and the operations on them: put, split, merge, trim. Shard ids and sequence numbers depend
 // only on the order of the calls.
 import { createHash } from 'node:crypto';
+import { bufferOf } from '../../core/buffer-view.js';
 import type { RecordDistribution } from '../../core/record-placement.js';
 import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
 
@@ -16,7 +17,7 @@ export interface FakeShard {
   readonly shard: Shard;
   readonly low: bigint;
   readonly high: bigint;
-  readonly records: RawRecord[];
+  readonly records: RawRecord<Buffer>[];
   /** Records before this index are trimmed. */
   trimmed: number;
   closed: boolean;
@@ -117,7 +118,7 @@ export function put(shards: FakeShards, record: FakeRecord): { shardId: string; 
   const sequenceNumber = nextNumber(shards);
 
   const { partitionKey } = record;
-  const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
+  const data = typeof record.data === 'string' ? Buffer.from(record.data) : bufferOf(record.data);
   const key = partitionKey === undefined ? {} : { partitionKey };
 
   shard.records.push({ sequenceNumber, ...key, data, arrivedAt: shards.wallNow() });

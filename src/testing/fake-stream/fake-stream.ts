@@ -77,7 +77,7 @@ export interface FakeStream {
   /** Ids of all shards, oldest first. */
   shardIds(): readonly string[];
   /** The records of a shard that are not trimmed. */
-  recordsOf(shardId: string): readonly RawRecord[];
+  recordsOf(shardId: string): readonly RawRecord<Buffer>[];
 }
 
 /** The default of a stream on AWS. Nothing is trimmed by time here. */

@@ -1,4 +1,5 @@
 // Our aggregates fill a record up to its limit and not beyond, hold user records of one shard only, and lose nothing when decoded.
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
 import { decodeAggregate, type AggregatedRecord } from '../../../src/aws/aggregation/aggregate.js';
@@ -82,11 +83,38 @@ describe('encodeAggregate', () => {
   it('refuses arguments of wrong types from plain JavaScript, instead of making an unreadable aggregate', () => {
     const given = (records: unknown) => () => encodeAggregate(records as AggregatedRecord[]);
     expect(invalidOption(given([{ partitionKey: 'a', data: 'hello' }]))).to.match(
-      /records\[0\]\.data: .*Uint8Array, got string/,
+      /^records\[0\]\.data: expected a Uint8Array, got 'hello'$/,
     );
+    for (const [data, got] of [
+      [{}, 'an object'],
+      [new ArrayBuffer(3), 'an ArrayBuffer'],
+      [5, '5'],
+      [null, 'null'],
+      [undefined, 'undefined'],
+      [[1], 'an array'],
+    ] as const)
+      expect(invalidOption(given([user('a'), { partitionKey: 'b', data }]))).to.equal(
+        `records[1].data: expected a Uint8Array, got ${got}`,
+      );
+    for (const key of [5, 5n, ['5'], null, '', '-1', '1.0', '01', ' 1', String(2n ** 128n)])
+      expect(invalidOption(given([{ ...user('a'), explicitHashKey: key }]))).to.match(
+        /^records\[0\]\.explicitHashKey: expected a string with a decimal number below 2\^128, got /,
+      );
     expect(invalidOption(given([{ data: Buffer.of(1) }]))).to.match(/records\[0\]\.partitionKey: .*got undefined/);
-    expect(invalidOption(given([null]))).to.match(/records\[0\]\.partitionKey/);
-    expect(invalidOption(given(undefined))).to.match(/at least one/);
+    expect(invalidOption(given([{ partitionKey: 7, data: Buffer.of(1) }]))).to.equal(
+      'records[0].partitionKey: expected a string, got 7',
+    );
+    expect(invalidOption(given([null]))).to.match(/^records\[0\]: expected an object .*, got null$/);
+    expect(invalidOption(given([user('a'), 'b']))).to.match(/^records\[1\]: expected an object .*, got 'b'$/);
+    expect(invalidOption(given(undefined))).to.match(/^records: expected an array .*, got undefined$/);
+    expect(invalidOption(given(user('a')))).to.match(/^records: expected an array .*, got an object$/);
+    expect(invalidOption(given([]))).to.match(/^records: expected at least one user record, got an empty array$/);
+    expect(() => encodeAggregate([user('a', 'x', '0'), user('a', 'x', String(2n ** 128n - 1n))])).to.not.throw();
+  });
+
+  it('accepts bytes of another realm', () => {
+    const foreign = runInNewContext('Uint8Array.of(65)') as Uint8Array;
+    expect(decodeAggregate(encodeAggregate([user('a', foreign)])).records![0]!.data.toString()).to.equal('A');
   });
 
   it('accepts data that fill a record to the last byte, and refuses one byte more', () => {

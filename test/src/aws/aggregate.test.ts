@@ -2,6 +2,7 @@
 // The bytes are built by hand, so that each fault stands alone.
 import { expect } from 'chai';
 import { deflateSync } from 'node:zlib';
+import { bufferOf } from '../../../src/core/buffer-view.js';
 import type { HashKeyRange, RawRecord } from '../../../src/api/ports.js';
 import { decodeAggregate, unpackRecord } from '../../../src/aws/aggregation/aggregate.js';
 import type { OutOfRangePolicy } from '../../../src/core/record-placement.js';
@@ -18,11 +19,11 @@ import {
   type Bytes,
 } from '../../support/aggregate-bytes.js';
 
-function recordOf(data: Uint8Array): RawRecord {
+function recordOf(data: Uint8Array): RawRecord<Buffer> {
   return {
     sequenceNumber: '49590338271490256608559692538361571095921575989136588898',
     partitionKey: 'outer',
-    data,
+    data: bufferOf(data),
     arrivedAt: 1_700_000_000_000,
   };
 }
@@ -102,7 +103,6 @@ describe('a well-formed aggregate', () => {
     const first = unpack(data).records[0]!.data;
     expect(first.buffer).to.equal(data.buffer);
     expect(first.byteOffset).to.equal(data.byteOffset + data.indexOf('one'));
-    expect(Buffer.isBuffer(first)).to.equal(false);
   });
 
   it('may have its key tables after the user records that use them', () => {

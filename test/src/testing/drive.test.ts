@@ -137,6 +137,20 @@ describe('drive', () => {
     expect(fences[2]).to.be.greaterThan(fences[0]!);
   });
 
+  it('gives flush the fences under the names that a consumer gives them', async () => {
+    const fences: unknown[] = [];
+    const driver = drive(
+      defineReducer<number, unknown>({
+        init: () => 0,
+        reduce: (n) => n + 1,
+        flush: (_, ctx) => void fences.push([...ctx.fences]),
+      }),
+    );
+    await driver.items([{ key: 'a', shardId: 'one' }]);
+    await driver.flush();
+    expect(fences).to.deep.equal([[['driven/one', 1]]]);
+  });
+
   it('gives a raw behaviour every message, heartbeats included, and aborts ctx.signal at a stop', async () => {
     const log: string[] = [];
     let signal: AbortSignal | undefined;

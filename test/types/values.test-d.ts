@@ -1,0 +1,144 @@
+// Checked by tsc alone: the type of a value goes from the source and `extract` to the reducer, whose own claims count for nothing.
+import { expectTypeOf } from 'expect-type';
+import { defineReducer, type Extract, type Item, type ReducerMessage } from '../../src/api/reducer.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
+import { createConsumer } from '../../src/consumer/consumer.js';
+import type { SourceSpec } from '../../src/api/source.js';
+import { decodeAggregate, encodeAggregate, type UserRecord } from '../../src/index.js';
+
+declare const orders: SourceSpec;
+declare const clicks: SourceSpec;
+const base = { application: 'a', source: orders } as const;
+
+// Bytes are Buffers.
+expectTypeOf<Item['value']>().toEqualTypeOf<Buffer>();
+expectTypeOf<UserRecord['data']>().toEqualTypeOf<Buffer>();
+expectTypeOf(encodeAggregate([{ partitionKey: 'k', data: new Uint8Array() }])).toEqualTypeOf<Buffer>();
+expectTypeOf(decodeAggregate(new Uint8Array()).records![0]!.data).toEqualTypeOf<Buffer>();
+
+const ofBytes = defineReducer({ init: () => 0, reduce: (sum, item) => sum + item.value.length });
+const ofWords = defineReducer({ init: () => '', reduce: (all, item: Item<string>) => all + item.value });
+const ofNumbers = defineReducer({ init: () => 0, reduce: (sum, item: Item<number>) => sum + item.value });
+const ofAnything = defineReducer({ init: () => 0, reduce: (sum, item: Item<unknown>) => sum + item.key.length });
+
+// No extract: bytes.
+createConsumer({ ...base, reducer: ofBytes });
+createConsumer({ ...base, reducer: ofAnything });
+createConsumer({ ...base, extract: undefined, reducer: ofBytes });
+createConsumer({
+  ...base,
+  reducer: { init: () => '', reduce: (all: string, item) => all + item.value.toString('utf8') },
+});
+// @ts-expect-error nothing makes words of the bytes
+createConsumer({
+  ...base,
+  reducer: ofWords,
+});
+// @ts-expect-error nothing makes words of the bytes
+createConsumer({
+  ...base,
+  reducer: { init: () => '', reduce: (all: string, item: Item<string>) => all + item.value },
+});
+// @ts-expect-error nothing makes words of the bytes
+createConsumer({
+  ...base,
+  reducer: { init: () => '', behaviour: (all: string, message: ReducerMessage<string>) => all + message.type },
+});
+
+// extract makes numbers.
+createConsumer({ ...base, extract: () => [{ key: 'k', value: 5 }], reducer: ofNumbers });
+createConsumer({ ...base, extract: ({ data }) => [{ key: 'k', value: data.length }], reducer: ofNumbers });
+createConsumer({ ...base, reducer: ofNumbers, extract: ({ data }) => [{ key: 'k', value: data.length }] });
+createConsumer({
+  ...base,
+  *extract({ data }) {
+    yield { key: 'k', value: data.length };
+  },
+  reducer: ofNumbers,
+});
+createConsumer({ ...base, extract: () => [], reducer: ofNumbers });
+createConsumer({
+  ...base,
+  // @ts-expect-error the reducer takes words, not numbers
+  extract: () => [{ key: 'k', value: 5 }],
+  reducer: ofWords,
+});
+createConsumer({
+  ...base,
+  // @ts-expect-error the reducer takes words, not numbers
+  *extract({ data }) {
+    yield { key: 'k', value: data.length };
+  },
+  reducer: ofWords,
+});
+// @ts-expect-error extract is synchronous
+createConsumer({ ...base, extract: async () => [{ key: 'k', value: 5 }], reducer: ofNumbers });
+// @ts-expect-error an item needs a key
+createConsumer({ ...base, extract: () => [{ value: 5 }], reducer: ofNumbers });
+
+// A property that is not there.
+createConsumer({
+  ...base,
+  extract: ({ data }) => [{ key: 'k', value: JSON.parse(data.toString()) as { readonly cents: number } }],
+  reducer: { init: () => 0, reduce: (sum: number, item) => sum + item.value.cents },
+});
+createConsumer({
+  ...base,
+  extract: ({ data }) => [{ key: 'k', value: JSON.parse(data.toString()) as { readonly cents: number } }],
+  // @ts-expect-error the value has cents, no euros
+  reducer: { init: () => 0, reduce: (sum: number, item) => sum + item.value.euros },
+});
+// @ts-expect-error a Buffer has no cents
+createConsumer({ ...base, reducer: { init: () => 0, reduce: (sum: number, item) => sum + item.value.cents } });
+
+// Two sources, whose records become different values: a union.
+type Order = { readonly type: 'order'; readonly cents: number };
+type Click = { readonly type: 'click'; readonly page: string };
+declare const order: Order;
+declare const click: Click;
+const both = { application: 'a', source: [orders, clicks] } as const;
+const ofBoth = defineReducer({
+  init: () => 0,
+  reduce: (sum, { value }: Item<Order | Click>) => sum + (value.type === 'order' ? value.cents : value.page.length),
+});
+const ofOrders = defineReducer({ init: () => 0, reduce: (sum, { value }: Item<Order>) => sum + value.cents });
+createConsumer({
+  ...both,
+  extract: (_, { source }) => (source === 'orders' ? [{ key: 'k', value: order }] : [{ key: 'k', value: click }]),
+  reducer: ofBoth,
+});
+createConsumer({
+  ...both,
+  extract: (_, { source }) => {
+    if (source === 'orders') return [{ key: 'k', value: order }];
+    return [{ key: 'k', value: click }];
+  },
+  reducer: {
+    init: () => 0,
+    reduce: (sum: number, item) => {
+      expectTypeOf(item.value).toEqualTypeOf<Order | Click>();
+      return sum + 1;
+    },
+  },
+});
+createConsumer({
+  ...both,
+  *extract(_, { source }) {
+    if (source === 'orders') yield { key: 'k', value: order };
+    else yield { key: 'k', value: click };
+  },
+  reducer: ofBoth,
+});
+createConsumer({
+  ...both,
+  // @ts-expect-error clicks come, too
+  extract: (_, { source }) => (source === 'orders' ? [{ key: 'k', value: order }] : [{ key: 'k', value: click }]),
+  reducer: ofOrders,
+});
+
+// Options that were declared before.
+declare const ofDeclaredNumbers: ConsumerOptions<number> & { readonly extract: Extract<number> };
+createConsumer(ofDeclaredNumbers);
+declare const extractMayBeMissing: ConsumerOptions<number>;
+// @ts-expect-error without extract the values are bytes
+createConsumer(extractMayBeMissing);
