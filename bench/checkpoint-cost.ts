@@ -91,6 +91,7 @@ function startWorker(run: Run, workerId: string): Machine {
   const { source } = stream;
   const consumer = consumerOf(
     {
+      logger: false,
       application: 'cadence',
       workerId,
       source: { ...source, openLeases: (harness, table) => remoteLeases(run, wire, source.openLeases(harness, table)) },

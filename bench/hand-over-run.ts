@@ -162,6 +162,7 @@ async function join(harness: Harness): Promise<void> {
   const table = notingClient(servers.dynamodb, name, calls);
 
   const consumer = createConsumer({
+    logger: false,
     application: 'hand-over',
     workerId: name,
     source: kinesisStream({ streamName, client }),

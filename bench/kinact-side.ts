@@ -22,6 +22,7 @@ export async function runKinact(workload: Workload): Promise<Tally> {
   const everything = new Promise<void>((resolve) => (allReduced = resolve));
 
   const consumer = createConsumer({
+    logger: false,
     application: 'bench',
     source: unlimited(kinesisStream({ streamName: 'bench', client: cannedKinesis(workload) }), store),
     reducers,

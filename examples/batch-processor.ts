@@ -1,7 +1,7 @@
 // exmld's example processor with the same settings: one flow for two streams, each stream with its own lease table. A batch is
 // flushed after 10 items or 10 s. A shard is checkpointed every minute.
 // Run: npm run example -- batch-processor
-import { createConsumer, defineReducer, kinesisStream, type Item } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Item } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
 await using streams = await localStreams('clicks', 'views');
@@ -41,7 +41,6 @@ const consumer = createConsumer({
   maxPending: 1_024, // MaxPending
   onCheckpoint: ({ shardId, sequenceNumber }) => checkpointed.add(`${shardId} ${sequenceNumber}`),
 });
-await consumer.start();
-await done;
-await consumer.stop();
+void done.then(() => consumer.stop());
+await runUntilSignal(consumer);
 console.log(`batch-processor: ${processed} items in batches of at most ${largest}, ${checkpointed.size} checkpoints`);

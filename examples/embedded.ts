@@ -1,7 +1,7 @@
 // A consumer inside an application of nact actors. The consumer's tree is spawned under the application's own system, and a
 // reducer sends its batches to an actor of the application.
 // Run: npm run example -- embedded
-import { createConsumer, defineReducer, kinesisStream } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from 'kinact';
 import { dispatch, spawn, start, stop } from 'nact';
 import { localStreams } from './support/local-stream.js';
 
@@ -40,8 +40,7 @@ const consumer = createConsumer({
     },
   }),
 });
-await consumer.start();
-await done;
-await consumer.stop();
+void done.then(() => consumer.stop());
+await runUntilSignal(consumer);
 stop(system);
 console.log(`embedded: the application's own actor booked ${sum}`);

@@ -17,7 +17,7 @@ it('every order is counted, whichever reducer dies in the middle of it', async (
   });
   const stream = fakeStream({ shards: 2, clock });
   const seams = { restart: { intensity: 1_000 }, runtime: { clock, timers: clock } };
-  const consumer = createConsumer({ application: 'orders', source: stream.source, reducer, ...seams });
+  const consumer = createConsumer({ application: 'orders', source: stream.source, reducer, logger: false, ...seams });
   const chaos = nemesis(consumer, { seed: 42 });
   await Promise.all([consumer.start(), clock.advance(5_000)]);
   chaos.start({ everyMs: 1_000, acts: ['kill'], kinds: ['reducer'] });

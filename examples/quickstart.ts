@@ -1,6 +1,6 @@
-// The README's quickstart, on local servers: count orders per customer and save the totals in batches.
+// The README's quickstart, on local servers: count orders per customer and save the totals in batches. It prints what it does.
 // Run: npm run example -- quickstart
-import { createConsumer, defineReducer, kinesisStream } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
 await using streams = await localStreams('orders');
@@ -14,6 +14,7 @@ let allSaved = (): void => {};
 const done = new Promise<void>((resolve) => (allSaved = resolve));
 const save = async (totals: ReadonlyMap<string, number>): Promise<void> => {
   for (const count of totals.values()) saved += count;
+  console.log(`saved the totals of ${totals.size} customers, ${saved} orders so far`);
   if (saved === 1_000) allSaved();
 };
 
@@ -32,8 +33,10 @@ const consumer = createConsumer({
   source: kinesisStream({ streamName: 'orders' }),
   reducer: totals,
 });
-// A service would call `await runUntilSignal(consumer)` instead of the lines below.
-await consumer.start();
-await done;
-const report = await consumer.stop();
+consumer.on('shardStarted', ({ shardId }) => console.log(`reading ${shardId}`));
+// A service leaves this line out, and runs until a signal comes.
+void done.then(() => consumer.stop());
+
+const report = await runUntilSignal(consumer);
+for (const { shardId, recordsLeft } of report.leases) console.log(`released ${shardId}, ${recordsLeft} records left`);
 console.log(`quickstart: ${saved} orders counted, ${report.leases.length} leases released, drained: ${report.drained}`);

@@ -1,7 +1,7 @@
 // A reducer as a raw actor behaviour: it gets every message and decides when to acknowledge. This one keeps the latest reading
 // per sensor. It writes and acknowledges all sensors on a flush, a drain or a heartbeat.
 // Run: npm run example -- reducer-behaviour
-import { createConsumer, defineReducer, kinesisStream, type Token } from 'kinact';
+import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Token } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
 await using streams = await localStreams('readings');
@@ -48,7 +48,6 @@ const consumer = createConsumer({
   reducer: latest,
   flushIntervalMs: 200,
 });
-await consumer.start();
-await done;
-const { drained } = await consumer.stop();
+void done.then(() => consumer.stop());
+const { drained } = await runUntilSignal(consumer);
 console.log(`reducer-behaviour: ${written.size} sensors written for ${acknowledged} readings, drained: ${drained}`);

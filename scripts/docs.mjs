@@ -19,7 +19,7 @@ const { kinesisStreamTable } = await import('../dist/src/options/kinesis-stream-
 const { runTable } = await import('../dist/src/options/stop-option-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
-const { levels } = await import('../dist/src/consumer/emitter.js');
+const { levels } = await import('../dist/src/consumer/log-line.js');
 const { counterGroups } = await import('../dist/src/api/counters.js');
 const { instruments } = await import('../dist/src/api/metrics.js');
 

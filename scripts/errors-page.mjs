@@ -22,7 +22,7 @@ const advice = {
   START_TIMEOUT: ['start', 'always'],
   WORKER_ID_IN_USE: ['`error` of a `warning`', 'no'],
   LEASE_LOST: ['reason of `item.signal`', 'no'],
-  PENDING_LIMIT_TOO_SMALL: ['`pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
+  PENDING_LIMIT_TOO_SMALL: ['`error` of a `warning`; `pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
   WATCHDOG: ['`pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
@@ -34,7 +34,8 @@ const advice = {
   INVALID_BEHAVIOUR: ['`actorCrashed`; `cause` of START_FAILED; `kinact/supervision`', 'no'],
   START_FAILED: ['start, `closed`, `kinact/supervision`', 'no'],
   PARENT_STOPPED: ['`closed`; `spawn` under such a parent', 'no'],
-  REFUSED: ['`kinact reset`, `kinact adopt`', 'no'],
+  REFUSED: ['`kinact reset`, `kinact adopt`, `ManualClock`', 'no'],
+  INJECTED_FAULT: ['`kinact/testing`; `actorCrashed`, `retrying` or `cause` of others in such a test', 'no'],
   STOPPED: ['start, when `stop` was called; calls that were aborted', 'no'],
   AWS_ERROR: [
     '`retrying`; `cause` of others',
@@ -92,6 +93,28 @@ the last source.
   \`attempt\`. After 30 s of failures \`ready().ok\` is false, and \`reasons\` says which call fails and why.
 - **Other causes**: a consumer also ends with POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
   start) and PARENT_STOPPED. The services have no part in these.
+
+## What ends the process
+
+kinact itself ends a process only in \`runUntilSignal\`. It sets the exit code, too:
+
+| how it ends | \`runUntilSignal\` | exit code |
+|---|---|---|
+| a signal, or \`stop()\`; every shard is drained | resolves with the report | 0 |
+| the same, but not every shard is drained | resolves with the report | 1 |
+| the start fails, or the consumer ends by itself | rejects with the error | 1 |
+| a second signal later than 2 s after the first | – | 128 + the signal's number |
+
+If your code does not catch the rejection, the error is printed in a few lines, and the process ends at once. If your code catches it,
+the code stays 1, and the process ends when nothing else keeps it alive.
+
+With \`start()\` and \`closed\` of your own, the exit code is yours:
+
+- **A failed \`start()\`** rejects. If nobody catches that, Node ends the process with code 1.
+- **An end by itself** rejects \`closed\`. Node does not treat that as unhandled, and the process runs on, or ends with code 0. So listen:
+  \`consumer.closed.catch(() => { process.exitCode = 1; })\`, and then end your servers.
+- The end is the last line of the logger: \`closed\`, at level \`error\`, with the reason. With \`logger: false\`, and if nobody takes
+  \`closed\` or listens to the event, the process gets a warning with the code \`KINACT_CLOSED\`.
 
 ## Codes
 

@@ -37,7 +37,8 @@ const advice = {
     'Read the error: it names the stream and the remedy. kinact does not try this source again until the consumer restarts.',
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
-  warning: 'Read the message.',
+  warning:
+    'Read the message. If the error is PENDING_LIMIT_TOO_SMALL, raise the bound that it names, or acknowledge earlier.',
   pipelineRestarted:
     'Read the error. Its code is PROCESSING_FAILED, UNDECODABLE_RECORD, WATCHDOG, PENDING_LIMIT_TOO_SMALL or DUPLICATE_RECORD. Otherwise `init` or a source of your own threw it, or it is a bug.',
   orphaned: 'Your function did not end when its signal aborted. It may still write after its successor has written.',
@@ -74,7 +75,7 @@ export function eventsPage(source, levels) {
   const events = eventsOf(source);
   const rows = events.map(({ name, text, data }) => {
     if (advice[name] === undefined) throw new Error(`scripts/events-page.mjs has no advice for ${name}`);
-    return `| \`${name}\` | ${cell(text)} | ${data.map((each) => `\`${each}\``).join(', ')} | ${levels[name]} | ${cell(advice[name])} |`;
+    return `| \`${name}\` | ${cell(text)} | ${data.map((each) => `\`${each}\``).join(', ')} | ${name === 'closed' ? 'info; error if it has an error' : levels[name]} | ${cell(advice[name])} |`;
   });
   for (const name of Object.keys(advice)) {
     if (!events.some((event) => event.name === name)) throw new Error(`${name} is no event`);
@@ -85,8 +86,10 @@ export function eventsPage(source, levels) {
 
 \`consumer.on(name, listener)\` listens to an event and returns a function that unsubscribes. Names and data are typed as
 \`ConsumerEvents\`. A listener is called synchronously and must not block. If it throws, the error is logged and counted
-(\`listenerFailures\` in \`status().counters\`), nothing more. The logger gets every event as well, at the level below: the data as
-fields, the name as the message.
+(\`listenerFailures\` in \`status().counters\`), nothing more. The logger gets every event as well, at the level below.
+The text of its line is the name, what the event says in words, and the messages of the error and of its causes. The fields are
+\`event\` (the name) and the data. The error is the field \`err\`, which pino, bunyan and winston show with stack and causes; the option
+\`logger\` has the [default](options.md).
 
 | event | when | data | level | what to make of it |
 |---|---|---|---|---|

@@ -2,6 +2,7 @@
 // `Runtime`.
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
+import { KinactError } from '../src/api/errors.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
 import type { Trampoline } from './trampoline.js';
 import type { Questions } from './ask.js';
@@ -136,7 +137,10 @@ export function cellOf(ref: Ref<never>): Cell | undefined {
 /** The clock of the actor's runtime. */
 export function clockOf(ref: Ref<never>): Clock {
   const cell = cells.get(ref);
-  if (cell === undefined) throw new Error(`${ref.path} was not made by this copy of kinact`);
+  if (cell === undefined) {
+    const text = `${String((ref as Partial<Ref<never>> | undefined)?.path)} is no reference that this copy of kinact has made`;
+    throw new KinactError('INVALID_OPTION', text, { data: { option: 'self' } });
+  }
   return cell.engine.clock;
 }
 

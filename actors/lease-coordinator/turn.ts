@@ -38,13 +38,17 @@ export function reportRetry(
   emit(turn, retryingEvent(failing, delayMs, about));
 }
 
-/** Reports that an operation has failed and is repeated at its next regular time, `at`. */
+/**
+ * Reports that an operation has failed and is repeated at its next regular time, `at`. Infinity: the scan or sync that repeats it is
+ * under way. It may end at once, so the least delay is 0.
+ */
 export function reportRetryAt(
   turn: CoordinatorTurn,
   operation: string,
-  { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
+  failure: { readonly stream: Stream; readonly error: unknown; readonly at: number; readonly shardId?: string },
 ): void {
-  reportRetry(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
+  const { at, ...rest } = failure;
+  reportRetry(turn, operation, { ...rest, delayMs: at === Infinity ? 0 : Math.max(0, at - turn.now) });
 }
 
 /** Forgets the failures of an operation that has succeeded: the next failure counts as the first. */

@@ -41,6 +41,16 @@ export type StageMessage =
       readonly ordinal: number | undefined;
       readonly replyTo: ReplyTo<Whereabouts>;
     }
+  /**
+   * Asks for how long all open records of this worker have waited for the application's acknowledgement alone, in milliseconds. 0: some
+   * record waits for something else, or a reducer runs a call. The stages are asked in turn, then the reducers.
+   */
+  | {
+      readonly type: 'waitsForAck';
+      readonly worker: number;
+      readonly nextStages: readonly Ref<StageMessage>[];
+      readonly replyTo: ReplyTo<number>;
+    }
   /** The worker's tenure is over: drop what is queued for it and inform the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
   | Disposed
@@ -87,7 +97,15 @@ export type ReducerRequest =
       readonly next: readonly Ref<ReducerRequest>[];
       /** It is still in the stage's queue for this reducer. */
       readonly queued: boolean;
-    });
+    })
+  /** `heldForMs`: the answer of the reducers asked so far; Infinity if they hold nothing. */
+  | {
+      readonly type: 'waitsForAck';
+      readonly worker: number;
+      readonly heldForMs: number;
+      readonly next: readonly Ref<ReducerRequest>[];
+      readonly replyTo: ReplyTo<number>;
+    };
 
 /** A record, or a punctuation. */
 export type LocateTarget =

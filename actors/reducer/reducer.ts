@@ -15,7 +15,7 @@ import {
 import { DeliveredItem } from '../protocol/item.js';
 import { behave, createRawJob, type RawJob } from './raw-behaviour.js';
 import { createContextController } from './reducer-context.js';
-import { locate, reducerStatus, type ReducerStatus } from './status.js';
+import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
 import { createStageReports, nextNumber, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
@@ -34,6 +34,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     initial: (self) => initial(options, self),
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
+      if (isCallRunning(state)) state.calledAt = turn.now;
       if (acceptNumber(turn, message)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
@@ -65,6 +66,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     reports: createStageReports(),
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
+    calledAt: now,
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
@@ -72,6 +74,10 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
 
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
+}
+
+function isCallRunning({ running }: ReducerState): boolean {
+  return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
 }
 
 function hasFailed({ effects }: ReducerTurn): boolean {
@@ -86,6 +92,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   heartbeat,
   revoked,
   locate,
+  waitsForAck,
   flushDue,
   folded,
   flushed,

@@ -67,6 +67,8 @@ export interface ReducerState {
   readonly reports: StageReports;
   readonly controller: ContextController;
   settledAt: number;
+  /** When a call with items was last seen running. Heartbeats come all the time, and do not count. */
+  calledAt: number;
 }
 
 export interface ReducerTurn {

@@ -7,6 +7,7 @@ import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
 type Locate = Extract<ReducerRequest, { type: 'locate' }>;
+type WaitsForAck = Extract<ReducerRequest, { type: 'waitsForAck' }>;
 
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
@@ -71,6 +72,37 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
     if (queued instanceof DeliveredItem && isSought(queued)) return at('queued', state.settledAt);
   }
   return undefined;
+}
+
+/**
+ * Answers for how long the worker's items have waited for `ctx.ack` alone, here and in the reducers asked before. A reducer makes
+ * progress if a call runs, or if it has settled something of any shard: it may acknowledge without more items of this one.
+ */
+export function waitsForAck({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
+  const { worker, next: refs, replyTo } = question;
+  const activeAt = state.running === undefined ? Math.max(state.calledAt, state.settledAt) : now;
+  let heldForMs = waitsForCall(state, worker) ? 0 : question.heldForMs;
+  for (const [{ tenure }, since] of state.unacknowledged)
+    if (tenure.worker === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
+
+  const [first, ...next] = refs;
+  if (heldForMs > 0 && first !== undefined) effects.push(effect.send(first, { ...question, heldForMs, next }));
+  else effects.push(effect.reply(replyTo, heldForMs === Infinity ? 0 : heldForMs));
+}
+
+/** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
+function waitsForCall({ running, carry, slots, queue, unacknowledged }: ReducerState, worker: number): boolean {
+  const isOurs = (item: DeliveredItem): boolean => item.tenure.worker === worker;
+  if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
+  if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
+  if (carry.some(isOurs)) return true;
+  for (const { folded } of slots.values())
+    if (folded.some((item) => isOurs(item) && !unacknowledged.has(item))) return true;
+  for (let index = 0; index < queue.length; index += 1) {
+    const queued = queue.at(index);
+    if (queued instanceof DeliveredItem && isOurs(queued)) return true;
+  }
+  return false;
 }
 
 function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {

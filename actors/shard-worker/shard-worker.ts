@@ -4,7 +4,7 @@
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { openReader, noteReadOver, updateAccount } from './byte-account.js';
-import { askStages, createChannels, isFull, punctuate } from './stage-channel.js';
+import { askStages, createChannels, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, punctuatingChannel } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
@@ -15,6 +15,7 @@ import { stallError, stillSince, workerStatus, type WorkerStatus } from './watch
 import { emitNotice } from './reader-notice.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { countSettled } from './settled-meter.js';
+import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
 import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
@@ -35,6 +36,7 @@ export function shardWorker(
       handle(handlers, turn, message);
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       updateAccount(state);
+      watchLimit(turn);
       countSettled(turn);
       return [state, turn.effects];
     },
@@ -83,6 +85,7 @@ function initial(
     tallied: 0,
     millisBehindLatest: undefined,
     unlocated: undefined,
+    limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
   };
 
@@ -112,6 +115,8 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   punctuated,
   watchdog,
   located,
+  limitDue,
+  heldForAck,
   askFailed,
   revoked: obeyKeeper,
   drain: obeyKeeper,
@@ -351,7 +356,7 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     watchdogMs: options.watchdogMs,
     stillForMs: now - since,
     settledNothingForMs: now - state.settledAt,
-    full: isFull(state) || state.account?.waiter !== undefined,
+    full: isHeldUp(state),
     whereabouts,
     oldest,
     tenure,

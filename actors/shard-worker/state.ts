@@ -65,6 +65,9 @@ export type ShardWorkerMessage =
   /** Where the record of this ordinal is. If `ordinal` is undefined: where the unanswered punctuation is. */
   | { readonly type: 'located'; readonly ordinal: number | undefined; readonly whereabouts: Whereabouts }
   | { readonly type: 'watchdog' }
+  /** The shard may have been full for too long: see pending-limit.ts. */
+  | { readonly type: 'limitDue' }
+  | { readonly type: 'heldForAck'; readonly heldForMs: number }
   /** A stage has died. */
   | { readonly type: 'askFailed' };
 
@@ -113,6 +116,8 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
+  readonly limit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
 }
 

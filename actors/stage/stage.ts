@@ -73,6 +73,7 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   punctuate,
   punctuated,
   locate,
+  waitsForAck,
   retire,
   workerDown: retire,
   beat,
@@ -272,6 +273,20 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
   if (first === undefined) answer('unknown', 0);
   else effects.push(effect.send(first, { type: 'locate', ...sought, replyTo, next: rest, queued: false }));
+}
+
+/** Answers 0 if a record of the worker waits here, else asks the next stage, or the reducers one after the other. */
+function waitsForAck({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
+  const { worker, nextStages, replyTo } = question;
+  const entry = state.workerEntries.get(worker);
+  const [stage, ...others] = nextStages;
+  const [first, ...next] = state.queues.flatMap(({ ref }) => (ref === undefined ? [] : [ref]));
+
+  if (entry !== undefined && (entry.recordsQueued > 0 || waitsForExtraction(entry)))
+    effects.push(effect.reply(replyTo, 0));
+  else if (stage !== undefined) effects.push(effect.send(stage, { ...question, nextStages: others }));
+  else if (first === undefined) effects.push(effect.reply(replyTo, 0));
+  else effects.push(effect.send(first, { type: 'waitsForAck', worker, heldForMs: Infinity, next, replyTo }));
 }
 
 /** The last punctuation of this worker that some reducer has not answered. */

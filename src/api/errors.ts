@@ -1,5 +1,6 @@
 // The errors of kinact that have a code. Codes are a closed set: users match on them, and a code never changes its meaning.
 // `retryable` is for callers. final-errors.ts decides which errors are final for a running consumer.
+import { describeError, type DescribedError } from '../core/thrown.js';
 import { visible } from '../core/visible.js';
 
 /** Each code with its meaning. docs/errors.md is generated from this table and from remedies.ts. */
@@ -36,7 +37,8 @@ export const errorCodes = {
     "An actor's behaviour returned something other than [state, effects], or an effect that does not exist or that it may not ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The application stopped the actor system or parent under which the consumer runs.',
-  REFUSED: 'A command refused to start or to continue; the message names the reason.',
+  REFUSED: 'A command, or a `ManualClock`, refused to start or to continue; the message names the reason.',
+  INJECTED_FAULT: 'A test injected this fault with `nemesis`, and gave no error of its own.',
   STOPPED: 'The consumer was stopped.',
   AWS_ERROR: 'The service answered with an error for which kinact has no own code: see `cause`.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',
@@ -132,12 +134,15 @@ export class KinactError extends Error {
     this.data = options.data ?? {};
   }
 
-  /** The members that `JSON.stringify` shows. They include the message, unlike those of a plain Error, and `cause` as text. */
+  /**
+   * What `JSON.stringify` shows: name, code, message, retryable, data, stack, and the causes. A cause is an object of its own, with
+   * name, message, stack, `code` if it has one, and its own cause. Eight causes are shown, and none twice. A cause that is no error is
+   * its text.
+   */
   toJSON(): object {
-    const { name, code, message, retryable, data, cause } = this;
-    const why =
-      cause instanceof Error ? `${cause.name}: ${cause.message}` : cause === undefined ? undefined : String(cause);
-    return { name, code, message, retryable, data, ...(why === undefined ? {} : { cause: visible(why) }) };
+    const { name, code, message, retryable, data } = this;
+    const { stack, cause } = describeError(this) as DescribedError;
+    return { name, code, message, retryable, data, stack, ...(cause === undefined ? {} : { cause }) };
   }
 }
 

@@ -69,6 +69,7 @@ export interface ConsumerEvents {
     /** How many such calls have failed in a row, this one included. */
     readonly attempt: number;
     readonly error: unknown;
+    /** How long the repetition waits, at least. 0: it follows as soon as the scan or shard sync under way has ended. */
     readonly delayMs: number;
     readonly source?: string;
     readonly shardId?: string;

@@ -1,4 +1,4 @@
-// The interface of a logger: `pino()`, `console` and any wrapper with the same methods fit. Without a logger, kinact logs nothing.
+// The interface of a logger: `pino()`, `console` and any wrapper with the same methods fit. default-logger.ts has the default.
 // A logger that throws or rejects is counted, and has no other effect.
 import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
@@ -15,7 +15,7 @@ export type LogLevel = keyof Logger;
 
 const nothing = (): void => {};
 
-/** The default logger, which logs nothing. */
+/** The logger for `logger: false`, which logs nothing. */
 export const silentLogger: Logger = Object.freeze({ debug: nothing, info: nothing, warn: nothing, error: nothing });
 
 /**

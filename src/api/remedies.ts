@@ -37,7 +37,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   START_FAILED: '`cause` is what the child threw.',
   PARENT_STOPPED:
     'Call `consumer.stop()` before you stop the parent: it drains. Otherwise each lease is released at its last settled record, and records under way are replayed.',
-  REFUSED: 'Remove what the message names, and run the command again.',
+  REFUSED: 'Remove what the message names, and run the command or call the method again.',
+  INJECTED_FAULT: 'Nothing: your test asked for it.',
   STOPPED: 'Nothing: it was asked for.',
   AWS_ERROR:
     'If not retryable: `cause` and `data.operation` show what was refused. `data.outcomeUnknown`: a write may have taken effect.',

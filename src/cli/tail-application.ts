@@ -30,6 +30,7 @@ export async function tailApplication(application: string, request: TailRequest,
 
   const consumer = createConsumer({
     application,
+    logger: false,
     source: watch === undefined ? spec : observed(spec, watch),
     extract: (record) => [{ key: recordKey(record), value: record }],
     reducer: linesReducer(writer, asText, closedPipe, watch),

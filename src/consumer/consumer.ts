@@ -17,7 +17,8 @@ import {
 import { sendFromOutside } from '../../supervision/system.js';
 import { hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
-import { coordinatorError, createEscalation, type Escalation } from './escalation.js';
+import { createClosing } from './closing.js';
+import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
 import { releaseEverything, type ReleasedLease } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
@@ -25,7 +26,7 @@ import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
-import { guardLogger } from '../api/logger.js';
+import { guardLogger, silentLogger } from '../api/logger.js';
 import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
@@ -93,7 +94,10 @@ export interface Consumer extends AsyncDisposable {
   on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
   /** The runtime of the consumer's actors: for `status`, `actorsOf`, `attachIntercept` and `spawn` of `kinact/supervision`. */
   readonly runtime: Runtime;
-  /** Settles when the consumer has ended: resolves after `stop`, rejects with the reason if the consumer ended by itself. */
+  /**
+   * Settles when the consumer has ended: resolves after `stop`, rejects with the reason if it ended by itself. If nobody takes the
+   * promise or listens to `closed`, and `logger` is `false`, a warning of the process (KINACT_CLOSED) gives the reason.
+   */
   readonly closed: Promise<void>;
 }
 
@@ -134,14 +138,13 @@ export function consumerOf(options: ConsumerOptions, behaviours: Actors): Consum
 }
 
 class TreeConsumer implements Consumer {
-  readonly closed: Promise<void>;
   readonly runtime: Runtime;
+  readonly #closing = createClosing();
   readonly #options: ResolvedOptions;
   readonly #actors: Actors;
   readonly #environment: Environment;
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
-  readonly #settle: { resolve: () => void; reject: (error: Error) => void };
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
@@ -178,11 +181,10 @@ class TreeConsumer implements Consumer {
       options.restart.intensity,
       (error) => void this.#end(error, escalationDeadlineMs),
     );
-    let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
-    this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
-    this.#settle = settle as NonNullable<typeof settle>;
-    // An application that ignores `closed` still gets the event `closed`. The unhandled rejection must not end its process.
-    this.closed.catch(() => {});
+  }
+
+  get closed(): Promise<void> {
+    return this.#closing.take();
   }
 
   #handleEvent(event: KinactEvent): void {
@@ -345,18 +347,20 @@ class TreeConsumer implements Consumer {
 
   async #endNow(error: Error, deadlineMs: number): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'closed') return;
+    const rejectsStart = this.#state !== 'running';
     this.#endReason = error;
     this.#stopping ??= this.#release(deadlineMs);
     await this.#stopping;
     this.#close(error);
+    if (rejectsStart || this.#options.logger !== silentLogger || this.#emitter.hears('closed')) return;
+    this.#closing.warnUnlessTaken(this.#options.application, error);
   }
 
   #close(error: Error | undefined): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#emitter.emit({ name: 'closed', data: error === undefined ? {} : { error } });
-    if (error === undefined) this.#settle.resolve();
-    else this.#settle.reject(error);
+    this.#closing.settle(error);
   }
 
   status(): ConsumerStatus {
@@ -395,5 +399,3 @@ class TreeConsumer implements Consumer {
 
 /** How often a start checks whether a coordinator that died has been restarted. */
 const restartPollMs = 50;
-/** Without a pipeline there is nothing to drain: releasing is one write per lease. */
-const escalationDeadlineMs = 5_000;

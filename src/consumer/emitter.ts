@@ -3,7 +3,8 @@
 import { callGuarded } from '../core/callback.js';
 import { visible } from '../core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
-import type { Logger, LogLevel } from '../api/logger.js';
+import type { Logger } from '../api/logger.js';
+import { levels, listenerLine, logLine, type LogLine } from './log-line.js';
 import { callback, oneOf } from '../options/option-table.js';
 
 /** May be async: the emitter does not wait for the promise, and its rejection counts as a throw. */
@@ -13,45 +14,18 @@ export interface Emitter {
   /** Returns a function that unsubscribes. Throws INVALID_OPTION for an unknown event, or if `listener` is not a function. */
   on<Name extends ConsumerEventName>(name: Name, listener: Listener<Name>): () => void;
   emit(event: KinactEvent): void;
+  /** Whether anyone listens to this event. */
+  hears(name: ConsumerEventName): boolean;
   /** How many listeners have thrown so far. */
   failures(): number;
 }
-
-/** The level at which each event is logged. */
-export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
-  leaseTaken: 'info',
-  leaseLost: 'warn',
-  leaseReleased: 'info',
-  leaseHandedOver: 'info',
-  shardStarted: 'info',
-  shardEnded: 'info',
-  checkpoint: 'debug',
-  recordSkipped: 'warn',
-  outOfRange: 'warn',
-  malformedAggregate: 'warn',
-  trimmed: 'warn',
-  throttled: 'debug',
-  retrying: 'warn',
-  recordDistribution: 'warn',
-  malformedLease: 'error',
-  leaseHole: 'error',
-  leaseUnread: 'error',
-  leaseContradiction: 'error',
-  noProgress: 'error',
-  sourceFailed: 'error',
-  leaseTableBusy: 'error',
-  warning: 'warn',
-  pipelineRestarted: 'error',
-  orphaned: 'error',
-  actorCrashed: 'error',
-  closed: 'info',
-};
 
 const eventName = oneOf(...(Object.keys(levels) as ConsumerEventName[]));
 
 export function createEmitter(logger: Logger): Emitter {
   const listeners = new Map<ConsumerEventName, Set<(data: never) => unknown>>();
   let failures = 0;
+  const log = ({ level, fields, text }: LogLine): void => logger[level](fields, text);
   return {
     on: (name, listener) => {
       eventName.parse(name, 'event');
@@ -61,19 +35,21 @@ export function createEmitter(logger: Logger): Emitter {
       return () => set.delete(listener);
     },
     emit: (event) => {
-      const { name, data } = readable(event);
-      logger[levels[name]](data, name);
+      const shown = readable(event);
+      const { name, data } = shown;
+      log(logLine(shown));
       const set = listeners.get(name);
       // A listener that is added during this loop gets only the next event. A listener that is removed during the loop is skipped.
       for (const listener of [...(set ?? [])]) {
         if (set?.has(listener) !== true) continue;
         const failed = (error: unknown): void => {
           failures += 1;
-          logger.error({ event: name, error }, 'a listener threw');
+          log(listenerLine(name, error));
         };
         callGuarded(() => listener(data as never), failed);
       }
     },
+    hears: (name) => (listeners.get(name)?.size ?? 0) > 0,
     failures: () => failures,
   };
 }

@@ -1,10 +1,10 @@
 // An error in a few lines, for a person who reads the last output of a process: code, message, causes and what to do.
 // `runUntilSignal` prints it for an uncaught KinactError, in place of Node's print of the object.
+import { causesOf, fullMessageOf } from '../core/thrown.js';
 import { oneLine, visible } from '../core/visible.js';
 import { isKinactError, type KinactError } from '../api/errors.js';
 import { remedies } from '../api/remedies.js';
 
-const maxCauses = 8;
 /** How many stack frames of the application are shown for each cause. */
 const maxFrames = 5;
 const maxDataCharacters = 400;
@@ -14,11 +14,9 @@ const own = ['src', 'actors', 'supervision'].map((root) => new URL(`../../${root
 /** Lines without line ends. Below a cause that is not kinact's, the stack frames of the application follow. */
 export function errorReport(error: KinactError): readonly string[] {
   const lines = [`kinact: ${error.code}: ${oneLine(error.message)}`];
-  let cause: unknown = error.cause;
-  for (let depth = 0; cause !== undefined && depth < maxCauses; depth += 1) {
-    lines.push(`  caused by ${nameOf(cause)}: ${oneLine(messageOf(cause))}`);
+  for (const cause of causesOf(error).slice(1)) {
+    lines.push(`  caused by ${nameOf(cause)}: ${oneLine(fullMessageOf(cause))}`);
     if (!isKinactError(cause)) lines.push(...framesOf(cause).map((frame) => `    ${visible(frame)}`));
-    cause = (cause as { readonly cause?: unknown } | null)?.cause;
   }
 
   const data = oneLine(JSON.stringify(error.data));
@@ -31,13 +29,6 @@ export function errorReport(error: KinactError): readonly string[] {
 function nameOf(cause: unknown): string {
   if (isKinactError(cause)) return cause.code;
   return cause instanceof Error ? visible(cause.name) : `a thrown ${cause === null ? 'null' : typeof cause}`;
-}
-
-function messageOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  if (cause.message !== '') return cause.message;
-  // A host with several addresses: Node gives no message of its own, only one error per address.
-  return cause instanceof AggregateError ? cause.errors.map((each) => messageOf(each)).join('; ') : '(no message)';
 }
 
 /** The stack frames that are not Node's, a package's or kinact's. */

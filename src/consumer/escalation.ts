@@ -6,6 +6,9 @@ import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 
+/** Without a pipeline there is nothing to drain: releasing is one write per lease. */
+export const escalationDeadlineMs = 5_000;
+
 export interface Escalation {
   /** Notes a failure of the pipeline. Returns the error to end with if the same record has now failed too often. */
   noteFailure(error: Error): KinactError | undefined;

@@ -1,11 +1,92 @@
-// Any value can be thrown, but code that handles a failure needs an error, or its message.
+// Any value can be thrown, but code that handles a failure needs an error, its message, or a plain description of it. An error's
+// causes may be many, and may form a cycle: at most `maxCauses` are followed.
+import { oneLine, visible } from './visible.js';
+
+/** How many causes of an error are shown. */
+export const maxCauses = 8;
 
 /** The thrown error itself, or an error whose cause is the thrown value. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+  return thrown instanceof Error ? thrown : new Error(textOf(thrown), { cause: thrown });
 }
 
 /** The message of the error, or the thrown value as text. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return thrown instanceof Error ? thrown.message : textOf(thrown);
+}
+
+/**
+ * The message of an error, for people. Node gives no message to the failure of a connection to a host with several addresses, only
+ * one error for each address.
+ */
+export function fullMessageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return textOf(thrown);
+  if (thrown.message !== '') return thrown.message;
+  return thrown instanceof AggregateError && thrown.errors.length > 0
+    ? thrown.errors.map((each) => messageOf(each)).join('; ')
+    : '(no message)';
+}
+
+/** Text of any value. `String` itself throws for an object without a prototype. */
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
+/** The value and its causes, in order: at most `maxCauses` of them, and none twice. */
+export function causesOf(thrown: unknown): readonly unknown[] {
+  const chain: unknown[] = [];
+  for (let at = thrown; chain.length <= maxCauses && !chain.includes(at); at = causeOf(at)) {
+    if (at === undefined && chain.length > 0) break;
+    chain.push(at);
+  }
+  return chain;
+}
+
+function causeOf(thrown: unknown): unknown {
+  return thrown instanceof Error ? thrown.cause : undefined;
+}
+
+/** An error and its causes in one line, escaped. A cause whose message is part of the text already is left out. */
+export function chainText(thrown: unknown): string {
+  let text = '';
+  for (const each of causesOf(thrown)) {
+    const message = oneLine(fullMessageOf(each));
+    if (text === '') text = message;
+    else if (!text.includes(message)) text = `${text.replace(/\.$/, '')}: ${message}`;
+  }
+  return text;
+}
+
+/** An error as a plain object that JSON can show. Members that the error does not have are absent. */
+export interface DescribedError {
+  readonly name: string;
+  readonly code?: string | number;
+  readonly message: string;
+  readonly stack?: string;
+  readonly cause?: DescribedError | string;
+}
+
+/** Describes an error with its causes, nested. A thrown value that is no error becomes its text. */
+export function describeError(thrown: unknown): DescribedError | string {
+  let described: DescribedError | string | undefined;
+  for (const each of causesOf(thrown).toReversed()) {
+    if (!(each instanceof Error)) {
+      described = visible(textOf(each));
+      continue;
+    }
+    const { name, stack } = each;
+    const { code } = each as { readonly code?: unknown };
+    described = {
+      name: visible(String(name)),
+      ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+      message: visible(fullMessageOf(each)),
+      ...(typeof stack === 'string' ? { stack: stack.split('\n').map(visible).join('\n') } : {}),
+      ...(described === undefined ? {} : { cause: described }),
+    };
+  }
+  return described as DescribedError | string;
 }

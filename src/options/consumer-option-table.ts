@@ -2,6 +2,7 @@
 // resolved-options.ts resolves options by this table. docs/options.md and src/api/generated are generated from it.
 import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
+import { createDefaultLogger } from '../api/default-logger.js';
 import { silentLogger, type Logger } from '../api/logger.js';
 import { silentMeter, type Meter } from '../api/metrics.js';
 import {
@@ -74,6 +75,19 @@ const onFailure: Kind<OnFailure> = {
     const policies: readonly FailurePolicy[] = ['crash', 'skip', 'stopShard'];
     return policies.find((policy) => policy === value) ?? refuse(path, this.expected, value);
   },
+};
+
+const aLogger = shaped<Logger>('a logger with debug, info, warn and error, or false', [
+  'debug',
+  'info',
+  'warn',
+  'error',
+]);
+
+const logger: Kind<Logger, Logger | false> = {
+  expected: aLogger.expected,
+  type: ['Logger', 'false'],
+  parse: (value, path) => (value === false ? silentLogger : aLogger.parse(value, path)),
 };
 
 const minIntervalMs = 200;
@@ -234,9 +248,9 @@ export const consumerTable = {
     example: '{ failoverMs: 30_000, maxLeases: 8 }',
   }),
   logger: optional(
-    shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error'], 'Logger'),
-    'Takes `(fields, message)`; `pino()` and `console` fit.',
-    { shown: 'silent', fallback: () => silentLogger, example: 'pino()' },
+    logger,
+    'Gets every event, at its level: `(fields, message)`; `pino()` and `console` fit. The default prints warnings and errors to stderr: readable lines on a terminal, JSON lines otherwise, at most 10 of one event in a minute. `false`: nothing is logged.',
+    { shown: 'warnings and errors to stderr', fallback: () => createDefaultLogger(), example: 'pino()' },
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),

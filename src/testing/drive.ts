@@ -14,6 +14,7 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { bufferOf } from '../core/buffer-view.js';
+import { KinactError } from '../api/errors.js';
 import type { KinactEvent } from '../api/events.js';
 import {
   anything,
@@ -170,7 +171,9 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
 
       leases.delete(shardId);
       lease.tenure.dead = true;
-      lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
+      lease.controller.abort(
+        new KinactError('LEASE_LOST', `the lease of ${shardId} was revoked`, { data: { shardId } }),
+      );
 
       const { worker, source, fence: lost } = lease.tenure;
       deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });

@@ -1,6 +1,7 @@
 // Virtual time: a clock and timers that move only when a test advances them. Between two timers, everything comes to rest.
 // `install` also replaces the host's timer functions. Then nact runs in virtual time too, in the same order in every run.
 import { callback, checkMembers, finite, integer, kind } from '../options/option-table.js';
+import { KinactError } from '../api/errors.js';
 import type { Clock, Timers } from '../api/ports.js';
 
 /** The host's own, saved before anything replaces it. Its callback runs after all promise callbacks. */
@@ -123,7 +124,7 @@ export class ManualClock implements Clock, Timers {
 
   /** Replaces the host's timer functions with this clock's. `performance` and `Date` stay as they are. */
   install(): void {
-    if (this.#saved !== undefined) throw new Error('this ManualClock is installed already');
+    if (this.#saved !== undefined) throw new KinactError('REFUSED', 'this ManualClock is installed already');
     const host = globalThis as Record<string, unknown>;
     this.#saved = new Map(replaced.map((name) => [name, host[name]]));
 
@@ -179,7 +180,7 @@ export class ManualClock implements Clock, Timers {
   }
 
   async #advance(ms: number, condition: () => boolean): Promise<boolean> {
-    if (this.#advancing) throw new Error('advance was called before the last one had resolved');
+    if (this.#advancing) throw new KinactError('REFUSED', 'advance was called before the last one had resolved');
     this.#advancing = true;
     try {
       const until = this.#now + ms;
@@ -232,7 +233,8 @@ export class ManualClock implements Clock, Timers {
     if (run === undefined) return;
 
     if (++this.#restless > this.#restlessAfter) {
-      throw new Error(`no rest: ${this.#restlessAfter} callbacks ran at ${this.#now} ms without time moving on`);
+      const text = `no rest: ${this.#restlessAfter} callbacks ran at ${this.#now} ms without time moving on`;
+      throw new KinactError('REFUSED', text);
     }
 
     run();

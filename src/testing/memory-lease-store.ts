@@ -1,6 +1,8 @@
 // A LeaseStore in memory, by the rules of ports.ts and KCL clause 1.3, with faults that a test scripts per call. It is the
 // lease table of every fake stream, and of the tests of keeper and coordinator. Tests in test/integration compare it with the
 // real table.
+import { KinactError } from '../api/errors.js';
+import { refuse } from '../api/refusal.js';
 import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
 import { wishPrefix } from '../core/lease-wish.js';
@@ -154,6 +156,8 @@ function withWish(row: LeaseRow, text: string | null): LeaseRow {
 
 type MayWish = [Parameters<LeaseStore['wish']>[1], Parameters<LeaseStore['wish']>[2]];
 
+const injected = (text: string): KinactError => new KinactError('INJECTED_FAULT', text);
+
 async function applyFault<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
   switch (fault?.type) {
     case undefined:
@@ -162,10 +166,10 @@ async function applyFault<R>(fault: StoreFault | undefined, operation: StoreOper
       fault.act();
       return applyFault(fault.then, operation, effect);
     case 'failBefore':
-      throw fault.error ?? new Error(`scripted: ${operation} failed before it took effect`);
+      throw fault.error ?? injected(`scripted: ${operation} failed before it took effect`);
     case 'failAfter':
       effect();
-      throw fault.error ?? new Error(`scripted: the reply to ${operation} was lost`);
+      throw fault.error ?? injected(`scripted: the reply to ${operation} was lost`);
     case 'holdBefore':
       await fault.until;
       return effect();
@@ -184,7 +188,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
 
   const rowOrThrow = (leaseKey: string): LeaseRow => {
     const row = rows.get(leaseKey);
-    if (row === undefined) throw new Error(`no row ${leaseKey}`);
+    if (row === undefined) refuse('leaseKey', 'the key of a row', leaseKey);
     return row;
   };
 

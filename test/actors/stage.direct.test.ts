@@ -66,6 +66,7 @@ function direct(options: Partial<StageOptions> = {}) {
     collect: () => ask<Dispositions>(1, { type: 'collect', worker: 1 }),
     punctuate: (kind: 'flush' | 'drain') => ask<true>(1, { type: 'punctuate', worker: 1, kind }),
     locate: (ordinal: number) => ask<Whereabouts>(1, { type: 'locate', worker: 1, ordinal }),
+    waitsForAck: (...nextStages: Ref<StageMessage>[]) => ask<number>(1, { type: 'waitsForAck', worker: 1, nextStages }),
     disposed: (reducer: number, credit: number, ...dispositions: WorkerDispositions[]) =>
       step.tell({ type: 'disposed', reducer, number: number(reducer), credit, dispositions }),
     punctuated: (reducer: number, id: number) =>
@@ -279,6 +280,23 @@ describe('a stage, message by message', () => {
     join(1, 0);
     expect(sent(locate(0).effects, reducers[0])[0]).to.include({ type: 'locate', ordinal: 0, queued: true });
     expect(sent(locate(5).effects, reducers[0])[0]).to.deep.include({ queued: false, next: [reducers[1]] });
+  });
+
+  it('answers 0 for how long records wait for an acknowledgement while one waits here, else asks stages and reducers', () => {
+    const { join, notify, extract, disposed, waitsForAck, reducers, self } = direct();
+    const nobody = waitsForAck();
+    expect(answers(nobody.effects, nobody.replyTo), 'no reducer').to.deep.equal([0]);
+    join(0, 0);
+    join(1, 0);
+    const { effects } = notify([left]);
+    const early = waitsForAck(self);
+    expect(answers(early.effects, early.replyTo), 'not extracted').to.deep.equal([0]);
+    extract(effects);
+    const queued = waitsForAck(self);
+    expect(answers(queued.effects, queued.replyTo), 'in the queue').to.deep.equal([0]);
+    disposed(0, 1);
+    expect(sent(waitsForAck(self).effects, self)[0]).to.deep.include({ type: 'waitsForAck', nextStages: [] });
+    expect(sent(waitsForAck().effects, reducers[0])[0]).to.deep.include({ heldForMs: Infinity, next: [reducers[1]] });
   });
 
   it('crashes, skips the record, or ends the tenure when a record fails, as the policy says', () => {

@@ -154,6 +154,7 @@ describe('a consumer during an outage', function () {
       kinesisStream({ streamName, client: harness.kinesis, idleMs: 100 });
     const both = watched((items) =>
       createConsumer({
+        logger: false,
         application,
         source: [sourceOf('orders'), sourceOf('deleted')],
         reducers: 1,

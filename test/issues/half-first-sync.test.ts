@@ -25,6 +25,7 @@ describe('a first shard sync at LATEST that broke off half-way', () => {
 
   function consumer(openLeases = stream.source.openLeases): Consumer {
     return createConsumer({
+      logger: false,
       application: 'orders',
       source: { ...stream.source, openLeases },
       reducers: 2,

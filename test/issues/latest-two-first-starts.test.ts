@@ -23,6 +23,7 @@ describe('two first starts at LATEST around a split', () => {
 
   function consumer(workerId: string, port: StreamSource = stream.port): Consumer {
     return createConsumer({
+      logger: false,
       application: 'orders',
       workerId,
       source: { ...stream.source, open: () => port },

@@ -43,6 +43,7 @@ describe('maxBytes', () => {
 
   const consumerOf = (options: Partial<ConsumerOptions>): Consumer =>
     createConsumer({
+      logger: false,
       application: 'orders',
       source,
       reducers: 4,
@@ -71,6 +72,7 @@ describe('maxBytes', () => {
     const seen = new Map<string, number>();
     const keys = put(60);
     const consumer = consumerOf({
+      logger: false,
       reducer: defineReducer({
         init: () => 0,
         reduce: (n: number, { shardId, key }) => {
@@ -95,6 +97,7 @@ describe('maxBytes', () => {
     put(60);
     let flushed = 0;
     const consumer = consumerOf({
+      logger: false,
       reducer: defineReducer({
         init: (): number => 0,
         reduce: (n) => n + 1,
@@ -117,6 +120,7 @@ describe('maxBytes', () => {
   it('lets shards be read to the end, record by record, if it is smaller than one record', async () => {
     const keys = new Set(put(4));
     const consumer = consumerOf({
+      logger: false,
       maxBytes: 10,
       reducer: defineReducer({ init: () => 0, reduce: (n: number, { key }) => (keys.delete(key), n) }),
     });
@@ -132,6 +136,7 @@ describe('maxBytes', () => {
     const keys = put(60);
     const done = new Set<string>();
     const consumer = consumerOf({
+      logger: false,
       reducer: defineReducer({
         init: () => 0,
         acknowledge: 'manual',
@@ -155,6 +160,7 @@ describe('maxBytes', () => {
     let calls = 0;
     let isSlow = false;
     const consumer = consumerOf({
+      logger: false,
       restart: { intensity: 100, periodMs: 1_000 },
       reducer: defineReducer({
         init: () => 0,
@@ -186,6 +192,7 @@ describe('maxBytes', () => {
     put(30);
     const seen = { orders: 0, other: 0 };
     const consumer = consumerOf({
+      logger: false,
       source: [source, other.source],
       reducer: defineReducer({
         init: () => 0,

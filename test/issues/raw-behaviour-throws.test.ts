@@ -76,7 +76,14 @@ describe('a consumer whose raw behaviour throws when it has acknowledged its ite
     const stream = fakeStream({ clock });
     const reducer = throwsAfter(Infinity);
     const runtime = { clock, timers: clock };
-    const consumer = createConsumer({ application: 'orders', source: stream.source, reducer, onFailure, runtime });
+    const consumer = createConsumer({
+      logger: false,
+      application: 'orders',
+      source: stream.source,
+      reducer,
+      onFailure,
+      runtime,
+    });
     const messages: string[] = [];
     let restarts = 0;
     consumer.on('warning', ({ message }) => messages.push(message));

@@ -30,6 +30,7 @@ describe('a start with a failure', () => {
   it('rejects with START_FAILED, whose cause is the error that `init` threw', async () => {
     const broken = new Error('no database');
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: fakeStream({ clock }).source,
       reducers: 1,
@@ -54,6 +55,7 @@ describe('a start with a failure', () => {
     const stream = fakeStream({ clock });
     const hanging = { ...stream.port, describe: () => new Promise<never>(() => {}) };
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: { ...stream.source, open: () => hanging },
       reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
@@ -73,6 +75,7 @@ describe('a start with a failure', () => {
       describe: () => Promise.reject(new KinactError('CREDENTIALS_MISSING', 'no credentials')),
     };
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: { ...stream.source, open: () => anonymous },
       reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),
@@ -102,6 +105,7 @@ describe('a start with a failure', () => {
       },
     };
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: { ...stream.source, open: () => slow },
       reducer: defineReducer({ init: () => 0, reduce: (count: number) => count + 1 }),

@@ -30,6 +30,7 @@ describe('a consumer with a lease table for each of two sources', () => {
       },
     };
     const consumer = createConsumer({
+      logger: false,
       application: 'unused',
       source: [orders.source, { ...clicks.source, open: () => slow }],
       reducer,
@@ -78,6 +79,7 @@ describe('a consumer with a lease table for each of two sources', () => {
     const missing = new KinactError('STREAM_NOT_FOUND', 'no such stream');
     const absent = { ...clicks.port, describe: () => Promise.reject(missing) };
     const consumer = createConsumer({
+      logger: false,
       application: 'unused',
       source: [orders.source, { ...clicks.source, open: () => absent }],
       reducer,

@@ -20,6 +20,7 @@ describe('a stop while a restart waits for a user call', () => {
   it('reports recordsLeft -1, and that it has not drained', async () => {
     const stream = fakeStream({ clock });
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 2,

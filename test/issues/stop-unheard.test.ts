@@ -21,6 +21,7 @@ describe('a stop while the coordinator is down', () => {
         go();
       };
       const consumer = createConsumer({
+        logger: false,
         application: 'orders',
         source: stream.source,
         reducers: 1,

@@ -23,6 +23,7 @@ describe('a stop while the lease table does not answer a take', () => {
       const stream = fakeStream({ clock });
       let written = false;
       const consumer = createConsumer({
+        logger: false,
         application: 'orders',
         workerId: 'me',
         source: stream.source,

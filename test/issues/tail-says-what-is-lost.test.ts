@@ -3,7 +3,8 @@
 // reported such things.
 import { expect } from 'chai';
 import { sayEvents } from '../../src/cli/tail-events.js';
-import { createEmitter, levels } from '../../src/consumer/emitter.js';
+import { createEmitter } from '../../src/consumer/emitter.js';
+import { levels } from '../../src/consumer/log-line.js';
 import type { ConsumerEventName, KinactEvent } from '../../src/api/events.js';
 import { silentLogger } from '../../src/api/logger.js';
 

@@ -209,20 +209,20 @@ it('ready() reports a failed source once, without its failed reads', () => {
 });
 
 describe('JSON of an error', () => {
-  it('has its message, code and data, and the text of its cause', () => {
+  it('has its message, code, data and stack, and its cause', () => {
     const error = new KinactError('AWS_ERROR', 'no answer', {
       cause: new TypeError('socket'),
       data: { stream: 'orders' },
     });
-    expect(JSON.parse(JSON.stringify({ error }))).to.deep.equal({
-      error: {
-        name: 'KinactError',
-        code: 'AWS_ERROR',
-        message: 'no answer',
-        retryable: false,
-        data: { stream: 'orders' },
-        cause: 'TypeError: socket',
-      },
+    const { error: shown } = JSON.parse(JSON.stringify({ error }));
+    expect(shown).to.deep.equal({
+      name: 'KinactError',
+      code: 'AWS_ERROR',
+      message: 'no answer',
+      retryable: false,
+      data: { stream: 'orders' },
+      stack: error.stack,
+      cause: { name: 'TypeError', message: 'socket', stack: (error.cause as Error).stack },
     });
   });
 

@@ -3,7 +3,9 @@
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { ShardEndResult } from '../../actors/lease-coordinator/effect-results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
+import type { ReducerActorMessage } from '../../actors/reducer/reducer.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
+import type { StageMessage } from '../../actors/stage/stage.js';
 import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
@@ -49,9 +51,15 @@ const meanings = {
   } satisfies Record<ShardEndResult['type'], Reach>,
 };
 
+const full = 'no shard is full for ten seconds in a scenario: test/actors/shard-worker-pending-limit.test.ts';
+const stage: Remarks<StageMessage['type']> = { waitsForAck: full };
+const reducer: Remarks<ReducerActorMessage['type']> = { waitsForAck: full };
+
 const shardWorker: Remarks<ShardWorkerMessage['type']> = {
   tenure: meanings.tenure,
   read: meanings.read,
+  limitDue: full,
+  heldForAck: full,
   admit: 'only an admission that takes longer than its slice of time goes on in another turn: test/issues/busy-worker',
 };
 
@@ -83,6 +91,8 @@ const unasked: Remarks<SupervisorMessage['type']> = {
 };
 
 const remarks: Readonly<Record<string, Remarks<string>>> = {
+  stage,
+  reducer,
   'shard-worker': shardWorker,
   'lease-keeper': leaseKeeper,
   'lease-coordinator': leaseCoordinator,

@@ -144,6 +144,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
   };
   const consumer = consumerOf(
     {
+      logger: false,
       application: 'moments',
       workerId: name,
       source: sourceOf(world, name),

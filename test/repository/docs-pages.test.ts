@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import ts from 'typescript';
-import { levels } from '../../src/consumer/emitter.js';
+import { levels } from '../../src/consumer/log-line.js';
 import { errorCodes } from '../../src/api/errors.js';
 import { remedies } from '../../src/api/remedies.js';
 import { counterGroups } from '../../src/api/counters.js';

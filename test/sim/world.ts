@@ -7,7 +7,7 @@ import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { FailurePolicy } from '../../src/api/reducer.js';
 import type { Delivery, TraceEntry } from '../../supervision/intercept.js';
-import { levels } from '../../src/consumer/emitter.js';
+import { levels } from '../../src/consumer/log-line.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
@@ -310,6 +310,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   };
   const consumer = consumerOf(
     {
+      logger: false,
       application: 'leases',
       source: sourcesOf(world, { name, wire: wires[0], dice: mine.split(), answered }),
       reducers: mine.between(1, 4),

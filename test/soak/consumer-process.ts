@@ -45,6 +45,7 @@ const reducer = defineReducer<number[]>({
 });
 
 const consumer = createConsumer({
+  logger: false,
   application: task.application,
   source: kinesisStream({ streamName: task.streamName, idleMs: 500 }),
   reducer,

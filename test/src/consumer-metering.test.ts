@@ -19,6 +19,7 @@ describe('the meter of a consumer', () => {
       totals.set(name, (totals.get(name) ?? 0) + value);
     };
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 2,
@@ -67,6 +68,7 @@ describe('the meter of a consumer', () => {
     const stream = fakeStream({ clock });
     let processed = 0;
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 1,
@@ -121,6 +123,7 @@ describe('the meter of a consumer', () => {
     stream.put({ partitionKey: 'k', data: 'x' });
     const totals = new Map<string, number>();
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 1,

@@ -30,6 +30,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     const stream = fakeStream({ shards: 3, clock });
     const seen: string[] = [];
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 4,
@@ -58,6 +59,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     const stream = fakeStream({ shards: 1, clock });
     const seen: string[] = [];
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 2,
@@ -90,6 +92,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
       let stopped: Promise<StopReport> | undefined;
       const { open } = stream.source;
       const consumer = createConsumer({
+        logger: false,
         application: 'orders',
         source: {
           ...stream.source,
@@ -133,6 +136,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     const { open, openLeases } = stream.source;
     let tablesClosed = 0;
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: {
         ...stream.source,
@@ -167,6 +171,7 @@ describe('a consumer over a stream in memory, in virtual time', () => {
     let folded = 0;
     const told = new Map<string, number>();
     const consumer = createConsumer({
+      logger: false,
       application: 'orders',
       source: stream.source,
       reducers: 1,

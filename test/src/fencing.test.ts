@@ -33,6 +33,7 @@ function fencedSink(): { write(item: Item): boolean; readonly rows: Map<string, 
 
 function consumerOn(machine: Machine, stream: FakeStream, reduce: (item: Item) => Promise<void>): Consumer {
   return createConsumer({
+    logger: false,
     application: 'orders',
     workerId: machine.name,
     source: stream.source,

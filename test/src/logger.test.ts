@@ -33,7 +33,7 @@ describe('a logger', () => {
     expect(failures.map(String)).to.deep.equal(levels.map(() => 'Error: disk full'));
   });
 
-  it('is silent by default, and is then not wrapped', () => {
+  it('is silent as `false`, and is then not wrapped', () => {
     expect(guardLogger(silentLogger, {}, () => {})).to.equal(silentLogger);
     for (const level of levels) expect(silentLogger[level]({}, 'x')).to.equal(undefined);
   });

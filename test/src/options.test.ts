@@ -8,6 +8,7 @@ import { resolveOptions } from '../../src/options/resolved-options.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import type { SourceSpec } from '../../src/api/source.js';
+import { silentLogger } from '../../src/api/logger.js';
 
 const sourceOf = (name: string, application?: string): SourceSpec => ({
   name,
@@ -67,7 +68,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['leases.startDeadlineMs', [-1], 'milliseconds, 0 to 2147483647'],
   ['leases.multiStream', ['yes', 1, 0], 'true or false'],
   ['leases.client', [{}, 'client'], 'a DynamoDB client with a `send` method'],
-  ['logger', [{ info: () => {} }, 'console'], 'a logger with debug, info, warn and error'],
+  ['logger', [{ info: () => {} }, 'console'], 'a logger with debug, info, warn and error, or false'],
   ['meter', [{}], 'a meter with count and gauge'],
   ['parent', [{}, 'system'], 'a reference of nact'],
   ['credit', [0, 1.5], 'integer >= 1'],
@@ -130,9 +131,12 @@ describe('the options of createConsumer', () => {
   it('treat undefined as the default, at every level', () => {
     const names = Object.keys(consumerTable).filter((name) => !['application', 'source', 'reducer'].includes(name));
     const nothing = Object.fromEntries(names.map((name) => [name, undefined]));
-    const { workerId: _, ...resolved } = resolveOptions({ ...nothing, ...least, leases: { failoverMs: undefined } });
-    const { workerId: __, ...expected } = resolveOptions(least);
+    const given = { ...nothing, ...least, leases: { failoverMs: undefined } };
+    // Every consumer has a worker id and a default logger of its own.
+    const { workerId: _, logger, ...resolved } = resolveOptions(given);
+    const { workerId: __, logger: ___, ...expected } = resolveOptions(least);
     expect(resolved).to.deep.equal(expected);
+    expect(logger).to.not.equal(silentLogger);
   });
 
   it('accept 0 and false as values instead of the default', () => {
@@ -231,6 +235,8 @@ describe('the options of createConsumer', () => {
       expect(resolved.logger).to.equal(logger);
       expect(resolved.parent).to.equal(system);
       expect(resolveOptions({ ...least, logger: console }).logger).to.equal(console);
+      expect(resolveOptions({ ...least, logger: false }).logger).to.equal(silentLogger);
+      expect(resolveOptions(least).logger).to.not.equal(silentLogger);
     } finally {
       stop(system);
     }

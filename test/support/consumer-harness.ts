@@ -99,6 +99,7 @@ export function consumerHarness(endpoints: { readonly kinesis: string; readonly 
     consumer: (streamName, { stream, onItem = () => {}, leases, ...options } = {}) => {
       const made = watched((seen) =>
         createConsumer({
+          logger: false,
           application: 'orders-app',
           source: kinesisStream({ streamName, client: kinesis, idleMs: 100, ...stream }),
           reducers: 2,

@@ -37,6 +37,7 @@ export function virtualConsumer(clock: ManualClock, options: VirtualOptions = {}
   const stream = given ?? fakeStream({ shards: 1, clock, ...streamOptions });
   const made = watched((seen): Consumer =>
     createConsumer({
+      logger: false,
       application: 'orders',
       workerId: 'virtual',
       source: stream.source,

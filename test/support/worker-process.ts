@@ -208,9 +208,7 @@ async function main(config: WorkerConfig): Promise<void> {
     }),
     leases: { failoverMs, multiStream: tables === undefined && moreStreams.length > 0 },
     logger:
-      config.log === undefined
-        ? undefined
-        : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),
+      config.log === undefined ? false : loggerTo(config.log, ({ message }) => tell({ type: 'logFailed', message })),
   });
   for (const name of told) consumer.on(name, (data) => tellEvent(name, data as EventData, tableOf));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell({ type: 'signalled' }));

@@ -2,12 +2,15 @@
 import { expectTypeOf } from 'expect-type';
 import { pino } from 'pino';
 import type { Logger } from '../../src/api/logger.js';
+import type { ConsumerOptions } from '../../src/api/options.js';
 import type { Meter } from '../../src/api/metrics.js';
 
 expectTypeOf(pino()).toExtend<Logger>();
 expectTypeOf(pino().child({ service: 'orders' })).toExtend<Logger>();
 expectTypeOf(console).toExtend<Logger>();
 expectTypeOf<{ info(message: string): void }>().not.toExtend<Logger>();
+expectTypeOf<false>().toExtend<ConsumerOptions['logger']>();
+expectTypeOf<true>().not.toExtend<ConsumerOptions['logger']>();
 
 declare const meter: Meter;
 meter.count('RecordsProcessed', 1, { source: 'orders', shardId: 'shardId-000000000000' });

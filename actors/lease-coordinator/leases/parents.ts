@@ -2,7 +2,7 @@
 // progress starts only after a consistent read of its parents' rows, or after this process has written SHARD_END for them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { reportRetry, clearFailure, type CoordinatorTurn } from '../turn.js';
+import { reportRetryAt, clearFailure, type CoordinatorTurn } from '../turn.js';
 import { mayStart, type Lease } from '../state.js';
 import { readParents } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -45,7 +45,7 @@ export function parentsReadFailed(
   if (lease === undefined) return;
   lease.readingParents = false;
   const { stream, shardId } = lease;
-  reportRetry(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scan.dueAt - turn.now), stream, shardId });
+  reportRetryAt(turn, parentReading, { error, at: turn.state.scan.dueAt, stream, shardId });
 }
 
 export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awaited }: Message<'parentsRead'>): void {

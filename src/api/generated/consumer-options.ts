@@ -280,15 +280,17 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly leases?: LeaseOptions | undefined;
   /**
-   * Takes `(fields, message)`; `pino()` and `console` fit.
+   * Gets every event, at its level: `(fields, message)`; `pino()` and `console` fit. The default prints warnings and
+   * errors to stderr: readable lines on a terminal, JSON lines otherwise, at most 10 of one event in a minute. `false`:
+   * nothing is logged.
    *
-   * @default silent
+   * @default warnings and errors to stderr
    * @example
    * ```ts
    * logger: pino()
    * ```
    */
-  readonly logger?: Logger | undefined;
+  readonly logger?: Logger | false | undefined;
   /**
    * Receives the instruments that docs/operating.md lists: counters as they happen; gauges, `RecordsProcessed` and
    * `Incidents` every 10 s and at the end.

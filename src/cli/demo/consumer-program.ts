@@ -45,6 +45,7 @@ const reducer = defineReducer<Map<string, number[]>>({
 
 const consumer = createConsumer({
   application: task.application,
+  logger: false,
   source: kinesisStream({ streamName: task.streamName, idleMs: 250 }),
   reducer,
   reducers: task.reducers,

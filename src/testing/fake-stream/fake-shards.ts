@@ -2,6 +2,7 @@
 // only on the order of the calls.
 import { createHash } from 'node:crypto';
 import { bufferOf } from '../../core/buffer-view.js';
+import { refuse } from '../../api/refusal.js';
 import type { RecordDistribution } from '../../core/record-placement.js';
 import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
 
@@ -84,13 +85,13 @@ function addShard(shards: FakeShards, low: bigint, high: bigint, parents: readon
 
 export function shardOf(shards: FakeShards, shardId: string): FakeShard {
   const shard = shards.all.get(shardId);
-  if (shard === undefined) throw new RangeError(`no shard ${shardId}`);
+  if (shard === undefined) refuse('shardId', 'a shard of the stream', shardId);
   return shard;
 }
 
 function openShardOf(shards: FakeShards, shardId: string): FakeShard {
   const shard = shardOf(shards, shardId);
-  if (shard.closed) throw new RangeError(`${shardId} is closed`);
+  if (shard.closed) refuse('shardId', 'an open shard', shardId);
   return shard;
 }
 
@@ -129,11 +130,11 @@ export function put(shards: FakeShards, record: FakeRecord): { shardId: string; 
 function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRecord): FakeShard {
   const open = [...shards.all.values()].filter(({ closed }) => !closed);
   if (shards.distribution === 'AUTO') return open[Number(shards.lastNumber % BigInt(open.length))]!;
-  if (partitionKey === undefined) throw new RangeError('a record without partitionKey needs distribution AUTO');
+  if (partitionKey === undefined) refuse('partitionKey', 'a string, or distribution AUTO', partitionKey);
 
   const hash = explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey);
   const shard = open.find(({ low, high }) => hash >= low && hash <= high);
-  if (shard === undefined) throw new RangeError('no open shard for that hash key');
+  if (shard === undefined) refuse('explicitHashKey', 'a hash key of an open shard', explicitHashKey ?? partitionKey);
   return shard;
 }
 
@@ -148,7 +149,7 @@ export function split(shards: FakeShards, shardId: string): readonly [string, st
 
 export function merge(shards: FakeShards, shardId: string, adjacentShardId: string): string {
   const [one, other] = [openShardOf(shards, shardId), openShardOf(shards, adjacentShardId)];
-  if (one.high + 1n !== other.low) throw new RangeError('not adjacent: give the lower hash range first');
+  if (one.high + 1n !== other.low) refuse('adjacentShardId', `the shard above ${shardId}`, adjacentShardId);
   const child = addShard(shards, one.low, other.high, [shardId, adjacentShardId]);
   close(shards, one, [child]);
   close(shards, other, [child]);

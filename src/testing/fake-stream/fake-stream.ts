@@ -97,8 +97,7 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
 /**
  * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
  *
- * @throws KinactError INVALID_OPTION. The stream's methods throw it too, and a RangeError for a shard that does not
- * exist.
+ * @throws KinactError INVALID_OPTION. The stream's methods throw it too, also for a shard that does not exist or is closed.
  */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const settings = resolveTable(fakeStreamTable, options, '');

@@ -1,4 +1,5 @@
 // Effects that fail or hang, and actors that die before, during or after an effect.
+import { KinactError } from '../../api/errors.js';
 import type { EffectInfo, Ref } from '../../../supervision/index.js';
 import type { PendingKill } from './kills.js';
 import { createTriggers, isEffectName } from './triggers.js';
@@ -14,6 +15,11 @@ export function createHang(when: Hang['when']): Hang {
   let release = (): void => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   return { when, released, release };
+}
+
+/** The error of a fault for which the test gave none. */
+export function injected(text: string, actor?: string): KinactError {
+  return new KinactError('INJECTED_FAULT', text, actor === undefined ? {} : { data: { actor } });
 }
 
 export type Note = (what: 'fail' | 'hang', target: string, detail: string) => void;
@@ -32,7 +38,7 @@ export function createEffectFaults(
     const failure = failures.take(path, info.name);
     if (failure !== undefined) {
       note('fail', path, info.name);
-      throw failure.error ?? new Error(`nemesis: ${info.name} of ${path} fails`);
+      throw failure.error ?? injected(`nemesis: ${info.name} of ${path} fails`, path);
     }
 
     const hang = hangs.take(path, info.name);
@@ -79,7 +85,7 @@ async function startHanging(hang: Hang, info: EffectInfo, start: () => unknown):
 function startAndDie(kill: PendingKill, die: () => void, start: () => unknown): unknown {
   if (kill.when === 'before') {
     die();
-    throw new Error('nemesis: the actor was killed before this began');
+    throw injected('nemesis: the actor was killed before this began');
   }
   if (kill.when === 'after') return startAsync(start).finally(die);
   try {

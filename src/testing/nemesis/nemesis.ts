@@ -5,7 +5,7 @@ import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
 import { attachIntercept, crash, type Ref } from '../../../supervision/index.js';
 import { createDice } from '../dice.js';
-import { createEffectFaults, createHang } from './effect-faults.js';
+import { createEffectFaults, injected, createHang } from './effect-faults.js';
 import { killAt, receiveOrDie, type PendingKill } from './kills.js';
 import {
   checkedMs,
@@ -55,7 +55,7 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
 
   const killActor = (actor: Ref<never>, detail?: string): string => {
     note('kill', actor.path, detail);
-    crash(actor, new Error(`nemesis (seed ${seed}) killed ${actor.path}`));
+    crash(actor, injected(`nemesis (seed ${seed}) killed ${actor.path}`, actor.path));
     return actor.path;
   };
 

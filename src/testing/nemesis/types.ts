@@ -100,7 +100,10 @@ export interface Nemesis extends Disposable {
    * it is carried out, but the actor does not get the result. Returns a function that releases the effect.
    */
   hang(target: string, effect?: string, options?: { readonly when?: 'before' | 'after' }): () => void;
-  /** The next effect of this name (default: any effect) fails with `error`. Returns a function that withdraws this. */
+  /**
+   * The next effect of this name (default: any effect) fails with `error` (default: a KinactError INJECTED_FAULT). Returns a function
+   * that withdraws this.
+   */
   failNext(target: string, effect?: string, error?: unknown): () => void;
   /** Random faults at random intervals until `stop`. Kills count as restarts: see `restart.intensity`. */
   start(options?: NemesisStartOptions): void;

@@ -1,0 +1,92 @@
+// Warns early of a bound that is too small for the reducer: the shard is full, and the reducer waits for more items before it
+// acknowledges. The watchdog ends this only after `watchdogMs`. The warning comes after ten seconds, once per tenure. A call under
+// way, and a reducer that settles something, are no reason for it.
+import { effect } from '../protocol/actor.js';
+import { isFull } from './stage-channel.js';
+import type { ShardWorkerState, WorkerTurn } from './state.js';
+import { KinactError } from '../../src/api/errors.js';
+
+/** How long a shard must be full, and everything in it unacknowledged, before the worker warns. */
+export const limitWarningMs = 10_000;
+/** How soon the worker asks again if something else goes on in the reducers. */
+const askAgainMs = 1_000;
+
+/** Whether the shard can take no more records, because of its own bounds or those of the process. */
+export function isHeldUp(state: ShardWorkerState): boolean {
+  return isFull(state) || state.account?.waiter !== undefined;
+}
+
+/** Notes since when the shard has been full, and sets the timer. Called after every message. */
+export function watchLimit(turn: WorkerTurn): void {
+  const { state, now } = turn;
+  const { limit, ledger, paused, ending } = state;
+  const counts = !state.finished && !paused && ending === undefined && ledger.openRecords > 0 && isHeldUp(state);
+  limit.fullSince = counts ? (limit.fullSince ?? now) : undefined;
+  if (counts && !limit.warned && !limit.watching) watchAgain(turn, limitWarningMs);
+}
+
+function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
+  state.limit.watching = true;
+  effects.push(effect.after('limit', Math.max(1, Math.ceil(ms)), { type: 'limitDue' }));
+}
+
+/** Asks the stages, and through them the reducers, if the shard has been full and has settled nothing for long enough. */
+export function limitDue(turn: WorkerTurn): void {
+  const { options, state, effects } = turn;
+  const { limit, channels } = state;
+  limit.watching = false;
+  const leftMs = limitWarningMs - stillForMs(turn);
+  if (limit.fullSince === undefined || limit.warned) return;
+  if (leftMs > 0) return watchAgain(turn, leftMs);
+
+  const [stage, ...nextStages] = channels.flatMap((channel) => (channel.hasNotified ? [channel.stage] : []));
+  if (stage === undefined) return watchAgain(turn, limitWarningMs);
+  limit.watching = true;
+  effects.push(
+    effect.ask(stage, (replyTo) => ({ type: 'waitsForAck', worker: options.workerNumber, nextStages, replyTo }), {
+      answered: (heldForMs) => ({ type: 'heldForAck', heldForMs }),
+      failed: () => ({ type: 'askFailed' }),
+    }),
+  );
+}
+
+/** How long the shard has been full and has settled nothing. */
+function stillForMs({ state, now }: WorkerTurn): number {
+  return now - Math.max(state.limit.fullSince ?? now, state.settledAt);
+}
+
+/** `heldForMs`: for how long all open records have waited for the application's acknowledgement, and nothing else has gone on. */
+export function heldForAck(turn: WorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
+  const { state, effects } = turn;
+  state.limit.watching = false;
+  if (state.limit.fullSince === undefined || state.limit.warned) return;
+  const leftMs = limitWarningMs - Math.min(heldForMs, stillForMs(turn));
+  if (leftMs > 0) return watchAgain(turn, heldForMs === 0 ? askAgainMs : leftMs);
+
+  state.limit.warned = true;
+  const { source, shardId } = turn.options.lease;
+  const message = warningText(turn);
+  const error = new KinactError('PENDING_LIMIT_TOO_SMALL', message, {
+    data: { source, shardId, ageMs: Math.round(stillForMs(turn)) },
+  });
+  effects.push(effect.emit({ name: 'warning', data: { message, error, source, shardId } }));
+}
+
+function warningText({ options, state }: WorkerTurn): string {
+  const { bound, reached } = reachedBound(state);
+  return (
+    `Shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
+    `open records for ${limitWarningMs / 1_000} s although no call runs. Nothing more of the shard is delivered until it does. ` +
+    `Raise ${bound}, or acknowledge earlier; after watchdogMs (${options.watchdogMs}) the pipeline restarts.`
+  );
+}
+
+function reachedBound({ account, ledger }: ShardWorkerState): { readonly bound: string; readonly reached: string } {
+  if (ledger.openRecords >= ledger.maxPending)
+    return { bound: 'maxPending', reached: `maxPending: ${ledger.maxPending}` };
+  if (ledger.admitted - ledger.head >= ledger.maxSpan)
+    return { bound: 'maxPending', reached: `64 × maxPending: ${ledger.maxSpan} records follow the oldest open one` };
+  if (account?.waiter !== undefined)
+    return { bound: 'maxBytes', reached: `maxBytes: the process holds all that it may` };
+  return { bound: 'maxPendingBytes', reached: `maxPendingBytes: ${ledger.openBytes} of ${ledger.maxPendingBytes}` };
+}

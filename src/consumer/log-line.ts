@@ -1,0 +1,75 @@
+// The log line of an event. The text begins with the event's name and says in words what the event says, so that a person needs no
+// fields. The fields are the event's data: `event` is the name, and `err` is the error, because pino, bunyan and winston show an
+// error under that name only. Listeners get the data unchanged. Called by the emitter.
+import { chainText } from '../core/thrown.js';
+import type { ConsumerEventName, KinactEvent } from '../api/events.js';
+import type { LogLevel } from '../api/logger.js';
+
+/** The level at which each event is logged. `closed` is an error if the consumer has ended by itself. */
+export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
+  leaseTaken: 'info',
+  leaseLost: 'warn',
+  leaseReleased: 'info',
+  leaseHandedOver: 'info',
+  shardStarted: 'info',
+  shardEnded: 'info',
+  checkpoint: 'debug',
+  recordSkipped: 'warn',
+  outOfRange: 'warn',
+  malformedAggregate: 'warn',
+  trimmed: 'warn',
+  throttled: 'debug',
+  retrying: 'warn',
+  recordDistribution: 'warn',
+  malformedLease: 'error',
+  leaseHole: 'error',
+  leaseUnread: 'error',
+  leaseContradiction: 'error',
+  noProgress: 'error',
+  sourceFailed: 'error',
+  leaseTableBusy: 'error',
+  warning: 'warn',
+  pipelineRestarted: 'error',
+  orphaned: 'error',
+  actorCrashed: 'error',
+  closed: 'info',
+};
+
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly fields: object;
+  readonly text: string;
+}
+
+/** The members whose text is part of the line, in this order. The error comes last. */
+const spoken = ['operation', 'actor', 'message', 'reason', 'complaint', 'remedy'] as const;
+/** A line longer than this is cut; the fields have everything. */
+const maxCharacters = 2_000;
+
+export function logLine({ name, data }: KinactEvent): LogLine {
+  const { error, ...rest } = data as { readonly error?: unknown } & Readonly<Record<string, unknown>>;
+  const level = name === 'closed' && error !== undefined ? 'error' : levels[name];
+  const fields = { event: name, ...rest, ...(error === undefined ? {} : { err: error }) };
+  return { level, fields, text: textOf(name, rest, error) };
+}
+
+function textOf(name: string, data: Readonly<Record<string, unknown>>, error: unknown): string {
+  const parts = spoken.flatMap((member) => {
+    const said = data[member];
+    return typeof said === 'string' ? [said] : [];
+  });
+  const why = error === undefined ? '' : chainText(error);
+  // A warning may say what its error says, too.
+  if (why !== '' && !parts.some((part) => part.includes(why))) parts.push(why);
+  const text = [name, ...parts].join(': ');
+  return text.length > maxCharacters ? `${text.slice(0, maxCharacters)}…` : text;
+}
+
+/** The line for a listener that has thrown. */
+export function listenerLine(name: ConsumerEventName, thrown: unknown): LogLine {
+  return {
+    level: 'error',
+    fields: { event: name, err: thrown },
+    text: `a listener of ${name} threw: ${chainText(thrown)}`,
+  };
+}
