@@ -14,7 +14,7 @@ import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, 
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './workers.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
-import { extendDrain, proceedYielding } from './yielding.js';
+import { cannotDrain, extendDrain, proceedYielding } from './yielding.js';
 import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
@@ -94,6 +94,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   reads: noteReads,
   workerEnded,
   workerDown,
+  cannotDrain,
   streamDoubted,
   release,
   mayStart,

@@ -106,6 +106,8 @@ export type LeaseKeeperRequest =
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
+  /** From a worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
+  | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
   /**
    * From the worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
    * decided.

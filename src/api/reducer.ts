@@ -34,7 +34,7 @@ export interface Item<Value = Uint8Array> {
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
-  /** How often the item has been delivered in this incarnation. Always 1: no policy repeats a delivery in one incarnation. */
+  /** How often the item has been delivered in this incarnation, this time included: 1, or more after a `retry`. */
   readonly attempt: number;
   /**
    * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest fence
@@ -181,42 +181,6 @@ export interface RawReducer<State = unknown, Value = Uint8Array> {
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
-/** The facts about a failure, as `onFailure` gets them. */
-export interface FailedItem {
-  /** The source's name. */
-  readonly source: string;
-  readonly shardId: string;
-  readonly sequenceNumber: string;
-  readonly subSequenceNumber?: number | undefined;
-  /** Absent when no key was known yet (`extract`, `key`, decoding). */
-  readonly key?: string | undefined;
-  /** The value that `extract` made; absent if there is no item yet. */
-  readonly value?: unknown;
-  /**
-   * Where the failure happened.
-   * - `decode`: some user records of an aggregate cannot be decoded.
-   * - `key`, `extract`: this function threw, or returned a value that it must not return.
-   * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
-   * - `flush`: `flush` threw, or a raw behaviour threw at another message.
-   * - `ack`: the application called `ctx.fail`.
-   */
-  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
-  /**
-   * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
-   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
-   */
-  readonly items: number;
-}
-
-/**
- * What happens to a failed record or batch. `crash`: the pipeline restarts and delivers it again. `skip`: it is settled,
- * counted and reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a
- * growing time.
- */
-export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
-/** A policy, or a function that picks one for each failure. If the function throws or returns anything else, `crash` applies. */
-export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
-
 const kinds: Readonly<Record<string, readonly string[]>> = {
   init: ['function'],
   reduce: ['function', 'undefined'],
@@ -252,7 +216,7 @@ export function defineReducer<State, Value = Uint8Array>(
 /**
  * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
- * @see {@link FoldingReducer} for the members, {@link OnFailure} for what a throw does.
+ * @see {@link FoldingReducer} for the members, `OnFailure` for what a throw does.
  *
  * @example
  * ```ts

@@ -130,14 +130,14 @@ export function openWiring(input: WiringInput): Wiring {
       stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
       reducer: (index, stages) =>
         actors.reducer({
+          ...options,
           index,
           stages,
           definition: options.reducer,
-          credit: options.credit,
           batchSize: options.batch.size,
           batchIntervalMs: options.batch.intervalMs,
-          onFailure: options.onFailure,
           clock: environment.clock,
+          random: environment.random,
           sendFromOutside: (to, message) => sendFromOutside(to, message),
           shardName,
         }),

@@ -23,16 +23,11 @@ import {
 } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseTable } from './lease-table.js';
+import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import type { UserRecord } from '../api/ports.js';
-import {
-  defineReducer,
-  type Extract,
-  type FailurePolicy,
-  type FoldingReducer,
-  type OnFailure,
-  type ReducerDefinition,
-} from '../api/reducer.js';
+import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
+import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-table.js';
 import { applicationName, tableName } from './source-options.js';
 
@@ -65,12 +60,11 @@ const reducer: Kind<ReducerDefinition> = {
 };
 
 const onFailure: Kind<OnFailure> = {
-  expected: "'crash', 'skip', 'stopShard' or a function",
+  expected: "retry(), 'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {
-    if (typeof value === 'function') return value as OnFailure;
-    const policies: readonly FailurePolicy[] = ['crash', 'skip', 'stopShard'];
-    return policies.find((policy) => policy === value) ?? refuse(path, this.expected, value);
+    if (typeof value === 'function' || isFailurePolicy(value)) return value as OnFailure;
+    return refuse(path, this.expected, value);
   },
 };
 
@@ -195,11 +189,11 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.',
+    'What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other keys go on; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
-      shown: "`'crash'`",
-      fallback: (): OnFailure => 'crash',
-      example: "(error, { at }) => (at === 'extract' ? 'skip' : 'crash')",
+      shown: '`retry()`',
+      fallback: (): OnFailure => retry(),
+      example: "retry({ attempts: 20, then: 'skip' })",
     },
   ),
   onCheckpoint: optional(

@@ -25,7 +25,8 @@ import {
   text,
   type Kind,
 } from '../options/option-table.js';
-import { defineReducer, type FoldingReducer, type OnFailure, type ReducerDefinition } from '../api/reducer.js';
+import type { OnFailure } from '../api/failure-policy.js';
+import { defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
@@ -113,7 +114,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   const leases = new Map<string, Lease>();
   let [ordinal, number, fence, beatAt] = [0, 0, 0, flushIntervalMs];
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
-    deliver({ type: 'punctuation', stage, number: (number += 1), id: 0, kind });
+    deliver({ type: 'punctuation', stage, number: (number += 1), id: 0, worker: fence, kind });
     return rest();
   };
   const leaseOf = (shardId: string): Lease => {
@@ -280,7 +281,9 @@ function createBench(
     batchSize: batch.size ?? 500,
     batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
     onFailure,
+    callDeadlineMs: 30_000,
     clock,
+    random: { next: () => 1 },
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);

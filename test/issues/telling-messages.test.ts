@@ -2,7 +2,7 @@
 // an inner function. No message mentioned a policy that kinact did not understand. Errors in JSON had no message. A source that had
 // failed for good was still counted as retrying. Cause: each message came from a place that knew only half of the facts.
 import { expect } from 'chai';
-import { judgeFailure } from '../../actors/protocol/failure-policy.js';
+import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
@@ -142,7 +142,8 @@ describe('the error of a failed record', () => {
   it('says that onFailure returned no policy or threw, beside the error of the record', () => {
     const item = { source: 's', shardId: shard0, sequenceNumber: '1', at: 'reduce', items: 1 } as const;
     const verdict = (policy: () => unknown): string => {
-      const { policy: taken, error } = judgeFailure(policy as never, new Error('bad order'), item);
+      const failure = { cause: new Error('bad order'), failed: item, attempt: 1 };
+      const { policy: taken, error } = judgeFailure(policy as never, failure) as Verdict;
       expect(taken).to.equal('crash');
       return error.message.slice(error.message.indexOf('bad order'));
     };

@@ -4,12 +4,11 @@
 import {
   defineReducer,
   type Extracted,
-  type FailurePolicy,
   type Item,
-  type OnFailure,
   type ReducerContext,
   type ReducerDefinition,
 } from '../../src/api/reducer.js';
+import type { FinalPolicy, OnFailure } from '../../src/api/failure-policy.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
@@ -112,9 +111,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     },
     call: (items, run) => run().finally(world.calls.begins(machine.name, items)),
   };
-  const judge = (error: unknown): FailurePolicy => {
-    const policy =
-      world.onFailure === 'any' ? dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']) : world.onFailure;
+  const judge = (error: unknown): FinalPolicy => {
+    const policy = world.onFailure === 'any' ? dice.pick<FinalPolicy>(['crash', 'skip', 'stopShard']) : world.onFailure;
     if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
     const { items, record } = error;
     if (record === undefined) {

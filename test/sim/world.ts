@@ -5,7 +5,7 @@ import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { FailurePolicy } from '../../src/api/reducer.js';
+import type { FinalPolicy } from '../../src/api/failure-policy.js';
 import type { Delivery, TraceEntry } from '../../supervision/seams.js';
 import { levels } from '../../src/consumer/emitter.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
@@ -98,7 +98,7 @@ export interface World {
   readonly failoverMs: number;
   readonly failovers: Failovers;
   /** `any`: a random policy at each failure. */
-  readonly onFailure: FailurePolicy | 'any';
+  readonly onFailure: FinalPolicy | 'any';
   readonly outOfRange: OutOfRangePolicy;
   readonly keyless: boolean;
   readonly dropped: NonNullable<Workplace['dropped']>;

@@ -1,5 +1,5 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
-import type { OnFailure } from '../../api/reducer.js';
+import type { OnFailure } from '../../api/failure-policy.js';
 
 /** What `drive` takes beside a reducer. */
 export interface DriveOptions {
