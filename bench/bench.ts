@@ -80,9 +80,11 @@ async function compareAll(
 export async function bench(args: readonly string[], sides: readonly [Side, Side], output: Output): Promise<number> {
   const json = args.includes('--json');
   const say = (line: string): void => void (json ? output.stderr : output.stdout)(`${line}\n`);
+
   let cases: readonly Comparison[] = [];
   let line: string;
   let code = 0;
+
   try {
     cases = await compareAll(settingsOf(args), sides, say);
     const ratios = cases.map(({ name, cpuRatio }) => `${cpuRatio.median.toFixed(2)} (${name})`);
@@ -91,6 +93,7 @@ export async function bench(args: readonly string[], sides: readonly [Side, Side
     code = 1;
     line = `bench: FAILED, ${(error as Error).message}`;
   }
+
   const report = { ok: code === 0, line, node: process.versions.node, loadAverage: loadavg(), cases };
   output.stdout(`${json ? JSON.stringify(report) : line}\n`);
   return code;

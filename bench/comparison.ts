@@ -44,6 +44,7 @@ interface Run {
 /** Makes one unmeasured run of each side, then `runs` measured runs of each: A B A B … */
 export async function compare(workload: Workload, a: Side, b: Side, runs: number): Promise<Comparison> {
   const expected = await agreedTally(workload, a, b);
+
   const measured: { readonly a: Run; readonly b: Run }[] = [];
   for (let turn = 0; turn < runs; turn += 1) {
     const pair = { a: await measure(workload, a), b: await measure(workload, b) };
@@ -55,6 +56,7 @@ export async function compare(workload: Workload, a: Side, b: Side, runs: number
     }
     measured.push(pair);
   }
+
   return {
     name: workload.name,
     runs,
@@ -111,7 +113,7 @@ function figuresOf({ name }: Side, runs: readonly Run[]): SideFigures {
 }
 
 function ratioOf(pairs: readonly { readonly a: Run; readonly b: Run }[], figure: (run: Run) => number): Spread {
-  const median = (of: 'a' | 'b'): number => spreadOf(pairs.map((pair) => figure(pair[of]))).median;
+  const median = (side: 'a' | 'b'): number => spreadOf(pairs.map((pair) => figure(pair[side]))).median;
   const { min, max } = spreadOf(pairs.map(({ a, b }) => figure(a) / figure(b)));
   return { median: median('a') / median('b'), min, max };
 }

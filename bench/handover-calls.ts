@@ -59,16 +59,19 @@ export function describe(worker: string, operation: string, request: Request): O
   const leaseKey = request.Key?.['leaseKey']?.S;
   if (operation === 'GetItem') return { worker, leaseKey, kind: 'look' };
   if (operation !== 'UpdateItem') return { worker, leaseKey, kind: 'other' };
+
   const expression = request.UpdateExpression ?? '';
   const [, set = ''] = /SET (.*?)(?= REMOVE | ADD |$)/.exec(expression) ?? [];
   const valueOf = (name: string): string | undefined => {
     const [, placeholder] = new RegExp(`#${name} = (:\\w+)`).exec(set) ?? [];
     return placeholder === undefined ? undefined : request.ExpressionAttributeValues?.[placeholder]?.S;
   };
+
   if (!set.includes('#leaseCounter')) {
     if (set.includes('#kinactWish')) return { worker, leaseKey, kind: 'wish' };
     return { worker, leaseKey, kind: expression.includes('#kinactWish') ? 'withdrawal' : 'other' };
   }
+
   const owner = valueOf('leaseOwner');
   if (owner !== undefined) return { worker, leaseKey, kind: owner === worker ? 'take' : 'hand-over', owner };
   if (/REMOVE .*#leaseOwner/.test(expression)) return { worker, leaseKey, kind: 'release' };
@@ -118,18 +121,22 @@ export function costOf(calls: readonly TableCall[], since: number): ReadonlyMap<
     if (kind === undefined) return;
     for (const name of names) costs[kind].calls.set(name, ((costs[kind].calls.get(name) as number) ?? 0) + 1);
   };
+
   const rows = new Map<string, Row>();
   for (const call of calls) {
     if (call.leaseKey === undefined || call.kind === 'other') continue;
     const row = rows.get(call.leaseKey) ?? newRow();
     rows.set(call.leaseKey, row);
+
     const name = nameOf(call, row);
     if (name === undefined) continue;
     row.late = call.worker === row.before && (name === 'renewal, refused' || (name === 'look' && row.late));
+
     const counts = call.at >= since;
     if (counts && (row.late || name === 'fence')) charge(row.kind, [name]);
     else if (counts) row.open.push(name);
     if (name === 'release') row.released = true;
+
     if (name !== 'take') continue;
     row.kind = row.owner === undefined ? undefined : row.released ? 'leave' : 'steal';
     if (row.kind !== undefined && counts) costs[row.kind].moves += 1;

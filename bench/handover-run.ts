@@ -67,14 +67,16 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
     ...{ written: [], deliveries: [], orders: [], calls: [], reads: [], undrained: [], troubles: [] },
   };
+
   try {
     const shardIds = await createStream(harness);
     // The readers start first, because a slow server would never catch up with records that have piled up.
     await Promise.all(Array.from({ length: setup.workers }, () => join(harness)));
+
     const stopWriting = keepWriting(harness, shardIds);
     const rounds: number[] = [];
     try {
-      await settled(harness);
+      await waitForEvenShares(harness);
       const began = performance.now();
       for (let round = 1; round <= setup.rounds && performance.now() - began < budgetMs; round += 1) {
         rounds.push(performance.now());
@@ -85,7 +87,8 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
     } finally {
       await stopWriting();
     }
-    await everythingDelivered(harness);
+
+    await waitForDeliveries(harness);
     for (const worker of [...harness.working]) await leave(harness, worker);
     return { ...harness, rounds };
   } finally {
@@ -99,23 +102,25 @@ export async function runHandovers(setup: HandoverSetup, say: (line: string) => 
 async function oneRound(harness: Harness): Promise<void> {
   const [oldest] = harness.working;
   await join(harness);
-  await settled(harness);
+  await waitForEvenShares(harness);
   await leave(harness, oldest!);
-  await settled(harness);
+  await waitForEvenShares(harness);
   for (const worker of [...harness.working]) {
     await leave(harness, worker);
-    await settled(harness);
+    await waitForEvenShares(harness);
     await join(harness);
-    await settled(harness);
+    await waitForEvenShares(harness);
   }
 }
 
 async function createStream({ kinesis, setup }: Harness): Promise<readonly string[]> {
   await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: setup.shards }));
   for (;;) {
-    const { StreamDescription: of } = await kinesis.send(new DescribeStreamCommand({ StreamName: streamName }));
-    if (of?.StreamStatus === 'ACTIVE')
-      return (of.Shards ?? []).map(({ HashKeyRange }) => HashKeyRange!.StartingHashKey!);
+    const { StreamDescription: description } = await kinesis.send(
+      new DescribeStreamCommand({ StreamName: streamName }),
+    );
+    if (description?.StreamStatus === 'ACTIVE')
+      return (description.Shards ?? []).map(({ HashKeyRange }) => HashKeyRange!.StartingHashKey!);
     await delay(10);
   }
 }
@@ -151,9 +156,11 @@ async function join(harness: Harness): Promise<void> {
   const { servers, deliveries, deliverers, orders, calls, reads, troubles } = harness;
   harness.started += 1;
   const name = `w${harness.started}`;
+
   const client = new KinesisClient(localClientConfig(servers.kinesis, kinesisTimeoutMs));
   timeReads(client, reads);
   const table = notingClient(servers.dynamodb, name, calls);
+
   const consumer = createConsumer({
     application: 'handover',
     workerId: name,
@@ -169,6 +176,7 @@ async function join(harness: Harness): Promise<void> {
     leases: { client: table },
     runtime: { intercept: noteOrders(name, orders) },
   });
+
   const note = (what: string, error: unknown): void => {
     troubles.push(`${name} ${what}: ${error instanceof Error ? error.message : String(error)}`);
   };
@@ -176,6 +184,7 @@ async function join(harness: Harness): Promise<void> {
   consumer.on('warning', ({ message }) => note('warns', message));
   consumer.on('leaseLost', ({ shardId, reason }) => note(`has lost ${shardId}`, reason));
   consumer.closed.catch((error: unknown) => note('has ended', error));
+
   const close = (): void => {
     client.destroy();
     table.destroy();
@@ -220,7 +229,7 @@ async function leave(harness: Harness, worker: Worker): Promise<void> {
 }
 
 /** Waits until, for `calmMs`, running workers deliver all shards, and their numbers of shards differ by at most one. */
-async function settled({ setup, working, deliverers, troubles }: Harness): Promise<void> {
+async function waitForEvenShares({ setup, working, deliverers, troubles }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs;
   for (let since = Infinity; performance.now() - since < calmMs || since === Infinity; await delay(50)) {
     const counts = new Map(working.map(({ name }) => [name, 0]));
@@ -240,7 +249,7 @@ async function settled({ setup, working, deliverers, troubles }: Harness): Promi
 }
 
 /** Waits a limited time until every record is delivered. `judge` reports a record that is still missing as lost. */
-async function everythingDelivered({ written, deliveries }: Harness): Promise<void> {
+async function waitForDeliveries({ written, deliveries }: Harness): Promise<void> {
   const deadline = performance.now() + longestMs / 3;
   while (performance.now() < deadline) {
     const seen = new Set(deliveries.map(({ id }) => id));

@@ -49,6 +49,7 @@ export function figuresOf(kind: MoveKind, moves: readonly Move[], rounds: readon
     .slice(0, -1)
     .map((from, place) => times(moves.filter(({ at }) => at >= from && at < rounds[place + 1]!)))
     .filter((round) => round.length > 0);
+
   return {
     kind,
     moves: all.length,
@@ -109,33 +110,43 @@ export async function handover(
 ): Promise<number> {
   const json = args.includes('--json');
   const say = (line: string): void => void (json ? output.stderr : output.stdout)(`${line}\n`);
+
   let report: object = {};
   let line: string;
   let ok = false;
+
   try {
     const setup = setupOf(args);
     for (const each of heading(setup)) say(each);
+
     const result = await run(setup, say);
     const { written, rounds, undrained, calls, reads } = result;
     const judged = judge(result);
+
     // Moves during the start of the fleet do not count. The final stops cause no moves.
     const moves = judged.moves.filter(({ at }) => at >= rounds[0]!);
     const figures = kinds.map((kind) => figuresOf(kind, moves, rounds));
+
     say(
       `${'moves'.padEnd(8)} ${'number'.padStart(6)} ${'p50 ms (of rounds)'.padStart(36)} ${'p99 ms (of rounds)'.padStart(36)} ${'least–most'.padStart(14)}`,
     );
     for (const each of figures) say(rowOf(each));
+
     const took = [0.5, 0.99].map((share) => Math.round(percentile(reads, share)).toLocaleString('en-US'));
     say(`of that, one GetRecords of the local server takes: p50 ${took[0]} ms, p99 ${took[1]} ms`);
+
     const shown = setup.picture === undefined ? undefined : medianSteal(moves);
     if (shown !== undefined) writeFileSync(setup.picture!, pictureOf(result, shown));
+
     const costs = costOf(calls, rounds[0]!);
     for (const [kind, cost] of costs) say(costLine(kind, cost));
     say(before);
     for (const complaint of complaintsOf(judged)) say(complaint);
+
     const { isClean, text } = verdictOf(judged, written.length, undrained);
     ok = isClean;
     line = `bench handover: ${ok ? 'ok' : 'FAILED'}, ${text}`;
+
     const { lost, twice, together } = judged;
     report = {
       ...{ written: written.length, lost, twice, together, undrained, figures, moves },

@@ -16,9 +16,11 @@ const longestMs = 60_000;
 export async function runKinact(workload: Workload): Promise<Tally> {
   const store = memoryLeaseStore();
   const tallies: Tally[] = [];
+
   let left = workload.records;
   let allReduced = (): void => {};
   const everything = new Promise<void>((resolve) => (allReduced = resolve));
+
   const consumer = createConsumer({
     application: 'bench',
     source: unlimited(kinesisStream({ streamName: 'bench', client: cannedKinesis(workload) }), store),
@@ -36,6 +38,7 @@ export async function runKinact(workload: Workload): Promise<Tally> {
       },
     }),
   });
+
   const late = setTimeout(allReduced, longestMs);
   try {
     await consumer.start();
@@ -44,6 +47,7 @@ export async function runKinact(workload: Workload): Promise<Tally> {
     clearTimeout(late);
     await consumer.stop();
   }
+
   checkFrontiers(workload, store);
   return sum(tallies);
 }

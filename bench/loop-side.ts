@@ -36,6 +36,7 @@ async function readShard(client: Client, shardId: string, tally: Tally): Promise
   const first: GetShardIteratorOutput = await client.send(
     new GetShardIteratorCommand({ StreamName: 'bench', ShardId: shardId, ShardIteratorType: 'TRIM_HORIZON' }),
   );
+
   let iterator = first.ShardIterator;
   while (iterator !== undefined) {
     const answer: GetRecordsOutput = await client.send(
@@ -46,6 +47,7 @@ async function readShard(client: Client, shardId: string, tally: Tally): Promise
       if (isAggregate(data)) reduceAggregate(record.PartitionKey ?? '', record.SequenceNumber ?? '', data, tally);
       else count(tally, data);
     }
+
     if (answer.MillisBehindLatest === 0) return;
     iterator = answer.NextShardIterator;
   }

@@ -59,7 +59,9 @@ export function createWorkload(shape: Shape, records = shape.records): Workload 
   const pullsPerShard = Math.ceil(perShard / (perPull * shape.perAggregate));
   if (pullsPerShard > longestPulls)
     throw new RangeError(`at most ${longestPulls} pulls of a shard, got ${pullsPerShard}`);
+
   const bodies = Array.from({ length: Math.min(distinctBodies, pullsPerShard) }, () => bodyOf(shape, perPull, random));
+
   return {
     name: shape.name,
     shards,
@@ -89,10 +91,13 @@ function bodyOf(shape: Shape, perPull: number, random: () => number): Body {
       SequenceNumber: numberPrefix + stamped + placeOf(index),
     };
   });
+
   const bytes = Buffer.from(JSON.stringify({ Records: records }));
+
   const stamps: number[] = [];
   const marker = `"SequenceNumber":"${numberPrefix}`;
   for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, at + 1)) stamps.push(at + marker.length);
+
   return { bytes, stamps };
 }
 

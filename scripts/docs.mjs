@@ -10,13 +10,13 @@ import { optionDeclarations } from './option-declarations.mjs';
 import { optionsPage } from './options-page.mjs';
 import { has, root } from './steps.mjs';
 
-if (!has('dist/src/options/consumer-table.js')) {
+if (!has('dist/src/options/consumer-option-table.js')) {
   console.log('docs: FAILED, run npm run build first');
   process.exit(1);
 }
-const { consumerTable } = await import('../dist/src/options/consumer-table.js');
-const { kinesisStreamTable } = await import('../dist/src/options/source-options.js');
-const { runTable } = await import('../dist/src/options/stop-tables.js');
+const { consumerTable } = await import('../dist/src/options/consumer-option-table.js');
+const { kinesisStreamTable } = await import('../dist/src/options/kinesis-stream-option-table.js');
+const { runTable } = await import('../dist/src/options/stop-option-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
 const { levels } = await import('../dist/src/consumer/emitter.js');

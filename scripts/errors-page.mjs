@@ -73,7 +73,7 @@ answers of a service contradict each other, or that the position where reading b
 \`KinactError\`, also of another copy of the package. A code never changes its meaning.
 
 \`retryable\` says whether the same call may succeed later without any change. It is for callers: inside a running consumer,
-\`src/api/failures.ts\` decides which errors are final, and every other failed call of a service is repeated.
+\`src/api/final-errors.ts\` decides which errors are final, and every other failed call of a service is repeated.
 
 ## What ends what
 

@@ -17,7 +17,7 @@ const testing = { folder: 'src/testing/generated', entry: 'kinact/testing' };
  */
 export const roots = [
   {
-    module: 'src/options/consumer-table.js',
+    module: 'src/options/consumer-option-table.js',
     table: 'consumerTable',
     name: 'ConsumerOptions',
     parameters: '<Value = any>',
@@ -25,21 +25,21 @@ export const roots = [
     ...main,
   },
   {
-    module: 'src/options/source-options.js',
+    module: 'src/options/kinesis-stream-option-table.js',
     table: 'kinesisStreamTable',
     name: 'KinesisStreamOptions',
     doc: 'What `kinesisStream` takes. `undefined` stands for the default everywhere.',
     ...main,
   },
   {
-    module: 'src/options/stop-tables.js',
+    module: 'src/options/stop-option-tables.js',
     table: 'runTable',
     name: 'RunOptions',
     doc: 'The second argument of `runUntilSignal`.',
     ...main,
   },
   {
-    module: 'src/options/stop-tables.js',
+    module: 'src/options/stop-option-tables.js',
     table: 'stopTable',
     name: 'StopOptions',
     doc: 'What `consumer.stop` takes.',

@@ -10,7 +10,7 @@ export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
 export type { Consumer, StopReport } from './consumer/consumer.js';
-export type { ReleasedLease } from '../actors/lease-coordinator/lease-coordinator.js';
+export type { ReleasedLease } from './consumer/consumer-stop.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
   CheckpointNotice,

@@ -17,29 +17,34 @@ export interface OpenQuestion {
 /** The open questions that an actor has asked, or those that it was asked. */
 export type Questions = Set<OpenQuestion>;
 
-const open = new Map<number, OpenQuestion>();
+const openByNumber = new Map<number, OpenQuestion>();
 let lastQuestion = 0;
 
-/** Opens a question. `asked` and `asking` keep it until it is closed. Either `answered` or `failed` is called, at most once. */
+/**
+ * Opens a question. Until it is closed, the asked actor keeps it in `incomingQuestions`, and the asker in `outgoingQuestions`.
+ * Either `answered` or `failed` is called, at most once.
+ */
 export function openQuestion(question: {
   readonly asker: Ref<never>;
   readonly to: Ref<never>;
-  readonly asked: Questions;
-  readonly asking: Questions | undefined;
+  readonly incomingQuestions: Questions;
+  readonly outgoingQuestions: Questions | undefined;
   readonly timers: Timers;
   readonly deadlineMs: number | undefined;
   readonly answered: (answer: unknown, by: Ref<never> | undefined) => void;
   readonly failed: (error: Error) => void;
 }): OpenQuestion {
-  const { asker, to, asked, asking, timers, deadlineMs } = question;
+  const { asker, to, incomingQuestions, outgoingQuestions, timers, deadlineMs } = question;
   const number = ++lastQuestion;
   let cancelDeadline: (() => void) | undefined;
+
   const close = (): void => {
-    open.delete(number);
-    asked.delete(entry);
-    asking?.delete(entry);
+    openByNumber.delete(number);
+    incomingQuestions.delete(entry);
+    outgoingQuestions?.delete(entry);
     cancelDeadline?.();
   };
+
   const entry: OpenQuestion = {
     replyTo: { asker, question: number },
     answer(answer, by) {
@@ -52,20 +57,22 @@ export function openQuestion(question: {
     },
     withdraw: close,
   };
-  open.set(number, entry);
-  asked.add(entry);
-  asking?.add(entry);
+
+  openByNumber.set(number, entry);
+  incomingQuestions.add(entry);
+  outgoingQuestions?.add(entry);
   if (deadlineMs !== undefined && deadlineMs !== Infinity) {
     cancelDeadline = timers.after(deadlineMs, () => {
-      if (open.has(number)) entry.fail(askTimeout(to, deadlineMs));
+      if (openByNumber.has(number)) entry.fail(askTimeout(to, deadlineMs));
     });
   }
+
   return entry;
 }
 
 /** Answers a question. Returns false if the question is closed: answered before, failed, or withdrawn. */
 export function answerQuestion(replyTo: ReplyTo<never>, answer: unknown, by: Ref<never> | undefined): boolean {
-  const entry = open.get(replyTo.question);
+  const entry = openByNumber.get(replyTo.question);
   // The number alone is not enough, because another copy of this module also counts from 1.
   if (entry?.replyTo.asker !== replyTo.asker) return false;
   entry.answer(answer, by);
@@ -74,7 +81,7 @@ export function answerQuestion(replyTo: ReplyTo<never>, answer: unknown, by: Ref
 
 /** How many questions are open in the whole process: zero once everything has stopped. */
 export function openQuestions(): number {
-  return open.size;
+  return openByNumber.size;
 }
 
 /** `because`: the error of the actor's own crash, or of the actor above that stopped it. */

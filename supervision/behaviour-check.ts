@@ -1,6 +1,6 @@
 // Checks behaviours and the values that they return. Applications write behaviours too, some in JavaScript, so a mistake must
-// fail where it is made, with an error that explains it. Called by `incarnation.ts`, `interpret.ts`, `effects.ts` and
-// `operations.ts`.
+// fail where it is made, with an error that explains it. Called by `incarnation.ts`, `effect-interpreter.ts`,
+// `running-effects.ts` and `supervisor-operation.ts`.
 import type { Behaviour, Step } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { ignoreRejection } from '../src/core/callback.js';
@@ -14,8 +14,10 @@ export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: un
   const expected = 'an object with kind, initial and receive';
   if (typeof behaviour !== 'object' || behaviour === null) refuse('behaviour', expected, behaviour);
   ignoreRejection(behaviour);
+
   const { kind, stopChildren, ...rest } = behaviour as Partial<Behaviour<unknown, unknown>>;
   if (typeof kind !== 'string' || kind === '') refuse('behaviour.kind', 'a non-empty string', kind);
+
   const member = (hook: (typeof needed | typeof hooks)[number]): unknown => (behaviour as typeof rest)[hook];
   for (const hook of needed) {
     if (typeof member(hook) !== 'function') refuse(`behaviour.${hook}`, 'a function', member(hook));
@@ -24,9 +26,11 @@ export function checkBehaviour(behaviour: unknown, name: unknown, shutdownMs: un
     const given = member(hook);
     if (given !== undefined && typeof given !== 'function') refuse(`behaviour.${hook}`, 'a function', given);
   }
+
   if (stopChildren !== undefined && stopChildren !== 'together' && stopChildren !== 'one-by-one') {
     refuse('behaviour.stopChildren', "'together' or 'one-by-one'", stopChildren);
   }
+
   if (typeof name !== 'string') refuse('name', 'a text', name);
   duration.parse(shutdownMs, 'shutdownMs');
 }

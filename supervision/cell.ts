@@ -3,16 +3,16 @@
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { callGuarded } from '../src/core/callback.js';
 import type { Clock, Random, Timers } from '../src/api/ports.js';
-import type { Agenda } from './agenda.js';
+import type { Trampoline } from './trampoline.js';
 import type { Questions } from './ask.js';
-import type { ActorEffects } from './effects.js';
+import type { ActorEffects } from './running-effects.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { Mailbox, NactReference } from './nact.js';
 import type { Orphans } from './orphans.js';
 import type { RuntimeEvent } from './runtime-event.js';
-import type { Intercept, TraceEntry, Via } from './seams.js';
+import type { Intercept, TraceEntry, Via } from './intercept.js';
 import type { ActorTimers, FiredTimer } from './timers.js';
-import type { DeathWatch } from './watch.js';
+import type { DeathWatch } from './death-watch.js';
 import { asError } from '../src/core/thrown.js';
 
 /** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */
@@ -36,7 +36,7 @@ export interface Engine extends Runtime {
   /** Our own nact system, when the application gave no parent. */
   system?: NactReference | undefined;
   incarnations: number;
-  readonly agenda: Agenda;
+  readonly trampoline: Trampoline;
   /** The hooks and listeners with a failure that has been reported. */
   readonly failedSeams: Set<string>;
   stopProbe?: (() => void) | undefined;
@@ -92,9 +92,11 @@ export interface Cell extends Omit<StartArguments, 'name'> {
   readonly children: Set<Cell>;
   readonly timers: ActorTimers;
   readonly effects: ActorEffects;
-  readonly asked: Questions;
-  readonly asking: Questions;
-  readonly deaths: DeathWatch;
+  /** The open questions that this actor was asked. */
+  readonly incomingQuestions: Questions;
+  /** The open questions that it has asked. */
+  readonly outgoingQuestions: Questions;
+  readonly deathWatch: DeathWatch;
   /** Functions that end this actor's watches on other actors. */
   readonly unwatch: Set<() => void>;
   /** Set when the actor begins to end, and kept. */

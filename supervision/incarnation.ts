@@ -14,14 +14,14 @@ import {
   type Envelope,
   type ParentHooks,
 } from './cell.js';
-import { createActorEffects, type EffectInfo } from './effects.js';
-import { openMailbox, releaseHolder } from './home.js';
-import { reportStarted, carryOut, postMessageFrom, type Frame, type StartChild } from './interpret.js';
+import { createActorEffects, type EffectInfo } from './running-effects.js';
+import { openMailbox, releaseHolder } from './mailbox-holder.js';
+import { reportStarted, carryOutEffects, postMessageFrom, type Frame, type SpawnChild } from './effect-interpreter.js';
 import { postTimer } from './mail.js';
 import { mailboxName } from './nact.js';
-import { crash, effectSettledWhileStopping } from './stopping.js';
+import { crash, effectSettledWhileStopping } from './actor-stop.js';
 import { createActorTimers } from './timers.js';
-import { createDeathWatch } from './watch.js';
+import { createDeathWatch } from './death-watch.js';
 import { asError } from '../src/core/thrown.js';
 
 let lastId = 0;
@@ -30,24 +30,25 @@ let lastId = 0;
  * Starts an actor, and the children that its first effects start. Throws INVALID_OPTION for a value that is not a behaviour. If
  * the actor does not start, the returned cell is not `announced`.
  */
-export function start(birth: StartArguments): Cell {
-  const [cell, first] = begin(birth);
-  if (first !== undefined) carryOut(first, startChild);
+export function startActor(given: StartArguments): Cell {
+  const [cell, first] = initialiseActor(given);
+  if (first !== undefined) carryOutEffects(first, spawnChild);
   return cell;
 }
 
-const startChild: StartChild = (parent, effect) => {
+const spawnChild: SpawnChild = (parent, effect) => {
   const { spawned, down, ending, name, shutdownMs } = effect;
   const hooks = { spawned, down, ending } as ParentHooks;
   const behaviour = effect.behaviour as unknown as Behaviour<unknown, unknown>;
-  return begin({ engine: parent.engine, parent, hooks, behaviour, name, shutdownMs })[1];
+  return initialiseActor({ engine: parent.engine, parent, hooks, behaviour, name, shutdownMs })[1];
 };
 
 /** Starts an actor, and returns its first effects before they are carried out. */
-function begin(birth: StartArguments): readonly [Cell, Frame | undefined] {
-  const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = birth;
+function initialiseActor(given: StartArguments): readonly [Cell, Frame | undefined] {
+  const { behaviour, hooks, name, shutdownMs = defaultShutdownMs } = given;
   checkBehaviour(behaviour, name, shutdownMs);
-  const cell = createCell(birth, shutdownMs);
+  const cell = createCell(given, shutdownMs);
+
   let effects: readonly Effect<unknown>[];
   try {
     const [state, first] = checkStep(behaviour.initial(cell.ref as Ref<unknown>), 'initial');
@@ -57,11 +58,13 @@ function begin(birth: StartArguments): readonly [Cell, Frame | undefined] {
     crash(cell, asError(thrown));
     return [cell, undefined];
   }
+
   // The application's code may have stopped the actor from within `initial`.
   if (cell.phase !== 'starting') return [cell, undefined];
   cell.phase = 'running';
   trace(cell, 'start');
   if (behaviour.deferStart !== true || hooks === undefined) reportStarted(cell);
+
   return [cell, { cell, effects, at: 0 }];
 }
 
@@ -69,6 +72,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
   const incarnation = ++engine.incarnations;
   const { kind } = behaviour;
   const path = name === '' ? `${kind}#${incarnation}` : `${kind}/${name}#${incarnation}`;
+
   const cell: Cell = {
     ref: Object.freeze({ path, id: ++lastId }),
     engine,
@@ -79,7 +83,7 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
     phase: 'starting',
     announced: false,
     state: undefined,
-    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => arrive(cell, mail)),
+    mailbox: openMailbox(engine, mailboxName(kind, name, incarnation), (mail) => receiveEnvelope(cell, mail)),
     queued: 0,
     children: new Set(),
     timers: createActorTimers(engine.timers, (timer) => postTimer(cell, timer)),
@@ -92,18 +96,20 @@ function createCell({ engine, parent, hooks, behaviour, name }: StartArguments, 
       },
       settled: (info, toMessage) => effectSettled(cell, info, toMessage),
     }),
-    asked: new Set(),
-    asking: new Set(),
-    deaths: createDeathWatch(),
+    incomingQuestions: new Set(),
+    outgoingQuestions: new Set(),
+    deathWatch: createDeathWatch(),
     unwatch: new Set(),
   };
+
   bindCell(cell);
   if (parent === undefined) {
     engine.roots.add(cell);
-    cell.deaths.add(() => releaseHolder(engine));
+    cell.deathWatch.add(() => releaseHolder(engine));
   } else {
     parent.children.add(cell);
   }
+
   return cell;
 }
 
@@ -113,31 +119,36 @@ function effectSettled(cell: Cell, { kind, name }: EffectInfo, toMessage: () => 
     postMessageFrom(cell, undefined, 'result', toMessage);
     return;
   }
+
   count(cell.engine, 'lateResult');
   if (cell.phase === 'stopped' && kind === 'user') count(cell.engine, 'orphanEnded');
   effectSettledWhileStopping(cell);
 }
 
 /** Handles one nact message. */
-function arrive(cell: Cell, mail: unknown): void {
+function receiveEnvelope(cell: Cell, mail: unknown): void {
   const envelope = mail as Envelope | undefined;
   if (envelope?.stamp !== stamp) {
     count(cell.engine, 'unknownMessage');
     return;
   }
+
   const { intercept } = cell.engine;
   if (intercept?.receive === undefined || cell.phase === 'stopped') {
-    handle(cell, envelope);
+    handleEnvelope(cell, envelope);
     return;
   }
+
   const { from, via, timer } = envelope;
   const message = timer === undefined ? envelope.message : timer.message;
+
   let handled = false;
   const receive = (): void => {
     if (handled) return;
     handled = true;
-    handle(cell, envelope);
+    handleEnvelope(cell, envelope);
   };
+
   const delivery = { to: cell.ref, via, message, ...(from === undefined ? {} : { from }) };
   callGuarded(
     () => intercept.receive?.(delivery, receive),
@@ -145,27 +156,32 @@ function arrive(cell: Cell, mail: unknown): void {
   );
 }
 
-function handle(cell: Cell, envelope: Envelope): void {
+function handleEnvelope(cell: Cell, envelope: Envelope): void {
   // The messages of a stopped actor are already counted. nact still delivers them if the application has stopped our parent.
   if (cell.phase === 'stopped') return;
+
   cell.queued -= 1;
   if (cell.phase !== 'running') {
     count(cell.engine, 'deadLetter');
     return;
   }
+
   const isRepeated = isRepeatedSignal(envelope);
   envelope.handled = true;
   if (isRepeated) {
     count(cell.engine, 'repeatedMessages');
     return;
   }
+
   if (envelope.timer !== undefined && !envelope.timer.claim()) return;
   const message = envelope.timer === undefined ? envelope.message : envelope.timer.message;
+
   traceMessage(cell, envelope, message);
   if (hasBeenStopped(cell)) {
     count(cell.engine, 'deadLetter');
     return;
   }
+
   let effects: readonly Effect<unknown>[];
   try {
     const [state, next] = checkStep(cell.behaviour.receive(cell.state, message), 'receive');
@@ -175,7 +191,8 @@ function handle(cell: Cell, envelope: Envelope): void {
     crash(cell, asError(thrown));
     return;
   }
-  carryOut({ cell, effects, at: 0 }, startChild);
+
+  carryOutEffects({ cell, effects, at: 0 }, spawnChild);
 }
 
 /** The trace listener may just have stopped the actor. */

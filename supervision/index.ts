@@ -3,7 +3,7 @@
 import type { AnswerTo, AnyReplyTo, Behaviour, Ending, Ref } from './actor.js';
 import { callback, resolveTable } from '../src/options/option-table.js';
 import { isRuntime, type Runtime } from './cell.js';
-import { checkRef, refuseForeign } from './copies.js';
+import { checkRef, refuseForeign } from './package-copy.js';
 import type { AskOptions } from './generated/ask-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
 import type { StopOptions } from './generated/stop-options.js';
@@ -43,14 +43,14 @@ export type { AutoShutdown, Restart, Strategy } from './strategy.js';
 export type { ChildInfo, ChildStarted, SupervisorMessage } from './supervisor-message.js';
 export type { Runtime } from './cell.js';
 export type { RuntimeOptions } from './generated/runtime-options.js';
-export type { Delivery, Intercept, TraceEntry, Via } from './seams.js';
-export type { EffectInfo } from './effects.js';
+export type { Delivery, Intercept, TraceEntry, Via } from './intercept.js';
+export type { EffectInfo } from './running-effects.js';
 export type { RuntimeEvent } from './runtime-event.js';
 export type { NactReference } from './nact.js';
 export type { AskOptions, SpawnOptions, StopOptions, SupervisorOptions };
 export { supervisor } from './supervisor.js';
 export { createRuntime } from './system.js';
-export { attachIntercept } from './intercept.js';
+export { attachIntercept } from './intercept-chain.js';
 export { actorsOf, counters, status, statusOf, type ActorStatus, type EffectStatus } from './status.js';
 
 /**

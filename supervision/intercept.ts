@@ -1,94 +1,54 @@
-// Intercepts run between actors and their messages and effects: the one from the runtime's options, and those attached later.
-// They are nested, with the first one outermost. `mail.ts` calls `deliver`, `incarnation.ts` the other methods.
-import { refuse, type Kind } from '../src/options/option-table.js';
-import { cellOf, type Engine, type Runtime } from './cell.js';
-import { deliverGuarded } from './mail.js';
-import type { Intercept } from './seams.js';
-import { checkRuntime } from './copies.js';
+// The types of intercepts, which run between actors and their messages and effects, and of traces. `intercept-chain.ts` runs the
+// intercepts. Public through `index.ts`.
 import type { Ref } from './actor.js';
-import { crash } from './stopping.js';
-import { callGuarded } from '../src/core/callback.js';
-import { asError } from '../src/core/thrown.js';
+import type { EffectInfo } from './running-effects.js';
 
-const methods = ['deliver', 'receive', 'startEffect'] as const;
+/** How a message came about. */
+export type Via = 'send' | 'ask' | 'reply' | 'result' | 'timer' | 'down' | 'lifecycle';
 
-/** Refuses other methods, because one with a misspelled name would silently do nothing. */
-export const interceptKind: Kind<Intercept> = {
-  expected: `an object with methods of ${methods.join(', ')}, and no others`,
-  type: 'Intercept',
-  parse(value, path) {
-    if (typeof value !== 'object' || value === null) return refuse(path, this.expected, value);
-    for (const name of Object.keys(value)) {
-      if (typeof (value as Record<string, unknown>)[name] !== 'function') continue;
-      if (!(methods as readonly string[]).includes(name)) refuse(`${path}.${name}`, this.expected, name);
-    }
-    const given = methods.map((name) => (value as Intercept)[name] as unknown);
-    const fits = given.every((each) => each === undefined || typeof each === 'function');
-    if (!fits) refuse(path, this.expected, value);
-    return value;
-  },
-};
-
-/** Makes a copy, because the same intercept may be attached twice and detached separately. Instances of classes work too. */
-export function ownIntercept(given: Intercept): Intercept {
-  const own: Intercept = {};
-  for (const name of methods) if (given[name] !== undefined) Object.assign(own, { [name]: given[name].bind(given) });
-  return own;
+/** A message on its way, as an intercept sees it. */
+export interface Delivery {
+  /** Absent when the message comes from the actor's own timer or effect. The application is a sender with the path `outside`. */
+  readonly from?: Ref<never>;
+  /** The receiver. */
+  readonly to: Ref<never>;
+  readonly via: Via;
+  readonly message: unknown;
 }
 
 /**
- * Attaches `added` after the existing intercepts; each one sees what the one before lets through. Returns a function that
- * detaches it. Messages that it holds back at that time are still its own to deliver.
- *
- * @throws KinactError INVALID_OPTION.
+ * Runs between an actor and its messages and effects, for tracing, fault injection or throttling. Whatever an intercept does, the
+ * actor gets messages only from nact, one at a time.
  */
-export function attachIntercept(runtime: Runtime, added: Intercept): () => void {
-  checkRuntime(runtime);
-  const engine = runtime as Engine;
-  const own = ownIntercept(interceptKind.parse(added, 'intercept'));
-  engine.intercepts.push(own);
-  engine.intercept = chained(engine);
-  return () => {
-    engine.intercepts = engine.intercepts.filter((each) => each !== own);
-    engine.intercept = chained(engine);
-  };
+export interface Intercept {
+  /**
+   * Call `deliver` now, later, twice or not at all. Keep the order between the same two actors, repeated deliveries included. A
+   * message or question arrives once per call of `deliver`; kinact's own actors drop repeated ones. A reply, a result, a timer
+   * and the news of an end are signals: only their first arrival counts. A throw here is counted, and reported once; the message
+   * is then delivered, if it was not before.
+   */
+  deliver?(delivery: Delivery, deliver: () => void): void;
+  /**
+   * Called when the actor is about to handle a message, which may come from its own timers and effects. Call `receive` now or
+   * later, in the order in which the messages came. If you do not call it, this actor loses the message. Only the first call
+   * counts. `receive` returns when the message has been handled and its effects are under way. A throw here crashes the actor.
+   */
+  receive?(delivery: Delivery, receive: () => void): void;
+  /** Call `start` and return its result, or replace the result by a value, a thenable, or a throw. */
+  startEffect?(actor: Ref<never>, info: EffectInfo, start: () => unknown): unknown;
 }
 
-/** Combines all intercepts into one. Undefined if there are none, so mail without intercepts costs one comparison. */
-function chained(engine: Engine): Intercept | undefined {
-  const { intercepts } = engine;
-  if (intercepts.length < 2) return intercepts[0];
-  return intercepts.reduceRight((inner, outer) => pair(engine, outer, inner));
-}
-
-/**
- * Combines two intercepts. The caller handles failures of the outer one. Failures of the inner one are handled here, because the
- * outer one may swallow its throw, or drop the promise that it returns.
- */
-function pair(engine: Engine, outer: Intercept, inner: Intercept): Intercept {
-  return {
-    deliver: (delivery, deliver) => {
-      const next = (): void => deliverGuarded(engine, inner, delivery, deliver);
-      return outer.deliver === undefined ? next() : outer.deliver(delivery, next);
-    },
-    receive: (delivery, receive) => {
-      const next = (): void => {
-        if (inner.receive === undefined) return receive();
-        callGuarded(
-          () => inner.receive?.(delivery, receive),
-          (thrown) => crashed(delivery.to, thrown),
-        );
-      };
-      return outer.receive === undefined ? next() : outer.receive(delivery, next);
-    },
-    startEffect: (actor, info, start) => {
-      const next = (): unknown => (inner.startEffect === undefined ? start() : inner.startEffect(actor, info, start));
-      return outer.startEffect === undefined ? next() : outer.startEffect(actor, info, next);
-    },
-  };
-}
-
-function crashed(actor: Ref<never>, thrown: unknown): void {
-  const cell = cellOf(actor);
-  if (cell !== undefined) crash(cell, asError(thrown));
+/** One step of the runtime. Entries come in the order of the steps, and the same run gives the same entries. */
+export interface TraceEntry {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  /** `message`: an actor is about to handle one. */
+  readonly what: 'start' | 'message' | 'effect' | 'settled' | 'stopping' | 'stopped';
+  /** Path of the actor. */
+  readonly to: string;
+  /** Path of the sender: an actor, or `outside` for the application. */
+  readonly from?: string;
+  readonly via?: Via;
+  /** The message's `type`, the effect's name, or how the actor ends. */
+  readonly type?: string;
 }

@@ -19,9 +19,9 @@ import {
 } from '../src/options/option-table.js';
 import type { Effect } from './actor.js';
 import { defaultShutdownMs, type ChildSpec, type Siblings } from './child-spec.js';
-import { interceptKind } from './intercept.js';
+import { interceptKind } from './intercept-chain.js';
 import { isNactReference, isOfOurNact, type NactReference } from './nact.js';
-import type { TraceEntry } from './seams.js';
+import type { TraceEntry } from './intercept.js';
 import { systemClock, systemRandom, systemTimers } from './timers.js';
 
 const nactParent: Kind<NactReference> = {

@@ -1,7 +1,7 @@
 // Shows a running tree from outside: the actors, in start order, and the counters. It changes nothing.
 import type { Ref } from './actor.js';
 import { cellOf, type Cell, type Engine, type Runtime } from './cell.js';
-import { checkRef, checkRuntime } from './copies.js';
+import { checkRef, checkRuntime } from './package-copy.js';
 import { isThenable, ignoreRejection } from '../src/core/callback.js';
 import { messageOf } from '../src/core/thrown.js';
 

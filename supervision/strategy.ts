@@ -1,8 +1,8 @@
-// What a supervisor does when a child ends, by OTP's rules. `exited` and `restartFailed` take a group and an event, change the
-// group, and return a decision; `operations.ts` carries it out. Their cost depends on how many children the decision affects, not
-// on the size of the group. The tests compare the decisions with a separately written model of OTP.
+// What a supervisor does when a child ends, by OTP's rules. `decideOnExit` and `decideOnFailedRestart` take a group and an event,
+// change the group, and return a decision; `supervisor-operation.ts` applies it. Their cost depends on how many children the decision
+// affects, not on the size of the group. The tests compare the decisions with a separately written model of OTP.
 import { createDeque, type Deque } from '../src/core/deque.js';
-import { createRoster, type Roster } from './roster.js';
+import { createLinkedMap, type LinkedMap } from './linked-map.js';
 
 /** Which children stop when one ends: no others, those started after it, all. */
 export type Strategy = 'one-for-one' | 'rest-for-one' | 'one-for-all';
@@ -36,10 +36,10 @@ export interface Member {
 export interface Group {
   readonly policy: Policy;
   /** In start order. */
-  readonly members: Roster<Member>;
+  readonly members: LinkedMap<Member>;
   /** The times of the restarts within the period. */
   readonly restarts: Deque<number>;
-  /** The ids that a decision has removed from the group. `operations.ts` forgets their specs once the children are down. */
+  /** The ids that a decision has removed from the group. Their specs are forgotten once the children are down. */
   readonly dropped: Set<string>;
   significantAlive: number;
 }
@@ -54,7 +54,7 @@ export type Decision =
   | { readonly type: 'giveUp' };
 
 export function createGroup(policy: Policy): Group {
-  return { policy, members: createRoster(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
+  return { policy, members: createLinkedMap(), restarts: createDeque(), dropped: new Set(), significantAlive: 0 };
 }
 
 /** Adds a child after all others. It is not alive yet. */
@@ -69,7 +69,7 @@ export function removeMember(group: Group, id: string): void {
   group.members.remove(id);
 }
 
-export function started(group: Group, id: string): void {
+export function markStarted(group: Group, id: string): void {
   const member = group.members.get(id);
   if (member !== undefined) setAlive(group, member, true);
 }
@@ -80,7 +80,7 @@ function setAlive(group: Group, member: Member, alive: boolean): void {
 }
 
 /** A child ended by itself. */
-export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
+export function decideOnExit(group: Group, id: string, how: 'normal' | 'shutdown' | 'crash', now: number): Decision {
   const child = group.members.get(id);
   if (child === undefined) return { type: 'nothing' };
   const isRestarted = child.restart === 'permanent' || (child.restart === 'transient' && how === 'crash');
@@ -88,14 +88,14 @@ export function exited(group: Group, id: string, how: 'normal' | 'shutdown' | 'c
 }
 
 /** This child did not start during a restart. The start is tried again, and counts as another restart. */
-export function restartFailed(group: Group, id: string, now: number): Decision {
+export function decideOnFailedRestart(group: Group, id: string, now: number): Decision {
   const child = group.members.get(id);
   return child === undefined ? { type: 'nothing' } : restartOrGiveUp(group, child, now);
 }
 
 function endForGood(group: Group, child: Member): Decision {
   setAlive(group, child, false);
-  if (isDropped(child)) drop(group, child);
+  if (isDroppedByRestart(child)) drop(group, child);
   return { type: endsSupervisor(group, child) ? 'shutdown' : 'nothing' };
 }
 
@@ -118,15 +118,18 @@ function restartOrGiveUp(group: Group, child: Member, now: number): Decision {
   for (let oldest = restarts.peek(); oldest !== undefined && oldest < periodStart; oldest = restarts.peek()) {
     restarts.shift();
   }
+
   restarts.push(now);
   if (restarts.length > policy.intensity) return { type: 'giveUp' };
+
   const affected = affectedBy(group, child);
   const stop = affected.filter((member) => member.alive && member !== child).map((member) => member.id);
-  const start = affected.filter((member) => !isDropped(member)).map((member) => member.id);
+  const start = affected.filter((member) => !isDroppedByRestart(member)).map((member) => member.id);
   for (const member of affected) {
     setAlive(group, member, false);
-    if (isDropped(member)) drop(group, member);
+    if (isDroppedByRestart(member)) drop(group, member);
   }
+
   return { type: 'restart', stop: stop.reverse(), start };
 }
 
@@ -146,6 +149,6 @@ function drop(group: Group, member: Member): void {
   group.dropped.add(member.id);
 }
 
-function isDropped(member: Member): boolean {
+function isDroppedByRestart(member: Member): boolean {
   return member.restart === 'temporary' || member.forgetOnRestart;
 }

@@ -13,13 +13,13 @@ import {
   childDown,
   childEnding,
   childStarted,
-  startFailed,
+  childDidNotStart,
   startNext,
-  startOnRequest,
-  terminate,
+  startChild,
+  terminateChild,
   type State,
   type Waiting,
-} from './operations.js';
+} from './supervisor-operation.js';
 import { stateOfActor } from './status.js';
 import * as strategy from './strategy.js';
 import type { SupervisorMessage, Message } from './supervisor-message.js';
@@ -48,15 +48,16 @@ export function supervisor<Event = unknown>(
     memberOf(spec, settings, specs);
     specs.set(spec.id, spec);
   }
+
   const behaviour: Behaviour<State, Message> = {
     kind: settings.kind,
     deferStart: true,
     stopChildren: settings.stopChildren,
-    initial: (self) => begin(self as Ref<never>, settings),
+    initial: (self) => startSupervisor(self as Ref<never>, settings),
     receive(state, message) {
       if (isDue(state, message)) state.due.push(message);
-      else wait(state, message);
-      return proceed(state);
+      else putInInbox(state, message);
+      return handleDueMessages(state);
     },
     stopOrder: ({ group, refs }) => [...group.members.from()].flatMap(({ id }) => refs.get(id) ?? []).reverse(),
     status: ({ group, operation, restarts }): SupervisorStatus => ({
@@ -66,6 +67,7 @@ export function supervisor<Event = unknown>(
       recentRestarts: group.restarts.length,
     }),
   };
+
   return behaviour as unknown as Behaviour<unknown, SupervisorMessage, Event>;
 }
 
@@ -75,7 +77,7 @@ export function isBusy(ref: Ref<SupervisorMessage>): boolean {
   return operation !== undefined && operation !== 'idle';
 }
 
-function begin(self: Ref<never>, options: Settings): Step<State, Message> {
+function startSupervisor(self: Ref<never>, options: Settings): Step<State, Message> {
   const state: State = {
     self,
     options,
@@ -92,36 +94,15 @@ function begin(self: Ref<never>, options: Settings): Step<State, Message> {
     restarts: 0,
     effects: [],
   };
+
   for (const spec of options.children) addSpec(state, spec);
+
   startNext(
     state,
     { type: 'first' },
     options.children.map((spec) => spec.id),
   );
-  return proceed(state);
-}
-
-/** Handles the messages that the current operation lets through, oldest first, until none is left. */
-function proceed(state: State): Step<State, Message> {
-  for (let message = next(state); message !== undefined; message = next(state)) handle(state, message);
-  const effects = state.effects;
-  state.effects = [];
-  return [state, effects];
-}
-
-function next(state: State): Message | undefined {
-  const due = state.due.shift();
-  if (due !== undefined || state.operation.type !== 'idle') return due;
-  let oldest = state.inbox.shift();
-  while (oldest?.taken === true) oldest = state.inbox.shift();
-  if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);
-  return oldest?.message;
-}
-
-function wait(state: State, message: Message): void {
-  const waiting: Waiting = { message, taken: false };
-  state.inbox.push(waiting);
-  if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
+  return handleDueMessages(state);
 }
 
 function isDue(state: State, message: Message): boolean {
@@ -142,13 +123,38 @@ function isDue(state: State, message: Message): boolean {
   }
 }
 
-function handle(state: State, message: Message): void {
+function putInInbox(state: State, message: Message): void {
+  const waiting: Waiting = { message, taken: false };
+  state.inbox.push(waiting);
+  if (message.type === 'childDown') state.waitingDowns.set(message.ref, waiting);
+}
+
+/** Handles the messages that the current operation lets through, oldest first, until none is left. */
+function handleDueMessages(state: State): Step<State, Message> {
+  for (let message = takeNextMessage(state); message !== undefined; message = takeNextMessage(state))
+    handleMessage(state, message);
+  const effects = state.effects;
+  state.effects = [];
+  return [state, effects];
+}
+
+function takeNextMessage(state: State): Message | undefined {
+  const due = state.due.shift();
+  if (due !== undefined || state.operation.type !== 'idle') return due;
+
+  let oldest = state.inbox.shift();
+  while (oldest?.taken === true) oldest = state.inbox.shift();
+  if (oldest?.message.type === 'childDown') state.waitingDowns.delete(oldest.message.ref);
+  return oldest?.message;
+}
+
+function handleMessage(state: State, message: Message): void {
   switch (message.type) {
     case 'startChild':
-      startOnRequest(state, message.spec, message.replyTo);
+      startChild(state, message.spec, message.replyTo);
       return;
     case 'terminateChild':
-      terminate(state, message.id, message.replyTo);
+      terminateChild(state, message.id, message.replyTo);
       return;
     case 'children':
       state.effects.push(
@@ -161,14 +167,14 @@ function handle(state: State, message: Message): void {
     case 'childStarted':
       childStarted(state, message.id, message.ref);
       return;
-    case 'childDidNotStart':
-      startFailed(state, message.id, message.error);
-      return;
     case 'childEnding':
       childEnding(state, message.id, message.ref, message.how);
       return;
     case 'childDown':
       childDown(state, message.id, message.ref, message.how);
+      return;
+    case 'childDidNotStart':
+      childDidNotStart(state, message.id, message.error);
       return;
     default:
       state.effects.push(effect.count('unknownMessage'));

@@ -3,17 +3,17 @@
 import type { Behaviour, Ending, Ref } from './actor.js';
 import { KinactError } from '../src/api/errors.js';
 import { resolveTable } from '../src/options/option-table.js';
-import { createAgenda } from './agenda.js';
+import { createTrampoline } from './trampoline.js';
 import type { RuntimeEvent } from './runtime-event.js';
 import { actorStopped, openQuestion } from './ask.js';
 import { bindRuntime, cellOf, outside, type StartArguments, type Engine, type Runtime } from './cell.js';
-import { start } from './incarnation.js';
+import { startActor } from './incarnation.js';
 import type { RuntimeOptions } from './generated/runtime-options.js';
 import type { SpawnOptions } from './generated/spawn-options.js';
-import { ownIntercept } from './intercept.js';
+import { copyIntercept } from './intercept-chain.js';
 import { post } from './mail.js';
 import { runtimeTable } from './option-tables.js';
-import { crash, beginStop } from './stopping.js';
+import { crash, beginStop } from './actor-stop.js';
 import { asError } from '../src/core/thrown.js';
 
 /**
@@ -23,7 +23,8 @@ import { asError } from '../src/core/thrown.js';
  */
 export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Event> = {}): Runtime {
   const { emit, parent, probeMs, trace, intercept, ...ports } = resolveTable(runtimeTable, options, '');
-  const intercepts = intercept === undefined ? [] : [ownIntercept(intercept)];
+  const intercepts = intercept === undefined ? [] : [copyIntercept(intercept)];
+
   return bindRuntime({
     ...ports,
     options: { emit, parent, probeMs, trace },
@@ -32,7 +33,7 @@ export function createRuntime<Event = RuntimeEvent>(options: RuntimeOptions<Even
     intercepts,
     intercept: intercepts[0],
     incarnations: 0,
-    agenda: createAgenda(),
+    trampoline: createTrampoline(),
     failedSeams: new Set(),
   });
 }
@@ -73,8 +74,8 @@ export function spawnUnder<State, Message>(
   return startOrThrow({ engine: cell.engine, parent: cell, behaviour: behaviour as never, name, shutdownMs });
 }
 
-function startOrThrow<Message>(birth: Omit<StartArguments, 'hooks'>): Ref<Message> {
-  const cell = start({ ...birth, hooks: undefined });
+function startOrThrow<Message>(given: Omit<StartArguments, 'hooks'>): Ref<Message> {
+  const cell = startActor({ ...given, hooks: undefined });
   if (cell.announced) return cell.ref as Ref<Message>;
   const cause = cell.stopProgress?.error;
   throw new KinactError('START_FAILED', `Actor ${cell.ref.path} did not start.`, {
@@ -94,7 +95,7 @@ export function stopRoot(ref: Ref<never>, options: { readonly deadlineMs: number
 export function endingOf(ref: Ref<never>): Promise<Ending> {
   const cell = cellOf(ref);
   if (cell === undefined) return Promise.resolve({ reason: 'shutdown', error: actorStopped(ref), orphans: [] });
-  return new Promise((resolve) => cell.deaths.add(resolve));
+  return new Promise((resolve) => cell.deathWatch.add(resolve));
 }
 
 /** Sends from outside. A message to a stopped actor is counted and dropped. */
@@ -111,30 +112,34 @@ export function askFromOutside(
 ): Promise<unknown> {
   const { signal, deadlineMs } = options;
   const cell = cellOf(ref);
+
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
     if (cell?.phase !== 'running') return reject(actorStopped(ref, cell?.stopProgress?.because));
+
     const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
-    const open = openQuestion({
+    const opened = openQuestion({
       asker: outside,
       to: ref,
-      asked: cell.asked,
-      asking: undefined,
+      incomingQuestions: cell.incomingQuestions,
+      outgoingQuestions: undefined,
       timers: cell.engine.timers,
       deadlineMs,
       answered: (answer) => (unlisten(), resolve(answer)),
       failed: (error) => (unlisten(), reject(error)),
     });
+
     const onAbort = (): void => {
-      open.withdraw();
+      opened.withdraw();
       reject(signal?.reason);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
+
     try {
-      post(cell, outside, 'ask', question(open.replyTo as never));
+      post(cell, outside, 'ask', question(opened.replyTo as never));
     } catch (thrown) {
       unlisten();
-      open.withdraw();
+      opened.withdraw();
       reject(thrown);
     }
   });

@@ -19,6 +19,7 @@ export const systemTimers: Timers = {
   after(ms, callback) {
     let handle: ReturnType<typeof setTimeout> | undefined;
     const due = performance.now() + ms;
+
     const sleep = (restMs: number): void => {
       if (restMs === Infinity) return;
       const longer = restMs > maxTimeoutMs;
@@ -27,12 +28,14 @@ export const systemTimers: Timers = {
         longer ? maxTimeoutMs : Math.max(0, Math.ceil(restMs)),
       );
     };
+
     const wake = (): void => {
       // setTimeout counts whole milliseconds and may fire up to one early. Waiting one more is enough. Waiting only once also
       // avoids an endless loop when tests replace setTimeout but not performance.now.
       if (performance.now() < due) handle = setTimeout(callback, 1);
       else callback();
     };
+
     sleep(Number.isNaN(ms) ? 0 : ms);
     return () => clearTimeout(handle);
   },

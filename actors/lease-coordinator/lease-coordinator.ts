@@ -7,23 +7,29 @@ import { childrenRead } from './leases/ended-leases.js';
 import { keeperNotice } from './leases/keeper-news.js';
 import { keeperDown, keeperSpawned } from './leases/keepers.js';
 import { parentsRead, parentsReadFailed } from './leases/parents.js';
-import { publish, subscribe, subscriberDown } from './leases/publishing.js';
+import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { LeaseCoordinatorOptions } from './options.js';
-import * as releasing from './releasing.js';
+import type { CoordinatorSource, LeaseCoordinatorOptions } from './options.js';
+import * as release from './release.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
 import * as startOutcome from './sources/start-outcome.js';
-import * as ends from './shard-end/shard-end.js';
+import * as shardEnd from './shard-end/question.js';
 import * as start from './sources/start.js';
-import { newStream } from './streams/streams.js';
-import type { CoordinatorState, CoordinatorOptions } from './state.js';
+import * as audit from './streams/audit.js';
+import * as cleanUp from './streams/clean-up.js';
+import * as shardSync from './streams/shard-sync.js';
+import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus, type CoordinatorStatus } from './status.js';
-import * as streams from './streams/streams.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import { KinactError } from '../../src/api/errors.js';
 
-export type { LeaseCoordinatorRequest, CoordinatorStarted, ReleasedLease, ShardEndPlan } from '../protocol/leasing.js';
+export type {
+  LeaseCoordinatorRequest,
+  CoordinatorStarted,
+  ReleaseOutcome,
+  ShardEndPlan,
+} from '../protocol/lease-messages.js';
 export type * from './messages.js';
 
 /** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
@@ -42,7 +48,7 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
     initial(self) {
       const turn = turnOf(newState(self, options));
       startOutcome.beginDeadline(turn);
-      start.open(turn);
+      start.openSources(turn);
       return [turn.state, turn.effects];
     },
     receive(state, message) {
@@ -130,7 +136,38 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     endedHere: new Set(),
     incarnations: 0,
     works: 0,
-    releasing: undefined,
+    release: undefined,
+  };
+}
+
+/** The initial state of a stream. */
+function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
+  return {
+    index,
+    sourceOptions,
+    history: sourceOptions.history ?? { worked: false, failure: undefined },
+    opened: false,
+    opening: { attempt: 0, error: undefined, missing: undefined },
+    keyPrefix: undefined,
+    idempotencyName: '',
+    rowStamp: '',
+    placement: undefined,
+    ranges: new Map(),
+    sync: {
+      running: false,
+      dueAt: 0,
+      attempt: 0,
+      done: false,
+      mayCreateRowsAt: undefined,
+      postponed: false,
+      progress: { created: 0, toCreate: 0, at: undefined },
+      stamping: false,
+    },
+    audit: { dueAt: 0, holes: new Map(), describing: false },
+    cleanUp: { running: false, dueAt: 0 },
+    shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
+    contradictions: new Map(),
+    reads: { failures: 0, againAt: 0 },
   };
 }
 
@@ -138,13 +175,13 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
   awaitStart: startOutcome.awaitStart,
-  askShardEnd: ends.shardEndAsked,
+  askShardEnd: shardEnd.askShardEnd,
   releaseAll: (turn, message) => {
     startOutcome.abandonStart(turn);
-    releasing.releaseAll(turn, message);
+    release.releaseAll(turn, message);
   },
-  callsEnded: releasing.tellKeepersCallsEnded,
-  releaseOverdue: releasing.releaseOverdue,
+  callsEnded: release.tellKeepersCallsEnded,
+  releaseOverdue: release.releaseOverdue,
   keeperSpawned,
   keeperDown,
   keeperNotice,
@@ -166,15 +203,15 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   scanDue: scan,
   scanned,
   scanFailed,
-  synced: streams.synced,
-  syncFailed: streams.syncFailed,
-  stamped: streams.stamped,
-  described: streams.rangesDescribed,
-  cleaned: streams.cleaned,
-  cleanUpFailed: streams.cleanUpFailed,
-  gatherDue: ends.gatherDue,
-  gathered: ends.gathered,
-  evidenceFailed: ends.evidenceFailed,
-  shardEndJudged: ends.shardEndJudged,
-  shardEndFailed: ends.shardEndFailed,
+  synced: shardSync.synced,
+  syncFailed: shardSync.syncFailed,
+  stamped: shardSync.stamped,
+  described: audit.described,
+  cleaned: cleanUp.cleaned,
+  cleanUpFailed: cleanUp.cleanUpFailed,
+  gatherDue: shardEnd.gatherDue,
+  gathered: shardEnd.gathered,
+  evidenceFailed: shardEnd.evidenceFailed,
+  shardEndJudged: shardEnd.shardEndJudged,
+  shardEndFailed: shardEnd.shardEndFailed,
 };

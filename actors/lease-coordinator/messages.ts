@@ -1,11 +1,11 @@
 // The messages that a lease coordinator receives, including those that it sends to itself.
 import type { Ending, Ref } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
-import type { LeaseCoordinatorRequest, LeaseKeeperRequest, KeeperNotice } from '../protocol/leasing.js';
+import type { LeaseCoordinatorRequest, LeaseKeeperRequest, KeeperNotice } from '../protocol/lease-messages.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { LeaseScan, StreamDescription } from '../../src/api/ports.js';
 
-import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './results.js';
+import type { Evidence, ShardEndResult, CleanUpResult, Misidentified, SyncResult } from './effect-results.js';
 
 export type AskShardEnd = MessageOf<LeaseCoordinatorRequest, 'askShardEnd'>;
 

@@ -1,9 +1,9 @@
 // The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/leasing.js';
+import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { SourceHistory } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Clock, LeaseStore, Random, StreamSource } from '../../src/api/ports.js';
@@ -50,7 +50,7 @@ export type KeeperArguments = Pick<
   | 'source'
   | 'idempotencyPrefix'
   | 'stream'
-  | 'seen'
+  | 'seenRow'
   | 'workerId'
   | 'writerPrefix'
   | 'writer'
@@ -59,7 +59,7 @@ export type KeeperArguments = Pick<
   | 'wish'
 > & {
   readonly serviceTimeMs: number;
-  readonly waiting: boolean;
+  readonly noWorkerMayStart: boolean;
   readonly coordinator: KeeperCoordinator;
 };
 

@@ -1,34 +1,34 @@
 // The state of a lease coordinator. The list shows which files write each part; other files only read it.
 //   start                   sources/start.ts, sources/start-outcome.ts
-//   phase                   sources/start.ts, sources/sources.ts, streams/streams.ts, releasing.ts
-//   streams: opening        sources/start.ts, sources/sources.ts, streams/streams.ts
-//   streams: sync           streams/streams.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failovers.ts
-//   streams: progress       streams/shard-sync-work.ts, while the sync runs
-//   streams: audit, cleanUp streams/streams.ts
-//   streams: shardEnds      shard-end/shard-end.ts; absences also streams/streams.ts, leases/keepers.ts
+//   phase                   sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts, release.ts
+//   streams: opening        sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts
+//   streams: sync           streams/shard-sync.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failover-times.ts
+//   streams: progress       streams/shard-sync-calls.ts, while the sync runs
+//   streams: audit, cleanUp streams/audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the first ones
+//   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
-//   streams: history        sources/sources.ts, streams/streams.ts
-//   streams: others         ranges: streams/streams.ts; contradictions: streams/contradictions.ts; reads: unread/unread.ts
-//                           placement: streams/record-placement.ts
-//   publishing              leases/publishing.ts; `changed` also the other files of leases, unread/unread.ts
+//   streams: history        sources/source-failure.ts, streams/shard-sync.ts
+//   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads:
+//                           unread/failing-reads.ts; placement: streams/stream-placement.ts
+//   publishing              leases/subscribers.ts; `changed` also the other files of leases, unread/unread-leases.ts
 //   failing                 turn.ts
-//   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failovers.ts; scan also turn.ts, and
+//   scan, table             scan/scan.ts, scan/deleted-rows.ts, scan/wish-planning.ts, failover-times.ts; scan also turn.ts, and
 //                           table.lastError also sources/start.ts
-//   leases, abandoned       leases/keepers.ts, releasing.ts; the fields of a lease also leases, unread and shard-end
+//   leases, abandoned       leases/keepers.ts, release.ts; the fields of a lease also leases, unread and shard-end
 //   pauses                  unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
-//   planning                scan/scan.ts, scan/untaken.ts, scan/busy-table.ts
+//   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
-//   releasing               releasing.ts; a released lease also leases/keeper-news.ts
+//   release                 release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Failing } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, LeaseKeeperRequest, ReleasedLease, HeldLeases } from '../protocol/leasing.js';
+import type { RepeatedFailure } from '../protocol/repeated-failure.js';
+import type { CoordinatorStarted, LeaseKeeperRequest, ReleaseOutcome, HeldLeases } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
-import type { SourceHistory } from '../../src/api/failures.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -204,10 +204,10 @@ export interface CoolDown {
   readonly cause: 'worker' | 'reads';
 }
 
-export interface Releasing {
-  readonly replyTo: ReplyTo<readonly ReleasedLease[] | undefined>[];
+export interface Release {
+  readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>[];
   readonly deadlineAt: number;
-  readonly report: ReleasedLease[];
+  readonly report: ReleaseOutcome[];
   /** An earlier coordinator may have held leases, and this one has not looked for them yet. */
   readonly blind: boolean;
   answered: boolean;
@@ -304,7 +304,7 @@ export interface CoordinatorState {
   readonly streams: Stream[];
   readonly publishing: Publishing;
   /** The calls that fail and are being repeated, by operation and stream. */
-  readonly failing: Map<string, Failing>;
+  readonly failing: Map<string, RepeatedFailure>;
   readonly scan: Scan;
   readonly table: Table;
   readonly leases: Map<string, Lease>;
@@ -318,5 +318,5 @@ export interface CoordinatorState {
   incarnations: number;
   /** A counter that makes the names of effects unique. */
   works: number;
-  releasing: Releasing | undefined;
+  release: Release | undefined;
 }

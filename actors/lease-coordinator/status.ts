@@ -1,14 +1,14 @@
 // The status of a coordinator for `status()`: the table as last scanned, and the reasons why the coordinator waits.
 import { isKinactError } from '../../src/api/errors.js';
-import { placementSnapshot } from './streams/record-placement.js';
+import { placementSnapshot } from './streams/stream-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
-import { unreadLeases } from './unread/unread.js';
+import { unreadLeases } from './unread/unread-leases.js';
 import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
 import { messageOf } from '../../src/core/thrown.js';
-import { failingStatus, type Failing } from '../protocol/repeated-failure.js';
+import { failingStatus, type RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
 export interface LeaseStatus {
@@ -64,6 +64,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
   const keys = new Set([...state.table.rows.keys(), ...state.leases.keys()]);
   const rows = [...keys].sort().map((leaseKey) => leaseStatus(state, leaseKey, now));
   const held = [...state.leases.values()].filter((lease) => lease.phase === 'held');
+
   return {
     table: options.store.tableName,
     phase: state.phase,
@@ -71,8 +72,8 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     startable: held.filter((lease) => lease.awaited?.length === 0).length,
     scanAgeMs: state.scan.answeredAt === undefined ? undefined : now - state.scan.answeredAt,
     target: state.planning.plan?.target,
-    foreignOwners: state.planning.plan?.foreign ?? false,
-    failing: failingStatus(repeated(state), now),
+    foreignOwners: state.planning.plan?.hasForeignOwners ?? false,
+    failing: failingStatus(repeatedCalls(state), now),
     sources: state.streams.map((stream) => sourceStatus(stream, state.table.lastError)),
     malformed: [...state.table.malformed].map(([leaseKey, reason]) => ({ leaseKey, reason })),
     busy: state.planning.busy,
@@ -84,7 +85,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
 }
 
 /** The calls that are being repeated. Calls for failed sources are left out, and all calls once every source has failed. */
-function repeated({ failing, streams, phase }: CoordinatorState): readonly Failing[] {
+function repeatedCalls({ failing, streams, phase }: CoordinatorState): readonly RepeatedFailure[] {
   if (phase === 'failed') return [];
   const ended = new Set(streams.filter(hasFailed).map(({ index }) => String(index)));
   return [...failing].filter(([key]) => !ended.has(failingStreamOf(key))).map(([, each]) => each);
@@ -98,9 +99,11 @@ function leaseStatus(state: CoordinatorState, leaseKey: string, now: number): Le
     scanned !== undefined && (lease === undefined || scanned.leaseCounter >= lease.row.leaseCounter)
       ? scanned
       : lease!.row;
+
   const coolDown = state.pauses.coolDowns.get(leaseKey);
   const askedBy = wishOf(row)?.workerId;
   const failedWish = state.pauses.failedWishes.get(leaseKey);
+
   return {
     leaseKey,
     owner: row.leaseOwner,
@@ -133,15 +136,16 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
     source: stream.sourceOptions.source.name,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
+
   if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };
   if (stream.sync.done) return { ...named, state: 'running' };
   const error = stream.opening.error ?? tableError;
   if (error === undefined) return { ...named, state: 'starting' };
-  return { ...named, state: 'starting', error: isKinactError(error) ? error : legible(error) };
+  return { ...named, state: 'starting', error: isKinactError(error) ? error : legibleError(error) };
 }
 
 /** Makes an error whose message `JSON.stringify` shows. */
-function legible(cause: unknown): Error {
+function legibleError(cause: unknown): Error {
   const value = messageOf(cause);
   return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });
 }

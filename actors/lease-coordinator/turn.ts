@@ -1,14 +1,9 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the coordinator takes a turn and adds effects to
-// it. This file also has the few functions that every part needs.
+// it. This file also has what every part needs of a turn: it reports failed calls, signs writes, and schedules scans and syncs.
 import { effect, type Effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
 import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
-import type { StreamRows } from './streams/stream-check.js';
-import { otherEpochShardId, shardIdOf } from '../../src/core/lease-key.js';
-import type { LeaseRow } from '../../src/core/lease.js';
-import { isSameStream } from '../../src/core/stream-identity.js';
-import type { ShardRow } from '../../src/core/stream-verdict.js';
 import { writerOf } from '../../src/core/writer-signature.js';
 import type { KinactEvent } from '../../src/api/events.js';
 
@@ -25,7 +20,7 @@ export function emit(turn: CoordinatorTurn, event: KinactEvent): void {
 }
 
 /** Reports that a call has failed, and when it will be repeated. `stream`: the stream that the call concerned, if any. */
-export function retrying(
+export function reportRetry(
   turn: CoordinatorTurn,
   operation: string,
   failure: { readonly error: unknown; readonly delayMs: number; readonly stream?: Stream; readonly shardId?: string },
@@ -35,11 +30,21 @@ export function retrying(
   const key = failingKey(operation, stream);
   const failing = failedAgain(state.failing.get(key), operation, error, now);
   state.failing.set(key, failing);
+
   const about = {
     ...(stream === undefined ? {} : { source: stream.sourceOptions.source.name }),
     ...(shardId === undefined ? {} : { shardId }),
   };
   emit(turn, retryingEvent(failing, delayMs, about));
+}
+
+/** Reports that an operation has failed and is repeated at its next regular time, `at`. */
+export function reportRetryAt(
+  turn: CoordinatorTurn,
+  operation: string,
+  { stream, error, at }: { readonly stream: Stream; readonly error: unknown; readonly at: number },
+): void {
+  reportRetry(turn, operation, { error, delayMs: Math.max(0, at - turn.now), stream });
 }
 
 /** Forgets the failures of an operation that has succeeded: the next failure counts as the first. */
@@ -78,19 +83,6 @@ export function serviceNow(turn: CoordinatorTurn): number {
   return state.table.serviceTimeMs + (now - state.table.serviceTimeAt);
 }
 
-/** The stream and the shard id of a row; undefined if the coordinator does not serve the stream, or has not opened it yet. */
-export function streamOfLease(
-  state: CoordinatorState,
-  leaseKey: string,
-): { readonly stream: Stream; readonly shardId: string } | undefined {
-  for (const stream of state.streams) {
-    if (!stream.opened) continue;
-    const shardId = shardIdOf(stream.keyPrefix, leaseKey);
-    if (shardId !== undefined) return { stream, shardId };
-  }
-  return undefined;
-}
-
 /** Whether the stream's shards have been listed and its leases may be taken. */
 export function isActive({ sync, history }: Stream): boolean {
   return sync.done && history.failure === undefined;
@@ -98,43 +90,6 @@ export function isActive({ sync, history }: Stream): boolean {
 
 export function hasFailed({ history }: Stream): boolean {
   return history.failure !== undefined;
-}
-
-/** Whether a row may belong to this stream: its stamp matches, or it has no stamp. */
-export function isOwn({ rowStamp }: Stream, { kinactStream }: LeaseRow): boolean {
-  return kinactStream === undefined || isSameStream(kinactStream, rowStamp);
-}
-
-const none: ReadonlyMap<string, LeaseRow | undefined> = new Map();
-
-/**
- * The rows of one stream in the last scan. `more`: rows to add as if the scan had shown them; a key without a row counts as
- * malformed.
- */
-export function rowsOf(
-  state: CoordinatorState,
-  stream: Stream,
-  more: ReadonlyMap<string, LeaseRow | undefined> = none,
-): StreamRows {
-  const { keyPrefix, rowStamp } = stream;
-  const rows = new Map<string, LeaseRow>();
-  const otherEpochs: ShardRow[] = [];
-  for (const [leaseKey, row] of [...more, ...state.table.rows]) {
-    const shardId = shardIdOf(keyPrefix, leaseKey);
-    if (row === undefined) continue;
-    if (shardId !== undefined) rows.set(shardId, row);
-    else if (keyPrefix !== undefined) {
-      const other = otherEpochShardId(keyPrefix, leaseKey);
-      if (other !== undefined) otherEpochs.push({ shardId: other, row });
-    }
-  }
-  const malformed = new Set<string>();
-  const unknown = [...more].flatMap(([leaseKey, row]) => (row === undefined ? [leaseKey] : []));
-  for (const leaseKey of [...state.table.malformed.keys(), ...unknown]) {
-    const shardId = shardIdOf(keyPrefix, leaseKey);
-    if (shardId !== undefined) malformed.add(shardId);
-  }
-  return { rows, malformed, keyPrefix, otherEpochs, rowStamp, entityType: state.table.entityType };
 }
 
 /** Schedules the next scan in `ms`, unless a scan is running or due earlier. */

@@ -3,25 +3,25 @@
 // then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
 // are never restarted.
 import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
-import { askShardEnd, giveUp, notHeld, release, shardEndPlanned, releaseTimedOut } from './endings.js';
+import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnreleased } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
-import { onCheckpointSettled } from './durable.js';
-import { callsEnded, createOpenWork } from './open-work.js';
-import { quitTraffic, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
+import { onCheckpointSettled } from './checkpoint-report.js';
+import { callsEnded, createLeftovers } from './leftovers.js';
+import { leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, noteReads, refuseTenureRequest, revokeTenure } from './tenures.js';
+import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
-import { workerDown, workerEnded } from './workers.js';
-import { looked, lookFailed, proceedWishing, wishingOf } from './wishing.js';
-import { cannotDrain, extendDrain, proceedYielding } from './yielding.js';
+import { workerDown, workerEnded } from './ended-worker.js';
+import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
+import { cannotDrain, extendDrain, proceedYielding } from './hand-over-holder.js';
 import { tableAnswered, beginWrite, nextExtraAt, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
 import { type KeeperStatus, keeperStatus } from './status.js';
 
-export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/leasing.js';
+export type { LeaseKeeperRequest, KeeperNews, KeeperNotice, ShardWorkerRequest } from '../protocol/lease-messages.js';
 export type { LeaseKeeperOptions } from './options.js';
 export type { LeaseKeeperMessage, LeaseKeeperState } from './state.js';
 
@@ -32,11 +32,11 @@ export function leaseKeeper(
     kind: 'lease-keeper',
     initial(self) {
       const now = options.clock.now();
-      const { left } = options;
+      const { predecessor } = options;
       const fresh = initialState(options, self, now);
-      const state = left === undefined ? fresh : resumedState(fresh, left.state);
+      const state = predecessor === undefined ? fresh : resumedState(fresh, predecessor.state);
       const turn: KeeperTurn = { options, state, now, effects: [] };
-      if (left !== undefined) release(turn, left);
+      if (predecessor !== undefined) release(turn, predecessor);
       proceed(turn);
       return [state, turn.effects];
     },
@@ -51,7 +51,7 @@ export function leaseKeeper(
       const turn: KeeperTurn = { options, state, now: options.clock.now(), effects: [] };
       refuseTenureRequest(turn, 'the keeper has stopped');
       dropTenure(turn, 'the keeper has stopped');
-      quitTraffic(turn);
+      leaveQueue(turn);
       // The calls above only send and reply.
       return turn.effects as LastEffect[];
     },
@@ -69,7 +69,9 @@ function noticeSuspension(turn: KeeperTurn): boolean {
   const suspendedMs = wall - state.clocks.lastWall - (now - state.clocks.lastNow);
   state.clocks.lastNow = now;
   state.clocks.lastWall = wall;
+
   if (suspendedMs <= options.marginMs) return false;
+
   state.timing.trustedSince = now;
   state.timing.liveUntil = 0;
   state.timing.renewAt = now;
@@ -83,6 +85,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
   // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
   if (state.tenure === undefined || state.tenure.revoked || now < state.tenure.shared.deadline) return;
+
   const blockedMs = Math.round(now - state.clocks.wakeAt);
   const blocked = blockedMs > options.marginMs ? `: the process was blocked for about ${blockedMs} ms` : '';
   revokeTenure(turn, `the local deadline has passed without a renewal${blocked}`);
@@ -91,7 +94,7 @@ function endExpiredTenure(turn: KeeperTurn): void {
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure,
   frontier,
-  reads: noteReads,
+  reads: reads,
   workerEnded,
   workerDown,
   cannotDrain,
@@ -112,9 +115,9 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
 };
 
 /** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
-function frontier(turn: KeeperTurn, { frontier: reported }: Message<'frontier'>): void {
+function frontier(turn: KeeperTurn, { frontier: report }: Message<'frontier'>): void {
   const before = turn.state.lease.frontier;
-  noteFrontier(turn, reported);
+  noteFrontier(turn, report);
   if (turn.state.lease.frontier !== before) extendDrain(turn);
 }
 
@@ -123,7 +126,7 @@ function streamDoubted(turn: KeeperTurn): void {
 }
 
 function mayStart({ state, now }: KeeperTurn): void {
-  state.workers.waiting = false;
+  state.workers.noWorkerMayStart = false;
   state.workers.idleSince = now;
 }
 
@@ -135,33 +138,41 @@ function wake({ state }: KeeperTurn): void {
 function proceed(turn: KeeperTurn): void {
   const { options, state, now, effects } = turn;
   const { failoverMs, callDeadlineMs } = options;
-  const times = {
+  const limits = {
     writeTimeoutMs: failoverMs / 2,
     idleLimitMs: callDeadlineMs + failoverMs,
     endLimitMs: callDeadlineMs + 4 * failoverMs,
   };
   if (state.phase === 'over') return;
-  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, times, now)) {
+
+  if (state.writes.current !== undefined && schedule.writeIsOverdue(state, limits, now)) {
     const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
     effects.push(effect.abort(effectName(state.writes.current), error));
     noteUnknownOutcome(turn, state.writes.current, error);
   }
-  if (schedule.idleTooLong(state, times, now)) {
+
+  if (schedule.idleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
     giveUp(turn, `${reason} for too long`);
   }
-  if (state.release !== undefined && now >= state.release.cutAt) revokeTenure(turn, state.release.reason);
-  if (state.release !== undefined && now >= state.release.until) return releaseTimedOut(turn);
-  if (state.shardEnd !== undefined && schedule.shardEndIsToAsk(state.shardEnd, now)) askShardEnd(turn, state.shardEnd);
-  if (shouldGiveUpTake(turn)) return notHeld(turn, 'its take got no permit to write');
+
+  if (state.releaseOrder !== undefined && now >= state.releaseOrder.cutAt)
+    revokeTenure(turn, state.releaseOrder.reason);
+  if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
+  if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
+    askShardEnd(turn, state.shardEnd);
+
+  if (shouldGiveUpTake(turn)) return finishNotHeld(turn, 'its take got no permit to write');
   proceedWishing(turn);
   proceedYielding(turn);
   if (isOver(state)) return;
+
   state.timing.extraAt = nextExtraAt(turn);
   const kind = schedule.nextWrite(state, now);
   if (requestPermit(turn, kind) && kind !== undefined) beginWrite(turn, kind);
-  const at = schedule.nextWakeAt(state, times, now);
+
+  const at = schedule.nextWakeAt(state, limits, now);
   if (at === state.clocks.wakeAt) return;
   state.clocks.wakeAt = at;
   // A timer may fire slightly early. Then nothing is due, and `proceed` sets a timer for the rest.
@@ -175,26 +186,27 @@ function isOver({ phase }: LeaseKeeperState): boolean {
 
 function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>, now: number): LeaseKeeperState {
   const wishing = wishingOf(options, now);
-  const { clock, seen, failoverMs } = options;
+  const { clock, seenRow, failoverMs } = options;
+
   return {
     self,
-    lease: leaseState.leaseStateOf(seen),
+    lease: leaseState.leaseStateOf(seenRow),
     phase: wishing === undefined ? 'taking' : 'wishing',
     wishing,
     taking: { hasHeldLease: false, retakes: 0, recreations: 0, previousOwner: undefined },
     writes: { current: undefined, begun: 0, failed: 0, failing: undefined, retryAt: now },
-    traffic: {
+    queuePlace: {
       order: options.traffic?.join(),
       queued: false,
       permit: undefined,
-      queues: 0,
+      timesQueued: 0,
       takeBy: takeByFrom(now, failoverMs),
     },
     timing: {
       liveUntil: 0,
       trustedSince: now,
       renewAt: now,
-      reported: leaseState.durableCheckpoint(seen),
+      reportedCheckpoint: leaseState.durableCheckpoint(seenRow),
       checkpointAt: now,
       extraAt: Infinity,
     },
@@ -206,16 +218,16 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
       wakeAt: Infinity,
     },
     workers: {
-      waitingWorker: undefined,
+      tenureRequest: undefined,
       last: undefined,
       idleSince: now,
-      waiting: options.waiting ?? false,
+      noWorkerMayStart: options.noWorkerMayStart ?? false,
       pauses: 0,
     },
     tenure: undefined,
-    open: createOpenWork(options),
+    leftovers: createLeftovers(options),
     yielding: undefined,
-    release: undefined,
+    releaseOrder: undefined,
     shardEnd: undefined,
     setbacks: {
       watchdog: { count: 0, at: undefined },
@@ -227,21 +239,23 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
 }
 
 /** The state of a keeper that continues for a stopped one. The last write of the stopped keeper may have taken effect. */
-function resumedState(fresh: LeaseKeeperState, left: LeaseKeeperState): LeaseKeeperState {
-  const { lease, shardEnd } = left;
-  const { current, begun } = left.writes;
-  const { reported, checkpointAt } = left.timing;
-  const { handedOut, onCheckpointCallsMade } = left.open;
-  if (current !== undefined && current.kind !== 'create') leaseState.applyUnknown(lease, current.change);
+function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): LeaseKeeperState {
+  const { lease, shardEnd } = stopped;
+  const { current, begun } = stopped.writes;
+  const { reportedCheckpoint, checkpointAt } = stopped.timing;
+  const { handedOut, onCheckpointCallsMade } = stopped.leftovers;
+
+  if (current !== undefined && current.kind !== 'create') leaseState.noteUnknownWrite(lease, current.change);
+
   return {
     ...fresh,
     lease,
     phase: 'held',
     taking: { ...fresh.taking, hasHeldLease: true },
     writes: { ...fresh.writes, begun },
-    timing: { ...fresh.timing, reported, checkpointAt, renewAt: Infinity },
-    workers: { ...fresh.workers, waiting: true },
-    open: { ...fresh.open, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
+    timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
+    workers: { ...fresh.workers, noWorkerMayStart: true },
+    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, userCallsLeftBehind: false },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before.
     shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,

@@ -1,6 +1,6 @@
 // The options of a lease keeper.
 import type { LeaseKeeperState } from './state.js';
-import type { KeeperCoordinator } from '../protocol/leasing.js';
+import type { KeeperCoordinator } from '../protocol/lease-messages.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
@@ -18,7 +18,7 @@ export interface LeaseKeeperOptions {
   /** The identity of the stream as the coordinator knows it, for a row that does not name its stream. */
   readonly stream?: string;
   /** The row as the coordinator read it; the take is conditional on its counter. */
-  readonly seen: LeaseRow;
+  readonly seenRow: LeaseRow;
   /**
    * Present when the keeper is to ask the row's owner for the lease. `stale`: a wish in the row that its author has stopped
    * raising. Default: the keeper takes the lease without asking.
@@ -34,7 +34,7 @@ export interface LeaseKeeperOptions {
   /** The service's time when the keeper begins, epoch milliseconds. Default: the local wall clock. */
   readonly serviceTimeMs?: number;
   /** True when no worker may start the shard yet: the keeper then keeps the lease although it has no worker. Default false. */
-  readonly waiting?: boolean;
+  readonly noWorkerMayStart?: boolean;
   readonly store: LeaseStore;
   /** The queue of the table, in which each write waits for a permit. Default: no queue, and every write begins at once. */
   readonly traffic?: LeaseTraffic;
@@ -57,5 +57,5 @@ export interface LeaseKeeperOptions {
    * The state of an earlier keeper of this lease, with the same options, when that keeper was stopped. The new keeper only
    * releases the lease. No worker delivers under the new keeper.
    */
-  readonly left?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
+  readonly predecessor?: { readonly state: LeaseKeeperState; readonly reason: string; readonly deadlineMs: number };
 }

@@ -1,7 +1,7 @@
 // How a keeper gets permission to write. The queue of the table (`src/core/lease-traffic.ts`) lets one keeper after the other
 // send, due renewals first. A keeper decides what to write when it has a permit, not when it asks for one.
 import { effect } from '../protocol/actor.js';
-import type { LeaseKeeperMessage, Message, Traffic } from './state.js';
+import type { LeaseKeeperMessage, Message, QueuePlace } from './state.js';
 import type { KeeperTurn } from './turn.js';
 import { renewalIntervalMs } from '../../src/core/lease-failover.js';
 import type { LeaseWriteKind } from '../../src/core/lease-schedule.js';
@@ -11,25 +11,29 @@ import type { TrafficOrder } from '../../src/core/lease-traffic.js';
 export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined): boolean {
   const { options, state, effects } = turn;
   const { traffic: queue } = options;
-  const { traffic } = state;
-  const { order } = traffic;
+  const { queuePlace } = state;
+  const { order } = queuePlace;
   if (queue === undefined || order === undefined) return kind !== undefined;
+
   const before = order.kind;
-  keepUpToDate(turn, order, kind);
-  if (traffic.queued && order.kind !== before) queue.moved(order);
+  updateOrder(turn, order, kind);
+  if (queuePlace.queued && order.kind !== before) queue.moved(order);
+
   if (kind === undefined) {
-    givePermitBack(traffic);
+    givePermitBack(queuePlace);
     return false;
   }
-  if (traffic.permit !== undefined) return true;
-  if (traffic.queued) return false;
-  traffic.permit = queue.enter(order);
-  if (traffic.permit !== undefined) return true;
-  traffic.queued = true;
-  traffic.queues += 1;
+
+  if (queuePlace.permit !== undefined) return true;
+  if (queuePlace.queued) return false;
+  queuePlace.permit = queue.enter(order);
+  if (queuePlace.permit !== undefined) return true;
+
+  queuePlace.queued = true;
+  queuePlace.timesQueued += 1;
   effects.push(
     effect.run({
-      name: `permit#${traffic.queues}`,
+      name: `permit#${queuePlace.timesQueued}`,
       kind: 'io',
       start: (signal) => queue.wait(order, signal),
       done: (permit): LeaseKeeperMessage => ({ type: 'permitCame', permit }),
@@ -39,41 +43,39 @@ export function requestPermit(turn: KeeperTurn, kind: LeaseWriteKind | undefined
   return false;
 }
 
-function keepUpToDate(
-  { options, state, now }: KeeperTurn,
-  order: TrafficOrder,
-  kind: LeaseWriteKind | undefined,
-): void {
+function updateOrder({ options, state, now }: KeeperTurn, order: TrafficOrder, kind: LeaseWriteKind | undefined): void {
   const { failoverMs, marginMs } = options;
+
   // The take of a row that was created again ranks as a duty, because peers leave such a row alone only for a while. A hand-over
   // ranks as a renewal once a renewal is due.
   const isRenewal = kind === 'renew' || (kind === 'handOver' && now >= state.timing.renewAt);
   if (isRenewal) order.kind = 'renew';
   else if (kind === 'checkpoint') order.kind = 'checkpoint';
   else order.kind = state.taking.hasHeldLease ? 'duty' : 'take';
+
   order.deadline = isRenewal ? state.timing.liveUntil : Infinity;
   const renewed = state.timing.liveUntil + marginMs - failoverMs;
   order.renewalDue =
-    state.phase === 'held' && state.release === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
+    state.phase === 'held' && state.releaseOrder === undefined ? renewed + renewalIntervalMs(failoverMs) : Infinity;
 }
 
 export function permitCame(turn: KeeperTurn, { permit }: Message<'permitCame'>): void {
   const { state } = turn;
-  state.traffic.queued = false;
-  state.traffic.permit = permit;
-  if (state.phase === 'over') givePermitBack(state.traffic);
+  state.queuePlace.queued = false;
+  state.queuePlace.permit = permit;
+  if (state.phase === 'over') givePermitBack(state.queuePlace);
 }
 
-function givePermitBack(traffic: Traffic): void {
-  traffic.permit?.end('unused');
-  traffic.permit = undefined;
+function givePermitBack(queuePlace: QueuePlace): void {
+  queuePlace.permit?.end('unused');
+  queuePlace.permit = undefined;
 }
 
 /** Leaves the queue, because the keeper has nothing more to write. */
-export function quitTraffic({ options, state }: KeeperTurn): void {
-  givePermitBack(state.traffic);
+export function leaveQueue({ options, state }: KeeperTurn): void {
+  givePermitBack(state.queuePlace);
   state.writes.current?.permit?.end('failed');
-  if (state.traffic.order !== undefined) options.traffic?.leave(state.traffic.order);
+  if (state.queuePlace.order !== undefined) options.traffic?.leave(state.queuePlace.order);
 }
 
 /**
@@ -82,11 +84,11 @@ export function quitTraffic({ options, state }: KeeperTurn): void {
  * was never sent.
  */
 export function shouldGiveUpTake({ state, now }: KeeperTurn): boolean {
-  if (state.phase !== 'taking' || state.writes.current !== undefined || !state.traffic.queued) return false;
+  if (state.phase !== 'taking' || state.writes.current !== undefined || !state.queuePlace.queued) return false;
   // Writes of a wish do not count as attempts at the take.
-  const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknown.length === 0);
+  const isUnsent = state.writes.begun === 0 || (state.wishing !== undefined && state.lease.unknownWrites.length === 0);
   const isOurs = state.taking.previousOwner !== undefined;
-  return now >= state.traffic.takeBy || (state.release !== undefined && isUnsent && !isOurs);
+  return now >= state.queuePlace.takeBy || (state.releaseOrder !== undefined && isUnsent && !isOurs);
 }
 
 /** A take waits this many times `failoverMs` for its permit. After that the row may have changed completely. */

@@ -1,31 +1,32 @@
-// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`yielding`, `release`,
-// `workers.waitingWorker`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing (`writes`).
-// Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
-//   yielding   yielding.ts alone
-//   wishing    wishing.ts alone
-//   clocks     lease-keeper.ts alone
-//   open       open-work.ts; the counts of `onCheckpoint` calls: durable.ts
-//   tenure     tenures.ts; its deadlines: writes.ts
-//   shardEnd   workers.ts notes it, endings.ts changes it and withdraws it
-//   release    endings.ts; `recordsLeft` also workers.ts, wishing.ts
-//   setbacks   `watchdog`: workers.ts; `falseEnds`, `nextWorkerAt`: endings.ts; `failedDrains`: yielding.ts
-//   phase      writes.ts, wishing.ts, endings.ts
-//   taking     writes.ts, wishing.ts
-//   lease      writes.ts, wishing.ts, yielding.ts; the frontier: tenures.ts
-//   writes     writes.ts; also wishing.ts, yielding.ts, endings.ts
-//   traffic    permit.ts; also writes.ts, wishing.ts
-//   timing     writes.ts; also lease-keeper.ts, wishing.ts, durable.ts, endings.ts
-//   workers    tenures.ts, workers.ts; `pauses`: yielding.ts; `waiting`: lease-keeper.ts; `idleSince`: also these three and endings.ts
+// The state of a lease keeper; this file has only types. The state has what other actors want from the keeper (`yielding`,
+// `releaseOrder`, `workers.tenureRequest`, `shardEnd`), what the keeper knows (`lease`, `timing`, `clocks`), and what it is doing
+// (`writes`). Members that change together share a sub-object. `lease-keeper.ts` makes the state. Within a turn, these files change it:
+//   yielding      hand-over-holder.ts alone
+//   wishing       hand-over-asker.ts alone
+//   clocks        lease-keeper.ts alone
+//   leftovers     leftovers.ts; the counts of `onCheckpoint` calls: checkpoint-report.ts
+//   tenure        open-tenure.ts; its deadlines: writes.ts
+//   shardEnd      ended-worker.ts notes it, lease-end.ts changes it and withdraws it
+//   releaseOrder  lease-end.ts; `recordsLeft` also ended-worker.ts, hand-over-asker.ts
+//   setbacks      `watchdog`: ended-worker.ts; `falseEnds`, `nextWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
+//   phase         writes.ts, hand-over-asker.ts, lease-end.ts
+//   taking        writes.ts, hand-over-asker.ts
+//   lease         writes.ts, hand-over-asker.ts, hand-over-holder.ts; the frontier: open-tenure.ts
+//   writes        writes.ts; also hand-over-asker.ts, hand-over-holder.ts, lease-end.ts
+//   queuePlace    permit.ts; also writes.ts, hand-over-asker.ts
+//   timing        writes.ts; also lease-keeper.ts, hand-over-asker.ts, checkpoint-report.ts, lease-end.ts
+//   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
+//                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { MessageOf } from '../protocol/handlers.js';
-import type { Failing } from '../protocol/repeated-failure.js';
+import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
-import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/leasing.js';
+import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer } from '../protocol/tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
+import type { KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -62,15 +63,16 @@ export interface Write {
   readonly startedAt: number;
   readonly change: RowChange;
   /** How many more records the durable checkpoint covers after this write. */
-  readonly covers: number;
+  readonly coveredRecords: number;
   /** The row that a write of kind `create` makes; undefined for other kinds. */
-  readonly made: LeaseRow | undefined;
+  readonly newRow: LeaseRow | undefined;
   /** The worker whose `beginTenure` this renewal answers. */
   readonly forWorker: number | undefined;
   readonly permit: TrafficPermit | undefined;
 }
 
-export interface Asked {
+/** What `beginTenure` asks for: the tenure of one worker. */
+export interface TenureRequest {
   readonly worker: number;
   readonly control: Ref<ShardWorkerRequest>;
   readonly replyTo: ReplyTo<TenureAnswer>;
@@ -81,7 +83,7 @@ export interface Asked {
  */
 export interface OpenTenure {
   readonly shared: Tenure;
-  readonly controller: AbortController;
+  readonly abortController: AbortController;
   readonly control: Ref<ShardWorkerRequest>;
   /** The tenure is over, and the worker has been informed. */
   revoked: boolean;
@@ -92,7 +94,7 @@ export interface OpenTenure {
 }
 
 /** An order to give the lease up once the worker has drained, at `cutAt` at the latest. */
-export interface Release {
+export interface ReleaseOrder {
   readonly reason: string;
   readonly coolDown: boolean;
   /** Monotonic: when to revoke the tenure and stop waiting for calls. */
@@ -101,8 +103,8 @@ export interface Release {
   readonly writeAt: number;
   /** When to stop trying to write the release; Infinity for no deadline. */
   readonly until: number;
-  /** For the stop's report: how many records are not settled; -1 if unknown. */
-  recordsLeft: number;
+  /** For the stop's report: how many records are not settled. */
+  recordsLeft: number | 'unknown';
 }
 
 export interface ShardEnd {
@@ -142,7 +144,7 @@ export interface Wishing {
   withdrawal: { readonly reason: string; readonly inVain: boolean; readonly until: number } | undefined;
 }
 
-/** Another worker's wish for the lease, and how far the hand-over has come (yielding.ts). Times are monotonic. */
+/** Another worker's wish for the lease, and how far the hand-over has come (hand-over-holder.ts). Times are monotonic. */
 export interface Yielding {
   wish: Wish;
   /** When the number of the wish was last seen to change. */
@@ -177,13 +179,13 @@ export interface Writes {
   /** Failed attempts in a row. */
   failed: number;
   /** The same failed attempts, as events and `status()` report them. */
-  failing: Failing | undefined;
+  failing: RepeatedFailure | undefined;
   /** When the next attempt may start. */
   retryAt: number;
 }
 
 /** The keeper's place in the table's queue, and the permit that it waits for or has. */
-export interface Traffic {
+export interface QueuePlace {
   /** Undefined if the table has no queue. */
   readonly order: TrafficOrder | undefined;
   /** The keeper waits for a permit. */
@@ -191,7 +193,7 @@ export interface Traffic {
   /** The permit that was granted and is not used yet. */
   permit: TrafficPermit | undefined;
   /** How often the keeper has waited for a permit. */
-  queues: number;
+  timesQueued: number;
   /** When to stop waiting for the permit of the first take; Infinity once that take is written. */
   takeBy: number;
 }
@@ -204,7 +206,7 @@ export interface LeaseTiming {
   trustedSince: number;
   renewAt: number;
   /** The last checkpoint known to be durable. */
-  reported: Checkpoint;
+  reportedCheckpoint: Checkpoint;
   /** When the last answered write that carried a checkpoint began. */
   checkpointAt: number;
   /** When a checkpoint is due without a renewal; Infinity if none is. */
@@ -224,20 +226,20 @@ export interface Clocks {
 
 /** The shard's successive workers, and the time without a worker. The worker that delivers has `LeaseKeeperState.tenure`. */
 export interface Workers {
-  /** The worker that waits for its tenure. */
-  waitingWorker: Asked | undefined;
+  /** The request of the worker that waits for its tenure. */
+  tenureRequest: TenureRequest | undefined;
   /** The number of the newest worker that has asked. */
   last: number | undefined;
   /** Since when the shard has had no worker. */
   idleSince: number;
   /** No worker may start yet, so a missing worker is no fault. */
-  waiting: boolean;
+  noWorkerMayStart: boolean;
   /** The number of the last pause. */
   pauses: number;
 }
 
 /** Records and calls of this shard that may still be open. The lease is handed over only when nothing is open. */
-export interface OpenWork {
+export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
   /** An earlier worker may have left user calls behind that still run. */
@@ -266,19 +268,19 @@ export interface Setbacks {
 export interface LeaseKeeperState {
   readonly self: Ref<LeaseKeeperMessage>;
   readonly lease: LeaseState;
-  phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
+  phase: KeeperPhase;
   /** Set in the phase `wishing`, and kept afterwards. */
   readonly wishing: Wishing | undefined;
   readonly taking: Taking;
   readonly writes: Writes;
-  readonly traffic: Traffic;
+  readonly queuePlace: QueuePlace;
   readonly timing: LeaseTiming;
   readonly clocks: Clocks;
   readonly workers: Workers;
   tenure: OpenTenure | undefined;
-  readonly open: OpenWork;
+  readonly leftovers: Leftovers;
   yielding: Yielding | undefined;
-  release: Release | undefined;
+  releaseOrder: ReleaseOrder | undefined;
   shardEnd: ShardEnd | undefined;
   readonly setbacks: Setbacks;
 }

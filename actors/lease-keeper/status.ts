@@ -19,7 +19,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     writing: state.writes.current?.kind,
     failedAttempts: state.writes.failed,
     failing: failingStatus([state.writes.failing], options.clock.now()),
-    releasing: state.release?.reason,
+    releasing: state.releaseOrder?.reason,
     wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
     yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,
   };

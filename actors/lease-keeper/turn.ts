@@ -1,7 +1,7 @@
 // A turn is one call of `receive`, with its inputs and its effects. Every part of the keeper takes a turn and adds to its
 // effects.
 import { effect, type Effect } from '../protocol/actor.js';
-import type { KeeperNews } from '../protocol/leasing.js';
+import type { KeeperNews } from '../protocol/lease-messages.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Write } from './state.js';
 import { backoffMs, type Backoff } from '../../src/core/backoff.js';

@@ -1,22 +1,23 @@
 // The writes of a keeper: how each begins, and what each of its outcomes means. Invariants: at most one write is under way, and
 // an unknown outcome is remembered until a later write shows it. A write that is refused, or has no answer:
-//   1. unknown     `noteUnknownOutcome`: an error, or no answer in time. `lease.unknown` keeps what the row has if the write took effect.
+//   1. unknown     `noteUnknownOutcome`: an error, or no answer in time. `lease.unknownWrites` keeps what the row has if the write
+//                  took effect.
 //   2. retry       after a back-off, the write that is due then; it expects the row as it was before the lost write.
-//   3. refused     `refused`: the row is not as expected. The cause may be a write of this keeper (SHARD_END, a row created again,
+//   3. refused     `writeRefused`: the row is not as expected. The cause may be a write of this keeper (SHARD_END, a row created again,
 //                  a hand-over: `resolveRefusedWrite`) or a removed `kinactWriter`: `handleExplainedRefusal`.
 //   4. judged      otherwise `classifyRefusal` (write-refusal.ts) decides which of the following it is:
-//   5. spurious    `recovered`: a lost write took effect. The keeper continues from the row, and sends what the row lacks.
-//      gone        `recreate`, while the lease is live; otherwise the keeper ends (`notHeld`)
+//   5. spurious    `continueFromRow`: a lost write took effect. The keeper continues from the row, and sends what the row lacks.
+//      gone        `recreate`, while the lease is live; otherwise the keeper ends (`finishNotHeld`)
 //      own         before the first take: the keeper takes the row as it is now; later the keeper ends, and another one takes it
 //      reassigned, lost, workerIdInUse: the keeper ends
 import { effect } from '../protocol/actor.js';
 import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
-import { reportDurable } from './durable.js';
-import { finish, finishEnded, finishReleased, notHeld } from './endings.js';
+import { reportDurable } from './checkpoint-report.js';
+import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, Write } from './state.js';
-import { awaitsCalls, ownershipEnded } from './open-work.js';
-import { grant, revokeTenure, wallDeadlineOf } from './tenures.js';
+import { awaitsCalls, ownershipEnded } from './leftovers.js';
+import { grantTenure, revokeTenure, wallDeadlineOf } from './open-tenure.js';
 import {
   count,
   effectName,
@@ -27,8 +28,8 @@ import {
   warn,
   type KeeperTurn,
 } from './turn.js';
-import { wished, wishEffect } from './wishing.js';
-import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './yielding.js';
+import { wishAnswered, wishEffect } from './hand-over-asker.js';
+import { answerOf, answerWritten, leaseGiven, newOwnerOf, resolveRefusedWrite, wishSeen } from './hand-over-holder.js';
 import {
   extraCheckpointAt,
   renewalCarriesCheckpoint,
@@ -44,7 +45,7 @@ import { isWriterOf } from '../../src/core/writer-signature.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { outcomeOf } from '../../src/core/send-pace.js';
 import { hasEnded } from '../../src/core/shard-graph.js';
-import { latestMarginMs } from '../../src/core/shard-sync.js';
+import { latestMarginMs } from '../../src/core/shard-sync-plan.js';
 import { isKinactError } from '../../src/api/errors.js';
 import type { RowCondition, WriteOutcome } from '../../src/api/ports.js';
 
@@ -54,30 +55,32 @@ const maxRetakes = 3;
 export function beginWrite(turn: KeeperTurn, kind: Write['kind']): void {
   const { options, state, now, effects } = turn;
   const { leaseKey, store, writer } = options;
-  const carries = carriesCheckpoint(turn, kind);
-  const change = changeOf(turn, kind, carries ? leaseState.nextCheckpoint(state.lease) : undefined);
-  const made = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
-  const { permit } = state.traffic;
-  const { waitingWorker } = state.workers;
-  state.traffic.permit = undefined;
+  const hasCheckpoint = carriesCheckpoint(turn, kind);
+  const change = changeOf(turn, kind, hasCheckpoint ? leaseState.nextCheckpoint(state.lease) : undefined);
+  const newRow = kind === 'create' ? leaseState.recreatedRow(state.lease, writer, serviceNow(turn)) : undefined;
+
+  const { permit } = state.queuePlace;
+  const forWorker = state.workers.tenureRequest?.worker;
+  state.queuePlace.permit = undefined;
   const id = ++state.writes.begun;
-  const covers = carries ? state.lease.uncheckpointedRecords : 0;
-  const current: Write = { id, kind, startedAt: now, change, covers, made, forWorker: waitingWorker?.worker, permit };
-  state.writes.current = current;
-  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, current);
+  const coveredRecords = hasCheckpoint ? state.lease.uncheckpointedRecords : 0;
+  const write: Write = { id, kind, startedAt: now, change, coveredRecords, newRow, forWorker, permit };
+  state.writes.current = write;
+
+  if (kind === 'wish' || kind === 'unwish') return wishEffect(turn, write);
   const expected = conditionOf(turn, kind);
   const failed = (error: unknown): LeaseKeeperMessage => ({ type: 'writeFailed', id, error });
   effects.push(
-    made !== undefined
+    newRow !== undefined
       ? effect.run({
-          name: effectName(current),
+          name: effectName(write),
           kind: 'io',
-          start: (signal) => store.create(made, signal),
+          start: (signal) => store.create(newRow, signal),
           done: (): LeaseKeeperMessage => ({ type: 'created', id }),
           failed,
         })
       : effect.run({
-          name: effectName(current),
+          name: effectName(write),
           kind: 'io',
           start: (signal) => store.update(leaseKey, { expected, change, writer }, signal),
           done: (outcome): LeaseKeeperMessage => ({ type: 'written', id, outcome }),
@@ -112,7 +115,7 @@ function carriesCheckpoint({ options, state, now }: KeeperTurn, kind: Write['kin
 
 /** When an extra checkpoint is due. A keeper that only finishes the work of an earlier keeper writes none. */
 export function nextExtraAt({ options, state }: KeeperTurn): number {
-  if (state.phase !== 'held' || options.left !== undefined) return Infinity;
+  if (state.phase !== 'held' || options.predecessor !== undefined) return Infinity;
   return extraCheckpointAt(cadenceOf(options), {
     checkpointAt: state.timing.checkpointAt,
     uncheckpointedRecords: state.lease.uncheckpointedRecords,
@@ -159,37 +162,42 @@ export function tableAnswered(
   const current = state.writes.current;
   if (current === undefined || current.id !== message.id) return count(turn, 'lateWrite');
   if (message.type === 'writeFailed') return noteUnknownOutcome(turn, current, message.error);
+
   current.permit?.end('answered');
   state.writes.current = undefined;
-  if (message.type === 'wished') return wished(turn, current, message.outcome);
+  if (message.type === 'wished') return wishAnswered(turn, current, message.outcome);
+
   // A refusal is an answer, but not a success: the table may refuse a retry because the first attempt took effect after all.
   if (message.type === 'created' || message.outcome.type === 'written') {
     state.writes.failed = 0;
     state.writes.failing = undefined;
   }
+
   if (message.type === 'created') {
     // The take that follows shows which worker has created the row.
-    leaseState.adoptRow(state.lease, current.made ?? state.lease.row);
+    leaseState.adoptRow(state.lease, current.newRow ?? state.lease.row);
     state.phase = 'taking';
-  } else if (message.outcome.type === 'written') written(turn, current, message.outcome);
-  else refused(turn, current, message.outcome.current);
+  } else if (message.outcome.type === 'written') writeSucceeded(turn, current, message.outcome);
+  else writeRefused(turn, current, message.outcome.current);
 }
 
 /** Handles a write whose outcome is unknown: the request may have been lost, or only its reply. */
-export function noteUnknownOutcome(turn: KeeperTurn, current: Write, error: unknown): void {
+export function noteUnknownOutcome(turn: KeeperTurn, write: Write, error: unknown): void {
   const { options, state, now } = turn;
-  current.permit?.end(outcomeOf(error));
+  write.permit?.end(outcomeOf(error));
   state.writes.current = undefined;
-  if (concernsOwner(current)) leaseState.applyUnknown(state.lease, current.change);
+  if (concernsOwner(write)) leaseState.noteUnknownWrite(state.lease, write.change);
   const other = otherOwner(turn, error);
-  if (other !== undefined) return notHeld(turn, `taken by ${other}; its row cannot be read`);
+  if (other !== undefined) return finishNotHeld(turn, `taken by ${other}; its row cannot be read`);
+
   const delayMs = retryDelayMs(turn);
   state.writes.failed += 1;
   // No lease depends on an extra checkpoint, so its failure does not delay a renewal.
-  state.writes.retryAt = current.kind === 'checkpoint' ? Math.min(now + delayMs, state.timing.renewAt) : now + delayMs;
-  if (current.kind === 'renew') state.timing.renewAt = now;
+  state.writes.retryAt = write.kind === 'checkpoint' ? Math.min(now + delayMs, state.timing.renewAt) : now + delayMs;
+  if (write.kind === 'renew') state.timing.renewAt = now;
+
   const { source, shardId } = options;
-  state.writes.failing = failedAgain(state.writes.failing, `lease ${current.kind}`, error, now);
+  state.writes.failing = failedAgain(state.writes.failing, `lease ${write.kind}`, error, now);
   emit(turn, retryingEvent(state.writes.failing, delayMs, { source, shardId }));
 }
 
@@ -207,29 +215,38 @@ function otherOwner({ options, state }: KeeperTurn, error: unknown): string | un
   return leaseOwner === options.workerId ? undefined : leaseOwner;
 }
 
-function written(turn: KeeperTurn, current: Write, outcome: Extract<WriteOutcome, { readonly type: 'written' }>): void {
+function writeSucceeded(
+  turn: KeeperTurn,
+  write: Write,
+  outcome: Extract<WriteOutcome, { readonly type: 'written' }>,
+): void {
   const { options, state } = turn;
   const { counter, wish } = outcome;
   const before = state.lease.row;
-  leaseState.applyWritten(state.lease, current.change, counter, options.writer);
-  if (current.change.checkpoint !== undefined) state.timing.checkpointAt = current.startedAt;
-  state.lease.uncheckpointedRecords -= current.covers;
+  leaseState.applyWritten(state.lease, write.change, counter, options.writer);
+  if (write.change.checkpoint !== undefined) state.timing.checkpointAt = write.startedAt;
+  state.lease.uncheckpointedRecords -= write.coveredRecords;
   reportDurable(turn);
-  if (current.change.handOver !== undefined) return leaseGiven(turn, current.change.handOver.workerId);
-  if (current.kind === 'release') return finishReleased(turn, true);
-  if (current.kind === 'shardEnd') return finishEnded(turn);
-  confirm(turn, current.startedAt);
-  if (current.kind === 'take') return taken(turn, before);
-  answerWritten(turn, current);
+
+  if (write.change.handOver !== undefined) return leaseGiven(turn, write.change.handOver.workerId);
+  if (write.kind === 'release') return finishReleased(turn, true);
+  if (write.kind === 'shardEnd') return finishEnded(turn);
+
+  extendLease(turn, write.startedAt);
+  if (write.kind === 'take') return leaseTaken(turn, before);
+  answerWritten(turn, write);
   wishSeen(turn, wish);
-  const { waitingWorker } = state.workers;
+
+  const { tenureRequest } = state.workers;
   // A tenure needs a renewal that began after the worker asked and after the last suspension, and time left to deliver.
-  const isInTime = turn.now < state.timing.liveUntil && (state.release === undefined || awaitsCalls(state, turn.now));
-  if (waitingWorker !== undefined && waitingWorker.worker === current.forWorker && isInTime) grant(turn, waitingWorker);
+  const isInTime =
+    turn.now < state.timing.liveUntil && (state.releaseOrder === undefined || awaitsCalls(state, turn.now));
+  if (tenureRequest !== undefined && tenureRequest.worker === write.forWorker && isInTime)
+    grantTenure(turn, tenureRequest);
 }
 
 /** Extends the lease from `startedAt`: peers cannot have seen the counter change before that. */
-function confirm(turn: KeeperTurn, startedAt: number): void {
+function extendLease(turn: KeeperTurn, startedAt: number): void {
   const { options, state } = turn;
   state.timing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
   if (startedAt < state.timing.trustedSince) return;
@@ -241,10 +258,11 @@ function confirm(turn: KeeperTurn, startedAt: number): void {
   }
 }
 
-function taken(turn: KeeperTurn, before: LeaseRow): void {
+function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
   const { options, state } = turn;
   const { leaseKey, shardId, source, workerId } = options;
   const { row } = state.lease;
+
   state.phase = 'held';
   state.taking.recreations = 0;
   if (state.taking.hasHeldLease) return;
@@ -256,11 +274,13 @@ function taken(turn: KeeperTurn, before: LeaseRow): void {
     !isWriterOf(options.writerPrefix, before.kinactWriter)
   )
     ownershipEnded(turn);
-  state.traffic.takeBy = Infinity;
+  state.queuePlace.takeBy = Infinity;
   state.workers.idleSince = turn.now;
+
   const loser = state.taking.previousOwner ?? before.leaseOwner;
   const from = loser === undefined || loser === workerId ? {} : { from: loser };
   emit(turn, { name: 'leaseTaken', data: { source, shardId, leaseKey, counter: row.leaseCounter, ...from } });
+
   if (before.checkpoint === 'LATEST' && before.kinactLatestAt === undefined) {
     warn(
       turn,
@@ -298,7 +318,9 @@ function isStripped({ options, state }: KeeperTurn, row: LeaseRow | undefined): 
 /** Whether this keeper wrote SHARD_END and the reply was lost. A worker that has taken the row since has nothing to read. */
 function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is LeaseRow {
   return (
-    row?.checkpoint === 'SHARD_END' && state.shardEnd?.childShardIds !== undefined && state.lease.unknown.length > 0
+    row?.checkpoint === 'SHARD_END' &&
+    state.shardEnd?.childShardIds !== undefined &&
+    state.lease.unknownWrites.length > 0
   );
 }
 
@@ -308,7 +330,7 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
  */
 function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
   const { state, now } = turn;
-  if (isEndedByUs(turn, foundRow)) recovered(turn, foundRow);
+  if (isEndedByUs(turn, foundRow)) continueFromRow(turn, foundRow);
   else if (isMadeByUs(turn, foundRow) && state.taking.retakes < maxRetakes) {
     state.taking.retakes += 1;
     leaseState.adoptRow(state.lease, foundRow);
@@ -320,30 +342,30 @@ function handleExplainedRefusal(turn: KeeperTurn, write: Write, foundRow: LeaseR
   return true;
 }
 
-function refused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
+function writeRefused(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): void {
   if (handleExplainedRefusal(turn, write, foundRow)) return;
   const { options, state, now } = turn;
-  const refusal = classifyRefusal(options, state.lease.unknown, foundRow);
+  const refusal = classifyRefusal(options, state.lease.unknownWrites, foundRow);
   switch (refusal.type) {
     case 'spurious':
-      return recovered(turn, refusal.row);
+      return continueFromRow(turn, refusal.row);
     case 'gone':
-      if (!state.taking.hasHeldLease || now >= state.timing.liveUntil) return notHeld(turn, 'the row is gone');
+      if (!state.taking.hasHeldLease || now >= state.timing.liveUntil) return finishNotHeld(turn, 'the row is gone');
       return recreate(turn);
     case 'reassigned':
-      return notHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
+      return finishNotHeld(turn, `handed over to ${refusal.to ?? 'nobody'} by a KCL 3 leader`);
     case 'lost':
-      return notHeld(turn, refusal.reason);
+      return finishNotHeld(turn, refusal.reason);
     case 'own':
-      if (hasEnded(refusal.row)) return notHeld(turn, 'the shard has ended');
+      if (hasEnded(refusal.row)) return finishNotHeld(turn, 'the shard has ended');
       if (state.taking.hasHeldLease || state.taking.retakes >= maxRetakes)
-        return notHeld(turn, refusal.reason, { retake: true });
+        return finishNotHeld(turn, refusal.reason, { retake: true });
       state.taking.retakes += 1;
       leaseState.adoptRow(state.lease, refusal.row);
-      state.timing.reported = leaseState.durableCheckpoint(refusal.row);
+      state.timing.reportedCheckpoint = leaseState.durableCheckpoint(refusal.row);
       return;
     case 'workerIdInUse':
-      return workerIdInUse(turn, refusal.row);
+      return finishWorkerIdInUse(turn, refusal.row);
   }
 }
 
@@ -362,21 +384,16 @@ function recreate(turn: KeeperTurn): void {
 }
 
 /** Continues from a row whose write seemed to fail. The row shows what is durable. No deadline moves before the next renewal. */
-function recovered(turn: KeeperTurn, row: LeaseRow): void {
+function continueFromRow(turn: KeeperTurn, row: LeaseRow): void {
   const { options, state, now } = turn;
   const before = state.lease.row;
   leaseState.adoptRow(state.lease, row);
   reportDurable(turn);
+
   if (row.checkpoint === 'SHARD_END') return finishEnded(turn);
   if (row.leaseOwner !== options.workerId) return finishReleased(turn, true);
+
   state.writes.retryAt = now;
   state.timing.renewAt = now;
-  if (state.phase === 'taking') taken(turn, before);
-}
-
-function workerIdInUse(turn: KeeperTurn, current: LeaseRow): void {
-  const { leaseKey, shardId, source, workerId } = turn.options;
-  const reason = `WORKER_ID_IN_USE: another process writes as ${workerId}`;
-  if (turn.state.taking.hasHeldLease) emit(turn, { name: 'leaseLost', data: { source, shardId, leaseKey, reason } });
-  finish(turn, { type: 'workerIdInUse', current }, reason);
+  if (state.phase === 'taking') leaseTaken(turn, before);
 }

@@ -53,7 +53,7 @@ export interface Disposed {
 }
 
 /** The oldest record of one worker that a reducer or a stage holds. */
-export interface Held {
+export interface HeldRecord {
   readonly worker: number;
   readonly ordinal: number;
   readonly state: Whereabouts['state'];

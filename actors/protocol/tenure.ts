@@ -37,7 +37,7 @@ export interface Tenure {
    * - `stopTenure`, when the failure policy stops the shard;
    * - the shard worker when it ends (`finish`);
    * - a stage whose worker has ended or died (`retire`);
-   * - the keeper when it ends the tenure (`kill`).
+   * - the keeper when it ends the tenure (`endTenure`).
    */
   dead: boolean;
   /**

@@ -27,7 +27,7 @@ import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTu
 import { createDeque } from '../../src/core/deque.js';
 
 export { sharedSlot } from './call-start.js';
-export type { ReducerRequest } from '../protocol/pipeline.js';
+export type { ReducerRequest } from '../protocol/pipeline-messages.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {

@@ -1,7 +1,7 @@
 // The options, messages and state of a reducer, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';

@@ -1,9 +1,9 @@
 // Finds out where an item is inside a reducer, for the watchdog and for `status()`. It walks the whole queue, so it runs only for
 // a stalled shard or for `status()`.
 import { effect } from '../protocol/actor.js';
-import type { Held, Whereabouts } from '../protocol/disposition.js';
+import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest } from '../protocol/pipeline.js';
+import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { HeldItem } from './held-keys.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -110,8 +110,8 @@ function failing({ keys, waitingCall }: ReducerState, now: number): readonly Wai
   });
 }
 
-function heldBy(state: ReducerState, now: number): readonly Held[] {
-  const held = new Map<number, Held>();
+function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
+  const held = new Map<number, HeldRecord>();
   for (const item of itemsOf(state)) {
     const { ordinal, tenure } = item;
     if (ordinal >= (held.get(tenure.worker)?.ordinal ?? Infinity)) continue;
@@ -148,7 +148,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 /** A reducer as `status()` shows it. `current` names the call under way and the record that the call is about. */
 export interface ReducerStatus {
   /** The oldest record of each worker in this reducer. */
-  readonly holding: readonly Held[];
+  readonly holding: readonly HeldRecord[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;
   readonly unflushed: number;

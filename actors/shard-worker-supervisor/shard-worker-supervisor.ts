@@ -3,7 +3,7 @@
 // leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
-import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/leasing.js';
+import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/lease-messages.js';
 import { KinactError } from '../../src/api/errors.js';
 
 export interface ShardWorkerSupervisorOptions {

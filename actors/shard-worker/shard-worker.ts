@@ -17,7 +17,7 @@ import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { countSettled } from './settled-meter.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
-import { isFinalForSource, isStreamNotFound } from '../../src/api/failures.js';
+import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
 import { stageOf } from '../../src/core/routing.js';
 import type { ReadResult } from '../../src/api/ports.js';
 

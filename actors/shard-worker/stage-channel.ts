@@ -4,7 +4,7 @@
 import { effect, type Ref } from '../protocol/actor.js';
 import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
-import type { StageMessage } from '../protocol/pipeline.js';
+import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
 import { hasRoom } from '../../src/core/ledger.js';

@@ -1,9 +1,9 @@
 // The options, messages and state of a shard worker, and its turn: one call of `receive`.
 import type { Effect, Ref } from '../protocol/actor.js';
-import type { Failing } from '../protocol/repeated-failure.js';
+import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
-import type { StageMessage } from '../protocol/pipeline.js';
-import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/leasing.js';
+import type { StageMessage } from '../protocol/pipeline-messages.js';
+import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -88,7 +88,7 @@ export interface ShardWorkerState {
   readonly channels: readonly Channel[];
   reading: boolean;
   /** The calls of the reader that have failed in a row. */
-  failing: Failing | undefined;
+  failing: RepeatedFailure | undefined;
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
   hasRead: boolean;
   failingSince: number | undefined;

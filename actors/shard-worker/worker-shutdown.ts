@@ -1,7 +1,7 @@
 // How a shard worker ends: at its keeper's command, with its tenure, or by itself. `resume` cancels a pause, which does not end
 // the worker at once.
 import { effect } from '../protocol/actor.js';
-import type { ShardWorkerRequest } from '../protocol/leasing.js';
+import type { ShardWorkerRequest } from '../protocol/lease-messages.js';
 import type { Tenure, WorkerEnd } from '../protocol/tenure.js';
 import { abandon, isEmpty } from './record-admission.js';
 import type { WorkerTurn } from './state.js';

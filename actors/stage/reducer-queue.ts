@@ -3,7 +3,7 @@
 // no credit.
 import { effect, type Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, Sought } from '../protocol/pipeline.js';
+import type { ReducerRequest, LocateTarget } from '../protocol/pipeline-messages.js';
 import type { QueueEntry, ReducerQueue, StageTurn, WaitingRecord } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -88,7 +88,7 @@ export function discard(queue: ReducerQueue, workerNumber: number): void {
  * The place in the queue of an item of this record, or of this punctuation. Only the watchdog asks, so a linear search is good
  * enough.
  */
-export function indexInQueue(queue: ReducerQueue, sought: Sought): number | undefined {
+export function indexInQueue(queue: ReducerQueue, sought: LocateTarget): number | undefined {
   for (let index = 0; index < queue.entries.length; index += 1) {
     const entry = queue.entries.at(index) as QueueEntry;
     const isSought =

@@ -1,7 +1,7 @@
 // Recognizes messages that a stage has received before. Reducers number their messages, and the questions of a worker have rising
 // numbers. A repeated message is dropped and counted.
 import { effect, type Effect, type ReplyTo } from '../protocol/actor.js';
-import type { StageMessage } from '../protocol/pipeline.js';
+import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { ReducerQueue, StageTurn, WorkerEntry } from './state.js';
 
 export const countRepeat: Effect<StageMessage> = effect.count('repeatedMessages');

@@ -4,7 +4,7 @@
 import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions, type Dispositions, type Whereabouts } from '../protocol/disposition.js';
-import type { Sought, StageMessage } from '../protocol/pipeline.js';
+import type { LocateTarget, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { endFailedRecord, extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import {
@@ -20,7 +20,7 @@ import { acceptNumber, acceptQuestion, countRepeat } from './repeat-filter.js';
 import type { StageOptions, StageState, StageTurn, WorkerEntry, StageStatus } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
 
-export type { StageMessage } from '../protocol/pipeline.js';
+export type { StageMessage } from '../protocol/pipeline-messages.js';
 export type { StageOptions, StageState } from './state.js';
 
 export function stage(options: StageOptions): Behaviour<StageState, StageMessage, StageStatus> {
@@ -287,7 +287,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
 }
 
 /** The last punctuation of this worker that some reducer has not answered. */
-function punctuationOf({ punctuations, self }: StageState, workerNumber: number): Sought | undefined {
+function punctuationOf({ punctuations, self }: StageState, workerNumber: number): LocateTarget | undefined {
   const [last] = [...punctuations].filter(([, open]) => open.workerNumber === workerNumber).slice(-1);
   return last === undefined ? undefined : { stage: self, punctuation: last[0] };
 }

@@ -1,8 +1,8 @@
 // The options and state of a stage, and its turn: one call of `receive`.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
-import type { Dispositions, Held } from '../protocol/disposition.js';
+import type { Dispositions, HeldRecord } from '../protocol/disposition.js';
 import type { DeliveredItem } from '../protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
@@ -124,6 +124,6 @@ export interface StageStatus {
   /** How many shard workers have an entry in the stage. */
   readonly workers: number;
   /** The oldest record of each worker in this stage. */
-  readonly holding: readonly Held[];
+  readonly holding: readonly HeldRecord[];
   readonly queues: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }

@@ -1,5 +1,5 @@
 // The errors of kinact that have a code. Codes are a closed set: users match on them, and a code never changes its meaning.
-// `retryable` is for callers. failures.ts decides which errors are final for a running consumer.
+// `retryable` is for callers. final-errors.ts decides which errors are final for a running consumer.
 import { visible } from '../core/visible.js';
 
 /** Each code with its meaning. docs/errors.md is generated from this table and from remedies.ts. */
@@ -115,7 +115,7 @@ export class KinactError extends Error {
   readonly code: ErrorCode;
   /**
    * Whether the same call may succeed later without any change. This is for callers: inside a running consumer,
-   * src/api/failures.ts decides which errors are final, and every other failed call of a service is repeated.
+   * src/api/final-errors.ts decides which errors are final, and every other failed call of a service is repeated.
    */
   readonly retryable: boolean;
   readonly data: ErrorData;

@@ -330,7 +330,7 @@ export interface LeaseStore {
     signal: AbortSignal,
   ): Promise<WishOutcome>;
   /** Writes meta-information of an existing row (KCL clause 1.3), not its counter. False if the row is gone. */
-  describeLease(
+  updateMeta(
     leaseKey: string,
     meta: {
       readonly childShardIds?: readonly string[];

@@ -262,6 +262,7 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
     if (expected === undefined) refuseName(`reducer.${name}`, unknownName('member', name, Object.keys(kinds)));
     else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
   }
+
   if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
   if ((definition.reduce === undefined) === (definition.behaviour === undefined)) {
     const got = definition.reduce === undefined ? 'neither' : 'both';
@@ -272,6 +273,7 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
       if (definition[name] !== undefined) refuse(`reducer.${name}`, 'nothing with behaviour', definition[name]);
     }
   }
+
   oneOf('reducer.acknowledge', definition.acknowledge, ['auto', 'manual']);
   oneOf('reducer.stateBy', definition.stateBy, ['reducer', 'shard']);
   if (definition.batch !== undefined) checkBatch(definition.batch);

@@ -45,10 +45,11 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
 }
 
 /** A stream that is deleted and created again keeps its ARN. So if the rows name another ARN, there are two streams. */
-function wayOut({ multiStream = false, rowStream, liveStream, ...of }: StreamDifference): string {
+function wayOut({ multiStream = false, rowStream, liveStream, ...target }: StreamDifference): string {
   const choice = '(or LATEST, or a time; this prints the plan, --yes applies it)';
-  const command = (stream: string): string => `${resetCommand({ ...of, stream, liveStream })} ${choice}`;
-  const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(of.stream)}`;
+  const command = (stream: string): string => `${resetCommand({ ...target, stream, liveStream })} ${choice}`;
+  const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(target.stream)}`;
+
   if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
     const unsure = rowStream === undefined && !multiStream;
     return unsure ? `${advice}. If these are two streams, give each its own application name` : advice;
@@ -70,7 +71,7 @@ export interface ResetTarget {
 
 /** The `kinact reset` command, ready to paste. It names the stream by ARN if the command line would not find it by name. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
-  const of = region === undefined ? stream : arnOf(liveStream);
+  const streamOption = region === undefined ? stream : arnOf(liveStream);
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;
-  return `kinact reset --application ${table} --stream ${of}${only} --to TRIM_HORIZON`;
+  return `kinact reset --application ${table} --stream ${streamOption}${only} --to TRIM_HORIZON`;
 }

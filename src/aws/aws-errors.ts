@@ -144,10 +144,12 @@ const dialling: ReadonlySet<string> = new Set(['connect', 'getaddrinfo']);
 export function classifyAwsError(cause: unknown, call: AwsCall): AwsFailure {
   if (isKinactError(cause))
     return { kind: cause.data.kind ?? 'other', error: cause, outcomeUnknown: cause.data.outcomeUnknown === true };
+
   const shape: ErrorShape = typeof cause === 'object' && cause !== null ? cause : { message: String(cause) };
   const kind = kindOf(shape);
   const outcomeUnknown = call.write === true && mayHaveHappened(kind, shape);
   const { code, retryable, message } = verdict(kind, shape, call);
+
   const data: ErrorData = {
     operation: `${call.service}:${call.operation}`,
     kind,
@@ -170,15 +172,18 @@ function kindOf(error: ErrorShape): FailureKind {
   if (/region (is missing|not accepted)/i.test(text(error.message))) return 'credentials';
   // The SDK's HTTP handler gives a connection reset the name TimeoutError, so the code comes first.
   if (networkCodes.has(code) || /^ERR_(HTTP2|SSL|TLS)/.test(code) || isCertificateCode(code)) return 'network';
+
   const byName = kindByName.get(name) ?? kindByName.get(code);
   if (byName !== undefined) return byName;
   if (code === 'ETIMEDOUT') return 'timeout';
+
   const status = statusOf(error);
   if (status === 429) return 'throttled';
   if (status === 401 || status === 403) return 'accessDenied';
   if (status >= 500) return 'serverError';
   if (status >= 400) return 'invalidArgument';
   if (error.$retryable !== undefined) return 'serverError';
+
   // An answer that could not be parsed: a proxy's page, or a connection cut in the middle of a body.
   if (name === 'SyntaxError' || error.$metadata !== undefined || /socket hang up|aborted/i.test(text(error.message)))
     return 'network';
@@ -313,6 +318,7 @@ function credentialsVerdict(
       message: `${action}: the client signs for another region than its endpoint's (${said})`,
     };
   }
+
   const passing = passingCredentialNames.has(text(error.name)) || error.$metadata?.clockSkewCorrected === true;
   return statusOf(error) >= 400
     ? {

@@ -63,6 +63,7 @@ function observe(command: LayeredCommand, seen: Observation): void {
     },
     { name: 'kinactOneAttempt', relation: 'after', toMiddleware: 'retryMiddleware', override: true },
   );
+
   command.middlewareStack.add(
     (next) => async (args) => {
       const result = await next(args);
@@ -97,10 +98,12 @@ async function bounded<Output>(
   });
   // A rejection of `ended` must not be reported as unhandled, even if `run` throws before the race begins.
   ended.catch(() => undefined);
+
   const end = (name: string, message: string): void => {
     fail(named(name, message));
     controller.abort();
   };
+
   const onAbort = (): void => end('AbortError', 'aborted');
   signal.addEventListener('abort', onAbort, { once: true });
   const cancel = timers.after(timeoutMs, () => end('TimeoutError', `no answer within ${timeoutMs} ms`));

@@ -2,12 +2,12 @@
 import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
 
-/** Resolves after `ms`; rejects with STOPPED, with `what` in its message, as soon as `signal` aborts. */
-export function pause(timers: Timers, ms: number, signal: AbortSignal, what: string): Promise<void> {
+/** Resolves after `ms`; rejects with STOPPED, with `activity` in its message, as soon as `signal` aborts. */
+export function pause(timers: Timers, ms: number, signal: AbortSignal, activity: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       cancel();
-      reject(new KinactError('STOPPED', `${what} was aborted`));
+      reject(new KinactError('STOPPED', `${activity} was aborted`));
     };
     const cancel = timers.after(ms, () => {
       signal.removeEventListener('abort', stop);

@@ -1,6 +1,6 @@
 // Removes the empty members of an answer. A member that the model calls optional may be absent, null or an empty string,
 // depending on the service and on the client. Here all three become absent. Used for every Kinesis answer but GetRecords, and for
-// descriptions of tables. GetRecords returns records by the thousand, so get-records.ts checks them itself.
+// descriptions of tables. GetRecords returns records by the thousand, so get-records-answer.ts checks them itself.
 
 /** A copy without null and empty members, at every depth. Lists keep their length: an empty entry becomes null. */
 export function presentMembers<Answer>(answer: Answer): Partial<Answer> {

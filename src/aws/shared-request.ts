@@ -40,12 +40,14 @@ export function sharedRequest<T>(request: Ask<T>, deps: { clock: Clock; timers: 
     const now = clock.now();
     streak = now - lastAt > restMs ? 1 : streak + 1;
     lastAt = now;
+
     try {
       const answer = await request(closing.signal);
       for (const { resolve } of asking) resolve(answer);
     } catch (error) {
       for (const { reject } of asking) reject(error);
     }
+
     busy = false;
     schedule();
   }

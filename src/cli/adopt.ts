@@ -6,8 +6,8 @@ import { KinactError } from '../api/errors.js';
 import type { Environment } from '../api/source.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, UsageError, type Command, type CommandIo } from './command.js';
-import { repeatsTo } from './repeats.js';
-import { firstMove } from './still-table.js';
+import { retryReporter } from './retry-report.js';
+import { firstChangedRow } from './table-watch.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /**
@@ -38,8 +38,8 @@ it would remove.
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
     const tableName = applicationOf(required(options.application, 'application'));
-    const repeating = repeatsTo((text) => say(io, text), hostEnvironment.clock);
-    const tables = openKcl3Remains({ tableName, ...hostEnvironment, repeating });
+    const onRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
+    const tables = openKcl3Remains({ tableName, ...hostEnvironment, onRetry });
     const adoption = { tableName, watchMs: Math.max(minWatchMs, Number(failover)), yes: options.yes };
     try {
       return await adoptTables(adoption, { tables, environment: hostEnvironment }, io);
@@ -58,14 +58,17 @@ export interface AdoptionPlace {
 export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: CommandIo): Promise<number> {
   const { tableName, yes } = adoption;
   const { tables } = place;
+
   const first = await tables.find(io.signal);
   for (const stranger of first.strangers)
     say(io, `table '${stranger}' has the name of a side table and is not the KCL's: it is left alone`);
+
   if (first.remains.length === 0) {
     await print(io, [`adopt: table '${tableName}' has no KCL 3 state`]);
     return 0;
   }
-  const found = yes ? await atRest(adoption, place, first, io) : first;
+
+  const found = yes ? await findAtRest(adoption, place, first, io) : first;
   await print(io, remainsLines(found.remains));
   if (!yes) {
     await print(io, [
@@ -73,29 +76,32 @@ export async function adoptTables(adoption: Adoption, place: AdoptionPlace, io: 
     ]);
     return 0;
   }
+
   await removeAll(adoption, place, found.remains, io);
   await print(io, [`adopt: ${summary(found.remains)} removed for '${tableName}'`]);
   return 0;
 }
 
 /** Watches the tables. Resolves to their content if nothing changes for long enough, or throws REFUSED. */
-async function atRest(
-  { tableName, watchMs: asked }: Adoption,
+async function findAtRest(
+  { tableName, watchMs: minMs }: Adoption,
   { tables, environment }: AdoptionPlace,
   first: RemainsFound,
   io: CommandIo,
 ): Promise<RemainsFound> {
-  const watchMs = Math.max(asked, first.failoverMs);
+  const watchMs = Math.max(minMs, first.failoverMs);
   say(io, `watching the tables of '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker writes`);
+
   let found = first;
-  const moved = await firstMove(environment, watchMs, async () => {
+  const changedRow = await firstChangedRow(environment, watchMs, async () => {
     found = await tables.find(io.signal);
     return found.picture;
   });
-  if (moved === undefined) return found;
+
+  if (changedRow === undefined) return found;
   throw new KinactError(
     'REFUSED',
-    `row ${moved} is being written to: stop every worker of the application first. Nothing was changed`,
+    `row ${changedRow} is being written to: stop every worker of the application first. Nothing was changed`,
     { data: { table: tableName } },
   );
 }

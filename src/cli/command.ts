@@ -43,6 +43,7 @@ export function readOptions<const Types extends OptionTypes>(args: readonly stri
   } catch (error) {
     throw new UsageError(oneLine((error as Error).message).replace(/\.$/, ''));
   }
+
   const values: Record<string, string | boolean | undefined> = {};
   for (const [name, type] of Object.entries(types)) {
     const all = (given[name] ?? []) as readonly (string | boolean)[];
@@ -50,6 +51,7 @@ export function readOptions<const Types extends OptionTypes>(args: readonly stri
     if (all[0] === '') throw new UsageError(`--${name} is empty`);
     values[name] = type === 'boolean' ? all[0] === true : all[0];
   }
+
   return values as Values<Types>;
 }
 

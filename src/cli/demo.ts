@@ -31,18 +31,22 @@ Takes less than 90 s.
     const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
     if (records !== undefined && !/^[1-9]\d{1,6}$/.test(records))
       throw new UsageError(`KINACT_DEMO_RECORDS: expected a number from 10 to 9999999, got '${records}'`);
+
     const total = Number(records ?? defaultRecords);
     const damagedId = Math.floor(total / 2) * 2 - 1;
     const sink = createSink(damage === 'sink' ? damagedId : undefined);
     const dropInReducer = damage === 'reducer' ? damagedId : undefined;
     const story = { consumers: [] as ConsumerProcess[], checkpoints: new Map<string, number>() };
     const say = narrator(io);
+
     const failure = await perform({ total, dropInReducer, sink, say }, story, io);
+
     // No verdict after an interrupt: records that are not read yet are not lost.
     if (io.signal.aborted) {
       await new Promise((resolve) => io.stdout.write('interrupted, no verdict\n', resolve));
       return interrupted;
     }
+
     const missing = shortcomings(story, sink);
     const lines = [
       '',
@@ -68,10 +72,12 @@ async function perform(
     for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGKILL');
   };
   process.once('exit', killAll);
+
   const servers = await startLocalServers();
   const packer = findPacker();
   say(`local servers: Kinesis at ${servers.kinesis}, DynamoDB at ${servers.dynamodb}`);
   say(`aggregates are made by ${packer.name}`);
+
   const progress = setInterval(() => say(progressText(story, sink)), progressMs);
   try {
     // The AWS clients of this process, too, must reach only these servers.

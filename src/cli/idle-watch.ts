@@ -5,6 +5,7 @@ import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
 import type { StreamReference } from './command.js';
+import { kinesisStreamDefaults } from '../options/kinesis-stream-option-table.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** What a user asked `tail` for. */
@@ -17,8 +18,7 @@ export interface TailRequest {
 
 /** How long to wait for shards that are not open yet. */
 const openingMs = 30_000;
-/** The library's default for the time between reads at the tip. */
-const defaultIdleMs = 1_000;
+const { idleMs: defaultIdleMs } = kinesisStreamDefaults;
 
 export interface IdleWatch {
   /** Resolves once the stream is idle. */
@@ -71,6 +71,7 @@ export function idleWatch(options: {
       check();
     }
   };
+
   return {
     idle,
     stir,

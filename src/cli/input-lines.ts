@@ -24,6 +24,7 @@ export async function* linesOf(
     bytes = 0;
     return line;
   };
+
   let open = false;
   for await (const given of chunks) {
     const chunk = typeof given === 'string' ? Buffer.from(given) : given;

@@ -11,8 +11,8 @@ import { visible } from '../core/visible.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { applicationOf, readOptions, required, say, type Command, type CommandIo } from './command.js';
-import { endedButOpen } from './ended-but-open.js';
-import { repeatsTo } from './repeats.js';
+import { findContradictions } from './lease-contradictions.js';
+import { retryReporter } from './retry-report.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** One element of what `--json` prints. */
@@ -79,12 +79,14 @@ export async function printLeases(
 ): Promise<number> {
   const tell = (text: string): void => say(io, text);
   const { rows, malformed, kcl3 } = await listLeases(
-    { tableName, ...environment, repeating: repeatsTo(tell, environment.clock) },
+    { tableName, ...environment, onRetry: retryReporter(tell, environment.clock) },
     io.signal,
   );
-  const { leaseKeys: contradicting, unasked } = await endedButOpen(rows, environment, io.signal, tell);
+
+  const { leaseKeys: contradicting, unasked } = await findContradictions(rows, environment, io.signal, tell);
   for (const reason of unasked) say(io, reason);
   for (const row of rows.filter(({ leaseKey }) => contradicting.has(leaseKey))) say(io, remedyOf(row, tableName));
+
   const lines = [
     ...rows.map((row) => lineOf(row, contradicting.has(row.leaseKey))),
     ...malformed.map(malformedLine),
@@ -94,6 +96,7 @@ export async function printLeases(
       io,
       `table '${tableName}' is governed by KCL 3: ${kcl3}. A leader assigns its leases, and kinact takes no part; kinact adopt --help explains the take-over`,
     );
+
   const text = asJson ? visible(JSON.stringify(lines)) : table(tableName, lines);
   await new Promise((resolve) => io.stdout.write(`${text}\n`, resolve));
   return 0;
@@ -153,10 +156,10 @@ function streamLines(lines: readonly LeaseLine[]): readonly string[] {
   for (const { stream, streamCreatedAt, malformed } of lines) {
     if (malformed !== undefined) continue;
     const created = streamCreatedAt === undefined ? '' : ` (created ${streamCreatedAt})`;
-    const of = stream === null ? 'no stream named in the row' : `stream ${stream}${created}`;
-    counts.set(of, (counts.get(of) ?? 0) + 1);
+    const heading = stream === null ? 'no stream named in the row' : `stream ${stream}${created}`;
+    counts.set(heading, (counts.get(heading) ?? 0) + 1);
   }
-  return [...counts].map(([of, count]) => visible(`${of}: ${count} ${count === 1 ? 'lease' : 'leases'}`));
+  return [...counts].map(([heading, count]) => visible(`${heading}: ${count} ${count === 1 ? 'lease' : 'leases'}`));
 }
 
 function checkpointOfLine({ checkpoint, subSequenceNumber, latestAt }: LeaseLine): string {
@@ -173,8 +176,8 @@ function table(tableName: string, lines: readonly LeaseLine[]): string {
   const cells = lines.map((line) => {
     if (line.malformed !== undefined) return [line.leaseKey, '!', '', `malformed: ${line.malformed}`, '', ''];
     if (line.shardIsOpen === true) {
-      const what = 'SHARD_END, but the shard is open: see kinact reset --help';
-      return [line.leaseKey, '!', String(line.counter), what, line.parents.join(','), line.children.join(',')];
+      const checkpoint = 'SHARD_END, but the shard is open: see kinact reset --help';
+      return [line.leaseKey, '!', String(line.counter), checkpoint, line.parents.join(','), line.children.join(',')];
     }
     const owner = line.owner ?? (line.checkpoint === 'SHARD_END' ? '(ended)' : '(free)');
     return [

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// The `kinact` process: its streams, signals and exit code. run.ts runs the command.
+// The `kinact` process: its streams, signals and exit code. command-line.ts runs the command.
 import { stopSignals } from '../core/stop-signal.js';
 import { say } from './command.js';
 import { isClosedPipe } from './record-lines.js';
-import { run } from './run.js';
+import { run } from './command-line.js';
 
 // The SDK's notice about future Node versions is for people who install packages. It would appear between our own lines.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';

@@ -2,7 +2,12 @@
 // as put or as refused. At most `maxPending…` wait, so the input is read no faster than the stream accepts records.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { aggregateRecords, USUAL_RECORD_BYTES, type RecordToPut } from '../aws/aggregation/aggregate-encoder.js';
+import {
+  aggregateRecords,
+  MAX_PARTITION_KEY_CHARACTERS,
+  USUAL_RECORD_BYTES,
+  type RecordToPut,
+} from '../aws/aggregation/aggregate-encoder.js';
 import type { AggregatedRecord } from '../aws/aggregation/aggregate.js';
 import { sizeOf, type KinesisProducer, type OutgoingRecord, type PutResult } from '../aws/kinesis/kinesis-producer.js';
 import { isKinactError, KinactError } from '../api/errors.js';
@@ -35,17 +40,17 @@ const maxPendingRecords = 10_000;
 const maxPendingBytes = 16 * 1024 * 1024;
 /** The KPL's default size of an aggregate. */
 const aggregateBytes = 51_200;
-const maxKeyCharacters = 256;
 
 /** An abort does not cancel a put: the producer's own limits bound it, and a later signal ends the process. */
-const never = new AbortController().signal;
+const neverAborted = new AbortController().signal;
 
 /** Resolves when the input has ended and every line is counted. Rejects with the error that ended the job early. */
 export async function putLines(job: PutJob): Promise<void> {
   const { input, producer, signal, counts } = job;
   // Also fails at once if the stream is missing, before `put` waits for input.
   let shards = await producer.openShards(signal);
-  const stream = await lookAt(job);
+  const stream = await inspectStream(job);
+
   let pending: Pending[] = [];
   let bytes = 0;
   let sending: Promise<void> | undefined;
@@ -59,15 +64,15 @@ export async function putLines(job: PutJob): Promise<void> {
       bytes = 0;
       if (job.aggregate) shards = await sendAggregates(job, records, shards);
       else
-        count(
+        countResults(
           job,
           records.map((record) => [record]),
-          await producer.put(records, never),
+          await producer.put(records, neverAborted),
         );
     }
   };
   /** Sends pending records while the reading continues. A failure ends the reading. */
-  const kick = (): void => {
+  const startSending = (): void => {
     if (sending !== undefined) return;
     sending = send().finally(() => (sending = undefined));
     sending.catch((error: Error) => {
@@ -76,7 +81,7 @@ export async function putLines(job: PutJob): Promise<void> {
     });
   };
 
-  const broken = await read(job, stream.maxRecordBytes, async (lines) => {
+  const inputFailure = await readLines(job, stream.maxRecordBytes, async (lines) => {
     for (const data of lines) {
       line += 1;
       const made = recordOf(data, line, job.keyField, stream);
@@ -89,19 +94,20 @@ export async function putLines(job: PutJob): Promise<void> {
       bytes += sizeOf(made);
       if (pending.length < maxPendingRecords && bytes < maxPendingBytes) continue;
       await sending;
-      kick();
+      startSending();
     }
-    kick();
+    startSending();
   }).then(
     () => undefined,
     (error: unknown) => ({ error }),
   );
+
   // Lines that came before the input broke are put and counted too.
   await sending;
   if (failure !== undefined) throw failure;
-  kick();
+  startSending();
   await sending;
-  if (broken !== undefined) throw broken.error;
+  if (inputFailure !== undefined) throw inputFailure.error;
 }
 
 /** The properties of the stream that decide how lines become records. */
@@ -114,12 +120,12 @@ interface PutStream {
  * How the stream places records, and how large they may be. Assumes the usual values if `describe` is denied, or, without
  * `aggregate`, fails for now. Throws for `aggregate` if the stream places records itself.
  */
-async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStream> {
-  const said = await producer.describe(signal).catch((error: unknown) => {
+async function inspectStream({ producer, aggregate, signal }: PutJob): Promise<PutStream> {
+  const description = await producer.describe(signal).catch((error: unknown) => {
     if (isKinactError(error) && (error.code === 'ACCESS_DENIED' || (error.retryable && !aggregate))) return undefined;
     throw error;
   });
-  const { streamName, distribution = 'USER_PARTITION_KEY', maxRecordBytes = USUAL_RECORD_BYTES } = said ?? {};
+  const { streamName, distribution = 'USER_PARTITION_KEY', maxRecordBytes = USUAL_RECORD_BYTES } = description ?? {};
   const placesByKey = distribution === 'USER_PARTITION_KEY';
   if (aggregate && !placesByKey) {
     const message = `--aggregate: the RecordDistributionStrategy of '${streamName}' is AUTO: the service places each record itself. The lines of an aggregate then have no shard in common, and a KCL drops lines outside their shard. Omit --aggregate.`;
@@ -129,7 +135,7 @@ async function lookAt({ producer, aggregate, signal }: PutJob): Promise<PutStrea
 }
 
 /** Passes lines to `take` until the input ends or `signal` aborts. An abort drops an unfinished line. */
-async function read(
+async function readLines(
   { input, signal }: Pick<PutJob, 'input' | 'signal'>,
   maxLineBytes: number,
   take: (lines: readonly Uint8Array[]) => Promise<void>,
@@ -158,12 +164,14 @@ async function sendAggregates(
   const aggregates: readonly RecordToPut[] = aggregateRecords(records as (Pending & AggregatedRecord)[], shards, {
     maxBytes: aggregateBytes,
   });
-  const results = await producer.put(aggregates, never);
-  count(
+
+  const results = await producer.put(aggregates, neverAborted);
+  countResults(
     job,
     aggregates.map((aggregate) => aggregate.records as readonly Pending[]),
     results,
   );
+
   const astray = aggregates.filter(({ shardId, records: inside }, index) => {
     const result = results[index]!;
     return inside.length > 1 && result.type === 'put' && result.shardId !== shardId;
@@ -173,10 +181,10 @@ async function sendAggregates(
     `the stream was resharded: ${astray.length} aggregates landed in other shards than they were made for; ` +
       'kinact reads them whole, a KCL drops them',
   );
-  return producer.openShards(never);
+  return producer.openShards(neverAborted);
 }
 
-function count(job: PutJob, lines: readonly (readonly Pending[])[], results: readonly PutResult[]): void {
+function countResults(job: PutJob, lines: readonly (readonly Pending[])[], results: readonly PutResult[]): void {
   for (const [index, result] of results.entries()) {
     for (const { line } of lines[index]!) {
       if (result.type === 'put') {
@@ -218,14 +226,16 @@ function keyOf(data: Uint8Array, keyField: string): { readonly partitionKey: str
   } catch {
     return 'not JSON';
   }
+
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'not a JSON object';
   if (!Object.hasOwn(parsed, keyField)) return `no member '${keyField}'`;
   const value = (parsed as Record<string, unknown>)[keyField];
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
     return `member '${keyField}' is no string, number or boolean`;
+
   const partitionKey = String(value);
   const characters = [...partitionKey].length;
-  if (characters === 0 || characters > maxKeyCharacters)
-    return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${maxKeyCharacters}`;
+  if (characters === 0 || characters > MAX_PARTITION_KEY_CHARACTERS)
+    return `member '${keyField}' has ${characters} characters; a partition key has 1 to ${MAX_PARTITION_KEY_CHARACTERS}`;
   return { partitionKey };
 }

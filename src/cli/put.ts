@@ -31,6 +31,7 @@ later ends the command at once.
     const counts: PutCounts = { put: 0, refused: 0 };
     const producer = kinesisProducer({ ...stream, ...hostEnvironment });
     let failed = false;
+
     try {
       await putLines({
         input: io.stdin,
@@ -50,6 +51,7 @@ later ends the command at once.
     } finally {
       producer.close();
     }
+
     if (counts.refused > namedRefusals) say(io, `${counts.refused} lines refused in all`);
     await new Promise((resolve) => io.stderr.write(`${counts.put} records put\n`, resolve));
     return failed || counts.refused > 0 ? 1 : 0;

@@ -19,6 +19,7 @@ export function shardArguments(args: readonly string[]): {
   const shards: string[] = [];
   const rest: string[] = [];
   let isShard = false;
+
   for (const arg of args) {
     const inline = arg.startsWith('--shard=') ? arg.slice('--shard='.length) : undefined;
     if (arg === '--shard' || inline === '') shards.push('');
@@ -27,6 +28,7 @@ export function shardArguments(args: readonly string[]): {
     else if (arg !== '--shard') rest.push(arg);
     isShard = arg === '--shard' || (isShard && !arg.startsWith('-'));
   }
+
   const named = shards.filter((shardId) => shardId !== '');
   if (shards.length > 0 && named.length === 0) throw new UsageError('--shard: expected a shard id');
   const wrong = named.find((shardId) => !/^[a-zA-Z0-9_.-]{1,128}$/.test(shardId));

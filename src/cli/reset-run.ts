@@ -2,8 +2,8 @@
 // written if a worker may hold a row, and a row that has changed since it was read stays. src/core/reset-plan.ts makes the
 // plan. Time and services are arguments, because the simulation runs this too.
 import type { Writable } from 'node:stream';
-import type { LeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
-import { patiently, type Patience } from '../aws/patience.js';
+import type { LeaseRewriter } from '../aws/dynamodb/lease-rewriter.js';
+import { withRetry, type RetryOptions } from '../aws/retry.js';
 import type { LeaseRow } from '../core/lease.js';
 import { failoverOf } from '../core/lease-failover.js';
 import { streamIdentifier } from '../core/lease-key.js';
@@ -20,7 +20,7 @@ import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
 import { say, UsageError, type CommandIo, type StreamReference } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
-import { firstMove } from './still-table.js';
+import { firstChangedRow } from './table-watch.js';
 
 /**
  * The least time to watch counters: three renewals of a worker with the default failover time. A row with a longer failover
@@ -36,12 +36,12 @@ export interface ResetRequest {
   readonly watchMs: number;
   readonly yes: boolean;
   /** For requests about the stream. */
-  readonly patience: Patience;
+  readonly retry: RetryOptions;
 }
 
 export interface ResetPlace {
   readonly environment: Environment;
-  readonly table: LeaseRewriting;
+  readonly table: LeaseRewriter;
   /** `runReset` closes every source that it opens. */
   readonly open: (stream: StreamReference) => StreamSource;
 }
@@ -56,22 +56,26 @@ export type ResetIo = Pick<CommandIo, 'signal'> & {
 export async function runReset(request: ResetRequest, place: ResetPlace, io: ResetIo): Promise<number> {
   const { table, environment } = place;
   const first = await table.scan(io.signal);
+
   const source = place.open(request.stream ?? onlyStream(first, request.tableName));
   try {
-    const described = await patiently(request.patience, () => source.describe(io.signal), io.signal);
+    const described = await withRetry(request.retry, () => source.describe(io.signal), io.signal);
     const keyPrefix = keyPrefixOf(first, described);
     // A user who gives an ARN wants that stream, so rows of another one are rewritten too.
     if (request.stream?.streamArn === undefined)
       refuseOtherStream(rowsOfStream(keyPrefix, first.rows), described, request.tableName);
-    const scan = request.yes ? await watched(request, place, { keyPrefix, scan: first }, io) : first;
-    const steps = await planned(request, { source, signal: io.signal }, scan, environment.random);
+
+    const scan = request.yes ? await scanAtRest(request, place, { keyPrefix, scan: first }, io) : first;
+    const steps = await planSteps(request, { source, signal: io.signal }, scan, environment.random);
     await print(io, stepLines(steps));
+
     const { tableName } = request;
     if (!request.yes) {
       const todo = summary(steps, ['to rewrite', 'to create', 'to remove']);
       await print(io, [`reset: ${todo} in table '${tableName}'; nothing was changed, ${whenYes(steps)}`]);
       return 0;
     }
+
     await writeAll(request, table, steps, io.signal);
     await print(io, [`reset: ${summary(steps, ['rewritten', 'created', 'removed'])} in table '${tableName}'`]);
     return 0;
@@ -122,8 +126,8 @@ interface Seen {
 }
 
 /** Watches the unended rows of the stream. Resolves to the table if none changes for long enough, or throws REFUSED. */
-async function watched(
-  { tableName, only, watchMs: asked }: ResetRequest,
+async function scanAtRest(
+  { tableName, only, watchMs: minMs }: ResetRequest,
   { table, environment }: ResetPlace,
   { keyPrefix, scan: first }: Seen,
   io: ResetIo,
@@ -132,44 +136,49 @@ async function watched(
   let scan = first;
   // A worker writes its name into each row that it holds, so no row is held. If a worker takes one now, our write is refused.
   if (own().every((row) => hasEnded(row) || row.leaseOwner === undefined)) return first;
-  const watchMs = Math.max(asked, ...own().map((row) => failoverOf(row) ?? 0));
+
+  const watchMs = Math.max(minMs, ...own().map((row) => failoverOf(row) ?? 0));
   say(
     io,
     `watching the leases in table '${tableName}' for ${Math.ceil(watchMs / 1_000)} s, to see if a worker holds one (if workers renew less often and rows do not show it: --failover-ms)`,
   );
-  const moved = await firstMove(environment, watchMs, async () => {
+
+  const changedRow = await firstChangedRow(environment, watchMs, async () => {
     scan = await table.scan(io.signal);
     // A Java worker takes ended rows, too, and reads nothing there.
     return new Map(own().map((row) => [row.leaseKey, hasEnded(row) ? 'ended' : String(row.leaseCounter)]));
   });
-  if (moved === undefined) return scan;
-  const owner = own().find(({ leaseKey }) => leaseKey === moved)?.leaseOwner;
-  const what = `row ${moved} is being written to${owner === undefined ? '' : `, by worker '${owner}'`}`;
-  throw refused(`${what}: stop every worker of the application first. Nothing was changed`, tableName);
+
+  if (changedRow === undefined) return scan;
+  const owner = own().find(({ leaseKey }) => leaseKey === changedRow)?.leaseOwner;
+  const rowAndOwner = `row ${changedRow} is being written to${owner === undefined ? '' : `, by worker '${owner}'`}`;
+  throw refused(`${rowAndOwner}: stop every worker of the application first. Nothing was changed`, tableName);
 }
 
 /** A stream, and the signal that ends requests to it. */
-interface Asked {
+interface StreamAccess {
   readonly source: StreamSource;
   readonly signal: AbortSignal;
 }
 
-async function planned(
-  { tableName, only, to, patience }: ResetRequest,
-  { source, signal }: Asked,
+async function planSteps(
+  { tableName, only, to, retry }: ResetRequest,
+  { source, signal }: StreamAccess,
   scan: LeaseScan,
   random: Random,
 ): Promise<readonly ResetStep[]> {
-  const description = await patiently(patience, () => source.describe(signal), signal);
+  const description = await withRetry(retry, () => source.describe(signal), signal);
   const { status } = description;
   if (status !== 'ACTIVE' && status !== 'UPDATING')
     throw refused(`stream '${source.name}' is ${status}: wait until it is ACTIVE. Nothing was changed`, tableName);
+
   const known = rowsOfStream(keyPrefixOf(scan, description), scan.rows, only);
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
-  const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...patience, tableName }, signal);
+  const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...retry, tableName }, signal);
+
   const workerId = 'kinact reset';
   const plan = planReset({
-    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, patience, to.timestampMs, signal) } : to,
+    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, retry, to.timestampMs, signal) } : to,
     only,
     shards,
     rows: scan.rows,
@@ -182,6 +191,7 @@ async function planned(
       stream: streamIdentityOf(description),
     },
   });
+
   if (plan.type === 'refused') throw refused(`${plan.reason}. Nothing was changed`, tableName);
   return plan.steps;
 }
@@ -192,19 +202,19 @@ function randomName(random: Random): string {
 
 async function openAt(
   source: StreamSource,
-  patience: Patience,
+  retry: RetryOptions,
   timestampMs: number,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const filter = { type: 'atTimestamp', timestampMs } as const;
-  const { shards } = await patiently(patience, () => source.listShards(filter, signal), signal);
+  const { shards } = await withRetry(retry, () => source.listShards(filter, signal), signal);
   return shards.map(({ shardId }) => shardId);
 }
 
 /** One row after the other: after an interrupted run, the next one writes all rows again. */
 async function writeAll(
   { tableName }: ResetRequest,
-  table: LeaseRewriting,
+  table: LeaseRewriter,
   steps: readonly ResetStep[],
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,10 +1,10 @@
 // `kinact reset`: sets in the lease rows where an application begins to read a stream. This file reads the command line;
 // reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
-import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
-import { openLeaseRewriting } from '../aws/dynamodb/lease-rewriting.js';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { openLeaseRewriter } from '../aws/dynamodb/lease-rewriter.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
 import { positionOf, shardArguments } from './reset-arguments.js';
-import { repeatsTo } from './repeats.js';
+import { retryReporter } from './retry-report.js';
 import { minWatchMs, runReset, type ResetRequest } from './reset-run.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
@@ -36,9 +36,11 @@ Stop the application first. Without --yes it only prints what it would do to eac
       'failover-ms': 'string',
       yes: 'boolean',
     });
+
     const failover = options['failover-ms'] ?? '0';
     if (!/^\d{1,9}$/.test(failover)) throw new UsageError(`--failover-ms: expected milliseconds, got '${failover}'`);
-    const repeating = repeatsTo((text) => say(io, text), hostEnvironment.clock);
+    const onRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
+
     const request: ResetRequest = {
       tableName: applicationOf(required(options.application, 'application')),
       stream: options.stream === undefined ? undefined : streamOf(options.stream),
@@ -46,13 +48,15 @@ Stop the application first. Without --yes it only prints what it would do to eac
       to: positionOf(required(options.to, 'to'), hostEnvironment.clock.wallNow()),
       watchMs: Math.max(minWatchMs, Number(failover)),
       yes: options.yes,
-      patience: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', repeating },
+      retry: { ...hostEnvironment, retryForMs: 20_000, name: 'the stream', onRetry },
     };
+
     if (request.to.type === 'behind' && shards?.size !== 1)
       throw new UsageError('--to: a sequence number belongs to one shard, so give one --shard');
+
     // As in a consumer: if the stream is given by ARN, the lease table is in the ARN's region.
     const region = request.stream?.streamArn?.split(':')[3];
-    const table = openLeaseRewriting({ tableName: request.tableName, region, ...hostEnvironment, repeating });
+    const table = openLeaseRewriter({ tableName: request.tableName, region, ...hostEnvironment, onRetry });
     try {
       return await runReset(
         request,

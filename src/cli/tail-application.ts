@@ -4,43 +4,43 @@
 import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import { recordKey } from '../core/record-key.js';
+import { maxTimerMs } from '../options/option-table.js';
 import type { UserRecord } from '../api/ports.js';
 import { defineReducer, type RawReducer } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
 import type { ConsumerStatus } from '../api/status.js';
 import { say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
-import { repeatsTo } from './repeats.js';
+import { retryReporter } from './retry-report.js';
 import { sayEvents } from './tail-events.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
 
-/** The same as in `runUntilSignal`. */
-const drainDeadlineMs = 20_000;
 /** With a closed pipe nothing can drain: items stay open, and leases are released at their checkpoint. */
 const closedPipeDeadlineMs = 1_000;
-/** For the watchdog, because a full pipe is no stall, however long it is full: the longest time there is, 24 days. */
-const maxTimerMs = 2 ** 31 - 1;
 /** A child's lease is taken within two seconds of its parent's end. */
 const handOverMs = 3_000;
 
 export async function tailApplication(application: string, request: TailRequest, io: CommandIo): Promise<number> {
   const writer = lineWriter(io.stdout);
-  const broken = new AbortController();
-  const idle = watchOf(request, writer, handOverMs, () => hasOpenedAll(consumer.status()));
+  const closedPipe = new AbortController();
+  const watch = watchOf(request, writer, handOverMs, () => hasOpenedAll(consumer.status()));
   const { stream, from, asText } = request;
   const spec = kinesisStream({ ...stream, initialPosition: from, idleMs: idleMsOf(request) });
+
   const consumer = createConsumer({
     application,
-    source: idle === undefined ? spec : observed(spec, idle),
+    source: watch === undefined ? spec : observed(spec, watch),
     extract: (record) => [{ key: recordKey(record), value: record }],
-    reducer: linesReducer(writer, asText, broken, idle),
+    reducer: linesReducer(writer, asText, closedPipe, watch),
     reducers: 1,
+    // A full pipe is no stall, however long it is full.
     watchdogMs: maxTimerMs,
   });
-  const repeat = repeatsTo((text) => say(io, text), hostEnvironment.clock);
-  sayEvents(consumer, (text) => say(io, text), repeat);
-  return await runToItsEnd(consumer, io.signal, broken, idle);
+
+  const reportRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
+  sayEvents(consumer, (text) => say(io, text), reportRetry);
+  return await runToItsEnd(consumer, io.signal, closedPipe, watch);
 }
 
 /** The part of a coordinator's lease status that is used here. */
@@ -57,6 +57,7 @@ interface LeaseStatus {
  */
 export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus): boolean {
   if (state !== 'running') return false;
+
   const reading = new Set(shards.flatMap(({ shardId, doing }) => (doing === 'reading' ? [shardId] : [])));
   return leases.every(({ state: said }) => {
     const rows = (said as { readonly leases?: readonly LeaseStatus[] } | undefined)?.leases ?? [];
@@ -72,16 +73,17 @@ export function hasOpenedAll({ state, workerId, shards, leases }: ConsumerStatus
 async function runToItsEnd(
   consumer: Consumer,
   signal: AbortSignal,
-  broken: AbortController,
-  idle: IdleWatch | undefined,
+  closedPipe: AbortController,
+  watch: IdleWatch | undefined,
 ): Promise<number> {
-  const asked = new Promise<void>((resolve) => {
-    for (const each of [signal, broken.signal]) {
+  const stopRequested = new Promise<void>((resolve) => {
+    for (const each of [signal, closedPipe.signal]) {
       if (each.aborted) resolve();
       else each.addEventListener('abort', () => resolve(), { once: true });
     }
-    void idle?.idle.then(resolve);
+    void watch?.idle.then(resolve);
   });
+
   let stopping = false;
   // Rejects if the start fails or the consumer ends by itself, but not if `stop` ends the consumer.
   const ended = consumer
@@ -90,10 +92,10 @@ async function runToItsEnd(
     .catch((error: unknown) => {
       if (!stopping) throw error;
     });
-  await Promise.race([asked, ended]);
+
+  await Promise.race([stopRequested, ended]);
   stopping = true;
-  const deadlineMs = broken.signal.aborted ? closedPipeDeadlineMs : drainDeadlineMs;
-  const { leases } = await consumer.stop({ deadlineMs });
+  const { leases } = await consumer.stop(closedPipe.signal.aborted ? { deadlineMs: closedPipeDeadlineMs } : {});
   // Open records are not lost: they come after the released checkpoint. A lease still held delays its next owner.
   return leases.every(({ released }) => released) ? 0 : 1;
 }
@@ -101,8 +103,8 @@ async function runToItsEnd(
 function linesReducer(
   writer: LineWriter,
   asText: boolean,
-  broken: AbortController,
-  idle: IdleWatch | undefined,
+  closedPipe: AbortController,
+  watch: IdleWatch | undefined,
 ): RawReducer<undefined, UserRecord> {
   return defineReducer<undefined, UserRecord>({
     init: () => undefined,
@@ -114,12 +116,12 @@ function linesReducer(
         await writer.write(text);
       } catch (error) {
         if (!isClosedPipe(error)) throw error;
-        broken.abort();
+        closedPipe.abort();
         await aborted(ctx.signal);
         return state;
       }
       for (const { token } of message.items) ctx.ack(token);
-      idle?.stir();
+      watch?.stir();
       return state;
     },
   });
@@ -132,6 +134,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-function observed(spec: SourceSpec, idle: IdleWatch): SourceSpec {
-  return { ...spec, open: (environment) => idle.observe(spec.open(environment)) };
+function observed(spec: SourceSpec, watch: IdleWatch): SourceSpec {
+  return { ...spec, open: (environment) => watch.observe(spec.open(environment)) };
 }

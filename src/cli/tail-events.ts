@@ -2,10 +2,10 @@
 // command is reported at its end.
 import type { Emitter } from '../consumer/emitter.js';
 import { errorLine } from './command.js';
-import type { SayRepeat } from './repeats.js';
+import type { ReportRetry } from './retry-report.js';
 
-export function sayEvents(consumer: Pick<Emitter, 'on'>, say: (text: string) => void, repeat: SayRepeat): void {
-  consumer.on('retrying', ({ operation, error }) => repeat(operation, error));
+export function sayEvents(consumer: Pick<Emitter, 'on'>, say: (text: string) => void, reportRetry: ReportRetry): void {
+  consumer.on('retrying', ({ operation, error }) => reportRetry(operation, error));
   consumer.on('warning', ({ message, error }) =>
     say(error === undefined ? message : `${message}: ${errorLine(error)}`),
   );

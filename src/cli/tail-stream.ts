@@ -1,10 +1,13 @@
 // `kinact tail` without an application: this process alone reads every shard of a stream, and stores no position. Invariants: a
 // child shard is opened after all its parents that are read here are written to their end. So the lines of a key are in order.
 // A shard is not read further while records from its last read are being written.
-import { backoffMs } from '../core/backoff.js';
+import { pause } from '../aws/pause.js';
+import { withRetry } from '../aws/retry.js';
+import type { Backoff } from '../core/backoff.js';
 import type { InitialPosition, StartPosition } from '../core/position.js';
 import { compareSequenceNumbers } from '../core/sequence-number.js';
-import { isKinactError, KinactError } from '../api/errors.js';
+import { parentsOf } from '../core/shard-graph.js';
+import { KinactError } from '../api/errors.js';
 import type {
   ChildShard,
   ReadResult,
@@ -15,7 +18,7 @@ import type {
   StreamSource,
 } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
-import type { SayRepeat } from './repeats.js';
+import type { ReportRetry } from './retry-report.js';
 import { recordLine, type LineWriter } from './record-lines.js';
 
 export interface TailJob extends Environment {
@@ -26,7 +29,7 @@ export interface TailJob extends Environment {
   readonly signal: AbortSignal;
   /** Prints a message for the user. */
   readonly say: (text: string) => void;
-  readonly repeat: SayRepeat;
+  readonly reportRetry: ReportRetry;
 }
 
 /** A `Date` header has whole seconds, and two machines' clocks differ a little. */
@@ -37,7 +40,7 @@ const startDeadlineMs = 20_000;
 const textChunk = 64 * 1024;
 /** How many listings may lack the children of an ended shard. AWS names them within a moment. */
 const childListings = 5;
-const again = { baseMs: 500, capMs: 5_000 };
+const backoff: Backoff = { baseMs: 500, capMs: 5_000 };
 
 /** The time between the two listings that must lack a shard. */
 const goneAfterMs = 5_000;
@@ -45,7 +48,7 @@ const goneAfterMs = 5_000;
 type ShardEnd = Extract<ReadResult, { readonly type: 'shardEnd' }>;
 
 /** A shard to read once its parents that are read here are done. */
-interface Planned {
+interface PlannedShard {
   readonly shardId: string;
   readonly parents: readonly string[];
   readonly start: StartPosition;
@@ -54,16 +57,17 @@ interface Planned {
 
 /** Reads until `signal` aborts, or every shard has ended and has no children. Rejects with the first failure. */
 export async function tailStream(job: TailJob): Promise<void> {
-  const { source, from } = job;
-  const list = (): Promise<ShardListing> => source.listShards(filterOf(from), job.signal);
-  const listing = await persistently(job, startDeadlineMs, list);
+  const { from } = job;
+  const listing = await listWithRetry(job, filterOf(from), startDeadlineMs);
+
   const start = startOf(from, listing.serviceTimeMs);
-  const planned = new Map<string, Planned>();
+  const planned = new Map<string, PlannedShard>();
   const done = new Set<string>();
   const running = new Map<string, Promise<void>>();
   const plan = (shardId: string, parents: readonly string[], first: StartPosition, range: Shard['hashKeyRange']) => {
     if (!planned.has(shardId)) planned.set(shardId, { shardId, parents, start: first, range });
   };
+
   for (const shard of listing.shards) plan(shard.shardId, parentsOf(shard), start, shard.hashKeyRange);
 
   const launch = (failed: (error: unknown) => void): void => {
@@ -106,11 +110,11 @@ interface Written {
 }
 
 /** Reads a shard to its end, or until `signal` aborts. Resolves to its children when all is written. */
-async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildShard[]> {
+async function readShard(job: TailJob, shard: PlannedShard): Promise<readonly ChildShard[]> {
   const { shardId } = shard;
   const written: Written = { upTo: undefined, complained: false };
   for (;;) {
-    const end = await readOn(job, shard, written);
+    const end = await readToAnEnd(job, shard, written);
     if (end.notFound !== true) return await childrenOf(job, shardId, end);
     if (await isGone(job, shardId)) {
       job.say(`${shardId} is no longer listed: it ends after the last record read`);
@@ -120,12 +124,13 @@ async function readShard(job: TailJob, shard: Planned): Promise<readonly ChildSh
 }
 
 /** Reads from after the last written record to an end. */
-async function readOn(job: TailJob, { shardId, start, range }: Planned, written: Written): Promise<ShardEnd> {
+async function readToAnEnd(job: TailJob, { shardId, start, range }: PlannedShard, written: Written): Promise<ShardEnd> {
   const { source, signal, writer } = job;
   const { upTo } = written;
   const from: StartPosition =
     upTo === undefined ? start : { type: 'after', position: { sequenceNumber: upTo, subSequenceNumber: 0 } };
-  const reader = source.open(shardId, from, (notice) => tell(job, notice));
+  const reader = source.open(shardId, from, (notice) => sayNotice(job, notice));
+
   try {
     for (;;) {
       const result: ReadResult = await reader.read(signal);
@@ -157,10 +162,10 @@ async function readOn(job: TailJob, { shardId, start, range }: Planned, written:
 /** A read has not found the shard. It is gone when two listings, some seconds apart, lack it. */
 async function isGone(job: TailJob, shardId: string): Promise<boolean> {
   for (let listing = 1; ; listing += 1) {
-    const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));
+    const { shards } = await listWithRetry(job, { type: 'all' }, Infinity);
     if (shards.some((shard) => shard.shardId === shardId)) return false;
     if (listing === 2) return true;
-    await pause(job, goneAfterMs);
+    await pause(job.timers, goneAfterMs, job.signal, activity(job));
   }
 }
 
@@ -168,16 +173,12 @@ async function isGone(job: TailJob, shardId: string): Promise<boolean> {
 async function childrenOf(job: TailJob, shardId: string, end: ShardEnd): Promise<readonly ChildShard[]> {
   if (end.children !== undefined) return end.children;
   for (let listing = 1; ; listing += 1) {
-    const { shards } = await persistently(job, Infinity, () => job.source.listShards({ type: 'all' }, job.signal));
+    const { shards } = await listWithRetry(job, { type: 'all' }, Infinity);
     const children = shards.filter((shard) => parentsOf(shard).includes(shardId));
     if (children.length > 0 || listing === childListings)
       return children.map((shard) => ({ ...shard, parentShards: parentsOf(shard) }));
-    await pause(job, 1_000);
+    await pause(job.timers, 1_000, job.signal, activity(job));
   }
-}
-
-function parentsOf({ parentShardId, adjacentParentShardId }: Shard): readonly string[] {
-  return [parentShardId, adjacentParentShardId].filter((parent) => parent !== undefined);
 }
 
 function filterOf(from: InitialPosition): ShardFilter {
@@ -193,38 +194,26 @@ function startOf(from: InitialPosition, serviceTimeMs: number): StartPosition {
   return { type: 'atTimestamp', timestampMs: from === 'LATEST' ? serviceTimeMs - latestSlackMs : from.getTime() };
 }
 
-/** Repeats a call whose error is `retryable`. */
-async function persistently<T>(job: TailJob, deadlineMs: number, call: () => Promise<T>): Promise<T> {
-  const { clock, random } = job;
-  const giveUpAt = clock.now() + deadlineMs;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!isKinactError(error) || !error.retryable || job.signal.aborted || clock.now() > giveUpAt) throw error;
-      const delayMs = Math.max(100, backoffMs(again, attempt, random));
-      job.repeat(error.data.operation ?? 'a call', error);
-      await pause(job, delayMs);
-    }
-  }
+/** Lists the shards, and repeats the call while its error is `retryable`. */
+function listWithRetry(job: TailJob, filter: ShardFilter, retryForMs: number): Promise<ShardListing> {
+  const { source, signal } = job;
+  const onRetry = (operation: string, error: unknown): void => {
+    if (signal.aborted) throw error;
+    job.reportRetry(operation, error);
+  };
+  const retry = { ...job, retryForMs, name: activity(job), onRetry, backoff, minDelayMs: 100, mayOverrun: true };
+  return withRetry(retry, () => source.listShards(filter, signal), signal);
 }
 
-function pause({ timers, signal }: TailJob, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      cancel();
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const cancel = timers.after(ms, finish);
-    signal.addEventListener('abort', finish, { once: true });
-  });
+/** The name of the calls, as in the errors of the source. */
+function activity({ source }: TailJob): string {
+  return `kinesis:ListShards on '${source.name}'`;
 }
 
-function tell({ say, repeat }: TailJob, notice: SourceNotice): void {
+function sayNotice({ say, reportRetry }: TailJob, notice: SourceNotice): void {
   switch (notice.type) {
     case 'throttled':
-      return repeat('GetRecords', new KinactError('AWS_ERROR', `${notice.shardId} is throttled`));
+      return reportRetry('GetRecords', new KinactError('AWS_ERROR', `${notice.shardId} is throttled`));
     case 'iteratorExpired':
       return say(`${notice.shardId}: the iterator expired, reading goes on where it was`);
     case 'trimmed':
@@ -232,6 +221,6 @@ function tell({ say, repeat }: TailJob, notice: SourceNotice): void {
         `${notice.shardId}: records${notice.position === undefined ? '' : ` after ${notice.position.sequenceNumber}`} are trimmed`,
       );
     case 'retrying':
-      return repeat(notice.operation, notice.error);
+      return reportRetry(notice.operation, notice.error);
   }
 }

@@ -1,5 +1,5 @@
 // `kinact tail`: writes user records as JSON lines to stdout, from the whole stream or as a member of an application.
-import { kinesisPollingSource } from '../aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   applicationOf,
@@ -15,7 +15,7 @@ import {
   type CommandIo,
 } from './command.js';
 import { idleMsOf, watchOf, type TailRequest } from './idle-watch.js';
-import { repeatsTo } from './repeats.js';
+import { retryReporter } from './retry-report.js';
 import { isClosedPipe, lineWriter } from './record-lines.js';
 import { tailApplication } from './tail-application.js';
 import { tailStream } from './tail-stream.js';
@@ -60,24 +60,26 @@ back). A signal that comes more than 2 s after the first ends it at once.
 
 async function tailWhole(request: TailRequest, io: CommandIo): Promise<number> {
   const writer = lineWriter(io.stdout);
-  const idle = watchOf(request, writer, 0);
+  const watch = watchOf(request, writer, 0);
   const polled = kinesisPollingSource(
     { ...request.stream, idleMs: idleMsOf(request), prefetch: { batches: 1 } },
     hostEnvironment,
   );
+
   const tell = (text: string): void => say(io, text);
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
-  void idle?.idle.then(() => stop.abort());
+  void watch?.idle.then(() => stop.abort());
+
   try {
     await tailStream({
       ...request,
       ...hostEnvironment,
-      source: idle?.observe(polled) ?? polled,
+      source: watch?.observe(polled) ?? polled,
       writer,
       signal,
       say: tell,
-      repeat: repeatsTo(tell, hostEnvironment.clock),
+      reportRetry: retryReporter(tell, hostEnvironment.clock),
     });
     return 0;
   } catch (error) {

@@ -1,7 +1,7 @@
 // The status of each kind of actor, with the types of the actors, and the shards that a tree reads. The runtime does not keep
 // these types: only this file casts a status back to its type. `inspection.ts` and tests call it.
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
-import type { Held } from '../../actors/protocol/disposition.js';
+import type { HeldRecord } from '../../actors/protocol/disposition.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
 import type { WorkerStatus } from '../../actors/shard-worker/watchdog.js';
 import type { StageStatus } from '../../actors/stage/state.js';
@@ -19,18 +19,18 @@ export interface StatusByKind {
 /** The typed status of an actor. Undefined if the actor is of another kind or has stopped, or if its `status` threw. */
 export function statusOf<K extends keyof StatusByKind>(
   { kind, state }: Pick<ActorSnapshot, 'kind' | 'state'>,
-  of: K,
+  wanted: K,
 ): StatusByKind[K] | undefined {
-  return kind === of && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
+  return kind === wanted && state !== undefined && !('error' in state) ? (state as StatusByKind[K]) : undefined;
 }
 
 /** Keyed by worker and ordinal. */
-type Holders = ReadonlyMap<string, Held & { readonly path: string }>;
+type Holders = ReadonlyMap<string, HeldRecord & { readonly path: string }>;
 
 /** The shards that a tree reads, each with the holder of its oldest open record. */
 export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot[] {
   const actors = walk(tree);
-  const holders = new Map<string, Held & { readonly path: string }>();
+  const holders = new Map<string, HeldRecord & { readonly path: string }>();
   for (const actor of actors) {
     for (const held of (statusOf(actor, 'stage') ?? statusOf(actor, 'reducer'))?.holding ?? []) {
       const name = `${held.worker} ${held.ordinal}`;

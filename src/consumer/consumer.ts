@@ -1,7 +1,7 @@
 // `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
 // first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
-import type { CoordinatorStarted, ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import {
   ask,
@@ -19,7 +19,7 @@ import { hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
 import { coordinatorError, createEscalation, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
-import { releaseEverything } from './stopping.js';
+import { releaseEverything, type ReleasedLease } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
@@ -27,7 +27,7 @@ import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger } from '../api/logger.js';
 import { resolveTable } from '../options/option-table.js';
-import { stopTable } from '../options/stop-tables.js';
+import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { Extract } from '../api/reducer.js';
@@ -128,8 +128,8 @@ export function createConsumer<Value = Uint8Array>(options: ConsumerOptions<Valu
 }
 
 /** The same as `createConsumer`, with the given behaviours. */
-export function consumerOf(options: ConsumerOptions, made: Actors): Consumer {
-  return new TreeConsumer(resolveOptions(options), made);
+export function consumerOf(options: ConsumerOptions, behaviours: Actors): Consumer {
+  return new TreeConsumer(resolveOptions(options), behaviours);
 }
 
 class TreeConsumer implements Consumer {
@@ -155,9 +155,9 @@ class TreeConsumer implements Consumer {
   /** How often the application's logger and meter have thrown. A throw is counted and has no other effect. */
   readonly #callbackThrows = { logger: 0, meter: 0 };
 
-  constructor(options: ResolvedOptions, made: Actors) {
+  constructor(options: ResolvedOptions, behaviours: Actors) {
     this.#options = options;
-    this.#actors = made;
+    this.#actors = behaviours;
     const { clock, timers, random, ...seams } = options.runtime;
     this.#environment = {
       clock: clock ?? hostEnvironment.clock,
@@ -170,7 +170,7 @@ class TreeConsumer implements Consumer {
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#environment,
-      emit: (event) => this.#happened(event),
+      emit: (event) => this.#handleEvent(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
     this.#escalation = createEscalation(
@@ -184,15 +184,15 @@ class TreeConsumer implements Consumer {
     this.closed.catch(() => {});
   }
 
-  #happened(event: KinactEvent): void {
+  #handleEvent(event: KinactEvent): void {
     if (event.name === 'orphaned')
       for (const effect of event.data.effects) this.#orphans.push(`${event.data.actor} ${effect}`);
     this.#emitter.emit(event);
     if (event.name === 'sourceFailed') this.#sourceFailed(event.data.error);
   }
 
-  #countThrow(what: 'logger' | 'meter'): void {
-    this.#callbackThrows[what] += 1;
+  #countThrow(callback: 'logger' | 'meter'): void {
+    this.#callbackThrows[callback] += 1;
   }
 
   start(): Promise<void> {
@@ -220,7 +220,7 @@ class TreeConsumer implements Consumer {
         () => this.#countThrow('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
-      await this.#coordinatorsStarted(this.#root, this.#wiring);
+      await this.#whenCoordinatorsStarted(this.#root, this.#wiring);
     } catch (error) {
       const failure = this.#startFailure(error as Error);
       await this.#end(failure, escalationDeadlineMs);
@@ -247,8 +247,8 @@ class TreeConsumer implements Consumer {
         this.#pipeline = pipeline;
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
       },
-      pipelineRestarting: (error) => this.#restarting(error),
-      coordinatorsRestarting: (error) => this.#restarted(coordinatorError(error)),
+      pipelineRestarting: (error) => this.#pipelineRestarting(error),
+      coordinatorsRestarting: (error) => this.#countRestart(coordinatorError(error)),
     });
   }
 
@@ -259,20 +259,20 @@ class TreeConsumer implements Consumer {
     this.#escalation.pipelineEnded(ending);
   }
 
-  #restarting(error: Error): readonly Effect<never>[] {
+  #pipelineRestarting(error: Error): readonly Effect<never>[] {
     const poison = this.#escalation.noteFailure(error);
-    const told = this.#restarted(error);
-    return poison === undefined ? told : [effect.fail(poison)];
+    const effects = this.#countRestart(error);
+    return poison === undefined ? effects : [effect.fail(poison)];
   }
 
   /** Every crash restarts the pipeline, whichever actor crashed, and raises the number of its incarnation. */
-  #restarted(error: Error): readonly Effect<never>[] {
+  #countRestart(error: Error): readonly Effect<never>[] {
     this.#restarts += 1;
     const data = { incarnation: this.#restarts + 1, error };
     return [effect.emit({ name: 'pipelineRestarted', data })];
   }
 
-  async #coordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
+  async #whenCoordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
     for (;;) {
       // The root answers once no child is left to start. It starts the coordinators of several tables one after the other.
       await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
@@ -318,13 +318,13 @@ class TreeConsumer implements Consumer {
         root: () => this.#root,
         pipeline: () => this.#pipeline,
         callDeadlineMs: this.#options.callDeadlineMs,
-        emit: (event) => this.#happened(event),
+        emit: (event) => this.#handleEvent(event),
       },
       deadlineMs,
     );
     this.#metering.end();
-    this.#wiring?.close((what, error) =>
-      this.#happened({ name: 'warning', data: { message: `${what} could not be closed`, error } }),
+    this.#wiring?.close((resource, error) =>
+      this.#handleEvent({ name: 'warning', data: { message: `${resource} could not be closed`, error } }),
     );
     return report;
   }

@@ -20,6 +20,7 @@ export function errorReport(error: KinactError): readonly string[] {
     if (!isKinactError(cause)) lines.push(...framesOf(cause).map((frame) => `    ${visible(frame)}`));
     cause = (cause as { readonly cause?: unknown } | null)?.cause;
   }
+
   const data = oneLine(JSON.stringify(error.data));
   if (data !== '{}')
     lines.push(`  data: ${data.length > maxDataCharacters ? `${data.slice(0, maxDataCharacters)}…` : data}`);

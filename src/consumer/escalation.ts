@@ -16,6 +16,7 @@ export interface Escalation {
 export function createEscalation(intensity: number, end: (error: Error) => void): Escalation {
   const watch = createPoisonWatch();
   let reason: Error | undefined;
+
   const endOnce = (error: Error): void => {
     if (reason !== undefined) return;
     reason = error;
@@ -26,6 +27,7 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
     const times = noteFailedRecord(watch, failed === undefined ? undefined : identityOf(failed));
     return failed !== undefined && times > intensity ? poison(failed, times) : undefined;
   };
+
   return {
     noteFailure,
     pipelineEnded: ({ reason: how, error }) => {

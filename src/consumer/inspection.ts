@@ -31,14 +31,17 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
-  const thrown = Object.entries(failures).flatMap(([what, times]) => (times > 0 ? [[`${what}Failures`, times]] : []));
+  const thrown = Object.entries(failures).flatMap(([callback, times]) =>
+    times > 0 ? [[`${callback}Failures`, times]] : [],
+  );
+
   return {
     state,
     workerId,
     restarts,
     shards: shardsOf(tree),
-    sources: leases.flatMap(({ table, state: says }) =>
-      (coordinatorStatus(says)?.sources ?? []).map((each) => ({ ...each, table })),
+    sources: leases.flatMap(({ table, state: coordinator }) =>
+      (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
     bytes: inspected.bytes,
     leases,
@@ -67,6 +70,7 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
       groups.set(key, [...(groups.get(key) ?? []), each]);
     }
   }
+
   return [...groups.values()].map((group) => {
     const longest = group.reduce((one, other) => (other.forMs > one.forMs ? other : one));
     const times = group.length > 1 ? ` (in ${group.length} places)` : '';
@@ -77,6 +81,7 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
 export function readiness({ state, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
+
   for (const { table, state: coordinator } of leases) {
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
     const { scanAgeMs, phase, busy, standingStill = [], unread = [], contradictions = [] } = known;
@@ -95,6 +100,7 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     else if (phase !== 'failed' && scanAgeMs !== undefined && scanAgeMs > maxScanAgeMs)
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
+
   for (const { source, state, error } of sources) {
     const why = error === undefined ? '' : `: ${error.message}`;
     if (state === 'failed') reasons.push(`the source ${source} has failed for good${why}`);

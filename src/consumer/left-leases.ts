@@ -1,7 +1,7 @@
 // Releases leases that keepers still held when their tree ended, and that no coordinator could release. Either the coordinator
 // was down, or the application had stopped the parent, so no message arrived any longer. The keepers are started again in a
 // separate runtime, for one write each. By then the old tree has stopped, and its user calls have settled or are orphans.
-import type { ReleasedLease } from '../../actors/lease-coordinator/lease-coordinator.js';
+import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   type LeaseKeeperOptions,
   type LeaseKeeperState,
@@ -27,7 +27,7 @@ export interface LeftLeases {
   /** Notes that a new coordinator starts. It handles all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
   /** The left leases of these tables. */
-  of(tableNames: ReadonlySet<string>): readonly LeftLease[];
+  inTables(tableNames: ReadonlySet<string>): readonly LeftLease[];
 }
 
 export function createLeftLeases(): LeftLeases {
@@ -48,12 +48,12 @@ export function createLeftLeases(): LeftLeases {
     supersede: (tableName) => {
       for (const lease of left.values()) lease.superseded ||= lease.options.store.tableName === tableName;
     },
-    of: (tableNames) => [...left.values()].filter(({ options }) => tableNames.has(options.store.tableName)),
+    inTables: (tableNames) => [...left.values()].filter(({ options }) => tableNames.has(options.store.tableName)),
   };
 }
 
 const isTaking = ({ phase, writes, lease }: LeaseKeeperState): boolean =>
-  phase === 'taking' && (writes.current !== undefined || lease.unknown.length > 0);
+  phase === 'taking' && (writes.current !== undefined || lease.unknownWrites.length > 0);
 
 /** The lease has been handed over to this keeper, or may have been since. */
 const isAsking = ({ phase, wishing, taking }: LeaseKeeperState): boolean =>
@@ -63,11 +63,13 @@ const isUnsure = (state: LeaseKeeperState): boolean => state.phase !== 'held' &&
 
 const mayHold = (state: LeaseKeeperState): boolean => state.phase === 'held' || isUnsure(state);
 
-type AsCoordinator = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
-type Told = AsCoordinator | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleasedLease[]> };
+type CoordinatorMessage = LeaseKeeperOptions['coordinator'] extends Ref<infer Message> ? Message : never;
+type CollectorMessage =
+  | CoordinatorMessage
+  | { readonly type: 'report'; readonly replyTo: ReplyTo<readonly ReleaseOutcome[]> };
 
 /** Stands in for the coordinator: collects the outcome of each release. */
-const listener = (): Behaviour<ReleasedLease[], Told> => ({
+const releaseCollector = (): Behaviour<ReleaseOutcome[], CollectorMessage> => ({
   kind: 'left-leases',
   initial: () => [[], []],
   receive: (leases, message) => {
@@ -78,7 +80,7 @@ const listener = (): Behaviour<ReleasedLease[], Told> => ({
 });
 
 /** The parts of a stopping consumer that are needed to release its left leases. */
-export interface LeftBehind {
+export interface ReleaseContext {
   readonly environment: Environment;
   readonly actors: { readonly leaseKeeper: typeof leaseKeeper };
   readonly emit: (event: KinactEvent) => void;
@@ -89,31 +91,37 @@ export interface LeftBehind {
  * released in time. Never rejects.
  */
 export async function releaseLeft(
-  { environment, actors, emit }: LeftBehind,
+  { environment, actors, emit }: ReleaseContext,
   left: readonly LeftLease[],
   reason: string,
   deadlineMs: number,
-): Promise<readonly ReleasedLease[]> {
+): Promise<readonly ReleaseOutcome[]> {
   if (left.length === 0) return [];
+
   const runtime = createRuntime({ ...environment, emit });
-  const coordinator = spawn(runtime, listener());
+  const coordinator = spawn(runtime, releaseCollector());
   await Promise.all(
     left.map(async ({ options, state, superseded }) => {
-      if ((superseded || isUnsure(state)) && !(await isOurs({ options, state }, environment, deadlineMs))) return;
-      await ended(
+      if ((superseded || isUnsure(state)) && !(await adoptOwnRow({ options, state }, environment, deadlineMs))) return;
+      await runKeeper(
         runtime,
-        actors.leaseKeeper({ ...options, coordinator, left: { state, reason, deadlineMs } }),
+        actors.leaseKeeper({ ...options, coordinator, predecessor: { state, reason, deadlineMs } }),
         deadlineMs,
       );
     }),
   );
-  const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleasedLease[]>) => ({ type: 'report', replyTo }));
+
+  const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleaseOutcome[]>) => ({ type: 'report', replyTo }));
   await stop(coordinator);
   return report;
 }
 
 /** Runs one keeper. The keeper ends by itself at its deadline, unless an `onCheckpoint` never settles. */
-async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>, deadlineMs: number): Promise<void> {
+async function runKeeper(
+  runtime: Runtime,
+  behaviour: ReturnType<typeof leaseKeeper>,
+  deadlineMs: number,
+): Promise<void> {
   const keeper = spawn(runtime, behaviour, '', { shutdownMs: 0 });
   const cancel = runtime.timers.after(deadlineMs + graceMs, () => void stop(keeper, { deadlineMs: 0 }));
   await watch(keeper);
@@ -123,10 +131,10 @@ async function ended(runtime: Runtime, behaviour: ReturnType<typeof leaseKeeper>
 const graceMs = 1_000;
 
 /**
- * Whether the row belongs to this keeper. That is not known if a take was under way, or if a new coordinator may have changed the
- * row. So this function reads the row. It never takes a lease only to release it.
+ * Reads the row, and adopts it if it belongs to this keeper: true then. That is not known if a take was under way, or if a new
+ * coordinator may have changed the row. A lease is never taken only to release it.
  */
-async function isOurs(
+async function adoptOwnRow(
   { options, state }: Pick<LeftLease, 'options' | 'state'>,
   { timers }: Environment,
   deadlineMs: number,

@@ -41,17 +41,19 @@ export function startMetering(
   if (given === silentMeter || settled === undefined) return noMetering;
   const meter = guardMeter(given, failed);
   const ends = countEvents(meter, emitter);
-  const told: LastReport = { incidents: {}, shards: new Map(), sources: new Set() };
+  const lastReport: LastReport = { incidents: {}, shards: new Map(), sources: new Set() };
+
   let cancel = (): void => {};
   const look = (): void => {
     for (const { records, ...shard } of takeSettled(settled)) meter.count('RecordsProcessed', records, shard);
-    sample(meter, status(), told);
+    sample(meter, status(), lastReport);
   };
-  const again = (): void => {
+  const lookRegularly = (): void => {
     look();
-    cancel = timers.after(intervalMs, again);
+    cancel = timers.after(intervalMs, lookRegularly);
   };
-  again();
+  lookRegularly();
+
   return {
     end: () => {
       cancel();
@@ -75,22 +77,24 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
   ];
 }
 
-function sample(meter: Meter, status: ConsumerStatus, told: LastReport): void {
-  setGauges(meter, status, told);
-  for (const [what, total] of Object.entries(status.counters)) {
-    const by = total - (told.incidents[what] ?? 0);
-    if (by > 0) meter.count('Incidents', by, { what });
+function sample(meter: Meter, status: ConsumerStatus, lastReport: LastReport): void {
+  setGauges(meter, status, lastReport);
+  for (const [counter, total] of Object.entries(status.counters)) {
+    const increase = total - (lastReport.incidents[counter] ?? 0);
+    if (increase > 0) meter.count('Incidents', increase, { what: counter });
   }
-  told.incidents = status.counters;
+  lastReport.incidents = status.counters;
 }
 
 const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;
 
-function setGauges(meter: Meter, status: ConsumerStatus, told: LastReport): void {
+function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport): void {
   const leases = new Map<string, number>();
   const shards = new Map<string, Labels>();
+
   meter.gauge('HeldBytes', status.bytes.held, {});
   meter.gauge('WaitingShards', status.bytes.waiting, {});
+
   for (const shard of status.shards) {
     const { source, shardId, openRecords, openBytes, prefetchedBytes, oldestOpen, millisBehindLatest } = shard;
     const labels = { source, shardId };
@@ -102,13 +106,15 @@ function setGauges(meter: Meter, status: ConsumerStatus, told: LastReport): void
     meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
     if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
   }
-  for (const [name, labels] of told.shards) {
+
+  for (const [name, labels] of lastReport.shards) {
     if (shards.has(name)) continue;
     for (const gauge of shardGauges) meter.gauge(gauge, 0, labels);
   }
-  for (const source of [...told.sources, ...leases.keys()]) {
+
+  for (const source of [...lastReport.sources, ...leases.keys()]) {
     meter.gauge('CurrentLeases', leases.get(source) ?? 0, { source });
   }
-  told.shards = shards;
-  told.sources = new Set(leases.keys());
+  lastReport.shards = shards;
+  lastReport.sources = new Set(leases.keys());
 }

@@ -7,7 +7,7 @@ import { errorReport } from './error-report.js';
 import { isKinactError } from '../api/errors.js';
 import type { RunOptions } from '../api/options.js';
 import { resolveTable, shaped } from '../options/option-table.js';
-import { runTable } from '../options/stop-tables.js';
+import { runTable } from '../options/stop-option-tables.js';
 
 /**
  * Starts the consumer and runs it until a signal comes. Then it drains, checkpoints and releases. Resolves with the report;
@@ -25,9 +25,11 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
   shaped('a consumer made by createConsumer', ['start', 'stop']).parse(consumer, 'consumer');
   const { signals, deadlineMs } = resolveTable(runTable, options, '');
   const judge = stopSignals(() => performance.now());
+
   let signalled = false;
   let wake = (): void => {};
-  const asked = new Promise<void>((resolve) => (wake = resolve));
+  const signalReceived = new Promise<void>((resolve) => (wake = resolve));
+
   const onSignal = (signal: NodeJS.Signals, number: number): void => {
     if (judge(signal) === 'atOnce') process.exit(128 + number);
     signalled = true;
@@ -37,9 +39,10 @@ export async function runUntilSignal(consumer: Consumer, options: RunOptions = {
     for (const signal of signals) process.off(signal, onSignal);
   };
   for (const signal of signals) process.on(signal, onSignal);
+
   try {
     const ended = consumer.start().then(() => consumer.closed);
-    const stopped = asked.then(() => consumer.stop({ deadlineMs }));
+    const stopped = signalReceived.then(() => consumer.stop({ deadlineMs }));
     // If the signal ends the start, `start` rejects with STOPPED. That is not a failure.
     await Promise.race([ended.catch((error: unknown) => ignoreWhen(signalled, error)), stopped]);
     const report = await (signalled ? stopped : consumer.stop({ deadlineMs }));

@@ -16,7 +16,7 @@ export function throughTraffic(store: LeaseStore, { reads, writes }: TableTraffi
     get: (leaseKey, signal) => pass(reads, signal, () => store.get(leaseKey, signal)),
     create: (row, signal) => pass(writes, signal, () => store.create(row, signal)),
     update: (leaseKey, update, signal) => pass(writes, signal, () => store.update(leaseKey, update, signal)),
-    describeLease: (leaseKey, meta, signal) => pass(writes, signal, () => store.describeLease(leaseKey, meta, signal)),
+    updateMeta: (leaseKey, meta, signal) => pass(writes, signal, () => store.updateMeta(leaseKey, meta, signal)),
     delete: (leaseKey, counter, signal) => pass(writes, signal, () => store.delete(leaseKey, counter, signal)),
   };
 }

@@ -7,7 +7,7 @@ import { reducer } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
-import type { HeldLease } from '../../actors/protocol/leasing.js';
+import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
@@ -16,7 +16,7 @@ import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js'
 import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
-import type { SourceHistory } from '../api/failures.js';
+import type { SourceHistory } from '../api/final-errors.js';
 import { silentMeter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, Environment } from '../api/source.js';
@@ -24,7 +24,7 @@ import { throughTraffic, type TableTraffic } from './store-traffic.js';
 import type { KeeperArguments, TableHistory } from '../../actors/lease-coordinator/options.js';
 
 /** An open source. */
-interface Opened {
+interface OpenSource {
   readonly spec: SourceSpec;
   readonly tableName: string;
   readonly source: StreamSource;
@@ -37,7 +37,7 @@ interface Table {
   readonly store: LeaseStore;
   readonly traffic: TableTraffic;
   readonly history: TableHistory;
-  readonly sources: readonly Opened[];
+  readonly sources: readonly OpenSource[];
 }
 
 export interface Wiring {
@@ -51,13 +51,13 @@ export interface Wiring {
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>>;
   /** The leases that keepers still held when the tree ended. */
-  readonly left: Pick<LeftLeases, 'of'>;
+  readonly left: Pick<LeftLeases, 'inTables'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
   /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
-  close(failed: (what: string, error: unknown) => void): void;
+  close(failed: (resource: string, error: unknown) => void): void;
 }
 
 /** The behaviours of the tree. Tests replace some of them, to show what a broken one would lead to. */
@@ -89,26 +89,29 @@ interface WiringInput {
 
 /** What all shard workers of a consumer share. */
 interface WorkerContext extends Pick<Wiring, 'budget' | 'settled'> {
-  readonly sources: ReadonlyMap<string, Opened>;
+  readonly sources: ReadonlyMap<string, OpenSource>;
 }
 
 export function openWiring(input: WiringInput): Wiring {
   const { actors, options, environment } = input;
-  const sources = options.sources.map((placed): Opened => ({
+  const sources = options.sources.map((placed): OpenSource => ({
     ...placed,
     source: placed.spec.open(environment),
     history: { worked: false, failure: undefined },
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
+
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
   const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const shardName = (source: string, shardId: string): string =>
     sources.length > 1 ? `${source}/${shardId}` : shardId;
+
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
   const workerContext: WorkerContext = { sources: byName, budget, settled };
+
   return {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
@@ -153,40 +156,40 @@ export function openWiring(input: WiringInput): Wiring {
 }
 
 function closeAll(
-  sources: readonly Opened[],
+  sources: readonly OpenSource[],
   tables: ReadonlyMap<string, Table>,
   failed: Parameters<Wiring['close']>[0],
 ): void {
-  for (const { source } of sources) attempt(`source '${source.name}'`, () => source.close(), failed);
-  for (const [name, { store }] of tables) attempt(`lease table '${name}'`, () => store.close(), failed);
+  for (const { source } of sources) closeOne(`source '${source.name}'`, () => source.close(), failed);
+  for (const [name, { store }] of tables) closeOne(`lease table '${name}'`, () => store.close(), failed);
 }
 
-function attempt(what: string, close: () => void, failed: (what: string, error: unknown) => void): void {
+function closeOne(resource: string, close: () => void, failed: (resource: string, error: unknown) => void): void {
   try {
     close();
   } catch (error) {
-    failed(what, error);
+    failed(resource, error);
   }
 }
 
 function openTables(
   options: ResolvedOptions,
   environment: Environment,
-  sources: readonly Opened[],
+  sources: readonly OpenSource[],
 ): ReadonlyMap<string, Table> {
   const { leases } = options;
-  const byTable = new Map<string, Opened[]>();
+  const byTable = new Map<string, OpenSource[]>();
   for (const opened of sources) {
     byTable.set(opened.tableName, [...(byTable.get(opened.tableName) ?? []), opened]);
   }
   return new Map(
-    [...byTable].map(([tableName, of]): [string, Table] => {
-      const [{ spec }] = of as [Opened, ...Opened[]];
+    [...byTable].map(([tableName, tableSources]): [string, Table] => {
+      const [{ spec }] = tableSources as [OpenSource, ...OpenSource[]];
       const { failoverMs, billing, client } = leases;
       const store = spec.openLeases(environment, { tableName, failoverMs, billing, client });
       const queue = (): LeaseTraffic => createLeaseTraffic({ ...environment, failoverMs });
       const history: TableHistory = { longestFailoverMs: 0, failoverReported: false };
-      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, history, sources: of }];
+      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, history, sources: tableSources }];
     }),
   );
 }
@@ -204,6 +207,7 @@ function coordinatorOf(
     multiStream,
   } = leases;
   const { store, traffic, isSuccessor } = table;
+
   return actors.leaseCoordinator({
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,
@@ -252,7 +256,7 @@ function workerOf(
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
-  const { source } = sources.get(lease.source) as Opened;
+  const { source } = sources.get(lease.source) as OpenSource;
   const { reducer: definition } = options;
   lastWorker += 1;
   return actors.shardWorker({

@@ -1,13 +1,13 @@
 // How long to wait before the next attempt: exponential, capped, with full jitter. Without jitter, workers that failed
 // together would also retry together. Each caller defines its own shape (here from base to cap):
 //   actors/lease-coordinator/sources/start.ts        0.5 to 5 s: scans, shard syncs, opening a source or the table
-//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
+//   actors/lease-coordinator/shard-end/question.ts   0.5 s plus up to 2 s, each time: the evidence for a shard's end could not be read
 //   actors/lease-keeper/turn.ts                      failoverMs / 40 to failoverMs / 6: writes to a row
-//   actors/lease-keeper/endings.ts                   failoverMs / 10 to failoverMs: reads after a shard end that proved false
+//   actors/lease-keeper/lease-end.ts                 failoverMs / 10 to failoverMs: reads after a shard end that proved false
 //   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
 //   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: reads of a shard that was not found
 //   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
-//   src/aws/patience.ts                              0.2 to 3 s: calls of commands
+//   src/aws/retry.ts                                 0.2 to 3 s: calls of commands
 //   src/cli/tail-stream.ts                           0.5 to 5 s: calls of `kinact tail`
 // Full jitter can result in a wait of 0. So reads, shard syncs and `kinact tail` wait at least 100 ms, puts 50 ms, and a scan
 // a tenth of its interval.
@@ -16,9 +16,9 @@
 //   actors/lease-coordinator/unread/cool-downs.ts    a lease left alone: 10 s (after a crash of its keeper 1 s) to 10 minutes;
 //                                                    a holder that did not hand a lease over: failoverMs to 10 minutes;
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
-//   actors/lease-coordinator/unread/unread.ts        60 s to 10 minutes: a source whose reads fail
-//   actors/lease-coordinator/shard-end/shard-end.ts  0.5 to 10 s: the keeper asks again about a shard end that is not proven
-//   actors/lease-keeper/yielding.ts                  failoverMs to 10 minutes: wishes are refused after a failed drain
+//   actors/lease-coordinator/unread/failing-reads.ts 60 s to 10 minutes: a source whose reads fail
+//   actors/lease-coordinator/shard-end/question.ts   0.5 to 10 s: the keeper asks again about a shard end that is not proven
+//   actors/lease-keeper/hand-over-holder.ts          failoverMs to 10 minutes: wishes are refused after a failed drain
 
 /** The shape of a back-off. */
 export interface Backoff {

@@ -16,6 +16,11 @@ export function renewalIntervalMs(failoverMs: number): number {
   return failoverMs / 3;
 }
 
+/** After a lease has been free or expired for this long, any worker that can take it takes it, even one that left it alone. */
+export function longUntakenMs(failoverMs: number): number {
+  return 2 * failoverMs;
+}
+
 /** The `kinactFailover` that a take or hand-over writes: the new holder's milliseconds, a space, and its `kinactWriter`. */
 export function failoverText(failoverMs: number, writer: string): string {
   return `${Math.ceil(failoverMs)} ${writer}`;
@@ -29,6 +34,7 @@ export function failoverText(failoverMs: number, writer: string): string {
 export function failoverOf(row: Pick<LeaseRow, 'leaseOwner' | 'kinactWriter' | 'kinactFailover'>): number | undefined {
   const { leaseOwner, kinactWriter, kinactFailover } = row;
   if (leaseOwner === undefined || kinactFailover === undefined || isForeign(row)) return undefined;
+
   const end = kinactFailover.indexOf(' ');
   const digits = kinactFailover.slice(0, Math.max(0, end));
   if (kinactFailover.slice(end + 1) !== kinactWriter || !isDecimal(digits)) return undefined;

@@ -103,9 +103,9 @@ export interface LeasePlan {
   /** Whether this plan takes fewer leases than are available. */
   readonly leavesSome: boolean;
   /** Whether a Java worker owns a lease that has not expired: the KCL's formula then applies. */
-  readonly foreign: boolean;
+  readonly hasForeignOwners: boolean;
   /** Whether another worker owns a lease that is not expired. */
-  readonly peers: boolean;
+  readonly hasPeers: boolean;
 }
 
 /** Whether a lease is free or has expired. Same rule as `isRowExpired`; `observe` has already picked the failover time. */
@@ -158,8 +158,10 @@ function classify(input: LeasePlanInput): Table {
   const reclaimed: LeaseRow[] = [];
   const notScanned = new Set(input.held);
   for (const { row } of input.leases) notScanned.delete(row.leaseKey);
+
   let ownCount = notScanned.size;
   let promisedToOthers = 0;
+
   for (const lease of input.leases) {
     const { row } = lease;
     if (hasEnded(row)) continue;
@@ -180,25 +182,28 @@ function classify(input: LeasePlanInput): Table {
       if (!input.avoid.has(row.leaseKey) && input.notToAskFor?.has(row.leaseKey) !== true) peer.rows.push(row);
     }
   }
+
   return { input, available, owned, reclaimed, ownCount, promisedToOthers, heldButNotScanned: notScanned.size };
 }
 
 /** Plans one round. */
 export function planLeases(input: LeasePlanInput): LeasePlan {
   const table = classify(input);
-  const foreign = input.leases.some(
+  const hasForeignOwners = input.leases.some(
     (lease) => isForeign(lease.row) && lease.row.leaseOwner !== input.workerId && !isAvailable(lease),
   );
+
   const reclaim = table.reclaimed.slice(0, Math.max(0, input.maxLeases - table.promisedToOthers - table.ownCount));
   const ownCount = table.ownCount + reclaim.length;
-  const plan = foreign ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
+  const plan = hasForeignOwners ? planLikeKcl(table, ownCount) : planEvenly(table, ownCount);
+
   const take = [...reclaim, ...plan.take];
   return {
     ...plan,
     take: [...take, ...alsoTakeAwaitedParents(table, ownCount + plan.take.length, take)],
     leavesSome: table.available.length > plan.take.length,
-    foreign,
-    peers: table.owned.size > 0,
+    hasForeignOwners,
+    hasPeers: table.owned.size > 0,
   };
 }
 
@@ -230,14 +235,17 @@ function planLikeKcl(table: Table, ownCount: number): Choice {
     if (owner === undefined || isAvailable(lease) || isCounted) continue;
     counts.set(owner, (counts.get(owner) ?? 0) + 1);
   }
+
   const total = input.leases.length + table.heldButNotScanned;
   const share = counts.size >= total ? 1 : Math.ceil(total / counts.size);
   const target = Math.min(share, input.maxLeases);
   const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
   const overflow = Math.max(0, available.length - room);
+
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.failoverMs);
   if (veryOld.length > 0)
     return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
+
   const needed = target - (counts.get(input.workerId) ?? ownCount);
   if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
   if (available.length > 0)
@@ -251,6 +259,7 @@ function stealLikeKcl(table: Table, counts: ReadonlyMap<string, number>, needed:
   for (const [owner, count] of counts) {
     if (owner !== table.input.workerId && count > most) [victim, most] = [owner, count];
   }
+
   const allowed = most > target || (most === target && needed > 1);
   if (victim === undefined || !allowed) return [];
   return shuffled(table.owned.get(victim)?.rows ?? [], table.input.random).slice(0, 1);
@@ -273,6 +282,7 @@ function planEvenly(table: Table, ownCount: number): Choice {
   const live = input.leases.filter((lease) => !hasEnded(lease.row)).length + table.heldButNotScanned;
   const target = Math.min(Math.ceil(live / (owned.size + 1)), input.maxLeases);
   const room = Math.max(0, input.maxLeases - table.promisedToOthers - ownCount);
+
   if (available.length > 0) {
     const order = shuffled(available, input.random);
     const freeMs = (lease: ObservedLease): number =>
@@ -299,6 +309,7 @@ function stealEvenly(table: Table, ownCount: number, floor: number): LeaseRow[] 
   const { input } = table;
   const peers = [...table.owned.values()].map((worker) => ({ ...worker, rows: shuffled(worker.rows, input.random) }));
   const chosen: LeaseRow[] = [];
+
   for (let count = ownCount; count < input.maxLeases - table.promisedToOthers; count++) {
     const candidates = peers.filter((worker) => worker.count >= count + 2 && worker.rows.length > 0);
     const most = Math.max(...candidates.map((worker) => worker.count));
@@ -308,6 +319,7 @@ function stealEvenly(table: Table, ownCount: number, floor: number): LeaseRow[] 
       const rivals = 1 + peers.filter((worker) => most >= worker.count + worker.requested + 2).length;
       if (input.random() >= 1 / rivals) break;
     }
+
     const victim = victims[Math.floor(input.random() * victims.length)]!;
     chosen.push(victim.rows.pop()!);
     victim.count--;

@@ -14,70 +14,9 @@ export type LeaseWriteKind =
   | 'release'
   | 'shardEnd';
 
-/** The part of a keeper's state that decides the next write. Times are monotonic milliseconds. */
-export interface LeaseWants {
-  readonly phase: 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
-  readonly writes: WriteWants;
-  /** Default: every write begins at once. */
-  readonly traffic?: TrafficWants;
-  readonly timing: TimingWants;
-  readonly workers: WorkerWants;
-  readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
-  /** Default: nothing is open. */
-  readonly open?: OpenWants;
-  readonly release: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
-  readonly shardEnd: ShardEndWants | undefined;
-  /** This keeper's own wish, in the phase `wishing`. */
-  readonly wishing?: WishWants | undefined;
-  /** The wish of another worker for this lease. Default: no worker has asked. */
-  readonly yielding?: YieldingWants | undefined;
-}
+export type KeeperPhase = 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
 
-export interface WriteWants {
-  /** The write under way. */
-  readonly current: { readonly startedAt: number } | undefined;
-  /** No write begins before this time, because of a back-off. */
-  readonly retryAt: number;
-}
-
-export interface TrafficWants {
-  /** The keeper waits for a permit: no write is due before the permit comes. */
-  readonly queued: boolean;
-  /** When to stop waiting for the permit of a first take. */
-  readonly takeBy: number;
-}
-
-export interface TimingWants {
-  readonly renewAt: number;
-  /** When an extra checkpoint is due (see `checkpoint-cadence.ts`); Infinity when none is. */
-  readonly extraAt: number;
-}
-
-export interface WorkerWants {
-  /** A worker that waits for a renewal: the counter of that renewal becomes its fence. */
-  readonly waitingWorker: unknown;
-  readonly idleSince: number;
-  /** No worker may start the shard now, so the time without a worker does not count as idle. */
-  readonly waiting: boolean;
-}
-
-export interface OpenWants {
-  /** Calls of user code for this shard may still run, although the shard has no worker. */
-  readonly userCallsLeftBehind: boolean;
-  /** How many calls of `onCheckpoint` are running. */
-  readonly onCheckpointCalls: number;
-}
-
-export interface WishWants {
-  readonly raiseAt: number;
-  readonly readRowAt: number;
-  readonly readingRow: boolean;
-  readonly until: number;
-  /** The wish is to be withdrawn. At `until` the keeper forgets the wish in any case. */
-  readonly withdrawal: { readonly until: number } | undefined;
-}
-
-/** The phases of a hand-over (actors/lease-keeper/yielding.ts). */
+/** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =
   /** The wish is to be answered with `yielding`. */
   | 'asked'
@@ -94,24 +33,76 @@ export type YieldingPhase =
   /** The author has not raised the wish for so long that it probably no longer waits for the lease. */
   | 'stale';
 
-export interface YieldingWants {
-  readonly phase: YieldingPhase;
-  readonly drainStartsAt: number;
-  readonly refuseAt: number;
+/**
+ * The part of a keeper's state from which its schedule follows. `LeaseKeeperState` (actors/lease-keeper/state.ts) has the same members,
+ * and more. Times are monotonic milliseconds.
+ */
+export interface KeeperSituation {
+  readonly phase: KeeperPhase;
+  /** This keeper's own wish, in the phase `wishing`. */
+  readonly wishing?:
+    | {
+        readonly raiseAt: number;
+        readonly readRowAt: number;
+        readonly readingRow: boolean;
+        readonly until: number;
+        /** The wish is to be withdrawn. At `until` the keeper forgets the wish in any case. */
+        readonly withdrawal: { readonly until: number } | undefined;
+      }
+    | undefined;
+  readonly writes: {
+    /** The write under way. */
+    readonly current: { readonly startedAt: number } | undefined;
+    /** No write begins before this time, because of a back-off. */
+    readonly retryAt: number;
+  };
+  /** The place in the queue for a permit to write. Default: every write begins at once. */
+  readonly queuePlace?: {
+    /** The keeper waits for a permit: no write is due before the permit comes. */
+    readonly queued: boolean;
+    /** When to stop waiting for the permit of a first take. */
+    readonly takeBy: number;
+  };
+  readonly timing: {
+    readonly renewAt: number;
+    /** When an extra checkpoint is due (see `checkpoint-cadence.ts`); Infinity when none is. */
+    readonly extraAt: number;
+  };
+  readonly workers: {
+    /** The request of a worker that waits for a renewal: the counter of that renewal becomes its fence. */
+    readonly tenureRequest: unknown;
+    /** No worker may start the shard now, so the time without a worker does not count as idle. */
+    readonly noWorkerMayStart: boolean;
+    readonly idleSince: number;
+  };
+  readonly tenure: { readonly shared: { readonly deadline: number }; readonly revoked: boolean } | undefined;
+  /** Default: nothing is open. */
+  readonly leftovers?: {
+    /** Calls of user code for this shard may still run, although the shard has no worker. */
+    readonly userCallsLeftBehind: boolean;
+    /** How many calls of `onCheckpoint` are running. */
+    readonly onCheckpointCalls: number;
+  };
+  /** The wish of another worker for this lease. Default: no worker has asked. */
+  readonly yielding?:
+    | { readonly phase: YieldingPhase; readonly drainStartsAt: number; readonly refuseAt: number }
+    | undefined;
+  readonly releaseOrder: { readonly cutAt: number; readonly writeAt: number; readonly until: number } | undefined;
+  readonly shardEnd:
+    | {
+        /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
+        readonly since: number;
+        readonly asking: boolean;
+        readonly askAt: number;
+        readonly blocked: boolean;
+        readonly childShardIds: readonly string[] | undefined;
+        /** SHARD_END waits until this time for calls of `onCheckpoint`. */
+        readonly callsUntil: number;
+      }
+    | undefined;
 }
 
-export interface ShardEndWants {
-  /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
-  readonly since: number;
-  readonly asking: boolean;
-  readonly askAt: number;
-  readonly blocked: boolean;
-  readonly childShardIds: readonly string[] | undefined;
-  /** SHARD_END waits until this time for calls of `onCheckpoint`. */
-  readonly callsUntil: number;
-}
-
-export interface LeaseTimes {
+export interface ScheduleLimits {
   /** After this long without an answer, the outcome of a write counts as unknown. */
   readonly writeTimeoutMs: number;
   /** The keeper gives the lease up after `idleLimitMs` without a worker, or after `endLimitMs` without proof that its shard has ended. */
@@ -120,40 +111,40 @@ export interface LeaseTimes {
 }
 
 /** The write that is due now, if any. */
-export function nextWrite(wants: LeaseWants, now: number): LeaseWriteKind | undefined {
-  if (wants.writes.current !== undefined || now < wants.writes.retryAt) return undefined;
-  switch (wants.phase) {
+export function nextWrite(keeper: KeeperSituation, now: number): LeaseWriteKind | undefined {
+  if (keeper.writes.current !== undefined || now < keeper.writes.retryAt) return undefined;
+  switch (keeper.phase) {
     case 'over':
       return undefined;
     case 'wishing':
-      return wishWrite(wants.wishing, now);
+      return wishWrite(keeper.wishing, now);
     case 'taking':
       return 'take';
     case 'recreating':
       return 'create';
     case 'held':
-      if (shardEndIsDue(wants, now)) return 'shardEnd';
-      if (releaseIsDue(wants, now)) return 'release';
+      if (shardEndIsDue(keeper, now)) return 'shardEnd';
+      if (releaseIsDue(keeper, now)) return 'release';
       // A hand-over goes before a renewal, because it replaces the renewal: it is this keeper's last write. `onCheckpointCalls`
       // is checked again, because the answer to an earlier write may have started a call since.
       if (
-        wants.yielding?.phase === 'ready' &&
-        wants.release === undefined &&
-        (wants.open?.onCheckpointCalls ?? 0) === 0
+        keeper.yielding?.phase === 'ready' &&
+        keeper.releaseOrder === undefined &&
+        (keeper.leftovers?.onCheckpointCalls ?? 0) === 0
       )
         return 'handOver';
-      if (wants.workers.waitingWorker !== undefined || now >= wants.timing.renewAt) return 'renew';
-      if (wants.yielding?.phase === 'asked' || wants.yielding?.phase === 'refusing') return 'answer';
-      return now >= wants.timing.extraAt ? 'checkpoint' : undefined;
+      if (keeper.workers.tenureRequest !== undefined || now >= keeper.timing.renewAt) return 'renew';
+      if (keeper.yielding?.phase === 'asked' || keeper.yielding?.phase === 'refusing') return 'answer';
+      return now >= keeper.timing.extraAt ? 'checkpoint' : undefined;
   }
 }
 
 /** Whether another worker is about to get the lease: then no shard worker may begin. */
-export function isHandingOver(yielding: YieldingWants | undefined): boolean {
+export function isHandingOver(yielding: KeeperSituation['yielding']): boolean {
   return yielding?.phase === 'draining' || yielding?.phase === 'ready';
 }
 
-function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind | undefined {
+function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWriteKind | undefined {
   if (wishing === undefined) return undefined;
   if (wishing.withdrawal !== undefined) return 'unwish';
   return now >= wishing.raiseAt ? 'wish' : undefined;
@@ -163,88 +154,101 @@ function wishWrite(wishing: WishWants | undefined, now: number): LeaseWriteKind 
  * Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, or its time is up (`callsUntil`). The
  * children start right after SHARD_END.
  */
-function shardEndIsDue({ shardEnd, open }: LeaseWants, now: number): boolean {
+function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): boolean {
   if (shardEnd?.childShardIds === undefined) return false;
-  return (open?.onCheckpointCalls ?? 0) === 0 || now >= shardEnd.callsUntil;
+  return (leftovers?.onCheckpointCalls ?? 0) === 0 || now >= shardEnd.callsUntil;
 }
 
 /** Whether the release is due: the shard is drained, and no SHARD_END is about to replace the release; or its time is up. */
-function releaseIsDue(wants: LeaseWants, now: number): boolean {
-  const { open, release } = wants;
-  if (release === undefined) return false;
+function releaseIsDue(keeper: KeeperSituation, now: number): boolean {
+  const { leftovers, releaseOrder } = keeper;
+  if (releaseOrder === undefined) return false;
   // Until `cutAt` the release waits for these calls: they must not run beside the worker of the next owner.
-  if (open !== undefined && (open.userCallsLeftBehind || open.onCheckpointCalls > 0) && now < release.cutAt)
+  if (
+    leftovers !== undefined &&
+    (leftovers.userCallsLeftBehind || leftovers.onCheckpointCalls > 0) &&
+    now < releaseOrder.cutAt
+  )
     return false;
-  if (wants.tenure !== undefined) return wants.tenure.revoked && now >= release.writeAt;
-  return wants.shardEnd === undefined || wants.shardEnd.blocked || now >= release.cutAt;
+
+  if (keeper.tenure !== undefined) return keeper.tenure.revoked && now >= releaseOrder.writeAt;
+  return keeper.shardEnd === undefined || keeper.shardEnd.blocked || now >= releaseOrder.cutAt;
 }
 
 /** Whether the write under way has gone unanswered for too long. */
-export function writeIsOverdue(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
-  const { current } = wants.writes;
-  return current !== undefined && now >= current.startedAt + times.writeTimeoutMs;
+export function writeIsOverdue(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
+  const { current } = keeper.writes;
+  return current !== undefined && now >= current.startedAt + limits.writeTimeoutMs;
 }
 
 /** Whether the lease has been without a worker, or without proof of its shard's end, for too long and without an excuse. */
-export function idleTooLong(wants: LeaseWants, times: LeaseTimes, now: number): boolean {
-  return now >= idleEnd(wants, times);
+export function idleTooLong(keeper: KeeperSituation, limits: ScheduleLimits, now: number): boolean {
+  return now >= idleUntil(keeper, limits);
 }
 
-function idleEnd(wants: LeaseWants, times: LeaseTimes): number {
+function idleUntil(keeper: KeeperSituation, limits: ScheduleLimits): number {
   const excused =
-    wants.workers.waiting ||
-    wants.phase !== 'held' ||
-    wants.tenure?.revoked === false ||
-    wants.workers.waitingWorker !== undefined ||
-    wants.shardEnd?.childShardIds !== undefined ||
-    wants.release !== undefined;
+    keeper.workers.noWorkerMayStart ||
+    keeper.phase !== 'held' ||
+    keeper.tenure?.revoked === false ||
+    keeper.workers.tenureRequest !== undefined ||
+    keeper.shardEnd?.childShardIds !== undefined ||
+    keeper.releaseOrder !== undefined;
   if (excused) return Infinity;
-  const { shardEnd } = wants;
-  return shardEnd === undefined ? wants.workers.idleSince + times.idleLimitMs : shardEnd.since + times.endLimitMs;
+
+  const { shardEnd } = keeper;
+  return shardEnd === undefined ? keeper.workers.idleSince + limits.idleLimitMs : shardEnd.since + limits.endLimitMs;
 }
 
 /** Whether to ask the coordinator now whether SHARD_END may be written. */
-export function shardEndIsToAsk(shardEnd: ShardEndWants, now: number): boolean {
+export function shouldAskShardEnd(shardEnd: NonNullable<KeeperSituation['shardEnd']>, now: number): boolean {
   return shardEnd.childShardIds === undefined && !shardEnd.asking && now >= shardEnd.askAt;
 }
 
 /** The next time at which a result of these functions changes without a message; Infinity if none does. */
-export function nextWakeAt(wants: LeaseWants, times: LeaseTimes, now: number): number {
-  const { writes, timing, tenure, release, shardEnd } = wants;
+export function nextWakeAt(keeper: KeeperSituation, limits: ScheduleLimits, now: number): number {
+  const { writes, timing, tenure, releaseOrder, shardEnd } = keeper;
   const { current } = writes;
-  let at = Math.min(idleEnd(wants, times), askedLook(wants, now));
-  if (wants.phase === 'wishing')
-    return Math.min(at, current === undefined ? Infinity : current.startedAt + times.writeTimeoutMs);
-  if (current !== undefined) at = Math.min(at, current.startedAt + times.writeTimeoutMs);
-  else if (wants.traffic?.queued === true) at = Math.min(at, queuedUntil(wants, now));
+  let at = Math.min(idleUntil(keeper, limits), nextWishStepAt(keeper, now));
+  if (keeper.phase === 'wishing')
+    return Math.min(at, current === undefined ? Infinity : current.startedAt + limits.writeTimeoutMs);
+
+  if (current !== undefined) at = Math.min(at, current.startedAt + limits.writeTimeoutMs);
+  else if (keeper.queuePlace?.queued === true) at = Math.min(at, queuedUntil(keeper, now));
   else at = Math.min(at, writes.retryAt > now ? writes.retryAt : Math.min(timing.renewAt, timing.extraAt));
+
   if (tenure?.revoked === false) at = Math.min(at, tenure.shared.deadline);
-  if (release !== undefined) {
-    const moments = [release.cutAt, release.writeAt, release.until];
+  if (releaseOrder !== undefined) {
+    const moments = [releaseOrder.cutAt, releaseOrder.writeAt, releaseOrder.until];
     at = Math.min(at, ...moments.filter((moment) => moment > now));
   }
   if (shardEnd !== undefined && shardEnd.askAt > now) at = Math.min(at, shardEnd.askAt);
   if (shardEnd !== undefined && shardEnd.callsUntil > now) at = Math.min(at, shardEnd.callsUntil);
+
   return at;
 }
 
 /** The next time at which a wish, of this keeper or of another worker, needs a step. */
-function askedLook({ phase, wishing, yielding, writes, traffic, release }: LeaseWants, now: number): number {
+function nextWishStepAt(
+  { phase, wishing, yielding, writes, queuePlace, releaseOrder }: KeeperSituation,
+  now: number,
+): number {
   if (phase !== 'wishing' || wishing === undefined) {
-    const times = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
-    return Math.min(...times.filter((time) => time > now), Infinity);
+    const moments = yielding === undefined ? [] : [yielding.drainStartsAt, yielding.refuseAt];
+    return Math.min(...moments.filter((moment) => moment > now), Infinity);
   }
+
   const { withdrawal, readingRow, readRowAt, raiseAt, until } = wishing;
-  const times = [withdrawal === undefined ? until : withdrawal.until];
-  if (release !== undefined) times.push(release.cutAt, release.writeAt, release.until);
-  const mayWrite = writes.current === undefined && traffic?.queued !== true;
-  if (mayWrite) times.push(withdrawal === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
-  if (withdrawal === undefined && !readingRow) times.push(readRowAt);
-  return Math.min(...times.filter((time) => time > now), Infinity);
+  const moments = [withdrawal === undefined ? until : withdrawal.until];
+  if (releaseOrder !== undefined) moments.push(releaseOrder.cutAt, releaseOrder.writeAt, releaseOrder.until);
+  const mayWrite = writes.current === undefined && queuePlace?.queued !== true;
+  if (mayWrite) moments.push(withdrawal === undefined ? Math.max(raiseAt, writes.retryAt) : writes.retryAt);
+  if (withdrawal === undefined && !readingRow) moments.push(readRowAt);
+  return Math.min(...moments.filter((moment) => moment > now), Infinity);
 }
 
 /** Until when a write that waits in the queue needs no check. A take is given up at `takeBy`; an extra checkpoint becomes a renewal. */
-function queuedUntil({ phase, timing, traffic }: LeaseWants, now: number): number {
-  if (phase === 'taking') return traffic?.takeBy ?? Infinity;
+function queuedUntil({ phase, timing, queuePlace }: KeeperSituation, now: number): number {
+  if (phase === 'taking') return queuePlace?.takeBy ?? Infinity;
   return timing.renewAt > now ? timing.renewAt : Infinity;
 }

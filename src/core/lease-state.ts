@@ -1,6 +1,6 @@
 // What a keeper knows about the row it holds, and what its next write changes. Invariants: the next checkpoint is never lower
 // than the row's and never past the frontier. Only the checkpoint in the row is durable. The ledger of the shard worker
-// moves the frontier, `noteFrontier` (tenures.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
+// moves the frontier, `noteFrontier` (open-tenure.ts) stores it here, and writes.ts puts `nextCheckpoint` into the next renewal.
 // Releases and hand-overs carry the checkpoint, too. Related: write-refusal.ts classifies refusals, and lease-update.ts turns a
 // change into an update expression.
 import { checkpointOf, compareCheckpoints, isSentinel, type Checkpoint } from './checkpoint.js';
@@ -20,7 +20,7 @@ export interface LeaseState {
    */
   uncheckpointedRecords: number;
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
-  unknown: UnknownWrite[];
+  unknownWrites: UnknownWrite[];
 }
 
 /** The part of `LeaseChange` (ports.ts) that a keeper uses. */
@@ -36,7 +36,7 @@ export interface RowChange {
 }
 
 export function leaseStateOf(row: LeaseRow): LeaseState {
-  return { row, frontier: undefined, uncheckpointedRecords: 0, unknown: [] };
+  return { row, frontier: undefined, uncheckpointedRecords: 0, unknownWrites: [] };
 }
 
 export function durableCheckpoint(row: LeaseRow): Checkpoint {
@@ -108,6 +108,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   const row = { ...lease.row, leaseCounter: counter, kinactWriter: writer } as {
     -readonly [K in keyof LeaseRow]: LeaseRow[K];
   };
+
   if (change.handOver !== undefined) {
     row.leaseOwner = change.handOver.workerId;
     row.kinactWriter = change.handOver.writer;
@@ -115,6 +116,7 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
     delete row.leaseOwner;
     delete row.kinactFailover;
   } else if (change.leaseOwner !== undefined) row.leaseOwner = change.leaseOwner;
+
   if (change.failoverMs !== undefined) row.kinactFailover = failoverText(change.failoverMs, writer);
   if (change.checkpoint !== undefined) {
     row.checkpoint = change.checkpoint.checkpoint;
@@ -124,22 +126,23 @@ export function applyWritten(lease: LeaseState, change: RowChange, counter: numb
   if (change.countOwnerSwitch === true) row.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined) row.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) row.childShardIds = change.childShardIds;
+
   lease.row = row;
-  lease.unknown = [];
+  lease.unknownWrites = [];
 }
 
 /** Notes a write that may have taken effect. Attempts with the same counter and owner count once. */
-export function applyUnknown(lease: LeaseState, change: RowChange): void {
+export function noteUnknownWrite(lease: LeaseState, change: RowChange): void {
   const to = change.handOver?.workerId ?? change.leaseOwner;
   const owner = to === undefined ? lease.row.leaseOwner : (to ?? undefined);
   const counter = lease.row.leaseCounter + 1;
-  if (!lease.unknown.some((write) => write.owner === owner)) lease.unknown.push({ counter, owner });
+  if (!lease.unknownWrites.some((write) => write.owner === owner)) lease.unknownWrites.push({ counter, owner });
 }
 
 /** Replaces the row with one that was read. The frontier stays, and the next write carries it if it is ahead of the row's checkpoint. */
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
-  lease.unknown = [];
+  lease.unknownWrites = [];
   if (nextCheckpoint(lease) === undefined) lease.uncheckpointedRecords = 0;
 }
 
@@ -152,6 +155,7 @@ export function adoptRow(lease: LeaseState, row: LeaseRow): void {
 export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: number): LeaseRow {
   const { leaseOwner: _owner, kinactFailover: _failover, checkpointOwner: _checkpointOwner, ...rest } = lease.row;
   const { kinactWish: _wish, kinactAnswer: _answer, ...kept } = rest;
+
   const { checkpoint, subSequenceNumber } = nextCheckpoint(lease) ?? durableCheckpoint(lease.row);
   const at = { checkpoint, checkpointSubSequenceNumber: subSequenceNumber };
   return {

@@ -67,7 +67,7 @@ export interface TrafficOptions {
   readonly failoverMs: number;
 }
 
-interface Waiting {
+interface WaitingOrder {
   readonly order: TrafficOrder;
   readonly since: number;
   readonly grant: (permit: TrafficPermit) => void;
@@ -91,7 +91,7 @@ interface Queue {
   readonly pace: SendPace;
   readonly orders: Set<TrafficOrder>;
   /** Waiting orders, in the order in which they came. */
-  readonly waiting: Set<Waiting>;
+  readonly waiting: Set<WaitingOrder>;
   /** Permits in use, in the order in which their requests were sent. */
   readonly underWay: Set<Permit>;
   cancelTimer: (() => void) | undefined;
@@ -119,6 +119,7 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
     cancelProbe: undefined,
     guaranteed: { perSecond: 0, at: -Infinity },
   };
+
   return {
     join() {
       const order: TrafficOrder = { kind: 'take', deadline: Infinity, renewalDue: Infinity };
@@ -150,20 +151,21 @@ export function createLeaseTraffic(options: TrafficOptions): LeaseTraffic {
 function wait(queue: Queue, order: TrafficOrder, signal: AbortSignal): Promise<TrafficPermit> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
-    const leave = (): void => {
+    const onAbort = (): void => {
       queue.waiting.delete(waiting);
       reject(signal.reason as Error);
       serve(queue);
     };
-    const waiting: Waiting = {
+    const waiting: WaitingOrder = {
       order,
       since: queue.options.clock.now(),
       grant: (permit) => {
-        signal.removeEventListener('abort', leave);
+        signal.removeEventListener('abort', onAbort);
         resolve(permit);
       },
     };
-    signal.addEventListener('abort', leave, { once: true });
+
+    signal.addEventListener('abort', onAbort, { once: true });
     queue.waiting.add(waiting);
     serve(queue);
   });
@@ -177,9 +179,11 @@ function serve(queue: Queue): void {
     queue.waiting.delete(next);
     next.grant(issuePermit(queue, next.order, now));
   }
+
   queue.cancelTimer?.();
   queue.cancelTimer = undefined;
   if (queue.waiting.size === 0) return;
+
   const at = Math.max(now + 1, Math.min(nextSlot(queue, now), lostAt(queue)));
   if (at < Infinity) queue.cancelTimer = queue.options.timers.after(at - now, () => serve(queue));
 }
@@ -189,8 +193,10 @@ function nextSlot(queue: Queue, now: number): number {
   const { options, pace, underWay } = queue;
   const first = firstOf(queue);
   if (first === undefined) return Infinity;
+
   const guaranteed = guaranteedPerSecond(queue, first.order, now);
   if (underWay.size >= roomIn(pace, guaranteed)) return Infinity;
+
   const at = Math.max(
     nextAt(pace, guaranteed),
     first.order.kind === 'checkpoint' ? pace.throttledAt + calmMs : -Infinity,
@@ -200,13 +206,13 @@ function nextSlot(queue: Queue, now: number): number {
   return at > now ? at : now + options.failoverMs / 10;
 }
 
-function nextOf(queue: Queue, now: number): Waiting | undefined {
+function nextOf(queue: Queue, now: number): WaitingOrder | undefined {
   const first = firstOf(queue);
   return first !== undefined && mayGo(queue, first.order, now) ? first : undefined;
 }
 
-function firstOf({ waiting }: Queue): Waiting | undefined {
-  let best: Waiting | undefined;
+function firstOf({ waiting }: Queue): WaitingOrder | undefined {
+  let best: WaitingOrder | undefined;
   for (const one of waiting) if (best === undefined || goesBefore(one.order, best.order)) best = one;
   return best;
 }
@@ -227,6 +233,7 @@ function mayGo(queue: Queue, order: TrafficOrder, now: number): boolean {
   if (isGuaranteed(order)) return true;
   if (order.kind === 'checkpoint' && (now < pace.throttledAt + calmMs || underWay.size >= pace.window / 2))
     return false;
+
   const lateMs = options.failoverMs / 3;
   for (const { renewalDue } of orders) if (now > renewalDue + lateMs && now <= renewalDue + 2 * lateMs) return false;
   return true;
@@ -254,6 +261,7 @@ function isGuaranteed({ kind }: TrafficOrder): boolean {
 function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPermit {
   noteSent(queue.pace, guaranteedPerSecond(queue, order, now), now);
   const stalledBefore = queue.stalledMs;
+
   const permit: Permit = {
     order,
     sentAt: now,
@@ -267,6 +275,7 @@ function issuePermit(queue: Queue, order: TrafficOrder, now: number): TrafficPer
       stopProbe(queue);
     },
   };
+
   queue.underWay.add(permit);
   probe(queue);
   return permit;
@@ -313,10 +322,12 @@ function reportOf({ waiting, pace, options }: Queue): QueueReport {
   const now = options.clock.now();
   let takesWaiting = 0;
   let oldestTakeMs = 0;
+
   for (const { order, since } of waiting) {
     if (order.kind !== 'take') continue;
     takesWaiting += 1;
     oldestTakeMs = Math.max(oldestTakeMs, now - since);
   }
+
   return { takesWaiting, oldestTakeMs, perSecond: measuredPerSecond(pace, now) };
 }

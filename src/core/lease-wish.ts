@@ -50,6 +50,7 @@ export function readWish(text: string | undefined): Wish | undefined {
     string,
     string,
   ];
+
   if (!isDecimal(failoverMs) || !isDecimal(number) || Number(failoverMs) > maxFailoverMs) return undefined;
   return { writer, workerId, failoverMs: Number(failoverMs), number: Number(number), holder };
 }

@@ -61,13 +61,14 @@ export function createPlacement(configured: OutOfRangePolicy): Placement {
   const seenAuto = (atMs: number): void => {
     autoSeenAt = Math.max(autoSeenAt ?? atMs, atMs);
   };
+
   return {
-    described({ distribution: said, switchable = said === 'AUTO', retentionHours, atMs }) {
-      distribution = said;
+    described({ distribution: reported, switchable = reported === 'AUTO', retentionHours, atMs }) {
+      distribution = reported;
       retentionMs = retentionHours === undefined ? maxRetentionMs : retentionHours * 3_600_000;
       keyedAt = switchable ? undefined : atMs;
       if (switchable) switchableAt = Math.max(switchableAt ?? atMs, atMs);
-      if (said === 'AUTO') seenAuto(atMs);
+      if (reported === 'AUTO') seenAuto(atMs);
     },
     seenAuto,
     keyedAt: () => keyedAt,

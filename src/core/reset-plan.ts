@@ -11,7 +11,7 @@ import { isForeign } from './writer-signature.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
 import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
-import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync.js';
+import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync-plan.js';
 import { judgeStream } from './stream-verdict.js';
 
 /** Where reading starts after the reset. */
@@ -65,31 +65,36 @@ export function planReset(input: ResetInput): ResetPlan {
   const { keyPrefix } = rowContext;
   const own = rowsOfStream(keyPrefix, rows, only);
   const current = new Map(own.filter(({ isCurrent }) => isCurrent).map(({ shardId, row }) => [shardId, row]));
+
   const reason =
-    unreadable(keyPrefix, malformed, only) ??
+    unreadableRow(keyPrefix, malformed, only) ??
     unknownShard(shards, own, only) ??
     foreignOwner(position, rowsOfStream(keyPrefix, rows)) ??
-    outsideRange(position, shards, only);
+    positionOutsideShard(position, shards, only);
   if (reason !== undefined) return { type: 'refused', reason };
-  const before = shardsClosedBefore(position, shards);
+
+  const closedBefore = shardsClosedBefore(position, shards);
   const steps: ResetStep[] = [];
   const kept = keptParents(shards, current);
   for (const { shardId, row: seen } of kept) {
-    const isOver = before.has(shardId) || position.type === 'latest';
-    steps.push({ type: 'rewrite', seen, row: rewritten(input, shardOf(shardId, seen), seen, isOver) });
+    const isOver = closedBefore.has(shardId) || position.type === 'latest';
+    steps.push({ type: 'rewrite', seen, row: rewrittenRow(input, shardOf(shardId, seen), seen, isOver) });
   }
+
   for (const shard of parentsFirst(shards)) {
     const { shardId } = shard;
     if (only?.has(shardId) === false) continue;
     const seen = current.get(shardId);
-    const isOver = before.has(shardId);
-    if (seen !== undefined) steps.push({ type: 'rewrite', seen, row: rewritten(input, shard, seen, isOver) });
-    else if (!isOver) steps.push({ type: 'create', row: fresh(input, shard) });
+    const isOver = closedBefore.has(shardId);
+    if (seen !== undefined) steps.push({ type: 'rewrite', seen, row: rewrittenRow(input, shard, seen, isOver) });
+    else if (!isOver) steps.push({ type: 'create', row: freshRow(input, shard) });
   }
+
   const listed = new Set([...shards, ...kept].map(({ shardId }) => shardId));
   for (const { shardId, isCurrent, row } of own) {
     if (!isCurrent || !listed.has(shardId)) steps.push({ type: 'remove', seen: row });
   }
+
   return { type: 'plan', steps: evidenceLast(steps, rowContext.stream, shards, current) };
 }
 
@@ -107,6 +112,7 @@ function evidenceLast(
   const verdict = judgeStream({ identity, shards, complete: true, rows, otherEpochs: [] });
   const keys = new Set(verdict.type === 'changed' ? verdict.leaseKeys : []);
   const isEvidence = (step: ResetStep): boolean => step.type !== 'create' && keys.has(step.seen.leaseKey);
+
   if (rows.every(({ row }) => keys.has(row.leaseKey))) return steps;
   return [...steps.filter((step) => !isEvidence(step)), ...steps.filter(isEvidence)];
 }
@@ -136,7 +142,7 @@ function shardOf(shardId: string, { parentShardIds, startingHashKey, endingHashK
   };
 }
 
-function unreadable(
+function unreadableRow(
   keyPrefix: string | undefined,
   malformed: readonly string[],
   only: ReadonlySet<string> | undefined,
@@ -168,7 +174,7 @@ function foreignOwner(position: ResetPosition, own: readonly { readonly row: Lea
   return `row ${leaseKey} belongs to the Java worker ${leaseOwner}, which would start at its own LATEST: reset to TRIM_HORIZON or to a sequence number`;
 }
 
-function outsideRange(
+function positionOutsideShard(
   position: ResetPosition,
   shards: readonly ListedShard[],
   only: ReadonlySet<string> | undefined,
@@ -204,13 +210,13 @@ function ancestorsOf(shardIds: readonly string[], shards: readonly ListedShard[]
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
   const ancestors = new Set<string>();
   const given = new Set(shardIds);
-  const left = [...shardIds];
-  for (let shardId = left.pop(); shardId !== undefined; shardId = left.pop()) {
+  const toVisit = [...shardIds];
+  for (let shardId = toVisit.pop(); shardId !== undefined; shardId = toVisit.pop()) {
     const shard = byId.get(shardId);
     for (const parent of shard === undefined ? [] : parentsOf(shard)) {
       if (ancestors.has(parent) || given.has(parent)) continue;
       ancestors.add(parent);
-      left.push(parent);
+      toVisit.push(parent);
     }
   }
   return ancestors;
@@ -233,7 +239,7 @@ function latestAtOf({ position, rowContext }: ResetInput): number | undefined {
   return position.type === 'at' ? position.timestampMs : undefined;
 }
 
-function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
+function freshRow(input: ResetInput, shard: ListedShard): LeaseRow {
   const row = newLeaseRow(input.rowContext, {
     shardId: shard.shardId,
     parentShardIds: parentsOf(shard),
@@ -245,10 +251,10 @@ function fresh(input: ResetInput, shard: ListedShard): LeaseRow {
 }
 
 /** Attributes that other workers keep in the row stay. Attributes that every new row gets are set as in a new row. */
-function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver: boolean): LeaseRow {
-  const made = fresh(input, shard);
+function rewrittenRow(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver: boolean): LeaseRow {
+  const newRow = freshRow(input, shard);
   const { leaseOwner: _, checkpointOwner: _2, startingHashKey: _3, endingHashKey: _4, kinactLatestAt, ...kept } = seen;
-  const { kinactLatestAt: latestAt, ...row } = made;
+  const { kinactLatestAt: latestAt, ...row } = newRow;
   const isBehind = input.position.type === 'behind';
   const at = isBehind ? kinactLatestAt : isOver ? undefined : latestAt;
   return {
@@ -266,24 +272,25 @@ function rewritten(input: ResetInput, shard: ListedShard, seen: LeaseRow, isOver
 /** The oldest shards first, but each one after its listed parents. Not recursive, because lineages may be long. */
 function parentsFirst(shards: readonly ListedShard[]): readonly ListedShard[] {
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
-  const state = new Map<string, 'expanded' | 'done'>();
+  const visits = new Map<string, 'expanded' | 'done'>();
   const sorted: ListedShard[] = [];
   const oldest = shards.toSorted((a, b) => compareSequenceNumbers(a.startingSequenceNumber, b.startingSequenceNumber));
+
   for (const shard of oldest) {
     const stack = [shard];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const known = state.get(top.shardId);
-      if (known === undefined) {
-        state.set(top.shardId, 'expanded');
+      const visit = visits.get(top.shardId);
+      if (visit === undefined) {
+        visits.set(top.shardId, 'expanded');
         for (const parent of parentsOf(top)) {
           const found = byId.get(parent);
-          if (found !== undefined && !state.has(parent)) stack.push(found);
+          if (found !== undefined && !visits.has(parent)) stack.push(found);
         }
         continue;
       }
       stack.pop();
-      if (known === 'expanded') sorted.push(top);
-      state.set(top.shardId, 'done');
+      if (visit === 'expanded') sorted.push(top);
+      visits.set(top.shardId, 'done');
     }
   }
   return sorted;

@@ -9,20 +9,22 @@ export function generationsOf(rows: readonly LeaseRow[], shardIdOf: (row: LeaseR
   const depthOf = (shardId: string): number => {
     const row = byShard.get(shardId);
     if (row === undefined) return -1;
+
     // Not recursive: a chain of reshards grows with the age of the stream.
-    const open = [shardId];
-    while (open.length > 0) {
-      const id = open.at(-1)!;
+    const pending = [shardId];
+    while (pending.length > 0) {
+      const id = pending.at(-1)!;
       const parents = byShard.get(id)!.parentShardIds.filter((parent) => byShard.has(parent) && parent !== id);
-      const unknown = parents.filter((parent) => !depths.has(parent) && !open.includes(parent));
-      if (unknown.length > 0) open.push(...unknown);
+      const unmeasured = parents.filter((parent) => !depths.has(parent) && !pending.includes(parent));
+      if (unmeasured.length > 0) pending.push(...unmeasured);
       else {
         depths.set(id, 1 + Math.max(-1, ...parents.map((parent) => depths.get(parent) ?? -1)));
-        open.pop();
+        pending.pop();
       }
     }
     return depths.get(shardId)!;
   };
+
   const generations: LeaseRow[][] = [];
   for (const row of rows) (generations[depthOf(shardIdOf(row))] ??= []).push(row);
   return generations;

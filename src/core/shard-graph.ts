@@ -95,6 +95,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
     const reason = openParent(shards);
     if (reason !== undefined) return { type: 'inconsistent', reason };
   }
+
   const ranges = chosen.map((shard) => shard.hashKeyRange);
   if (ranges.every((range) => range !== undefined)) {
     const hole = gapsIn(ranges)[0];
@@ -104,6 +105,7 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
         reason: `no listed shard covers the hash keys ${hole.startingHashKey} to ${hole.endingHashKey}`,
       };
   }
+
   return {
     type: 'missing',
     leases: chosen.map((shard): MissingLease => ({ shard, checkpoint: initial, because: 'initial' })).sort(byStart),
@@ -122,17 +124,21 @@ export function missingLeases(
 ): MissingLeases {
   const reason = openParent(shards);
   if (reason !== undefined) return { type: 'inconsistent', reason };
+
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
   const missing = new Map<string, MissingLease>();
   const descendants = new Set<string>();
-  const covered = (shardId: string): boolean => leased.has(shardId) || descendants.has(shardId) || initial !== 'LATEST';
+  const isCovered = (shardId: string): boolean =>
+    leased.has(shardId) || descendants.has(shardId) || initial !== 'LATEST';
   const inherited: FirstCheckpoint = initial === 'AT_TIMESTAMP' ? 'AT_TIMESTAMP' : 'TRIM_HORIZON';
+
   for (const shard of unleasedAncestry(shards, byId, leased)) {
     const parents = parentsOf(shard).filter((parent) => byId.has(parent));
-    if (!parents.some(covered)) {
+    if (!parents.some(isCovered)) {
       if (isOpen(shard)) missing.set(shard.shardId, { shard, checkpoint: initial, because: 'initial' });
       continue;
     }
+
     descendants.add(shard.shardId);
     let everyParentEnded = true;
     for (const parent of parents) {
@@ -143,7 +149,7 @@ export function missingLeases(
       // LATEST it is the merge partner of a shard that already has a lease.
       missing.set(
         parent,
-        covered(parent)
+        isCovered(parent)
           ? { shard: byId.get(parent)!, checkpoint: inherited, because: 'lineage' }
           : { shard: byId.get(parent)!, checkpoint: initial, because: 'initial' },
       );
@@ -163,28 +169,30 @@ function unleasedAncestry(
   leased: ReadonlyMap<string, LeasedShard>,
 ): ListedShard[] {
   const order: ListedShard[] = [];
-  const state = new Map<string, 'expanded' | 'done'>();
+  const visits = new Map<string, 'expanded' | 'done'>();
   // Not recursive: a stream that was resharded daily for years is thousands of generations deep.
   const stack: ListedShard[] = [];
   const visit = (shard: ListedShard | undefined): void => {
-    if (shard !== undefined && !leased.has(shard.shardId) && !state.has(shard.shardId)) stack.push(shard);
+    if (shard !== undefined && !leased.has(shard.shardId) && !visits.has(shard.shardId)) stack.push(shard);
   };
+
   const isAwaited = (shard: ListedShard): boolean => {
     const parents = parentsOf(shard);
     const isRead = (parent: string): boolean =>
       leased.get(parent)?.ended === false && leased.get(parent)?.malformed !== true;
     return parents.length > 1 && parents.some(isRead);
   };
+
   for (const shard of shards) {
     if (isOpen(shard) || isAwaited(shard)) visit(shard);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      if (state.has(top.shardId)) {
+      if (visits.has(top.shardId)) {
         stack.pop();
-        if (state.get(top.shardId) === 'expanded') order.push(top);
-        state.set(top.shardId, 'done');
+        if (visits.get(top.shardId) === 'expanded') order.push(top);
+        visits.set(top.shardId, 'done');
         continue;
       }
-      state.set(top.shardId, 'expanded');
+      visits.set(top.shardId, 'expanded');
       for (const parent of parentsOf(top)) visit(byId.get(parent));
     }
   }
@@ -239,7 +247,8 @@ export function childLeases(
   hasRow: (shardId: string) => boolean,
   isGone: (shardId: string) => boolean = () => false,
 ): ChildLeases {
-  const create: ListedChild[] = [];
+  const toCreate: ListedChild[] = [];
+
   for (const child of children) {
     if (hasRow(child.shardId)) continue;
     const missing = child.parentShards.filter((parent) => !hasRow(parent) && !isGone(parent));
@@ -250,9 +259,9 @@ export function childLeases(
         missing,
       };
     }
-    create.push(child);
+    toCreate.push(child);
   }
-  return { type: 'create', children: create };
+  return { type: 'create', children: toCreate };
 }
 
 /**
@@ -273,21 +282,23 @@ export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly 
     for (const parent of parentsOf(shard))
       listedChildren.set(parent, [...(listedChildren.get(parent) ?? []), shard.shardId]);
   }
-  const result: string[] = [];
+
+  const removableIds: string[] = [];
   for (const [shardId, row] of rows) {
     if (!hasEnded(row)) continue;
     const children = [...new Set([...row.childShardIds, ...(listedChildren.get(shardId) ?? [])])];
     if (!listed.has(shardId)) {
       // An empty listing does not show that the service has forgotten the shard.
-      if (listed.size > 0 && children.every((child) => rows.has(child) || !listed.has(child))) result.push(shardId);
+      if (listed.size > 0 && children.every((child) => rows.has(child) || !listed.has(child)))
+        removableIds.push(shardId);
       continue;
     }
     if (children.length === 0 || row.parentShardIds.some((parent) => rows.has(parent))) continue;
-    const underWay = children.every((child) => {
+    const childrenHaveBegun = children.every((child) => {
       const found = rows.get(child);
       return found !== undefined && found.checkpoint !== 'TRIM_HORIZON' && found.checkpoint !== 'AT_TIMESTAMP';
     });
-    if (underWay) result.push(shardId);
+    if (childrenHaveBegun) removableIds.push(shardId);
   }
-  return result;
+  return removableIds;
 }

@@ -24,6 +24,7 @@ export function findInListing(
   const shard = shards.find((each) => each.shardId === shardId);
   if (shard !== undefined)
     return shard.endingSequenceNumber === undefined ? { type: 'open' } : { type: 'closed', shard };
+
   const reason = incompleteness(shards);
   if (reason !== undefined) return { type: 'unclear', reason };
   const ancestor = shards.find((each) => ancestors.includes(each.shardId) && each.endingSequenceNumber === undefined);

@@ -40,24 +40,27 @@ export type StreamVerdict =
 export function judgeStream({ identity, shards, complete, rows, otherEpochs }: VerdictInput): StreamVerdict {
   const listed = new Map(shards.map((shard) => [shard.shardId, shard]));
   const unstamped: LeaseRow[] = [];
-  const against: Difference[] = [];
+  const differences: Difference[] = [];
   let isUnderWay = false;
+
   for (const { shardId, row } of rows) {
     const shard = listed.get(shardId);
     const evidence = foreignStamp(row, identity) ?? beforeStart(row, shard) ?? otherParents(row, shard);
-    if (evidence !== undefined) against.push({ row, evidence });
+    if (evidence !== undefined) differences.push({ row, evidence });
     else if (row.kinactStream === undefined && (shard !== undefined || complete) && isPlausible(row, shard, listed))
       unstamped.push(row);
     isUnderWay ||= row.leaseOwner !== undefined || isSequenceNumber(row.checkpoint);
   }
+
   // Once the current stream is read under its own keys, the rows that an earlier stream left no longer matter.
   if (!isUnderWay) {
     for (const { shardId, row } of otherEpochs) {
       const evidence = leftBehind(row, listed.get(shardId), complete, identity);
-      if (evidence !== undefined) against.push({ row, evidence });
+      if (evidence !== undefined) differences.push({ row, evidence });
     }
   }
-  return against.length === 0 ? { type: 'same', unstamped } : changed(against, identity);
+
+  return differences.length === 0 ? { type: 'same', unstamped } : changedVerdict(differences, identity);
 }
 
 interface Difference {
@@ -66,15 +69,15 @@ interface Difference {
 }
 
 /** Reports the clearest row: a row that names its stream comes before one that does not. */
-function changed(against: readonly Difference[], identity: string): StreamVerdict {
-  const naming = against.find(({ row }) => foreignStamp(row, identity) !== undefined);
-  const { row, evidence } = naming ?? against[0]!;
-  const more = against.length === 1 ? '' : `; ${against.length} rows differ`;
+function changedVerdict(differences: readonly Difference[], identity: string): StreamVerdict {
+  const naming = differences.find(({ row }) => foreignStamp(row, identity) !== undefined);
+  const { row, evidence } = naming ?? differences[0]!;
+  const more = differences.length === 1 ? '' : `; ${differences.length} rows differ`;
   return {
     type: 'changed',
     rowStream: naming === undefined ? undefined : row.kinactStream,
     evidence: `row ${row.leaseKey} ${evidence}${more}`,
-    leaseKeys: against.map((each) => each.row.leaseKey),
+    leaseKeys: differences.map((each) => each.row.leaseKey),
   };
 }
 

@@ -1,7 +1,7 @@
 // The machinery of the option tables: one row holds the type, default, bound, text and example of an option. All code that checks
-// a user's input uses this file, for example consumer-table.ts and source-options.ts. docs/options.md and the declarations in
-// folders named generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`)
-// and its text for readers (`shown`). `optional` takes them as two arguments: keep them equal.
+// a user's input uses this file, for example consumer-option-table.ts. docs/options.md and the declarations in folders named
+// generated come from the same rows. `defaulting` derives from one value both the default that applies (`fallback`) and its text
+// for readers (`shown`). `optional` takes them as two arguments: keep them equal.
 import { KinactError } from '../api/errors.js';
 import { refuse, refuseName, show } from '../api/refusal.js';
 import { unknownName } from '../core/nearest-name.js';
@@ -208,6 +208,7 @@ export function resolveTable<Table extends Rows>(rows: Table, value: unknown, pa
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(rows, name)) refuseName(under(path, name), unknownName('option', name, Object.keys(rows)));
   }
+
   const resolved: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
     const got = given[name];
@@ -259,6 +260,7 @@ export function checkMembers(
   for (const name of Object.keys(value)) {
     if (!Object.hasOwn(kinds, name)) refuseName(under(path, name), unknownName('member', name, Object.keys(kinds)));
   }
+
   for (const [name, each] of Object.entries(kinds)) {
     const given = (value as Readonly<Record<string, unknown>>)[name];
     if (given !== undefined || needed.includes(name)) each.parse(given, under(path, name));

@@ -1,10 +1,10 @@
 // Resolves the options of `createConsumer` to one complete, frozen object, once, at construction. The rest of kinact reads only
 // this object, never the application's own.
-import { consumerTable } from './consumer-table.js';
+import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
 import type { SourceSpec } from '../api/source.js';
-import { applicationName } from './source-options.js';
+import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
 export interface ResolvedSource {
@@ -30,14 +30,17 @@ const defaultBatchSize = 500;
  */
 export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
+
   if (rest.extract !== undefined && rest.key !== undefined) {
     refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
   }
+
   const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
   if (intervalMs >= rest.watchdogMs) {
     const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
     refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
   }
+
   const sources = placeSources(specs, rest.application, rest.leases);
   return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
 }

@@ -106,31 +106,37 @@ function checkItems(items: readonly DrivenItem[]): void {
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
+
   const clock = new ManualClock();
-  const bench = createBench(definition, onFailure, clock, flushIntervalMs);
-  const { stage, state } = bench;
-  const deliver = (message: ReducerActorMessage): void => bench.deliver(message);
-  const rest = (): Promise<void> => bench.rest();
+  const runner = createRunner(definition, onFailure, clock, flushIntervalMs);
+  const { stage, state } = runner;
+
+  const deliver = (message: ReducerActorMessage): void => runner.deliver(message);
+  const rest = (): Promise<void> => runner.rest();
+
   const leases = new Map<string, Lease>();
-  let [ordinal, number, fence, beatAt] = [0, 0, 0, flushIntervalMs];
+  let [ordinal, messageNumber, fence, beatAt] = [0, 0, 0, flushIntervalMs];
+
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
-    deliver({ type: 'punctuation', stage, number: (number += 1), id: 0, worker: fence, kind });
+    deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, worker: fence, kind });
     return rest();
   };
+
   const leaseOf = (shardId: string): Lease => {
     let lease = leases.get(shardId);
     if (lease === undefined) leases.set(shardId, (lease = createLease(shardId, (fence += 1))));
     return lease;
   };
+
   return {
     items: async (items) => {
       checkItems(items);
       const delivered = items.map((item) => {
         const made = makeItem(item, leaseOf(item.shardId ?? 'shard').tenure, stage, (ordinal += 1));
-        bench.given.set(made.ordinal, item);
+        runner.given.set(made.ordinal, item);
         return made;
       });
-      deliver({ type: 'items', stage, number: (number += 1), items: delivered });
+      deliver({ type: 'items', stage, number: (messageNumber += 1), items: delivered });
       return rest();
     },
     advance: async (ms) => {
@@ -148,16 +154,18 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     revoke: async (shardId) => {
       const lease = leases.get(shardId);
       if (lease === undefined) return refuse('shardId', 'a shard with delivered items', shardId);
+
       leases.delete(shardId);
       lease.tenure.dead = true;
       lease.controller.abort(new Error(`the lease of ${shardId} was revoked`));
+
       const { worker, source, fence: lost } = lease.tenure;
-      deliver({ type: 'revoked', stage, number: (number += 1), worker, source, shardId, fence: lost });
+      deliver({ type: 'revoked', stage, number: (messageNumber += 1), worker, source, shardId, fence: lost });
       return rest();
     },
-    stop: () => bench.stop(),
-    acknowledged: bench.acknowledged,
-    skipped: bench.skipped,
+    stop: () => runner.stop(),
+    acknowledged: runner.acknowledged,
+    skipped: runner.skipped,
     get stopped() {
       return [...leases].filter(([, { tenure }]) => tenure.stopError !== undefined).map(([shardId]) => shardId);
     },
@@ -167,10 +175,10 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
       return new Map([...leases].map(([shardId, { tenure }]) => [shardId, slots.get(tenure.worker)?.state]));
     },
     get failed() {
-      return bench.failed();
+      return runner.failed();
     },
-    counts: bench.counts,
-    events: bench.events,
+    counts: runner.counts,
+    events: runner.events,
   };
 }
 
@@ -193,7 +201,7 @@ function makeItem(item: DrivenItem, tenure: Tenure, stage: Ref<StageMessage>, or
   return new DeliveredItem(stage, key, value, tenure, ordinal, 0, record, opaque);
 }
 
-interface Bench {
+interface Runner {
   readonly stage: Ref<StageMessage>;
   readonly state: ReducerState;
   readonly given: Map<number, DrivenItem>;
@@ -209,34 +217,39 @@ interface Bench {
 }
 
 /** Carries out the reducer's effects, as a runtime does. */
-function createBench(
+function createRunner(
   definition: ReducerDefinition,
   onFailure: OnFailure,
   clock: ManualClock,
   flushIntervalMs: number,
-): Bench {
+): Runner {
   const stage = ref<StageMessage>('stage/driven');
   const self = ref<ReducerActorMessage>('reducer/driven');
+
   const mail: ReducerActorMessage[] = [];
   const running = new Set<Promise<void>>();
   const timers = new Map<string, () => void>();
-  const [counts, events, given]: [Record<string, number>, KinactEvent[], Bench['given']] = [{}, [], new Map()];
+
+  const [counts, events, given]: [Record<string, number>, KinactEvent[], Runner['given']] = [{}, [], new Map()];
   const [acknowledged, skipped]: [DrivenItem[], DrivenItem[]] = [[], []];
   const justSkipped = new Set<string>();
+
   let failed: Error | undefined;
   let handling = false;
 
-  const settled = (ordinal: number): void => {
+  const settleItem = (ordinal: number): void => {
     const item = given.get(ordinal);
     if (item === undefined) return;
     given.delete(ordinal);
     (justSkipped.delete(item.sequenceNumber ?? String(ordinal)) ? skipped : acknowledged).push(item);
   };
-  const sent = (message: StageMessage): void => {
+
+  const readDispositions = (message: StageMessage): void => {
     if (message.type !== 'disposed') return;
-    for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settled(ordinal);
+    for (const { ordinals } of message.dispositions) for (const ordinal of ordinals) settleItem(ordinal);
   };
-  const begin = (effect: Extract<Effect<ReducerActorMessage>, { type: 'run' }>): void => {
+
+  const startCall = (effect: Extract<Effect<ReducerActorMessage>, { type: 'run' }>): void => {
     const call = (async () => effect.start(new AbortController().signal))();
     const over = call.then(
       (result) => deliver(effect.done(result as never)),
@@ -245,9 +258,10 @@ function createBench(
     running.add(over);
     void over.then(() => running.delete(over));
   };
-  const perform = (effect: Effect<ReducerActorMessage>): void => {
-    if (effect.type === 'send') sent(effect.message as StageMessage);
-    else if (effect.type === 'run') begin(effect);
+
+  const carryOutEffect = (effect: Effect<ReducerActorMessage>): void => {
+    if (effect.type === 'send') readDispositions(effect.message as StageMessage);
+    else if (effect.type === 'run') startCall(effect);
     else if (effect.type === 'count') counts[effect.what] = (counts[effect.what] ?? 0) + (effect.by ?? 1);
     else if (effect.type === 'fail') failed ??= effect.error;
     else if (effect.type === 'cancel') timers.get(effect.key)?.();
@@ -262,16 +276,18 @@ function createBench(
       if (effect.event.name === 'recordSkipped') justSkipped.add(effect.event.data.sequenceNumber);
     }
   };
+
   function deliver(message: ReducerActorMessage): void {
     mail.push(message);
     if (handling) return;
     handling = true;
     for (let next = mail.shift(); next !== undefined; next = mail.shift()) {
       if (failed !== undefined) continue;
-      for (const effect of behaviour.receive(state, next)[1]) if (failed === undefined) perform(effect);
+      for (const effect of behaviour.receive(state, next)[1]) if (failed === undefined) carryOutEffect(effect);
     }
     handling = false;
   }
+
   const batch = definition.batch ?? {};
   const behaviour: Behaviour<ReducerState, ReducerActorMessage> = reducer({
     index: 0,
@@ -287,6 +303,7 @@ function createBench(
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);
+
   const [state] = behaviour.initial(self);
 
   const rest = async (): Promise<void> => {
@@ -303,8 +320,8 @@ function createBench(
   };
 }
 
-let refs = 0;
+let lastRefId = 0;
 
 function ref<Message>(path: string): Ref<Message> {
-  return Object.freeze({ path, id: (refs -= 1) }) as Ref<Message>;
+  return Object.freeze({ path, id: (lastRefId -= 1) }) as Ref<Message>;
 }

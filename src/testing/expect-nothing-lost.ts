@@ -31,16 +31,19 @@ export function expectNothingLost(input: Iterable<string>, seen: Iterable<string
     times.set(id, 0);
   }
   if (times.size === 0) refuse('input', 'at least one id: an empty input shows no loss', input);
+
   for (const id of ids(seen, 'seen')) {
     const before = times.get(id);
     if (before !== undefined) times.set(id, before + 1);
   }
+
   const missing: string[] = [];
   let moreThanOnce = 0;
   for (const [id, count] of times) {
     if (count === 0) missing.push(id);
     else if (count > 1) moreThanOnce += 1;
   }
+
   if (missing.length > 0) throw lostError(missing, times.size);
   return { lost: 0, moreThanOnce };
 }
@@ -51,8 +54,8 @@ function* ids(given: Iterable<string>, path: string): Generator<string> {
   for (const id of given) yield typeof id === 'string' ? id : refuse(path, 'ids that are texts', id);
 }
 
-function lostError(missing: readonly string[], of: number): Error {
+function lostError(missing: readonly string[], total: number): Error {
   const first = visible(missing.slice(0, shown).join(', '));
   const rest = missing.length > shown ? `, and ${missing.length - shown} more` : '';
-  return Object.assign(new Error(`${missing.length} of ${of} lost: ${first}${rest}`), { missing });
+  return Object.assign(new Error(`${missing.length} of ${total} lost: ${first}${rest}`), { missing });
 }

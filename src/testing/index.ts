@@ -27,6 +27,6 @@ export type {
 } from './nemesis/types.js';
 export type { MessageFilter } from './nemesis/types.js';
 export type { ScriptedServer } from './scripted-server/scripted-server.js';
-export type { LoggedCall, Script } from './scripted-server/scripted-calls.js';
+export type { LoggedCall, Script } from './scripted-server/script-book.js';
 export type { FaultAction, ScriptedAnswer } from './scripted-server/scripted-answer.js';
 export type { ScriptedKinesis } from './scripted-server/scripted-kinesis.js';

@@ -85,20 +85,25 @@ const boot = `
 export async function startLocalServers(options: LocalServersOptions = {}): Promise<LocalServers> {
   const settings = resolveTable(localServersTable, options, '');
   const peers = resolveServerPeers(createRequire(import.meta.url).resolve);
+
   const worker = new Worker(boot, {
     eval: true,
     workerData: { ...peers, ...settings },
   });
+
   const urls = await new Promise<{ kinesis: string; dynamodb: string }>((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
   });
+
   worker.unref();
   const clientConfig = { kinesis: localClientConfig(urls.kinesis), dynamodb: localClientConfig(urls.dynamodb) };
+
   const stop = async (): Promise<void> => {
     clientConfig.kinesis.requestHandler.destroy();
     clientConfig.dynamodb.requestHandler.destroy();
     await worker.terminate();
   };
+
   return { ...urls, clientConfig, stop, [Symbol.asyncDispose]: stop };
 }

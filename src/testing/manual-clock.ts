@@ -126,16 +126,20 @@ export class ManualClock implements Clock, Timers {
     if (this.#saved !== undefined) throw new Error('this ManualClock is installed already');
     const host = globalThis as Record<string, unknown>;
     this.#saved = new Map(replaced.map((name) => [name, host[name]]));
+
     const cancel = (handle: unknown): void => {
       if (handle instanceof VirtualHandle) handle.close();
     };
+
     // As in Node, every delay is at least 1 ms.
     const wait = (ms: unknown): number => Math.max(1, Number(ms) || 0);
+
     host['setTimeout'] = (callback: (...args: unknown[]) => void, ms?: unknown, ...args: unknown[]) =>
       new VirtualHandle(
         (run) => this.#schedule(wait(ms), run),
         () => callback(...args),
       );
+
     host['setInterval'] = (callback: (...args: unknown[]) => void, ms?: unknown, ...args: unknown[]) => {
       const handle: VirtualHandle = new VirtualHandle(
         (run) => this.#schedule(wait(ms), run),
@@ -146,11 +150,13 @@ export class ManualClock implements Clock, Timers {
       );
       return handle;
     };
+
     host['setImmediate'] = (callback: (...args: unknown[]) => void, ...args: unknown[]) =>
       new VirtualHandle(
         (run) => this.#schedule(undefined, run),
         () => callback(...args),
       );
+
     for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) host[name] = cancel;
   }
 
@@ -189,6 +195,7 @@ export class ManualClock implements Clock, Timers {
         await this.#run(next);
         await this.#rest(until);
       }
+
       this.#now = Math.max(this.#now, until);
       this.#restless = 0;
       return false;
@@ -223,9 +230,11 @@ export class ManualClock implements Clock, Timers {
     const run = task.run;
     task.run = undefined;
     if (run === undefined) return;
+
     if (++this.#restless > this.#restlessAfter) {
       throw new Error(`no rest: ${this.#restlessAfter} callbacks ran at ${this.#now} ms without time moving on`);
     }
+
     run();
     await settlePromises();
   }
@@ -300,6 +309,7 @@ function push(heap: Task[], task: Task): void {
 function pop(heap: Task[]): void {
   const last = heap.pop();
   if (last === undefined || heap.length === 0) return;
+
   let at = 0;
   for (;;) {
     let child = 2 * at + 1;

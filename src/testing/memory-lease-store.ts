@@ -14,7 +14,7 @@ import type {
   WriteOutcome,
 } from '../api/ports.js';
 
-export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'describeLease' | 'delete';
+export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'updateMeta' | 'delete';
 
 /** A fault of one call. `failBefore`: no effect, and the call rejects. `failAfter`: the effect happens, the reply is lost. */
 export type StoreFault =
@@ -60,7 +60,7 @@ export interface MemoryLeaseStore extends LeaseStore {
 }
 
 /** The row with meta-information. `kinactLatestAt` and `kinactStream` are written once, and `kinactAutoAt` only rises. */
-function described(row: LeaseRow, meta: Parameters<LeaseStore['describeLease']>[1]): LeaseRow {
+function withMeta(row: LeaseRow, meta: Parameters<LeaseStore['updateMeta']>[1]): LeaseRow {
   const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);
   return {
@@ -97,11 +97,13 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     leaseCounter: row.leaseCounter + 1,
     kinactWriter: change.handOver?.writer ?? writer,
   };
+
   if (change.checkpoint !== undefined) {
     next.checkpoint = change.checkpoint.checkpoint;
     next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
     next.ownerSwitchesSinceCheckpoint = 0;
   }
+
   if (change.leaseOwner === null) {
     delete next.leaseOwner;
     delete next.kinactFailover;
@@ -111,16 +113,19 @@ export function applyChange(row: LeaseRow, change: LeaseChange, writer: string):
     next.kinactFailover = failoverText(change.handOver.failoverMs, change.handOver.writer);
     delete next.checkpointOwner;
   }
+
   if (change.leaseOwner !== undefined || change.handOver !== undefined || next.checkpoint === 'SHARD_END') {
     delete next.kinactWish;
     delete next.kinactAnswer;
   } else if (change.answer !== undefined) next.kinactAnswer = change.answer;
   if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
+
   if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
   if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint += 1;
   if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
     next.kinactLatestAt = change.kinactLatestAt;
   if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
+
   return next;
 }
 
@@ -141,7 +146,7 @@ function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boole
   return wish === undefined || isBy(author, wish) || wish === expected.stale;
 }
 
-function wishedFor(row: LeaseRow, text: string | null): LeaseRow {
+function withWish(row: LeaseRow, text: string | null): LeaseRow {
   if (text !== null) return { ...row, kinactWish: text };
   const { kinactWish: _wish, kinactAnswer: _answer, ...rest } = row;
   return rest;
@@ -149,13 +154,13 @@ function wishedFor(row: LeaseRow, text: string | null): LeaseRow {
 
 type MayWish = [Parameters<LeaseStore['wish']>[1], Parameters<LeaseStore['wish']>[2]];
 
-async function meet<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
+async function applyFault<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
   switch (fault?.type) {
     case undefined:
       return effect();
     case 'meanwhile':
       fault.act();
-      return meet(fault.then, operation, effect);
+      return applyFault(fault.then, operation, effect);
     case 'failBefore':
       throw fault.error ?? new Error(`scripted: ${operation} failed before it took effect`);
     case 'failAfter':
@@ -177,7 +182,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
   const scripted: { operation: StoreOperation; fault: StoreFault; leaseKey: string | undefined }[] = [];
   let stale: readonly LeaseRow[] | undefined;
 
-  const mustRow = (leaseKey: string): LeaseRow => {
+  const rowOrThrow = (leaseKey: string): LeaseRow => {
     const row = rows.get(leaseKey);
     if (row === undefined) throw new Error(`no row ${leaseKey}`);
     return row;
@@ -189,7 +194,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       (entry) =>
         entry.operation === call.operation && (entry.leaseKey === undefined || entry.leaseKey === call.leaseKey),
     );
-    return meet(at < 0 ? undefined : scripted.splice(at, 1)[0]?.fault, call.operation, effect);
+    return applyFault(at < 0 ? undefined : scripted.splice(at, 1)[0]?.fault, call.operation, effect);
   }
 
   const store: MemoryLeaseStore = {
@@ -202,8 +207,8 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
     script(operation, fault, leaseKey) {
       scripted.push({ operation, fault, leaseKey });
     },
-    staleScan(picture) {
-      stale = picture;
+    staleScan(staleRows) {
+      stale = staleRows;
     },
     put(row) {
       const whole = leaseRow(row);
@@ -211,7 +216,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       return whole;
     },
     takeAs(leaseKey, owner, writer) {
-      const row = mustRow(leaseKey);
+      const row = rowOrThrow(leaseKey);
       const switched = row.leaseOwner !== undefined && row.leaseOwner !== owner;
       const taken: LeaseRow = {
         ...row,
@@ -224,7 +229,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       return taken;
     },
     renewAs(leaseKey, writer) {
-      const row = mustRow(leaseKey);
+      const row = rowOrThrow(leaseKey);
       const renewed: LeaseRow = {
         ...row,
         leaseCounter: row.leaseCounter + 1,
@@ -233,7 +238,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       rows.set(leaseKey, renewed);
       return renewed;
     },
-    row: mustRow,
+    row: rowOrThrow,
     ensureTable: () =>
       perform({ operation: 'ensureTable' }, () => {
         const created = !store.tableExists;
@@ -265,6 +270,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         ) {
           return { type: 'refused', current: row };
         }
+
         const next = applyChange(row, change, writer);
         rows.set(leaseKey, next);
         const { kinactWish: wish } = next;
@@ -274,14 +280,14 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
       perform({ operation: 'wish', leaseKey, wish }, (): WishOutcome => {
         const row = rows.get(leaseKey);
         if (row === undefined || !mayWish(row, expected, wish)) return { type: 'refused', current: row };
-        rows.set(leaseKey, wishedFor(row, wish.text));
+        rows.set(leaseKey, withWish(row, wish.text));
         return { type: 'written' };
       }),
-    describeLease: (leaseKey, meta) =>
-      perform({ operation: 'describeLease', leaseKey }, () => {
+    updateMeta: (leaseKey, meta) =>
+      perform({ operation: 'updateMeta', leaseKey }, () => {
         const row = rows.get(leaseKey);
         if (row === undefined) return false;
-        rows.set(leaseKey, described(row, meta));
+        rows.set(leaseKey, withMeta(row, meta));
         return true;
       }),
     delete: (leaseKey, counter) =>

@@ -1,7 +1,7 @@
 // The options of `kinact/testing`, as tables. src/testing/generated is made from these tables.
 import type { RecordDistribution } from '../core/record-placement.js';
 import type { Clock } from '../api/ports.js';
-import { consumerTable } from '../options/consumer-table.js';
+import { consumerTable } from '../options/consumer-option-table.js';
 import {
   callback,
   defaulting,
@@ -17,7 +17,7 @@ import {
   shaped,
   text,
 } from '../options/option-table.js';
-import { kinesisStreamTable } from '../options/source-options.js';
+import { kinesisStreamTable } from '../options/kinesis-stream-option-table.js';
 
 /** The options of `drive`, the same as in a consumer. */
 export const driveTable = {

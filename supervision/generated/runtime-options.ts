@@ -1,8 +1,8 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { Clock, Random, Timers } from '../../src/api/ports.js';
+import type { Intercept, TraceEntry } from '../intercept.js';
 import type { NactReference } from '../nact.js';
 import type { RuntimeEvent } from '../runtime-event.js';
-import type { Intercept, TraceEntry } from '../seams.js';
 
 /** What `createRuntime` takes. `Event` is what the application’s actors emit. */
 export interface RuntimeOptions<Event = RuntimeEvent> {

@@ -1,14 +1,14 @@
 // A keeper has asked for a lease, and then the holder releases the lease (issue 8). The keeper takes the lease at once, but a stop
 // does not wait for this take. `you` holds the lease; `me` asks for it, and is the keeper.
 import { expect } from 'chai';
-import { asking, free, seen } from '../support/asking-keeper.js';
+import { asking, free, seenRow } from '../support/asking-keeper.js';
 import type { LeaseTraffic, TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import { failoverMs } from '../support/keeper-driver.js';
 import { memoryLeaseStore } from '../support/memory-lease-store.js';
 
 describe('a keeper that has asked for a lease, after the holder has released it', () => {
   it('takes the lease within 1.1 s, even if the write that raises its wish hangs', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     expect(keeper.row.kinactWish).to.not.equal(undefined);
     store.script('wish', { type: 'holdBefore', until: new Promise<void>(() => {}) });
@@ -30,7 +30,7 @@ describe('a keeper that has asked for a lease, after the holder has released it'
       moved: () => {},
       report: () => ({ takesWaiting: 0, oldestTakeMs: 0, perSecond: 0 }),
     };
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store, { traffic });
     open = false;
     free(store);
@@ -43,7 +43,7 @@ describe('a keeper that has asked for a lease, after the holder has released it'
   });
 
   it('ends without taking the lease when it is stopped, because the holder has not handed over', async () => {
-    const store = memoryLeaseStore([seen]);
+    const store = memoryLeaseStore([seenRow]);
     const keeper = await asking(store);
     free(store);
     store.script('update', { type: 'failBefore' });

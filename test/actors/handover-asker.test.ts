@@ -28,7 +28,7 @@ function rowOfHolder(holderMs = failoverMs): LeaseRow {
 }
 
 const asking = (setup: KeeperSetup & { readonly holderMs?: number } = {}): Promise<KeeperDriver> =>
-  driveKeeper({ handOverMs: failoverMs, seen: rowOfHolder(setup.holderMs), wish: { stale: undefined }, ...setup });
+  driveKeeper({ handOverMs: failoverMs, seenRow: rowOfHolder(setup.holderMs), wish: { stale: undefined }, ...setup });
 
 const change = (keeper: KeeperDriver, row: Partial<LeaseRow>): void =>
   void keeper.store.rows.set(shardId, { ...keeper.row, ...row });
@@ -99,7 +99,7 @@ describe('a worker that asks for a lease', () => {
     );
     const other = await driveKeeper({
       handOverMs: failoverMs,
-      seen: rowOfHolder(),
+      seenRow: rowOfHolder(),
       wish: { stale: undefined },
       traffic: {
         join: () => ({ kind: 'take', deadline: Infinity, renewalDue: Infinity }),

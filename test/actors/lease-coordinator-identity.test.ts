@@ -43,14 +43,14 @@ describe('lease rows without the stamp of a stream', () => {
     expect(stamped()).to.equal(100);
     await driver.harness.advance(30_000);
     expect(stamped()).to.equal(250);
-    expect(store.calls.filter(({ operation }) => operation === 'describeLease').length).to.equal(250);
+    expect(store.calls.filter(({ operation }) => operation === 'updateMeta').length).to.equal(250);
   });
 
   it('are not created by the stamp if they are deleted meanwhile', async () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero });
     store.put({ leaseKey: one });
-    store.script('describeLease', { type: 'meanwhile', act: () => store.rows.delete(one) }, one);
+    store.script('updateMeta', { type: 'meanwhile', act: () => store.rows.delete(one) }, one);
     await driveCoordinator({ store }).started();
     expect([...store.rows.keys()]).to.deep.equal([zero]);
   });
@@ -59,7 +59,7 @@ describe('lease rows without the stamp of a stream', () => {
     const store = memoryLeaseStore();
     store.put({ leaseKey: zero });
     store.put({ leaseKey: one });
-    store.script('describeLease', { type: 'failBefore' }, zero);
+    store.script('updateMeta', { type: 'failBefore' }, zero);
     const driver = driveCoordinator({ store });
     expect(await driver.started()).to.deep.equal({ type: 'started' });
     expect(stamps(store)).to.deep.equal([undefined, undefined]);

@@ -229,7 +229,7 @@ describe('a coordinator that gets a late message', () => {
   it('answers `blocked` to every verdict on a lease that is gone, without `trimmed` or `warning`', async () => {
     const driver = await holdingAll();
     for (const result of [
-      { type: 'blocked', reason: 'x', sync: true, absent: [], waits: false },
+      { type: 'blocked', reason: 'x', needsSync: true, absent: [], waits: false },
       { type: 'readOn', reason: 'x', certain: true },
       { type: 'changed', rowStream: 'a', liveStream: 'b' },
       { type: 'ready', childShardIds: [], childless: true, gone: true, mayHaveLost: true },
@@ -343,7 +343,7 @@ describe('a lease coordinator', () => {
     const { startingHashKey: _, endingHashKey: __, ...bare } = { ...driver.store.row(one), leaseKey: 'unlisted' };
     driver.store.rows.set('unlisted', bare);
     await driver.harness.advance(130_000);
-    expect(driver.store.calls.filter((call) => call.operation === 'describeLease')).to.deep.equal([]);
+    expect(driver.store.calls.filter((call) => call.operation === 'updateMeta')).to.deep.equal([]);
   });
 
   it('repeats a take within 300 ms if its keeper reports `retake`', async () => {

@@ -7,7 +7,7 @@ import { memoryLeaseStore } from '../support/memory-lease-store.js';
 import type {
   LeaseCoordinatorMessage,
   CoordinatorStarted,
-  ReleasedLease,
+  ReleaseOutcome,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 
@@ -16,7 +16,7 @@ const one = 'shardId-000000000001';
 const two = 'shardId-000000000002';
 const peer = writerOf(writerPrefixOf('peer', 'x'), 1);
 
-function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<ReleasedLease> = {}): ReleasedLease {
+function released(driver: CoordinatorDriver, leaseKey: string, more: Partial<ReleaseOutcome> = {}): ReleaseOutcome {
   const { leaseOwner: _, ...row } = driver.store.row(leaseKey);
   driver.store.put({ ...row, leaseCounter: row.leaseCounter + 1 });
   return {
@@ -103,7 +103,7 @@ describe('a coordinator that takes leases', () => {
     const { leaseOwner: _, ...free } = store.row(zero);
     store.put({ ...free, leaseCounter: free.leaseCounter + 1 });
     await driver.harness.advance(2_000);
-    expect(driver.keeper(zero).args.seen.leaseCounter).to.equal(free.leaseCounter + 1);
+    expect(driver.keeper(zero).args.seenRow.leaseCounter).to.equal(free.leaseCounter + 1);
   });
 
   it('takes a lease as soon as its counter has stood still for failoverMs, and no sooner', async () => {
@@ -306,7 +306,7 @@ describe('the lease of a child shard', () => {
   it('is held but not startable until both parents have ended, and then its keeper gets `mayStart`', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
-    expect(driver.keeper(two).args.waiting).to.equal(true);
+    expect(driver.keeper(two).args.noWorkerMayStart).to.equal(true);
     await driver.end(zero, [two]);
     expect(driver.startable()).to.have.members([one]);
     expect(driver.status().leases[2]!.here!.awaits).to.deep.equal([one]);
@@ -449,7 +449,7 @@ describe('a coordinator that releases everything', () => {
       source: 'orders',
       shardId: one,
       leaseKey: one,
-      recordsLeft: -1,
+      recordsLeft: 'unknown',
       checkpoint: 'TRIM_HORIZON',
       subSequenceNumber: 0,
       released: false,

@@ -98,8 +98,8 @@ describe('a lease coordinator that starts', () => {
       source: 'orders',
       idempotencyPrefix: `123456789012:orders:1700000000:${zero}`,
       workerId: 'me',
-      seen: driver.store.row(zero),
-      waiting: false,
+      seenRow: driver.store.row(zero),
+      noWorkerMayStart: false,
       hashKeyRange: { startingHashKey: '0', endingHashKey: '170141183460469231731687303715884105727' },
       serviceTimeMs: driver.store.serviceTimeMs,
     });

@@ -187,7 +187,7 @@ describe('the audit of hash keys', () => {
       startingHashKey: half,
       endingHashKey: hole.endingHashKey,
     });
-    store.script('describeLease', { type: 'failBefore' });
+    store.script('updateMeta', { type: 'failBefore' });
     await driver.harness.advance(126_000);
     expect(store.row(one).startingHashKey).to.equal(undefined);
     expect(driver.harness.eventsOf('retrying').map((event) => event.operation)).to.deep.equal([

@@ -34,7 +34,7 @@ describe('a keeper that writes checkpoints', () => {
 
   it('never writes a checkpoint lower than the row', async () => {
     const keeper = await driveKeeper({
-      seen: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
+      seenRow: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
     });
     const tenure = await keeper.work(1);
     await keeper.frontier(tenure, '200', 4);
@@ -164,14 +164,14 @@ describe('a keeper that writes checkpoints', () => {
   });
 
   it('creates a vanished row again at the frontier, and takes it under a new fence', async () => {
-    const seen = leaseRow({
+    const seenRow = leaseRow({
       leaseKey: shardId,
       leaseCounter: 4,
       checkpoint: 'LATEST',
       kinactLatestAt: 77,
       ownerSwitchesSinceCheckpoint: 1,
     });
-    const keeper = await driveKeeper({ seen });
+    const keeper = await driveKeeper({ seenRow });
     const tenure = await keeper.work(1);
     keeper.store.rows.clear();
     await keeper.frontier(tenure, '100');
@@ -254,8 +254,8 @@ describe('a keeper that writes checkpoints', () => {
   // Another worker may have read the shard to its end since, and removed the row.
   it('does not create a row again that vanished after the lease may have expired', async () => {
     const store = memoryLeaseStore();
-    const seen = store.put({ leaseKey: shardId });
-    const keeper = await driveKeeper({ store, seen });
+    const seenRow = store.put({ leaseKey: shardId });
+    const keeper = await driveKeeper({ store, seenRow });
     await keeper.work(1);
     for (let times = 0; times < 40; times++) store.script('update', { type: 'failBefore' });
     await keeper.advance(9_000);

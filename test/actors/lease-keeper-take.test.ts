@@ -28,7 +28,7 @@ describe('a keeper that takes a lease', () => {
 
   it('counts the change of owner, and names the previous owner', async () => {
     const keeper = await driveKeeper({
-      seen: leaseRow({ leaseKey: shardId, leaseOwner: 'you', ownerSwitchesSinceCheckpoint: 2 }),
+      seenRow: leaseRow({ leaseKey: shardId, leaseOwner: 'you', ownerSwitchesSinceCheckpoint: 2 }),
     });
     expect(keeper.row).to.deep.include({ leaseOwner: me, ownerSwitchesSinceCheckpoint: 3 });
     expect(keeper.eventsOf('leaseTaken')[0]).to.deep.include({ from: 'you' });
@@ -36,7 +36,7 @@ describe('a keeper that takes a lease', () => {
 
   it('adds kinactLatestAt to a Java worker’s row at LATEST, and warns once', async () => {
     const keeper = await driveKeeper({
-      seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }),
+      seenRow: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }),
       serviceTimeMs: 2_123,
     });
     expect(keeper.row).to.deep.include({ checkpoint: 'LATEST', kinactLatestAt: 123 });
@@ -46,18 +46,18 @@ describe('a keeper that takes a lease', () => {
   });
 
   it('sets kinactLatestAt to the local time less two seconds if the service time is unknown', async () => {
-    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }) });
+    const keeper = await driveKeeper({ seenRow: leaseRow({ leaseKey: shardId, checkpoint: 'LATEST' }) });
     expect(keeper.row.kinactLatestAt).to.equal(keeper.clock.wall - 2_000);
   });
 
   it('does not take a row that was created again with the same counter and another owner', async () => {
     for (const before of [{}, { leaseOwner: 'java' }]) {
-      const seen = leaseRow({ leaseKey: shardId, leaseCounter: 4, ...before });
+      const seenRow = leaseRow({ leaseKey: shardId, leaseCounter: 4, ...before });
       for (const signed of [{ kinactWriter: 'n2/1' }, {}]) {
-        const store = memoryLeaseStore([seen]);
+        const store = memoryLeaseStore([seenRow]);
         const held = leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you', ...signed });
         store.script('update', { type: 'meanwhile', act: () => void store.rows.set(shardId, held) });
-        const keeper = await driveKeeper({ store, seen });
+        const keeper = await driveKeeper({ store, seenRow });
         expect(keeper.news).to.deep.equal([{ type: 'notTaken', reason: 'taken by you', retake: false }]);
         expect(keeper.row).to.deep.equal(held);
       }
@@ -67,7 +67,7 @@ describe('a keeper that takes a lease', () => {
   it('ends without the lease when another worker takes it first', async () => {
     const store = memoryLeaseStore([seenRow]);
     store.script('update', { type: 'meanwhile', act: () => store.takeAs(shardId, 'you') });
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.news).to.deep.equal([{ type: 'notTaken', reason: 'taken by you', retake: false }]);
     expect(keeper.ended).to.equal(true);
     expect(keeper.events).to.deep.equal([]);
@@ -75,7 +75,7 @@ describe('a keeper that takes a lease', () => {
 
   it('ends when the row is gone, and does not create it again', async () => {
     const store = memoryLeaseStore();
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('notTaken')).to.deep.equal([{ type: 'notTaken', reason: 'the row is gone', retake: false }]);
     expect(store.rows.size).to.equal(0);
   });
@@ -84,7 +84,7 @@ describe('a keeper that takes a lease', () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: `${nonce}/3`, checkpoint: '50' }),
     ]);
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('taken')).to.have.length(1);
     expect(keeper.row).to.deep.include({ leaseCounter: 10, kinactWriter: writer, ownerSwitchesSinceCheckpoint: 0 });
     expect((await keeper.work(1)).start).to.deep.equal({
@@ -100,7 +100,7 @@ describe('a keeper that takes a lease', () => {
     ]);
     for (let times = 0; times < 9; times++)
       store.script('update', { type: 'meanwhile', act: () => store.renewAs(shardId) });
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('notTaken')).to.have.length(1);
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ retake: true });
     expect(keeper.ended).to.equal(true);
@@ -108,10 +108,10 @@ describe('a keeper that takes a lease', () => {
 
   it('does not take a row in which an earlier keeper of this process has ended the shard', async () => {
     const store = memoryLeaseStore();
-    const seen = store.put({ leaseKey: shardId, leaseOwner: me, leaseCounter: 4, kinactWriter: `${nonce}/6` });
+    const seenRow = store.put({ leaseKey: shardId, leaseOwner: me, leaseCounter: 4, kinactWriter: `${nonce}/6` });
     const end = { checkpoint: 'SHARD_END', leaseCounter: 5, leaseOwner: me, kinactWriter: `${nonce}/6` };
     store.script('update', { type: 'meanwhile', act: () => store.put({ leaseKey: shardId, ...end }) });
-    const keeper = await driveKeeper({ store, seen });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'the shard has ended', retake: false });
     expect(store.row(shardId).leaseCounter).to.equal(5);
   });
@@ -119,7 +119,7 @@ describe('a keeper that takes a lease', () => {
   it('recovers a take whose reply was lost, without moving the deadline', async () => {
     const store = memoryLeaseStore([leaseRow({ leaseKey: shardId, leaseCounter: 4, leaseOwner: 'you' })]);
     store.script('update', { type: 'failAfter' });
-    const keeper = await driveKeeper({ store, seen: store.row(shardId) });
+    const keeper = await driveKeeper({ store, seenRow: store.row(shardId) });
     expect(keeper.news).to.deep.equal([]);
     expect(keeper.eventsOf('retrying')).to.have.length(1);
     store.script('update', { type: 'meanwhile', act: () => expect(keeper.state.timing.liveUntil).to.equal(0) });
@@ -133,7 +133,7 @@ describe('a keeper that takes a lease', () => {
   it('retries a failing take with growing back-off, one write at a time, until it succeeds', async () => {
     const store = memoryLeaseStore([seenRow]);
     for (let times = 0; times < 4; times++) store.script('update', { type: 'failBefore' });
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     await keeper.advance(9_000);
     const delays = keeper.events.flatMap((event) => (event.name === 'retrying' ? [event.data.delayMs] : []));
     expect(delays).to.have.length(4);
@@ -151,7 +151,7 @@ describe('a keeper that takes a lease', () => {
       if (outcome.type === 'written') throw new Error('InternalServerError');
       return outcome;
     };
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     await keeper.advance(9_000);
     const delays = keeper.events.flatMap((event) => (event.name === 'retrying' ? [event.data.delayMs] : []));
     expect(delays).to.deep.equal([...delays].sort((a, b) => a - b));
@@ -162,7 +162,7 @@ describe('a keeper that takes a lease', () => {
     const store = memoryLeaseStore([
       leaseRow({ leaseKey: shardId, leaseCounter: 9, leaseOwner: me, kinactWriter: 'n2/1' }),
     ]);
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     expect(keeper.news).to.deep.equal([{ type: 'workerIdInUse', current: store.row(shardId) }]);
     expect(keeper.ended).to.equal(true);
     expect(keeper.eventsOf('leaseLost'), 'nothing was held').to.deep.equal([]);
@@ -172,7 +172,7 @@ describe('a keeper that takes a lease', () => {
     const store = memoryLeaseStore([seenRow]);
     let answer = (): void => undefined;
     store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     answer();
     await keeper.settle();
@@ -183,7 +183,7 @@ describe('a keeper that takes a lease', () => {
   it('gives up the take when the deadline of a release has passed', async () => {
     const store = memoryLeaseStore([seenRow]);
     store.script('update', { type: 'holdBefore', until: new Promise(() => undefined) });
-    const keeper = await driveKeeper({ store, seen: seenRow });
+    const keeper = await driveKeeper({ store, seenRow });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 2_000 });
     await keeper.advance(2_000);
     expect(keeper.newsOf('notTaken')[0]).to.deep.include({ reason: 'released before it was taken', retake: false });

@@ -39,7 +39,7 @@ describe('a keeper that grants tenures', () => {
     const range = { startingHashKey: '1', endingHashKey: '2' };
     expect((await (await driveKeeper({ hashKeyRange: range })).work(1)).hashKeyRange).to.deep.equal(range);
     const { startingHashKey: _first, ...row } = leaseRow({ leaseKey: shardId });
-    expect(await (await driveKeeper({ seen: row })).work(1)).to.not.have.property('hashKeyRange');
+    expect(await (await driveKeeper({ seenRow: row })).work(1)).to.not.have.property('hashKeyRange');
   });
 
   it('renews every third of failoverMs, counted from the start of the last renewal', async () => {
@@ -264,7 +264,7 @@ describe('a keeper that grants tenures', () => {
   });
 
   it('grants no tenure on a shard that has ended', async () => {
-    const keeper = await driveKeeper({ seen: leaseRow({ leaseKey: shardId, checkpoint: 'SHARD_END' }) });
+    const keeper = await driveKeeper({ seenRow: leaseRow({ leaseKey: shardId, checkpoint: 'SHARD_END' }) });
     expect(await keeper.begin(1)).to.deep.equal({ type: 'refused', reason: 'the shard has ended' });
   });
 

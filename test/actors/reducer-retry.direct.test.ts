@@ -2,7 +2,7 @@
 // between attempts and new items, and policies that answer by a promise.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
-import type { StageMessage } from '../../actors/protocol/pipeline.js';
+import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';

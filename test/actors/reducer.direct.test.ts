@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
-import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { ReducerActorMessage } from '../../actors/reducer/reducer.js';
 import type { Item, ReducerContext } from '../../src/api/reducer.js';
 import { direct, itemOf, type Effects, type State } from '../support/direct-reducer.js';

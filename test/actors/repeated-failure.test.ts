@@ -1,13 +1,14 @@
 // An operation that keeps failing counts from its first failure. A failure after a long pause starts a new count, and the status shows
 // only recent failures, because a success since then may have gone unnoticed.
 import { expect } from 'chai';
-import { failedAgain, failingStatus, type Failing } from '../../actors/protocol/repeated-failure.js';
+import { failedAgain, failingStatus, type RepeatedFailure } from '../../actors/protocol/repeated-failure.js';
 
-const fails = (before: Failing | undefined, now: number): Failing => failedAgain(before, 'Scan', new Error('cut'), now);
+const fails = (before: RepeatedFailure | undefined, now: number): RepeatedFailure =>
+  failedAgain(before, 'Scan', new Error('cut'), now);
 
 describe('an operation that fails repeatedly', () => {
   it('has failed since its first failure, and counts its attempts', () => {
-    const failing = [1_000, 20_000, 60_000].reduce<Failing | undefined>(fails, undefined);
+    const failing = [1_000, 20_000, 60_000].reduce<RepeatedFailure | undefined>(fails, undefined);
     expect(failingStatus([failing], 70_000)).to.deep.include.members([
       { operation: 'Scan', kind: 'other', attempts: 3, forMs: 69_000, error: 'cut' },
     ]);

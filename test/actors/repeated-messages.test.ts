@@ -7,7 +7,7 @@ import { stage, type StageMessage } from '../../actors/stage/stage.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import type { Delivery } from '../../supervision/seams.js';
+import type { Delivery } from '../../supervision/intercept.js';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { driveKeeper } from '../support/keeper-driver.js';
 import { listedStream } from '../support/listed-stream.js';

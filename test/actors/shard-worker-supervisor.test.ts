@@ -7,7 +7,7 @@ import {
   shardWorkerSupervisor,
   type ShardWorkerSupervisorMessage,
 } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
-import type { HeldLease } from '../../actors/protocol/leasing.js';
+import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { createRuntime, endingOf, sendFromOutside, spawnRoot, stopRoot } from '../../supervision/system.js';
 

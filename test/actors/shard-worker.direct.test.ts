@@ -3,8 +3,8 @@
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import type { Dispositions } from '../../actors/protocol/disposition.js';
-import type { LeaseKeeperRequest } from '../../actors/protocol/leasing.js';
-import type { StageMessage } from '../../actors/protocol/pipeline.js';
+import type { LeaseKeeperRequest } from '../../actors/protocol/lease-messages.js';
+import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
 import {
   shardWorker,

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
-import type { ReducerRequest } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest } from '../../actors/protocol/pipeline-messages.js';
 import { stage, type StageMessage, type StageOptions } from '../../actors/stage/stage.js';
 import { reducerOf } from '../../src/core/routing.js';
 import {

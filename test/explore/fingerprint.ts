@@ -36,7 +36,7 @@ const workers = new Set(['worker', 'last', 'forWorker']);
 const skipped = new Set([
   'self',
   'control',
-  'controller',
+  'abortController',
   'signal',
   'replyTo',
   'order',
@@ -49,12 +49,12 @@ const skipped = new Set([
   'trustedSince',
   'checkpointAt',
   'failing',
-  'reported',
+  'reportedCheckpoint',
   'begun',
   'looks',
   'onCheckpointCalls',
   'onCheckpointCallsMade',
-  'queues',
+  'timesQueued',
   'idempotencyPrefix',
   'source',
   'table',
@@ -268,7 +268,7 @@ function nodeInto(scene: Scene, walk: Walk, node: Node): void {
     // While the keeper wishes, its copy of the row is as old as the wish.
     lease: isWishing ? undefined : state.lease,
     wishing: isWishing ? state.wishing : undefined,
-    traffic: { ...state.traffic, takeBy: state.phase === 'taking' ? state.traffic.takeBy : Infinity },
+    queuePlace: { ...state.queuePlace, takeBy: state.phase === 'taking' ? state.queuePlace.takeBy : Infinity },
     workers: { ...state.workers, idleSince: isIdle ? Math.max(state.workers.idleSince, longAgo) : Infinity },
   });
   // `bornAt` makes a difference only to the law `wishEnds`.

@@ -45,7 +45,7 @@ export const store: LeaseStore = {
   create: unused,
   ensureTable: unused,
   scan: unused,
-  describeLease: unused,
+  updateMeta: unused,
   delete: unused,
   close: () => undefined,
 };
@@ -67,7 +67,7 @@ export function spawnKeeper(
     shardId: ROW_KEY,
     source: 's',
     idempotencyPrefix: 's',
-    seen: row,
+    seenRow: row,
     ...(wish === undefined ? {} : { wish }),
     workerId: node.name,
     writerPrefix: node.nonce,

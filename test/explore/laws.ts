@@ -1,5 +1,5 @@
 // The laws that hold in every world and for every write. Only `wishEnds` reads the state of a keeper.
-import type { ReleasedLease } from '../../actors/protocol/leasing.js';
+import type { ReleaseOutcome } from '../../actors/protocol/lease-messages.js';
 import { effectiveFailoverMs } from '../../src/core/lease-failover.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { breaks, names, recordAt, touch, type Call, type Node, type Scene, type World } from './world.js';
@@ -51,7 +51,7 @@ export function takeIsFair(scene: Scene, world: World, call: Call): void {
 }
 
 /** A report of `recordsLeft: 0` is exact: no delivered record lies beyond the checkpoint in the row. */
-export function reportHolds(world: World, node: Node, lease: ReleasedLease): void {
+export function reportHolds(world: World, node: Node, lease: ReleaseOutcome): void {
   if (lease.recordsLeft !== 0 || !lease.released) return;
   // Calls that have acknowledged early do not count: the runtime knows them, and the consumer reports them.
   if (node.calls.some(({ isOld, isAcked }) => !isOld && !isAcked))

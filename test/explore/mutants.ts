@@ -33,8 +33,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over beside calls of a crashed worker',
     make: bent((state) => {
-      state.open.userCallsLeftBehind = false;
-      state.open.handedOut.clear();
+      state.leftovers.userCallsLeftBehind = false;
+      state.leftovers.handedOut.clear();
     }),
   },
   {
@@ -47,23 +47,23 @@ export const mutants: readonly Mutant[] = [
     // A worker whose tenure has died ends while its calls still run: that no worker is left proves nothing.
     name: 'forgets what a tenure that died has left open',
     make: bent((state) => {
-      if (state.tenure !== undefined || state.release !== undefined) return;
-      state.open.handedOut.clear();
-      state.open.userCallsLeftBehind = false;
+      if (state.tenure !== undefined || state.releaseOrder !== undefined) return;
+      state.leftovers.handedOut.clear();
+      state.leftovers.userCallsLeftBehind = false;
     }),
   },
   {
     name: 'takes a shard without a worker for one without calls',
     make: bent((state) => {
       if (state.tenure !== undefined) return;
-      state.open.noUserCallsLeftAtEnd = true;
-      state.open.userCallsLeftBehind = false;
+      state.leftovers.noUserCallsLeftAtEnd = true;
+      state.leftovers.userCallsLeftBehind = false;
     }),
   },
   {
     name: 'an author that stops lets its wish stand',
-    make: bent(({ phase, wishing, release }) => {
-      if (phase === 'wishing' && wishing !== undefined && release !== undefined) wishing.number = 0;
+    make: bent(({ phase, wishing, releaseOrder }) => {
+      if (phase === 'wishing' && wishing !== undefined && releaseOrder !== undefined) wishing.number = 0;
     }),
   },
   {
@@ -82,8 +82,8 @@ export const mutants: readonly Mutant[] = [
   {
     // The refusal may mean that the lease has just been handed over to the author.
     name: 'a withdrawal that is refused counts as done',
-    make: bent(({ phase, release }, message) =>
-      phase === 'wishing' && release !== undefined && message.type === 'wished'
+    make: bent(({ phase, releaseOrder }, message) =>
+      phase === 'wishing' && releaseOrder !== undefined && message.type === 'wished'
         ? { ...message, outcome: { type: 'written' } }
         : undefined,
     ),

@@ -148,7 +148,7 @@ export interface Node {
   /** The newest record that it has delivered since the row last named it as new owner. -1: none. */
   delivered: number;
   /** The `recordsLeft` of its last release. */
-  recordsLeft: number | undefined;
+  recordsLeft: number | 'unknown' | undefined;
 }
 
 export interface World {
@@ -242,22 +242,22 @@ function cloneState(
   handedOut: HandedOut,
   copyOf: <T extends object>(original: T) => T,
 ): LeaseKeeperState {
-  const { lease, wishing, yielding, release, shardEnd, tenure, open, setbacks } = state;
+  const { lease, wishing, yielding, releaseOrder, shardEnd, tenure, leftovers, setbacks } = state;
   return {
     ...state,
-    lease: { ...lease, unknown: [...lease.unknown] },
+    lease: { ...lease, unknownWrites: [...lease.unknownWrites] },
     wishing: wishing === undefined ? undefined : { ...wishing },
     yielding: yielding === undefined ? undefined : { ...yielding },
-    release: release === undefined ? undefined : { ...release },
+    releaseOrder: releaseOrder === undefined ? undefined : { ...releaseOrder },
     shardEnd: shardEnd === undefined ? undefined : { ...shardEnd },
     tenure: tenure === undefined ? undefined : { ...tenure, shared: copyOf(tenure.shared) },
     taking: { ...state.taking },
     writes: { ...state.writes },
-    traffic: { ...state.traffic },
+    queuePlace: { ...state.queuePlace },
     timing: { ...state.timing },
     clocks: { ...state.clocks },
     workers: { ...state.workers },
-    open: { ...open, handedOut },
+    leftovers: { ...leftovers, handedOut },
     setbacks: { ...setbacks, watchdog: { ...setbacks.watchdog }, falseEnds: { ...setbacks.falseEnds } },
   };
 }

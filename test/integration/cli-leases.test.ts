@@ -14,7 +14,7 @@ import { failoverText } from '../../src/core/lease-failover.js';
 import { wishText } from '../../src/core/lease-wish.js';
 import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { printLeases } from '../../src/cli/leases.js';
 import { hostEnvironment } from '../../src/consumer/host-environment.js';
 import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import { run } from '../../src/cli/run.js';
+import { run } from '../../src/cli/command-line.js';
 import { environment, kinact } from '../support/command.js';
 
 const env = environment({});

@@ -237,7 +237,7 @@ describe('the lease table on dynalite', () => {
       hashKeyRange: { startingHashKey: '0', endingHashKey: '9' },
       kinactLatestAt: 8,
     };
-    expect(await table.describeLease('s', meta, signal)).to.equal(true);
+    expect(await table.updateMeta('s', meta, signal)).to.equal(true);
     expect(await table.get('s', signal)).to.deep.include({
       leaseCounter: 5,
       childShardIds: ['c'],
@@ -250,11 +250,11 @@ describe('the lease table on dynalite', () => {
       [3, 5],
       [7, 7],
     ] as const) {
-      await table.describeLease('s', { kinactAutoAt: given }, signal);
+      await table.updateMeta('s', { kinactAutoAt: given }, signal);
       expect(await table.get('s', signal)).to.include({ kinactAutoAt: kept, leaseCounter: 5 });
     }
-    expect(await table.describeLease('s', {}, signal)).to.equal(true);
-    for (const nothing of [meta, {}]) expect(await table.describeLease('gone', nothing, signal)).to.equal(false);
+    expect(await table.updateMeta('s', {}, signal)).to.equal(true);
+    for (const nothing of [meta, {}]) expect(await table.updateMeta('gone', nothing, signal)).to.equal(false);
     expect(await table.get('gone', signal)).to.equal(undefined);
   });
 

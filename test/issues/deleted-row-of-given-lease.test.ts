@@ -4,7 +4,7 @@
 import { expect } from 'chai';
 import { driveCoordinator } from '../support/coordinator-driver.js';
 import { leaseRow, memoryLeaseStore } from '../support/memory-lease-store.js';
-import type { KeeperNews } from '../../actors/protocol/leasing.js';
+import type { KeeperNews } from '../../actors/protocol/lease-messages.js';
 
 const leaseKey = 'shardId-000000000000';
 const at = { checkpoint: '4711', subSequenceNumber: 2 } as const;

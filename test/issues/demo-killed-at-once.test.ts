@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { environment } from '../support/command.js';
 
-const program = fileURLToPath(new URL('../../src/cli/demo/consumer-process.js', import.meta.url));
+const program = fileURLToPath(new URL('../../src/cli/demo/consumer-program.js', import.meta.url));
 
 describe("one of the demo's consumer processes", () => {
   it('ends at once if the demo has ended while the process was starting', async () => {

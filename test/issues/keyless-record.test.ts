@@ -1,7 +1,7 @@
 // Symptom: one record without PartitionKey, which streams with RecordDistributionStrategy AUTO allow, stalled its shard forever as
 // "failed on the network (SyntaxError)". Cause: both ways of reading GetRecords did not accept a record without a key.
 import { expect } from 'chai';
-import { parseAnswer, recordsOf } from '../../src/aws/kinesis/get-records.js';
+import { parseAnswer, recordsOf } from '../../src/aws/kinesis/get-records-answer.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';

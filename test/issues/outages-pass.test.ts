@@ -85,7 +85,7 @@ describe('an outage', () => {
       );
       return { ...of, ...failing };
     };
-    const leases = fail(store, ['ensureTable', 'scan', 'get', 'create', 'update', 'describeLease', 'delete']);
+    const leases = fail(store, ['ensureTable', 'scan', 'get', 'create', 'update', 'updateMeta', 'delete']);
     const port = fail(stream.port, ['describe', 'listShards']);
     const source = { ...stream.source, open: () => port, openLeases: () => leases };
     const { consumer, seen, heard } = virtualConsumer(clock, { stream: { ...stream, source } });

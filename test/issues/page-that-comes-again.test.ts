@@ -2,7 +2,7 @@
 // scan took more and more rows into memory. Rule: such an answer is wrong, so the call fails, is reported, and is repeated.
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 /** More pages than this count as endless. */

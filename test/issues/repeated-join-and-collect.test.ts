@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
-import type { Delivery } from '../../supervision/seams.js';
+import type { Delivery } from '../../supervision/intercept.js';
 
 const start = pipelines();
 const typeOf = ({ message }: Delivery): string => (message as { type: string }).type;

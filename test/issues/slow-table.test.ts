@@ -34,7 +34,7 @@ describe('a lease table that is slow to answer, but carries any number of writes
         ...inner,
         update: (...args) => answered().then(() => inner.update(...args)),
         wish: (...args) => answered().then(() => inner.wish(...args)),
-        describeLease: (...args) => answered().then(() => inner.describeLease(...args)),
+        updateMeta: (...args) => answered().then(() => inner.updateMeta(...args)),
       };
       const source = { ...stream.source, openLeases: () => store };
       const { consumer, heard } = virtualConsumer(clock, { stream: { ...stream, source } });

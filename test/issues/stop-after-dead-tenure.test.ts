@@ -8,7 +8,7 @@ import { KinactError } from '../../src/api/errors.js';
 import { driveKeeper, failoverMs, me, writer } from '../support/keeper-driver.js';
 
 describe('a lease that is released without a worker', () => {
-  it('reports recordsLeft -1 if its last worker ended with its tenure and left records open', async () => {
+  it('reports recordsLeft unknown if its last worker ended with its tenure and left records open', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     tenure.newestHandedOut = { sequenceNumber: '51', subSequenceNumber: 0 };
@@ -16,7 +16,11 @@ describe('a lease that is released without a worker', () => {
     await keeper.end(tenure, { type: 'tenureDead' });
     await keeper.tell({ type: 'release', reason: 'stop', deadlineMs: 20_000 });
     await keeper.advance(20_000);
-    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({ checkpoint: '50', released: true, recordsLeft: -1 });
+    expect(keeper.newsOf('released')[0]?.lease).to.deep.include({
+      checkpoint: '50',
+      released: true,
+      recordsLeft: 'unknown',
+    });
   });
 
   it('reports recordsLeft 0 if it never had a worker', async () => {
@@ -41,7 +45,7 @@ describe('a lease that is released without a worker', () => {
 // itself it reported truthfully that nothing was open.
 describe('a lease whose last worker drained at once', () => {
   for (const [frontier, recordsLeft] of [
-    ['50', -1],
+    ['50', 'unknown'],
     ['51', 0],
   ] as const) {
     it(`reports recordsLeft ${recordsLeft} at the frontier ${frontier} if an earlier worker had handed out 51`, async () => {

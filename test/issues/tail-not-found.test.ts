@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { lineWriter } from '../../src/cli/record-lines.js';
 import { tailStream } from '../../src/cli/tail-stream.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { virtualClock } from '../support/virtual.js';
 
@@ -33,7 +33,7 @@ describe('kinact tail of a stream with a shard that is not found for a while', (
       writer: lineWriter(out),
       signal: stopping.signal,
       say: (text) => said.push(text),
-      repeat: () => {},
+      reportRetry: () => {},
     });
     const keys = (): unknown[] =>
       String(out.read() ?? '')

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { LeasedRead, StreamDescription, StreamSource } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';

@@ -1,13 +1,13 @@
 // Every message and every effect of every actor, by the names of the nemesis. The tests compare these names with what the scenarios
 // reach. A name that no scenario reaches says why. The compiler compares all names with the unions of `actors`.
 import type { LeaseCoordinatorMessage, ShardEndPlan } from '../../actors/lease-coordinator/lease-coordinator.js';
-import type { ShardEndResult } from '../../actors/lease-coordinator/results.js';
+import type { ShardEndResult } from '../../actors/lease-coordinator/effect-results.js';
 import type { KeeperNews, LeaseKeeperMessage } from '../../actors/lease-keeper/lease-keeper.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
 import type { TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
 import type { ReadResult, WishOutcome, WriteOutcome } from '../../src/api/ports.js';
 import type { Message as SupervisorMessage } from '../../supervision/supervisor-message.js';
-import { names } from '../../src/testing/nemesis/names.js';
+import { vocabularies } from '../../src/testing/nemesis/vocabulary.js';
 
 /** True if a scenario reaches the message, otherwise the reason why none does. */
 type Reach = true | string;
@@ -33,7 +33,7 @@ const meanings = {
     advanced: true,
     idle: true,
     readsWork: true,
-    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread.test.ts has it',
+    readsFail: 'reads fail for a minute in no scenario; test/actors/lease-coordinator-unread-leases.test.ts has it',
     lost: true,
     workerIdInUse: true,
     released: true,
@@ -97,7 +97,7 @@ function reachOf(kind: string, type: string): readonly (readonly [name: string, 
   return Object.entries(remark).map(([part, reach]) => [`${type}/${part}`, reach]);
 }
 
-const kinds = Object.entries(names);
+const kinds = Object.entries(vocabularies);
 
 /** The messages, by the kind of the actor. */
 export const messages: Readonly<Record<string, Readonly<Record<string, Reach>>>> = Object.fromEntries(

@@ -8,7 +8,7 @@ import type { Item } from '../../src/api/reducer.js';
 import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
-import type { TraceEntry } from '../../supervision/seams.js';
+import type { TraceEntry } from '../../supervision/intercept.js';
 import { createDice } from '../sim/dice.js';
 import { createIncarnations, type Incarnations } from '../sim/incarnations.js';
 import { createOracle, type Oracle } from '../sim/oracle.js';

@@ -128,12 +128,12 @@ class Harness {
     // A new row's counter is the service's time, which is above every counter that a late write to the deleted row may expect.
     if (!this.store.rows.has(shardId))
       this.asForeign(() => this.store.put({ leaseKey: shardId, leaseCounter: 1_700_000_000 + 1_000 * this.keepers }));
-    const seen = this.store.row(shardId);
+    const seenRow = this.store.row(shardId);
     const old = this.keeper;
     this.keepers += 1;
     this.reported.set(this.writer, new Set());
     this.tenures = [];
-    this.keeper = await driveKeeper({ store: this.store, seen, writer: this.writer });
+    this.keeper = await driveKeeper({ store: this.store, seenRow, writer: this.writer });
     // Time continues, although each driver starts its own clock.
     if (old !== undefined) await this.keeper.advance(Math.max(0, old.clock.now - this.keeper.clock.now));
   }
@@ -255,7 +255,7 @@ describe('a keeper among faults, crashes and other owners', () => {
           await harness.keeper.advance(30_000);
           harness.look();
           const { keeper } = harness;
-          if (keeper.ended || keeper.state.release !== undefined || keeper.state.shardEnd !== undefined) return;
+          if (keeper.ended || keeper.state.releaseOrder !== undefined || keeper.state.shardEnd !== undefined) return;
           expect(keeper.row).to.deep.include({ leaseOwner: me, kinactWriter: harness.writer });
           const { frontier } = keeper.state.lease;
           if (

@@ -1,10 +1,10 @@
 // Whatever the values are, resolving options throws nothing but a `KinactError` that names the option.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { consumerTable } from '../../src/options/consumer-table.js';
+import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { isKinactError } from '../../src/api/errors.js';
 import { resolveOptions } from '../../src/options/resolved-options.js';
-import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/source-options.js';
+import { kinesisStreamTable, resolveKinesisStream } from '../../src/options/kinesis-stream-option-table.js';
 import { seeded } from '../support/seeded.js';
 
 const garbage = fc.anything({

@@ -1,10 +1,10 @@
 // docs/options.md matches the option tables and `defineReducer`, so it needs no edits by hand.
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { consumerTable } from '../../src/options/consumer-table.js';
+import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { defineReducer } from '../../src/api/reducer.js';
-import { runTable } from '../../src/options/stop-tables.js';
-import { kinesisStreamTable } from '../../src/options/source-options.js';
+import { runTable } from '../../src/options/stop-option-tables.js';
+import { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
 
 const root = new URL('../../../', import.meta.url);
 

@@ -16,7 +16,7 @@ const targets = {
   'src/api/errors.ts': 'export const codes = 1;\n',
   'src/api/events.ts': 'export type KinactEvent = string;\n',
   'src/options/option-table.ts': "import { codes } from '../api/errors.js';\nexport const table = codes;\n",
-  'src/options/consumer-table.ts': "export { table } from './option-table.js';\n",
+  'src/options/consumer-option-table.ts': "export { table } from './option-table.js';\n",
   'supervision/actor.ts':
     "import { codes } from '../src/api/errors.js';\nimport { table } from '../src/options/option-table.js';\nexport const send = [codes, table];\n",
   'supervision/system.ts': "export { nact } from './nact.js';\nexport type System = string;\n",
@@ -132,7 +132,7 @@ const violations: readonly Planted[] = [
     '../actors/protocol/messages.js',
     '../src/aws/dynamodb/table.js',
     '../src/consumer/consumer.js',
-    '../src/options/consumer-table.js',
+    '../src/options/consumer-option-table.js',
     '@aws-sdk/client-dynamodb',
     'protobufjs',
   ].map((from) => ({ law: `supervision does not import ${from}`, file: 'supervision/planted.ts', text: value(from) })),

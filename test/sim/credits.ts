@@ -1,7 +1,7 @@
 // I13, conservation of credit, checked in the mail: all credit that a reducer has granted to a stage is either under way (sent and not
 // returned) or free in the stage's queue. And I11 for mailboxes: no more messages wait for a reducer than its bound allows.
 import type { Ref } from '../../actors/protocol/actor.js';
-import type { Delivery } from '../../supervision/seams.js';
+import type { Delivery } from '../../supervision/intercept.js';
 import { cellOf } from '../../supervision/cell.js';
 
 export interface Credits {

@@ -1,6 +1,6 @@
 // I26: within one process no user effect of one pipeline incarnation overlaps one of a later incarnation, unless an orphan
 // was reported. The law reads the runtime's trace, and wraps the start of each effect.
-import type { TraceEntry } from '../../supervision/seams.js';
+import type { TraceEntry } from '../../supervision/intercept.js';
 
 export interface Incarnations {
   traced(entry: TraceEntry): void;

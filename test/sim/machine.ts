@@ -2,7 +2,7 @@
 // killed, paused, suspended, or blocked by code that computes. A paused or blocked process does nothing, and incoming work waits in
 // order.
 import type { Ref } from '../../actors/protocol/actor.js';
-import type { Intercept } from '../../supervision/seams.js';
+import type { Intercept } from '../../supervision/intercept.js';
 import type { Clock, Timers } from '../../src/api/ports.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import type { Dice } from './dice.js';

@@ -1,7 +1,7 @@
 // The operator who mends the rows of a recreated stream, as STREAM_CHANGED advises: every worker is stopped, and `kinact reset --yes`
 // runs until it succeeds. It is the command's own code, over the services of this world.
-import { openLeaseRewriting } from '../../src/aws/dynamodb/lease-rewriting.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/kinesis-polling.js';
+import { openLeaseRewriter } from '../../src/aws/dynamodb/lease-rewriter.js';
+import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { runReset } from '../../src/cli/reset-run.js';
 import { errorLine } from '../../src/cli/command.js';
 import { createMachine } from './machine.js';
@@ -40,7 +40,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
     to: { type: 'trimHorizon' },
     watchMs,
     yes: true,
-    patience: { ...host, retryForMs: 20_000, name: 'the stream' },
+    retry: { ...host, retryForMs: 20_000, name: 'the stream' },
   } as const;
   const client = dynamoDbClient(world, machine, wires[1], dice.split(), ({ before, after }) => {
     if (after !== undefined) oracle.reset(before, after);
@@ -53,7 +53,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
   const caller = { name: machine.name, wire: wires[0], dice: dice.split(), answered: () => {} };
   const place = {
     environment: host,
-    table: openLeaseRewriting({ tableName, ...host, client }),
+    table: openLeaseRewriter({ tableName, ...host, client }),
     open: () => kinesisPollingSource({ streamName: stream, client: kinesisClient(world, caller) }, host),
   };
   const lines: string[] = [];

@@ -33,7 +33,7 @@ export function watchedStore(leases: MemoryLeaseStore, watch: StoreWatch): Lease
     create: (row, signal) => write(row.leaseKey, () => leases.create(row, signal)),
     update: (leaseKey, ...rest) => write(leaseKey, () => leases.update(leaseKey, ...rest)),
     wish: (leaseKey, ...rest) => write(leaseKey, () => leases.wish(leaseKey, ...rest)),
-    describeLease: (leaseKey, ...rest) => write(leaseKey, () => leases.describeLease(leaseKey, ...rest)),
+    updateMeta: (leaseKey, ...rest) => write(leaseKey, () => leases.updateMeta(leaseKey, ...rest)),
     delete: (leaseKey, ...rest) => write(leaseKey, () => leases.delete(leaseKey, ...rest)),
     close: () => {},
   };

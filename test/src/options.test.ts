@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { start, stop } from 'nact';
 import { pino } from 'pino';
-import { consumerTable } from '../../src/options/consumer-table.js';
+import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { isKinactError, type KinactError } from '../../src/api/errors.js';
 import { resolveOptions } from '../../src/options/resolved-options.js';
 import type { ConsumerOptions } from '../../src/api/options.js';

@@ -7,7 +7,7 @@ import { applyChange, leaseRow, type MemoryLeaseStore } from './memory-lease-sto
 export const holderWriter = 'y1/3';
 
 /** The row when the keeper begins. */
-export const seen = leaseRow({
+export const seenRow = leaseRow({
   leaseKey: shardId,
   leaseCounter: 4,
   leaseOwner: 'you',
@@ -19,7 +19,7 @@ export const seen = leaseRow({
 export const asking = (
   store: MemoryLeaseStore,
   { stale, ...more }: { readonly stale?: string; readonly traffic?: LeaseTraffic } = {},
-): Promise<KeeperDriver> => driveKeeper({ seen, store, wish: { stale }, ...more });
+): Promise<KeeperDriver> => driveKeeper({ seenRow, store, wish: { stale }, ...more });
 
 /** The holder releases its lease. */
 export function free(store: MemoryLeaseStore): void {

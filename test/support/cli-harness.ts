@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { Readable, Writable } from 'node:stream';
-import { run } from '../../src/cli/run.js';
+import { run } from '../../src/cli/command-line.js';
 
 export interface CliRun {
   readonly code: number | 'hangs';

@@ -8,12 +8,12 @@ import {
   leaseCoordinator,
   type LeaseCoordinatorMessage,
   type CoordinatorStarted,
-  type ReleasedLease,
+  type ReleaseOutcome,
   type ShardEndPlan,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 import type { LeaseKeeperRequest, KeeperNews } from '../../actors/lease-keeper/lease-keeper.js';
-import type { HeldLeases } from '../../actors/protocol/leasing.js';
+import type { HeldLeases } from '../../actors/protocol/lease-messages.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
 import type { KeeperArguments, LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
@@ -48,7 +48,7 @@ export interface CoordinatorDriver {
       Pick<Extract<LeaseCoordinatorMessage, { type: 'askShardEnd' }>, 'children' | 'notFound' | 'position'>
     >,
   ): Promise<ShardEndPlan | undefined>;
-  releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleasedLease[] | undefined }>;
+  releaseAll(deadlineMs: number): Promise<{ later: () => readonly ReleaseOutcome[] | undefined }>;
   subscribe(): Promise<Ref<HeldLeases>>;
   status(): CoordinatorStatus;
   startable(): string[];
@@ -152,7 +152,7 @@ export function driveCoordinator({
       return asked.later();
     },
     releaseAll: (deadlineMs) =>
-      harness.ask<LeaseCoordinatorMessage, readonly ReleasedLease[] | undefined>(coordinator, (replyTo) => ({
+      harness.ask<LeaseCoordinatorMessage, readonly ReleaseOutcome[] | undefined>(coordinator, (replyTo) => ({
         type: 'releaseAll',
         deadlineMs,
         replyTo,

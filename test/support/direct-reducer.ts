@@ -1,7 +1,7 @@
 // A reducer actor as plain functions, with two stages. The test itself finishes the calls of user code that the reducer starts.
 import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import { DeliveredItem } from '../../actors/protocol/item.js';
-import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline.js';
+import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';

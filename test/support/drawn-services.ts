@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import * as dynamoDb from '@aws-sdk/client-dynamodb';
 import * as kinesisSdk from '@aws-sdk/client-kinesis';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
-import { installFastGetRecords } from '../../src/aws/kinesis/get-records.js';
+import { installFastGetRecords } from '../../src/aws/kinesis/get-records-answer.js';
 import type { Clock } from '../../src/api/ports.js';
 import {
   AwsAnswerError,

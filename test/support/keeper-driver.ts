@@ -68,14 +68,13 @@ export interface KeeperDriver {
   eventsOf(name: KinactEvent['name']): KinactEvent['data'][];
 }
 
-export interface KeeperSetup extends Partial<Omit<LeaseKeeperOptions, 'store' | 'seen'>> {
-  readonly seen?: LeaseRow;
+export interface KeeperSetup extends Partial<Omit<LeaseKeeperOptions, 'store'>> {
   readonly store?: MemoryLeaseStore;
 }
 
 export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver> {
-  const seen = setup.seen ?? leaseRow({ leaseKey: shardId, leaseCounter: 4 });
-  const store = setup.store ?? memoryLeaseStore([seen]);
+  const seenRow = setup.seenRow ?? leaseRow({ leaseKey: shardId, leaseCounter: 4 });
+  const store = setup.store ?? memoryLeaseStore([seenRow]);
   const clock = { now: 1_000, wall: 1_700_000_000_000 };
   const coordinator: Ref<unknown> = { path: 'lease-coordinator/t#1', id: 1 };
   const self: Ref<LeaseKeeperMessage> = { path: 'lease-keeper/s#7', id: 7 };
@@ -89,7 +88,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
   const running = new Map<string, AbortController>();
   const behaviour = leaseKeeper({
     handOverMs: 10_000,
-    leaseKey: seen.leaseKey,
+    leaseKey: seenRow.leaseKey,
     shardId,
     source: 'orders',
     idempotencyPrefix: `orders/${shardId}`,
@@ -106,7 +105,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     callDeadlineMs: 30_000,
     coordinator,
     ...setup,
-    seen,
+    seenRow,
     store,
   });
   /** How many records each worker has reported as settled. */
@@ -231,7 +230,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       return ended;
     },
     get row() {
-      return store.row(seen.leaseKey);
+      return store.row(seenRow.leaseKey);
     },
     settle,
     tell(message: LeaseKeeperRequest | { readonly type: 'nonsense' }) {

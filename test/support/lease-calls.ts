@@ -122,7 +122,7 @@ export async function perform(store: LeaseStore, each: Call): Promise<unknown> {
       return store.wish(each.key, { ...expected, stale }, { author, text }, signal);
     }
     case 'describe':
-      return store.describeLease(each.key, each.meta, signal);
+      return store.updateMeta(each.key, each.meta, signal);
     case 'delete':
       return store.delete(each.key, counter + each.ahead, signal);
     default:

@@ -8,7 +8,7 @@ import { effect, type Behaviour, type Ref } from '../../actors/protocol/actor.js
 import {
   leaseCoordinator,
   type LeaseCoordinatorMessage,
-  type ReleasedLease,
+  type ReleaseOutcome,
 } from '../../actors/lease-coordinator/lease-coordinator.js';
 import {
   leaseKeeper,
@@ -18,7 +18,7 @@ import {
   type ShardWorkerRequest,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../../actors/protocol/tenure.js';
-import type { HeldLeases } from '../../actors/protocol/leasing.js';
+import type { HeldLeases } from '../../actors/protocol/lease-messages.js';
 import type { LeaseCoordinatorOptions } from '../../actors/lease-coordinator/options.js';
 
 export interface Delivery {
@@ -64,7 +64,7 @@ export interface Cluster {
   join(id: string, options?: Partial<LeaseCoordinatorOptions<LeaseKeeperState, LeaseKeeperMessage>>): Process;
   kill(id: string): Promise<void>;
   /** Stops a process as SIGTERM does. The returned function returns the report, once it is there. */
-  stop(id: string, deadlineMs?: number): Promise<() => readonly ReleasedLease[] | undefined>;
+  stop(id: string, deadlineMs?: number): Promise<() => readonly ReleaseOutcome[] | undefined>;
   endShard(leaseKey: string, how: WorkerEnd): Promise<void>;
   /** How many shards each living process delivers, fewest first. */
   counts(): number[];
@@ -226,7 +226,7 @@ export function leaseCluster(
     },
     async stop(id, deadlineMs = 20_000) {
       const { coordinator } = processes.get(id)!;
-      const { later } = await harness.ask<LeaseCoordinatorMessage, readonly ReleasedLease[] | undefined>(
+      const { later } = await harness.ask<LeaseCoordinatorMessage, readonly ReleaseOutcome[] | undefined>(
         coordinator,
         (replyTo) => ({
           type: 'releaseAll',

@@ -60,7 +60,7 @@ export function narrowStore(
     create: (row, signal) => write(() => store.create(row, signal)),
     update: (leaseKey, update, signal) => write(() => store.update(leaseKey, update, signal)),
     wish: (leaseKey, expected, wish, signal) => write(() => store.wish(leaseKey, expected, wish, signal)),
-    describeLease: (leaseKey, meta, signal) => write(() => store.describeLease(leaseKey, meta, signal)),
+    updateMeta: (leaseKey, meta, signal) => write(() => store.updateMeta(leaseKey, meta, signal)),
     delete: (leaseKey, counter, signal) => write(() => store.delete(leaseKey, counter, signal)),
   };
 }

@@ -3,7 +3,7 @@
 import { startPipeline, type Pipeline, type PipelineOptions } from './pipeline.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
-import type { Delivery } from '../../supervision/seams.js';
+import type { Delivery } from '../../supervision/intercept.js';
 
 export const shard0 = 'shardId-000000000000';
 

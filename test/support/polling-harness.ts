@@ -1,7 +1,7 @@
 // One shard of the scripted Kinesis, a polling reader of this shard, and a worker that reads everything after `consume`, in virtual time.
 import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
-import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/kinesis-polling.js';
+import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/polling-source.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
 import type { ScriptedStreamSettings } from '../../src/testing/scripted-server/scripted-settings.js';

@@ -24,15 +24,15 @@ import type {
   scriptedKinesisTable,
   scriptedServerTable,
 } from '../../src/testing/option-tables.js';
-import type { consumerTable } from '../../src/options/consumer-table.js';
-import type { leaseTable } from '../../src/options/lease-table.js';
+import type { consumerTable } from '../../src/options/consumer-option-table.js';
+import type { leaseOptionTable } from '../../src/options/lease-option-table.js';
 import type { OptionsOf } from '../../src/options/option-table.js';
-import type { runtimeTable } from '../../src/options/runtime-table.js';
-import type { runTable, stopTable } from '../../src/options/stop-tables.js';
-import type { kinesisStreamTable } from '../../src/options/source-options.js';
+import type { runtimeTable } from '../../src/options/runtime-option-table.js';
+import type { runTable, stopTable } from '../../src/options/stop-option-tables.js';
+import type { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
 
 expectTypeOf<OptionsOf<typeof consumerTable>>().toEqualTypeOf<ConsumerOptions>();
-expectTypeOf<OptionsOf<typeof leaseTable>>().toEqualTypeOf<LeaseOptions>();
+expectTypeOf<OptionsOf<typeof leaseOptionTable>>().toEqualTypeOf<LeaseOptions>();
 expectTypeOf<OptionsOf<typeof runtimeTable>>().toEqualTypeOf<RuntimeSeams>();
 expectTypeOf<OptionsOf<typeof kinesisStreamTable>>().toEqualTypeOf<KinesisStreamOptions>();
 expectTypeOf<OptionsOf<typeof runTable>>().toEqualTypeOf<RunOptions>();

@@ -4,24 +4,26 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
-import { readRows } from '../streams/table-work.js';
+import { readRows } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { dropLease, spawnKeeper } from './keepers.js';
 import { checkParents } from './parents.js';
 
 /** Handles a durable SHARD_END: leases that waited for it may start, and its children are taken without waiting for a scan. */
-export function ended(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
+export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: readonly string[]): void {
   const { options, state, effects } = turn;
   const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
   dropLease(turn, lease);
   state.pauses.coolDowns.delete(lease.leaseKey);
+
   for (const other of state.leases.values()) {
     if (other.stream === lease.stream && other.phase === 'held' && other.awaited?.length !== 0)
       checkParents(turn, other);
   }
+
   const children = childShardIds
     .map((shardId) => leaseKeyOf(keyPrefix, shardId))
     .filter((leaseKey) => !state.leases.has(leaseKey));

@@ -1,19 +1,20 @@
 // Acts on the notices of keepers: how far a keeper is with its lease, and whether workers read the shard.
 import { effect } from '../../protocol/actor.js';
-import type { KeeperNotice } from '../../protocol/leasing.js';
+import type { KeeperNotice } from '../../protocol/lease-messages.js';
 import { noteFailedWish, coolDown, retakeLater } from '../unread/cool-downs.js';
 import { noteTenureAdvanced, noteTenureBegan, noteTenureEnded } from '../unread/standstill.js';
-import { doubtStream } from '../sources/sources.js';
+import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
-import { beganIdle, beganReading, noteRead, readsFail, readsWork } from '../unread/unread.js';
+import { readsFail, readsWork } from '../unread/failing-reads.js';
+import { noteIdle, noteWorkerBegan, noteRead } from '../unread/unread-leases.js';
 import { compareCheckpoints, type Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { dropLease } from './keepers.js';
 import { checkParents } from './parents.js';
-import { ended } from './ended-leases.js';
+import { leaseEnded } from './ended-leases.js';
 
 export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: KeeperNotice): void {
   const { options, state, effects, now } = turn;
@@ -22,18 +23,19 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     effects.push(effect.count('staleKeeperNotice'));
     return;
   }
+
   lease.keeper = keeper;
   switch (news.type) {
     case 'taken':
       lease.phase = 'held';
       lease.row = news.row;
       state.publishing.changed = true;
-      beganIdle(turn, lease, 'no worker has begun to read it');
+      noteIdle(turn, lease, 'no worker has begun to read it');
       return checkParents(turn, lease);
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
-      beganReading(lease);
+      noteWorkerBegan(lease);
       return noteTenureBegan(turn, lease, news);
     case 'advanced':
       noteRead(lease);
@@ -42,7 +44,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       return doubtStream(turn, lease.stream);
     case 'idle':
       lease.fence = undefined;
-      beganIdle(turn, lease, news.reason);
+      noteIdle(turn, lease, news.reason);
       return noteTenureEnded(turn, lease, news);
     case 'readsWork':
       return readsWork(turn, lease);
@@ -66,13 +68,13 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       coolDown(turn, lease, options.coolDownMs);
       return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
-      state.releasing?.report.push(news.lease);
+      state.release?.report.push(news.lease);
       noteLastCheckpoint(turn, leaseKey, news.lease);
       dropLease(turn, lease);
       if (news.coolDown) coolDown(turn, lease, options.coolDownMs);
       return scanWithin(turn, options.scanIntervalMs);
     case 'ended':
-      return ended(turn, lease, news.childShardIds);
+      return leaseEnded(turn, lease, news.childShardIds);
   }
 }
 

@@ -4,9 +4,10 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../../lease-keeper/lease-keeper.js';
 import { coolDown } from '../unread/cool-downs.js';
 import type { Message } from '../messages.js';
-import { finishRelease } from '../releasing.js';
-import { giveBack } from '../sources/sources.js';
-import { isOwn, streamOfLease, scanWithin, serviceNow, signature, isActive, type CoordinatorTurn } from '../turn.js';
+import { finishRelease } from '../release.js';
+import { giveBack } from '../sources/source-failure.js';
+import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
+import { scanWithin, serviceNow, signature, isActive, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { hasProgress } from '../../../src/core/shard-graph.js';
@@ -20,7 +21,8 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   if (state.phase !== 'running' || state.leases.has(row.leaseKey)) return;
   const { stream, shardId } = leasedShard;
   // The row belongs to another stream. The shard sync, which is due now, reports that.
-  if (!isOwn(stream, row)) return;
+  if (!mayBelongTo(stream, row)) return;
+
   const incarnation = ++state.incarnations;
   const { source, initialPosition } = stream.sourceOptions;
   const { startingHashKey, endingHashKey } = row;
@@ -28,6 +30,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
   const hashKeyRange =
     startingHashKey === undefined || endingHashKey === undefined ? listed : { startingHashKey, endingHashKey };
   const startsAtOnce = hasProgress(row) || row.parentShardIds.length === 0;
+
   state.abandoned.delete(row.leaseKey);
   state.leases.set(
     row.leaseKey,
@@ -41,7 +44,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         source: source.name,
         idempotencyPrefix: `${stream.idempotencyName}:${shardId}`,
         stream: stream.rowStamp,
-        seen: row,
+        seenRow: row,
         ...(wish === undefined ? {} : { wish }),
         workerId: options.workerId,
         writerPrefix: options.writerPrefix,
@@ -49,7 +52,7 @@ export function spawnKeeper(turn: CoordinatorTurn, row: LeaseRow, wish?: LeaseKe
         initialPosition,
         ...(hashKeyRange === undefined ? {} : { hashKeyRange }),
         serviceTimeMs: serviceNow(turn),
-        waiting: !startsAtOnce,
+        noWorkerMayStart: !startsAtOnce,
         coordinator: state.self,
       },
       incarnation,
@@ -97,12 +100,12 @@ export function keeperSpawned(
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
   lease.keeper = keeper;
-  if (state.releasing !== undefined)
+  if (state.release !== undefined)
     effects.push(
       effect.send(keeper, {
         type: 'release',
         reason: 'stopping',
-        deadlineMs: Math.max(0, state.releasing.deadlineAt - now),
+        deadlineMs: Math.max(0, state.release.deadlineAt - now),
       }),
     );
   else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);

@@ -2,9 +2,9 @@
 // progress starts only after a consistent read of its parents' rows, or after this process has written SHARD_END for them.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { retrying, clearFailure, type CoordinatorTurn } from '../turn.js';
+import { reportRetry, clearFailure, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
-import { readParents } from '../streams/table-work.js';
+import { readParents } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
 import { leaseOf } from './keepers.js';
@@ -20,6 +20,7 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { keyPrefix } = lease.stream;
   if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
     return setAwaited(turn, lease, []);
+
   if (lease.readingParents) return;
   lease.readingParents = true;
   effects.push(
@@ -44,7 +45,7 @@ export function parentsReadFailed(
   if (lease === undefined) return;
   lease.readingParents = false;
   const { stream, shardId } = lease;
-  retrying(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scan.dueAt - turn.now), stream, shardId });
+  reportRetry(turn, parentReading, { error, delayMs: Math.max(0, turn.state.scan.dueAt - turn.now), stream, shardId });
 }
 
 export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awaited }: Message<'parentsRead'>): void {
@@ -53,15 +54,16 @@ export function parentsRead(turn: CoordinatorTurn, { leaseKey, incarnation, awai
   lease.readingParents = false;
   clearFailure(turn, parentReading, lease.stream);
   if (lease.awaited?.length === 0) return;
+
   const { endedHere, table } = turn.state;
   const keyOf = (parent: string): string => leaseKeyOf(lease.stream.keyPrefix, parent);
   // A parent with a deleted row counts as open: its holder may still be reading the parent, and creates the row again.
-  const deleted = lease.row.parentShardIds.filter((parent) => table.deletedRows.has(keyOf(parent)));
-  const open = new Set([...awaited, ...deleted]);
+  const deletedParents = lease.row.parentShardIds.filter((parent) => table.deletedRows.has(keyOf(parent)));
+  const unended = new Set([...awaited, ...deletedParents]);
   setAwaited(
     turn,
     lease,
-    [...open].filter((parent) => !endedHere.has(keyOf(parent))),
+    [...unended].filter((parent) => !endedHere.has(keyOf(parent))),
   );
 }
 

@@ -19,6 +19,7 @@ export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readon
   if (report === undefined) return wanted;
   const { takesWaiting, oldestTakeMs, perSecond } = report;
   if (state.planning.busy !== undefined && takesWaiting === 0 && wanted === 0) state.planning.busy = undefined;
+
   if (oldestTakeMs >= patience * options.failoverMs || state.planning.busy !== undefined) {
     const leases = rows.filter((row) => row.leaseOwner === undefined && row.checkpoint !== 'SHARD_END').length;
     const wasBusy = state.planning.busy !== undefined;
@@ -26,5 +27,6 @@ export function takesAllowed(turn: CoordinatorTurn, wanted: number, rows: readon
     if (!wasBusy)
       emit(turn, { name: 'leaseTableBusy', data: { table: options.store.tableName, ...state.planning.busy } });
   }
+
   return state.planning.busy === undefined ? wanted : Math.max(0, Math.min(wanted, fewTakes - takesWaiting));
 }

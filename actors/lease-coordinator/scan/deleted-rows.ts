@@ -1,9 +1,10 @@
 // Rows that vanished from the table without SHARD_END: somebody has deleted them. A living holder first gets time to create its row
 // again, because only the holder knows the last checkpoint. After that time the next shard sync creates the row. Every scan calls
 // `noteDeletedRows`; the shard sync calls the other functions.
-import { holdersTimeMs } from '../failovers.js';
-import { hasFailed, streamOfLease, syncBy, warn, type CoordinatorTurn } from '../turn.js';
-import type { SyncResult } from '../results.js';
+import { recreationTimeMs } from '../failover-times.js';
+import { streamOfLease } from '../streams/stream-rows.js';
+import { hasFailed, syncBy, warn, type CoordinatorTurn } from '../turn.js';
+import type { SyncResult } from '../effect-results.js';
 import type { CoordinatorState, Stream } from '../state.js';
 import { shardIdOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -37,9 +38,10 @@ function noteNewlyDeleted(turn: CoordinatorTurn, present: ReadonlySet<string>): 
     if (present.has(leaseKey) || row?.checkpoint === 'SHARD_END') continue;
     const leasedShard = streamOfLease(state, leaseKey);
     if (leasedShard === undefined || hasFailed(leasedShard.stream)) continue;
+
     // A row that had no living owner gets the same wait: another worker may have taken the lease since the last scan.
     if (state.table.deletedRows.has(leaseKey)) continue;
-    state.table.deletedRows.set(leaseKey, { row, until: now + holdersTimeMs(turn), waitIsOver: false });
+    state.table.deletedRows.set(leaseKey, { row, until: now + recreationTimeMs(turn), waitIsOver: false });
     if (state.leases.get(leaseKey)?.phase === 'held') continue;
     warn(turn, `The lease row ${leaseKey} was deleted: the shard sync looks for its shard again.`, {
       source: leasedShard.stream.sourceOptions.source.name,
@@ -76,6 +78,7 @@ export function forgetHandledDeletedRows(turn: CoordinatorTurn, stream: Stream, 
     const deletedRow = state.table.deletedRows.get(leaseKey);
     // `waitIsOver` is false for a row that existed again and has vanished since: its holder gets the same time again.
     if (deletedRow?.waitIsOver !== true) continue;
+
     const isListed = listed.has(shardIdOf(stream.keyPrefix, leaseKey) ?? '');
     if (!isListed) deletedRow.unlistedSince ??= now;
     const { unlistedSince = -Infinity } = deletedRow;

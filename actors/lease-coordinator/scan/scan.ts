@@ -2,21 +2,19 @@
 // never overlap. All periodic work (shard sync, audit, clean-up) follows a scan, so that it has fresh rows.
 import { effect } from '../../protocol/actor.js';
 import { takesAllowed } from './busy-table.js';
-import { cooling, keysNotToAskFor } from '../unread/cool-downs.js';
+import { keysNotToTake, keysNotToAskFor } from '../unread/cool-downs.js';
 import { noteDeletedRows } from './deleted-rows.js';
-import { noteFailovers } from '../failovers.js';
+import { noteFailoverTimes } from '../failover-times.js';
 import { spawnKeeper } from '../leases/keepers.js';
 import { reconsiderWaiting } from '../leases/parents.js';
-import { forgetAbandoned } from '../releasing.js';
+import { forgetAbandoned } from '../release.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failTable } from '../sources/sources.js';
+import { failTable } from '../sources/source-failure.js';
 import { isTableFailure, retryShape } from '../sources/start.js';
 import {
   emit,
-  isOwn,
   jittered,
-  streamOfLease,
-  retrying,
+  reportRetry,
   scanWithin,
   warn,
   clearFailure,
@@ -25,10 +23,14 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import { limitToTrialLease, keysLeftToOthers, watchUnread } from '../unread/unread.js';
-import { watchUntaken } from './untaken.js';
+import { limitToTrialLease, keysLeftToOthers } from '../unread/failing-reads.js';
+import { watchUnread } from '../unread/unread-leases.js';
+import { watchUntaken } from './untaken-leases.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
-import { auditWhereDue, cleanUpWhereDue, syncWhereDue } from '../streams/streams.js';
+import { auditWhereDue } from '../streams/audit.js';
+import { cleanUpWhereDue } from '../streams/clean-up.js';
+import { syncWhereDue } from '../streams/shard-sync.js';
+import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -78,8 +80,9 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
       error,
     });
   }
+
   const delayMs = Math.max(options.scanIntervalMs / 10, backoffMs(retryShape, state.scan.attempt++, options.random));
-  retrying(turn, operation, { error, delayMs });
+  reportRetry(turn, operation, { error, delayMs });
   scanWithin(turn, delayMs);
 }
 
@@ -91,8 +94,9 @@ export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanne
   state.table.lastError = undefined;
   clearFailure(turn, operation);
   state.table.missing = false;
+
   // These three compare the new scan with the rows of the last scan, which the state still has.
-  noteFailovers(turn, result.rows);
+  noteFailoverTimes(turn, result.rows);
   noteDeletedRows(turn, result);
   noteMalformed(turn, result);
   actOnScan(turn, storeScan(turn, result));
@@ -108,11 +112,13 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
   state.table.rows = new Map(result.rows.map((row) => [row.leaseKey, row]));
   rememberRows(turn);
   state.table.entityType = result.rows.find((row) => row.entityType !== undefined)?.entityType;
+
   const ours = result.rows.filter((row) => {
     const stream = streamOfLease(state, row.leaseKey)?.stream;
     return stream !== undefined && !hasFailed(stream);
   });
   state.table.observations = updateObservations(state.table.observations, ours, now);
+
   // A row without SHARD_END was deleted or reset. If the scan is only older than SHARD_END, `checkParents` reads the row again.
   for (const leaseKey of state.endedHere)
     if (state.table.rows.get(leaseKey)?.checkpoint !== 'SHARD_END') state.endedHere.delete(leaseKey);
@@ -121,6 +127,7 @@ function storeScan(turn: CoordinatorTurn, result: LeaseScan): readonly LeaseRow[
   for (const [leaseKey, { until }] of state.pauses.coolDowns) {
     if (!state.table.rows.has(leaseKey) && until <= now) state.pauses.coolDowns.delete(leaseKey);
   }
+
   return ours;
 }
 
@@ -130,16 +137,18 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
   forgetAbandoned(turn);
   for (const row of ours) {
     const { stream } = streamOfLease(state, row.leaseKey)!;
-    if (!isOwn(stream, row)) syncBy(stream, now);
+    if (!mayBelongTo(stream, row)) syncBy(stream, now);
   }
+
   syncWhereDue(turn);
   if (state.phase === 'running') {
-    const open = ours.filter(({ leaseKey }) => isActive(streamOfLease(state, leaseKey)!.stream));
-    takeByPlan(turn, open);
-    watchUntaken(turn, open);
+    const activeRows = ours.filter(({ leaseKey }) => isActive(streamOfLease(state, leaseKey)!.stream));
+    takeByPlan(turn, activeRows);
+    watchUntaken(turn, activeRows);
     auditWhereDue(turn);
     cleanUpWhereDue(turn);
   }
+
   reconsiderWaiting(turn);
   watchUnread(turn);
   for (const { until, waitIsOver } of state.table.deletedRows.values())
@@ -164,6 +173,7 @@ function noteMalformed(turn: CoordinatorTurn, { malformed }: LeaseScan): void {
     if (state.table.malformed.get(leaseKey) !== reason)
       emit(turn, { name: 'malformedLease', data: { table: options.store.tableName, leaseKey, reason } });
   }
+
   const readable = malformed.flatMap(({ leaseKey }) => {
     const row = state.table.rows.get(leaseKey) ?? state.table.lastReadable.get(leaseKey);
     return row === undefined ? [] : [[leaseKey, row] as const];
@@ -178,18 +188,21 @@ const spareFraction = 0.3;
 function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { options, state, now } = turn;
   const { workerId, failoverMs, maxLeases, writerPrefix, random, scanIntervalMs } = options;
-  const avoid = new Set(cooling(turn));
+  const avoid = new Set(keysNotToTake(turn));
   for (const leaseKey of keysLeftToOthers(turn)) avoid.add(leaseKey);
   const notToAskFor = new Set(keysNotToAskFor(turn));
+
   const leases = observe(rows, state.table.observations, now, failoverMs);
-  const living = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
-  askAgain(turn, living, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
+  const rowsOfLiving = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
+  askAgain(turn, rowsOfLiving, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
+
   // Rows that this process wrote, and that no keeper holds, may be taken back. In the first round, so may rows of an earlier
   // process with this worker id. Later, such a row belongs to a living process with the same id, and is taken when it expires.
-  const mine = rows.filter(
+  const reclaimable = rows.filter(
     (row) =>
       row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(writerPrefix, row.kinactWriter)),
   );
+
   const plan = planLeases({
     leases,
     workerId,
@@ -198,20 +211,22 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
     avoid,
     askedBy: askedByOthers(turn),
     notToAskFor,
-    reclaim: new Set(mine.map((row) => row.leaseKey)),
+    reclaim: new Set(reclaimable.map((row) => row.leaseKey)),
     ...waitingFor(turn),
     spareMs: spareFraction * scanIntervalMs,
     random: () => random.next(),
   });
   state.planning.plan = plan;
+
   const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
-  const ofPeers = new Set(plan.fromPeers);
-  const possible = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
-  for (const row of possible) if (!ofPeers.has(row)) spawnKeeper(turn, row);
+  const heldByPeers = new Set(plan.fromPeers);
+  const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
+  for (const row of toTake) if (!heldByPeers.has(row)) spawnKeeper(turn, row);
   askOrTake(
     turn,
-    possible.filter((row) => ofPeers.has(row)),
+    toTake.filter((row) => heldByPeers.has(row)),
   );
+
   if (plan.overflow > 0 && !state.planning.overflowing) {
     warn(
       turn,
@@ -240,25 +255,30 @@ function waitingFor({ state }: CoordinatorTurn): Pick<LeasePlanInput, 'awaited' 
 function untilNextScan(turn: CoordinatorTurn): number {
   const { options, state, now } = turn;
   const { plan } = state.planning;
-  const waiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
-  const full = state.leases.size >= options.maxLeases;
-  const alone = plan !== undefined && !plan.peers && !plan.foreign && !plan.leavesSome && state.leases.size > 0;
+  const isWaiting = [...state.leases.values()].some((lease) => lease.awaited?.length !== 0);
+  const isFull = state.leases.size >= options.maxLeases;
+  const isAlone =
+    plan !== undefined && !plan.hasPeers && !plan.hasForeignOwners && !plan.leavesSome && state.leases.size > 0;
+
   const ms = jittered(
     turn,
-    state.phase === 'running' && !waiting && (full || alone) ? options.idleScanIntervalMs : options.scanIntervalMs,
+    state.phase === 'running' && !isWaiting && (isFull || isAlone)
+      ? options.idleScanIntervalMs
+      : options.scanIntervalMs,
   );
-  if (state.phase !== 'running' || full) return ms;
+
+  if (state.phase !== 'running' || isFull) return ms;
   if (plan?.leavesSome === true) return Math.min(ms, spareFraction * options.scanIntervalMs + 50);
   return Math.max(50, Math.min(ms, untilNextExpiry(turn, now)));
 }
 
 function untilNextExpiry({ options, state }: CoordinatorTurn, now: number): number {
-  let soonest = Infinity;
+  let soonestMs = Infinity;
   for (const [leaseKey, { since }] of state.table.observations) {
     const row = state.table.rows.get(leaseKey);
     if (row?.leaseOwner === undefined || row.checkpoint === 'SHARD_END' || state.leases.has(leaseKey)) continue;
-    const remains = since + effectiveFailoverMs(row, options.failoverMs) + 1 - now;
-    if (remains > 0 && remains < soonest) soonest = remains;
+    const remainingMs = since + effectiveFailoverMs(row, options.failoverMs) + 1 - now;
+    if (remainingMs > 0 && remainingMs < soonestMs) soonestMs = remainingMs;
   }
-  return soonest;
+  return soonestMs;
 }

@@ -13,14 +13,15 @@ const maxOpenWishes = 4;
 /** After every scan, notes since when each wish has had its text, and forgets failed wishes of leases with a new holder. */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.table.wishes;
-  const openWish = rows.flatMap((row) => {
+  const standingWishes = rows.flatMap((row) => {
     const wish = wishOf(row);
     const text = row.kinactWish;
     if (wish === undefined || text === undefined) return [];
     const known = before.get(row.leaseKey);
     return [[row.leaseKey, known?.text === text ? known : { wish, text, seenAt: now }] as const];
   });
-  state.table.wishes = new Map(openWish);
+  state.table.wishes = new Map(standingWishes);
+
   for (const [leaseKey, { holder }] of state.pauses.failedWishes)
     if (rows.find((row) => row.leaseKey === leaseKey)?.kinactWriter !== holder)
       state.pauses.failedWishes.delete(leaseKey);
@@ -47,7 +48,7 @@ export function askAgain(
 ): void {
   const { options, state } = turn;
   for (const row of rows) {
-    if (openWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
+    if (countOpenWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
     const standing = state.table.wishes.get(row.leaseKey);
     if (standing === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, standing.wish.writer))
       continue;
@@ -55,18 +56,18 @@ export function askAgain(
   }
 }
 
-function openWishes({ state }: CoordinatorTurn): number {
+function countOpenWishes({ state }: CoordinatorTurn): number {
   return [...state.leases.values()].filter(({ phase }) => phase === 'wishing').length;
 }
 
 /** Asks the holders for these leases, within `maxOpenWishes`. Takes by force each lease with a holder that cannot be asked. */
 export function askOrTake(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const { options, state, now } = turn;
-  let open = openWishes(turn);
+  let openCount = countOpenWishes(turn);
   for (const row of rows) {
     if (!holderCanBeAsked(row)) spawnKeeper(turn, row);
-    else if (open < maxOpenWishes) {
-      open += 1;
+    else if (openCount < maxOpenWishes) {
+      openCount += 1;
       const standing = state.table.wishes.get(row.leaseKey);
       const isStale = standing !== undefined && now - standing.seenAt >= wishLastsMs(standing.wish, options.failoverMs);
       spawnKeeper(turn, row, { stale: isStale ? standing.text : undefined });

@@ -1,7 +1,7 @@
 // Decides how and when `start()` is answered: once every source is read or has failed, at the deadline, or at a stop before that.
 // The deadline counts from the coordinator's start, and again from each lease row that is created.
 import { effect } from '../../protocol/actor.js';
-import type { CoordinatorStarted } from '../../protocol/leasing.js';
+import type { CoordinatorStarted } from '../../protocol/lease-messages.js';
 import type { Message } from '../messages.js';
 import { hasFailed, isActive, type CoordinatorTurn } from '../turn.js';
 import { KinactError } from '../../../src/api/errors.js';
@@ -23,6 +23,7 @@ export function startOverdue(turn: CoordinatorTurn): void {
   const { options, state } = turn;
   if (state.start.outcome !== undefined) return;
   if (state.streams.some(isActive)) return answerWaiters(turn, { type: 'started' });
+
   const { startDeadlineMs } = options;
   // Slow progress is not a standstill: the deadline counts from the last row that was created.
   const movedAt = Math.max(...state.streams.map(({ sync }) => sync.progress.at ?? -Infinity));
@@ -31,15 +32,16 @@ export function startOverdue(turn: CoordinatorTurn): void {
     turn.effects.push(effect.after('startDeadline', Math.ceil(leftMs), { type: 'startOverdue' }));
     return;
   }
+
   const table = options.store.tableName;
-  const message = overdue(turn);
+  const message = overdueMessage(turn);
   const cause =
     state.table.lastError ?? state.streams.find(({ opening }) => opening.error !== undefined)?.opening.error;
   const error = new KinactError('START_TIMEOUT', message, { cause, retryable: true, data: { table } });
   answerWaiters(turn, { type: 'failed', error });
 }
 
-function overdue({ options, state }: CoordinatorTurn): string {
+function overdueMessage({ options, state }: CoordinatorTurn): string {
   const { store, startDeadlineMs } = options;
   const unfinished = state.streams.filter(({ sync }) => sync.progress.created < sync.progress.toCreate);
   if (unfinished.length === 0)

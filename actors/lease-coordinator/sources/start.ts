@@ -4,20 +4,20 @@
 import { answerStart } from './start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { failSource, failTable, noteSourceFailure } from './sources.js';
-import { retrying, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
+import { failSource, failTable, noteSourceFailure } from './source-failure.js';
+import { reportRetry, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../../src/core/stream-identity.js';
-import { isFinalForTable, isFinalBeforeFirstRead } from '../../../src/api/failures.js';
+import { isFinalForTable, isFinalBeforeFirstRead } from '../../../src/api/final-errors.js';
 import type { StreamDescription } from '../../../src/api/ports.js';
 
 const operation = 'start';
 export const retryShape = { baseMs: 500, capMs: 5_000 };
 
 /** Opens every source, except those that failed under an earlier coordinator. */
-export function open(turn: CoordinatorTurn): void {
+export function openSources(turn: CoordinatorTurn): void {
   const { state } = turn;
   for (const stream of state.streams) openStream(turn, stream);
   if (!state.streams.every(hasFailed)) return;
@@ -46,8 +46,9 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
   stream.opened = true;
   stream.opening.error = undefined;
   stream.opening.missing = undefined;
+
   clearFailure(turn, operation, stream);
-  identify(turn, stream, description);
+  noteIdentity(turn, stream, description);
   if (state.phase === 'opening') openTable(turn);
   else scanWithin(turn, 0);
 }
@@ -56,7 +57,7 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
  * Notes the identity of the stream. A single description may be outdated. The shard sync then corrects the identity, but only
  * before a lease of the stream is held.
  */
-export function identify({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
+export function noteIdentity({ options }: CoordinatorTurn, stream: Stream, description: StreamDescription): void {
   const identifier = streamIdentifier(description);
   stream.idempotencyName = identifier;
   stream.rowStamp = streamIdentityOf(description);
@@ -68,9 +69,10 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
   const stream = state.streams[index]!;
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
+
   stream.opening.error = error;
   const delayMs = backoffMs(retryShape, stream.opening.attempt++, options.random);
-  retrying(turn, operation, { error, delayMs, stream });
+  reportRetry(turn, operation, { error, delayMs, stream });
   effects.push(effect.after(`openStream/${index}`, delayMs, { type: 'openStreamAgain', stream: index }));
 }
 
@@ -106,8 +108,9 @@ export function openTableFailed(turn: CoordinatorTurn, { error }: Message<'openT
   if (state.phase !== 'opening') return;
   state.table.lastError = error;
   if (isTableFailure(turn, error)) return failTable(turn, error);
+
   const delayMs = backoffMs(retryShape, state.start.openAttempt++, options.random);
-  retrying(turn, operation, { error, delayMs });
+  reportRetry(turn, operation, { error, delayMs });
   effects.push(effect.after('openTable', delayMs, { type: 'openTableAgain' }));
 }
 

@@ -1,7 +1,8 @@
 // Finds rows at SHARD_END of shards that listings show open: no worker would ever read these shards again. Two listings, a minute
 // apart, must show this before it is reported, because one listing may be older than the row. Every shard sync with a complete
-// listing calls `contradict`.
-import { emit, rowsOf, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
+// listing calls `noteContradictions`.
+import { rowsOf } from './stream-rows.js';
+import { emit, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Stream, Contradiction } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
@@ -11,13 +12,14 @@ import { resetCommand } from '../../../src/api/stream-changed.js';
 const believedAfterMs = 60_000;
 
 /** Compares the rows of a stream with `shards`, a complete listing. */
-export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
+export function noteContradictions(turn: CoordinatorTurn, stream: Stream, shards: readonly Shard[]): void {
   const { options, state, now } = turn;
   const { rows } = rowsOf(state, stream);
   const found = new Map<string, Contradiction>();
   for (const { shardId, endingSequenceNumber } of shards) {
     const row = rows.get(shardId);
     if (endingSequenceNumber !== undefined || row === undefined || !hasEnded(row)) continue;
+
     const known = stream.contradictions.get(shardId) ?? { since: now, reported: false };
     found.set(shardId, known);
     if (known.reported) continue;
@@ -26,6 +28,7 @@ export function contradict(turn: CoordinatorTurn, stream: Stream, shards: readon
       scanWithin(turn, known.since + believedAfterMs - now);
       continue;
     }
+
     known.reported = true;
     const { name: source, region } = stream.sourceOptions.source;
     const { tableName: table } = options.store;

@@ -13,10 +13,10 @@ export interface RowProgress {
   at: number | undefined;
 }
 
-interface Noting {
+interface CreationCallbacks {
   readonly shardIdOf: (row: LeaseRow) => string;
   /** Called for each row that exists now. */
-  readonly noted: () => void;
+  readonly noteExisting: () => void;
 }
 
 /** At most this many rows of a generation are being created at once. */
@@ -26,7 +26,7 @@ const maxCreationsAtOnce = 10;
 export async function createRows(
   store: LeaseStore,
   rows: readonly LeaseRow[],
-  { shardIdOf, noted }: Noting,
+  { shardIdOf, noteExisting }: CreationCallbacks,
   signal: AbortSignal,
 ): Promise<LeaseRow[]> {
   const created: LeaseRow[] = [];
@@ -38,12 +38,13 @@ export async function createRows(
         if (failure !== undefined) return;
         try {
           if ((await store.create(row, signal)) === 'created') created.push(row);
-          noted();
+          noteExisting();
         } catch (error) {
           failure ??= { error };
         }
       }
     };
+
     await Promise.all(Array.from({ length: Math.min(maxCreationsAtOnce, generation.length) }, createWaiting));
     if (failure !== undefined) throw failure.error;
   }

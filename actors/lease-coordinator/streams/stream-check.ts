@@ -1,26 +1,13 @@
 // Checks at every shard sync, before anything is written, whether the rows of a table belong to the stream that is read. A scan or
 // a description may be outdated, and a failed source stays failed. So evidence against the stream counts only if it is read once
 // more, consistently.
-
+import type { StreamRows } from './stream-rows.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { judgeStream, type ShardRow, type StreamVerdict } from '../../../src/core/stream-verdict.js';
 import type { LeaseStore, Shard, StreamDescription, StreamSource } from '../../../src/api/ports.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
-
-/** The rows of one stream as the last scan showed them. */
-export interface StreamRows {
-  /** The stream's rows by shard id. */
-  readonly rows: ReadonlyMap<string, LeaseRow>;
-  readonly malformed: ReadonlySet<string>;
-  readonly keyPrefix: string | undefined;
-  /** In a multi-stream table, the rows of the same account and name under another epoch. */
-  readonly otherEpochs: readonly ShardRow[];
-  /** The `kinactStream` of this stream's rows. */
-  readonly rowStamp: string;
-  readonly entityType: string | undefined;
-}
 
 /** At most this many rows are read again: one confirmed row is enough. */
 const maxRereads = 10;
@@ -45,6 +32,7 @@ export async function isIdentified(
   const { rowStamp } = stream;
   const liveStream = streamIdentityOf(description);
   if (isSameStream(rowStamp, liveStream)) return true;
+
   await confirmDescription(source, liveStream, signal);
   if (!hasSynced) return false;
   const evidence = 'it was deleted and created again while it was being read';
@@ -70,11 +58,13 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const shards = listed ?? [];
   const isReadable = status === 'ACTIVE' || status === 'UPDATING';
   const complete = isReadable && listed !== undefined && incompleteness(shards) === undefined;
+
   const judge = (rows: readonly ShardRow[], otherEpochs: readonly ShardRow[]): StreamVerdict =>
     judgeStream({ identity, shards, complete, rows, otherEpochs });
   const own = [...stream.rows].map(([shardId, row]) => ({ shardId, row }));
   const verdict = judge(own, stream.otherEpochs);
   if (verdict.type === 'same') return verdict.unstamped;
+
   const doubtful = new Set(verdict.leaseKeys.slice(0, maxRereads));
   const readAgain = async (rows: readonly ShardRow[]): Promise<readonly ShardRow[]> => {
     const found = rows
@@ -82,8 +72,10 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
       .map(async ({ shardId, row }) => ({ shardId, row: await store.get(row.leaseKey, signal) }));
     return (await Promise.all(found)).filter((each): each is ShardRow => each.row !== undefined);
   };
+
   const confirmed = judge(await readAgain(own), await readAgain(stream.otherEpochs));
   if (confirmed.type === 'same') throw new Error('The scan of the lease table was older than its rows.');
+
   await confirmDescription(source, identity, signal);
   const multiStream = stream.keyPrefix !== undefined;
   const { name, region } = source;

@@ -1,8 +1,8 @@
 // Keeps the leases that this worker leaves alone for a growing time, so that another worker may take them. Invariant: if a lease
 // was given back because its reads failed, at least one worker tries it again. A worker tries when one of its own reads of that
-// source works again. A worker also tries when the lease has had no living owner for twice `failoverMs`.
+// source works again. A worker also tries when the lease has had no living owner for `longUntakenMs`.
 import { exponentialMs } from '../../../src/core/backoff.js';
-import { effectiveFailoverMs } from '../../../src/core/lease-failover.js';
+import { effectiveFailoverMs, longUntakenMs } from '../../../src/core/lease-failover.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import type { CoolDown, Lease, CoordinatorOptions, CoordinatorState } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
@@ -56,7 +56,7 @@ export function noteFailedWish({ options, state, now }: CoordinatorTurn, { lease
 
 /** Whether a row has had no living owner for so long that no other worker seems to want the lease. */
 export function isLongUntaken(turn: Clocked, leaseKey: string): boolean {
-  return freeForMs(turn, leaseKey) >= 2 * turn.options.failoverMs;
+  return freeForMs(turn, leaseKey) >= longUntakenMs(turn.options.failoverMs);
 }
 
 /** For how long this worker has seen the lease free or expired, milliseconds; 0 or less if the lease is neither. */
@@ -74,10 +74,11 @@ interface Clocked {
 }
 
 /** Keys of the rows that this worker must not take now. */
-export function cooling(turn: CoordinatorTurn): string[] {
+export function keysNotToTake(turn: CoordinatorTurn): string[] {
   const { state, now } = turn;
   for (const [leaseKey, { until }] of state.pauses.retakes)
     if (now - until > retakeMemoryMs) state.pauses.retakes.delete(leaseKey);
+
   const retaken = [...state.pauses.retakes].flatMap(([leaseKey, { until }]) => (until <= now ? [] : [leaseKey]));
   const cool = [...state.pauses.coolDowns].flatMap(([leaseKey, { until, cause }]) =>
     until <= now || (cause === 'reads' && isLongUntaken(turn, leaseKey)) ? [] : [leaseKey],
@@ -86,7 +87,7 @@ export function cooling(turn: CoordinatorTurn): string[] {
 }
 
 /** Ends the cool-downs of leases that were given back for failing reads, because reads of their source work here again. */
-export function readsAgain({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
+export function endReadCoolDowns({ state }: CoordinatorTurn, isOfStream: (leaseKey: string) => boolean): void {
   for (const [leaseKey, { cause }] of state.pauses.coolDowns)
     if (cause === 'reads' && isOfStream(leaseKey)) state.pauses.coolDowns.delete(leaseKey);
 }

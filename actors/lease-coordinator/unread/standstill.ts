@@ -1,6 +1,6 @@
 // Detects shards that make no progress although workers read them. Each tenure ends before the frontier has moved, and the next
 // tenure reads the same records again. One such end is normal. Several in a row are a fault that nothing else detects.
-import type { KeeperNews } from '../../protocol/leasing.js';
+import type { KeeperNews } from '../../protocol/lease-messages.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
 import type { Lease, Standstill } from '../state.js';
 
@@ -22,10 +22,12 @@ export function noteTenureBegan(turn: CoordinatorTurn, lease: Lease, { fence }: 
     if (known.tenures === 0) known.since = now;
     return;
   }
+
   known.reason = known.ended;
   known.ended = undefined;
   known.tenures += 1;
   if (!isReportDue(known.tenures)) return;
+
   const { leaseKey, shardId, stream } = lease;
   const source = stream.sourceOptions.source.name;
   const { tenures, reason } = known;

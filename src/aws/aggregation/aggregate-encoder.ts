@@ -16,7 +16,7 @@ export const MAX_RECORD_BYTES = 10 * 1024 * 1024;
 export const USUAL_RECORD_BYTES = 1024 * 1024;
 /** The KPL's default for AggregationMaxCount. */
 const MAX_RECORDS = 0xffff_ffff;
-const MAX_PARTITION_KEY_CHARACTERS = 256;
+export const MAX_PARTITION_KEY_CHARACTERS = 256;
 const MAGIC = Buffer.of(0xf3, 0x89, 0x9a, 0xc2);
 
 export interface AggregationLimits {
@@ -52,11 +52,13 @@ export interface RecordToPut {
  */
 export function encodeAggregate(records: readonly AggregatedRecord[]): Uint8Array {
   if (!Array.isArray(records) || records.length === 0) throw invalid('records', 'at least one user record', 'none');
+
   const draft = emptyDraft(undefined);
   for (const [index, record] of records.entries()) {
     validate(record, index);
     add(draft, record, measure(draft, record));
   }
+
   const size = sizeOf(draft, 0);
   if (size > MAX_RECORD_BYTES)
     throw invalid('records', `at most ${MAX_RECORD_BYTES} bytes in one aggregate`, `${size} bytes`);
@@ -83,8 +85,10 @@ export function aggregateRecords(
   const maxBytes = Math.min(limits.maxBytes ?? USUAL_RECORD_BYTES, MAX_RECORD_BYTES);
   const maxRecords = limits.maxRecords ?? MAX_RECORDS;
   const shardOf = shards && shardMap(shards);
+
   const drafts: Draft[] = [];
   const open = new Map<string | undefined, Draft>();
+
   for (const [index, record] of records.entries()) {
     validate(record, index);
     const shardId = shardOf?.(effectiveHashKey(record));
@@ -99,6 +103,7 @@ export function aggregateRecords(
     }
     add(draft, record, cost);
   }
+
   return drafts.map(toPut);
 }
 
@@ -190,6 +195,7 @@ function seal(draft: Draft): Buffer {
     if (explicitHashKeyIndex >= 0) writer.uint32(0x10).uint32(explicitHashKeyIndex);
     writer.uint32(0x1a).bytes(draft.records[i]!.data);
   }
+
   const message = writer.finish();
   return Buffer.concat([MAGIC, message, hash('md5', message, 'buffer')]);
 }
@@ -199,6 +205,7 @@ function toPut(draft: Draft): RecordToPut {
   // Like the KPL, puts no envelope around a single user record. It needs one only if its own data look like an aggregate, because
   // a consumer would unpack them.
   const bare = draft.records.length === 1 && openAggregate(first.data).type === 'plain';
+
   const size = bare ? first.data.length + draft.partitionKeys.entries[0]!.length : sizeOf(draft, 0);
   if (size > MAX_RECORD_BYTES)
     throw invalid(
@@ -206,6 +213,7 @@ function toPut(draft: Draft): RecordToPut {
       `user records of at most ${MAX_RECORD_BYTES} bytes, partition key included`,
       `${size} bytes`,
     );
+
   return {
     partitionKey: first.partitionKey,
     ...(first.explicitHashKey === undefined ? {} : { explicitHashKey: first.explicitHashKey }),
@@ -226,6 +234,7 @@ function validate(record: AggregatedRecord, index: number): void {
   if (typeof given?.partitionKey !== 'string')
     throw invalid(`records[${index}].partitionKey`, 'a string', typeof given?.partitionKey);
   if (!(given.data instanceof Uint8Array)) throw invalid(`records[${index}].data`, 'a Uint8Array', typeof given.data);
+
   const { partitionKey, explicitHashKey } = record;
   const characters =
     partitionKey.length > MAX_PARTITION_KEY_CHARACTERS ? [...partitionKey].length : partitionKey.length;

@@ -47,12 +47,12 @@ export interface WireMessage {
   readonly records: readonly number[];
 }
 
-export type Opened =
+export type OpenedRecord =
   /** Not an aggregate. It has a complaint if it began like one. */
   | { readonly type: 'plain'; readonly complaint?: string }
   | { readonly type: 'aggregate'; readonly format: AggregateFormat; readonly message: WireMessage };
 
-const PLAIN: Opened = { type: 'plain' };
+const PLAIN: OpenedRecord = { type: 'plain' };
 
 /** The aggregate format that the first bytes show, if any. */
 export function formatOf(data: Uint8Array): AggregateFormat | undefined {
@@ -71,9 +71,10 @@ export function formatOf(data: Uint8Array): AggregateFormat | undefined {
 }
 
 /** Applies the raw-record rules in the KCL's order: magic, length, checksum, protobuf. */
-export function openAggregate(data: Uint8Array): Opened {
+export function openAggregate(data: Uint8Array): OpenedRecord {
   const format = formatOf(data);
   if (format === undefined) return PLAIN;
+
   let body = bufferOver(data, MAGIC_BYTES, data.length);
   if (format === 'erlmld-deflate') {
     try {
@@ -82,10 +83,13 @@ export function openAggregate(data: Uint8Array): Opened {
       return raw(`its deflated part cannot be inflated (${(error as Error).message})`);
     }
   }
+
   if (body.length <= DIGEST_BYTES) return raw('it is too short to hold more than a checksum');
+
   const end = body.length - DIGEST_BYTES;
   const bytes = body.subarray(0, end);
   if (hash('md5', bytes) !== body.toString('hex', end)) return raw('its MD5 checksum does not match');
+
   try {
     return { type: 'aggregate', format, message: readMessage(bytes) };
   } catch (error) {
@@ -93,7 +97,7 @@ export function openAggregate(data: Uint8Array): Opened {
   }
 }
 
-function raw(reason: string): Opened {
+function raw(reason: string): OpenedRecord {
   return {
     type: 'plain',
     complaint: `a record begins like an aggregate, but ${reason}: delivered as a plain record`,
@@ -109,6 +113,7 @@ function readMessage(bytes: Buffer): WireMessage {
   const partitionKeys: string[] = [];
   const explicitHashKeys: string[] = [];
   const records: number[] = [];
+
   while (reader.pos < reader.len) {
     // Tags and lengths are read as uint32, which like Java accepts a varint longer than it needs to be.
     const tag = reader.uint32();
@@ -126,6 +131,7 @@ function readMessage(bytes: Buffer): WireMessage {
         skipField(reader, tag, 0);
     }
   }
+
   return { bytes, partitionKeys, explicitHashKeys, records };
 }
 
@@ -134,10 +140,12 @@ function readRecord(reader: protobuf.Reader, records: number[]): void {
   const end = endOfField(reader);
   // Nothing inside the record may reach beyond it.
   reader.len = end;
+
   let partitionKey = UNSET;
   let explicitHashKey = UNSET;
   let dataStart = UNSET;
   let dataLength = 0;
+
   while (reader.pos < end) {
     const tag = reader.uint32();
     switch (tag) {
@@ -161,6 +169,7 @@ function readRecord(reader: protobuf.Reader, records: number[]): void {
         skipField(reader, tag, 1);
     }
   }
+
   reader.len = outer;
   if (partitionKey === UNSET) throw new Error('a user record without partition_key_index');
   if (dataStart === UNSET) throw new Error('a user record without data');

@@ -41,9 +41,11 @@ export interface DecodedAggregate {
  */
 export function decodeAggregate(data: Uint8Array): DecodedAggregate {
   if (!types.isUint8Array(data)) refuse('data', 'a Uint8Array, as the `data` of a record', data);
+
   const opened = openAggregate(data);
   if (opened.type === 'plain')
     return { records: undefined, ...(opened.complaint === undefined ? {} : { complaint: opened.complaint }) };
+
   const { format, message } = opened;
   const count = message.records.length / STRIDE;
   const valid = resolvable(message);
@@ -56,6 +58,7 @@ export function decodeAggregate(data: Uint8Array): DecodedAggregate {
       explicitHashKey === undefined ? { partitionKey, data: bytes } : { partitionKey, explicitHashKey, data: bytes },
     );
   }
+
   if (valid === count) return { records, format };
   return { records, format, complaint: badIndex(message, valid), incomplete: true };
 }
@@ -70,17 +73,22 @@ export function unpackRecord(record: RawRecord, range: HashKeyRange | undefined,
     const plain = { records: [record], divisible: true };
     return opened.complaint === undefined ? plain : { ...plain, complaint: opened.complaint };
   }
+
   const { message } = opened;
   const divisible = opened.format === 'kpl';
   const span = policy === 'emit' || range === undefined ? undefined : spanOf(range);
+
   const count = message.records.length / STRIDE;
   const valid = resolvable(message);
   const placement = span === undefined ? { decoded: valid, outside: NONE } : place(message, valid, span);
+
   const dropAll = policy === 'dropAggregate' && placement.outside.length > 0;
   const decoded = dropAll ? valid : placement.decoded;
+
   const records = userRecords(record, message, decoded);
   const filtered = dropAll ? everyIndex(decoded) : placement.outside;
   const whole: Unpacked = filtered.length === 0 ? { records, divisible } : { records, divisible, filtered };
+
   if (dropAll || decoded === count) return whole;
   const reason = decoded < valid ? badHashKey(message, decoded) : badIndex(message, decoded);
   return { ...whole, complaint: reason, undecoded: { reason } };
@@ -113,6 +121,7 @@ function place(
   // Records share their keys through the tables, so each entry is hashed and compared once.
   const byPartitionKey: Place[] = [];
   const byExplicitHashKey: Place[] = [];
+
   for (let i = 0; i < valid; i++) {
     const explicit = message.records[i * STRIDE + 1]!;
     const place =
@@ -124,6 +133,7 @@ function place(
     if (place === 'invalid') return { decoded: i, outside };
     if (place === 'outside') outside.push(i);
   }
+
   return { decoded: valid, outside };
 }
 
@@ -192,6 +202,6 @@ function badHashKey(message: WireMessage, i: number): string {
   );
 }
 
-function keptBefore(what: string, i: number): string {
-  return `${what}: the first ${i} are kept, the rest cannot be decoded`;
+function keptBefore(problem: string, i: number): string {
+  return `${problem}: the first ${i} are kept, the rest cannot be decoded`;
 }

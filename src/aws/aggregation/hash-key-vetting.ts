@@ -15,7 +15,7 @@ import { unpackRecord } from './aggregate.js';
 export interface HashKeyVetting {
   readonly placement: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
   /** Notes a description of the stream. Every description must come here. */
-  noted(description: StreamDescription): void;
+  note(description: StreamDescription): void;
   /** Resolves when it is decided for each record whether it may be dropped. Never rejects. */
   vet(records: readonly RawRecord[], range: HashKeyRange | undefined, signal: AbortSignal): Promise<void>;
   /** The policy for user records of this record that are out of range. */
@@ -35,43 +35,43 @@ export function hashKeyVetting(
   let aheadMs = 0;
   const state = (): PlacementState => placement.state(clock.wallNow() + aheadMs);
   /** Records that arrived before a description showed that the stream places by key, although their arrival times do not prove it. */
-  const keyed = new WeakSet<RawRecord>();
-  let asking: Promise<boolean> | undefined;
-  let next: Promise<boolean> | undefined;
+  const provenByDescription = new WeakSet<RawRecord>();
+  let currentRequest: Promise<boolean> | undefined;
+  let nextRequest: Promise<boolean> | undefined;
 
-  const old = ({ arrivedAt }: RawRecord): boolean => {
+  const isProvenByTime = ({ arrivedAt }: RawRecord): boolean => {
     const keyedAt = placement.keyedAt();
     return keyedAt !== undefined && arrivedAt !== undefined && arrivedAt <= keyedAt - skewMs;
   };
   /** Asks for one description at a time. A request under way may be older than these records, so they wait for the next one. */
   const ask = (signal: AbortSignal): Promise<boolean> => {
-    next ??= Promise.resolve(asking).then(() => {
-      next = undefined;
-      asking = describe(signal).then(
+    nextRequest ??= Promise.resolve(currentRequest).then(() => {
+      nextRequest = undefined;
+      currentRequest = describe(signal).then(
         () => state().outOfRange !== 'emit',
         () => false,
       );
-      return asking;
+      return currentRequest;
     });
-    return next;
+    return nextRequest;
   };
   return {
     placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state },
-    noted({ distribution = 'USER_PARTITION_KEY', switchable, retentionHours, describedAtMs = clock.wallNow() }) {
+    note({ distribution = 'USER_PARTITION_KEY', switchable, retentionHours, describedAtMs = clock.wallNow() }) {
       aheadMs = describedAtMs - clock.wallNow();
       placement.described({ distribution, switchable, retentionHours, atMs: describedAtMs });
     },
     async vet(records, range, signal) {
       const { outOfRange } = state();
       if (outOfRange === 'emit') return;
-      const doubtful = records.filter((record) => !old(record) && mayBeDropped(record, range, outOfRange));
+      const doubtful = records.filter((record) => !isProvenByTime(record) && mayBeDropped(record, range, outOfRange));
       if (doubtful.length === 0 || !(await ask(signal))) return;
-      for (const record of doubtful) keyed.add(record);
+      for (const record of doubtful) provenByDescription.add(record);
     },
     policyFor(record) {
       if (configured === 'emit') return 'emit';
       const { outOfRange } = state();
-      return old(record) || keyed.has(record) ? outOfRange : 'emit';
+      return isProvenByTime(record) || provenByDescription.has(record) ? outOfRange : 'emit';
     },
   };
 }

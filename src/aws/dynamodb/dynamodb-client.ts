@@ -96,25 +96,25 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
 
   async function attempt<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
     command: DynamoDbCommand<Input, Output>,
-    what: Omit<AwsCall, 'service'>,
+    call: Omit<AwsCall, 'service'>,
     signal: AbortSignal,
   ): Promise<Attempt<Output>> {
-    const call: AwsCall = { ...what, service: 'dynamodb' };
+    const awsCall: AwsCall = { ...call, service: 'dynamodb' };
     // Nothing was sent yet, so the outcome of an earlier abort is known.
     if (signal.aborted)
-      return failed(new KinactError('STOPPED', `dynamodb:${call.operation} was not begun: aborted`), call);
+      return failed(new KinactError('STOPPED', `dynamodb:${call.operation} was not begun: aborted`), awsCall);
     const limits = { signal, timers, timeoutMs: requestTimeoutMs };
     const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
       client.send(command, { abortSignal }),
     );
-    if (failure !== undefined) return failed(failure.cause, call);
+    if (failure !== undefined) return failed(failure.cause, awsCall);
     return { type: 'answered', output: withoutNulls(output), serviceTimeMs: seen.dateMs ?? clock.wallNow() };
   }
 
   return {
     attempt,
-    async call(command, what, signal) {
-      const result = await attempt(command, what, signal);
+    async call(command, call, signal) {
+      const result = await attempt(command, call, signal);
       if (result.type === 'failed') throw result.failure.error;
       return result;
     },
@@ -123,8 +123,8 @@ export function dynamoDbCaller(options: DynamoDbCallerOptions): DynamoDbCaller {
 
 /** The answer without null members, which some clients return and others leave out. lease-row.ts handles the rows. */
 function withoutNulls<Output>(output: Output | undefined): Output {
-  const said = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
-  return Object.fromEntries(said) as Output;
+  const present = Object.entries(output ?? {}).filter(([, member]) => member !== null && member !== undefined);
+  return Object.fromEntries(present) as Output;
 }
 
 /** The item in an answer of GetItem; undefined if there is none. Throws if the item has no attributes. */
@@ -137,8 +137,8 @@ export function itemIn<Item extends object>(
 }
 
 /** The error for an answer that the service's model does not allow. The next answer may be right, so it is retryable. */
-export function badAnswer(operation: string, what: string, table: string): KinactError {
-  return new KinactError('AWS_ERROR', `dynamodb:${operation} was answered with ${what}`, {
+export function badAnswer(operation: string, flaw: string, table: string): KinactError {
+  return new KinactError('AWS_ERROR', `dynamodb:${operation} was answered with ${flaw}`, {
     retryable: true,
     data: { operation: `dynamodb:${operation}`, table },
   });

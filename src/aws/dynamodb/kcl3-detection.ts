@@ -74,6 +74,7 @@ export async function refuseKcl3Table(
     { table: tableName, keyName: 'leaseKey', key: migrationKey, judge: migrationEvidence },
     { table: tableName, keyName: 'leaseKey', key: leaderKey, judge: leaderEvidence },
   ] as const;
+
   for (const { table, keyName, key, judge } of places) {
     // A scan has already shown the rows of the lease table itself.
     if (where === 'side table' && table !== coordinatorTableName) continue;
@@ -85,6 +86,7 @@ export async function refuseKcl3Table(
       if (table === coordinatorTableName && (kind === 'notFound' || kind === 'invalidArgument')) continue;
       throw error;
     }
+
     const item = itemIn(result.output, table);
     const evidence = item === undefined ? undefined : judge(item);
     if (evidence !== undefined) throw kcl3Refusal(tableName, `${evidence}, in table '${table}'`);

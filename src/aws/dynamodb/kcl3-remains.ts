@@ -18,7 +18,7 @@ import {
 } from './dynamodb-client.js';
 import { readLeaseRow, type Item } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently, type Repeating } from '../patience.js';
+import { withRetry, type OnRetry } from '../retry.js';
 import { tablePages } from './table-pages.js';
 
 /** One thing to remove. */
@@ -60,7 +60,7 @@ export interface Kcl3RemainsOptions {
   readonly requestTimeoutMs?: number;
   /** How long one call is repeated, milliseconds. Default 60,000. */
   readonly retryForMs?: number;
-  readonly repeating?: Repeating | undefined;
+  readonly onRetry?: OnRetry | undefined;
 }
 
 /** The side tables with their keys (KCL clauses 1.5, 1.6). The one that shows a leader comes last. */
@@ -77,10 +77,10 @@ export function openKcl3Remains(options: Kcl3RemainsOptions): Kcl3Remains {
   const own = options.client === undefined ? createDynamoDbClient({ requestTimeoutMs }) : undefined;
   const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
   const caller = dynamoDbCaller({ client, clock, timers, requestTimeoutMs });
-  const patience = { clock, timers, random, retryForMs, name: `table ${tableName}`, repeating: options.repeating };
+  const retry = { clock, timers, random, retryForMs, name: `table ${tableName}`, onRetry: options.onRetry };
   return {
-    find: (signal) => patiently(patience, () => find(caller, tableName, signal), signal),
-    remove: (remains, signal) => patiently(patience, () => remove(caller, tableName, remains, signal), signal),
+    find: (signal) => withRetry(retry, () => find(caller, tableName, signal), signal),
+    remove: (remains, signal) => withRetry(retry, () => remove(caller, tableName, remains, signal), signal),
     close: () => own?.destroy(),
   };
 }
@@ -91,6 +91,7 @@ async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   const note = (table: string, key: string, item: Item): void => {
     picture.set(`${table}/${key}`, JSON.stringify(Object.entries(item).toSorted(byName)));
   };
+
   const rows: Remains[] = [];
   const handovers: Remains[] = [];
   let failoverMs = 0;
@@ -104,6 +105,7 @@ async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSign
     if (entityType !== undefined && entityType !== 'LEASE') rows.push({ type: 'row', key, entityType, item });
     else if (checkpointOwner !== undefined) handovers.push({ type: 'handover', key, checkpointOwner, item });
   }
+
   const tables: Remains[] = [];
   const strangers: string[] = [];
   for (const { suffix, keyName } of sideTables) {
@@ -118,6 +120,7 @@ async function find(caller: DynamoDbCaller, tableName: string, signal: AbortSign
     for (const item of items) note(side, item[keyName]?.S ?? '', item);
     tables.push({ type: 'table', tableName: side, rows: items.length });
   }
+
   const governs = (each: Remains): boolean => each.type === 'row' && governing.has(each.entityType);
   const harmless = rows.filter((row) => !governs(row));
   return { remains: [...harmless, ...handovers, ...tables, ...rows.filter(governs)], picture, failoverMs, strangers };
@@ -163,15 +166,18 @@ async function remove(
       return 'removed';
     throw result.failure.error;
   }
+
   const { key, item } = remains;
   const named = { TableName: tableName, Key: { leaseKey: { S: key } }, ...asSeen(item) };
   const command =
     remains.type === 'row'
       ? new DeleteItemCommand(named)
       : new UpdateItemCommand({ ...named, UpdateExpression: 'REMOVE checkpointOwner' });
+
   const operation = remains.type === 'row' ? 'DeleteItem' : 'UpdateItem';
   const call = { operation, table: tableName, leaseKey: key, write: true };
   const result = await caller.attempt(command as DeleteItemCommand, call, signal);
+
   if (result.type === 'answered') return 'removed';
   if (result.failure.kind !== 'conditionFailed') throw result.failure.error;
   return (await isGone(caller, tableName, remains, signal)) ? 'removed' : 'refused';

@@ -12,7 +12,7 @@ import {
 import { kcl3Evidence, refuseKcl3Table } from './kcl3-detection.js';
 import { readLeaseRow } from './lease-row.js';
 import { checkLeaseTable } from './lease-table-setup.js';
-import { patiently, type Repeating } from '../patience.js';
+import { withRetry, type OnRetry } from '../retry.js';
 import { tablePages } from './table-pages.js';
 
 export interface LeaseListingOptions {
@@ -24,7 +24,7 @@ export interface LeaseListingOptions {
   readonly requestTimeoutMs?: number;
   /** How long reading is repeated while its failure may pass (throttling, a lost connection), milliseconds. Default 20,000. */
   readonly retryForMs?: number;
-  readonly repeating?: Repeating | undefined;
+  readonly onRetry?: OnRetry | undefined;
 }
 
 export interface LeaseListing {
@@ -43,9 +43,9 @@ export async function listLeases(options: LeaseListingOptions, signal: AbortSign
   const client = createDynamoDbClient({ requestTimeoutMs });
   const like: DynamoDbClientLike = client;
   const caller = dynamoDbCaller({ client: like, clock, timers, requestTimeoutMs });
-  const patience = { clock, timers, random, retryForMs, name: 'reading the lease table', repeating: options.repeating };
+  const retry = { clock, timers, random, retryForMs, name: 'reading the lease table', onRetry: options.onRetry };
   try {
-    return await patiently(patience, () => read(caller, tableName, signal), signal);
+    return await withRetry(retry, () => read(caller, tableName, signal), signal);
   } finally {
     client.destroy();
   }
@@ -56,6 +56,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
   const rows: LeaseRow[] = [];
   const malformed: MalformedRow[] = [];
   let kcl3: string | undefined;
+
   for await (const { items } of tablePages(caller, { tableName }, signal)) {
     for (const item of items) {
       kcl3 ??= kcl3Evidence(item);
@@ -64,6 +65,7 @@ async function read(caller: DynamoDbCaller, tableName: string, signal: AbortSign
       else if (found.type === 'malformed') malformed.push(found.malformed);
     }
   }
+
   kcl3 ??= await inSideTable(caller, tableName, signal);
   return { rows, malformed, ...(kcl3 === undefined ? {} : { kcl3 }) };
 }

@@ -78,6 +78,7 @@ export function writeLeaseRow(row: LeaseRow): Item {
     checkpoint: { S: row.checkpoint },
     checkpointSubSequenceNumber: { N: String(row.checkpointSubSequenceNumber) },
   };
+
   if (row.parentShardIds.length > 0) item['parentShardId'] = textSet(row.parentShardIds);
   if (row.childShardIds.length > 0) item['childShardIds'] = textSet(row.childShardIds);
   if (row.startingHashKey !== undefined) item['startingHashKey'] = { S: row.startingHashKey };
@@ -88,6 +89,7 @@ export function writeLeaseRow(row: LeaseRow): Item {
   }
   if (row.kinactLatestAt !== undefined) item['kinactLatestAt'] = { N: String(row.kinactLatestAt) };
   if (row.kinactAutoAt !== undefined) item['kinactAutoAt'] = { N: String(row.kinactAutoAt) };
+
   const back = readLeaseRow(item);
   if (back.type === 'malformed') {
     throw new KinactError(
@@ -117,6 +119,7 @@ function leaseOf(item: Item): LeaseRow {
   if (!isCheckpoint(checkpoint)) {
     throw new Unreadable(`checkpoint is neither a sequence number nor a sentinel: "${excerpt(checkpoint, maxShown)}"`);
   }
+
   const kinactLatestAt = timeOf(item, 'kinactLatestAt');
   const kinactAutoAt = timeOf(item, 'kinactAutoAt');
   const texts: Partial<Record<(typeof optionalTexts)[number], string>> = {};
@@ -124,6 +127,7 @@ function leaseOf(item: Item): LeaseRow {
     const value = textOf(item, name);
     if (value !== undefined) texts[name] = value;
   }
+
   return {
     leaseKey,
     leaseCounter: counterOf(item),

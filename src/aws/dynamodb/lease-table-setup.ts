@@ -38,6 +38,7 @@ export async function ensureLeaseTable(
 ): Promise<{ readonly created: boolean }> {
   const { tableName } = setup;
   let created = false;
+
   for (let pollMs = setup.pollMs; ; pollMs = Math.min(2 * pollMs, maxPollMs)) {
     const table = await describe(caller, tableName, signal);
     if (table === undefined) {
@@ -71,6 +72,7 @@ export async function checkLeaseTable(caller: DynamoDbCaller, tableName: string,
     const message = `Table '${tableName}' does not exist in this region and account. Check application name, region and credentials.`;
     throw new KinactError('TABLE_NOT_FOUND', message, data);
   }
+
   const complaint = keyComplaint(table);
   if (complaint !== undefined) throw new KinactError('TABLE_NOT_KCL', `Table '${tableName}' ${complaint}.`, data);
 }
@@ -110,6 +112,7 @@ async function create(caller: DynamoDbCaller, setup: LeaseTableSetup, signal: Ab
           },
         }),
   };
+
   const call = { operation: 'CreateTable', table: tableName, write: true };
   const result = await caller.attempt(new CreateTableCommand(input), call, signal);
   if (result.type === 'answered') return true;

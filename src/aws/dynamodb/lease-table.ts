@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
+import { leaseDefaults } from '../../options/lease-option-table.js';
 import type {
   Clock,
   LeaseScan,
@@ -38,11 +39,11 @@ export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' |
   readonly tableName: string;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** A call is given up after a third of this time, so a renewal can be tried three times. Milliseconds, default 10,000. */
+  /** A call is given up after a third of this time, so a renewal can be tried three times. Default: as `leases.failoverMs`. */
   readonly failoverMs?: number;
   /** The application's own client, which is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
-  /** How the table is billed if it has to be created. Default `'PAY_PER_REQUEST'`. */
+  /** How the table is billed if it has to be created. Default: that of `leases.billing`. */
   readonly billing?: LeaseTableBilling;
   /** Where a KCL 3 fleet keeps its state. Default `<tableName>-CoordinatorState`, as in the KCL. */
   readonly coordinatorTableName?: string;
@@ -67,10 +68,11 @@ interface Context {
 /** Opens a lease table. Nothing is sent before the first call. */
 export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
   const { tableName, clock, timers } = options;
-  const requestTimeoutMs = Math.max(1, Math.floor((options.failoverMs ?? 10_000) / 3));
+  const requestTimeoutMs = Math.max(1, Math.floor((options.failoverMs ?? leaseDefaults.failoverMs) / 3));
   const own =
     options.client === undefined ? createDynamoDbClient({ ...connection(options), requestTimeoutMs }) : undefined;
   const client: DynamoDbClientLike = options.client ?? (own as DynamoDbClientLike);
+
   const context: Context = {
     tableName,
     caller: dynamoDbCaller({ client, clock, timers, requestTimeoutMs }),
@@ -80,13 +82,14 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     sideTableAskedAt: -Infinity,
     now: () => clock.now(),
   };
+
   return {
     tableName,
     async ensureTable(signal) {
       const setup = {
         tableName,
         timers,
-        billing: options.billing ?? 'PAY_PER_REQUEST',
+        billing: options.billing ?? leaseDefaults.billing,
         pollMs: options.tablePollMs ?? 200,
       };
       const ensured = await ensureLeaseTable(context.caller, setup, signal);
@@ -103,7 +106,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
     create: (row, signal) => create(context, row, signal),
     update: (leaseKey, made, signal) => update(context, leaseKey, made, signal),
     wish: (leaseKey, expected, said, signal) => wish(context, leaseKey, wishUpdate(expected, said), signal),
-    describeLease: (leaseKey, meta, signal) => describeLease(context, leaseKey, meta, signal),
+    updateMeta: (leaseKey, meta, signal) => updateMeta(context, leaseKey, meta, signal),
     delete: (leaseKey, counter, signal) => remove(context, leaseKey, counter, signal),
     close: () => own?.destroy(),
   };
@@ -137,6 +140,7 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
   const rows: LeaseRow[] = [];
   const malformed: MalformedRow[] = [];
   let serviceTimeMs = 0;
+
   for await (const page of tablePages(caller, { tableName, pageItems }, signal)) {
     serviceTimeMs = Math.max(serviceTimeMs, page.serviceTimeMs);
     for (const item of page.items) {
@@ -151,6 +155,7 @@ async function scan(context: Context, signal: AbortSignal): Promise<LeaseScan> {
       }
     }
   }
+
   return { rows, malformed, serviceTimeMs };
 }
 
@@ -171,7 +176,7 @@ async function create(context: Context, row: LeaseRow, signal: AbortSignal): Pro
     ConditionExpression: 'attribute_not_exists(leaseKey)',
   });
   const call = { operation: 'PutItem', table: tableName, leaseKey: row.leaseKey, write: true };
-  return held(await caller.attempt(command, call, signal)) ? 'created' : 'exists';
+  return conditionHeld(await caller.attempt(command, call, signal)) ? 'created' : 'exists';
 }
 
 async function update(
@@ -194,7 +199,7 @@ async function update(
     { operation: 'UpdateItem', table: tableName, leaseKey, write: true },
     signal,
   );
-  if (held(result)) return { type: 'written', counter: expected.counter + 1, ...wishIn(result) };
+  if (conditionHeld(result)) return { type: 'written', counter: expected.counter + 1, ...wishIn(result) };
   return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
 }
 
@@ -214,7 +219,7 @@ async function wish(
   });
   const call = { operation: 'UpdateItem', table: tableName, leaseKey, write: true };
   const result = await caller.attempt(command, call, signal);
-  if (held(result)) return { type: 'written' };
+  if (conditionHeld(result)) return { type: 'written' };
   return { type: 'refused', current: await currentOf(context, leaseKey, result, signal) };
 }
 
@@ -230,17 +235,17 @@ async function currentOf(
   return old === undefined ? await get(context, leaseKey, signal) : rowOf(context, leaseKey, old);
 }
 
-async function describeLease(
+async function updateMeta(
   context: Context,
   leaseKey: string,
-  meta: Parameters<LeaseStore['describeLease']>[1],
+  meta: Parameters<LeaseStore['updateMeta']>[1],
   signal: AbortSignal,
 ): Promise<boolean> {
   const { tableName, caller } = context;
   const parts = metaUpdate(meta);
   if (parts === undefined) return (await get(context, leaseKey, signal)) !== undefined;
   const command = new UpdateItemCommand({ TableName: tableName, Key: keyOf(leaseKey), ...parts });
-  return held(
+  return conditionHeld(
     await caller.attempt(command, { operation: 'UpdateItem', table: tableName, leaseKey, write: true }, signal),
   );
 }
@@ -253,13 +258,13 @@ async function remove(context: Context, leaseKey: string, counter: number, signa
     ConditionExpression: 'leaseCounter = :counter',
     ExpressionAttributeValues: { ':counter': { N: String(counter) } },
   });
-  return held(
+  return conditionHeld(
     await caller.attempt(command, { operation: 'DeleteItem', table: tableName, leaseKey, write: true }, signal),
   );
 }
 
 /** Whether the condition of a write held; any other failure is thrown. */
-function held(result: Attempt<unknown>): boolean {
+function conditionHeld(result: Attempt<unknown>): boolean {
   if (result.type === 'answered') return true;
   if (result.failure.kind === 'conditionFailed') return false;
   throw result.failure.error;

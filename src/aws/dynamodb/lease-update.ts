@@ -43,6 +43,7 @@ export function wishUpdate(
     for (const name of wishes) parts.remove(name);
     return parts.finish();
   }
+
   parts.when('leaseOwner', text(expected.owner));
   parts.when('kinactWriter', text(expected.writer));
   if (expected.mustHaveOwnWish === true) parts.whenBegins('kinactWish', prefix);
@@ -64,8 +65,10 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
     else if (value !== undefined) parts.when(name, text(value));
   }
   if (change.handOver !== undefined) parts.whenBegins('kinactWish', wishPrefix(change.handOver.writer));
+
   parts.set('leaseCounter', count(expected.counter + 1));
   parts.set('kinactWriter', text(change.handOver?.writer ?? writer));
+
   if (change.checkpoint !== undefined) {
     const { checkpoint, subSequenceNumber } = change.checkpoint;
     if (!isCheckpoint(checkpoint)) throw broken(`'${checkpoint}' is no checkpoint`);
@@ -77,6 +80,7 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
   } else if (change.countOwnerSwitch === true) {
     parts.add('ownerSwitchesSinceCheckpoint', count(1));
   }
+
   if (change.leaseOwner === null) {
     parts.remove('leaseOwner');
     // A Java worker of the same name may take the row next, and has a failover time of its own.
@@ -90,6 +94,7 @@ export function leaseUpdate(expected: RowCondition, change: LeaseChange, writer:
     parts.set('kinactFailover', text(failoverText(failoverMs, newWriter)));
     parts.remove('checkpointOwner');
   }
+
   if (change.failoverMs !== undefined) parts.set('kinactFailover', text(failoverText(change.failoverMs, writer)));
   // The tenure of the wish and its answer is over.
   if (endsTenure(change)) for (const name of wishes) parts.remove(name);
@@ -107,22 +112,27 @@ export function resetUpdate(seen: LeaseRow, row: LeaseRow): UpdateParts {
   const parts = clauses();
   parts.when('leaseCounter', count(seen.leaseCounter));
   parts.set('leaseCounter', count(row.leaseCounter));
+
   if (!isCheckpoint(row.checkpoint)) throw broken(`'${row.checkpoint}' is no checkpoint`);
   parts.set('checkpoint', text(row.checkpoint));
   parts.set('checkpointSubSequenceNumber', count(row.checkpointSubSequenceNumber));
   parts.set('ownerSwitchesSinceCheckpoint', count(0));
+
   for (const name of ['kinactWriter', 'kinactFailover', 'kinactStream', 'startingHashKey', 'endingHashKey'] as const) {
     const value = row[name];
     if (value === undefined) parts.remove(name);
     else parts.set(name, text(value));
   }
+
   const sets = { parentShardId: row.parentShardIds, childShardIds: row.childShardIds };
   for (const [name, members] of Object.entries(sets)) {
     if (members.length === 0) parts.remove(name);
     else parts.set(name, textSet(members));
   }
+
   if (row.kinactLatestAt === undefined) parts.remove('kinactLatestAt');
   else parts.set('kinactLatestAt', count(row.kinactLatestAt));
+
   for (const name of ['leaseOwner', 'checkpointOwner', ...pendingCheckpoint, ...wishes]) parts.remove(name);
   return parts.finish();
 }
@@ -137,6 +147,7 @@ export function metaUpdate(meta: {
 }): UpdateParts | undefined {
   const parts = clauses();
   parts.whenPresent('leaseKey');
+
   const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
   if (childShardIds !== undefined && childShardIds.length > 0) parts.set('childShardIds', textSet(childShardIds));
   if (hashKeyRange !== undefined) {
@@ -146,6 +157,7 @@ export function metaUpdate(meta: {
   if (kinactLatestAt !== undefined) parts.setOnce('kinactLatestAt', count(kinactLatestAt));
   if (kinactStream !== undefined) parts.setOnce('kinactStream', text(kinactStream));
   if (kinactAutoAt !== undefined) parts.raise('kinactAutoAt', count(kinactAutoAt));
+
   return parts.isEmpty() ? undefined : parts.finish();
 }
 
@@ -175,6 +187,7 @@ function clauses(): Clauses {
   const values: Record<string, AttributeValue> = {};
   const conditions: string[] = [];
   const actions: Record<'SET' | 'REMOVE' | 'ADD', string[]> = { SET: [], REMOVE: [], ADD: [] };
+
   const nameOf = (name: string): string => {
     names[`#${name}`] = name;
     return `#${name}`;
@@ -184,6 +197,7 @@ function clauses(): Clauses {
     values[placeholder] = value;
     return placeholder;
   };
+
   return {
     when: (name, value) => void conditions.push(`${nameOf(name)} = ${valueOf(value)}`),
     whenNot: (name, value) => void conditions.push(`${nameOf(name)} <> ${valueOf(value)}`),

@@ -33,6 +33,7 @@ export async function* tablePages(
     });
     const page = await caller.call(command, { operation: 'Scan', table: tableName }, signal);
     yield { items: itemsIn(page.output, tableName), serviceTimeMs: page.serviceTimeMs };
+
     const before = JSON.stringify(next);
     next = page.output.LastEvaluatedKey;
     if (next !== undefined && Object.keys(next).length === 0)

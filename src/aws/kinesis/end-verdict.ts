@@ -11,7 +11,7 @@ export interface BacklogMeaning {
 }
 
 /** An uncertain end counts as proof after this many chains in a row, over this time, have ended in the same way. */
-const patience = {
+const repeatsForProof = {
   unclear: { times: 4, ms: 5_000 },
   // AWS was never seen to report a backlog at a true end. If it does, the shard's children must not wait forever.
   more: { times: 60, ms: 900_000 },
@@ -19,7 +19,7 @@ const patience = {
 
 type Output = Pick<Partial<GetRecordsOutput>, 'MillisBehindLatest' | 'NextShardIterator'>;
 
-export function noBacklogsTold(): BacklogMeaning {
+export function unknownBacklogMeaning(): BacklogMeaning {
   return { backlogs: false };
 }
 
@@ -32,12 +32,12 @@ export function hasNextIterator<Answer extends Output>(
 }
 
 /** Notes what an answer shows about backlogs, and about the chain of iterators that it belongs to. */
-export function noteAnswer(told: BacklogMeaning, progress: Progress, output: Output, records: number): void {
+export function noteAnswer(backlogMeaning: BacklogMeaning, progress: Progress, output: Output, records: number): void {
   const { MillisBehindLatest: behind } = output;
   const isOn = hasNextIterator(output);
-  if (isOn && (behind ?? 0) > 0) told.backlogs = true;
-  if (records > 0) progress.unclear = undefined;
-  else if (isOn && progress.endProof !== undefined) progress.endProof.upToDate = behind === 0;
+  if (isOn && (behind ?? 0) > 0) backlogMeaning.backlogs = true;
+  if (records > 0) progress.end.unclear = undefined;
+  else if (isOn && progress.end.proof !== undefined) progress.end.proof.upToDate = behind === 0;
 }
 
 /**
@@ -45,16 +45,17 @@ export function noteAnswer(told: BacklogMeaning, progress: Progress, output: Out
  * verdicts are counted, and become `end` after enough repeats over enough time.
  */
 export function weighEnd(
-  told: BacklogMeaning,
+  backlogMeaning: BacklogMeaning,
   progress: Progress,
   { MillisBehindLatest: behind }: Output,
   now: number,
 ): 'end' | 'more' | 'unclear' {
   if (typeof behind === 'number' && behind <= 0) return 'end';
   // This chain began when the shard was known to be closed. If it was up to date once, no record can have come since.
-  if (progress.endProof?.upToDate === true) return 'end';
-  const doubt = told.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
-  const { since = now, times = 0 } = progress.unclear ?? {};
-  progress.unclear = { since, times: times + 1 };
-  return times + 1 >= patience[doubt].times && now - since >= patience[doubt].ms ? 'end' : doubt;
+  if (progress.end.proof?.upToDate === true) return 'end';
+
+  const doubt = backlogMeaning.backlogs && typeof behind === 'number' ? 'more' : 'unclear';
+  const { since = now, times = 0 } = progress.end.unclear ?? {};
+  progress.end.unclear = { since, times: times + 1 };
+  return times + 1 >= repeatsForProof[doubt].times && now - since >= repeatsForProof[doubt].ms ? 'end' : doubt;
 }

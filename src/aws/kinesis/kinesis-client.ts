@@ -12,7 +12,7 @@ import {
 import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
-import { installFastGetRecords } from './get-records.js';
+import { installFastGetRecords } from './get-records-answer.js';
 import { httpHandler } from '../http-handler.js';
 import { oneAttempt } from '../one-attempt.js';
 import { presentMembers } from '../present-members.js';
@@ -85,24 +85,24 @@ export function kinesisCaller(options: {
   // The only cast from the structural type to the SDK's; only `send` is used.
   const client = options.client as unknown as Pick<KinesisClient, 'send'>;
 
-  const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...what }, signal) => {
+  const attempt: KinesisCaller['attempt'] = async (command, { timeoutMs = requestTimeoutMs, ...call }, signal) => {
     const limits = { signal, timers, timeoutMs };
     const { output, failure, seen } = await oneAttempt(command, limits, (abortSignal) =>
       client.send(command, { abortSignal }),
     );
     const serviceTimeMs = seen.dateMs ?? clock.wallNow();
     if (output !== undefined && output !== null) {
-      // GetRecords returns records by the thousand; get-records.ts checks them as carefully.
-      const said = what.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
-      return { type: 'answered', output: said, serviceTimeMs };
+      // GetRecords returns records by the thousand; get-records-answer.ts checks them as carefully.
+      const answer = call.operation === 'GetRecords' ? output : (presentMembers(output) as typeof output);
+      return { type: 'answered', output: answer, serviceTimeMs };
     }
     const cause = failure?.cause ?? new SyntaxError('the client resolved without an answer');
-    return { type: 'failed', failure: classifyAwsError(cause, { ...what, service: 'kinesis', stream }), serviceTimeMs };
+    return { type: 'failed', failure: classifyAwsError(cause, { ...call, service: 'kinesis', stream }), serviceTimeMs };
   };
   return {
     attempt,
-    async call(command, what, signal) {
-      const result = await attempt(command, what, signal);
+    async call(command, call, signal) {
+      const result = await attempt(command, call, signal);
       if (result.type === 'failed') throw result.failure.error;
       return result;
     },
@@ -136,6 +136,7 @@ export function streamNames(options: {
     }
     return { configured: streamName, names: { StreamName: streamName } };
   }
+
   const parts = /^arn:[^:]+:kinesis:([^:]+):\d*:stream\/([a-zA-Z0-9_.-]+)$/.exec(streamArn);
   if (parts === null || streamName !== undefined) {
     const message =
@@ -157,9 +158,11 @@ export async function checkRegion(
   limits: { readonly signal: AbortSignal; readonly timers: Timers; readonly timeoutMs: number },
 ): Promise<void> {
   if (arnRegion === undefined) return;
+
   const configured = client.config?.region;
   const ask = async (): Promise<unknown> => (configured as () => unknown)();
   const region = typeof configured === 'function' ? (await oneAttempt({}, limits, ask)).output : configured;
+
   if (typeof region !== 'string' || region === arnRegion) return;
   const message = `Stream '${stream}' is in ${arnRegion}, but the client is configured for ${region}. Set region to ${arnRegion}.`;
   throw new KinactError('WRONG_REGION', message, { data: { stream } });

@@ -56,7 +56,7 @@ export interface KinesisProducerOptions {
 export const maxBatchRecords = 500;
 export const maxBatchBytes = 5 * 1024 * 1024;
 
-const again: Backoff = { baseMs: 200, capMs: 5_000 };
+const putBackoff: Backoff = { baseMs: 200, capMs: 5_000 };
 /** The shortest wait, because full jitter may be 0. */
 const minRetryMs = 50;
 
@@ -85,11 +85,11 @@ export function batchLength(records: readonly OutgoingRecord[], from: number): n
 export function kinesisProducer(options: KinesisProducerOptions): KinesisProducer {
   const { clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
   const { configured, names, arnRegion: region } = streamNames(options);
-  const own =
+  const ownClient =
     options.client === undefined
       ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
       : undefined;
-  const client: KinesisClientLike = own ?? options.client!;
+  const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, clock, timers, requestTimeoutMs });
 
   /** Sends one request. Records with an undefined result are to be put again. */
@@ -102,6 +102,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       ...(partitionKey === undefined ? {} : { PartitionKey: partitionKey }),
       ...(explicitHashKey === undefined ? {} : { ExplicitHashKey: explicitHashKey }),
     }));
+
     const command = new PutRecordsCommand({ ...names, Records });
     const answer = await caller.attempt(command, { operation: 'PutRecords' }, signal);
     if (answer.type === 'failed') {
@@ -112,11 +113,13 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       if (!error.retryable) throw error;
       return { results: batch.map(() => undefined), reason: error.message };
     }
+
     const answered = answer.output.Records ?? [];
     if (answered.length !== batch.length) {
       const message = `kinesis:PutRecords: ${batch.length} records were sent and ${answered.length} results came back`;
       throw new KinactError('AWS_ERROR', message, { data: { stream: configured, operation: 'kinesis:PutRecords' } });
     }
+
     let reason = '';
     const results = answered.map((result): PutResult | undefined => {
       const { ShardId, SequenceNumber, ErrorCode, ErrorMessage } = (result ?? {}) as Partial<typeof result>;
@@ -132,6 +135,7 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     const results: (PutResult | undefined)[] = batch.map(() => undefined);
     let open = batch.map((_, index) => index);
     let giveUpAt = clock.now() + retryForMs;
+
     for (let attempt = 0; ; attempt += 1) {
       const sending = open;
       const { results: got, reason } = await request(
@@ -139,11 +143,12 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
         signal,
       );
       for (const [position, index] of sending.entries()) results[index] = got[position];
+
       open = sending.filter((index) => results[index] === undefined);
       if (open.length === 0) return results as readonly PutResult[];
       // As long as some records get through, the rest will.
       if (open.length < sending.length) giveUpAt = clock.now() + retryForMs;
-      const delayMs = Math.max(minRetryMs, backoffMs(again, attempt, random));
+      const delayMs = Math.max(minRetryMs, backoffMs(putBackoff, attempt, random));
       if (clock.now() + delayMs > giveUpAt) return results.map((result) => result ?? { type: 'refused', reason });
       await pause(timers, delayMs, signal, 'putting records');
     }
@@ -164,6 +169,6 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       const { shards } = await listShards(caller, names, { type: 'all' }, signal);
       return shards.filter((shard) => shard.endingSequenceNumber === undefined);
     },
-    close: () => own?.destroy(),
+    close: () => ownClient?.destroy(),
   };
 }

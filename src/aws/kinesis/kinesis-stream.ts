@@ -1,8 +1,8 @@
 // `kinesisStream`: a Kinesis stream as a source. The options are checked here; nothing is opened before the consumer starts.
 import { openLeaseTable } from '../dynamodb/lease-table.js';
 import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
-import { kinesisPollingSource } from './kinesis-polling.js';
-import { resolveKinesisStream } from '../../options/source-options.js';
+import { kinesisPollingSource } from './polling-source.js';
+import { resolveKinesisStream } from '../../options/kinesis-stream-option-table.js';
 import type { KinesisStreamOptions } from '../../api/options.js';
 import type { SourceSpec } from '../../api/source.js';
 

@@ -4,7 +4,7 @@
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';
 import type { StartPosition } from '../../core/position.js';
-import { createTokenBucket, take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
+import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
 import type {
   Clock,
@@ -19,16 +19,24 @@ import type {
 } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
-import { childrenOf, recordsOf } from './get-records.js';
+import { childrenOf, recordsOf } from './get-records-answer.js';
 import type { KinesisCaller, StreamNames } from './kinesis-client.js';
 import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
 import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
 import { hasNextIterator, noteAnswer, weighEnd, type BacklogMeaning } from './end-verdict.js';
-import { failing, recover, readRetryDelayMs, sleep } from './reading-failure.js';
-import { mayHaveBegunLate, progressFrom, recordIsGone, noteRecords, type Progress } from './reading-progress.js';
+import { fullQuota, type Quota } from './read-quota.js';
+import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
+import {
+  judgeLateStart,
+  noFailures,
+  noteRecordGone,
+  noteRecords,
+  progressFrom,
+  type Progress,
+} from './reading-progress.js';
 import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
-import { failureOf, findIterator, type FoundIterator } from './shard-iterator.js';
+import { failureOf, findIterator, iteratorPosition, type FoundIterator } from './shard-iterator.js';
 
 export interface PollingReaderDeps {
   readonly caller: KinesisCaller;
@@ -43,18 +51,10 @@ export interface PollingReaderDeps {
   readonly describe: Ask<StreamDescription>;
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
-  readonly told: BacklogMeaning;
+  readonly backlogMeaning: BacklogMeaning;
 }
 
-/**
- * AWS grants all readers of a shard together five reads and 2 MB a second. The reader allows no burst, and counts a call from its
- * answer on. So no six calls arrive within a second, however they are delayed on their way. The margin below 5 is for clocks that
- * count in whole milliseconds.
- */
-const readsPerSecond = 4.9;
-const bytesPerSecond = 2_000_000;
-
-const missingShape: Backoff = { baseMs: 500, capMs: 3_000 };
+const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
 /** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
 /** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
@@ -74,6 +74,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
   const closing = new AbortController();
   const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
   const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
+
   let started = false;
   const begin = async (): Promise<void> => {
     try {
@@ -87,6 +88,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
       );
     }
   };
+
   return {
     read(signal) {
       if (!started && !closing.signal.aborted) {
@@ -103,44 +105,30 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
   };
 }
 
-interface Poll extends PollingReaderDeps, Opening {
+interface ReaderContext extends PollingReaderDeps, Opening {
   readonly buffer: ReturnType<typeof createPrefetchBuffer>;
   readonly allowance: ReadAllowance;
   readonly signal: AbortSignal;
 }
 
-/** The rate limits of the shard: iterators, reads and bytes. */
-interface Quota {
-  readonly iterators: TokenBucket;
-  readonly reads: TokenBucket;
-  readonly traffic: TokenBucket;
-}
-
-function fullQuota(now: number): Quota {
-  return {
-    iterators: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
-    reads: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
-    traffic: createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, now),
-  };
-}
-
-async function poll(on: Poll): Promise<void> {
-  const { clock, signal } = on;
+async function poll(reader: ReaderContext): Promise<void> {
+  const { clock, signal } = reader;
   const quota = fullQuota(clock.now());
   const { iterators, reads, traffic } = quota;
-  const progress = progressFrom(on.start);
+  const progress = progressFrom(reader.start);
+
   for (;;) {
-    await on.buffer.whenRoom(signal);
+    await reader.buffer.whenRoom(signal);
     if (progress.iterator === undefined) {
-      if (progress.ended && !(await askWhetherClosed(on, progress))) continue;
-      await pace(on, [iterators]);
-      const gone = await beginChain(on, progress);
+      if (progress.end.awaitsListing && !(await askWhetherClosed(reader, progress))) continue;
+      await pace(reader, [iterators]);
+      const gone = await beginChain(reader, progress);
       take(iterators, 1, clock.now());
       if (gone) return;
       continue;
     }
-    await pace(on, [reads, traffic]);
-    if (await readOnce(on, progress, progress.iterator, quota)) return;
+    await pace(reader, [reads, traffic]);
+    if (await readOnce(reader, progress, progress.iterator, quota)) return;
   }
 }
 
@@ -148,70 +136,80 @@ async function poll(on: Poll): Promise<void> {
  * Makes one GetRecords call and handles its answer; true at the end of the shard. It is a separate function so that `poll` keeps
  * no answer in memory while it waits for room.
  */
-async function readOnce(on: Poll, progress: Progress, iterator: string, { reads, traffic }: Quota): Promise<boolean> {
-  const { clock } = on;
-  const limit = await on.allowance.ask(on.signal);
+async function readOnce(
+  reader: ReaderContext,
+  progress: Progress,
+  iterator: string,
+  { reads, traffic }: Quota,
+): Promise<boolean> {
+  const { clock } = reader;
+  const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
-  const answer = await getRecords(on, iterator, limit);
+  const answer = await getRecords(reader, iterator, limit);
   take(reads, 1, clock.now());
+
   if ('failure' in answer) {
-    on.allowance.answered([]);
-    await recover(on, progress, answer.failure, 'GetRecords');
+    reader.allowance.answered([]);
+    await recover(reader, progress, answer.failure, 'GetRecords');
     return false;
   }
+
   take(traffic, answer.bytes, clock.now());
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
-  noteAnswer(on.told, progress, output, answer.records.length);
-  handOn(on, progress, answer, behind);
-  on.allowance.answered(answer.records);
-  if (!hasNextIterator(output)) return chainEnded(on, progress, answer);
-  chainGoesOn(on, progress, output.NextShardIterator);
-  if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(on, progress);
-  if (!behind) await sleep(on, on.idleMs - (clock.now() - askedAt));
+  noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
+  handOn(reader, progress, answer, behind);
+  reader.allowance.answered(answer.records);
+
+  if (!hasNextIterator(output)) return handleChainEnd(reader, progress, answer);
+  continueChain(reader, progress, output.NextShardIterator);
+  if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
+  if (!behind) await sleep(reader, reader.idleMs - (clock.now() - askedAt));
   return false;
 }
 
 /** Waits until every bucket has a token. */
-async function pace(on: Poll, buckets: readonly TokenBucket[]): Promise<void> {
+async function pace(reader: ReaderContext, buckets: readonly TokenBucket[]): Promise<void> {
   for (;;) {
-    const ms = Math.max(...buckets.map((bucket) => waitMs(bucket, 1, on.clock.now())));
+    const ms = Math.max(...buckets.map((bucket) => waitMs(bucket, 1, reader.clock.now())));
     if (ms === 0) return;
-    await sleep(on, ms);
+    await sleep(reader, ms);
   }
 }
 
 /** Begins a chain. True when there is nothing more to read: the service has not found the shard for long enough. */
-async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
-  const found = await findIterator(on, progress.position);
+async function beginChain(reader: ReaderContext, progress: Progress): Promise<boolean> {
+  const found = await findIterator(reader, progress.position);
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
-      const described = (description: StreamDescription): void => {
-        if (!mayHaveBegunLate(progress, on.start, description)) return;
-        on.notice({ type: 'trimmed', shardId: on.shardId, certain: false });
+      const onDescription = (description: StreamDescription): void => {
+        if (!judgeLateStart(progress, reader.start, description)) return;
+        reader.notice({ type: 'trimmed', shardId: reader.shardId, certain: false });
       };
-      const doubt = await streamDoubt({ ...on, described });
+
+      const doubt = await streamDoubt({ ...reader, onDescription });
       if (doubt !== undefined) {
-        await recover(on, progress, doubt, 'DescribeStreamSummary');
+        await recover(reader, progress, doubt, 'DescribeStreamSummary');
         return false;
       }
+
       progress.iterator = found.iterator;
       if (found.skipBefore !== undefined) {
-        progress.skipBefore = found.skipBefore;
-        progress.askAgain = found.askAgain;
+        progress.skip.arrivedBefore = found.skipBefore;
+        progress.skip.askAgain = found.askAgain;
       }
       if (found.instead !== undefined) {
-        const { shardId } = on;
-        on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: found.instead, delayMs: 0 });
+        const { shardId } = reader;
+        reader.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: found.instead, delayMs: 0 });
       }
-      if (found.trimmed) recordIsGone(progress);
+      if (found.trimmed) noteRecordGone(progress);
       return false;
     }
     case 'missing':
-      return missing(on, progress, found);
+      return handleMissingShard(reader, progress, found);
     case 'failed':
-      await recover(on, progress, found.failure, found.operation);
+      await recover(reader, progress, found.failure, found.operation);
       return false;
   }
 }
@@ -220,46 +218,48 @@ async function beginChain(on: Poll, progress: Progress): Promise<boolean> {
  * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the result is
  * true, and the shard counts as gone, only after a while.
  */
-async function missing(
-  on: Poll,
+async function handleMissingShard(
+  reader: ReaderContext,
   progress: Progress,
   { failure, description }: Extract<FoundIterator, { type: 'missing' }>,
 ): Promise<boolean> {
-  const doubt = await streamDoubt(on, description);
+  const doubt = await streamDoubt(reader, description);
   if (doubt !== undefined) {
-    progress.missingSince = undefined;
-    await recover(on, progress, doubt, 'DescribeStreamSummary');
+    progress.failures.missingSince = undefined;
+    await recover(reader, progress, doubt, 'DescribeStreamSummary');
     return false;
   }
-  const now = on.clock.now();
-  progress.missingSince ??= now;
-  if (now - progress.missingSince >= missingMs) {
-    reportGap(on, progress, false);
-    on.buffer.finish({ type: 'shardEnd', notFound: true });
+
+  const now = reader.clock.now();
+  progress.failures.missingSince ??= now;
+  if (now - progress.failures.missingSince >= missingMs) {
+    reportGap(reader, progress, false);
+    reader.buffer.finish({ type: 'shardEnd', notFound: true });
     return true;
   }
-  const attempt = progress.failures++;
-  const delayMs = readRetryDelayMs(missingShape, attempt, on.random);
-  const { shardId } = on;
-  on.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
-  await sleep(on, delayMs);
+
+  const attempt = progress.failures.inARow++;
+  const delayMs = readRetryDelayMs(missingShardBackoff, attempt, reader.random);
+  const { shardId } = reader;
+  reader.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
+  await sleep(reader, delayMs);
   return false;
 }
 
-type Answer =
-  | {
-      readonly output: Partial<GetRecordsOutput>;
-      readonly records: readonly RawRecord[];
-      readonly bytes: number;
-    }
-  | { readonly failure: AwsFailure };
+interface Answer {
+  readonly output: Partial<GetRecordsOutput>;
+  readonly records: readonly RawRecord[];
+  readonly bytes: number;
+}
 
-async function getRecords(on: Poll, iterator: string, limit: number): Promise<Answer> {
-  const { shardId, names } = on;
+type Failed = { readonly failure: AwsFailure };
+
+async function getRecords(reader: ReaderContext, iterator: string, limit: number): Promise<Answer | Failed> {
+  const { shardId, names } = reader;
   const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
   const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
   const call = { operation: 'GetRecords', shardId };
-  const answer = await on.caller.attempt(command, call, on.signal);
+  const answer = await reader.caller.attempt(command, call, reader.signal);
   if (answer.type === 'failed') return { failure: answer.failure };
   try {
     const records = recordsOf(answer.output);
@@ -269,52 +269,49 @@ async function getRecords(on: Poll, iterator: string, limit: number): Promise<An
   }
 }
 
-function handOn(on: Poll, progress: Progress, answer: Exclude<Answer, { failure: unknown }>, behind: boolean): void {
+function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behind: boolean): void {
   const { records, output } = answer;
-  progress.failures = 0;
-  progress.refusals = 0;
-  progress.missingSince = undefined;
-  if (progress.endProof !== undefined && records.length > 0) progress.endProof.records = true;
+  progress.failures = noFailures();
+  if (progress.end.proof !== undefined && records.length > 0) progress.end.proof.records = true;
+
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
-  reportGap(on, progress, knewMore && records.length === 0 && !behind);
-  // A page of skipped records only is not pushed, except at the tip. Nor is an empty page that ends the chain: `chainEnded`
+  reportGap(reader, progress, knewMore && records.length === 0 && !behind);
+  // A page of skipped records only is not pushed, except at the tip. Nor is an empty page that ends the chain: `handleChainEnd`
   // decides what it means.
   if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
-    on.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
+    reader.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
 
 /** `certain`: there were more records after the position, and none is left. */
-function reportGap(on: Poll, progress: Progress, certain: boolean): void {
-  const { gap } = progress;
-  if (gap === undefined) return;
-  progress.gap = undefined;
-  on.notice({ type: 'trimmed', shardId: on.shardId, position: gap, certain });
+function reportGap(reader: ReaderContext, progress: Progress, certain: boolean): void {
+  const { unreported: position } = progress.gap;
+  if (position === undefined) return;
+  progress.gap.unreported = undefined;
+  reader.notice({ type: 'trimmed', shardId: reader.shardId, position, certain });
 }
 
 /** Handles an answer without another iterator. True if a second chain has ended there too, which proves the end of the shard. */
-async function chainEnded(
-  on: Poll,
-  progress: Progress,
-  answer: Exclude<Answer, { failure: unknown }>,
-): Promise<boolean> {
-  const { endProof } = progress;
-  const now = on.clock.now();
-  const children = childrenOf(answer.output, on.shardId) ?? endProof?.children;
-  const weight = weighEnd(on.told, progress, answer.output, now);
-  if (endProof?.records === false && now - endProof.since <= proofMs && weight === 'end') {
+async function handleChainEnd(reader: ReaderContext, progress: Progress, answer: Answer): Promise<boolean> {
+  const { proof } = progress.end;
+  const now = reader.clock.now();
+  const children = childrenOf(answer.output, reader.shardId) ?? proof?.children;
+  const weight = weighEnd(reader.backlogMeaning, progress, answer.output, now);
+
+  if (proof?.records === false && now - proof.since <= proofMs && weight === 'end') {
     // The record to resume after was never read, so records after it may have expired with it.
-    if (progress.unseen) recordIsGone(progress);
-    reportGap(on, progress, false);
-    on.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
+    if (progress.start.unseen) noteRecordGone(progress);
+    reportGap(reader, progress, false);
+    reader.buffer.finish({ type: 'shardEnd', ...(children === undefined ? {} : { children }) });
     return true;
   }
+
   progress.iterator = undefined;
-  progress.ended = true;
-  progress.endProof = { since: now, children, records: false, upToDate: false };
-  if (endProof?.records === true || weight === 'more') await falseEnd(on, progress);
+  progress.end.awaitsListing = true;
+  progress.end.proof = { since: now, children, records: false, upToDate: false };
+  if (proof?.records === true || weight === 'more') await reportFalseEnd(reader, progress);
   // kinesalite ends every shard in this way, so nothing is reported.
-  else if (weight === 'unclear') await sleep(on, delayOfFalseEnd(on, progress));
+  else if (weight === 'unclear') await sleep(reader, countFalseEnd(reader, progress));
   return false;
 }
 
@@ -323,27 +320,29 @@ async function chainEnded(
  * listing can prove the end, because records may lie between a false end and the true one. If the shard is not listed, the
  * coordinator decides.
  */
-async function askWhetherClosed(on: Poll, progress: Progress): Promise<boolean> {
+async function askWhetherClosed(reader: ReaderContext, progress: Progress): Promise<boolean> {
   try {
-    const { shards } = await on.list(on.signal);
-    progress.ended = false;
-    const shard = shards.find(({ shardId }) => shardId === on.shardId);
+    const { shards } = await reader.list(reader.signal);
+    progress.end.awaitsListing = false;
+
+    const shard = shards.find(({ shardId }) => shardId === reader.shardId);
     const isOpen = shard !== undefined && shard.endingSequenceNumber === undefined;
-    const children = progress.endProof?.children;
-    progress.endProof = { since: on.clock.now(), children, records: false, upToDate: false };
+    const children = progress.end.proof?.children;
+    progress.end.proof = { since: reader.clock.now(), children, records: false, upToDate: false };
+
     if (!isOpen) return true;
-    progress.endProof = undefined;
-    progress.unclear = undefined;
-    await falseEnd(on, progress);
+    progress.end.proof = undefined;
+    progress.end.unclear = undefined;
+    await reportFalseEnd(reader, progress);
   } catch (thrown) {
-    await recover(on, progress, failureOf(thrown, 'ListShards'), 'ListShards');
+    await recover(reader, progress, failureOf(thrown, 'ListShards'), 'ListShards');
   }
   return false;
 }
 
-/** Reports an end of a chain that was not the end of the shard. Only the first one is retried without a wait. */
-async function falseEnd(on: Poll, progress: Progress): Promise<void> {
-  const { shardId } = on;
+/** Reports an end of a chain that was not the end of the shard. */
+async function reportFalseEnd(reader: ReaderContext, progress: Progress): Promise<void> {
+  const { shardId } = reader;
   const error = new KinactError(
     'AWS_ERROR',
     'kinesis:GetRecords was answered without NextShardIterator before the end',
@@ -352,39 +351,40 @@ async function falseEnd(on: Poll, progress: Progress): Promise<void> {
       data: { shardId, operation: 'kinesis:GetRecords' },
     },
   );
-  const delayMs = delayOfFalseEnd(on, progress);
-  on.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
-  await sleep(on, delayMs);
+  const delayMs = countFalseEnd(reader, progress);
+  reader.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
+  await sleep(reader, delayMs);
 }
 
-function delayOfFalseEnd(on: Poll, progress: Progress): number {
-  const times = progress.falseEnds++;
-  return times === 0 ? 0 : readRetryDelayMs(failing, times - 1, on.random);
+/** Counts a false or unclear end. Returns the wait before the next chain: only the first one needs none. */
+function countFalseEnd(reader: ReaderContext, progress: Progress): number {
+  const times = progress.end.falseEnds++;
+  return times === 0 ? 0 : readRetryDelayMs(failedReadBackoff, times - 1, reader.random);
 }
 
 /** Continues the chain. A chain that still continues after `proofMs` no longer proves the end of the shard. */
-function chainGoesOn(on: Poll, progress: Progress, iterator: string): void {
-  const { endProof } = progress;
+function continueChain(reader: ReaderContext, progress: Progress, iterator: string): void {
+  const { proof } = progress.end;
   progress.iterator = iterator;
-  if (endProof === undefined) {
-    progress.falseEnds = 0;
+  if (proof === undefined) {
+    progress.end.falseEnds = 0;
     return;
   }
   // A closed shard, too, may give empty answers with an iterator for a while.
-  if (on.clock.now() - endProof.since > proofMs) progress.endProof = undefined;
+  if (reader.clock.now() - proof.since > proofMs) progress.end.proof = undefined;
 }
 
 /** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */
-async function findLaterStart(on: Poll, progress: Progress): Promise<void> {
-  if (progress.skipBefore === undefined || !progress.askAgain) return;
-  const found = await findIterator(on, on.start);
+async function findLaterStart(reader: ReaderContext, progress: Progress): Promise<void> {
+  if (progress.skip.arrivedBefore === undefined || !progress.skip.askAgain) return;
+  const found = await findIterator(reader, iteratorPosition(reader.start));
   if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
-  const doubt = await streamDoubt(on);
+  const doubt = await streamDoubt(reader);
   if (doubt !== undefined) {
     progress.iterator = undefined;
-    return recover(on, progress, doubt, 'DescribeStreamSummary');
+    return recover(reader, progress, doubt, 'DescribeStreamSummary');
   }
   progress.iterator = found.iterator;
-  // `skipBefore` stays set: the next chain may begin after a skipped record, and must skip later ones too.
-  progress.askAgain = false;
+  // `skip.arrivedBefore` stays set: the next chain may begin after a skipped record, and must skip later ones too.
+  progress.skip.askAgain = false;
 }

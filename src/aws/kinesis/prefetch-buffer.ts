@@ -68,12 +68,14 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     push(fetched, size, millisBehindLatest) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
       const result = { type: 'records' as const, records: fetched, ...lag };
+
       const newest = batches.at(batches.length - 1);
       // Empty batches of an idle shard are merged into one while the worker does not read.
       if (fetched.length === 0 && newest?.result.records.length === 0) {
         newest.result = result;
         newest.bytes += size;
       } else batches.push({ result, bytes: size });
+
       records += fetched.length;
       bytes += size;
       if (account !== undefined) keepAhead(account, size);

@@ -4,43 +4,59 @@
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord, StreamDescription } from '../../api/ports.js';
-import type { IteratorPosition } from './shard-iterator.js';
+import { iteratorPosition, type IteratorPosition } from './shard-iterator.js';
 
 export interface Progress {
   /** The next iterator of the chain; undefined when a chain must begin, or begin again. */
   iterator: string | undefined;
   position: IteratorPosition;
-  /** A chain has ended, and no listing was asked since then whether the shard is closed. */
-  ended: boolean;
-  /** Records that arrived before this time are left out. */
-  skipBefore: number | undefined;
-  /** Whether asking for the start time again may find a later start. */
-  askAgain: boolean;
-  /** No record was read since the start. The first one will show whether the start's record still exists. */
-  unseen: boolean;
-  /** Set after a fallback to TRIM_HORIZON: everything up to this number was already handed on. */
-  doneUpTo: string | undefined;
-  /** It is not yet known whether the start time lies before the oldest record. */
-  unjudged: boolean;
-  /** The last known position, if records after it may have expired. Reported with the next answer. */
-  gap: Position | undefined;
-  /** The highest number of a noted gap. Everything up to it was handed on, so chains that begin there again note no gap. */
-  gapAt: string | undefined;
   /** The last answer with records reported that there are more. */
   moreKnown: boolean;
-  /** Failures in a row, and refusals of an iterator among them. `falseEnds`: false or unclear ends in a row. */
-  failures: number;
-  refusals: number;
-  falseEnds: number;
-  /** Set while this chain has to prove that the end of the chain before was the shard's. */
-  endProof: Proving | undefined;
-  /** Chains in a row that ended without records, by an answer that did not report being up to date. */
-  unclear: { readonly since: number; readonly times: number } | undefined;
-  /** When the service first did not find the shard. */
-  missingSince: number | undefined;
+  readonly start: UncertainStart;
+  readonly skip: SkippedRecords;
+  readonly gap: NotedGap;
+  readonly end: EndSearch;
+  failures: FailuresInARow;
 }
 
-export interface Proving {
+/** What is not known yet about the start. */
+interface UncertainStart {
+  /** No record was read since the start. The first one will show whether the start's record still exists. */
+  unseen: boolean;
+  /** It is not yet known whether the start time lies before the oldest record. */
+  unjudged: boolean;
+}
+
+/** The records that are left out, because reading began before the start. */
+interface SkippedRecords {
+  /** Records that arrived before this time are left out. */
+  arrivedBefore: number | undefined;
+  /** Whether asking for the start time again may find a later start. */
+  askAgain: boolean;
+  /** Set after a fallback to TRIM_HORIZON: everything up to this number was already handed on. */
+  upTo: string | undefined;
+}
+
+interface NotedGap {
+  /** The last known position, if records after it may have expired. Reported with the next answer. */
+  unreported: Position | undefined;
+  /** The highest number of a noted gap. Everything up to it was handed on, so chains that begin there again note no gap. */
+  upTo: string | undefined;
+}
+
+/** What is known about the shard's end. */
+interface EndSearch {
+  /** A chain has ended, and no listing was asked since then whether the shard is closed. */
+  awaitsListing: boolean;
+  /** Set while this chain has to prove that the end of the chain before was the shard's. */
+  proof: EndProof | undefined;
+  /** Chains in a row that ended without records, by an answer that did not report being up to date. */
+  unclear: { readonly since: number; readonly times: number } | undefined;
+  /** False or unclear ends in a row. */
+  falseEnds: number;
+}
+
+export interface EndProof {
   readonly since: number;
   readonly children: readonly ChildShard[] | undefined;
   /** Records came, so the end that was to be proven was false. */
@@ -49,62 +65,66 @@ export interface Proving {
   upToDate: boolean;
 }
 
+/** The failures since the last answer. */
+interface FailuresInARow {
+  inARow: number;
+  /** How many of them refused the iterator. */
+  refusals: number;
+  /** When the service first did not find the shard. */
+  missingSince: number | undefined;
+}
+
+export function noFailures(): FailuresInARow {
+  return { inARow: 0, refusals: 0, missingSince: undefined };
+}
+
 export function progressFrom(start: StartPosition): Progress {
   return {
     iterator: undefined,
-    position: start,
-    ended: false,
-    skipBefore: undefined,
-    askAgain: false,
-    unseen: start.type === 'after',
-    doneUpTo: undefined,
-    unjudged: start.type === 'atTimestamp',
-    gap: undefined,
-    gapAt: undefined,
+    position: iteratorPosition(start),
     moreKnown: false,
-    failures: 0,
-    refusals: 0,
-    falseEnds: 0,
-    endProof: undefined,
-    unclear: undefined,
-    missingSince: undefined,
+    start: { unseen: start.type === 'after', unjudged: start.type === 'atTimestamp' },
+    skip: { arrivedBefore: undefined, askAgain: false, upTo: undefined },
+    gap: { unreported: undefined, upTo: undefined },
+    end: { awaitsListing: false, proof: undefined, unclear: undefined, falseEnds: 0 },
+    failures: noFailures(),
   };
 }
 
 /**
- * Whether records may have expired that came after the start time. The service does not report it: it begins at the oldest
- * record. True at most once per start.
+ * Judges, once per start, whether records may have expired that came after the start time. The service does not report it: it
+ * begins at the oldest record.
  */
-export function mayHaveBegunLate(
+export function judgeLateStart(
   progress: Progress,
   start: StartPosition,
   { retentionHours, describedAtMs }: StreamDescription,
 ): boolean {
-  const { unjudged } = progress;
-  progress.unjudged = false;
+  const { unjudged } = progress.start;
+  progress.start.unjudged = false;
   if (!unjudged || start.type !== 'atTimestamp' || retentionHours === undefined || describedAtMs === undefined)
     return false;
   return start.timestampMs + retentionHours * 3_600_000 < describedAtMs;
 }
 
 /** Notes that the record at the position is gone, so all records that are left come after it. */
-export function recordIsGone(progress: Progress): void {
+export function noteRecordGone(progress: Progress): void {
   const { position } = progress;
-  progress.unseen = false;
-  if (position.type === 'after') noteGap(progress, position.position);
-  if (position.type !== 'behind') return;
+  progress.start.unseen = false;
+  if (position.type === 'atRecord') noteGap(progress, position.position);
+  if (position.type !== 'afterRecord') return;
   const { sequenceNumber } = position;
-  // While records that were handed on are skipped, the position is at or below `doneUpTo`, and its loss is no news.
-  if (progress.doneUpTo === undefined || compareSequenceNumbers(sequenceNumber, progress.doneUpTo) > 0)
-    progress.doneUpTo = sequenceNumber;
+  // While records that were handed on are skipped, the position is at or below `skip.upTo`, and its loss is no news.
+  if (progress.skip.upTo === undefined || compareSequenceNumbers(sequenceNumber, progress.skip.upTo) > 0)
+    progress.skip.upTo = sequenceNumber;
   noteGap(progress, { sequenceNumber, subSequenceNumber: 0 });
 }
 
 function noteGap(progress: Progress, position: Position): void {
-  const { gapAt } = progress;
-  if (gapAt !== undefined && compareSequenceNumbers(position.sequenceNumber, gapAt) <= 0) return;
-  progress.gapAt = position.sequenceNumber;
-  progress.gap = position;
+  const { gap } = progress;
+  if (gap.upTo !== undefined && compareSequenceNumbers(position.sequenceNumber, gap.upTo) <= 0) return;
+  gap.upTo = position.sequenceNumber;
+  gap.unreported = position;
 }
 
 /** Notes the records of an answer; returns those to hand on. */
@@ -115,30 +135,34 @@ export function noteRecords(
 ): readonly RawRecord[] {
   const last = records.at(-1);
   if (last === undefined) return records;
+
   const { position } = progress;
-  if (progress.unseen && position.type === 'after') {
+  if (progress.start.unseen && position.type === 'atRecord') {
     // Some services silently begin at the next record that exists.
     if (compareSequenceNumbers(records[0]!.sequenceNumber, position.position.sequenceNumber) > 0)
-      recordIsGone(progress);
+      noteRecordGone(progress);
   }
-  progress.unseen = false;
+
+  progress.start.unseen = false;
   progress.moreKnown = moreBehind;
-  progress.position = { type: 'behind', sequenceNumber: last.sequenceNumber };
+  progress.position = { type: 'afterRecord', sequenceNumber: last.sequenceNumber };
   return leaveOut(progress, records);
 }
 
 /** Leaves out records before the first one that arrived at or after the start time, and records that were handed on before. */
 function leaveOut(progress: Progress, records: readonly RawRecord[]): readonly RawRecord[] {
   let fresh = records;
-  const { skipBefore, doneUpTo } = progress;
-  if (skipBefore !== undefined) {
-    const first = fresh.findIndex((record) => record.arrivedAt === undefined || record.arrivedAt >= skipBefore);
+  const { skip } = progress;
+  const { arrivedBefore, upTo } = skip;
+
+  if (arrivedBefore !== undefined) {
+    const first = fresh.findIndex((record) => record.arrivedAt === undefined || record.arrivedAt >= arrivedBefore);
     fresh = first < 0 ? [] : fresh.slice(first);
-    if (first >= 0) progress.skipBefore = undefined;
+    if (first >= 0) skip.arrivedBefore = undefined;
   }
-  if (doneUpTo !== undefined) {
-    fresh = fresh.filter((record) => compareSequenceNumbers(record.sequenceNumber, doneUpTo) > 0);
-    if (fresh.length > 0) progress.doneUpTo = undefined;
+  if (upTo !== undefined) {
+    fresh = fresh.filter((record) => compareSequenceNumbers(record.sequenceNumber, upTo) > 0);
+    if (fresh.length > 0) skip.upTo = undefined;
   }
   return fresh;
 }

@@ -2,15 +2,28 @@
 // local servers differ. Invariant: no path through this file leaves out a record. If the service cannot find a position, reading
 // starts earlier, never later.
 import { GetShardIteratorCommand, type GetShardIteratorInput } from '@aws-sdk/client-kinesis';
-import type { StartPosition } from '../../core/position.js';
+import type { Position, StartPosition } from '../../core/position.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
 import type { KinesisAttempt, KinesisCaller, StreamNames } from './kinesis-client.js';
 import type { StreamDescription } from '../../api/ports.js';
 import type { Ask } from '../shared-request.js';
 
-/** Where to begin: the requested start, or after the last raw record that this reader has read. */
-export type IteratorPosition = StartPosition | { readonly type: 'behind'; readonly sequenceNumber: string };
+/** Where a chain begins. */
+export type IteratorPosition =
+  | Exclude<StartPosition, { readonly type: 'after' }>
+  /** Inclusive: the chain begins with this record, because some of its user records may not be done. */
+  | { readonly type: 'atRecord'; readonly position: Position }
+  /** Exclusive: the chain begins after the last raw record that this reader has read. */
+  | { readonly type: 'afterRecord'; readonly sequenceNumber: string };
+
+/** The first chain begins with the record of the start position, and the worker leaves out what is done of it. */
+export function iteratorPosition(start: StartPosition): IteratorPosition {
+  return start.type === 'after' ? { type: 'atRecord', position: start.position } : start;
+}
+
+/** The calls of a polling reader. The event `retrying` names the one that fails. */
+export type ReadOperation = 'GetRecords' | 'GetShardIterator' | 'ListShards' | 'DescribeStreamSummary';
 
 export type FoundIterator =
   | {
@@ -27,7 +40,7 @@ export type FoundIterator =
     }
   /** The service does not find the shard, but the stream exists and can be read. */
   | { readonly type: 'missing'; readonly failure: AwsFailure; readonly description: StreamDescription }
-  | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: string };
+  | { readonly type: 'failed'; readonly failure: AwsFailure; readonly operation: ReadOperation };
 
 export interface IteratorSearch {
   readonly caller: KinesisCaller;
@@ -45,15 +58,16 @@ const clockSlackMs = 2_000;
 /** Makes one search of up to four requests, without waiting. On `failed`, the caller may repeat it. */
 export async function findIterator(search: IteratorSearch, position: IteratorPosition): Promise<FoundIterator> {
   const answer = await ask(search, position);
-  if (answer.type === 'answered') return found(answer, {});
+  if (answer.type === 'answered') return iteratorIn(answer, {});
+
   const { failure } = answer;
   switch (position.type) {
     case 'trimHorizon':
-      return failure.kind === 'notFound' ? missingShardOrStream(search, failure) : failed(failure);
-    case 'after':
-    case 'behind':
+      return failure.kind === 'notFound' ? missingShardOrStream(search, failure) : failedSearch(failure);
+    case 'atRecord':
+    case 'afterRecord':
       // For a number that no record has, AWS and kinesalite answer invalid argument, kinesis-local not found.
-      if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failed(failure);
+      if (failure.kind !== 'invalidArgument' && failure.kind !== 'notFound') return failedSearch(failure);
       return fromTrimHorizon(search, { trimmed: true });
     case 'atTimestamp':
       return fromEarlier(search, position.timestampMs, answer);
@@ -71,17 +85,19 @@ async function fromEarlier(
   // On AWS a timeout is an accident, so the reader asks again while it skips. On kinesalite it means that no record is that late.
   if (failure.kind === 'timeout')
     return fromTrimHorizon(search, { skipBefore: timestampMs, askAgain: true, instead: failure.error });
-  if (failure.kind !== 'invalidArgument') return failed(failure);
+  if (failure.kind !== 'invalidArgument') return failedSearch(failure);
+
   // The service refuses a time in the future. Records that arrive before that time are skipped; no later one is missed.
   const earlierMs = Math.min(timestampMs, asked.serviceTimeMs - clockSlackMs);
   const clampedAnswer = await ask(search, { type: 'atTimestamp', timestampMs: earlierMs });
   if (clampedAnswer.type === 'answered')
-    return found(clampedAnswer, { skipBefore: timestampMs, instead: failure.error });
+    return iteratorIn(clampedAnswer, { skipBefore: timestampMs, instead: failure.error });
+
   const { kind } = clampedAnswer.failure;
   const useless = kind === 'timeout' || kind === 'invalidArgument' || kind === 'notFound';
   return useless
     ? fromTrimHorizon(search, { skipBefore: timestampMs, instead: failure.error })
-    : failed(clampedAnswer.failure);
+    : failedSearch(clampedAnswer.failure);
 }
 
 interface Circumstances {
@@ -93,8 +109,8 @@ interface Circumstances {
 
 async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Promise<FoundIterator> {
   const asked = await ask(search, { type: 'trimHorizon' });
-  if (asked.type === 'answered') return found(asked, why);
-  return asked.failure.kind === 'notFound' ? missingShardOrStream(search, asked.failure) : failed(asked.failure);
+  if (asked.type === 'answered') return iteratorIn(asked, why);
+  return asked.failure.kind === 'notFound' ? missingShardOrStream(search, asked.failure) : failedSearch(asked.failure);
 }
 
 /** Called when even TRIM_HORIZON is not found: finds out whether the shard is missing, or the stream. */
@@ -108,14 +124,14 @@ async function missingShardOrStream(search: IteratorSearch, failure: AwsFailure)
       retryable: true,
       data: { stream: streamName, shardId: search.shardId },
     });
-    return failed({ kind: 'other', error, outcomeUnknown: false });
+    return failedSearch({ kind: 'other', error, outcomeUnknown: false });
   } catch (thrown) {
     return { type: 'failed', operation, failure: failureOf(thrown, operation) };
   }
 }
 
 /** The failure of a shared request. Its kind is that of the KinactError's cause, if there is one. */
-export function failureOf(thrown: unknown, operation: string): AwsFailure {
+export function failureOf(thrown: unknown, operation: ReadOperation): AwsFailure {
   const call = { service: 'kinesis', operation } as const;
   const classified = classifyAwsError(thrown, call);
   const cause: unknown = isKinactError(thrown) ? thrown.cause : undefined;
@@ -127,12 +143,12 @@ function ask(
   position: IteratorPosition,
 ): Promise<KinesisAttempt<{ readonly ShardIterator?: string | undefined }>> {
   const { caller, names, shardId, signal } = search;
-  const command = new GetShardIteratorCommand({ ...names, ShardId: shardId, ...where(position) });
+  const command = new GetShardIteratorCommand({ ...names, ShardId: shardId, ...inputFor(position) });
   const timeout = position.type === 'atTimestamp' ? { timeoutMs: search.timestampTimeoutMs } : {};
   return caller.attempt(command, { operation: 'GetShardIterator', shardId, ...timeout }, signal);
 }
 
-function where(
+function inputFor(
   position: IteratorPosition,
 ): Pick<GetShardIteratorInput, 'ShardIteratorType' | 'StartingSequenceNumber' | 'Timestamp'> {
   switch (position.type) {
@@ -140,29 +156,28 @@ function where(
       return { ShardIteratorType: 'TRIM_HORIZON' };
     case 'atTimestamp':
       return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) };
-    case 'after':
-      // AT, not AFTER: the worker leaves out the user records of this record that are done.
+    case 'atRecord':
       return {
         ShardIteratorType: 'AT_SEQUENCE_NUMBER',
         StartingSequenceNumber: position.position.sequenceNumber,
       };
-    case 'behind':
+    case 'afterRecord':
       return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: position.sequenceNumber };
   }
 }
 
-function found(
+function iteratorIn(
   asked: Extract<KinesisAttempt<{ readonly ShardIterator?: string | undefined }>, { type: 'answered' }>,
   why: Circumstances,
 ): FoundIterator {
   const iterator = asked.output.ShardIterator;
   if (typeof iterator !== 'string' || iterator === '') {
     const cause = new SyntaxError('GetShardIterator was answered without ShardIterator');
-    return failed(classifyAwsError(cause, { service: 'kinesis', operation: 'GetShardIterator' }));
+    return failedSearch(classifyAwsError(cause, { service: 'kinesis', operation: 'GetShardIterator' }));
   }
   return { type: 'iterator', iterator, trimmed: false, askAgain: false, ...why };
 }
 
-function failed(failure: AwsFailure): FoundIterator {
+function failedSearch(failure: AwsFailure): FoundIterator {
   return { type: 'failed', failure, operation: 'GetShardIterator' };
 }

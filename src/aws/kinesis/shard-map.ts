@@ -16,8 +16,10 @@ export function shardMap(shards: readonly TargetShard[]): ShardMap {
     const span = hashKeyRange && endingSequenceNumber === undefined ? spanOf(hashKeyRange) : undefined;
     if (span) targets.push({ shardId, span });
   }
+
   // Ranges of open shards do not overlap, so this order is also the order of their ends.
   targets.sort((a, b) => (a.span.start < b.span.start ? -1 : 1));
+
   return (hashKey) => {
     let low = 0;
     let high = targets.length;

@@ -3,7 +3,7 @@ import { CreateStreamCommand, DescribeStreamSummaryCommand, SplitShardCommand } 
 import { HASH_KEY_DIGITS, readDecimal } from '../../core/decimal.js';
 import type { Shard } from '../../api/ports.js';
 import type { Environment } from '../../api/source.js';
-import { patiently } from '../patience.js';
+import { withRetry } from '../retry.js';
 import { createKinesisClient, kinesisCaller } from './kinesis-client.js';
 import { listShards } from './stream-listing.js';
 
@@ -26,8 +26,8 @@ export function streamAdmin(streamName: string, environment: Environment, signal
   const client = createKinesisClient({ requestTimeoutMs });
   const caller = kinesisCaller({ client, stream: streamName, requestTimeoutMs, ...environment });
   const StreamName = streamName;
-  const patience = { ...environment, retryForMs, name: `the stream ${streamName}` };
-  const look = <Result>(call: () => Promise<Result>): Promise<Result> => patiently(patience, call, signal);
+  const retry = { ...environment, retryForMs, name: `the stream ${streamName}` };
+  const look = <Result>(call: () => Promise<Result>): Promise<Result> => withRetry(retry, call, signal);
 
   const active = async (): Promise<void> => {
     for (;;) {
@@ -39,6 +39,7 @@ export function streamAdmin(streamName: string, environment: Environment, signal
   };
   const shards = async (): Promise<readonly Shard[]> =>
     (await look(() => listShards(caller, { StreamName }, { type: 'all' }, signal))).shards;
+
   return {
     shards,
     async create(ShardCount) {

@@ -15,21 +15,22 @@ export interface DoubtfulRead {
   readonly describe: Ask<StreamDescription>;
   readonly signal: AbortSignal;
   /** Gets the description, if there is no doubt. */
-  readonly described?: (description: StreamDescription) => void;
+  readonly onDescription?: (description: StreamDescription) => void;
 }
 
 /** Why nothing may be read now: the stream is not the one that the lease row belongs to, or its identity is unknown. */
-export async function streamDoubt(on: DoubtfulRead, known?: StreamDescription): Promise<AwsFailure | undefined> {
-  const rowStream = on.lease?.stream;
+export async function streamDoubt(read: DoubtfulRead, known?: StreamDescription): Promise<AwsFailure | undefined> {
+  const rowStream = read.lease?.stream;
   if (rowStream === undefined) return undefined;
   try {
-    const description = known ?? (await on.describe(on.signal));
+    const description = known ?? (await read.describe(read.signal));
     const liveStream = streamIdentityOf(description);
     if (isSameStream(rowStream, liveStream)) {
-      on.described?.(description);
+      read.onDescription?.(description);
       return undefined;
     }
-    const { names, shardId, lease } = on;
+
+    const { names, shardId, lease } = read;
     const { table, multiStream } = lease as LeasedRead;
     const evidence = `${shardId} has a lease of the former`;
     const difference = {

@@ -36,6 +36,7 @@ export async function describeStream(
   const { summary, serviceTimeMs } = await summaryOf(caller, names, signal);
   const { StreamARN: arn, RecordDistributionStrategy: strategy, RetentionPeriodHours: retentionHours } = summary;
   const { MaxRecordSizeInKiB: maxRecordKiB } = summary;
+
   if (summary.StreamStatus === 'DELETING') {
     throw new KinactError('STREAM_NOT_FOUND', `Stream '${names.StreamName}' is being deleted.`, {
       data: { stream: names.StreamName, operation: 'kinesis:DescribeStreamSummary' },
@@ -44,6 +45,7 @@ export async function describeStream(
   if (arn === undefined) {
     throw badAnswer('DescribeStreamSummary', 'a stream without StreamARN');
   }
+
   return {
     streamName: summary.StreamName ?? names.StreamName,
     streamArn: arn,
@@ -90,6 +92,7 @@ async function summaryOf(
   if (answer.type === 'answered') {
     return { summary: answer.output.StreamDescriptionSummary ?? {}, serviceTimeMs: answer.serviceTimeMs };
   }
+
   // A server without the newer call has the older one.
   const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
   if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
@@ -181,8 +184,8 @@ function toShard(listed: SdkShard | null): Shard {
 }
 
 /** The error for an answer that the service's model does not allow. It is retryable, because the next answer may be right. */
-function badAnswer(operation: string, what: string): KinactError {
-  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${what}`, {
+function badAnswer(operation: string, flaw: string): KinactError {
+  return new KinactError('AWS_ERROR', `kinesis:${operation} was answered with ${flaw}`, {
     retryable: true,
     data: { operation: `kinesis:${operation}` },
   });

@@ -17,20 +17,20 @@ export interface ConsumerProcess {
   kill(signal: 'SIGKILL' | 'SIGTERM'): void;
 }
 
-type Told = Exclude<FromConsumer, { type: 'status' }>;
+type ConsumerNews = Exclude<FromConsumer, { type: 'status' }>;
 
-const program = fileURLToPath(new URL('./consumer-process.js', import.meta.url));
+const program = fileURLToPath(new URL('./consumer-program.js', import.meta.url));
 
 export function startConsumer(
   task: ConsumerTask,
   env: Readonly<Record<string, string | undefined>>,
-  told: (message: Told, from: ConsumerProcess) => void,
+  onNews: (message: ConsumerNews, from: ConsumerProcess) => void,
 ): ConsumerProcess {
   const child = fork(program, [JSON.stringify(task)], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const asked: ((shards: readonly ShardStatus[]) => void)[] = [];
+  const statusRequests: ((shards: readonly ShardStatus[]) => void)[] = [];
   let ended: ConsumerProcess['ended'];
   const answerAll = (): void => {
-    for (const answer of asked.splice(0)) answer([]);
+    for (const answer of statusRequests.splice(0)) answer([]);
   };
   const closed = new Promise<void>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
@@ -55,15 +55,15 @@ export function startConsumer(
     status: () =>
       new Promise((resolve) => {
         if (!child.connected) return resolve([]);
-        asked.push(resolve);
+        statusRequests.push(resolve);
         tell({ type: 'askStatus' });
       }),
     kill: (signal) => void child.kill(signal),
   };
   child.on('disconnect', answerAll);
   child.on('message', (message: FromConsumer) => {
-    if (message.type === 'status') asked.shift()?.(message.shards);
-    else told(message, self);
+    if (message.type === 'status') statusRequests.shift()?.(message.shards);
+    else onNews(message, self);
   });
   return self;
 }

@@ -26,7 +26,7 @@ function remarks(story: Story, process: string, shardId: string): string {
   const { killed, takenOver, split } = story;
   const all: string[] = [];
   if (killed?.process === process && killed.lease === shardId) all.push('held when it was killed');
-  if (takenOver?.by === process && takenOver.shardId === shardId)
+  if (takenOver?.newOwner === process && takenOver.shardId === shardId)
     all.push(`the lease changed hands: taken over from ${killed?.process ?? '?'}`);
   if (split?.shardId === shardId) all.push('split');
   if (split?.children.includes(shardId) === true) all.push(`child of ${split.shardId}`);
@@ -44,11 +44,14 @@ export function shortcomings(story: Story, sink: Sink): readonly string[] {
     if (killed.openRecords === 0) missing.push('the killed consumer had no open records');
     if (killed.lease !== takenOver?.shardId) missing.push('the lease of the killed consumer did not change hands');
   }
+
   if ((story.mixedAggregates ?? 0) === 0) missing.push('no aggregate held keys of both shards');
+
   const withRecords = new Set(sink.byProcess.filter(({ records }) => records > 0).map(({ shardId }) => shardId));
   const children = split?.children ?? [];
   if (children.length !== 2 || !children.every((child) => withRecords.has(child)))
     missing.push('not both children of the split shard had records');
+
   for (const { name, ended } of story.consumers)
     if (name !== killed?.process && ended?.code !== 0) missing.push(`${name} did not drain and end with exit code 0`);
   return missing;

@@ -37,7 +37,7 @@ export interface Story {
     readonly openRecords: number;
     readonly lease: string;
   };
-  takenOver?: { readonly shardId: string; readonly by: string; readonly afterMs: number };
+  takenOver?: { readonly shardId: string; readonly newOwner: string; readonly afterMs: number };
   /** The number of aggregates with keys of both first shards. */
   mixedAggregates?: number;
   split?: { readonly shardId: string; readonly children: readonly string[] };
@@ -61,13 +61,14 @@ interface Stage extends ScenarioOptions {
   withheld: ConsumerProcess | undefined;
   /** Called on every batch. */
   onBatch: (from: ConsumerProcess) => void;
-  onLease: (shardId: string, by: ConsumerProcess, from: string | undefined) => void;
+  onLease: (shardId: string, newOwner: ConsumerProcess, from: string | undefined) => void;
 }
 
 /** Runs the scenario. Every process is in `story.consumers` as soon as it starts, because the caller has to stop it. */
 export async function play(options: ScenarioOptions, story: Story & { consumers: ConsumerProcess[] }): Promise<void> {
   const { sink, total, signal, say } = options;
   const stage: Stage = { ...options, story, withheld: undefined, onBatch: () => {}, onLease: () => {} };
+
   const admin = streamAdmin(streamName, hostEnvironment, signal);
   const producer = kinesisProducer({ streamName, ...hostEnvironment });
   try {
@@ -75,24 +76,29 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
     for (const name of ['consumer-1', 'consumer-2']) story.consumers.push(start(stage, name));
     await eachHoldsOneLease(stage);
     say('each consumer holds one lease; writing begins');
+
     const writer = startWriter({
       ...{ producer, packer: options.packer, shards: await admin.shards(), total, perSecond, signal },
       limit: Math.floor(total * untilKilled),
       accepted: (ids) => sink.write(ids),
     });
     writer.done.catch(() => undefined);
+
     // A failure of the writer fails the scenario at any step.
     const going = (work: Promise<void>): Promise<void> => Promise.race([work, writer.done.then(() => work)]);
+
     await going(killOne(stage));
     writer.limit = Math.floor(total * untilSplit);
     await going(leaseChangesHands(stage));
     await going(splitOne(stage, admin));
+
     writer.limit = total;
     await writer.done;
     const { aggregates, ofSeveralShards } = writer.counts;
     story.mixedAggregates = ofSeveralShards;
     say(`all ${total} user records are written, half of them in ${aggregates} aggregates`);
     say(`${ofSeveralShards} of the aggregates hold keys of both shards`);
+
     await everythingSeen(stage);
     for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGTERM');
     await Promise.all(story.consumers.map(({ closed }) => closed));
@@ -148,6 +154,7 @@ async function eachHoldsOneLease(stage: Stage): Promise<void> {
 async function killOne(stage: Stage): Promise<void> {
   const { sink, story, total, say, signal } = stage;
   const victim = story.consumers[0]!;
+
   await new Promise<void>((resolve, reject) => {
     stage.onBatch = (from) => {
       const due = sink.seen >= total * killFrom;
@@ -158,16 +165,19 @@ async function killOne(stage: Stage): Promise<void> {
     };
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
+
   const [shards, { rows }] = await Promise.all([
     victim.status(),
     listLeases({ tableName: application, ...hostEnvironment }, signal),
   ]);
   const lease = rows.find(({ leaseOwner }) => leaseOwner === victim.name)?.leaseKey;
   const openRecords = shards.find(({ shardId }) => shardId === lease)?.openRecords ?? 0;
+
   victim.kill('SIGKILL');
   await victim.closed;
   const seenShare = sink.seen / total;
   story.killed = { process: victim.name, seenShare, openRecords, lease: lease ?? 'none' };
+
   const percent = Math.round(seenShare * 100);
   say(
     `SIGKILL to ${victim.name} at ${percent} % seen, holding ${lease ?? 'no lease'} with ${openRecords} open records`,
@@ -181,15 +191,15 @@ async function leaseChangesHands(stage: Stage): Promise<void> {
   const { story, say, signal } = stage;
   const at = performance.now();
   await new Promise<void>((resolve, reject) => {
-    stage.onLease = (shardId, by, from) => {
+    stage.onLease = (shardId, newOwner, from) => {
       if (from !== story.killed?.process) return;
-      story.takenOver = { shardId, by: by.name, afterMs: performance.now() - at };
+      story.takenOver = { shardId, newOwner: newOwner.name, afterMs: performance.now() - at };
       resolve();
     };
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
-  const { shardId, by, afterMs } = story.takenOver!;
-  say(`${by} took ${shardId} over ${(afterMs / 1_000).toFixed(1)} s after the kill`);
+  const { shardId, newOwner, afterMs } = story.takenOver!;
+  say(`${newOwner} took ${shardId} over ${(afterMs / 1_000).toFixed(1)} s after the kill`);
 }
 
 /** Splits the shard that did not change hands. */
@@ -206,6 +216,7 @@ async function everythingSeen(stage: Stage): Promise<void> {
   const { sink, story } = stage;
   let deliveries = -1;
   let movedAt = 0;
+
   await until(stage, async () => {
     const { lost } = sink.verdict();
     if (lost === 0) return true;

@@ -5,6 +5,8 @@ import { encodeAggregate } from '../../aws/aggregation/aggregate-encoder.js';
 import { hashKeyOf } from '../../aws/aggregation/hash-key.js';
 import type { KinesisProducer, OutgoingRecord } from '../../aws/kinesis/kinesis-producer.js';
 import { shardMap } from '../../aws/kinesis/shard-map.js';
+import { pause } from '../../aws/pause.js';
+import { hostEnvironment } from '../../consumer/host-environment.js';
 import { KinactError } from '../../api/errors.js';
 import type { Shard } from '../../api/ports.js';
 
@@ -101,6 +103,7 @@ async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'cou
       return options.packer.pack(records);
     },
   };
+
   const roundMs = (perRound / options.perSecond) * 1_000;
   for (let next = 0; next < total;) {
     const roundStart = performance.now();
@@ -114,7 +117,7 @@ async function write(options: WriterOptions, writer: Pick<Writer, 'limit' | 'cou
       }
       next += count;
     }
-    await pause(Math.max(10, roundMs - (performance.now() - roundStart)), signal);
+    await pause(hostEnvironment.timers, Math.max(10, roundMs - (performance.now() - roundStart)), signal, 'writing');
   }
 }
 
@@ -127,27 +130,14 @@ function round(packer: Packer, from: number, count: number): Outgoing[] {
     if (batch.length > 0) packed.push({ ...packer.pack(batch), ids: batch.map(({ id }) => id) });
     batch = [];
   };
+
   for (let id = from; id < from + count; id += 1) {
     // The prefix is needed, because aws-kinesis-agg mixes up keys that look like integers.
     const record = { id, partitionKey: `order-${Math.floor(id / 2) % keys}`, data: Buffer.from(`${id} ${padding}`) };
     if (id % 2 === 0) plain.push({ partitionKey: record.partitionKey, data: record.data, ids: [id] });
     else if (batch.push(record) === perAggregate) pack();
   }
+
   pack();
   return [...plain, ...packed];
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new KinactError('STOPPED', 'writing was stopped'));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

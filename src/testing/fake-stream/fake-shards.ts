@@ -36,7 +36,7 @@ export interface FakeShards {
   readonly wallNow: () => number;
 }
 
-const keys = 2n ** 128n;
+const hashKeyCount = 2n ** 128n;
 
 export function createShards(
   count: number,
@@ -46,7 +46,7 @@ export function createShards(
   const shards: FakeShards = { all: new Map(), made: 0, lastNumber: 496n * 10n ** 53n, distribution, wallNow };
   const each = BigInt(count);
   for (let index = 0n; index < each; index += 1n) {
-    openShard(shards, (keys * index) / each, (keys * (index + 1n)) / each - 1n, []);
+    addShard(shards, (hashKeyCount * index) / each, (hashKeyCount * (index + 1n)) / each - 1n, []);
   }
   return shards;
 }
@@ -56,9 +56,10 @@ function nextNumber(shards: FakeShards): string {
   return String(shards.lastNumber);
 }
 
-function openShard(shards: FakeShards, low: bigint, high: bigint, parents: readonly string[]): FakeShard {
+function addShard(shards: FakeShards, low: bigint, high: bigint, parents: readonly string[]): FakeShard {
   const shardId = `shardId-${String(shards.made++).padStart(12, '0')}`;
   const [parentShardId, adjacentParentShardId] = parents;
+
   const shard: FakeShard = {
     shard: {
       shardId,
@@ -75,6 +76,7 @@ function openShard(shards: FakeShards, low: bigint, high: bigint, parents: reado
     children: [],
     waiting: new Set(),
   };
+
   shards.all.set(shardId, shard);
   return shard;
 }
@@ -91,7 +93,7 @@ function openShardOf(shards: FakeShards, shardId: string): FakeShard {
   return shard;
 }
 
-export function wake(shard: FakeShard): void {
+export function wakeReaders(shard: FakeShard): void {
   const waiting = [...shard.waiting];
   shard.waiting.clear();
   for (const resume of waiting) resume();
@@ -101,7 +103,7 @@ function close(shards: FakeShards, shard: FakeShard, children: readonly FakeShar
   shard.closed = true;
   Object.assign(shard.shard, { endingSequenceNumber: nextNumber(shards) });
   shard.children = children.map((child) => childOf(child.shard));
-  wake(shard);
+  wakeReaders(shard);
 }
 
 function childOf(shard: Shard): ChildShard {
@@ -113,11 +115,13 @@ function childOf(shard: Shard): ChildShard {
 export function put(shards: FakeShards, record: FakeRecord): { shardId: string; sequenceNumber: string } {
   const shard = shardFor(shards, record);
   const sequenceNumber = nextNumber(shards);
+
   const { partitionKey } = record;
   const data = typeof record.data === 'string' ? Buffer.from(record.data) : record.data;
   const key = partitionKey === undefined ? {} : { partitionKey };
+
   shard.records.push({ sequenceNumber, ...key, data, arrivedAt: shards.wallNow() });
-  wake(shard);
+  wakeReaders(shard);
   return { shardId: shard.shard.shardId, sequenceNumber };
 }
 
@@ -125,7 +129,8 @@ function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRec
   const open = [...shards.all.values()].filter(({ closed }) => !closed);
   if (shards.distribution === 'AUTO') return open[Number(shards.lastNumber % BigInt(open.length))]!;
   if (partitionKey === undefined) throw new RangeError('a record without partitionKey needs distribution AUTO');
-  const hash = explicitHashKey === undefined ? hashKey(partitionKey) : BigInt(explicitHashKey);
+
+  const hash = explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey);
   const shard = open.find(({ low, high }) => hash >= low && hash <= high);
   if (shard === undefined) throw new RangeError('no open shard for that hash key');
   return shard;
@@ -134,8 +139,8 @@ function shardFor(shards: FakeShards, { explicitHashKey, partitionKey }: FakeRec
 export function split(shards: FakeShards, shardId: string): readonly [string, string] {
   const shard = openShardOf(shards, shardId);
   const middle = (shard.low + shard.high) / 2n;
-  const low = openShard(shards, shard.low, middle, [shardId]);
-  const high = openShard(shards, middle + 1n, shard.high, [shardId]);
+  const low = addShard(shards, shard.low, middle, [shardId]);
+  const high = addShard(shards, middle + 1n, shard.high, [shardId]);
   close(shards, shard, [low, high]);
   return [low.shard.shardId, high.shard.shardId];
 }
@@ -143,7 +148,7 @@ export function split(shards: FakeShards, shardId: string): readonly [string, st
 export function merge(shards: FakeShards, shardId: string, adjacentShardId: string): string {
   const [one, other] = [openShardOf(shards, shardId), openShardOf(shards, adjacentShardId)];
   if (one.high + 1n !== other.low) throw new RangeError('not adjacent: give the lower hash range first');
-  const child = openShard(shards, one.low, other.high, [shardId, adjacentShardId]);
+  const child = addShard(shards, one.low, other.high, [shardId, adjacentShardId]);
   close(shards, one, [child]);
   close(shards, other, [child]);
   return child.shard.shardId;
@@ -157,9 +162,9 @@ export function trim(shards: FakeShards, shardId: string, count: number): void {
 export function forget(shards: FakeShards, shardId: string): void {
   const shard = shardOf(shards, shardId);
   shards.all.delete(shardId);
-  wake(shard);
+  wakeReaders(shard);
 }
 
-function hashKey(partitionKey: string): bigint {
+function hashKeyOf(partitionKey: string): bigint {
   return BigInt(`0x${createHash('md5').update(partitionKey).digest('hex')}`);
 }

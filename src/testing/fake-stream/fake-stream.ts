@@ -8,7 +8,7 @@ import {
   shardOf,
   split,
   trim,
-  wake,
+  wakeReaders,
   type FakeRecord,
   type FakeShard,
 } from './fake-shards.js';
@@ -105,21 +105,25 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
   const { clock, name } = settings;
   const shards = createShards(settings.shards, () => clock.wallNow(), settings.distribution);
   const placement = createPlacement('emit');
+
   const failures = new Map<string, { error: Error; times: number }>();
   const lies = new Map<string, { what: 'end' | 'missing'; times: number }>();
   let status: StreamStatus = 'ACTIVE';
+
   const lieOf = (shardId: string): ReadResult | undefined => {
     const lie = lies.get(shardId);
     if (lie === undefined || lie.times === 0) return undefined;
     lie.times -= 1;
     return lie.what === 'end' ? { type: 'shardEnd' } : { type: 'shardEnd', notFound: true };
   };
+
   const failureOf = (shardId: string): Error | undefined => {
     const failure = failures.get(shardId);
     if (failure === undefined || failure.times === 0) return undefined;
     failure.times -= 1;
     return failure.error;
   };
+
   const port: StreamSource = {
     name,
     placement: { seenAuto: (atMs) => placement.seenAuto(atMs), state: () => placement.state(clock.wallNow()) },
@@ -144,7 +148,9 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     unpack: (record, range) => unpackRecord(record, range, 'emit'),
     close: () => {},
   };
+
   const leases = new Map<string, MemoryLeaseStore>();
+
   return {
     source: specOf(settings, port, leases),
     port,
@@ -164,7 +170,7 @@ export function fakeStream(options: FakeStreamOptions = {}): FakeStream {
     forget: (shardId) => forget(shards, shardId),
     misreport: (shardId, what, times = 1) => {
       lies.set(shardId, { what: lieKinds.parse(what, 'what'), times: howOften.parse(times, 'times') });
-      wake(shardOf(shards, shardId));
+      wakeReaders(shardOf(shards, shardId));
     },
     setStatus: (now) => void (status = statuses.parse(now, 'status')),
     failReads: (shardId, error, times = 1) => {
@@ -216,13 +222,13 @@ function listing(all: readonly FakeShard[], filter: ShardFilter, serviceTimeMs: 
 }
 
 /** A scripted result of a read, in place of the real one. */
-interface Instead {
+interface ReadFaults {
   readonly failure: () => Error | undefined;
   readonly lie: () => ReadResult | undefined;
 }
 
 /** Where a reader begins, where it reports gaps, and how much it reads at once. */
-interface Reading {
+interface ReaderSettings {
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
   readonly maxRecords: number;
@@ -230,13 +236,15 @@ interface Reading {
 
 function createReader(
   find: () => FakeShard | undefined,
-  { start, notice, maxRecords }: Reading,
-  { failure, lie }: Instead,
+  { start, notice, maxRecords }: ReaderSettings,
+  { failure, lie }: ReadFaults,
 ): ShardReader {
   const shard = find();
+
   let next = shard === undefined ? 0 : indexOf(shard, start, notice);
   let closed = false;
   let resume: (() => void) | undefined;
+
   return {
     read: async (signal): Promise<ReadResult> => {
       for (;;) {
@@ -246,12 +254,14 @@ function createReader(
         const untrue = lie();
         if (untrue !== undefined) return untrue;
         if (shard === undefined || find() === undefined) return { type: 'shardEnd', notFound: true };
+
         next = Math.max(next, shard.trimmed);
         if (next < shard.records.length) {
           const records = shard.records.slice(next, next + maxRecords);
           next += records.length;
           return { type: 'records', records, millisBehindLatest: next < shard.records.length ? 1 : 0 };
         }
+
         if (shard.closed) return { type: 'shardEnd', children: shard.children };
         const { waiting } = shard;
         await new Promise<void>((resolve) => {
@@ -275,9 +285,11 @@ function indexOf(shard: FakeShard, start: StartPosition, notice: (notice: Source
     const index = shard.records.findIndex(({ arrivedAt = 0 }) => arrivedAt >= start.timestampMs);
     return index === -1 ? shard.records.length : index;
   }
+
   const { sequenceNumber } = start.position;
   const index = shard.records.findIndex((record) => compareSequenceNumbers(record.sequenceNumber, sequenceNumber) >= 0);
   if (index === -1 || index >= shard.trimmed) return index === -1 ? shard.records.length : index;
+
   notice({ type: 'trimmed', shardId: shard.shard.shardId, position: start.position, certain: false });
   return shard.trimmed;
 }

@@ -26,9 +26,9 @@ export function killAt(
       failed(new KinactError('STOPPED', text, { data: { actor: target } }));
     };
     if ('at' in moment) {
-      messages.add({ target, name: moment.at, wanted: { when: moment.when ?? 'before', killed, missed } });
+      messages.add({ target, name: moment.at, fault: { when: moment.when ?? 'before', killed, missed } });
     } else {
-      effects.add({ target, name: moment.effect, wanted: { when: moment.when ?? 'during', killed, missed } });
+      effects.add({ target, name: moment.effect, fault: { when: moment.when ?? 'during', killed, missed } });
     }
   });
   done.catch(() => {});
@@ -43,7 +43,7 @@ export function receiveOrDie(
   killNow: (actor: Ref<never>, kill: PendingKill, detail: string) => void,
 ): void {
   const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-  const kill = triggers.any && isRunning(to) ? triggers.take(to.path, type) : undefined;
+  const kill = triggers.hasAny && isRunning(to) ? triggers.take(to.path, type) : undefined;
   if (kill?.when === 'before') killNow(to, kill, String(type));
   // Also after the kill: the message then counts as a dead letter.
   receive();

@@ -5,7 +5,7 @@ import type { Consumer } from '../../consumer/consumer.js';
 import { KinactError } from '../../api/errors.js';
 import { attachIntercept, crash, type Ref } from '../../../supervision/index.js';
 import { createDice } from '../dice.js';
-import { createEffectFaults, createHang } from './effects.js';
+import { createEffectFaults, createHang } from './effect-faults.js';
 import { killAt, receiveOrDie, type PendingKill } from './kills.js';
 import {
   checkedMs,
@@ -18,13 +18,13 @@ import {
   checkFilter,
   checkMoment,
   checkNemesis,
-} from './limits.js';
+} from './argument-check.js';
 import { createLog } from './log.js';
-import { createMail } from './mail.js';
+import { createMessageFaults } from './message-faults.js';
 import type { MessageFilter, NemesisOptions, Nemesis, NemesisMoment } from './types.js';
 import { startRandomFaults } from './random-faults.js';
 import { createPauses } from './pauses.js';
-import { createTimers } from './timers.js';
+import { createFaultTimers } from './fault-timers.js';
 import { pickLiving } from './targets.js';
 import { createTriggers } from './triggers.js';
 
@@ -44,121 +44,132 @@ export function nemesis(consumer: Pick<Consumer, 'runtime' | 'closed'>, options:
   const seed = checkNemesis(consumer, options);
   const { runtime } = consumer;
   const dice = createDice(seed);
-  const mail = createMail(runtime, dice.split());
+  const messageFaults = createMessageFaults(runtime, dice.split());
   const { log, note, report } = createLog(seed, runtime);
-  const timers = createTimers(runtime);
-  const chance = { runtime, dice: dice.split(), later: timers.later };
+  const timers = createFaultTimers(runtime);
+  const context = { runtime, dice: dice.split(), later: timers.later };
+
   let disposed = false;
   let ended = false;
   let endRandomFaults = (): void => {};
 
-  const die = (actor: Ref<never>, detail?: string): string => {
+  const killActor = (actor: Ref<never>, detail?: string): string => {
     note('kill', actor.path, detail);
     crash(actor, new Error(`nemesis (seed ${seed}) killed ${actor.path}`));
     return actor.path;
   };
+
   const killNow = (actor: Ref<never>, kill: PendingKill, detail: string): void => {
-    die(actor, `${kill.when} ${detail}`);
+    killActor(actor, `${kill.when} ${detail}`);
     kill.killed(actor.path);
   };
-  const messages = createTriggers<PendingKill>((name, type) => name === type);
-  const effects = createEffectFaults(note, killNow);
+
+  const messageKills = createTriggers<PendingKill>((name, type) => name === type);
+  const effectFaults = createEffectFaults(note, killNow);
+
   const pauses = createPauses(runtime, () => {
     if (disposed) detach();
   });
+
   const detach = attachIntercept(runtime, {
-    deliver: mail.deliver,
-    startEffect: effects.startEffect,
-    receive: (delivery, receive) => pauses.pass(delivery.to, () => receiveOrDie(delivery, receive, messages, killNow)),
+    deliver: messageFaults.deliver,
+    startEffect: effectFaults.startEffect,
+    receive: (delivery, receive) =>
+      pauses.pass(delivery.to, () => receiveOrDie(delivery, receive, messageKills, killNow)),
   });
 
-  const check = (): void => {
+  const refuseIfDisposed = (): void => {
     if (disposed) throw new KinactError('STOPPED', 'this nemesis was disposed of');
   };
-  const one = (targets: readonly string[], option: string): Ref<never> => {
-    check();
+
+  const pickOne = (targets: readonly string[], option: string): Ref<never> => {
+    refuseIfDisposed();
     return pickLiving(runtime, dice, targets, option);
   };
 
   function kill(target: string): string;
   function kill(target: string, moment: NemesisMoment): Promise<string>;
   function kill(target: string, moment?: NemesisMoment): string | Promise<string> {
-    if (moment === undefined) return die(one([target], 'target'));
-    check();
+    if (moment === undefined) return killActor(pickOne([target], 'target'));
+    refuseIfDisposed();
     checkMoment(runtime, target, moment);
-    return killAt(target, moment, messages, effects.kills);
+    return killAt(target, moment, messageKills, effectFaults.kills);
   }
 
-  const made: Nemesis = {
+  const chaos: Nemesis = {
     seed,
     log,
     report,
     kill,
-    killRandom: (given = {}) => die(one(checkedVictims(given), 'kinds')),
+    killRandom: (given = {}) => killActor(pickOne(checkedVictims(given), 'kinds')),
     pause: (target, given = {}) => {
       const ms = checkedPause(given);
-      const actor = one([target], 'target');
+      const actor = pickOne([target], 'target');
+
       note('pause', actor.path, ms === undefined ? undefined : `${checkedMs(ms)} ms`);
-      const resume = pauses.pause(actor);
-      const cancel = ms === undefined ? () => {} : timers.later(ms, () => goOn());
-      const goOn = (): void => {
+      const endPause = pauses.pause(actor);
+
+      const cancel = ms === undefined ? () => {} : timers.later(ms, () => resume());
+      const resume = (): void => {
         cancel();
-        if (resume()) note('resume', actor.path);
+        if (endPause()) note('resume', actor.path);
       };
-      return goOn;
+
+      return resume;
     },
     delay: (given) => {
-      check();
+      refuseIfDisposed();
       const { ms, ...filter } = checkFilter(runtime, 'delay', given);
-      note('delay', named(filter), `${checkedMs(ms)} ms`);
-      return mail.delay(filter, ms);
+      note('delay', describeFilter(filter), `${checkedMs(ms)} ms`);
+      return messageFaults.delay(filter, ms);
     },
     duplicate: (given) => {
-      check();
+      refuseIfDisposed();
       const { probability = 1, ...filter } = checkFilter(runtime, 'duplicate', given);
-      note('duplicate', named(filter), `${checkedProbability(probability)}`);
-      return mail.duplicate(filter, probability);
+      note('duplicate', describeFilter(filter), `${checkedProbability(probability)}`);
+      return messageFaults.duplicate(filter, probability);
     },
     hang: (target, effect, given = {}) => {
-      check();
+      refuseIfDisposed();
       checkEffect(runtime, target, effect);
       const hang = createHang(checkedWhen(given));
-      const withdraw = effects.hangs.add({ target, name: effect, wanted: hang });
+      const withdraw = effectFaults.hangs.add({ target, name: effect, fault: hang });
       return () => {
         withdraw();
         hang.release();
       };
     },
     failNext: (target, effect, error) => {
-      check();
+      refuseIfDisposed();
       checkEffect(runtime, target, effect);
-      return effects.failures.add({ target, name: effect, wanted: { error } });
+      return effectFaults.failures.add({ target, name: effect, fault: { error } });
     },
     start: (given = {}) => {
-      check();
+      refuseIfDisposed();
       if (ended) throw new KinactError('STOPPED', 'the consumer of this nemesis has ended');
       endRandomFaults();
-      endRandomFaults = startRandomFaults(made, chance, checkedStart(runtime, given));
+      endRandomFaults = startRandomFaults(chaos, context, checkedStart(runtime, given));
     },
     stop: () => endRandomFaults(),
     heal: () => {
       endRandomFaults();
       timers.heal();
-      for (const missed of [...messages.clear(), ...effects.heal()]) missed.missed();
-      mail.heal();
+      for (const kill of [...messageKills.clear(), ...effectFaults.heal()]) kill.missed();
+      messageFaults.heal();
       pauses.heal();
     },
     [Symbol.dispose]: () => {
-      made.heal();
+      chaos.heal();
       disposed = true;
       if (pauses.empty) detach();
     },
   };
+
   // After the end of the consumer no actor is left, and no timer of ours may keep the process alive.
-  const end = (): void => ((ended = true), made.heal());
-  consumer.closed.then(end, end);
-  return made;
+  const healAtEnd = (): void => ((ended = true), chaos.heal());
+  consumer.closed.then(healAtEnd, healAtEnd);
+  return chaos;
 }
 
-const named = ({ from = '*', to = '*', type }: MessageFilter): string =>
+const describeFilter = ({ from = '*', to = '*', type }: MessageFilter): string =>
   `${from} > ${to}${type === undefined ? '' : ` ${type}`}`;

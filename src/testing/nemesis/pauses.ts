@@ -3,7 +3,7 @@ import type { Ref, Runtime } from '../../../supervision/index.js';
 
 interface Paused {
   /** One per pause that has not ended. */
-  readonly by: Set<object>;
+  readonly pauses: Set<object>;
   readonly waiting: (() => void)[];
 }
 
@@ -22,16 +22,16 @@ export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
   const paused = new Map<number, Paused>();
 
   /** Work that waited runs from a timer: the caller of `resume` may itself be handling a message. */
-  const resume = (id: number, by: object): boolean => {
+  const resume = (id: number, pause: object): boolean => {
     const actor = paused.get(id);
-    if (actor?.by.delete(by) !== true) return false;
-    if (actor.by.size === 0) goOn(id, actor);
+    if (actor?.pauses.delete(pause) !== true) return false;
+    if (actor.pauses.size === 0) resumeLater(id, actor);
     return true;
   };
-  const goOn = (id: number, actor: Paused): void => {
+  const resumeLater = (id: number, actor: Paused): void => {
     timers.after(0, () => {
-      while (actor.by.size === 0 && actor.waiting.length > 0) actor.waiting.shift()?.();
-      if (actor.by.size > 0 || paused.get(id) !== actor) return;
+      while (actor.pauses.size === 0 && actor.waiting.length > 0) actor.waiting.shift()?.();
+      if (actor.pauses.size > 0 || paused.get(id) !== actor) return;
       paused.delete(id);
       if (paused.size === 0) emptied();
     });
@@ -44,14 +44,14 @@ export function createPauses({ timers }: Runtime, emptied: () => void): Pauses {
       else actor.waiting.push(handle);
     },
     pause: ({ id }) => {
-      const actor = paused.get(id) ?? { by: new Set(), waiting: [] };
-      const by = {};
+      const actor = paused.get(id) ?? { pauses: new Set(), waiting: [] };
+      const pause = {};
       paused.set(id, actor);
-      actor.by.add(by);
-      return () => resume(id, by);
+      actor.pauses.add(pause);
+      return () => resume(id, pause);
     },
     heal: () => {
-      for (const [id, { by }] of paused) for (const each of by) resume(id, each);
+      for (const [id, { pauses }] of paused) for (const pause of pauses) resume(id, pause);
     },
     get empty() {
       return paused.size === 0;

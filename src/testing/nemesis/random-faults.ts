@@ -2,11 +2,11 @@
 import type { Runtime } from '../../../supervision/index.js';
 import type { Dice } from '../dice.js';
 import type { Nemesis, NemesisStartOptions } from './types.js';
-import type { Later } from './timers.js';
-import { isMeant, living } from './targets.js';
+import type { Later } from './fault-timers.js';
+import { isTarget, livingActors } from './targets.js';
 
 /** The actors that get the faults, and what decides which fault happens when. */
-export interface Chance {
+export interface FaultContext {
   readonly runtime: Runtime;
   readonly dice: Dice;
   readonly later: Later;
@@ -15,15 +15,16 @@ export interface Chance {
 /** Starts random faults. Returns a function that starts no more of them; faults under way end by themselves. */
 export function startRandomFaults(
   nemesis: Nemesis,
-  { runtime, dice, later }: Chance,
+  { runtime, dice, later }: FaultContext,
   { everyMs, acts, kinds }: Required<NemesisStartOptions>,
 ): () => void {
   let cancel = (): void => {};
 
   /** Ends a fault that has no duration of its own after a random time. */
   const forAWhile = (end: () => void): void => void later(dice.between(1, 2 * everyMs), end);
+
   const act = (): void => {
-    const meant = living(runtime).filter(({ path }) => kinds.some((kind) => isMeant(kind, path)));
+    const meant = livingActors(runtime).filter(({ path }) => kinds.some((kind) => isTarget(kind, path)));
     // No actor is running while a start or a restart is under way.
     if (meant.length === 0) return;
     const { path } = dice.pick(meant);
@@ -36,12 +37,15 @@ export function startRandomFaults(
     else if (what === 'fail') forAWhile(nemesis.failNext(path));
     else forAWhile(nemesis.hang(path));
   };
-  const next = (): void => {
+
+  const scheduleNext = (): void => {
     cancel = later(everyMs * (0.5 + dice.next()), () => {
       act();
-      next();
+
+      scheduleNext();
     });
   };
-  next();
+  scheduleNext();
+
   return () => cancel();
 }

@@ -4,7 +4,7 @@ import { isRunning } from '../../../supervision/status.js';
 import { KinactError } from '../../api/errors.js';
 import { refuse } from '../../options/option-table.js';
 import type { Dice } from '../dice.js';
-import { names, type Known } from './names.js';
+import { vocabularies, type Vocabulary } from './vocabulary.js';
 
 /** The actors below the supervisors: a crash of one is routine. */
 export const everydayKinds = [
@@ -23,7 +23,7 @@ const baseOf = (name: string): string => name.replace(/[#/].*/s, '');
 
 /** A message or an effect, as an option names it. */
 export interface Named {
-  readonly what: keyof Known;
+  readonly what: keyof Vocabulary;
   readonly name: string | undefined;
   readonly option: string;
 }
@@ -35,11 +35,14 @@ export interface Named {
 export function checkName(runtime: Runtime, target: string | undefined, { what, name, option }: Named): void {
   if (name === undefined) return;
   if (typeof name !== 'string') refuse(option, 'a name', name);
+
   // Without a target, one kind that has the name is enough.
   const meant = target === undefined ? kindsOf(runtime) : [kindOf(target)];
-  if (meant.some((kind) => names[kind] === undefined)) return;
-  const all = [...new Set(meant.flatMap((kind) => names[kind]?.[what] ?? []))];
+  if (meant.some((kind) => vocabularies[kind] === undefined)) return;
+
+  const all = [...new Set(meant.flatMap((kind) => vocabularies[kind]?.[what] ?? []))];
   if (all.includes(what === 'effects' ? baseOf(name) : name)) return;
+
   const none = `nothing, for ${meant.join(', ')} has no ${what}`;
   refuse(option, all.length === 0 ? none : `one of ${all.join(', ')}`, name);
 }
@@ -51,13 +54,13 @@ const kindsOf = (runtime: Runtime): readonly string[] => [
 const nameOf = (path: string): string => path.replace(/#\d+$/, '');
 const kindOf = (path: string): string => nameOf(path).replace(/\/.*/s, '');
 
-export function isMeant(target: string, path: string): boolean {
+export function isTarget(target: string, path: string): boolean {
   const name = nameOf(path);
   return target === path || target === name || target === kindOf(name);
 }
 
 /** The running actors, in the order of the tree. */
-export function living(runtime: Runtime): readonly Ref<never>[] {
+export function livingActors(runtime: Runtime): readonly Ref<never>[] {
   return actorsOf(runtime).filter(isRunning);
 }
 
@@ -66,6 +69,7 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
   if (typeof target !== 'string') refuse(option, "an actor's path or kind", target);
   const kind = kindOf(target);
   if (kinds.includes(kind) || actorsOf(runtime).some(({ path }) => kindOf(path) === kind)) return;
+
   const message = `${option}: expected an actor's path or a kind (${kinds.join(', ')}), got '${target}'`;
   throw new KinactError('INVALID_OPTION', message, { data: { option } });
 }
@@ -73,7 +77,8 @@ export function checkTarget(runtime: Runtime, target: string, option: string): v
 /** One running actor that matches; the dice choose between several. Throws ACTOR_STOPPED. */
 export function pickLiving(runtime: Runtime, dice: Dice, targets: readonly string[], option: string): Ref<never> {
   for (const target of targets) checkTarget(runtime, target, option);
-  const meant = living(runtime).filter(({ path }) => targets.some((target) => isMeant(target, path)));
+
+  const meant = livingActors(runtime).filter(({ path }) => targets.some((target) => isTarget(target, path)));
   const actor = targets.join(', ');
   if (meant.length === 0) throw new KinactError('ACTOR_STOPPED', `no living actor is ${actor}`, { data: { actor } });
   return meant.length === 1 ? (meant[0] as Ref<never>) : dice.pick(meant);

@@ -113,6 +113,7 @@ export async function write(response: ServerResponse, answer: WireAnswer, pause?
     response.end(answer.body);
     return;
   }
+
   const half = answer.body.length >> 1;
   response.write(answer.body.subarray(0, half));
   await pause;
@@ -127,7 +128,7 @@ export interface ScriptedCall {
   readonly hangLimitMs: number;
 }
 
-export async function perform(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
+export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
   const { carryOut, response, signal } = call;
   switch (scripted.type) {
     case 'json': {
@@ -183,13 +184,16 @@ async function failRecords(
   const records = input['Records'] as unknown[];
   const failing = new Set(scripted.indices.filter((index) => index < records.length));
   const accepted = records.filter((_, index) => !failing.has(index));
+
   const carried = await carryOut({ ...input, Records: accepted });
   if (carried.status !== 200) return carried;
+
   const results = (JSON.parse(carried.body.toString()) as { Records: object[] }).Records;
   const code = scripted.code ?? 'ProvisionedThroughputExceededException';
   const merged = records.map((_, index) =>
     failing.has(index) ? { ErrorCode: code, ErrorMessage: 'scripted' } : results.shift(),
   );
+
   return jsonAnswer({ FailedRecordCount: failing.size, Records: merged });
 }
 
@@ -202,9 +206,11 @@ function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promi
       signal.removeEventListener('abort', done);
       resolve();
     };
+
     const timer = setTimeout(done, ms);
     response.once('close', done);
     signal.addEventListener('abort', done, { once: true });
+
     if (signal.aborted || response.destroyed) done();
   });
 }

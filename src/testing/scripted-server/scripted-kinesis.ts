@@ -65,6 +65,7 @@ export class ScriptedKinesis {
   createStream(name: string, shardCount = 1, settings: ScriptedStreamSettings = {}): ScriptedStream {
     if (this.streams.has(name))
       throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
+
     const arn = `arn:aws:kinesis:${this.options.region}:${this.options.accountId}:stream/${name}`;
     const stream: ScriptedStream = {
       name,
@@ -79,12 +80,15 @@ export class ScriptedKinesis {
       shards: new Map(),
       shardNumber: 0,
     };
+
     distribute(stream, settings.distribution ?? stream.distribution);
+
     const width = hashKeys / BigInt(shardCount);
     for (let index = 0n; index < shardCount; index += 1n) {
       const last = index === BigInt(shardCount) - 1n;
       this.#addShard(stream, [], index * width, last ? hashKeys - 1n : (index + 1n) * width - 1n);
     }
+
     this.streams.set(name, stream);
     return stream;
   }
@@ -117,8 +121,10 @@ export class ScriptedKinesis {
     const shard = record.shardId === undefined ? shardFor(stream, record) : this.shard(streamName, record.shardId);
     if (shard === undefined || shard.endingSequenceNumber !== undefined)
       throw invalidArgument(`No open shard for that record in ${streamName}`);
+
     const bytes = typeof record.data === 'string' ? Buffer.from(record.data) : Buffer.from(record.data);
     checkSize(stream, record, bytes.length);
+
     const sequenceNumber = this.#nextSequence();
     shard.records.push({
       sequenceNumber,
@@ -127,6 +133,7 @@ export class ScriptedKinesis {
       bytes: bytes.length,
       arrivedAt: this.now(),
     });
+
     return { sequenceNumber, shardId: shard.shardId };
   }
 
@@ -134,11 +141,13 @@ export class ScriptedKinesis {
   split(streamName: string, shardId: string, newStartingHashKey?: string): [string, string] {
     const stream = this.stream(streamName);
     const parent = this.shard(streamName, shardId);
+
     const middle =
       newStartingHashKey === undefined
         ? (parent.startingHashKey + parent.endingHashKey) / 2n + 1n
         : BigInt(newStartingHashKey);
-    this.#close(parent);
+
+    this.#closeShard(parent);
     return [
       this.#addShard(stream, [shardId], parent.startingHashKey, middle - 1n),
       this.#addShard(stream, [shardId], middle, parent.endingHashKey),
@@ -150,8 +159,9 @@ export class ScriptedKinesis {
     const [a, b] = [this.shard(streamName, shardId), this.shard(streamName, adjacentShardId)];
     const [low, high] = a.startingHashKey < b.startingHashKey ? [a, b] : [b, a];
     if (low.endingHashKey + 1n !== high.startingHashKey) throw invalidArgument('The shards are not adjacent.');
-    this.#close(a);
-    this.#close(b, a.closedAt);
+
+    this.#closeShard(a);
+    this.#closeShard(b, a.closedAt);
     return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
   }
 
@@ -176,45 +186,45 @@ export class ScriptedKinesis {
         this.createStream(text(input['StreamName']), Number(input['ShardCount'] ?? 1), settingsIn(input));
         return {};
       case 'DeleteStream':
-        this.streams.delete(this.#named(input).name);
+        this.streams.delete(this.#streamOf(input).name);
         return {};
       case 'ListStreams':
         return { StreamNames: [...this.streams.keys()], HasMoreStreams: false };
       case 'DescribeStreamSummary':
-        return { StreamDescriptionSummary: summaryOf(this.#named(input)) };
+        return { StreamDescriptionSummary: summaryOf(this.#streamOf(input)) };
       case 'DescribeStream':
-        return descriptionOf(this.#named(input));
+        return descriptionOf(this.#streamOf(input));
       case 'ListShards': {
         const page = { pageSize: this.options.pageSize, now: this.now() };
-        return listShards(input, page, (name, arn) => this.#named({ StreamName: name, StreamARN: arn }));
+        return listShards(input, page, (name, arn) => this.#streamOf({ StreamName: name, StreamARN: arn }));
       }
       case 'SplitShard':
-        this.split(this.#named(input).name, text(input['ShardToSplit']), text(input['NewStartingHashKey']));
+        this.split(this.#streamOf(input).name, text(input['ShardToSplit']), text(input['NewStartingHashKey']));
         return {};
       case 'MergeShards':
-        this.merge(this.#named(input).name, text(input['ShardToMerge']), text(input['AdjacentShardToMerge']));
+        this.merge(this.#streamOf(input).name, text(input['ShardToMerge']), text(input['AdjacentShardToMerge']));
         return {};
       case 'PutRecord':
-        return this.#putRecord(this.#named(input).name, input);
+        return this.#putRecord(this.#streamOf(input).name, input);
       case 'PutRecords': {
-        const name = this.#named(input).name;
+        const name = this.#streamOf(input).name;
         const records = input['Records'] as Input[];
         if (records.length > 500) throw invalidArgument('500 records at most.');
         return { FailedRecordCount: 0, Records: records.map((record) => this.#putRecord(name, record)) };
       }
       case 'GetShardIterator':
-        return this.#getShardIterator(this.#named(input).name, input);
+        return this.#getShardIterator(this.#streamOf(input).name, input);
       case 'GetRecords':
         return this.#getRecords(input);
       default: {
-        const changed = changeSetting(() => this.#named(input), operation, input);
+        const changed = changeSetting(() => this.#streamOf(input), operation, input);
         if (changed !== undefined) return changed;
         throw new AwsAnswerError('UnknownOperationException', `scriptedServer has no ${operation}`);
       }
     }
   }
 
-  #named(input: Input): ScriptedStream {
+  #streamOf(input: Input): ScriptedStream {
     const arn = input['StreamARN'];
     return this.stream(typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : text(input['StreamName']));
   }
@@ -233,7 +243,7 @@ export class ScriptedKinesis {
     const shardId = text(input['ShardId']);
     const shard = this.shard(streamName, shardId);
     const from = this.#iteratorStart(streamName, shard, input);
-    return { ShardIterator: this.#issue(streamName, shardId, from) };
+    return { ShardIterator: this.#issueIterator(streamName, shardId, from) };
   }
 
   /** The sequence number where the iterator begins: records below it are not read. */
@@ -267,15 +277,17 @@ export class ScriptedKinesis {
   }
 
   #getRecords(input: Input): object {
-    const iterator = this.#open(text(input['ShardIterator']));
+    const iterator = this.#openIterator(text(input['ShardIterator']));
     const shard = this.shard(iterator.stream, iterator.shard);
     const limit = Number(input['Limit'] ?? 10_000);
     if (limit < 1 || limit > 10_000) throw invalidArgument('Limit must be between 1 and 10000.');
+
     const stream = this.stream(iterator.stream);
     const oldest = this.now() - stream.retentionHours * 3_600_000;
     const first = shard.records.findIndex(
       (one) => one.arrivedAt >= oldest && !precedes(one.sequenceNumber, iterator.from),
     );
+
     const page: ScriptedRecord[] = [];
     let bytes = 0;
     for (let index = first; index >= 0 && index < shard.records.length && page.length < limit; index += 1) {
@@ -284,12 +296,15 @@ export class ScriptedKinesis {
       bytes += record.bytes;
       page.push(record);
     }
+
     this.#countRead(shard, bytes);
+
     const behind = first < 0 ? undefined : shard.records[first + page.length];
     const closedNow = shard.endingSequenceNumber !== undefined && behind === undefined;
     const ended = closedNow && (page.length === 0 || this.options.endOfShard === 'withRecords');
     const last = page.at(-1);
     const next = last === undefined ? iterator.from : String(BigInt(last.sequenceNumber) + 1n);
+
     return {
       Records: page.map((record) => ({
         SequenceNumber: record.sequenceNumber,
@@ -298,7 +313,7 @@ export class ScriptedKinesis {
         ApproximateArrivalTimestamp: record.arrivedAt / 1_000,
       })),
       MillisBehindLatest: behind === undefined ? 0 : Math.max(1, this.now() - behind.arrivedAt),
-      ...(ended ? {} : { NextShardIterator: this.#issue(iterator.stream, iterator.shard, next) }),
+      ...(ended ? {} : { NextShardIterator: this.#issueIterator(iterator.stream, iterator.shard, next) }),
       ...(ended && this.options.childShards ? { ChildShards: childrenOf(stream, shard.shardId) } : {}),
     };
   }
@@ -307,20 +322,22 @@ export class ScriptedKinesis {
     const now = this.now();
     // A read of 10 MiB counts for five seconds: until they have passed, reads are refused.
     shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
+
     const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
     if (this.options.enforceReadLimits && (shard.reads.length >= 5 || recent > bytesPerSecond))
       throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
+
     shard.reads.push({ at: now, bytes });
   }
 
-  #issue(stream: string, shard: string, from: string): string {
+  #issueIterator(stream: string, shard: string, from: string): string {
     this.#iterators += 1;
     return Buffer.from(JSON.stringify({ stream, shard, from, at: this.now(), number: this.#iterators })).toString(
       'base64',
     );
   }
 
-  #open(iterator: string): { stream: string; shard: string; from: string } {
+  #openIterator(iterator: string): { stream: string; shard: string; from: string } {
     let opened: { stream: string; shard: string; from: string; at: number; number: number };
     try {
       opened = JSON.parse(Buffer.from(iterator, 'base64').toString()) as typeof opened;
@@ -358,7 +375,7 @@ export class ScriptedKinesis {
     return shardId;
   }
 
-  #close(shard: ScriptedShard, at = this.now()): void {
+  #closeShard(shard: ScriptedShard, at = this.now()): void {
     if (shard.endingSequenceNumber !== undefined)
       throw new AwsAnswerError('ResourceInUseException', `Shard ${shard.shardId} is closed.`);
     shard.endingSequenceNumber = this.#nextSequence();

@@ -10,13 +10,13 @@ import {
   AwsAnswerError,
   errorAnswer,
   jsonAnswer,
-  perform,
+  sendScripted,
   reset,
   write,
   type ScriptedAnswer,
   type WireAnswer,
 } from './scripted-answer.js';
-import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './scripted-calls.js';
+import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './script-book.js';
 import { scriptedServerTable } from '../option-tables.js';
 import { ScriptedKinesis } from './scripted-kinesis.js';
 
@@ -76,21 +76,26 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     connections: new WeakMap(),
     date: undefined,
   };
-  let seen = 0;
+
+  let lastConnection = 0;
   let connections = 0;
+
   const server = createServer((incoming, response) => {
     incoming.on('error', () => undefined);
     response.on('error', () => undefined);
-    answer(state, incoming, response).catch(() => reset(response));
+    answerRequest(state, incoming, response).catch(() => reset(response));
   });
+
   server.on('connection', (socket) => {
-    seen += 1;
+    lastConnection += 1;
     connections += 1;
-    state.connections.set(socket, seen);
+    state.connections.set(socket, lastConnection);
     socket.on('close', () => (connections -= 1));
   });
+
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   server.unref();
+
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const clientConfig = localClientConfig(url, settings.requestTimeoutMs);
 
@@ -102,6 +107,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     server.closeAllConnections();
     await closed;
   };
+
   const { log, respond, calls, called } = state.book;
   return {
     url,
@@ -134,28 +140,32 @@ interface ServerState {
   date: number | 'none' | undefined;
 }
 
-async function answer(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerRequest(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const { settings, kinesis, book, date } = state;
-  const body = await collect(incoming);
+  const body = await readBody(incoming);
   const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
   const service = services[target ?? ''] ?? 'unknown';
-  const input = parse(body);
+  const input = parseInput(body);
   const connection = state.connections.get(incoming.socket) ?? 0;
-  const scripted = book.received({ service, operation, input, connection });
+
+  const scripted = book.takeAnswer({ service, operation, input, connection });
+
   response.sendDate = false;
   if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
   response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
+
   const { proxy } = settings;
   const carryOut = (given = input): Promise<WireAnswer> =>
     proxy !== undefined && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
-      : onModel(kinesis, service, operation, given);
+      : callModel(kinesis, service, operation, given);
+
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
-  return perform(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
+  return sendScripted(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
 }
 
-async function onModel(
+async function callModel(
   kinesis: ScriptedKinesis,
   service: LoggedCall['service'],
   operation: string,
@@ -176,7 +186,7 @@ function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Pro
     const { hostname, port } = new URL(upstream);
     const headers = { ...incoming.headers, host: `${hostname}:${port}`, connection: 'close' };
     const outgoing = httpRequest({ hostname, port, method: 'POST', path: '/', headers }, (answer) => {
-      collect(answer).then((answered) => {
+      readBody(answer).then((answered) => {
         const type = answer.headers['content-type'] ?? 'application/x-amz-json-1.0';
         const crc = answer.headers['x-amz-crc32'];
         const kept = { 'content-type': type, ...(typeof crc === 'string' ? { 'x-amz-crc32': crc } : {}) };
@@ -188,13 +198,13 @@ function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Pro
   });
 }
 
-async function collect(stream: IncomingMessage): Promise<Buffer> {
+async function readBody(stream: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
 
-function parse(body: Buffer): LoggedCall['input'] {
+function parseInput(body: Buffer): LoggedCall['input'] {
   try {
     return JSON.parse(body.toString()) as LoggedCall['input'];
   } catch {

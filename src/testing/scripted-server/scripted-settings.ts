@@ -96,9 +96,11 @@ export function shardFor(stream: ScriptedStream, record: PlacedRecord): Scripted
     stream.placed += 1;
     return open[stream.placed % open.length];
   }
+
   const { partitionKey, explicitHashKey } = record;
   if (partitionKey === undefined) throw invalidArgument('PartitionKey is required.');
   const hash = explicitHashKey === undefined ? hashOf(partitionKey) : explicitHashOf(explicitHashKey);
+
   return open.find((one) => one.startingHashKey <= hash && hash <= one.endingHashKey);
 }
 

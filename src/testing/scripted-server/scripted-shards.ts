@@ -69,16 +69,19 @@ export function listShards(
 ): object {
   if (input.NextToken !== undefined && (input.StreamName !== undefined || input.StreamARN !== undefined))
     throw invalidArgument('NextToken and StreamName cannot be provided together.');
+
   const token = input.NextToken === undefined ? undefined : openToken(input.NextToken, page.now);
   const stream = find(token?.stream ?? input.StreamName, token === undefined ? input.StreamARN : undefined);
   const filter = token?.filter ?? input.ShardFilter;
   const after =
     token?.after ?? input.ExclusiveStartShardId ?? (filter?.Type === 'AFTER_SHARD_ID' ? filter.ShardId : undefined);
+
   const horizon = page.now - stream.retentionHours * 3_600_000;
   const named = [...stream.shards.values()]
     .filter((shard) => shard.closedAt === undefined || shard.closedAt >= horizon)
     .filter((shard) => passes(shard, filter, Math.max(horizon, stream.createdAt, stream.trimmedTo ?? 0)))
     .filter((shard) => after === undefined || shard.shardId > after);
+
   const size = Math.min(input.MaxResults ?? page.pageSize, page.pageSize);
   const shards = named.slice(0, size);
   const last = shards.at(-1);
@@ -86,6 +89,7 @@ export function listShards(
     last === undefined || named.length <= size
       ? undefined
       : { stream: stream.name, after: last.shardId, at: page.now, ...(filter === undefined ? {} : { filter }) };
+
   return {
     Shards: shards.map(describeShard),
     ...(next === undefined ? {} : { NextToken: Buffer.from(JSON.stringify(next)).toString('base64') }),

@@ -129,13 +129,13 @@ export const handingMutants: readonly Mutant[] = [
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
       if (message.type === 'workerEnded' && message['how'].type === 'stopShard') stoppedByFailure.add(state);
-      if (stoppedByFailure.has(state)) state.open.userCallsLeftBehind = false;
+      if (stoppedByFailure.has(state)) state.leftovers.userCallsLeftBehind = false;
     }),
   },
   {
     name: 'a stop does not wait for the calls of a pipeline that has crashed',
     make: nudged((state) => {
-      Object.defineProperty(state.open, 'userCallsLeftBehind', { get: () => false, set: () => {} });
+      Object.defineProperty(state.leftovers, 'userCallsLeftBehind', { get: () => false, set: () => {} });
     }),
   },
   {

@@ -93,7 +93,7 @@ const givesBack: Mutant['make'] = ({ machine }) => {
   const heldSince = new WeakMap<object, number>();
   return wrapped('leaseKeeper', {
     before: (state, message) => {
-      if (state.phase !== 'held' || message.type !== 'wake' || state.release !== undefined) return message;
+      if (state.phase !== 'held' || message.type !== 'wake' || state.releaseOrder !== undefined) return message;
       const since = heldSince.get(state) ?? machine.clock.now();
       heldSince.set(state, since);
       if (machine.clock.now() - since < 60_000) return message;

@@ -148,7 +148,7 @@ const latestNow =
   (isMeant: (row: LeaseRow) => boolean): Mutant['make'] =>
   () =>
     given('leaseKeeper', (options) => {
-      const { seen, clock, store } = options;
+      const { seenRow, clock, store } = options;
       const late = (row: LeaseRow): LeaseRow =>
         row.checkpoint === 'LATEST' && isMeant(row) ? { ...row, kinactLatestAt: clock.wallNow() } : row;
       // A keeper that has asked for the lease reads the row after the hand-over.
@@ -156,7 +156,7 @@ const latestNow =
         const row = await store.get(leaseKey, signal);
         return row && late(row);
       };
-      return { ...options, seen: late(seen), store: { ...store, get } };
+      return { ...options, seenRow: late(seenRow), store: { ...store, get } };
     });
 
 export const leasingMutants: readonly Mutant[] = [

@@ -9,7 +9,7 @@ describe('a record that AUTO placed, on a host whose wall clock may be ahead', (
     it(`is handed on for the whole retention (clock ${aheadMs / hourMs} h ahead)`, async () => {
       let serviceMs = Date.UTC(2026, 0, 1);
       const vetting = hashKeyVetting('dropRecord', { wallNow: () => serviceMs + aheadMs }, async () => {
-        vetting.noted({ ...described, describedAtMs: serviceMs });
+        vetting.note({ ...described, describedAtMs: serviceMs });
       });
       const described = {
         streamName: 's',
@@ -19,10 +19,10 @@ describe('a record that AUTO placed, on a host whose wall clock may be ahead', (
         status: 'ACTIVE' as const,
         retentionHours: 24,
       };
-      vetting.noted({ ...described, distribution: 'AUTO', describedAtMs: serviceMs });
+      vetting.note({ ...described, distribution: 'AUTO', describedAtMs: serviceMs });
       const record = { sequenceNumber: '1', data: new Uint8Array(), arrivedAt: serviceMs };
       serviceMs += 23 * hourMs;
-      vetting.noted({ ...described, distribution: 'USER_PARTITION_KEY', describedAtMs: serviceMs });
+      vetting.note({ ...described, distribution: 'USER_PARTITION_KEY', describedAtMs: serviceMs });
       expect(vetting.policyFor(record)).to.equal('emit');
     });
   }

@@ -108,7 +108,7 @@ describe('the lease table on a scripted client', () => {
     ['get', 'GetItem'],
     ['create', 'PutItem'],
     ['update', 'UpdateItem'],
-    ['describeLease', 'UpdateItem'],
+    ['updateMeta', 'UpdateItem'],
     ['delete', 'DeleteItem'],
     ['ensureTable', 'DescribeTable'],
   ] as const) {
@@ -131,7 +131,7 @@ describe('the lease table on a scripted client', () => {
             signal,
           ),
         update: () => table.update('s', { expected: { counter: 7 }, change: {}, writer: 'p/1' }, signal),
-        describeLease: () => table.describeLease('s', { childShardIds: ['a'] }, signal),
+        updateMeta: () => table.updateMeta('s', { childShardIds: ['a'] }, signal),
         delete: () => table.delete('s', 7, signal),
         ensureTable: () => table.ensureTable(signal),
       };

@@ -19,8 +19,8 @@ async function outcome(lacking: (asked: number) => boolean, known: readonly stri
     return lacking(asked) ? { ...listing, shards: listing.shards.filter(({ shardId }) => shardId !== zero) } : listing;
   };
   const harness = { clock, timers: clock, random: { next: () => 0.5 } };
-  const patience = { ...harness, retryForMs: 20_000, name: 'the stream', tableName: 'orders' };
-  const result = confirmedListing(stream, known, patience, new AbortController().signal).then(
+  const retry = { ...harness, retryForMs: 20_000, name: 'the stream', tableName: 'orders' };
+  const result = confirmedListing(stream, known, retry, new AbortController().signal).then(
     ({ shards }) => ({ shards: shards.length }),
     ({ code, message }: { code: string; message: string }) => ({ code, message }),
   );

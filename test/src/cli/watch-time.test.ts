@@ -1,7 +1,7 @@
 // How long `kinact reset` and `kinact adopt` watch before they write: as long as the rows say that a holder may be silent.
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
-import type { LeaseRewriting } from '../../../src/aws/dynamodb/lease-rewriting.js';
+import type { LeaseRewriter } from '../../../src/aws/dynamodb/lease-rewriter.js';
 import type { Kcl3Remains } from '../../../src/aws/dynamodb/kcl3-remains.js';
 import { adoptTables } from '../../../src/cli/adopt.js';
 import type { CommandIo } from '../../../src/cli/command.js';
@@ -63,15 +63,15 @@ const held = (leaseKey: string, failoverMs: number, more: Partial<LeaseRow> = {}
 async function reset(rows: readonly LeaseRow[], watchMs = minWatchMs): Promise<{ waited: number; said: string }> {
   const environment = instant();
   const io = told();
-  const table: LeaseRewriting = {
+  const table: LeaseRewriter = {
     scan: () => Promise.resolve({ rows, malformed: [], serviceTimeMs: 1 }),
     write: () => Promise.resolve('written'),
     close: () => undefined,
   };
   const request = { tableName: 'app', stream: { streamName: 'orders' }, only: undefined, watchMs, yes: true };
-  const patience = { ...environment, retryForMs: 1_000, name: 'the stream' };
+  const retry = { ...environment, retryForMs: 1_000, name: 'the stream' };
   const place = { environment, table, open: () => listedStream() };
-  expect(await runReset({ ...request, to: { type: 'trimHorizon' }, patience }, place, io)).to.equal(0);
+  expect(await runReset({ ...request, to: { type: 'trimHorizon' }, retry }, place, io)).to.equal(0);
   return { waited: environment.waited(), said: io.said() };
 }
 

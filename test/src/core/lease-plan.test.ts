@@ -75,7 +75,7 @@ describe('the age of a lease', () => {
 describe('a plan among kinact workers', () => {
   it('takes free and expired leases up to an even share', () => {
     const made = plan([...many(2, 'f'), ...many(2, 'x', 'dead', 10_001), ...many(4, 'b', 'b')]);
-    expect(made).to.include({ target: 4, foreign: false, peers: true, leavesSome: false });
+    expect(made).to.include({ target: 4, hasForeignOwners: false, hasPeers: true, leavesSome: false });
     expect(keys(made.take)).to.deep.equal(['f0', 'f1', 'x0', 'x1']);
     expect(made.fromPeers).to.deep.equal([]);
   });
@@ -186,7 +186,7 @@ describe('a plan among kinact workers', () => {
     expect(plan([lease('m', 'me', 5_000)], { held: new Set() })).to.deep.include({
       take: [],
       fromPeers: [],
-      peers: false,
+      hasPeers: false,
     });
   });
 
@@ -206,7 +206,7 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
 
   it('counts ended leases in the target', () => {
     const made = plan([...many(4, 'e', 'java', 0, ended), ...many(4, 'j', 'java'), ...many(2, 'f')]);
-    expect(made).to.include({ foreign: true, target: 5 });
+    expect(made).to.include({ hasForeignOwners: true, target: 5 });
     expect(keys(made.take)).to.deep.equal(['f0', 'f1']);
   });
 
@@ -298,12 +298,12 @@ describe("a plan by the KCL's formula, with a Java worker in the table", () => {
   });
 
   it('is no longer used once all leases of Java workers have expired', () => {
-    expect(plan([...many(2, 'j', 'java', 10_001), ...many(2, 'b', 'b')]).foreign).to.equal(false);
+    expect(plan([...many(2, 'j', 'java', 10_001), ...many(2, 'b', 'b')]).hasForeignOwners).to.equal(false);
   });
 
   it('is used although a Java take leaves kinactWriter in place', () => {
     const stale = { kinactWriter: writerOf(writerPrefixOf('b', 'n'), 1) };
-    expect(plan([lease('j', 'java', 0, stale), ...many(2, 'b', 'b')]).foreign).to.equal(true);
+    expect(plan([lease('j', 'java', 0, stale), ...many(2, 'b', 'b')]).hasForeignOwners).to.equal(true);
   });
 });
 

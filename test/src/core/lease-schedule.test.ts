@@ -1,24 +1,24 @@
 // A keeper's own state and the time decide its next write and its next check. SHARD_END goes before a release, a release before a renewal.
 import { expect } from 'chai';
-import { idleTooLong, nextWakeAt, nextWrite, type LeaseWants } from '../../../src/core/lease-schedule.js';
+import { idleTooLong, nextWakeAt, nextWrite, type KeeperSituation } from '../../../src/core/lease-schedule.js';
 
-const times = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
-const held: LeaseWants = {
+const limits = { writeTimeoutMs: 500, idleLimitMs: 10_000, endLimitMs: 40_000 };
+const held: KeeperSituation = {
   phase: 'held',
   writes: { current: undefined, retryAt: 0 },
   timing: { renewAt: 1_000, extraAt: Infinity },
-  workers: { waitingWorker: undefined, idleSince: 0, waiting: false },
+  workers: { tenureRequest: undefined, idleSince: 0, noWorkerMayStart: false },
   tenure: undefined,
-  release: undefined,
+  releaseOrder: undefined,
   shardEnd: undefined,
 };
 const writing = (startedAt: number) => ({ writes: { current: { startedAt }, retryAt: 0 } });
 const retryAt = (at: number) => ({ writes: { current: undefined, retryAt: at } });
 const renewAt = (at: number) => ({ timing: { renewAt: at, extraAt: Infinity } });
 const extraAt = (at: number) => ({ timing: { renewAt: 1_000, extraAt: at } });
-const asked = { workers: { ...held.workers, waitingWorker: {} } };
-const queued = { traffic: { queued: true, takeBy: Infinity } };
-const release = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
+const asked = { workers: { ...held.workers, tenureRequest: {} } };
+const queued = { queuePlace: { queued: true, takeBy: Infinity } };
+const releaseOrder = { cutAt: 5_000, writeAt: 5_100, until: 6_000 };
 const shardEnd = { since: 0, asking: true, askAt: 0, blocked: false, childShardIds: undefined, callsUntil: 0 };
 
 describe('a lease keeper', () => {
@@ -40,80 +40,82 @@ describe('a lease keeper', () => {
     expect(nextWrite(extra, 500)).to.equal('checkpoint');
     expect(nextWrite(extra, 1_000)).to.equal('renew');
     expect(nextWrite({ ...extra, ...asked }, 500)).to.equal('renew');
-    expect(nextWrite({ ...extra, release }, 500)).to.equal('release');
+    expect(nextWrite({ ...extra, releaseOrder }, 500)).to.equal('release');
     expect(nextWrite({ ...extra, shardEnd: { ...shardEnd, childShardIds: [] } }, 500)).to.equal('shardEnd');
     expect(nextWrite({ ...extra, phase: 'recreating' }, 500)).to.equal('create');
     expect(nextWrite({ ...extra, ...writing(0) }, 500)).to.equal(undefined);
   });
 
   it('writes no SHARD_END while an `onCheckpoint` call runs, until `callsUntil`', () => {
-    const open = { userCallsLeftBehind: false, onCheckpointCalls: 1 };
-    const ended = { ...held, open, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
+    const leftovers = { userCallsLeftBehind: false, onCheckpointCalls: 1 };
+    const ended = { ...held, leftovers, shardEnd: { ...shardEnd, childShardIds: [], callsUntil: 900 } };
     expect(nextWrite(ended, 899)).to.equal(undefined);
-    expect(nextWakeAt(ended, times, 899)).to.equal(900);
+    expect(nextWakeAt(ended, limits, 899)).to.equal(900);
     expect(nextWrite(ended, 900)).to.equal('shardEnd');
-    expect(nextWrite({ ...ended, open: { ...open, onCheckpointCalls: 0 } }, 0)).to.equal('shardEnd');
+    expect(nextWrite({ ...ended, leftovers: { ...leftovers, onCheckpointCalls: 0 } }, 0)).to.equal('shardEnd');
   });
 
   it('writes SHARD_END before a release, and a release before a renewal', () => {
-    expect(nextWrite({ ...held, release }, 1_000)).to.equal('release');
-    expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, childShardIds: [] } }, 1_000)).to.equal('shardEnd');
+    expect(nextWrite({ ...held, releaseOrder }, 1_000)).to.equal('release');
+    expect(nextWrite({ ...held, releaseOrder, shardEnd: { ...shardEnd, childShardIds: [] } }, 1_000)).to.equal(
+      'shardEnd',
+    );
   });
 
   it('renews and does not release while the worker drains or SHARD_END may still come in time', () => {
-    expect(nextWrite({ ...held, release, tenure: { shared: { deadline: 9_000 }, revoked: false } }, 5_200)).to.equal(
-      'renew',
-    );
-    expect(nextWrite({ ...held, release, shardEnd }, 4_999)).to.equal('renew');
-    expect(nextWrite({ ...held, release, shardEnd }, 5_000)).to.equal('release');
-    expect(nextWrite({ ...held, release, shardEnd: { ...shardEnd, blocked: true } }, 0)).to.equal('release');
+    expect(
+      nextWrite({ ...held, releaseOrder, tenure: { shared: { deadline: 9_000 }, revoked: false } }, 5_200),
+    ).to.equal('renew');
+    expect(nextWrite({ ...held, releaseOrder, shardEnd }, 4_999)).to.equal('renew');
+    expect(nextWrite({ ...held, releaseOrder, shardEnd }, 5_000)).to.equal('release');
+    expect(nextWrite({ ...held, releaseOrder, shardEnd: { ...shardEnd, blocked: true } }, 0)).to.equal('release');
   });
 
   it('releases no earlier than `writeAt`, so that a revoked worker can send its last report', () => {
     const tenure = { shared: { deadline: 0 }, revoked: true };
-    expect(nextWrite({ ...held, release, tenure }, 5_099)).to.equal('renew');
-    expect(nextWrite({ ...held, release, tenure }, 5_100)).to.equal('release');
+    expect(nextWrite({ ...held, releaseOrder, tenure }, 5_099)).to.equal('renew');
+    expect(nextWrite({ ...held, releaseOrder, tenure }, 5_100)).to.equal('release');
   });
 
   it('wakes at the earliest of its times', () => {
-    expect(nextWakeAt(held, times, 0)).to.equal(1_000);
-    expect(nextWakeAt({ ...held, ...retryAt(300) }, times, 0)).to.equal(300);
-    expect(nextWakeAt({ ...held, ...writing(100) }, times, 0)).to.equal(600);
-    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 700 }, revoked: false } }, times, 0)).to.equal(700);
-    expect(nextWakeAt({ ...held, ...renewAt(20_000) }, times, 0)).to.equal(10_000);
-    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 0)).to.equal(5_000);
-    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 5_000)).to.equal(5_100);
-    expect(nextWakeAt({ ...held, ...renewAt(20_000), release }, times, 5_100)).to.equal(6_000);
-    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 0 }, revoked: true } }, times, 0)).to.equal(1_000);
-    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 0)).to.equal(50);
-    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, times, 50)).to.equal(1_000);
+    expect(nextWakeAt(held, limits, 0)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, ...retryAt(300) }, limits, 0)).to.equal(300);
+    expect(nextWakeAt({ ...held, ...writing(100) }, limits, 0)).to.equal(600);
+    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 700 }, revoked: false } }, limits, 0)).to.equal(700);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000) }, limits, 0)).to.equal(10_000);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), releaseOrder }, limits, 0)).to.equal(5_000);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), releaseOrder }, limits, 5_000)).to.equal(5_100);
+    expect(nextWakeAt({ ...held, ...renewAt(20_000), releaseOrder }, limits, 5_100)).to.equal(6_000);
+    expect(nextWakeAt({ ...held, tenure: { shared: { deadline: 0 }, revoked: true } }, limits, 0)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, limits, 0)).to.equal(50);
+    expect(nextWakeAt({ ...held, shardEnd: { ...shardEnd, askAt: 50 } }, limits, 50)).to.equal(1_000);
   });
 
   it('wakes for a due checkpoint or, while a write waits for a permit, for the next renewal', () => {
-    expect(nextWakeAt({ ...held, ...extraAt(500) }, times, 0)).to.equal(500);
-    expect(nextWakeAt({ ...held, ...extraAt(500), ...retryAt(700) }, times, 0)).to.equal(700);
-    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 600)).to.equal(1_000);
-    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, times, 1_000)).to.equal(10_000);
+    expect(nextWakeAt({ ...held, ...extraAt(500) }, limits, 0)).to.equal(500);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...retryAt(700) }, limits, 0)).to.equal(700);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, limits, 600)).to.equal(1_000);
+    expect(nextWakeAt({ ...held, ...extraAt(500), ...queued }, limits, 1_000)).to.equal(10_000);
   });
 
   it('does not count as idle while it has a reason to be without a worker', () => {
-    expect(idleTooLong(held, times, 10_000)).to.equal(true);
-    expect(idleTooLong(held, times, 9_999)).to.equal(false);
+    expect(idleTooLong(held, limits, 10_000)).to.equal(true);
+    expect(idleTooLong(held, limits, 9_999)).to.equal(false);
     const proven = { ...shardEnd, childShardIds: [] };
     for (const reason of [
-      { workers: { ...held.workers, waiting: true } },
+      { workers: { ...held.workers, noWorkerMayStart: true } },
       { phase: 'taking' },
       asked,
-      { release },
+      { releaseOrder },
       { shardEnd: proven },
     ] as const) {
-      expect(idleTooLong({ ...held, ...reason }, times, 99_000), JSON.stringify(reason)).to.equal(false);
+      expect(idleTooLong({ ...held, ...reason }, limits, 99_000), JSON.stringify(reason)).to.equal(false);
     }
   });
 
   it('may be idle until `endLimitMs` while the end of its shard is unproven', () => {
-    expect(idleTooLong({ ...held, shardEnd }, times, 39_999)).to.equal(false);
-    expect(idleTooLong({ ...held, shardEnd }, times, 40_000)).to.equal(true);
-    expect(nextWakeAt({ ...held, ...renewAt(50_000), shardEnd }, times, 0)).to.equal(40_000);
+    expect(idleTooLong({ ...held, shardEnd }, limits, 39_999)).to.equal(false);
+    expect(idleTooLong({ ...held, shardEnd }, limits, 40_000)).to.equal(true);
+    expect(nextWakeAt({ ...held, ...renewAt(50_000), shardEnd }, limits, 0)).to.equal(40_000);
   });
 });

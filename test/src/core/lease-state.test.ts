@@ -114,22 +114,22 @@ describe('what a keeper knows about its row', () => {
 
   it('creates a vanished row again without an owner, with a counter above that of any lost write', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '12', kinactLatestAt: 5 });
-    leaseState.applyUnknown(lease, {});
+    leaseState.noteUnknownWrite(lease, {});
     const made = leaseState.recreatedRow(lease, 'n1/7', 0);
     expect(made).to.deep.include({ checkpoint: '12', kinactLatestAt: 5, kinactWriter: 'n1/7' });
     expect(made).to.not.have.property('leaseOwner');
-    expect(made.leaseCounter).to.be.above(lease.unknown[0]!.counter);
+    expect(made.leaseCounter).to.be.above(lease.unknownWrites[0]!.counter);
     const later = leaseState.recreatedRow(lease, 'n1/7', 1_767_225_600_000.5).leaseCounter;
     expect(later, 'above that of a row made, taken and deleted meanwhile').to.equal(1_767_225_600_000);
   });
 
   it('remembers one write with an unknown outcome for each owner that it may leave', () => {
     const lease = leaseState.leaseStateOf(row);
-    leaseState.applyUnknown(lease, {});
-    leaseState.applyUnknown(lease, { checkpoint: { checkpoint: '5', subSequenceNumber: 0 } });
-    leaseState.applyUnknown(lease, { leaseOwner: null });
-    leaseState.applyUnknown(lease, { leaseOwner: 'me' });
-    expect(lease.unknown).to.deep.equal([
+    leaseState.noteUnknownWrite(lease, {});
+    leaseState.noteUnknownWrite(lease, { checkpoint: { checkpoint: '5', subSequenceNumber: 0 } });
+    leaseState.noteUnknownWrite(lease, { leaseOwner: null });
+    leaseState.noteUnknownWrite(lease, { leaseOwner: 'me' });
+    expect(lease.unknownWrites).to.deep.equal([
       { counter: 4, owner: 'me' },
       { counter: 4, owner: undefined },
     ]);

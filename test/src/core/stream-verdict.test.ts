@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { leaseRow } from '../../support/memory-lease-store.js';
 import { seeded } from '../../support/seeded.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { newLeaseRow } from '../../../src/core/shard-sync.js';
+import { newLeaseRow } from '../../../src/core/shard-sync-plan.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
 import type { ListedShard } from '../../../src/core/shard-graph.js';
 import { judgeStream, type StreamVerdict, type VerdictInput } from '../../../src/core/stream-verdict.js';

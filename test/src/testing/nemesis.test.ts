@@ -4,7 +4,7 @@ import { isKinactError } from '../../../src/api/errors.js';
 import { expectNothingLost, ManualClock, nemesis, type Nemesis } from '../../../src/testing/index.js';
 import { walk } from '../../../src/api/status.js';
 import type { Engine } from '../../../supervision/cell.js';
-import type { Delivery } from '../../../supervision/seams.js';
+import type { Delivery } from '../../../supervision/intercept.js';
 import { textOf } from '../../support/consumer-harness.js';
 import { inVirtualTime } from '../../support/virtual.js';
 import { seeded, virtualConsumer, type VirtualConsumer, type VirtualOptions } from '../../support/virtual-consumer.js';

@@ -1,0 +1,305 @@
+// Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
+// at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
+// these steps through the code:
+//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-reader.ts) finds the shard open, a second begins.
+//                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `chainEnded` reports `shardEnd`
+//   1. shard worker   `read` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
+//   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
+//   3. here           `askShardEnd`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
+//   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
+//   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
+import { effect } from '../../protocol/actor.js';
+import type { ShardEndPlan } from '../../protocol/lease-messages.js';
+import type { LeaseCoordinatorMessage, AskShardEnd, Message } from '../messages.js';
+import { gatherEvidence, judgeEnd } from './evidence.js';
+import type { Evidence, ShardEndResult } from '../effect-results.js';
+import { doubtStream } from '../sources/source-failure.js';
+import { failedAgain, retryingEvent } from '../../protocol/repeated-failure.js';
+import { retryShape } from '../sources/start.js';
+import {
+  emit,
+  reportRetry,
+  scanWithin,
+  serviceNow,
+  signature,
+  warn,
+  clearFailure,
+  syncBy,
+  type CoordinatorTurn,
+} from '../turn.js';
+import type { Lease, Stream } from '../state.js';
+import { rowsOf } from '../streams/stream-rows.js';
+import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
+import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
+import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
+import { KinactError } from '../../../src/api/errors.js';
+import { streamChanged } from '../../../src/api/stream-changed.js';
+
+/** After this many listings, about half a second apart, a closed shard without listed children counts as childless. */
+const childlessPatience = 5;
+/** A shard counts as open after this many listings that show it open: fewer listings may all be older than its end. */
+const openPatience = 3;
+/** After this many refusals the keeper's pauses begin to double: twice as many as `childlessPatience` needs. */
+const quickAsks = 2 * childlessPatience;
+/** The back-off of a failed question starts as after this many attempts: a stream that throttles gets a longer pause. */
+const attemptsBefore = 2;
+const retryMs = 500;
+const maxRetryMs = 10_000;
+
+export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void {
+  const { state, effects } = turn;
+  const lease = state.leases.get(question.leaseKey);
+  if (lease === undefined)
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+
+  const { failure } = lease.stream.history;
+  if (failure !== undefined)
+    return answer(turn, question, {
+      type: 'blocked',
+      reason: `its source has failed: ${failure.code}`,
+      retryMs: turn.options.failoverMs,
+    });
+
+  // A repeated question would count twice towards the conclusion that the shard has no children.
+  if (question.replyTo.question <= lease.lastEndQuestion) {
+    effects.push(effect.count('repeatedMessages'));
+    return;
+  }
+
+  lease.lastEndQuestion = question.replyTo.question;
+  lease.stream.shardEnds.questions.push(question);
+  gather(turn, lease.stream);
+}
+
+/**
+ * Asks the stream for evidence, unless a request is under way. A question that arrives during a request waits for the next
+ * request, because the evidence under way may be older than the question.
+ */
+function gather(turn: CoordinatorTurn, stream: Stream): void {
+  const { effects, now } = turn;
+  const { index, sourceOptions } = stream;
+  if (stream.shardEnds.gathering || stream.shardEnds.questions.length === 0) return;
+  if (now < stream.shardEnds.gatherDueAt) {
+    const ms = Math.max(1, Math.ceil(stream.shardEnds.gatherDueAt - now));
+    effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
+    return;
+  }
+
+  stream.shardEnds.gathering = true;
+  stream.shardEnds.gatherDueAt = now + retryMs;
+  const questions = stream.shardEnds.questions.splice(0);
+  effects.push(
+    effect.run({
+      name: `evidence/${index}`,
+      kind: 'io',
+      start: (signal) => gatherEvidence(sourceOptions, now, signal),
+      done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, questions, evidence }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, questions, error }),
+    }),
+  );
+}
+
+export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gatherDue'>): void {
+  gather(turn, turn.state.streams[index]!);
+}
+
+export function gathered(turn: CoordinatorTurn, { stream: index, questions, evidence }: Message<'gathered'>): void {
+  const stream = turn.state.streams[index]!;
+  stream.shardEnds.gathering = false;
+  stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
+  for (const question of questions) startJudging(turn, stream, question, evidence);
+  gather(turn, stream);
+}
+
+export function evidenceFailed(
+  turn: CoordinatorTurn,
+  { stream: index, questions, error }: Message<'evidenceFailed'>,
+): void {
+  const stream = turn.state.streams[index]!;
+  stream.shardEnds.gathering = false;
+  for (const question of questions) shardEndFailed(turn, { question, error });
+  gather(turn, stream);
+}
+
+function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardEnd, evidence: Evidence): void {
+  const { options, state, effects } = turn;
+  const { leaseKey, children, notFound, position } = question;
+  const lease = state.leases.get(leaseKey);
+  if (lease === undefined)
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+
+  const { shardId } = lease;
+  const streamRows = rowsOf(state, stream);
+  const scanned = streamRows.rows.get(shardId);
+  // The scanned row may be older than the row that the keeper took.
+  const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
+
+  const rowContext = {
+    keyPrefix: stream.keyPrefix,
+    entityType: state.table.entityType,
+    writer: signature(turn, 0),
+    serviceTimeMs: serviceNow(turn),
+    stream: stream.rowStamp,
+  };
+
+  const end = {
+    shardId,
+    row,
+    ancestors: ancestorsIn(streamRows.rows, row),
+    children,
+    notFound,
+    unread: position === undefined,
+    latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(streamRows.rows.values()),
+    acceptChildless: lease.endRefusals >= childlessPatience,
+    absences: stream.shardEnds.absences,
+    shardGoneAfterMs: options.failoverMs,
+  };
+
+  effects.push(
+    effect.run({
+      name: `shardEnd/${leaseKey}/${++state.works}`,
+      kind: 'io',
+      start: (signal) => judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+      done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', question, result }),
+      failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', question, error }),
+    }),
+  );
+}
+
+const operation = 'end of the shard';
+
+export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Message<'shardEndJudged'>): void {
+  const lease = turn.state.leases.get(question.leaseKey);
+  if (lease === undefined)
+    return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
+  clearFailure(turn, operation, lease.stream);
+  switch (result.type) {
+    case 'ready':
+      reportUnusualEnd(turn, lease, question, result);
+      return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
+    case 'readOn':
+      if (!result.certain && ++lease.openListings < openPatience)
+        return askAgainLater(turn, lease, question, { reason: result.reason });
+      lease.falseEnd = true;
+      lease.idleReason = `reads repeatedly reach a false end: ${result.reason}`;
+      lease.openListings = 0;
+      lease.endRefusals = 0;
+      emitRetrying(
+        turn,
+        lease,
+        new KinactError('AWS_ERROR', `Shard ${lease.shardId} has not ended: ${result.reason}.`, { retryable: true }),
+      );
+      return answer(turn, question, { type: 'readOn', reason: result.reason });
+    case 'blocked':
+      return answerBlocked(turn, lease, question, result);
+    case 'changed':
+      return answerChangedStream(turn, lease, question, result);
+  }
+}
+
+/** Reports an unusual end: the shard is gone or childless, or unread records may have expired. */
+function reportUnusualEnd(
+  turn: CoordinatorTurn,
+  { shardId, stream }: Lease,
+  { position }: AskShardEnd,
+  { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
+): void {
+  const about = { source: stream.sourceOptions.source.name, shardId };
+  if (gone)
+    warn(
+      turn,
+      `Shard ${shardId} is no longer listed: it is marked as ended after the last record that was read.`,
+      about,
+    );
+  else if (childless)
+    warn(turn, `Shard ${shardId} is closed and no child of it is listed: it ends without children.`, about);
+  if (mayHaveLost) emit(turn, { name: 'trimmed', data: { ...about, ...position, certain: false } });
+}
+
+function answerBlocked(
+  turn: CoordinatorTurn,
+  lease: Lease,
+  question: AskShardEnd,
+  { reason, needsSync, absent, waits }: Extract<ShardEndResult, { readonly type: 'blocked' }>,
+): void {
+  const { options, now } = turn;
+  const { stream } = lease;
+  stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, absent, now);
+  if (needsSync) {
+    syncBy(stream, now);
+    scanWithin(turn, retryMs);
+  }
+
+  const provenAt = Math.max(
+    0,
+    ...absent.map((shardId) => (stream.shardEnds.absences.get(shardId) ?? now) + options.failoverMs),
+  );
+
+  // The time that the end waits for another shard's row does not count as unread.
+  if (waits || lease.waitsForOtherShard) lease.idleSince = now;
+  lease.waitsForOtherShard = waits;
+  askAgainLater(turn, lease, question, { reason, minMs: provenAt - now, waits });
+}
+
+/**
+ * Handles a stream that seems to be another one under the same name. Its shards prove nothing about this shard's children. So
+ * SHARD_END is not written, and the shard sync decides whether the source fails.
+ */
+function answerChangedStream(
+  turn: CoordinatorTurn,
+  lease: Lease,
+  question: AskShardEnd,
+  { rowStream, liveStream }: Extract<ShardEndResult, { readonly type: 'changed' }>,
+): void {
+  const { stream, shardId } = lease;
+  const { name, region } = stream.sourceOptions.source;
+  const { store, multiStream } = turn.options;
+  const { tableName: table } = store;
+  const evidence = `the lease of ${shardId} belongs to the earlier stream`;
+  const error = streamChanged(
+    { stream: name, region, table, multiStream, rowStream, liveStream, evidence },
+    { shardId },
+  );
+
+  doubtStream(turn, stream);
+  lease.idleReason = `the end of the shard is not proven: ${error.message}`;
+  emitRetrying(turn, lease, error);
+  answer(turn, question, { type: 'blocked', reason: error.message, retryMs });
+}
+
+/** Tells the keeper to ask again, after growing pauses and not before `minMs` have passed. */
+function askAgainLater(
+  turn: CoordinatorTurn,
+  lease: Lease,
+  question: AskShardEnd,
+  { reason, minMs = 0, waits = false }: { readonly reason: string; readonly minMs?: number; readonly waits?: boolean },
+): void {
+  const asks = ++lease.endRefusals;
+  lease.idleReason = `the end of the shard is not proven: ${reason}`;
+  const ms = exponentialMs({ baseMs: retryMs, capMs: maxRetryMs }, Math.max(0, asks - quickAsks));
+  const retryIn = Math.max(ms, Math.ceil(minMs));
+  answer(turn, question, { type: 'blocked', reason, retryMs: retryIn, ...(waits ? { waits } : {}) });
+}
+
+/** Emits `retrying` although no call has failed: the end of the shard is not proven. */
+function emitRetrying(turn: CoordinatorTurn, { shardId, stream }: Lease, error: Error, delayMs = retryMs): void {
+  const source = stream.sourceOptions.source.name;
+  emit(turn, retryingEvent(failedAgain(undefined, operation, error, turn.now), delayMs, { source, shardId }));
+}
+
+export function shardEndFailed(
+  turn: CoordinatorTurn,
+  { question, error }: Pick<Message<'shardEndFailed'>, 'question' | 'error'>,
+): void {
+  const { options, state } = turn;
+  const lease = state.leases.get(question.leaseKey);
+  const delayMs = retryMs + backoffMs(retryShape, attemptsBefore, options.random);
+  const about = lease === undefined ? {} : { stream: lease.stream, shardId: lease.shardId };
+  reportRetry(turn, operation, { error, delayMs, ...about });
+  answer(turn, question, { type: 'blocked', reason: 'stream or table could not be asked', retryMs: delayMs });
+}
+
+function answer(turn: CoordinatorTurn, { replyTo }: AskShardEnd, plan: ShardEndPlan): void {
+  turn.effects.push(effect.reply(replyTo, plan));
+}

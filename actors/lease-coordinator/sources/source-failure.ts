@@ -1,0 +1,74 @@
+// Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
+import { effect } from '../../protocol/actor.js';
+import { answerStart } from './start-outcome.js';
+import { emit, hasFailed, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
+import type { Lease, Stream } from '../state.js';
+import type { KinactError } from '../../../src/api/errors.js';
+import { isFinalForSource, isFinalBeforeFirstRead, isStreamNotFound } from '../../../src/api/final-errors.js';
+
+/**
+ * Ends one source for good. Its stream is no longer listed or synced, and its leases are no longer taken. The leases held here
+ * drain, checkpoint and are released. Call this only if waiting cannot help. A second call changes nothing.
+ */
+export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactError): void {
+  const { state } = turn;
+  if (hasFailed(stream)) return;
+  stream.history.failure = error;
+  emit(turn, { name: 'sourceFailed', data: { source: stream.sourceOptions.source.name, error } });
+
+  for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
+  if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
+    state.phase = 'failed';
+    for (const key of ['openTable', 'scan']) turn.effects.push(effect.cancel(key));
+  }
+  answerStart(turn);
+}
+
+/** How soon the table is scanned, and the stream synced, after a doubt about the stream. */
+const doubtMs = 500;
+
+/**
+ * Handles a description that shows another stream, or none, under this name. One answer may be outdated, so only the shard sync,
+ * which is due now, can fail the source. The sync asks twice and reads the rows consistently. From that sync on, every look must
+ * miss the stream for 60 s before the stream counts as gone. Until then a reader or keeper in doubt reads and writes nothing.
+ */
+export function doubtStream(turn: CoordinatorTurn, stream: Stream): void {
+  // If the last look did not find the stream, the coordinator repeats the look anyway.
+  if (hasFailed(stream) || stream.opening.missing !== undefined) return;
+  syncBy(stream, turn.now);
+  scanWithin(turn, doubtMs);
+}
+
+/** A stream counts as gone when every look has missed it, for at least this long and this many times. */
+const goneAfterMs = 60_000;
+const goneAfterTimes = 5;
+
+/**
+ * Notes a failed describe or shard sync. Returns true if the failure ends the source. A source that has worked ends only if
+ * another stream has its name, or if the stream is gone. One answer does not prove that a stream is gone.
+ */
+export function noteSourceFailure(turn: CoordinatorTurn, stream: Stream, error: unknown): error is KinactError {
+  if (isFinalForSource(error)) return true;
+  if (!stream.history.worked) return isFinalBeforeFirstRead(error);
+  if (!isStreamNotFound(error)) {
+    stream.opening.missing = undefined;
+    return false;
+  }
+
+  const { now } = turn;
+  const { since = now, times = 0 } = stream.opening.missing ?? {};
+  stream.opening.missing = { since, times: times + 1 };
+  return now - since >= goneAfterMs && times + 1 >= goneAfterTimes;
+}
+
+/** Ends every source of this table. */
+export function failTable(turn: CoordinatorTurn, error: KinactError): void {
+  for (const stream of turn.state.streams) failSource(turn, stream, error);
+}
+
+/** Tells the keeper of a failed source's lease to drain and release the lease. */
+export function giveBack({ options, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
+  if (keeper === undefined) return;
+  const reason = `its source has failed: ${error.code}`;
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: options.callDeadlineMs }));
+}

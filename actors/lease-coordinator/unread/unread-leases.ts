@@ -1,0 +1,100 @@
+// Detects leases that are held here but that no worker reads, reports them and heals them: the pipeline gets the held leases
+// again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
+import { readsFail } from './failing-reads.js';
+import { emit, type CoordinatorTurn } from '../turn.js';
+import type { CoordinatorState, Lease, CoordinatorOptions } from '../state.js';
+import { leaseKeyOf } from '../../../src/core/lease-key.js';
+
+/** Notes that no worker reads the shard from now on, although a worker may. */
+export function noteIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
+  lease.idleSince ??= now;
+  if (!lease.falseEnd) lease.idleReason = reason;
+}
+
+/** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
+export function noteWorkerBegan(lease: Lease): void {
+  if (!lease.falseEnd) noteRead(lease);
+}
+
+/** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
+export function noteRead(lease: Lease): void {
+  lease.idleSince = undefined;
+  lease.waitsForOtherShard = false;
+  lease.unreadReported = false;
+  lease.falseEnd = false;
+}
+
+function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, now: number): boolean {
+  return fence !== undefined && (!falseEnd || now - workingSince > forMs);
+}
+
+/** For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. */
+function unreadMs(
+  { options, state }: { options: CoordinatorOptions; state: CoordinatorState },
+  lease: Lease,
+  now: number,
+): number {
+  const { awaited, waitsForOtherShard, idleSince, phase, stream } = lease;
+  // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
+  const isWaiting = awaited?.length !== 0 && !waitsForItself(state, lease);
+  const isExcused = phase !== 'held' || isWaiting || waitsForOtherShard || idleSince === undefined;
+  if (
+    isExcused ||
+    isReading(lease, options.failoverMs, now) ||
+    state.release !== undefined ||
+    stream.history.failure !== undefined
+  )
+    return 0;
+
+  const ms = now - idleSince;
+  return ms > options.failoverMs ? ms : 0;
+}
+
+/** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
+function waitsForItself({ table: { rows } }: CoordinatorState, { awaited, row, shardId, stream }: Lease): boolean {
+  if (awaited === undefined || awaited.length === 0) return false;
+  const ancestors = new Set(row.parentShardIds);
+  // Iterating a Set also visits members added during the loop.
+  for (const each of ancestors)
+    for (const parent of rows.get(leaseKeyOf(stream.keyPrefix, each))?.parentShardIds ?? []) ancestors.add(parent);
+  return ancestors.has(shardId);
+}
+
+function reasonOf(state: CoordinatorState, lease: Lease): string {
+  if (!waitsForItself(state, lease)) return lease.idleReason;
+  return `its row and its parents' rows name it as its own ancestor: correct parentShardId, or run \`kinact reset\``;
+}
+
+/** Reports and heals unread leases, after a scan. */
+export function watchUnread(turn: CoordinatorTurn): void {
+  const { state, now } = turn;
+  for (const lease of state.leases.values()) {
+    if (isReading(lease, turn.options.failoverMs, now)) noteRead(lease);
+    const ms = unreadMs(turn, lease, now);
+    if (ms === 0) continue;
+
+    // The supervisor of shard workers may have missed a message, so it gets the held leases again.
+    state.publishing.changed = true;
+    // After a false end, each reader lasts only a few seconds. Together, these readers count as reads that have failed for `ms`.
+    if (lease.falseEnd) readsFail(turn, lease, ms);
+
+    if (lease.unreadReported) continue;
+    lease.unreadReported = true;
+    const { leaseKey, shardId, stream } = lease;
+    const reason = reasonOf(state, lease);
+    const source = stream.sourceOptions.source.name;
+    emit(turn, { name: 'leaseUnread', data: { source, shardId, leaseKey, unreadMs: Math.round(ms), reason } });
+  }
+}
+
+/** The unread leases, for `status()` and `ready()`. */
+export function unreadLeases(
+  options: CoordinatorOptions,
+  state: CoordinatorState,
+): { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[] {
+  const now = options.clock.now();
+  return [...state.leases.values()].flatMap((lease) => {
+    const ms = Math.round(unreadMs({ options, state }, lease, now));
+    return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: reasonOf(state, lease) }];
+  });
+}

@@ -1,0 +1,75 @@
+// How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
+// shard has ended or this process makes no progress with it.
+import { giveUp } from './lease-end.js';
+import type { Message } from './state.js';
+import { workerReported, workerVanished } from './leftovers.js';
+import { closeTenure, tenureOf } from './open-tenure.js';
+import { count, type KeeperTurn } from './turn.js';
+import { isKinactError } from '../../src/api/errors.js';
+
+/** The lease is given up after the watchdog has ended this many workers at one frontier. */
+const maxWatchdogEnds = 2;
+
+export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'workerEnded'>): void {
+  const { state } = turn;
+  const tenure = tenureOf(turn, worker, fence);
+  if (tenure === undefined) return count(turn, 'staleWorkerEnd');
+
+  closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
+  switch (how.type) {
+    case 'shardEnd':
+      workerReported(turn, true);
+      if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 0;
+      state.shardEnd = {
+        children: how.children,
+        notFound: how.notFound,
+        since: turn.now,
+        callsUntil: turn.now + turn.options.callDeadlineMs,
+        asking: false,
+        askAt: turn.now,
+        blocked: false,
+        childShardIds: undefined,
+      };
+      return;
+    case 'drained':
+      workerReported(turn, how.open === 0 && how.isCut !== true);
+      if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = how.open;
+      return;
+    case 'tenureDead':
+      return;
+    case 'stopShard':
+      return giveUp(
+        turn,
+        `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`,
+        turn.options.callDeadlineMs,
+      );
+  }
+}
+
+export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {
+  const { state } = turn;
+  if (state.workers.tenureRequest?.worker === worker) {
+    state.workers.tenureRequest = undefined;
+    state.workers.idleSince = turn.now;
+  }
+
+  if (state.tenure?.shared.worker === worker) {
+    if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 'unknown';
+    workerVanished(turn);
+    closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
+  }
+
+  if (state.workers.last === worker && failedByWatchdog(how.error)) {
+    const { lease } = state;
+    const { watchdog } = state.setbacks;
+    watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
+    watchdog.at = lease.frontier;
+    if (watchdog.count >= maxWatchdogEnds)
+      giveUp(turn, 'the frontier did not move in two watchdog restarts', turn.options.callDeadlineMs);
+  }
+}
+
+/** Whether a worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
+function failedByWatchdog(error: Error | undefined): boolean {
+  return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
+}

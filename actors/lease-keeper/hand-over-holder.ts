@@ -1,0 +1,278 @@
+// How a keeper gives its lease to a peer (another process) that has asked for it: it answers, delivers for one more second so that the
+// peer sees the answer, drains, and hands over in one write. Invariants: it sends the hand-over only when no worker and no call of the
+// application can touch the shard. After that, no worker begins under this keeper until the outcome is known.
+//
+//   phase           event                                                → phase     who decides
+// - none            a write returns the row with a wish for this keeper  → asked *   `wishSeen`
+// - asked           a renewal has carried the answer `yielding`          → answered  `answerWritten`
+// - asked           no worker reads the shard, and no call can run       → draining  `proceedYielding`
+// - answered        a second has passed; `pause` goes to the worker      → draining  `proceedYielding`
+// - draining        the worker has ended, and nothing is left behind     → ready     `decideAfterDrain`
+// - ready           the next write, the hand-over, has taken effect      → the end   `newOwnerOf`, `leaseGiven`
+// - asked … ready   a reason to refuse: see below                        → refusing  `proceedYielding`, `decideAfterDrain`
+// - refusing        a write has carried the answer `refused`             → refused   `answerWritten`
+// - asked … ready   the wish is no longer raised, no hand-over was sent  → stale     `proceedYielding`
+// - stale           the wish is raised after all                         → asked     `wishSeen`
+// - any             the row has the wish of another peer                 → asked *   `wishSeen`
+// - any             the row has no wish for this keeper                  → none      `wishSeen`
+//
+// Refuses, and keeps the lease, when (in a row with *, the first case leads to `refusing` at once):
+// - a drain has failed, and the cool-down after it is not over (`wishSeen`);
+// - the shard is about to end (`proceedYielding`);
+// - only records that wait for another attempt are left (`cannotDrain`);
+// - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
+//   `refuseAt` at the latest;
+// - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
+//
+// During a release `proceedYielding` takes no step, so only the first case applies. The release names the peer as the owner
+// (`newOwnerOf`) if the phase is `ready`, nothing is left behind, and the wish is still raised.
+import { effect } from '../protocol/actor.js';
+import { finish, finishNotHeld, finishReleased } from './lease-end.js';
+import { reportDurable } from './checkpoint-report.js';
+import type { LeaseKeeperOptions } from './options.js';
+import type { Message, Write, Yielding } from './state.js';
+import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
+import { refuseTenureRequest, tenureOf } from './open-tenure.js';
+import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
+import { exponentialMs } from '../../src/core/backoff.js';
+import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
+import { maxFailoverMs } from '../../src/core/lease-failover.js';
+import {
+  applyWritten,
+  nextCheckpoint,
+  durableCheckpoint,
+  renewChange,
+  type RowChange,
+} from '../../src/core/lease-state.js';
+import { answerText, readWish, wishLastsMs, wishPrefix } from '../../src/core/lease-wish.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+
+/** The peer that asked sees the answer within this time, and reads the row more often from then on. */
+const noticeMs = 1_000;
+
+/** Reads the wish that a write found in the row. A wish addressed to another keeper counts as none. */
+export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
+  const { options, state, now } = turn;
+  const wish = readWish(text);
+  const before = state.yielding;
+  if (wish === undefined || wish.holder !== options.writer) {
+    if (before !== undefined) resumeWorker(turn, before);
+    state.yielding = undefined;
+  } else if (before?.wish.writer !== wish.writer) {
+    if (before !== undefined) resumeWorker(turn, before);
+    const phase = now < state.setbacks.failedDrains.until ? 'refusing' : 'asked';
+    state.yielding = {
+      wish,
+      seenAt: now,
+      phase,
+      drainStartsAt: Infinity,
+      refuseAt: Infinity,
+      refuseAtLatest: Infinity,
+    };
+  } else if (before.wish.number !== wish.number) {
+    before.wish = wish;
+    before.seenAt = now;
+    if (before.phase === 'stale') before.phase = 'asked';
+  }
+}
+
+/** The answer that the next write of kind `renew` or `answer` carries, if any. */
+export function answerOf({ options, state }: KeeperTurn): RowChange {
+  const { yielding } = state;
+  if (yielding?.phase === 'asked') return { answer: answerText('yielding', yielding.wish, longestDrainMs(options)) };
+  return yielding?.phase === 'refusing' ? { answer: answerText('refused', yielding.wish) } : {};
+}
+
+export function answerWritten({ options, state, now }: KeeperTurn, { change }: Write): void {
+  const { yielding } = state;
+  if (yielding === undefined || change.answer === undefined) return;
+  if (change.answer === answerText('refused', yielding.wish)) yielding.phase = 'refused';
+  else if (yielding.phase !== 'asked') return;
+  else if (change.answer === answerText('yielding', yielding.wish, longestDrainMs(options))) {
+    yielding.phase = 'answered';
+    yielding.drainStartsAt = now + noticeMs;
+  }
+}
+
+/** Takes the step of the hand-over that is due by now, if any. */
+export function proceedYielding(turn: KeeperTurn): void {
+  const { state, now } = turn;
+  const { yielding } = state;
+  if (yielding === undefined || state.phase !== 'held' || state.releaseOrder !== undefined) return;
+  const { phase } = yielding;
+  if (phase === 'refused' || phase === 'refusing' || phase === 'stale') return;
+
+  if (!isFresh(turn, yielding)) callOff(turn, yielding, 'stale');
+  else if (state.shardEnd !== undefined) callOff(turn, yielding, 'refusing');
+  else if ((phase === 'draining' || phase === 'ready') && now >= yielding.refuseAt) callOff(turn, yielding, 'refusing');
+  else if (phase === 'asked' && noWorkerAndNoCalls(turn)) startDraining(turn, yielding);
+  else if (phase === 'answered' && now >= yielding.drainStartsAt) startDraining(turn, yielding);
+  else if (phase === 'draining' && state.tenure === undefined) decideAfterDrain(turn, yielding);
+}
+
+function startDraining(turn: KeeperTurn, yielding: Yielding): void {
+  const { options, state, now, effects } = turn;
+  const { tenure } = state;
+  refuseTenureRequest(turn, 'the lease is being handed over');
+  yielding.phase = 'draining';
+  yielding.refuseAt = now + options.handOverMs;
+  yielding.refuseAtLatest = now + longestDrainMs(options);
+
+  if (tenure === undefined) return decideAfterDrain(turn, yielding);
+  if (tenure.revoked) return;
+
+  state.workers.pauses += 1;
+  effects.push(
+    effect.send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
+  );
+}
+
+/** A drain ends after this many times `handOverMs` even if the frontier still moves. */
+const drainPatience = 10;
+
+/** The longest time a drain may take. The answer carries it. The peer waits somewhat longer, and accepts no larger value. */
+function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
+  return Math.min(drainPatience * handOverMs, maxFailoverMs);
+}
+
+/** Gives a drain more time, because the frontier has moved. Otherwise a shard with a long queue could never be handed over. */
+export function extendDrain({ options, state, now }: KeeperTurn): void {
+  const { yielding } = state;
+  if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
+}
+
+/** Refuses at once: only records that wait for another attempt are open, and the shard must go on being read. */
+export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannotDrain'>): void {
+  const { yielding } = turn.state;
+  if (yielding?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
+  callOff(turn, yielding, 'refusing');
+}
+
+const maxCoolDownMs = 600_000;
+
+/**
+ * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
+ * been sent: then no worker begins until the row shows whether it took effect.
+ */
+function callOff(turn: KeeperTurn, yielding: Yielding, phase: 'refusing' | 'stale'): void {
+  const { options, state, now } = turn;
+  if (yielding.phase === 'draining' && phase === 'refusing') {
+    // A shard that does not drain must still be read: wishes are refused for a while.
+    const { count } = state.setbacks.failedDrains;
+    const coolDownMs = exponentialMs({ baseMs: options.failoverMs, capMs: maxCoolDownMs }, count);
+    state.setbacks.failedDrains = { count: count + 1, until: now + coolDownMs };
+  }
+
+  resumeWorker(turn, yielding);
+  yielding.phase = phase;
+}
+
+function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void {
+  const { tenure } = state;
+  if (phase !== 'draining' || tenure?.revoked !== false) return;
+  effects.push(
+    effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
+  );
+}
+
+/** Called when no worker is left. A worker that crashed may have left calls behind, and records that will be delivered again. */
+function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
+  // Unlike `callOff`, this starts no cool-down (`failedDrains`): the worker has gone, but the shard may not be too slow to drain.
+  // The next worker reads the open records again, and may drain in time.
+  if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
+  // An `onCheckpoint` call of the shard must end first, too.
+  else if (turn.state.leftovers.onCheckpointCalls === 0) yielding.phase = 'ready';
+}
+
+/** Whether the author of the wish seems to be alive. Always true once the hand-over may have been sent. */
+function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Yielding): boolean {
+  if (phase === 'ready' && (state.writes.current?.kind === 'handOver' || state.lease.unknownWrites.length > 0))
+    return true;
+  return now - seenAt < wishLastsMs(wish, options.failoverMs);
+}
+
+/**
+ * The peer that the next write names as the owner; undefined if that write leaves the lease free. A worker that a release has cut
+ * off may have left a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
+ */
+export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
+  const { yielding, releaseOrder } = turn.state;
+  if (yielding === undefined) return undefined;
+  if (
+    releaseOrder !== undefined &&
+    (yielding.phase !== 'ready' || !nothingLeftBehind(turn) || !isFresh(turn, yielding))
+  )
+    return undefined;
+  const { workerId, writer, failoverMs } = yielding.wish;
+  return { workerId, writer, failoverMs };
+}
+
+/** Ends the keeper: the lease belongs to a peer, and everything that was handed out here is settled. */
+export function leaseGiven(turn: KeeperTurn, to: string): void {
+  const { options, state } = turn;
+  if (state.releaseOrder !== undefined) return finishReleased(turn, true);
+  const { leaseKey, shardId, source } = options;
+  emit(turn, { name: 'leaseHandedOver', data: { source, shardId, leaseKey, to } });
+  const at = durableCheckpoint(state.lease.row);
+  finish(turn, { type: 'handedOver', to, at }, `handed over to ${to}`);
+}
+
+/** After this many refused hand-overs with the wish still in the row, the refusal is handled like that of any other write. */
+const maxRefusedWrites = 3;
+
+/** Handles a refused write as far as it concerns a hand-over. Returns true if the refusal needs no further handling. */
+export function resolveRefusedWrite(turn: KeeperTurn, write: Write, foundRow: LeaseRow | undefined): boolean {
+  const { options, state, now } = turn;
+  const { lease, yielding } = state;
+  if (yielding === undefined) return false;
+  const { workerId } = yielding.wish;
+  const maybeGiven = lease.unknownWrites.some(({ owner }) => owner === workerId);
+
+  if (foundRow === undefined) {
+    // If the hand-over took effect, the new owner creates the row again.
+    if (maybeGiven) finishNotHeld(turn, 'the row is gone, and the lease may have been handed over');
+    return maybeGiven;
+  }
+
+  if (maybeGiven && handOverTookEffect(turn, yielding, foundRow)) {
+    // Report only the checkpoint of the hand-over: the new owner reports its own.
+    applyWritten(lease, renewChange(nextCheckpoint(lease)), foundRow.leaseCounter, options.writer);
+    reportDurable(turn);
+    leaseGiven(turn, workerId);
+    return true;
+  }
+
+  const isRowUnchanged =
+    foundRow.leaseCounter === lease.row.leaseCounter &&
+    foundRow.leaseOwner === options.workerId &&
+    foundRow.kinactWriter === options.writer;
+  if (!isRowUnchanged || write.change.handOver === undefined) return false;
+  if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+
+  // The wish was withdrawn, or another peer has asked since.
+  yielding.phase = 'stale';
+  wishSeen(turn, foundRow.kinactWish);
+  state.writes.retryAt = now;
+  return true;
+}
+
+function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
+  return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
+}
+
+function retryWrite(turn: KeeperTurn): true {
+  const { state, now } = turn;
+  state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
+  state.writes.failed += 1;
+  return true;
+}
+
+/**
+ * Whether a hand-over whose reply was lost took effect. The new owner may have written since, or even given the lease back. If
+ * the row's checkpoint is before this keeper's frontier, the peer took the lease without the hand-over.
+ */
+function handOverTookEffect({ state }: KeeperTurn, { wish }: Yielding, foundRow: LeaseRow): boolean {
+  if (foundRow.leaseOwner !== wish.workerId && foundRow.kinactWriter !== wish.writer) return false;
+  const { frontier } = state.lease;
+  return frontier === undefined || compareCheckpoints(durableCheckpoint(foundRow), checkpointOf(frontier)) >= 0;
+}

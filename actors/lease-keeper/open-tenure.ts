@@ -1,0 +1,155 @@
+// Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
+// tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5). It ends in one of three ways:
+//   revokeTenure   the right to deliver is over; the worker is informed, and its last frontier and its end still count
+//   closeTenure    the worker has ended; it reports nothing more
+//   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
+import { effect } from '../protocol/actor.js';
+import type { Tenure, FrontierReport } from '../protocol/tenure.js';
+import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftovers.js';
+import type { TenureRequest, Message, OpenTenure } from './state.js';
+import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
+import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
+import { isHandingOver } from '../../src/core/lease-schedule.js';
+import type { LeaseRow } from '../../src/core/lease.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { HashKeyRange } from '../../src/api/ports.js';
+
+export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: TenureRequest): void {
+  const { state, effects } = turn;
+  // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
+  // that the worker got the first time.
+  if (worker <= (state.workers.last ?? -1)) return count(turn, 'repeatedMessages');
+
+  const refusal = refusalOf(turn);
+  if (refusal !== undefined) {
+    effects.push(effect.reply(replyTo, { type: 'refused', reason: refusal }));
+    return;
+  }
+
+  refuseTenureRequest(turn, 'another worker asked after this one');
+  dropTenure(turn, 'another worker begins');
+  state.workers.tenureRequest = { worker, control, replyTo };
+  state.workers.last = worker;
+  effects.push(effect.watch(control, (how) => ({ type: 'workerDown', worker, how })));
+}
+
+function refusalOf({ state, now }: KeeperTurn): string | undefined {
+  if (state.phase === 'over') return 'the lease is no longer held';
+  if (state.shardEnd !== undefined || state.lease.row.checkpoint === 'SHARD_END') return 'the shard has ended';
+  if (awaitsCalls(state, now)) return undefined;
+  if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
+  if (isHandingOver(state.yielding)) return 'the lease is being handed over';
+  if (now < state.setbacks.nextWorkerAt) return 'the shard repeatedly seemed to end: reading resumes later';
+  return undefined;
+}
+
+export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
+  if (turn.state.workers.tenureRequest === undefined) return;
+  turn.effects.push(effect.reply(turn.state.workers.tenureRequest.replyTo, { type: 'refused', reason }));
+  turn.state.workers.tenureRequest = undefined;
+}
+
+export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
+  const { options, state, effects } = turn;
+  const start = startOf(state.lease, options.initialPosition);
+  if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
+
+  const abortController = new AbortController();
+  const range = options.hashKeyRange ?? rangeOf(state.lease.row);
+  const shared: Tenure = {
+    worker: request.worker,
+    leaseKey: options.leaseKey,
+    shardId: options.shardId,
+    source: options.source,
+    idempotencyPrefix: options.idempotencyPrefix,
+    fence: state.lease.row.leaseCounter,
+    start,
+    stream: state.lease.row.kinactStream ?? options.stream,
+    table: options.store.tableName,
+    ...(range === undefined ? {} : { hashKeyRange: range }),
+    deadline: state.timing.liveUntil,
+    wallDeadline: wallDeadlineOf(turn),
+    dead: false,
+    hasPredecessor: callsMayRun(turn),
+    onlyAwaitsCalls: state.releaseOrder !== undefined,
+    // Present from the start: reducers read this object before every call, and a member added later would slow them down.
+    newestHandedOut: undefined,
+    signal: abortController.signal,
+  };
+
+  state.workers.tenureRequest = undefined;
+  tenureGranted(turn, shared);
+  state.tenure = { shared, abortController, control: request.control, revoked: false, advanced: false, records: 0 };
+  effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
+  if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
+}
+
+/** `liveUntil` on the wall clock, plus slack: small corrections of that clock must not end tenures. */
+export function wallDeadlineOf({ options, state, now }: KeeperTurn): number {
+  return options.clock.wallNow() + (state.timing.liveUntil - now) + options.marginMs;
+}
+
+function rangeOf(row: LeaseRow): HashKeyRange | undefined {
+  if (row.startingHashKey === undefined || row.endingHashKey === undefined) return undefined;
+  return { startingHashKey: row.startingHashKey, endingHashKey: row.endingHashKey };
+}
+
+export function revokeTenure(turn: KeeperTurn, reason: string): void {
+  const { tenure } = turn.state;
+  if (tenure === undefined || tenure.revoked) return;
+  endTenure(turn, tenure, reason);
+  turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
+}
+
+export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
+  if (!tenure.revoked) endTenure(turn, tenure, reason);
+  turn.state.tenure = undefined;
+  turn.state.workers.idleSince = turn.now;
+}
+
+export function dropTenure(turn: KeeperTurn, reason: string): void {
+  revokeTenure(turn, reason);
+  turn.state.tenure = undefined;
+}
+
+function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
+  const { leaseKey, shardId } = turn.options;
+  const { shared, abortController } = tenure;
+  tenure.revoked = true;
+  turn.state.workers.idleSince = turn.now;
+  tenureEnded(turn);
+  shared.dead = true;
+  shared.deadline = 0;
+
+  const message = `The right to deliver records of ${shardId} has ended: ${reason}.`;
+  abortController.abort(new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }));
+
+  if (shared.onlyAwaitsCalls === true) return;
+  const openRecords = !tenure.advanced && shared.newestHandedOut !== undefined;
+  notifyCoordinator(turn, { type: 'idle', fence: shared.fence, openRecords, reason });
+}
+
+/** The tenure of this worker and fence, if it is still the open one. */
+export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): OpenTenure | undefined {
+  const { tenure } = state;
+  return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
+}
+
+export function noteFrontier(turn: KeeperTurn, { worker, fence, position, records }: FrontierReport): void {
+  const tenure = tenureOf(turn, worker, fence);
+  if (tenure === undefined) return count(turn, 'staleFrontier');
+
+  const passed = records - tenure.records;
+  tenure.records = records;
+  if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
+
+  if (tenure.advanced) return;
+  tenure.advanced = true;
+  notifyCoordinator(turn, { type: 'advanced', fence });
+}
+
+/** Tells the coordinator whether the worker's reads succeed. */
+export function reads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
+  if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
+  notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
+}

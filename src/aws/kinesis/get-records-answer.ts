@@ -1,0 +1,149 @@
+// Turns GetRecords answers from bytes into RawRecords. The SDK's deserializer spends most of its time validating base64 by
+// regular expression. So our own client bypasses it for this one operation; a user's client is left as it is. `recordsOf` returns
+// the records in both cases.
+import type {
+  _Record as SdkRecord,
+  ChildShard as SdkChildShard,
+  GetRecordsOutput,
+  KinesisClient,
+} from '@aws-sdk/client-kinesis';
+import { isSequenceNumber } from '../../core/sequence-number.js';
+import type { ChildShard, RawRecord } from '../../api/ports.js';
+import { hashKeyRangeOf } from '../aggregation/hash-key.js';
+
+/** The member in which the fast path leaves its records; the SDK's own `Records` is then empty. */
+const fastRecords = Symbol('kinact.records');
+
+interface FastOutput extends Partial<GetRecordsOutput> {
+  [fastRecords]?: readonly RawRecord[];
+}
+
+/** The part of the SDK's protocol object that is used here. It is semi-public, so every member is checked before use. */
+interface Protocol {
+  deserializeResponse?: (operation: { readonly name: string }, context: unknown, response: Response) => Promise<object>;
+  deserializeMetadata?: (response: Response) => object;
+}
+
+interface Response {
+  readonly statusCode: number;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** A GetRecords answer in JSON. */
+interface WireAnswer {
+  readonly Records?: readonly {
+    readonly SequenceNumber?: unknown;
+    readonly PartitionKey?: unknown;
+    readonly Data?: unknown;
+    readonly ApproximateArrivalTimestamp?: unknown;
+  }[];
+  readonly NextShardIterator?: string | null;
+  readonly MillisBehindLatest?: number | null;
+  readonly ChildShards?: SdkChildShard[] | null;
+}
+
+/** Puts the fast path on a client of ours. Returns false for an SDK that is built differently, which keeps its own path. */
+export function installFastGetRecords(client: KinesisClient): boolean {
+  const protocol = (client.config as unknown as { readonly protocol?: Protocol }).protocol;
+  const slow = protocol?.deserializeResponse;
+  const metadata = protocol?.deserializeMetadata;
+  if (protocol === undefined || slow === undefined || metadata === undefined) return false;
+
+  protocol.deserializeResponse = async (operation, context, response) => {
+    if (operation.name !== 'GetRecords' || response.statusCode >= 300) {
+      return slow.call(protocol, operation, context, response);
+    }
+    return { ...parseAnswer(await collect(response.body)), $metadata: metadata.call(protocol, response) };
+  };
+  return true;
+}
+
+async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    parts.push(part);
+    bytes += part.length;
+  }
+  return Buffer.concat(parts, bytes);
+}
+
+/** Throws a SyntaxError on anything but an answer of GetRecords. The caller treats that as a broken connection. */
+export function parseAnswer(bytes: Buffer): FastOutput {
+  const answer = JSON.parse(bytes.toString()) as WireAnswer | null;
+  if (typeof answer !== 'object' || answer === null || !Array.isArray(answer.Records)) {
+    throw new SyntaxError('GetRecords was answered without Records');
+  }
+  const records = (answer.Records as NonNullable<WireAnswer['Records']>).map((record): RawRecord => {
+    const { SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp: arrived } = record ?? {};
+    if (typeof Data !== 'string') throw noRecord();
+    const arrivedAt = typeof arrived === 'number' ? Math.round(arrived * 1000) : undefined;
+    return rawRecord(SequenceNumber, PartitionKey, Buffer.from(Data, 'base64'), arrivedAt);
+  });
+
+  return {
+    Records: [],
+    [fastRecords]: records,
+    ...(typeof answer.NextShardIterator === 'string' ? { NextShardIterator: answer.NextShardIterator } : {}),
+    ...(typeof answer.MillisBehindLatest === 'number' ? { MillisBehindLatest: answer.MillisBehindLatest } : {}),
+    ...(Array.isArray(answer.ChildShards) ? { ChildShards: answer.ChildShards } : {}),
+  };
+}
+
+/** The records of an answer, from the fast path or the SDK. Throws a SyntaxError if there is no list of records. */
+export function recordsOf(output: Partial<GetRecordsOutput>): readonly RawRecord[] {
+  const fast = (output as FastOutput)[fastRecords];
+  if (fast !== undefined) return fast;
+  if (!Array.isArray(output.Records)) throw new SyntaxError('GetRecords was answered without Records');
+  return output.Records.map((record): RawRecord => {
+    // A user's client may be of another version, or none of the SDK's, so its types are not trusted.
+    const {
+      SequenceNumber,
+      PartitionKey,
+      Data,
+      ApproximateArrivalTimestamp: arrived,
+    } = (record ?? {}) as Partial<SdkRecord>;
+    if (!(Data instanceof Uint8Array)) throw noRecord();
+    return rawRecord(SequenceNumber, PartitionKey, Data, arrived instanceof Date ? arrived.getTime() : undefined);
+  });
+}
+
+/** Makes one record. Optional members may be missing. Throws a SyntaxError without a valid sequence number. */
+function rawRecord(
+  sequenceNumber: unknown,
+  partitionKey: unknown,
+  data: Uint8Array,
+  arrivedAt: number | undefined,
+): RawRecord {
+  if (typeof sequenceNumber !== 'string' || !isSequenceNumber(sequenceNumber)) throw noRecord();
+
+  const dated = arrivedAt !== undefined && Number.isFinite(arrivedAt);
+  // Written out, not spread: this runs once per record. An empty partition key counts as none, because a key has at least one
+  // character.
+  if (typeof partitionKey !== 'string' || partitionKey === '') {
+    return dated ? { sequenceNumber, data, arrivedAt } : { sequenceNumber, data };
+  }
+  return dated ? { sequenceNumber, partitionKey, data, arrivedAt } : { sequenceNumber, partitionKey, data };
+}
+
+function noRecord(): SyntaxError {
+  return new SyntaxError('GetRecords was answered with something that is no record');
+}
+
+/**
+ * The children that an answer names at the end of `shardId`. Undefined if it names none, or one that is not a child of this
+ * shard; ListShards decides then.
+ */
+export function childrenOf(output: Partial<GetRecordsOutput>, shardId: string): readonly ChildShard[] | undefined {
+  const named: unknown = output.ChildShards;
+  if (!Array.isArray(named) || named.length === 0) return undefined;
+  const children: ChildShard[] = [];
+  for (const child of named as readonly (Partial<SdkChildShard> | null)[]) {
+    const { ShardId, ParentShards, HashKeyRange } = child ?? {};
+    if (typeof ShardId !== 'string' || ShardId === '' || !Array.isArray(ParentShards)) return undefined;
+    const parentShards = ParentShards.filter((parent) => typeof parent === 'string' && parent !== '');
+    if (!parentShards.includes(shardId)) return undefined;
+    children.push({ shardId: ShardId, parentShards, ...hashKeyRangeOf(HashKeyRange) });
+  }
+  return children;
+}

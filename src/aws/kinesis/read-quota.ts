@@ -1,0 +1,25 @@
+// How often a reader may call the service for its shard. Called by polling-reader.ts.
+import { createTokenBucket, type TokenBucket } from '../../core/token-bucket.js';
+
+/**
+ * AWS grants all readers of a shard together five reads and 2 MB a second. The reader allows no burst, and counts a call from its
+ * answer on. So no six calls arrive within a second, however they are delayed on their way. The margin below 5 is for clocks that
+ * count in whole milliseconds.
+ */
+const readsPerSecond = 4.9;
+const bytesPerSecond = 2_000_000;
+
+/** The rate limits of the shard: iterators, reads and bytes. */
+export interface Quota {
+  readonly iterators: TokenBucket;
+  readonly reads: TokenBucket;
+  readonly traffic: TokenBucket;
+}
+
+export function fullQuota(now: number): Quota {
+  return {
+    iterators: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
+    reads: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
+    traffic: createTokenBucket({ capacity: 1, perSecond: bytesPerSecond }, now),
+  };
+}

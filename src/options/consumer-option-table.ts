@@ -1,0 +1,261 @@
+// The table of `createConsumer`'s options. One row holds the type, bound, default, text and example of one option.
+// resolved-options.ts resolves options by this table. docs/options.md and src/api/generated are generated from it.
+import { randomUUID } from 'node:crypto';
+import { availableParallelism, hostname } from 'node:os';
+import { silentLogger, type Logger } from '../api/logger.js';
+import { silentMeter, type Meter } from '../api/metrics.js';
+import {
+  bounded,
+  callback,
+  defaulting,
+  group,
+  integer,
+  maxTimerMs,
+  membersOf,
+  milliseconds,
+  oneOf,
+  optional,
+  refuse,
+  required,
+  shaped,
+  text,
+  type Kind,
+} from './option-table.js';
+import type { CheckpointNotice, NactParent } from '../api/options.js';
+import { leaseTable } from './lease-option-table.js';
+import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
+import type { UserRecord } from '../api/ports.js';
+import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
+import type { SourceSpec } from '../api/source.js';
+import { retry } from './retry-policy.js';
+import { runtimeTable } from './runtime-option-table.js';
+import { applicationName, tableName } from './kinesis-stream-option-table.js';
+
+const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = {
+  expected: 'a source made by kinesisStream, or a non-empty array of them',
+  type: 'SourceSpec | readonly SourceSpec[]',
+  parse(value, path) {
+    const several = Array.isArray(value);
+    const list: readonly unknown[] = several ? value : [value];
+    if (list.length === 0) refuse(path, this.expected, value);
+    const isSource = shaped<SourceSpec>('a source made by kinesisStream', ['open', 'openLeases']);
+    return Object.freeze(
+      list.map((each, index) => {
+        const at = several ? `${path}[${index}]` : path;
+        const spec = isSource.parse(each, at);
+        text('name of the source', /./).parse(spec.name, `${at}.name`);
+        if (spec.application !== undefined) tableName.parse(spec.application, `${at}.application`);
+        return spec;
+      }),
+    );
+  },
+};
+
+const reducer: Kind<ReducerDefinition> = {
+  expected: 'reducer made by defineReducer',
+  type: 'ReducerDefinition<Value>',
+  parse(value, path) {
+    return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
+  },
+};
+
+const onFailure: Kind<OnFailure> = {
+  expected: "retry(), 'crash', 'skip', 'stopShard' or a function",
+  type: 'OnFailure',
+  parse(value, path) {
+    if (typeof value === 'function' || isFailurePolicy(value)) return value as OnFailure;
+    return refuse(path, this.expected, value);
+  },
+};
+
+const minIntervalMs = 200;
+
+/** Below 200 ms a row would get more than five checkpoint writes a second: `checkpointRecords` is the option for that. */
+const checkpointInterval = bounded(
+  `0, or milliseconds, ${minIntervalMs} to ${maxTimerMs}`,
+  (value) => value === 0 || (value >= minIntervalMs && value <= maxTimerMs),
+);
+
+const restartTable = {
+  intensity: defaulting(
+    integer(0),
+    2,
+    'At most this many restarts within `periodMs`; the next one ends the consumer.',
+    '5',
+  ),
+  periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which restarts are counted.', '60_000'),
+};
+
+/** Every option of `createConsumer`. docs/options.md is generated from it. */
+export const consumerTable = {
+  application: required(
+    // `placeSources` checks more strictly if this name is the table's.
+    text(applicationName.expected, /^.{1,255}$/s, '1 to 255 characters'),
+    'The name that all workers of one application share. As in the KCL, it also names the lease table. If `leases.tableName` or the `application` of each source names the tables, any 1 to 255 characters are allowed.',
+    "'order-totals'",
+  ),
+  source: required(
+    source,
+    'The stream to consume, or several; see `kinesisStream`.',
+    "kinesisStream({ streamName: 'orders' })",
+  ),
+  reducer: required(
+    reducer,
+    'What happens to the items, made by `defineReducer`.',
+    'defineReducer({ init: () => 0, reduce: (count) => count + 1 })',
+  ),
+  extract: optional(
+    // oxlint-disable-next-line typescript/no-explicit-any -- what an item's value is, the reducer says; the declaration ties the two.
+    callback<Extract<any>>('Extract<Value>'),
+    'Makes none, one or many items of a record, synchronously: `(record, ctx) => Iterable<{ key, value }>`. If it throws, `onFailure` applies.',
+    { shown: 'one item: its key, its bytes', example: "({ data }) => [{ key: 'all', value: data.length }]" },
+  ),
+  key: optional(
+    callback<(record: UserRecord) => string>('(record: UserRecord) => string'),
+    'The key of a record if `extract` is not given.',
+    {
+      shown: 'the partition key; the sequence number where there is none',
+      example: '({ partitionKey, sequenceNumber }) => partitionKey?.slice(0, 8) ?? sequenceNumber',
+    },
+  ),
+  reducers: optional(
+    integer(1),
+    'How many reducers run; the hash of an item’s key picks one. Raise it if your calls spend most of their time waiting for other services.',
+    {
+      shown: 'available parallelism',
+      fallback: availableParallelism,
+      example: '16',
+    },
+  ),
+  stages: defaulting(
+    integer(1),
+    1,
+    'How many stages extract and route items between shards and reducers. One is enough for most applications: all stages share one thread.',
+    '2',
+  ),
+  spread: defaulting(
+    oneOf('by-shard', 'round-robin'),
+    'by-shard',
+    'How records reach the stages. `round-robin` spreads a shard’s records over all stages, so the order of a key is not kept.',
+    "'round-robin'",
+  ),
+  maxPending: defaulting(
+    integer(1),
+    1_024,
+    'How many records of one shard may be in flight: admitted, but not settled yet. Raise it if your reducer acknowledges late, for example with large batches. Lower it to replay fewer records after a crash.',
+    '4_096',
+  ),
+  maxPendingBytes: defaulting(
+    integer(1),
+    32 * 1024 * 1024,
+    'How many bytes of one shard may be in flight. A larger record is admitted alone. Raise it together with `maxPending` if your records are large.',
+    '64 * 1024 * 1024',
+  ),
+  maxBytes: defaulting(
+    integer(1),
+    256 * 1024 * 1024,
+    'How many bytes of records this process may hold, fetched ahead and in flight, for all shards and sources together. At most one answer per shard may come on top (see memory.md). Half is shared evenly, half goes to the shards that need it. Fit it to the memory of the process.',
+    '512 * 1024 * 1024',
+  ),
+  checkpointIntervalMs: defaulting(
+    checkpointInterval,
+    0,
+    'The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra write. If it is shorter than the time between renewals (`failoverMs` / 3), checkpoints are extra writes while the frontier moves; see checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.',
+    '1_000',
+  ),
+  checkpointRecords: defaulting(
+    integer(0),
+    0,
+    'A checkpoint is written once it covers this many more records than the last one, regardless of `checkpointIntervalMs`. Each of these is an extra write. 0: off. Set it to bound how many settled records are replayed after a crash.',
+    '10_000',
+  ),
+  flushIntervalMs: defaulting(
+    milliseconds(1),
+    1_000,
+    'The default of `batch.intervalMs`, and the time between two heartbeats to reducers that are a `behaviour`. Lower it to checkpoint records of a quiet stream sooner; raise it for fewer and larger flushes.',
+    '250',
+  ),
+  watchdogMs: defaulting(
+    milliseconds(1),
+    600_000,
+    'How long one record may block a shard, or the end of a shard may wait for a call. After that the pipeline restarts, and the error names the holder. Keep it well above the longest call that you expect.',
+    '120_000',
+  ),
+  onDuplicate: defaulting(
+    oneOf('skip', 'crash'),
+    'skip',
+    'What happens when the service delivers a record twice. `skip`: the record is left out and counted. `crash`: the pipeline restarts, as under `onFailure`.',
+    "'crash'",
+  ),
+  onFailure: optional(
+    onFailure,
+    'What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other keys go on; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
+    {
+      shown: '`retry()`',
+      fallback: (): OnFailure => retry(),
+      example: "retry({ attempts: 20, then: 'skip' })",
+    },
+  ),
+  onCheckpoint: optional(
+    callback<(at: CheckpointNotice) => unknown>('(at: CheckpointNotice) => unknown'),
+    'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. If it throws, the error is counted and reported.',
+    { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
+  ),
+  restart: group(
+    restartTable,
+    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the pipeline, but count separately.',
+    { example: '{ intensity: 5, periodMs: 60_000 }' },
+  ),
+  callDeadlineMs: defaulting(
+    milliseconds(0),
+    30_000,
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
+    '10_000',
+  ),
+  workerId: optional(
+    text('name of 1 to 256 characters', /^.{1,256}$/s),
+    'The name of this process in the lease table. It must be unique per process.',
+    {
+      shown: 'host, process id and a UUID',
+      fallback: () => `${hostname()}:${process.pid}:${randomUUID()}`,
+      example: "process.env['POD_NAME']",
+    },
+  ),
+  leases: group(leaseOptionTable, 'The lease table, and how this worker takes part in it.', {
+    name: 'LeaseOptions',
+    example: '{ failoverMs: 30_000, maxLeases: 8 }',
+  }),
+  logger: optional(
+    shaped<Logger>('a logger with debug, info, warn and error', ['debug', 'info', 'warn', 'error'], 'Logger'),
+    'Takes `(fields, message)`; `pino()` and `console` fit.',
+    { shown: 'silent', fallback: () => silentLogger, example: 'pino()' },
+  ),
+  meter: optional(
+    shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),
+    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
+    {
+      shown: 'silent',
+      fallback: () => silentMeter,
+      example: '{ count: (name, by) => console.log(name, by), gauge: (name, value) => console.log(name, value) }',
+    },
+  ),
+  credit: defaulting(
+    integer(1),
+    1_024,
+    'How many items from one stage may wait at one reducer until it folds them. Any value works, and there is seldom a reason to change it. A smaller value means smaller batches.',
+    '256',
+  ),
+  runtime: group(
+    runtimeTable,
+    'The environment of the actors: clock, timers, randomness, and hooks for tests and tools.',
+    {
+      name: 'RuntimeSeams',
+      example: '{ clock, timers: clock }',
+    },
+  ),
+  parent: optional(
+    shaped<NactParent>('a reference of nact', ['path', 'system'], 'NactParent', false),
+    'The nact actor or system under which the tree of actors is spawned.',
+    { shown: 'a system of its own', example: 'start()' },
+  ),
+};

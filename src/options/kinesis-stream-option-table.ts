@@ -1,0 +1,128 @@
+// The options of `kinesisStream`, as a table. This file only checks the options; src/aws uses them.
+import type { KinesisClientLike, KinesisStreamOptions } from '../api/options.js';
+import type { InitialPosition } from '../core/position.js';
+import {
+  anything,
+  defaulting,
+  group,
+  integer,
+  milliseconds,
+  oneOf,
+  optional,
+  refuse,
+  resolveTable,
+  shaped,
+  text,
+  type Kind,
+  type Resolved,
+} from './option-table.js';
+
+/** Names that DynamoDB accepts for a table. */
+const tablePattern = /^[\w.-]{3,255}$/;
+export const tableName = text('table name of 3 to 255 letters, digits, `_`, `-` and `.`', tablePattern);
+/** The name of an application whose lease table has the same name. */
+export const applicationName = text(
+  'name of 3 to 255 letters, digits, `_`, `-` and `.`, because it names the lease table in DynamoDB unless `leases.tableName` is given',
+  tablePattern,
+);
+
+const initialPosition: Kind<InitialPosition> = {
+  expected: "'TRIM_HORIZON', 'LATEST' or a valid Date",
+  type: 'InitialPosition',
+  parse(value, path) {
+    if (value === 'TRIM_HORIZON' || value === 'LATEST') return value;
+    if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value);
+    return refuse(path, this.expected, value);
+  },
+};
+
+const prefetchTable = {
+  batches: defaulting(integer(1), 4, 'Answers of GetRecords.', '8'),
+  records: defaulting(integer(1), 30_000, 'Records as the service delivers them, an aggregate as one.', '100_000'),
+  bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Bytes of the records that were read ahead.', '32 * 1024 * 1024'),
+};
+
+export const kinesisStreamTable = {
+  streamName: optional(
+    text('stream name of 1 to 128 letters, digits, `_`, `-` and `.`', /^[\w.-]{1,128}$/),
+    'The stream, by name. Either this or `streamArn`.',
+    { example: "'orders'" },
+  ),
+  streamArn: optional(
+    text('ARN of a Kinesis stream', /^arn:[\w-]+:kinesis:[\w-]+:\d{12}:stream\/[\w.-]{1,128}$/),
+    'The stream, by ARN, which also names its region.',
+    { example: "'arn:aws:kinesis:eu-central-1:123456789012:stream/orders'" },
+  ),
+  region: optional(text('AWS region', /^[a-z]{2}[a-z0-9-]+$/), "The stream's region.", {
+    shown: "the ARN's, else the AWS environment's",
+    example: "'eu-central-1'",
+  }),
+  initialPosition: optional(
+    initialPosition,
+    'Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few seconds of earlier records may come.',
+    {
+      shown: "`'TRIM_HORIZON'`",
+      fallback: (): InitialPosition => 'TRIM_HORIZON',
+      example: "new Date('2026-01-31T12:00:00Z')",
+    },
+  ),
+  outOfRange: defaulting(
+    oneOf('emit', 'dropRecord', 'dropAggregate'),
+    'emit',
+    'What happens to user records of an aggregate if their hash key lies outside their shard. `emit` delivers them, because only the KPL sends them again. `dropRecord` drops the record, `dropAggregate` its whole aggregate, as the KCL does. Dropped records are counted, settled as filtered, and reported once each time a worker starts on the shard. In on-demand mode nothing is dropped: see streams.md.',
+    "'dropRecord'",
+  ),
+  maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
+  prefetch: group(
+    prefetchTable,
+    'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
+    { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
+  ),
+  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that is read to its tip.', '250'),
+  opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
+    example: "{ tenant: 'acme' }",
+  }),
+  application: optional(tableName, "This source's lease table.", {
+    shown: "the consumer's",
+    example: "'refund-totals'",
+  }),
+  client: optional(
+    shaped<KinesisClientLike>('a Kinesis client with a `send` method', ['send'], 'KinesisClientLike'),
+    'A Kinesis client of your own; kinact never closes it.',
+    { shown: 'one that kinact makes', example: "new KinesisClient({ region: 'eu-central-1' })" },
+  ),
+};
+
+/** What applies to each option that is not given. */
+export const kinesisStreamDefaults: Resolved<typeof kinesisStreamTable> = resolveTable(
+  kinesisStreamTable,
+  {},
+  'kinesisStream',
+);
+
+export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
+  /** The ARN of the stream if configured, otherwise its name: distinguishes sources in names and messages. */
+  readonly name: string;
+};
+
+/**
+ * Checks what `kinesisStream` was given and fills in the defaults.
+ *
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
+ */
+export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKinesisStream {
+  const resolved = resolveTable(kinesisStreamTable, options, 'kinesisStream');
+  const { streamName, streamArn, region } = resolved;
+  const name = streamArn ?? streamName;
+  if (name === undefined) return refuse('kinesisStream.streamName', 'streamName or streamArn', undefined);
+
+  if (streamName !== undefined && streamArn !== undefined && !streamArn.endsWith(`/${streamName}`)) {
+    refuse('kinesisStream.streamName', 'one of streamName and streamArn, or both naming the same stream', streamName);
+  }
+  const arnRegion = streamArn?.split(':')[3];
+  if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
+    refuse('kinesisStream.region', `'${arnRegion}', as in streamArn`, region);
+  }
+
+  return Object.freeze({ ...resolved, region: region ?? arnRegion, name });
+}
