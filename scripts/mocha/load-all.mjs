@@ -7,7 +7,7 @@ const build = new URL('../../.build/', import.meta.url);
 for (const place of ['src', 'actors', 'supervision']) {
   if (!existsSync(new URL(place, build))) continue;
   for (const file of readdirSync(new URL(place, build), { recursive: true })) {
-    if (!file.endsWith('.js') || /^cli[\\/]main\.js$|-(process|thread)\.js$/.test(file)) continue;
+    if (!file.endsWith('.js') || /^cli[\\/]main\.js$|-(program|process|thread)\.js$/.test(file)) continue;
     await import(new URL(`${place}/${file.replaceAll('\\', '/')}`, build).href);
   }
 }

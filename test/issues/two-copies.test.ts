@@ -53,7 +53,7 @@ describe('two copies of kinact in one process', () => {
       () => ours.attachIntercept(runtime, {}),
     ]) {
       expect(call, String(call))
-        .to.throw(/one of another copy in this process \(file:.*\/dist\/supervision\/copies\.js\)/)
+        .to.throw(/one of another copy in this process \(file:.*\/dist\/supervision\/package-copy\.js\)/)
         .with.property('code', 'INVALID_OPTION');
     }
     void theirs.stop(ref);
