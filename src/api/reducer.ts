@@ -134,11 +134,14 @@ export interface FoldingReducer<State = unknown, Value = Uint8Array> {
    */
   readonly init: () => State;
   /**
-   * Folds an item into the state: returns the new state, or throws before it has changed the old one. It may be async. Calls never
-   * overlap within one reducer. `this` is not set.
+   * Folds an item into the state: returns the new state, or throws before it has changed the old one, because a failed call is
+   * repeated with the same state (`onFailure`). It may be async. Calls never overlap within one reducer. `this` is not set.
    */
   readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
-  /** Makes the state durable. The result replaces the state, unless it is `undefined`. */
+  /**
+   * Makes the state durable. The result replaces the state, unless it is `undefined`. A failed call is repeated with the same state
+   * (`onFailure`), and nothing is folded until then. So what it has written must be harmless the second time.
+   */
   readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
   /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
   readonly batch?: Batch | undefined;
@@ -240,7 +243,8 @@ export function defineReducer<State, Value = Uint8Array>(
  * });
  * ```
  *
- * @example A failure: nothing of the old state has changed when it throws, and `onFailure` of the consumer decides.
+ * @example A failure: nothing of the old state has changed when it throws, and `onFailure` of the consumer decides. By default the
+ * call is repeated.
  * ```ts
  * const checked = defineReducer({
  *   init: () => 0,

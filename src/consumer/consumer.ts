@@ -115,10 +115,10 @@ export type NeedsExtract<Value> = [Uint8Array] extends [Value] ? unknown : { rea
  * await runUntilSignal(consumer);
  * ```
  *
- * @example Failures: if `reduce` throws, the item is skipped and reported; any other failure restarts the pipeline.
+ * @example Failures: if `reduce` throws, the item is skipped and reported; any other call is tried again.
  * ```ts
  * const source = kinesisStream({ streamName: 'orders' });
- * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : 'crash');
+ * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : retry());
  * const consumer = createConsumer({ application: 'order-totals', source, reducer: totals, onFailure });
  * consumer.on('recordSkipped', ({ shardId, sequenceNumber, error }) => console.error(shardId, sequenceNumber, error));
  * ```

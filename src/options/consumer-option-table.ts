@@ -22,7 +22,7 @@ import {
   type Kind,
 } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
-import { leaseTable } from './lease-option-table.js';
+import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import type { UserRecord } from '../api/ports.js';
 import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';

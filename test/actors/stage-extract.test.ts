@@ -1,7 +1,6 @@
 // What becomes of a record whose `extract` fails: `onFailure` decides, at once or by a promise.
 import { expect } from 'chai';
 import type { OnFailure } from '../../src/api/failure-policy.js';
-import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';

@@ -184,6 +184,17 @@ export const poison = (world: World): void => {
   clock.after(ms, () => (world.poison = 0));
 };
 
+/** Every call of the application fails for a while, as when its database is down. */
+const outage: Fault = (world) => {
+  const { clock, dice, onFailure, say } = world;
+  // Under any other policy an outage ends the process, or skips everything.
+  if (onFailure !== 'retry') return poison(world);
+  const ms = dice.pick([500, 5_000, 60_000]);
+  say(`calls fail for ${ms}`);
+  world.poison = 1;
+  clock.after(ms, () => (world.poison = 0));
+};
+
 /** Some slow calls never end: the watchdog has to notice. */
 export const hang = (world: World): void => {
   world.say('calls hang');
@@ -457,6 +468,7 @@ const faults: readonly Fault[] = [
   trim,
   repeat,
   poison,
+  outage,
   mischief,
   mischief,
   endTenures,

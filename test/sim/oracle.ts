@@ -18,6 +18,8 @@ export interface Delivery {
   readonly fence: number;
   /** The worker has ended, or kinact itself has marked the tenure as ended. */
   readonly isOver: boolean;
+  /** Above 1: kinact delivers the item again after a failure. Default: 1. */
+  readonly attempt?: number;
   /** World time as the process sees it: ahead while the process computes. Default: now. */
   readonly at?: number;
 }
@@ -87,6 +89,8 @@ export interface Oracle {
   /** `kinact reset` has written this row over one of an earlier stream or of this one: the checkpoint may fall. */
   reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
+  /** I49: a call with this item has failed, and the policy is to try again. */
+  comesAgain(item: Pick<Delivery, 'process' | 'id' | 'shardId' | 'fence'>): void;
   /** The pipeline of this process has been restarted. */
   restarted(process: string): void;
   /** The application has acknowledged these items, or has returned from the call that acknowledges them. */
@@ -132,6 +136,8 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
+  /** Per shard, key, fence and process: the items that wait for another attempt. */
+  const waiting = new Map<string, Set<string>>();
   /** Per process, the items that it has skipped with their record. */
   const unmade = new Set<string>();
   const takes = createTakes({
@@ -195,15 +201,28 @@ export function createOracle(options: OracleOptions): Oracle {
   };
 
   const skipped = (ids: Iterable<string>): void => {
+    if (waiting.size > 0) for (const id of ids) for (const each of waiting.values()) each.delete(id);
     for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
     log.done(ids);
   };
 
   /** I6: within a tenure, the items of a key come in order. All items before the first of them are done. */
-  const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
+  const inOrder = ({ process, id, shardId, fence, attempt = 1 }: Delivery): void => {
     const { key, index } = log.item(id);
     const name = `${shardId}/${key}/${fence}/${process}`;
     const last = lastOfKey.get(name);
+    if (attempt > 1) {
+      waiting.get(name)?.delete(id);
+      if (last === undefined)
+        violate('I49', `attempt ${attempt} of ${id} in fence ${fence} of ${process} is the first`);
+      return;
+    }
+    const [first] = waiting.get(name) ?? [];
+    if (first !== undefined)
+      violate(
+        'I49',
+        `${id} of key ${key} came before ${first}, which waits for another attempt in fence ${fence} of ${process}`,
+      );
     lastOfKey.set(name, index);
     if (last === undefined) {
       const open = log.firstOpen(shardId, key);
@@ -405,6 +424,10 @@ export function createOracle(options: OracleOptions): Oracle {
       byTheHolder(delivery);
       afterParents(delivery);
       inOrder(delivery);
+    },
+    comesAgain: ({ process, id, shardId, fence }) => {
+      const name = `${shardId}/${log.item(id).key}/${fence}/${process}`;
+      waiting.set(name, (waiting.get(name) ?? new Set()).add(id));
     },
     restarted: (process) => repeats?.restarted(process),
     acknowledged: (ids) => {

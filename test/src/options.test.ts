@@ -52,7 +52,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['flushIntervalMs', [0, 2 ** 31], 'milliseconds, 1 to 2147483647'],
   ['watchdogMs', [0, Number.NaN], 'milliseconds, 1 to 2147483647'],
   ['onDuplicate', ['exit'], "'skip', 'crash'"],
-  ['onFailure', ['ignore', 3, {}], "'crash', 'skip', 'stopShard' or a function"],
+  ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), 'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],
   ['restart', [2, null, []], 'object'],
   ['restart.intensity', [-1, 0.5], 'integer >= 0'],
