@@ -18,6 +18,7 @@
 //   pauses                  unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
 //   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
+//   pipelineBackAt          unread/unread-leases.ts
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
 //   release                 release.ts; a released lease also leases/keeper-news.ts
@@ -313,6 +314,8 @@ export interface CoordinatorState {
   readonly pauses: Pauses;
   readonly planning: Planning;
   readonly standstills: Map<string, Standstill>;
+  /** When the pipeline starts again after a crash: until then no worker can read. Monotonic milliseconds. */
+  pipelineBackAt: number;
   /** Keys of leases whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
   incarnations: number;

@@ -71,6 +71,8 @@ export type LeaseCoordinatorRequest =
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>;
     }
+  /** From the consumer: its pipeline has crashed, and starts again after this delay. Until then no worker can read a shard. */
+  | { readonly type: 'pipelineDelayed'; readonly forMs: number }
   /** From the consumer: its pipeline has ended for good, and nothing waits for the pipeline's user calls any longer. */
   | { readonly type: 'callsEnded' }
   /** The answer comes when table, streams and shards were checked once and leases are taken, or when that failed. */

@@ -70,7 +70,8 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
 }
 
 /** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
-function acknowledge({ state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
+function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
+  options.progress.settled += items.length;
   let afterLoss = 0;
   for (const item of items) {
     if (item.tenure.dead) {
@@ -133,8 +134,9 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
 
 /** Handles the calls of `ctx` that application code has made since the last `take`. */
 export function contextCalled(turn: ReducerTurn): void {
-  const { state, effects } = turn;
+  const { options, state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();
+  options.progress.settled += acknowledged.length;
   let strays = 0;
   let afterLoss = 0;
 

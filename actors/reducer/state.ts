@@ -26,6 +26,8 @@ export interface ReducerOptions {
   readonly callDeadlineMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Counts the items that this and other reducers have settled after a call. */
+  readonly progress: { settled: number };
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
   /** The key of `ctx.fences`: the shard id, made unique if the consumer has several sources. */

@@ -151,6 +151,7 @@ class TreeConsumer implements Consumer {
   #ending: Promise<void> | undefined;
   #endReason: Error | undefined;
   #restarts = 0;
+  #restartDelayMs = 0;
   readonly #orphans: string[] = [];
   /** How often the application's logger and meter have thrown. A throw is counted and has no other effect. */
   readonly #callbackThrows = { logger: 0, meter: 0 };
@@ -173,10 +174,13 @@ class TreeConsumer implements Consumer {
       emit: (event) => this.#handleEvent(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
-    this.#escalation = createEscalation(
-      options.restart.intensity,
-      (error) => void this.#end(error, escalationDeadlineMs),
-    );
+    const { restart, callDeadlineMs, leases } = options;
+    this.#escalation = createEscalation({
+      ...{ restart, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
+      // Keepers without a worker give their leases up after `callDeadlineMs` + `failoverMs`.
+      maxDelayMs: callDeadlineMs + leases.failoverMs / 2,
+      end: (error) => void this.#end(error, escalationDeadlineMs),
+    });
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
     this.closed = new Promise((resolve, reject) => (settle = { resolve, reject }));
     this.#settle = settle as NonNullable<typeof settle>;
@@ -248,6 +252,7 @@ class TreeConsumer implements Consumer {
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
       },
       pipelineRestarting: (error) => this.#pipelineRestarting(error),
+      pipelineDelayMs: () => this.#restartDelayMs,
       coordinatorsRestarting: (error) => this.#countRestart(coordinatorError(error)),
     });
   }
@@ -260,9 +265,13 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineRestarting(error: Error): readonly Effect<never>[] {
-    const poison = this.#escalation.noteFailure(error);
+    const { end, delayMs } = this.#escalation.noteFailure(error);
+    this.#restartDelayMs = delayMs;
     const effects = this.#countRestart(error);
-    return poison === undefined ? effects : [effect.fail(poison)];
+    if (end !== undefined) return [effect.fail(end)];
+    for (const coordinator of this.#wiring?.coordinators.values() ?? [])
+      sendFromOutside(coordinator, { type: 'pipelineDelayed', forMs: delayMs });
+    return effects;
   }
 
   /** Every crash restarts the pipeline, whichever actor crashed, and raises the number of its incarnation. */

@@ -130,6 +130,9 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     else if (state === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
   const failed = sources.filter((each) => each.state === 'failed').map(({ source }) => source);
+  for (const { kind, state: pipeline } of walk(tree))
+    if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
+      reasons.push('the pipeline has crashed, and waits before it restarts');
   reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }

@@ -54,6 +54,8 @@ export interface Wiring {
   readonly left: Pick<LeftLeases, 'inTables'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
+  /** How many items reducers have settled: what failures in a row are compared with. */
+  readonly progress: { readonly settled: number };
   /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
@@ -110,6 +112,7 @@ export function openWiring(input: WiringInput): Wiring {
 
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
+  const progress = { settled: 0 };
   const workerContext: WorkerContext = { sources: byName, budget, settled };
 
   return {
@@ -118,6 +121,7 @@ export function openWiring(input: WiringInput): Wiring {
     coordinators,
     left: remembered.left,
     budget,
+    progress,
     settled,
     parts: {
       tables: [...tables.keys()],
@@ -143,6 +147,7 @@ export function openWiring(input: WiringInput): Wiring {
           random: environment.random,
           sendFromOutside: (to, message) => sendFromOutside(to, message),
           shardName,
+          progress,
         }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({

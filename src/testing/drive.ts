@@ -300,6 +300,7 @@ function createRunner(
     callDeadlineMs: 30_000,
     clock,
     random: { next: () => 1 },
+    progress: { settled: 0 },
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
     shardName: (_source, shardId) => shardId,
   } satisfies ReducerOptions);

@@ -115,6 +115,7 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         shardName: (_source, shardId) => shardId,
         ...shared,
         random: { next: () => 0.5 },
+        progress: { settled: 0 },
         ...options.reducer,
       }),
       String(index),

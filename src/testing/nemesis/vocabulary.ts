@@ -32,6 +32,7 @@ const supervisorVocabulary = vocabulary<SupervisorsMessage['type'], never>(
     childEnding: true,
     childDown: true,
     childDidNotStart: true,
+    delayOver: true,
   },
   {},
 );
@@ -143,6 +144,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       askShardEnd: true,
       releaseAll: true,
       callsEnded: true,
+      pipelineDelayed: true,
       awaitStart: true,
       keeperNotice: true,
       streamOpened: true,
