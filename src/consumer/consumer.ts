@@ -15,7 +15,7 @@ import {
   type SupervisorMessage,
 } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import { hostEnvironment } from './host-environment.js';
+import { environmentOf } from './host-environment.js';
 import { consumerTree } from './tree.js';
 import { coordinatorError, createEscalation, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
@@ -160,11 +160,7 @@ class TreeConsumer implements Consumer {
     this.#options = options;
     this.#actors = behaviours;
     const { clock, timers, random, ...seams } = options.runtime;
-    this.#environment = {
-      clock: clock ?? hostEnvironment.clock,
-      timers: timers ?? hostEnvironment.timers,
-      random: random ?? hostEnvironment.random,
-    } as Environment;
+    this.#environment = environmentOf({ clock, timers, random });
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
@@ -174,11 +170,9 @@ class TreeConsumer implements Consumer {
       emit: (event) => this.#handleEvent(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
-    const { restart, callDeadlineMs, leases } = options;
     this.#escalation = createEscalation({
-      ...{ restart, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
-      // Keepers without a worker give their leases up after `callDeadlineMs` + `failoverMs`.
-      maxDelayMs: callDeadlineMs + leases.failoverMs / 2,
+      ...{ ...options, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
+      maxDelayMs: options.callDeadlineMs + options.leases.failoverMs / 2,
       end: (error) => void this.#end(error, escalationDeadlineMs),
     });
     let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;

@@ -11,7 +11,10 @@ import { isKinactError, KinactError } from '../api/errors.js';
 export interface EscalationOptions {
   /** Of crashes that no user code caused. */
   readonly restart: { readonly intensity: number; readonly periodMs: number };
-  /** The longest delay of a restart, beside the limit of 30 s. */
+  /**
+   * The longest delay of a restart, beside the limit of 30 s. Keepers without a worker give their leases up after `callDeadlineMs` +
+   * `failoverMs`, so it must be shorter.
+   */
   readonly maxDelayMs: number;
   readonly clock: { now(): number };
   readonly random: { next(): number };

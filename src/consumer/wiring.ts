@@ -3,7 +3,7 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
-import { reducer } from '../../actors/reducer/reducer.js';
+import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -135,20 +135,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
-      reducer: (index, stages) =>
-        actors.reducer({
-          ...options,
-          index,
-          stages,
-          definition: options.reducer,
-          batchSize: options.batch.size,
-          batchIntervalMs: options.batch.intervalMs,
-          clock: environment.clock,
-          random: environment.random,
-          sendFromOutside: (to, message) => sendFromOutside(to, message),
-          shardName,
-          progress,
-        }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, shardName, progress }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -252,6 +239,23 @@ function coordinatorOf(
       };
       return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
+  }) as unknown as Behaviour<never, never>;
+}
+
+function reducerOf(
+  { actors, options, environment: { clock, random } }: WiringInput,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'shardName' | 'progress'>,
+): Behaviour<never, never> {
+  const { reducer: definition, batch } = options;
+  return actors.reducer({
+    ...options,
+    ...own,
+    definition,
+    batchSize: batch.size,
+    batchIntervalMs: batch.intervalMs,
+    clock,
+    random,
+    sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
 }
 

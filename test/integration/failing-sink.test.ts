@@ -58,7 +58,7 @@ describe('a consumer under the default policy', () => {
     expect(done).to.have.length(95);
     const [reason] = consumer.ready().reasons;
     expect(reason).to.match(
-      /^key 'k7' \(record \d+ of orders\/shardId-0+\) has waited for \d+ s, after \d+ failed attempts: connect ECONN/,
+      /^key 'k7' \(record \d+ of fake\/shardId-0+\) has waited for \d+ s, after \d+ failed attempts: connect ECONN/,
     );
     const [shard] = consumer.status().shards;
     expect(shard?.oldestOpen).to.include({ doing: 'waiting' });

@@ -101,7 +101,7 @@ describe('the options of createConsumer', () => {
       flushIntervalMs: 1000,
       watchdogMs: 600_000,
       onDuplicate: 'skip',
-      onFailure: 'crash',
+      onFailure: { type: 'retry', attempts: Infinity, minMs: 100, maxMs: 30_000, then: 'crash' },
       restart: { intensity: 2, periodMs: 10_000 },
       callDeadlineMs: 30_000,
       batch: { size: 500, intervalMs: 1000 },
