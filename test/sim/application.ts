@@ -136,7 +136,15 @@ export function application(world: World, machine: Machine, watched: Watched, di
       }
     }
     // Only answers that end nothing may be late: a lease may be lost before they count.
-    if (typeof policy === 'object' && dice.chance(0.2)) return answerLater(policy);
+    if (typeof policy === 'object' && dice.chance(0.2)) {
+      const record = error instanceof Poisoned ? error.record : undefined;
+      if (record !== undefined)
+        oracle.leftBehind(
+          machine.name,
+          itemsOf(record).map(({ value }) => value),
+        );
+      return answerLater(policy);
+    }
     if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
     const { items, record } = error;
     if (record === undefined) {

@@ -82,6 +82,8 @@ export interface Oracle {
   skipped(ids: Iterable<string>): void;
   /** Like `skipped`, but their record failed before it gave items: this process cannot hand them out. */
   notMade(process: string, ids: Iterable<string>): void;
+  /** The policy decides later about the record of these items: this process hands out later items before them. */
+  leftBehind(process: string, ids: Iterable<string>): void;
   /** I36. */
   allNamed(events: readonly Said[]): void;
   /** This row was deleted by hand: kinact promises nothing more about its order and its position. */
@@ -226,7 +228,7 @@ export function createOracle(options: OracleOptions): Oracle {
     lastOfKey.set(name, index);
     if (last === undefined) {
       const open = log.firstOpen(shardId, key);
-      if (open < index)
+      if (open < index && !unmade.has(`${process}/${log.at(shardId, key, open)}`))
         violate('I6', `${id} begins key ${key} in fence ${fence}, but ${log.at(shardId, key, open)} is not done`);
     } else if (index <= last) {
       violate('I6', `${id} of key ${key} came after a later one within fence ${fence} of ${process}`);
@@ -389,6 +391,9 @@ export function createOracle(options: OracleOptions): Oracle {
       log.excuse(ids);
     },
     skipped,
+    leftBehind: (process, ids) => {
+      for (const id of ids) unmade.add(`${process}/${id}`);
+    },
     notMade: (process, ids) => {
       for (const id of ids) unmade.add(`${process}/${id}`);
       skipped(ids);
