@@ -18,6 +18,8 @@ export class DeliveredItem implements Item<unknown>, Token {
   readonly opaque: unknown;
   /** Raised before each further delivery. */
   attempt = 1;
+  /** When its first call failed, monotonic milliseconds. Only items that have failed have this member. */
+  declare failedSince?: number;
 
   // oxlint-disable-next-line max-params -- there is one per item: an object to carry them would be one more of each
   constructor(

@@ -10,7 +10,8 @@ import {
   dropGroup,
   flushFailed,
   flushRecovered,
-  itemRecovered,
+  endWait,
+  reportRecovery,
   itemsFailed,
   leaveKey,
   messageFailed,
@@ -50,8 +51,13 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
 
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
-  if (isHolding(state.keys)) for (const item of reduced) itemRecovered(turn, item);
-  callSucceeded(turn);
+  if (isHolding(state.keys)) for (const item of reduced) endWait(turn, item);
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged.
+  if (definition.acknowledge !== 'manual') {
+    // An attempt comes alone.
+    if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
+    callSucceeded(turn);
+  }
 
   if (definition.flush === undefined) {
     for (const item of reduced) {
@@ -118,8 +124,7 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
 
   const handedOut = job.items.filter((item) => !dropped.has(item));
   if (job.failure === undefined) {
-    if (isHolding(state.keys)) for (const item of handedOut) itemRecovered(turn, item);
-    if (handedOut.length > 0) callSucceeded(turn);
+    if (isHolding(state.keys)) for (const item of handedOut) endWait(turn, item);
     return;
   }
 
@@ -143,8 +148,12 @@ export function contextCalled(turn: ReducerTurn): void {
   for (const token of acknowledged) {
     if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) strays += 1;
     else if (token.tenure.dead) afterLoss += 1;
-    else settleItem(state.reports, token);
+    else {
+      settleItem(state.reports, token);
+      reportRecovery(turn, token);
+    }
   }
+  if (acknowledged.length > 0) callSucceeded(turn);
 
   for (const { token, error } of failed) {
     if (!(token instanceof DeliveredItem) || !state.unacknowledged.has(token)) {

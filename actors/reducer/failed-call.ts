@@ -12,7 +12,7 @@ import {
 } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import { endOutage, heldItem, holdFailed, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
+import { endOutage, holdFailed, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
 import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -21,6 +21,8 @@ import { exponentialMs } from '../../src/core/backoff.js';
 import type { FailedItem, Retry } from '../../src/api/failure-policy.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
+type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
+
 /** Handles items that have failed. Their credit has been returned. */
 export function itemsFailed(
   turn: ReducerTurn,
@@ -28,10 +30,8 @@ export function itemsFailed(
   cause: unknown,
   at: FailedItem['at'],
 ): void {
-  const { options, state } = turn;
-  for (const item of items) state.unacknowledged.delete(item);
-  // This is no failure, and no policy runs: the tenure is over, even if a renewal still comes (docs/design.md, section 6).
-  const live = items.filter((item) => !endIfLate(item.tenure, options.clock) || giveUp(turn, item));
+  for (const item of items) turn.state.unacknowledged.delete(item);
+  const live = giveUpLate(turn, items);
   const [oldest] = live;
   if (oldest === undefined) return;
   const failed = failedItemOf(oldest, at, live.length);
@@ -94,7 +94,7 @@ export function decided(turn: ReducerTurn, message: Decided): void {
   const verdict = message.verdict ?? unanswered(failure, options.callDeadlineMs);
 
   if (call.type === 'items') {
-    const live = call.items.filter((item) => !endIfLate(item.tenure, options.clock) || giveUp(turn, item));
+    const live = giveUpLate(turn, call.items);
     if (live.length > 0) applyVerdict(turn, { ...call, items: live }, verdict);
     return;
   }
@@ -138,6 +138,7 @@ function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: E
   const { now } = turn;
   if (call.type === 'items') {
     for (const item of call.items) holdForRetry(turn, item, call, policy);
+    noteOutage(turn, call, policy);
     return;
   }
   if (call.type === 'flush') {
@@ -161,40 +162,33 @@ function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: E
     reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
 }
 
-function holdForRetry(
-  turn: ReducerTurn,
-  item: DeliveredItem,
-  call: Extract<FailedCall, { type: 'items' }>,
-  policy: Retry,
-): void {
-  const { state, now, effects, options } = turn;
-  const { keys } = state;
+function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
   const delayMs = pauseMs(turn, policy, item.attempt);
-  hold(turn, item, call, now + delayMs);
+  hold(turn, item, call, turn.now + delayMs);
   reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
-
-  if (keys.outage !== undefined) keys.outage.failures += 1;
-  else if (noteFailedKey(keys, item.key, now) !== undefined) {
-    const data = { reducer: options.index, keys: keys.failedKeys.size, error: call.cause };
-    effects.push(effect.emit({ name: 'outageStarted', data }));
-  }
-  if (keys.outage !== undefined) {
-    keys.outage.dueAt = now + pauseMs(turn, policy, keys.outage.failures + 1);
-    keys.nextAt = undefined;
-  }
 }
 
-function hold(
-  turn: ReducerTurn,
-  item: DeliveredItem,
-  { at, cause }: Extract<FailedCall, { type: 'items' }>,
-  dueAt: number,
-): HeldKey {
+/** Begins an outage if so many keys have failed, or delays its next attempt. */
+function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Retry): void {
+  const { state, now, effects, options } = turn;
+  const { keys } = state;
+  if (keys.outage === undefined) {
+    for (const { key } of items) noteFailedKey(keys, key, now);
+    if (keys.outage === undefined) return;
+    const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
+    effects.push(effect.emit({ name: 'outageStarted', data }));
+    // Items that were handed out before the outage may fail now, and say nothing new.
+  } else if (keys.outage.dueAt === Infinity) keys.outage.failures += 1;
+  else return;
+  keys.outage.dueAt = now + pauseMs(turn, policy, keys.outage.failures + 1);
+  keys.nextAt = undefined;
+}
+
+function hold(turn: ReducerTurn, item: DeliveredItem, { at, cause }: FailedItems, dueAt: number): HeldKey {
   const { keys, reports } = turn.state;
   markCredited(reports, item);
-  const known = heldItem(keys, item);
-  const since = known === undefined || known.failures === 0 ? turn.now : known.since;
-  return holdFailed(keys, { item, failures: item.attempt, since, at, error: cause }, dueAt);
+  item.failedSince ??= turn.now;
+  return holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error: cause }, dueAt);
 }
 
 function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
@@ -229,16 +223,17 @@ function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'att
   return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, ...optional, at, items };
 }
 
-/** Handles the success of an attempt with this item. */
-export function itemRecovered(turn: ReducerTurn, item: DeliveredItem): void {
-  const { state, now, effects } = turn;
-  const known = heldItem(state.keys, item);
-  if (known !== undefined && known.failures > 0) {
-    const place = placeOf(failedItemOf(item, known.at, 1));
-    const data = { ...place, attempts: item.attempt, forMs: Math.round(now - known.since) };
-    effects.push(effect.emit({ name: 'itemRecovered', data }));
-  }
-  free(turn, takeOut(state.keys, item, now));
+/** Reports the success of an item that had failed. */
+export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredItem): void {
+  if (item.failedSince === undefined) return;
+  const place = placeOf(failedItemOf(item, 'reduce', 1));
+  const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
+  effects.push(effect.emit({ name: 'itemRecovered', data }));
+}
+
+/** Ends the wait of an item that was handed out again. */
+export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
+  free(turn, takeOut(turn.state.keys, item, turn.now));
 }
 
 /** Handles the success of a flush that had failed before. */
@@ -268,15 +263,24 @@ function free({ state }: ReducerTurn, items: readonly DeliveredItem[]): void {
 /** Ends the wait of an item that is not delivered again here. */
 export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
   const { state, now } = turn;
+  const { outage } = state.keys;
   forgetCredit(state.reports, item);
   free(turn, takeOut(state.keys, item, now));
+  // An attempt that neither fails nor succeeds says nothing about the outage: the next one may come.
+  if (outage?.dueAt === Infinity) outage.dueAt = now;
 }
 
-/** An item whose lease has ended: the new owner will process it. Returns false. */
-function giveUp(turn: ReducerTurn, item: DeliveredItem): false {
-  leaveKey(turn, item);
-  reportDead(turn.state.reports, item);
-  return false;
+/**
+ * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. That
+ * a call has failed after its lease is no failure, and no policy runs (docs/design.md, section 6).
+ */
+function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+  for (const item of items) {
+    if (!endIfLate(item.tenure, turn.options.clock)) continue;
+    leaveKey(turn, item);
+    reportDead(turn.state.reports, item);
+  }
+  return items.filter(({ tenure }) => !tenure.dead);
 }
 
 /** A flush whose leases have all ended. */

@@ -110,12 +110,6 @@ function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
 }
 
-/** What is known of this item's wait; undefined if it does not wait. */
-export function heldItem({ byKey }: HeldKeys, item: DeliveredItem): HeldItem | undefined {
-  const held = byKey.get(item.key);
-  return held?.head.item === item ? held.head : held?.behind.find((each) => each.item === item);
-}
-
 /** Takes out an item that is settled, dropped or given up. Returns the items that no longer wait, in order. */
 export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): readonly DeliveredItem[] {
   const held = keys.byKey.get(item.key);
@@ -143,13 +137,12 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
   return [];
 }
 
-/** Notes that a call with this key has failed. Returns the outage if it begins with this failure. */
-export function noteFailedKey(keys: HeldKeys, key: string, now: number): Outage | undefined {
+/** Notes that a call with this key has failed. An outage may begin with it. */
+export function noteFailedKey(keys: HeldKeys, key: string, now: number): void {
   keys.failedKeys.add(key);
-  if (keys.outage !== undefined || keys.failedKeys.size < outageKeys) return undefined;
+  if (keys.outage !== undefined || keys.failedKeys.size < outageKeys) return;
   keys.outage = { since: now, failures: 0, dueAt: now, lastWasNew: false };
   keys.nextAt = undefined;
-  return keys.outage;
 }
 
 /** Ends an outage, because a call has succeeded. Returns the items that no longer wait: those of keys without a failed item. */
@@ -223,7 +216,10 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   held.busy = true;
   keys.nextAt = undefined;
   keys.lastCallWasAttempt = true;
-  if (keys.outage !== undefined) keys.outage.lastWasNew = held.head.failures === 0;
+  if (keys.outage === undefined) return;
+  keys.outage.lastWasNew = held.head.failures === 0;
+  // One attempt at a time: the next one is due some time after this one has failed.
+  keys.outage.dueAt = Infinity;
 }
 
 /** Makes what waits of this worker due now: all its keys, or in an outage one attempt. */

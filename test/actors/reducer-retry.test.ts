@@ -227,6 +227,34 @@ describe('manual acknowledgement under retry', () => {
   });
 });
 
+describe('an outage under manual acknowledgement', () => {
+  it('begins although every call returns, makes one attempt at a time, and ends with the first acknowledgement', async () => {
+    let isDown = true;
+    let calls = 0;
+    const definition = defineReducer<number, string>({
+      init: () => 0,
+      acknowledge: 'manual',
+      reduce: (count, { token }, ctx) => {
+        calls += 1;
+        if (isDown) ctx.fail(token, new Error('down'));
+        else ctx.ack(token);
+        return count;
+      },
+    });
+    const driver = drive(definition, { onFailure: retry() });
+    await driver.items(Array.from({ length: 30 }, (_, place) => ({ key: `k${place}`, value: `${place}` })));
+    expect(eventsOf(driver, 'outageStarted')).to.have.length(1);
+    const before = calls;
+    await driver.advance(10_000);
+    expect(calls - before).to.equal(5);
+    isDown = false;
+    await driver.advance(60_000);
+    expect(driver.acknowledged).to.have.length(30);
+    expect(eventsOf(driver, 'outageEnded')).to.have.length(1);
+    expect(eventsOf(driver, 'itemRecovered').length).to.be.above(9);
+  });
+});
+
 describe('a raw behaviour under retry', () => {
   it('gets the items again that it had not acknowledged, one by one and in the order of their keys', async () => {
     const calls: string[] = [];
