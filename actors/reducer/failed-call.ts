@@ -12,7 +12,7 @@ import {
 } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import { endOutage, holdFailed, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
+import { endOutage, holdFailed, isHandedOutAgain, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
 import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -231,9 +231,10 @@ export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredIte
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }
 
-/** Ends the wait of an item that was handed out again. */
+/** Ends the wait of an item whose call has returned. */
 export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
-  free(turn, takeOut(turn.state.keys, item, turn.now));
+  const { keys } = turn.state;
+  if (isHandedOutAgain(keys, item)) free(turn, takeOut(keys, item, turn.now));
 }
 
 /** Handles the success of a flush that had failed before. */

@@ -110,6 +110,12 @@ function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
   return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
 }
 
+/** Whether this item was handed out since it last failed. `ctx.fail` may come before its call has ended. */
+export function isHandedOutAgain({ byKey }: HeldKeys, item: DeliveredItem): boolean {
+  const head = byKey.get(item.key)?.head;
+  return head?.item === item && head.failures < item.attempt;
+}
+
 /** Takes out an item that is settled, dropped or given up. Returns the items that no longer wait, in order. */
 export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): readonly DeliveredItem[] {
   const held = keys.byKey.get(item.key);
