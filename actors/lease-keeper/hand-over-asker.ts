@@ -1,6 +1,6 @@
-// How a keeper asks another worker for a lease. The keeper writes a wish into the row and reads the row at intervals. As long as
-// it wants the lease, it raises the number of the wish. It withdraws the wish if the lease does not come. After a hand-over, it
-// takes the lease like any other.
+// How a keeper asks another worker for a lease. The keeper writes a wish into the row, and reads the row at intervals (each read is a
+// look). As long as it wants the lease, it raises the wish: it writes a higher number into it, which shows the holder that the asker
+// still waits. It withdraws the wish if the lease does not come. After a hand-over, it takes the lease like any other.
 import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';

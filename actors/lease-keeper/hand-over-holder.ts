@@ -193,7 +193,7 @@ function isFresh({ options, state, now }: KeeperTurn, { wish, seenAt, phase }: Y
 
 /**
  * The peer that the next write names as the owner; undefined if that write leaves the lease free. A worker that a release has cut
- * off may have left a call behind, even if all records are settled. Only after a pause is it certain that no call runs.
+ * off may have left a call behind, even if all records are settled. It is certain that no call runs only after a pause.
  */
 export function newOwnerOf(turn: KeeperTurn): RowChange['handOver'] {
   const { yielding, releaseOrder } = turn.state;

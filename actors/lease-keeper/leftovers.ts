@@ -1,10 +1,11 @@
-// Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
-// `LeaseKeeperState.leftovers` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
-// that caused it, and only a worker can ask the reducers for it. So the keeper knows that no call runs in three cases:
-// - its last worker said so in its final report (`noUserCallsLeftAtEnd`);
-// - nothing was handed out, in this ownership or before (`callsMayRun`);
-// - the pipeline has been restarted, which waits for the calls (`callsEnded`).
-// Otherwise a release waits (`awaitsCalls`), and a hand-over is refused (`nothingLeftBehind`).
+// Keeps what earlier workers of this shard may have left open in this process: records, and calls of the application. A call may
+// outlive the worker that caused it, and the keeper cannot ask the reducers about it: only a worker can. So the keeper knows that no
+// call runs in three cases only:
+// - the last worker said so in its final report (`noUserCallsLeftAtEnd`);
+// - nothing was handed out, under this ownership or an earlier one (`callsMayRun`);
+// - the pipeline has been restarted, and a restart waits for the calls (`callsEnded`).
+// In all other cases a release waits for the calls (`awaitsCalls`), and a hand-over is refused (`nothingLeftBehind`). Only this file
+// changes `LeaseKeeperState.leftovers`, except the counts of `onCheckpoint` calls (checkpoint-report.ts).
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperState, Leftovers } from './state.js';
 import type { KeeperTurn } from './turn.js';
@@ -39,8 +40,8 @@ export function callsMayRun({ options, state }: KeeperTurn): boolean {
 }
 
 /**
- * Whether a record that this process has handed out under this lease may be open. A new worker reads those records again. Until
- * it has, the shard is not drained, even if the worker reports so.
+ * Whether a record that this process has handed out under this lease may be open. A new worker reads such records again, and the
+ * shard is not drained before that, even if the worker reports that it is.
  */
 export function mayHaveOpenRecords(turn: KeeperTurn): boolean {
   const { lease } = turn.state;

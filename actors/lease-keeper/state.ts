@@ -152,7 +152,7 @@ export interface Yielding {
   phase: YieldingPhase;
   drainStartsAt: number;
   /**
-   * The keeper refuses if the lease is not handed over by this time. When the frontier moves, so does this time, but never past
+   * The keeper refuses if the lease is not handed over by this time. Each move of the frontier puts this time off, but never past
    * `refuseAtLatest`.
    */
   refuseAt: number;

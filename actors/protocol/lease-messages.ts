@@ -1,5 +1,7 @@
 // The messages about leases. A coordinator gets them from keepers, the pipeline and the consumer. A keeper gets them from its
-// coordinator and its worker, and a worker gets them from its keeper.
+// coordinator and its worker, and a worker gets them from its keeper. A notice is a message that nobody asked for. A keeper's notice
+// carries its news; the final news says what became of the lease, and then the keeper ends. The final report of a worker is
+// `workerEnded`, which a worker that crashes does not send.
 import type { Ref, ReplyTo } from './actor.js';
 import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';

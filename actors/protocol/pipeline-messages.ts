@@ -80,7 +80,10 @@ export type ReducerRequest =
       readonly worker: number;
       readonly kind: 'flush' | 'drain';
     }
-  /** Heartbeats have no number, because a repeated heartbeat is harmless. */
+  /**
+   * A stage sends every reducer a heartbeat once per `flushIntervalMs`; only a raw behaviour gets to see it. Heartbeats have no number,
+   * because a repeated heartbeat is harmless.
+   */
   | { readonly type: 'heartbeat' }
   | {
       readonly type: 'revoked';

@@ -47,6 +47,7 @@ export type ReducerActorMessage =
   /** Application code has called `ctx.ack` or `ctx.fail`. */
   | { readonly type: 'contextCalled' };
 
+/** An entry of the queue that is not an item. */
 export type Mark = Extract<ReducerRequest, { type: 'punctuation' | 'revoked' | 'heartbeat' }>;
 
 export type RunningJob =
@@ -90,7 +91,10 @@ export interface ReducerState {
   carry: readonly DeliveredItem[];
   /** The job whose call is under way, or that gave way between two calls. */
   running: RunningJob | undefined;
-  /** One per worker with `stateBy: 'shard'`, otherwise one under the key -1. */
+  /**
+   * A slot is one state of the application, with the items folded into it. There is one per worker with `stateBy: 'shard'`, otherwise
+   * one under the key -1.
+   */
   readonly slots: Map<number, StateSlot>;
   /** How many items are folded and not flushed, over all slots, and since when the oldest of them has waited. */
   unflushed: number;

@@ -1,5 +1,5 @@
-// Turns raw records into admitted ones. It unpacks them, skips the records that were settled before this tenure, drops duplicates
-// and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
+// Admission: how raw records become admitted ones. The worker unpacks them, skips the records that were settled before this tenure,
+// drops duplicates and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
 import {
   awaitVerdict,

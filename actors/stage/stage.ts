@@ -85,6 +85,7 @@ function decided(turn: StageTurn, message: Message<'decided'>): void {
   if (endFailedRecord(turn, message)) answerAll(turn);
 }
 
+/** The timer for heartbeats: sends one to every reducer, once per `flushIntervalMs`. */
 function beat({ options, state, effects }: StageTurn): void {
   for (const queue of state.queues)
     if (queue.ref !== undefined) effects.push(effect.send(queue.ref, { type: 'heartbeat' }));

@@ -28,6 +28,7 @@ export interface WorkerEntry {
   readonly tenure: Tenure;
   /** How many records have at least one item in a queue. */
   recordsQueued: number;
+  /** The dispositions for this worker, kept until the stage answers one of its questions. */
   outbox: Dispositions;
   /** The questions of the worker that have no answer yet. */
   openNotify: { readonly replyTo: ReplyTo<Dispositions>; readonly batch: Batch } | undefined;

@@ -1,5 +1,5 @@
-// Stops a consumer. Leases are released first, while the pipeline still works. Then the actors stop. The report shows what became
-// of each lease. Called once per consumer.
+// Stops a consumer. Leases are released first, because the pipeline must still work while shards drain. Then the actors stop. The
+// report shows what became of each lease. Called once per consumer.
 import { ask, counters, stop as stopActor, type Runtime, type SupervisorMessage } from '../../supervision/index.js';
 import { isBusy } from '../../supervision/supervisor.js';
 import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordinator.js';
@@ -59,8 +59,8 @@ const minStopMs = 1_000;
  * 4. `releaseLeft` releases the leases of coordinators that did not answer. It starts their keepers again.
  * 5. The report shows what became of each lease.
  *
- * All steps share the deadline. But step 2 waits one second longer for a silent coordinator, and step 4 gets at least a second.
- * So does step 3, unless `callDeadlineMs` is shorter. The caller then closes sources and tables. Never rejects.
+ * All steps share the deadline. But step 2 waits one second longer for a silent coordinator. Steps 3 and 4 get at least a
+ * second each (step 3 less if `callDeadlineMs` is shorter). The caller then closes sources and tables. Never rejects.
  */
 export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: number): Promise<ReleaseReport> {
   const { pipeline, runtime, wiring } = stopping;

@@ -14,7 +14,8 @@ import { runTable } from '../options/stop-option-tables.js';
  * `process.exitCode` is 0 if everything was drained, otherwise 1. A signal during the start ends the start.
  *
  * Signals within 2 s of the first ask for the same stop, because `timeout`, npm and terminals send several. A later signal ends the
- * process at once, with the exit code that shells give to that signal. So does a SIGQUIT among `signals` that follows a weaker signal.
+ * process at once, with the exit code that shells give to that signal. A SIGQUIT among `signals` that follows a weaker signal
+ * does so even within the 2 s.
  *
  * If the promise rejects, `process.exitCode` is 1. A KinactError that the application does not catch is printed in a few lines: code,
  * message, causes and what to do.

@@ -29,7 +29,7 @@ function isPromise(value: unknown): value is Promise<unknown> {
   return Object.prototype.toString.call(value) === '[object Promise]' && isThenable(value);
 }
 
-/** Whether `await` would wait for the value. If `then` is a getter that throws, so does this function. */
+/** Whether `await` would wait for the value. If `then` is a getter that throws, this function throws, too. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
   return typeof (value as { readonly then?: unknown }).then === 'function';

@@ -1,7 +1,7 @@
 // Keeps what is known about how a stream places records in shards, and decides which records may be dropped because of their hash
 // keys. Invariant: a record that the service may have placed without regard to its key is never dropped for its key. So nothing
 // is dropped while the stream is in on-demand mode: RecordDistributionStrategy can then be AUTO for a moment that nothing shows.
-// Nor is anything dropped until the retention has passed since that mode, or AUTO, was last seen. A source keeps this state, its
+// Nothing is dropped either until the retention has passed since that mode, or AUTO, was last seen. A source keeps this state, its
 // `unpack` reads it, and the coordinator shows it. Times are the service's, in epoch milliseconds.
 
 /**

@@ -1,5 +1,6 @@
 // Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts), and kinact's
-// own for LATEST (docs/design.md, section 5): a row records the time of LATEST, so no record is lost between two starts.
+// own for LATEST (docs/design.md, section 5): a row records the time of LATEST, so no record is lost between two starts. The earliest
+// such time in the rows of a stream is the anchor, at which a missing row starts that would start at LATEST.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';
 import {
@@ -187,7 +188,7 @@ function deletedRowsOfThisStream({ deletedRows = none, rowContext }: SyncInput):
   );
 }
 
-/** The children of each shard. The listing names them, and so do the rows: a listing may omit shards. */
+/** The children of each shard, as the listing and the rows name them. The listing alone is not enough, because it may omit shards. */
 function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): ReadonlyMap<string, ReadonlySet<string>> {
   const children = new Map<string, Set<string>>();
   const add = (parent: string, child: string): void => {
@@ -204,7 +205,7 @@ function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): Readonl
 }
 
 /**
- * Whether reading of a shard may have begun. Its row shows it, and so does a row that is deleted or `restored`. Without a row, a row
+ * Whether reading of a shard may have begun. Its row shows this, even if the row is deleted or `restored`. If there is none, the row
  * of a descendant shows it. But a shard without a row has not begun while one of its parents is being read.
  */
 function mayHaveBeenRead(

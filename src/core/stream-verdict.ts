@@ -16,7 +16,7 @@ export interface VerdictInput {
   /** The identity of the stream that has the name now (stream-identity.ts). */
   readonly identity: string;
   readonly shards: readonly ListedShard[];
-  /** Whether `shards` are all shards of the stream (shard-listing.ts). Only then does the absence of a shard mean anything. */
+  /** Whether `shards` are all shards of the stream (shard-listing.ts). The absence of a shard means something only if they are. */
   readonly complete: boolean;
   /** The rows under the keys of this stream, ended rows included. */
   readonly rows: Iterable<ShardRow>;

@@ -1,7 +1,7 @@
 // Makes text from outside safe to show to people: in error messages, log lines and on terminals. Text that would move a cursor,
 // end a line or turn the direction of writing is escaped as in JSON. All other text, of any script, stays as it is. Escaped text
-// does not change when it is escaped again. KinactError, the logger, the emitter and the command line call this, and so does code
-// that builds their texts.
+// does not change when it is escaped again. KinactError, the logger, the emitter and the command line call this, and code that builds
+// their texts calls it, too.
 
 /**
  * Controls (C0, DEL, C1), line and paragraph separators, bidirectional and other invisible formatting controls, halves of

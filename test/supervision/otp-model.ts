@@ -1,5 +1,6 @@
-// OTP's supervisor as an executable model: the rules V1–V5 of docs/glossary.md, written down as directly as possible. The model shares
-// nothing with our supervisor. Nothing in it takes time, and its log is what an observer of the children sees.
+// OTP's supervisor as an executable model. Its rules are: order and strategies (V1); intensity over a sliding period (V2); permanent,
+// transient and temporary children (V3); kinds of shutdown (V4); automatic shutdown (V5). They are written down as directly as possible.
+// The model shares nothing with our supervisor. Nothing in it takes time, and its log is what an observer of the children sees.
 
 export interface ModelSpec {
   readonly id: string;

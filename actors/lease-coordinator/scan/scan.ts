@@ -196,8 +196,9 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const rowsOfLiving = leases.filter((lease) => !isAvailable(lease)).map(({ row }) => row);
   askAgain(turn, rowsOfLiving, (leaseKey) => avoid.has(leaseKey) || notToAskFor.has(leaseKey));
 
-  // Rows that this process wrote, and that no keeper holds, may be taken back. In the first round, so may rows of an earlier
-  // process with this worker id. Later, such a row belongs to a living process with the same id, and is taken when it expires.
+  // This process may take back rows that it wrote and that no keeper holds. In the first round it may also take back the rows of an
+  // earlier process with this worker id. In later rounds such a row belongs to a living process with the same id, so this process
+  // waits until it expires.
   const reclaimable = rows.filter(
     (row) =>
       row.leaseOwner === workerId && (state.planning.plan === undefined || isWriterOf(writerPrefix, row.kinactWriter)),

@@ -10,7 +10,10 @@ import { isWriterOf } from '../../../src/core/writer-signature.js';
 /** At most this many wishes of one worker are open at a time. */
 const maxOpenWishes = 4;
 
-/** After every scan, notes since when each wish has had its text, and forgets failed wishes of leases with a new holder. */
+/**
+ * After every scan, notes the standing wishes, which are those that the rows have, and since when each has had its text. Forgets
+ * failed wishes of leases with a new holder.
+ */
 export function noteWishes({ state, now }: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   const before = state.table.wishes;
   const standingWishes = rows.flatMap((row) => {

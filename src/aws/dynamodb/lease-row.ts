@@ -41,8 +41,8 @@ const maxShown = 64;
 const highestCounter = Number.MAX_SAFE_INTEGER - 2 ** 32;
 
 /**
- * The end of the year 9999, epoch milliseconds. Larger numbers may not be dates: reading cannot start there, nor can they be
- * shown.
+ * The end of the year 9999, epoch milliseconds. Larger numbers may not be dates: reading cannot start there, and they cannot
+ * be shown.
  */
 const latestTime = 253_402_300_799_999;
 

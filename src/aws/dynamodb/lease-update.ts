@@ -24,7 +24,7 @@ const pendingCheckpoint = [
   'pendingCheckpointState',
 ] as const;
 
-/** The attributes for a wish and its answer, which belong to one tenure. */
+/** The attributes for a wish and its answer. A wish is addressed to one keeper, so whatever ends that keeper's lease removes both. */
 const wishes = ['kinactWish', 'kinactAnswer'] as const;
 
 function endsTenure({ leaseOwner, handOver, checkpoint }: LeaseChange): boolean {

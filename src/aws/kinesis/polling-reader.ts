@@ -1,6 +1,8 @@
 // Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every round of the loop
 // waits for something. The position moves forward only past records that are handed on or deliberately skipped. Failures that may
-// pass are reported and retried without end; the others end the reader. The polling source opens one reader per shard worker.
+// pass are reported and retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the
+// one before. A new chain begins at the position if an iterator is refused, or to prove the end of the shard. The polling source opens
+// one reader per shard worker.
 import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';
 import type { StartPosition } from '../../core/position.js';
@@ -277,8 +279,8 @@ function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behin
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   reportGap(reader, progress, knewMore && records.length === 0 && !behind);
-  // A page of skipped records only is not pushed, except at the tip. Nor is an empty page that ends the chain: `handleChainEnd`
-  // decides what it means.
+  // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
+  // because `handleChainEnd` decides what that page means.
   if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
     reader.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
 }
