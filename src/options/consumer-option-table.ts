@@ -203,7 +203,7 @@ export const consumerTable = {
   ),
   restart: group(
     restartTable,
-    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the pipeline, but count separately.',
+    'How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
   callDeadlineMs: defaulting(
