@@ -1,7 +1,7 @@
-// Handles a finished call of user code: returns credit, and settles items. failed-call.ts handles failures. Every item that was in a
-// call ends in these two files. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts, and records whose
-// `extract` fails or returns no items in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a lost
-// lease.
+// Handles a finished call of user code: returns credit, and settles items. failed-call.ts handles failures. Every item that was in
+// a call ends in these two files. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts.
+// Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for
+// a lost lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
 import type { FlushJob, FoldJob } from './user-calls.js';

@@ -72,7 +72,13 @@ const brand = Symbol.for('kinact.nonRetryableError');
  *
  * @example
  * ```ts
- * if (!isOrder(value)) throw new NonRetryableError('not an order', { cause: value });
+ * import { NonRetryableError } from 'kinact';
+ *
+ * const centsOf = (text: string): number => {
+ *   const cents = Number(text);
+ *   if (Number.isNaN(cents)) throw new NonRetryableError(`no number: ${text}`);
+ *   return cents;
+ * };
  * ```
  */
 export class NonRetryableError extends Error {

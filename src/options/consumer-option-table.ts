@@ -193,7 +193,7 @@ export const consumerTable = {
     {
       shown: '`retry()`',
       fallback: (): OnFailure => retry(),
-      example: "retry({ attempts: 20, then: 'skip' })",
+      example: "(error, { at }) => (at === 'extract' ? 'skip' : 'crash')",
     },
   ),
   onCheckpoint: optional(

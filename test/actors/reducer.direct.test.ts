@@ -1,4 +1,5 @@
-// What a reducer's `receive` returns, one message at a time and without a runtime. The other files reducer*.test.ts test reducers among other actors.
+// What a reducer's `receive` returns, one message at a time and without a runtime. The other files reducer*.test.ts test reducers
+// among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';

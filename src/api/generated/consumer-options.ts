@@ -202,7 +202,7 @@ export interface ConsumerOptions<Value = any> {
    * @default the value of retry()
    * @example
    * ```ts
-   * onFailure: retry({ attempts: 20, then: 'skip' })
+   * onFailure: (error, { at }) => (at === 'extract' ? 'skip' : 'crash')
    * ```
    */
   readonly onFailure?: OnFailure | undefined;
@@ -218,8 +218,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
   /**
-   * How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the
-   * pipeline, but count separately.
+   * How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see
+   * docs/errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.
    *
    * @default {}
    * @example

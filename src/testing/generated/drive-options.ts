@@ -12,7 +12,7 @@ export interface DriveOptions {
    * @default the value of retry()
    * @example
    * ```ts
-   * onFailure: retry({ attempts: 20, then: 'skip' })
+   * onFailure: (error, { at }) => (at === 'extract' ? 'skip' : 'crash')
    * ```
    */
   readonly onFailure?: OnFailure | undefined;
