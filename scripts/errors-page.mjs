@@ -24,9 +24,10 @@ const advice = {
   LEASE_LOST: ['reason of `item.signal`', 'no'],
   PENDING_LIMIT_TOO_SMALL: ['`error` of a `warning`; `pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
   WATCHDOG: ['`pipelineRestarted`, `cause` of RESTART_INTENSITY', 'no'],
+  SINK_FAILING: ['`closed`', 'no'],
   POISON_RECORD: ['`closed`', 'no'],
   RESTART_INTENSITY: ['`closed`', 'no'],
-  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and RESTART_INTENSITY', 'no'],
+  PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
   UNDECODABLE_RECORD: ['`onFailure`, `recordSkipped`, `pipelineRestarted`', 'no'],
   ACTOR_STOPPED: ['`kinact/supervision`', 'no'],
@@ -91,7 +92,7 @@ the last source.
   for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a
   refused permission, ends nothing. The call is repeated with back-off, and each failure is an event \`retrying\` with \`kind\` and
   \`attempt\`. After 30 s of failures \`ready().ok\` is false, and \`reasons\` says which call fails and why.
-- **Other causes**: a consumer also ends with POISON_RECORD, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
+- **Other causes**: a consumer also ends with POISON_RECORD, SINK_FAILING, RESTART_INTENSITY, START_FAILED (a reducer's \`init\` threw at the first
   start) and PARENT_STOPPED. The services have no part in these.
 
 ## What ends the process

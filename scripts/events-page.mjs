@@ -14,6 +14,12 @@ const advice = {
   checkpoint:
     'Normal: about three in `failoverMs` for a shard that makes progress. `checkpointIntervalMs` makes them more or less frequent, `checkpointRecords` more frequent.',
   recordSkipped: 'Your own policy has skipped it for good. Use the listener to keep the data that you need.',
+  itemRetrying:
+    '`error` says why the call failed. If the record itself is bad, let `onFailure` end it; until then its key waits, and the checkpoint stays before it.',
+  itemRecovered: 'Nothing: the call has succeeded.',
+  outageStarted:
+    'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
+  outageEnded: 'Nothing: calls succeed again.',
   outOfRange: 'A producer aggregates keys of several shards, and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates: correct the producer. If the whole record was delivered, check what your code makes of it.',

@@ -46,6 +46,13 @@ export const roots = [
     ...main,
   },
   {
+    module: 'src/options/retry-policy.js',
+    table: 'retryTable',
+    name: 'RetryOptions',
+    doc: 'What `retry` takes.',
+    ...main,
+  },
+  {
     module: 'src/testing/option-tables.js',
     table: 'driveTable',
     name: 'DriveOptions',

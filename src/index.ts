@@ -3,6 +3,8 @@ export { createConsumer } from './consumer/consumer.js';
 export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { defineReducer } from './api/reducer.js';
+export { retry } from './options/retry-policy.js';
+export { NonRetryableError } from './api/failure-policy.js';
 export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './api/errors.js';
@@ -18,6 +20,7 @@ export type {
   KinesisStreamOptions,
   LeaseOptions,
   NactParent,
+  RetryOptions,
   RunOptions,
   RuntimeSeams,
   StopOptions,
@@ -27,12 +30,9 @@ export type {
   Batch,
   Extract,
   Extracted,
-  FailedItem,
-  FailurePolicy,
   FlushContext,
   FoldingReducer,
   Item,
-  OnFailure,
   RawReducer,
   RecordContext,
   ReducerContext,
@@ -40,6 +40,7 @@ export type {
   ReducerMessage,
   Token,
 } from './api/reducer.js';
+export type { FailedItem, FailurePolicy, FinalPolicy, OnFailure, Retry } from './api/failure-policy.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';
@@ -55,4 +56,5 @@ export type {
   OldestOpen,
   ShardSnapshot,
   SourceSnapshot,
+  WaitingSnapshot,
 } from './api/status.js';

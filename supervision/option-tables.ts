@@ -152,6 +152,11 @@ export const supervisorTable = {
     'Further children, asked for after the first start, and after every restart under rest-for-one and one-for-all. One that does not start is left out.',
     { example: "() => [{ id: 'late', start: () => counter }]" },
   ),
+  restartDelayMs: optional(
+    callback<(count: number, error: Error) => number>('(count: number, error: Error) => number'),
+    'How long to wait before a restart starts the children again, once they have stopped. Until then, the supervisor handles no other request. `count` counts the restarts of its life.',
+    { shown: 'none', example: '(count) => Math.min(30_000, 500 * 2 ** (count - 1))' },
+  ),
   restarting: optional(
     callback<(count: number, error: Error) => readonly Effect<never, unknown>[]>(
       '(count: number, error: Error) => readonly Effect<never, Event>[]',

@@ -28,4 +28,6 @@ export type Message =
   | { readonly type: 'childStarted'; readonly id: string; readonly ref: Ref<never> }
   | { readonly type: 'childEnding'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
   | { readonly type: 'childDown'; readonly id: string; readonly ref: Ref<never>; readonly how: Ending }
-  | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error };
+  | { readonly type: 'childDidNotStart'; readonly id: string; readonly error: Error }
+  /** The delay before a restart is over. */
+  | { readonly type: 'delayOver' };

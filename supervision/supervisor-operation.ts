@@ -37,7 +37,10 @@ export type Operation =
       /** With `one-by-one`: the child that was asked to stop and is not down yet. */
       stoppingChild: Ref<never> | undefined;
       readonly then: readonly string[];
+      readonly delayMs: number;
     }
+  /** The children have stopped, and the delay before their start is not over. */
+  | { readonly type: 'delaying'; readonly then: readonly string[] }
   | {
       readonly type: 'terminating';
       readonly ref: Ref<never>;
@@ -181,6 +184,7 @@ function applyDecision(state: State, decision: strategy.Decision, error: Error):
         waitingFor: new Set(state.endingChildren),
         stoppingChild: undefined,
         then: decision.start,
+        delayMs: state.options.restartDelayMs?.(state.restarts, error) ?? 0,
       });
       break;
     case 'shutdown':
@@ -206,7 +210,7 @@ function forgetDropped(state: State): void {
 function stopNext(state: State, operation: Extract<Operation, { type: 'stopping' }>): void {
   state.operation = operation;
 
-  const { stop, waitingFor, then } = operation;
+  const { stop, waitingFor, then, delayMs } = operation;
   const oneByOne = state.options.stopChildren !== 'together';
   while (operation.at < stop.length && (!oneByOne || operation.stoppingChild === undefined)) {
     const id = stop[operation.at++] as string;
@@ -222,7 +226,15 @@ function stopNext(state: State, operation: Extract<Operation, { type: 'stopping'
 
   state.operation = { type: 'idle' };
   forgetDropped(state);
-  startNext(state, { type: 'restart' }, then);
+  if (delayMs > 0) {
+    state.operation = { type: 'delaying', then };
+    state.effects.push(effect.after('restart', delayMs, { type: 'delayOver' }));
+  } else startNext(state, { type: 'restart' }, then);
+}
+
+export function delayOver(state: State): void {
+  const { operation } = state;
+  if (operation.type === 'delaying') startNext(state, { type: 'restart' }, operation.then);
 }
 
 function stopEffect(state: State, id: string, child: Ref<never>): Effect<Message> {

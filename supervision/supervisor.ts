@@ -13,6 +13,7 @@ import {
   childDown,
   childEnding,
   childStarted,
+  delayOver,
   childDidNotStart,
   startNext,
   startChild,
@@ -111,6 +112,7 @@ function isDue(state: State, message: Message): boolean {
   switch (message.type) {
     case 'childStarted':
     case 'childDidNotStart':
+    case 'delayOver':
       return true;
     case 'childDown': {
       const { id, ref } = message;
@@ -175,6 +177,9 @@ function handleMessage(state: State, message: Message): void {
       return;
     case 'childDidNotStart':
       childDidNotStart(state, message.id, message.error);
+      return;
+    case 'delayOver':
+      delayOver(state);
       return;
     default:
       state.effects.push(effect.count('unknownMessage'));

@@ -11,6 +11,7 @@ import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
 import type { CoordinatorSource, LeaseCoordinatorOptions } from './options.js';
 import * as release from './release.js';
+import { pipelineDelayed } from './unread/unread-leases.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
 import * as startOutcome from './sources/start-outcome.js';
 import * as shardEnd from './shard-end/question.js';
@@ -136,6 +137,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     leftAlone: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
     planning: { plan: undefined, overflowing: false, untaken: new Set(), busy: undefined },
     standstills: new Map(),
+    pipelineBackAt: 0,
     endedHere: new Set(),
     incarnations: 0,
     works: 0,
@@ -184,6 +186,7 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
     release.releaseAll(turn, message);
   },
   callsEnded: release.tellKeepersCallsEnded,
+  pipelineDelayed,
   releaseOverdue: release.releaseOverdue,
   keeperSpawned,
   keeperDown,

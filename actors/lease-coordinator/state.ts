@@ -18,6 +18,7 @@
 //   leftAlone               unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
 //   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
+//   pipelineBackAt          unread/unread-leases.ts; it has no other writer
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
 //   release                 release.ts; a released lease also leases/keeper-news.ts
@@ -323,6 +324,8 @@ export interface CoordinatorState {
   readonly leftAlone: LeftAlone;
   readonly planning: Planning;
   readonly standstills: Map<string, Standstill>;
+  /** When the pipeline starts again after a crash: until then no worker can read. Monotonic milliseconds. */
+  pipelineBackAt: number;
   /** Keys of leases whose SHARD_END this process wrote. */
   readonly endedHere: Set<string>;
   incarnations: number;

@@ -19,6 +19,7 @@
 // Refuses, and keeps the lease, when (in a row with *, the first case leads to `refusing` at once):
 // - a drain has failed, and the cool-down after it is not over (`wishSeen`);
 // - the shard is about to end (`proceedYielding`);
+// - only records that wait for another attempt are left (`cannotDrain`);
 // - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
 //   `refuseAt` at the latest;
 // - the worker has gone and left a call or an open record behind (`decideAfterDrain`).
@@ -29,9 +30,9 @@ import { effect } from '../protocol/actor.js';
 import { finish, finishNotHeld, finishReleased } from './lease-end.js';
 import { reportDurable } from './checkpoint-report.js';
 import type { LeaseKeeperOptions } from './options.js';
-import type { RowUpdate, Yielding } from './state.js';
+import type { Message, RowUpdate, Yielding } from './state.js';
 import { noWorkerAndNoCalls, nothingLeftBehind } from './leftovers.js';
-import { refuseTenureRequest } from './open-tenure.js';
+import { refuseTenureRequest, tenureOf } from './open-tenure.js';
 import { emit, retryDelayMs, type KeeperTurn } from './turn.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import { checkpointOf, compareCheckpoints } from '../../src/core/checkpoint.js';
@@ -140,6 +141,13 @@ function longestDrainMs({ handOverMs }: LeaseKeeperOptions): number {
 export function extendDrain({ options, state, now }: KeeperTurn): void {
   const { yielding } = state;
   if (yielding?.phase === 'draining') yielding.refuseAt = Math.min(now + options.handOverMs, yielding.refuseAtLatest);
+}
+
+/** Refuses at once: only records that wait for another attempt are open, and the shard must go on being read. */
+export function cannotDrain(turn: KeeperTurn, { worker, fence }: Message<'cannotDrain'>): void {
+  const { yielding } = turn.state;
+  if (yielding?.phase !== 'draining' || tenureOf(turn, worker, fence) === undefined) return;
+  callOff(turn, yielding, 'refusing');
 }
 
 const maxCoolDownMs = 600_000;

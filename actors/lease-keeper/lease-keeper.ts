@@ -14,7 +14,7 @@ import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revo
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
-import { extendDrain, proceedYielding } from './hand-over-holder.js';
+import { cannotDrain, extendDrain, proceedYielding } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';
 import { isRowUpdate, tableAnswered, noteUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
@@ -98,6 +98,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   reads: reads,
   workerEnded,
   workerDown,
+  cannotDrain,
   streamDoubted,
   release,
   mayStart,

@@ -32,10 +32,10 @@ export interface Whereabouts {
   /** Path of the actor that holds the item. */
   readonly holder: string;
   /**
-   * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `unknown`: in transit,
-   * or lost.
+   * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `waiting`: waits for
+   * another attempt, or behind one. `unknown`: in transit, or lost.
    */
-  readonly state: 'queued' | 'running' | 'folded' | 'unknown';
+  readonly state: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
   /** How long the item has been in that state; for `queued`, how long the reducer has settled (or the stage extracted) nothing. */
   readonly forMs: number;
 }

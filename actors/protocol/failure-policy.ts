@@ -1,46 +1,113 @@
 // Applies the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
+import { effect, type Effect } from './actor.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
-import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/reducer.js';
+import {
+  isFailurePolicy,
+  isNonRetryable,
+  type FailedItem,
+  type FailurePolicy,
+  type FinalPolicy,
+  type OnFailure,
+  type Retry,
+} from '../../src/api/failure-policy.js';
 
-const policies: readonly unknown[] = ['crash', 'skip', 'stopShard'];
+/** A failure of user code. */
+export interface Failure {
+  readonly cause: unknown;
+  readonly failed: FailedItem;
+  /** 1 for the first failure of the item or batch. */
+  readonly attempt: number;
+}
 
 export interface Verdict {
-  readonly policy: FailurePolicy;
+  /** `Retry`: there is another attempt. Otherwise the failure ends so. */
+  readonly policy: FinalPolicy | Retry;
   /** The application's error, wrapped in an error that names the record. */
   readonly error: KinactError;
 }
 
+/** Where no repetition can help: the record itself gives no items. */
+const notRetried: readonly FailedItem['at'][] = ['decode', 'key', 'extract'];
+
 /**
- * Asks the policy. If a policy function throws, or returns an unknown policy, the answer is `crash`: no record is skipped by
- * mistake.
+ * Asks the policy. If a policy function throws, rejects, or returns an unknown policy, the answer is `crash`: no record is skipped
+ * by mistake. Returns a promise only if the function does. The promise never rejects.
  */
-export function judgeFailure(onFailure: OnFailure, cause: unknown, failed: FailedItem): Verdict {
-  let policy: unknown = onFailure;
-  let reason = cause;
-  let note = '';
-
-  if (typeof onFailure === 'function') {
-    try {
-      policy = ignoreRejection(onFailure(cause, failed) as unknown);
-      if (isThenable(policy)) {
-        note = 'onFailure must be synchronous, got a promise: treated as crash';
-      } else if (!policies.includes(policy)) {
-        note = `onFailure must return 'crash', 'skip' or 'stopShard', got ${shown(policy)}: treated as crash`;
-      }
-    } catch (thrown) {
-      reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
-      note = `onFailure threw: ${messageOf(thrown)}`;
-      policy = 'crash';
-    }
+export function judgeFailure(onFailure: OnFailure, failure: Failure): Verdict | Promise<Verdict> {
+  if (typeof onFailure !== 'function') return verdict(failure, onFailure);
+  try {
+    const answer: unknown = onFailure(failure.cause, failure.failed, failure.attempt);
+    if (!isThenable(answer)) return answered(failure, answer);
+    return Promise.resolve(answer).then(
+      (policy) => answered(failure, policy),
+      (thrown: unknown) => threw(failure, thrown),
+    );
+  } catch (thrown) {
+    return threw(failure, thrown);
   }
+}
 
-  const text = note === '' ? messageOf(cause) : `${messageOf(cause)} (${note})`;
-  return {
-    policy: policies.includes(policy) ? (policy as FailurePolicy) : 'crash',
-    error: failure(reason, text, failed),
-  };
+function answered(failure: Failure, answer: unknown): Verdict {
+  if (isFailurePolicy(answer)) return verdict(failure, answer);
+  ignoreRejection(answer);
+  const expected = "'crash', 'skip', 'stopShard' or retry()";
+  return crash(failure, failure.cause, `onFailure must return ${expected}, got ${shown(answer)}: treated as crash`);
+}
+
+function threw(failure: Failure, thrown: unknown): Verdict {
+  const { cause } = failure;
+  const reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
+  return crash(failure, reason, `onFailure threw: ${messageOf(thrown)}`);
+}
+
+/** The message that brings the verdict of a policy function that answered by a promise, or did not answer in time. */
+export interface Decided {
+  readonly type: 'decided';
+  readonly number: number;
+  /** Absent if the function has not answered in time. */
+  readonly verdict?: Verdict;
+}
+
+/** The effects that wait for a verdict. `number` is unique in the actor. The first message about it counts. */
+export function awaitVerdict(
+  number: number,
+  verdict: Promise<Verdict>,
+  deadlineMs: number,
+): readonly Effect<Decided>[] {
+  const name = `onFailure ${number}`;
+  const done = (answer: Verdict): Decided => ({ type: 'decided', number, verdict: answer });
+  const overdue: Decided = { type: 'decided', number };
+  return [
+    effect.after(name, deadlineMs, overdue),
+    effect.run({ name, kind: 'user', start: () => verdict, done, failed: () => overdue }),
+  ];
+}
+
+/** Cancels the deadline of a verdict that has come. */
+export function stopWaiting({ number, verdict }: Decided): readonly Effect<never>[] {
+  return verdict === undefined ? [] : [effect.cancel(`onFailure ${number}`)];
+}
+
+/** The verdict if a policy function has not answered in time. */
+export function unanswered(failure: Failure, afterMs: number): Verdict {
+  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms: treated as crash`);
+}
+
+function crash(failure: Failure, reason: unknown, note: string): Verdict {
+  return { policy: 'crash', error: errorOf(failure, reason, `${messageOf(failure.cause)} (${note})`) };
+}
+
+function verdict(failure: Failure, policy: FailurePolicy): Verdict {
+  const { cause } = failure;
+  return { policy: applicable(failure, policy), error: errorOf(failure, cause, messageOf(cause)) };
+}
+
+function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy): FinalPolicy | Retry {
+  if (typeof policy === 'string') return policy;
+  const isOver = attempt >= policy.attempts || notRetried.includes(failed.at) || isNonRetryable(cause);
+  return isOver ? policy.then : policy;
 }
 
 function shown(answer: unknown): string {
@@ -48,18 +115,17 @@ function shown(answer: unknown): string {
   return typeof answer === 'object' && answer !== null ? 'an object' : String(answer);
 }
 
-function failure(cause: unknown, text: string, failed: FailedItem): KinactError {
-  const code = isKinactError(cause) && cause.code === 'UNDECODABLE_RECORD' ? cause.code : 'PROCESSING_FAILED';
-  const what =
-    failed.items > 1 ? `${failed.items} items from record ${failed.sequenceNumber}` : `record ${failed.sequenceNumber}`;
-  return new KinactError(code, `${failed.at} failed for ${what} of ${failed.shardId}: ${text}`, {
+function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, text: string): KinactError {
+  const code = isKinactError(thrown) && thrown.code === 'UNDECODABLE_RECORD' ? thrown.code : 'PROCESSING_FAILED';
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, at, items } = failed;
+  const what = items > 1 ? `${items} items from record ${sequenceNumber}` : `record ${sequenceNumber}`;
+  const times = attempt > 1 ? `, attempt ${attempt}` : '';
+  return new KinactError(code, `${at} failed for ${what} of ${shardId}${times}: ${text}`, {
     cause,
     data: {
-      source: failed.source,
-      shardId: failed.shardId,
-      sequenceNumber: failed.sequenceNumber,
-      ...(failed.subSequenceNumber === undefined ? {} : { subSequenceNumber: failed.subSequenceNumber }),
-      ...(failed.key === undefined ? {} : { key: failed.key }),
+      ...{ source, shardId, sequenceNumber },
+      ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+      ...(key === undefined ? {} : { key }),
     },
   });
 }

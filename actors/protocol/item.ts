@@ -16,7 +16,10 @@ export class DeliveredItem implements Item<unknown>, Token {
   /** The stage that routed this item, and that routes its disposition back. */
   readonly stage: Ref<Disposed>;
   readonly opaque: unknown;
-  readonly attempt: number = 1;
+  /** Raised before each further delivery. */
+  attempt = 1;
+  /** When its first call failed, monotonic milliseconds. Only items that have failed have this member. */
+  declare failedSince?: number;
 
   // oxlint-disable-next-line max-params -- there is one per item: an object to carry them would be one more of each
   constructor(

@@ -73,6 +73,8 @@ export type LeaseCoordinatorRequest =
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>;
     }
+  /** From the consumer: its pipeline has crashed, and starts again after this delay. Until then no worker can read a shard. */
+  | { readonly type: 'pipelineDelayed'; readonly forMs: number }
   /** From the consumer: its pipeline has ended for good, and nothing waits for the pipeline's user calls any longer. */
   | { readonly type: 'callsEnded' }
   /** The answer comes when table, streams and shards were checked once and leases are taken, or when that failed. */
@@ -108,6 +110,8 @@ export type LeaseKeeperRequest =
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
   | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
+  /** From a worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
+  | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
   /**
    * From the worker: its reader has found another stream than the row names, or none. No records come until a shard sync has
    * decided.

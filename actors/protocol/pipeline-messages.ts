@@ -1,6 +1,7 @@
 // The messages of the pipeline: from shard workers and reducers to a stage, and from stages to a reducer.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
+import type { Decided } from './failure-policy.js';
 import type { DeliveredItem } from './item.js';
 import type { Tenure } from './tenure.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -24,12 +25,15 @@ export type StageMessage =
   | { readonly type: 'extract'; readonly slice: number }
   /** A worker with open records asks for dispositions. The answer comes as soon as there is one. */
   | { readonly type: 'collect'; readonly worker: number; readonly replyTo: ReplyTo<Dispositions> }
-  /** Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. */
+  /**
+   * Puts punctuation behind this worker's data. The answer comes once every reducer has answered the punctuation. It names the
+   * worker's records that wait for another attempt: before the answer to a `drain`, they were tried once more.
+   */
   | {
       readonly type: 'punctuate';
       readonly worker: number;
       readonly kind: 'flush' | 'drain';
-      readonly replyTo: ReplyTo<true>;
+      readonly replyTo: ReplyTo<readonly number[]>;
     }
   /**
    * Asks where this record is; without an ordinal, where the worker's last punctuation is. The stage or the reducer that holds it
@@ -54,9 +58,18 @@ export type StageMessage =
   /** The worker's tenure is over: drop what is queued for it and inform the reducers. */
   | { readonly type: 'retire'; readonly worker: number }
   | Disposed
-  | { readonly type: 'punctuated'; readonly reducer: number; readonly number: number; readonly id: number }
+  /** `waiting`: the ordinals of the worker's records that wait for another attempt in this reducer. */
+  | {
+      readonly type: 'punctuated';
+      readonly reducer: number;
+      readonly number: number;
+      readonly id: number;
+      readonly waiting: readonly number[];
+    }
   | { readonly type: 'workerDown'; readonly worker: number }
-  | { readonly type: 'beat' };
+  | { readonly type: 'beat' }
+  /** The failure policy has decided about a record whose `extract` or `key` failed. */
+  | Decided;
 
 /**
  * The messages of other actors to a reducer. Each stage numbers its messages. One whose number is not above the last is dropped
@@ -74,6 +87,7 @@ export type ReducerRequest =
       readonly stage: Ref<StageMessage>;
       readonly number: number;
       readonly id: number;
+      readonly worker: number;
       readonly kind: 'flush' | 'drain';
     }
   /**

@@ -12,11 +12,13 @@ export interface RawJob {
   readonly dropped: DeliveredItem[];
   readonly message: ReducerMessage<unknown>;
   readonly startedAt: number;
+  /** 1 for the first call with this message. */
+  readonly attempt: number;
   failure: { readonly cause: unknown } | undefined;
 }
 
 export function createRawJob(items: readonly DeliveredItem[], message: ReducerMessage<unknown>, now: number): RawJob {
-  return { items, dropped: [], message, startedAt: now, failure: undefined };
+  return { items, dropped: [], message, startedAt: now, attempt: 1, failure: undefined };
 }
 
 /** What a call needs. */

@@ -3,30 +3,32 @@
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
-  createFlushJob,
-  createFoldJob,
-  createSlot,
-  flushGroups,
-  fold,
-  type StateSlot,
-  type FlushJob,
-  type FoldJob,
-} from './user-calls.js';
+  creditAllQueued,
+  creditAtOnce,
+  dropWaiting,
+  holdIfItMustWait,
+  isDrain,
+  isTriedOnceMore,
+  repeatWaitingCall,
+  setAttemptTimer,
+  startAttempt,
+} from './attempts.js';
+import { runFlush, sharedSlot, startFlush, startItems } from './call-start.js';
+import { createSlot } from './user-calls.js';
+import { decided } from './failed-call.js';
+import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { behave, createRawJob, type RawJob } from './raw-behaviour.js';
+import { finishMark, startMark } from './marks.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
-import { createStageReports, nextNumber, returnCredit, sendStageReports } from './stage-reports.js';
+import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
-import type { RawReducer, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
+export { sharedSlot } from './call-start.js';
 export type { ReducerRequest } from '../protocol/pipeline-messages.js';
 export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.js';
-
-/** The key of the only slot if there is no state per shard. No worker has this number. */
-export const sharedSlot = -1;
 
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
@@ -67,6 +69,13 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
     calledAt: now,
+    keys: createHeldKeys(),
+    waitingCall: undefined,
+    undecided: new Map(),
+    decisions: 0,
+    attemptTimerAt: Infinity,
+    drainsInQueue: 0,
+    lastTries: new WeakSet(),
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
@@ -88,7 +97,7 @@ type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorM
 
 const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   items,
-  punctuation: ({ state }, message) => state.queue.push(message),
+  punctuation,
   heartbeat,
   revoked,
   locate,
@@ -98,11 +107,25 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   flushed,
   behaved,
   contextCalled,
+  attemptDue,
+  decided,
   broken,
 };
 
 function items({ state }: ReducerTurn, message: Message<'items'>): void {
-  for (const item of message.items) state.queue.push(item);
+  for (const item of message.items) {
+    state.queue.push(item);
+    if (state.waitingCall !== undefined) creditAtOnce(state, item);
+  }
+}
+
+function punctuation({ state }: ReducerTurn, message: Message<'punctuation'>): void {
+  state.queue.push(message);
+  if (isDrain(message)) state.drainsInQueue += 1;
+}
+
+function attemptDue({ state }: ReducerTurn): void {
+  state.attemptTimerAt = Infinity;
 }
 
 function flushDue({ state }: ReducerTurn): void {
@@ -140,7 +163,8 @@ function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
 }
 
 /** Drops the queued items of the ended tenure before a raw behaviour gets the message. Folded items stay folded. */
-function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
+function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
+  const { state } = turn;
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
 
@@ -153,144 +177,70 @@ function revoked({ state }: ReducerTurn, message: Message<'revoked'>): void {
     else state.queue.push(queued);
   }
 
+  dropWaiting(turn, message.worker);
   state.queue.push(message);
 }
 
 /** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
+  const { state } = turn;
+  while (state.running === undefined && takeStep(turn));
+  setAttemptTimer(turn);
+}
+
+/** Takes the next step: starts a call, or handles what is at the head of the queue. Returns false if there is nothing to do. */
+function takeStep(turn: ReducerTurn): boolean {
   const { options, state } = turn;
-  while (state.running === undefined) {
-    const canFlush = options.definition.flush !== undefined && state.unflushed > 0;
-    const head = state.carry[0] ?? state.queue.peek();
-    const isFull = state.unflushed >= options.batchSize;
-    const isAskedToFlush = head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
+  if (state.waitingCall !== undefined) return repeatWaitingCall(turn, state.waitingCall);
 
-    if (canFlush && (state.flushDue || isFull || isAskedToFlush)) {
-      startFlush(turn);
-    } else if (head === undefined) {
-      state.flushDue = false;
-      return;
-    } else if (head instanceof DeliveredItem) {
-      startItems(turn);
-    } else {
-      state.queue.shift();
-      startMark(turn, head);
+  const head = state.carry[0] ?? state.queue.peek();
+  const canFlush = options.definition.flush !== undefined && state.unflushed > 0;
+  if (canFlush && (state.flushDue || state.unflushed >= options.batchSize)) {
+    startFlush(turn);
+    return true;
+  }
+  if (startAttempt(turn, head instanceof DeliveredItem)) return true;
+
+  if (head === undefined) {
+    state.flushDue = false;
+    return false;
+  }
+  if (head instanceof DeliveredItem) {
+    const items = takeItems(turn);
+    if (items.length > 0) {
+      state.keys.lastCallWasAttempt = false;
+      startItems(turn, items);
     }
+    return true;
   }
+  if (isTriedOnceMore(turn, head)) return true;
+  if (canFlush && head.type === 'punctuation') startFlush(turn);
+  else {
+    state.queue.shift();
+    if (isDrain(head)) state.drainsInQueue -= 1;
+    startMark(turn, head);
+  }
+  return true;
 }
 
-function startMark(turn: ReducerTurn, mark: Mark): void {
-  const { options, state, now } = turn;
-  if (mark.type === 'heartbeat') state.heartbeatWaits = false;
-
-  if (options.definition.behaviour === undefined) {
-    finishMark(turn, mark);
-    return;
-  }
-
-  const message: ToBehaviour<unknown> =
-    mark.type === 'revoked'
-      ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
-      : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
-  startRaw(turn, createRawJob([], message, now), mark);
-}
-
-function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
-  if (mark.type === 'punctuation') {
-    // Send the dispositions of the flush before this answer, which means that the flush is over.
-    sendStageReports(state.reports, options.index, effects);
-    const number = nextNumber(state.reports, mark.stage);
-    effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id }));
-  } else if (mark.type === 'revoked') {
-    const slot = state.slots.get(mark.worker);
-    if (slot !== undefined) state.unflushed -= slot.folded.length;
-    state.slots.delete(mark.worker);
-
-    let handedOut = 0;
-    for (const item of state.unacknowledged.keys()) {
-      if (item.tenure.worker !== mark.worker) continue;
-      state.unacknowledged.delete(item);
-      handedOut += 1;
-    }
-    if (handedOut > 0) effects.push(effect.count('foldedAfterLoss', handedOut));
-  }
-}
-
-function startItems(turn: ReducerTurn): void {
-  const { options, state, now, effects } = turn;
-  const { definition, clock } = options;
-  const items = takeItems(options, state);
-
-  if (definition.behaviour !== undefined || definition.acknowledge === 'manual') {
-    for (const item of items) state.unacknowledged.set(item, now);
-  }
-  if (definition.behaviour !== undefined) {
-    startRaw(turn, createRawJob(items, { type: 'items', items }, now), undefined);
-    return;
-  }
-
-  const { reduce } = definition;
-  const job = createFoldJob(items, (item) => slotOf(options, state, item));
-  state.running = { type: 'fold', job };
-
-  effects.push(
-    effect.run({
-      name: 'reduce',
-      kind: 'user',
-      start: () => fold(job, reduce, state.controller.context, clock),
-      done: (ended: FoldJob): ReducerActorMessage => ({ type: 'folded', job: ended }),
-      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
-    }),
-  );
-}
-
-/** The next items to fold: at most as many as may be folded before the next flush. */
-function takeItems(options: ReducerOptions, state: ReducerState): readonly DeliveredItem[] {
+/** The next items to fold: at most as many as may be folded before the next flush. Items that have to wait are held. */
+function takeItems(turn: ReducerTurn): readonly DeliveredItem[] {
+  const { options, state } = turn;
   const limit = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
-  const items = state.carry.slice(0, limit);
-  state.carry = state.carry.slice(items.length);
+  const isFree = isHolding(state.keys) ? (item: DeliveredItem) => !holdIfItMustWait(turn, item) : () => true;
 
-  while (items.length < limit) {
+  const carried = state.carry.slice(0, limit);
+  state.carry = state.carry.slice(carried.length);
+  const items = carried.filter(isFree);
+
+  while (items.length < limit && state.carry.length === 0) {
     const head = state.queue.peek();
     if (!(head instanceof DeliveredItem)) break;
     state.queue.shift();
-    items.push(head);
+    if (isFree(head)) items.push(head);
   }
 
   return items;
-}
-
-function slotOf(options: ReducerOptions, state: ReducerState, item: DeliveredItem): StateSlot {
-  const key = options.definition.stateBy === 'shard' ? item.tenure.worker : sharedSlot;
-  let slot = state.slots.get(key);
-  if (slot === undefined) {
-    slot = createSlot(options.definition);
-    state.slots.set(key, slot);
-  }
-  return slot;
-}
-
-function startFlush(turn: ReducerTurn): void {
-  const { state } = turn;
-  const job = createFlushJob(state.slots.values(), turn.now);
-  state.unflushed = 0;
-  state.running = { type: 'flush', job };
-  runFlush(turn, job);
-}
-
-function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob): void {
-  const { definition, clock } = options;
-  const flush = definition.flush as (state: unknown, context: unknown) => unknown;
-
-  effects.push(
-    effect.run({
-      name: 'flush',
-      kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(items)), clock),
-      done: (ended: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: ended }),
-      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
-    }),
-  );
 }
 
 /** Continues a flush that gave way, or ends it. The many calls of a flush per shard must not starve the lease keepers. */
@@ -304,38 +254,9 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
   }
 
   state.running = undefined;
+  if (state.waitingCall !== undefined) creditAllQueued(state);
   state.flushDue = false;
   effects.push(effect.cancel('flush'));
-}
-
-/** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
-function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
-  const fences = new Map<string, number>();
-  for (const { tenure } of items) {
-    const name = `${tenure.source}/${tenure.shardId}`;
-    fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
-  }
-  return fences;
-}
-
-function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, mark: Mark | undefined): void {
-  const definition = options.definition as RawReducer<unknown, unknown>;
-  state.running = { type: 'raw', job, mark };
-
-  effects.push(
-    effect.run({
-      name: job.message.type,
-      kind: 'user',
-      start: () =>
-        behave(job, state.slots.get(sharedSlot) as StateSlot, {
-          definition,
-          context: state.controller.context,
-          clock: options.clock,
-        }),
-      done: (ended: RawJob): ReducerActorMessage => ({ type: 'behaved', job: ended }),
-      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
-    }),
-  );
 }
 
 function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
@@ -347,6 +268,7 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   // answered.
   contextCalled(turn);
   afterBehaviour(turn, job);
+  if (state.waitingCall !== undefined) creditAllQueued(state);
 
   if (mark !== undefined) finishMark(turn, mark);
 }

@@ -14,10 +14,12 @@ export interface StageReports {
   readonly open: Map<Ref<Disposed>, StageReport>;
   /** The number of the last numbered message to each stage: `disposed` or `punctuated`. */
   readonly lastSent: Map<Ref<Disposed>, number>;
+  /** Items that wait here and have given their credit back already. */
+  readonly credited: Set<DeliveredItem>;
 }
 
 export function createStageReports(): StageReports {
-  return { open: new Map(), lastSent: new Map() };
+  return { open: new Map(), lastSent: new Map(), credited: new Set() };
 }
 
 function reportTo(reports: StageReports, stage: Ref<Disposed>): StageReport {
@@ -40,9 +42,20 @@ function dispositionsOf(reports: StageReports, item: DeliveredItem): WorkerDispo
   return workerDispositions;
 }
 
-/** Called once for each item folded, skipped or dropped: the stage may send another. */
+/** Called for each item folded, skipped or dropped: the stage may send another. Only the first call for an item counts. */
 export function returnCredit(reports: StageReports, item: DeliveredItem): void {
+  if (reports.credited.size > 0 && reports.credited.delete(item)) return;
   reportTo(reports, item.stage).credit += 1;
+}
+
+/** Notes that this item has given its credit back, and will come to a call (again). */
+export function markCredited(reports: StageReports, item: DeliveredItem): void {
+  reports.credited.add(item);
+}
+
+/** Forgets an item that comes to no call any more. */
+export function forgetCredit(reports: StageReports, item: DeliveredItem): void {
+  reports.credited.delete(item);
 }
 
 export function settleItem(reports: StageReports, item: DeliveredItem): void {

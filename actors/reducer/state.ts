@@ -3,12 +3,15 @@ import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { ContextController } from './reducer-context.js';
-import type { StateSlot, FlushJob, FoldJob } from './user-calls.js';
+import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Clock } from '../../src/api/ports.js';
-import type { OnFailure, ReducerDefinition } from '../../src/api/reducer.js';
+import type { Clock, Random } from '../../src/api/ports.js';
+import type { Decided, Failure } from '../protocol/failure-policy.js';
+import type { HeldKeys } from './held-keys.js';
+import type { FailedItem, OnFailure } from '../../src/api/failure-policy.js';
+import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
 export interface ReducerOptions {
   readonly index: number;
@@ -19,7 +22,12 @@ export interface ReducerOptions {
   readonly batchSize: number;
   readonly batchIntervalMs: number;
   readonly onFailure: OnFailure;
+  /** How long `onFailure` may take to answer. */
+  readonly callDeadlineMs: number;
   readonly clock: Clock;
+  readonly random: Random;
+  /** Counts the items that this and other reducers have settled after a call. */
+  readonly progress: { settled: number };
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
 }
@@ -31,6 +39,9 @@ export type ReducerActorMessage =
   | { readonly type: 'behaved'; readonly job: RawJob }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
+  /** An attempt with a held key, or of the waiting call, may be due. */
+  | { readonly type: 'attemptDue' }
+  | Decided
   /** Application code has called `ctx.ack` or `ctx.fail`. */
   | { readonly type: 'contextCalled' };
 
@@ -41,6 +52,35 @@ export type RunningJob =
   | { readonly type: 'fold'; readonly job: FoldJob }
   | { readonly type: 'flush'; readonly job: FlushJob }
   | { readonly type: 'raw'; readonly job: RawJob; readonly mark: Mark | undefined };
+
+/** A call that has failed, with what it was about. */
+export type FailedCall =
+  | {
+      readonly type: 'items';
+      readonly items: readonly DeliveredItem[];
+      readonly at: FailedItem['at'];
+      readonly cause: unknown;
+    }
+  | { readonly type: 'flush'; readonly group: FlushGroup }
+  /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
+  | {
+      readonly type: 'message';
+      readonly job: RawJob;
+      readonly live: readonly DeliveredItem[];
+      readonly failed: FailedItem;
+      readonly cause: unknown;
+    };
+
+/** A failed call that holds the reducer until it succeeds. */
+export type WaitingCall = {
+  /** When it is repeated; Infinity while that is not known. */
+  dueAt: number;
+  /** How many failures of it the policy has not decided about. */
+  undecided: number;
+} & (
+  | { readonly type: 'flush'; readonly groups: FlushGroup[] }
+  | { readonly type: 'message'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
+);
 
 export interface ReducerState {
   readonly self: Ref<ReducerActorMessage>;
@@ -69,6 +109,18 @@ export interface ReducerState {
   settledAt: number;
   /** When a call with items was last seen running. Heartbeats come all the time, and do not count. */
   calledAt: number;
+  /** Items that wait for another attempt, and those behind them. */
+  readonly keys: HeldKeys;
+  /** Until this call has succeeded, no other begins. */
+  waitingCall: WaitingCall | undefined;
+  /** The failures that `onFailure` has not decided about, by number, and how many there have been. */
+  readonly undecided: Map<number, { readonly call: FailedCall; readonly failure: Failure }>;
+  decisions: number;
+  /** When the timer for the next attempt fires; Infinity if it is not set. */
+  attemptTimerAt: number;
+  /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
+  drainsInQueue: number;
+  lastTries: WeakSet<Mark>;
 }
 
 export interface ReducerTurn {

@@ -4,6 +4,9 @@ import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
+import { heldItemsOf, type HeldItem } from './held-keys.js';
+import { messageOf } from '../../src/core/thrown.js';
+import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
 type Locate = Extract<ReducerRequest, { type: 'locate' }>;
@@ -12,7 +15,7 @@ type WaitsForAck = Extract<ReducerRequest, { type: 'waitsForAck' }>;
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
-    ? { holder: state.self.path, state: 'queued', forMs: now - state.settledAt }
+    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
@@ -24,10 +27,11 @@ export function locate({ state, now, effects }: ReducerTurn, question: Locate): 
 
 /** Finds a punctuation. It counts as `running` while it waits for a running call. */
 function ofPunctuation(
-  { self, running, queue, settledAt }: ReducerState,
+  state: ReducerState,
   { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
   now: number,
 ): Whereabouts | undefined {
+  const { self, running, queue, settledAt } = state;
   const isSought = (mark: DeliveredItem | Mark | undefined): boolean =>
     mark !== undefined &&
     !(mark instanceof DeliveredItem) &&
@@ -39,7 +43,7 @@ function ofPunctuation(
   for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
   if (!isHere) return undefined;
 
-  if (running === undefined) return { holder: self.path, state: 'queued', forMs: now - settledAt };
+  if (running === undefined) return { holder: self.path, state: queuedState(state), forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
 }
@@ -63,13 +67,15 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
     return at('running', running.job.startedAt);
   }
 
+  const heldSince = waitsSince(state, isSought);
+  if (heldSince !== undefined) return at('waiting', heldSince);
   for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
   for (const slot of state.slots.values()) if (slot.folded.some(isSought)) return at('folded', state.unflushedSince);
-  if (state.carry.some(isSought)) return at('queued', state.settledAt);
+  if (state.carry.some(isSought)) return at(queuedState(state), state.settledAt);
 
   for (let index = 0; index < state.queue.length; index += 1) {
     const queued = state.queue.at(index);
-    if (queued instanceof DeliveredItem && isSought(queued)) return at('queued', state.settledAt);
+    if (queued instanceof DeliveredItem && isSought(queued)) return at(queuedState(state), state.settledAt);
   }
   return undefined;
 }
@@ -91,8 +97,10 @@ export function waitsForAck({ state, now, effects }: ReducerTurn, question: Wait
 }
 
 /** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
-function waitsForCall({ running, carry, slots, queue, unacknowledged }: ReducerState, worker: number): boolean {
+function waitsForCall(state: ReducerState, worker: number): boolean {
+  const { running, carry, slots, queue, unacknowledged, keys, waitingCall } = state;
   const isOurs = (item: DeliveredItem): boolean => item.tenure.worker === worker;
+  if (waitingCall !== undefined || heldItemsOf(keys, worker).next().done !== true) return true;
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
   if (carry.some(isOurs)) return true;
@@ -103,6 +111,37 @@ function waitsForCall({ running, carry, slots, queue, unacknowledged }: ReducerS
     if (queued instanceof DeliveredItem && isOurs(queued)) return true;
   }
   return false;
+}
+
+/** What is queued behind a call that waits for another attempt waits, too. */
+function queuedState({ waitingCall }: ReducerState): 'queued' | 'waiting' {
+  return waitingCall === undefined ? 'queued' : 'waiting';
+}
+
+/** Since when a sought item waits for another attempt; undefined if none does. */
+function waitsSince(
+  { keys, waitingCall }: ReducerState,
+  isSought: (item: DeliveredItem) => boolean,
+): number | undefined {
+  for (const { head, behind } of keys.byKey.values())
+    for (const held of [head, ...behind]) if (isSought(held.item)) return held.since;
+  if (waitingCall?.type !== 'flush') return undefined;
+  return waitingCall.groups.find(({ items }) => items.some(isSought))?.failedSince;
+}
+
+/** The items and flushes that have failed and wait for another attempt. */
+function failing({ keys, waitingCall }: ReducerState, now: number): readonly WaitingSnapshot[] {
+  const held = [...keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
+  const failed: HeldItem[] = held.filter(({ failures }) => failures > 0);
+  if (waitingCall?.type === 'flush') {
+    for (const { items, failures, failedSince: since, cause: error } of waitingCall.groups)
+      failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
+  }
+  return failed.map(({ item, failures: attempts, since, at, error }) => {
+    const { source, shardId, sequenceNumber, key } = item;
+    const forMs = Math.round(now - since);
+    return { source, shardId, sequenceNumber, key, at, attempts, forMs, error: messageOf(error) };
+  });
 }
 
 function heldBy(state: ReducerState, now: number): readonly HeldRecord[] {
@@ -128,6 +167,8 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
     for (const { items } of running.job.groups.slice(running.job.noted)) yield* items;
   else if (running !== undefined) yield* running.job.items;
 
+  for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
+  if (state.waitingCall?.type === 'flush') for (const { items } of state.waitingCall.groups) yield* items;
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
@@ -146,6 +187,8 @@ export interface ReducerStatus {
   readonly queued: number;
   readonly unflushed: number;
   readonly unacknowledged: number;
+  /** The items and flushes that have failed and wait for another attempt. */
+  readonly waiting: readonly WaitingSnapshot[];
   readonly current?: {
     readonly shardId: string;
     readonly sequenceNumber: string;
@@ -181,6 +224,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     queued: state.queue.length + state.carry.length,
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
+    waiting: failing(state, now),
     ...(item === undefined || held === undefined
       ? {}
       : {

@@ -146,6 +146,9 @@ export interface FlushGroup {
   readonly items: readonly DeliveredItem[];
   outcome: 'flushed' | 'dropped' | 'failed';
   cause?: unknown;
+  /** How often it has failed, and since when. */
+  failures: number;
+  failedSince: number;
 }
 
 /** One run over groups. It may end early when its time slice is over, and continues later. */
@@ -162,7 +165,7 @@ export function createFlushJob(slots: Iterable<StateSlot>, now: number): FlushJo
   const groups: FlushGroup[] = [];
   for (const slot of slots) {
     if (slot.folded.length === 0) continue;
-    groups.push({ slot, items: slot.folded, outcome: 'dropped' });
+    groups.push({ slot, items: slot.folded, outcome: 'dropped', failures: 0, failedSince: 0 });
     slot.folded = [];
   }
   return { groups, startedAt: now, next: 0, noted: 0 };

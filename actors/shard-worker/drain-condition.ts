@@ -27,6 +27,14 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
   return notified > 0 || tenure?.hasPredecessor === true;
 }
 
+/** Whether every open record waits for another attempt, even though it was tried once more for the last drain. */
+export function onlyWaits(state: ShardWorkerState): boolean {
+  const { admission, channels, ledger, lastPunctuation } = state;
+  if (ledger.openRecords === 0 || !isEmpty(admission) || punctuatingChannel(state) !== undefined) return false;
+  if (lastPunctuation.kind !== 'drain' || hasMovedSince(state)) return false;
+  return new Set(channels.flatMap(({ waiting }) => waiting)).size >= ledger.openRecords;
+}
+
 /** Whether everything is settled and no call of the application for this shard can still run. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
   if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;

@@ -1,8 +1,16 @@
 // Admission: how raw records become admitted ones. The worker unpacks them, skips the records that were settled before this tenure,
 // drops duplicates and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
-import { judgeFailure } from '../protocol/failure-policy.js';
-import type { Tenure } from '../protocol/tenure.js';
+import {
+  awaitVerdict,
+  judgeFailure,
+  stopWaiting,
+  unanswered,
+  type Decided,
+  type Failure,
+  type Verdict,
+} from '../protocol/failure-policy.js';
+import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { Admission, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -11,6 +19,7 @@ import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/api/errors.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
 
@@ -265,7 +274,7 @@ function handleUndecodable(
   position: Position,
   reason: string,
 ): AdmissionEnd | undefined {
-  const { options, effects } = turn;
+  const { options, state, now, effects } = turn;
   const { source, shardId } = tenure;
   const { sequenceNumber, subSequenceNumber: decoded } = position;
 
@@ -274,19 +283,50 @@ function handleUndecodable(
     `The user records after the first ${decoded} cannot be decoded: ${reason}.`,
   );
 
-  const { policy, error } = judgeFailure(options.onFailure, cause, {
-    source,
-    shardId,
-    sequenceNumber,
-    at: 'decode',
-    items: 1,
-  });
-  if (policy !== 'skip') return { type: policy, error };
+  const failed: FailedItem = { source, shardId, sequenceNumber, at: 'decode', items: 1 };
+  const failure: Failure = { cause, failed, attempt: 1 };
+  const verdict = judgeFailure(options.onFailure, failure);
+  if (!(verdict instanceof Promise)) return endUndecodable(turn, position, failure, verdict);
+
+  // A place in the ledger holds the checkpoint back until the policy has decided. Later records go on.
+  const ordinal = admit(state.ledger, position, 0, now);
+  state.decisions += 1;
+  state.undecided.set(state.decisions, { ordinal, position, failure });
+  effects.push(...awaitVerdict(state.decisions, verdict, options.callDeadlineMs));
+  return undefined;
+}
+
+function endUndecodable(
+  { effects }: WorkerTurn,
+  position: Position,
+  { cause, failed }: Failure,
+  { policy, error }: Verdict,
+): AdmissionEnd | undefined {
+  if (policy !== 'skip') return { type: policy === 'stopShard' ? 'stopShard' : 'crash', error };
 
   effects.push(effect.count('skippedItems'));
-  const data = { ...recordPlace(tenure, sequenceNumber, decoded), error: cause };
-  effects.push(effect.emit({ name: 'recordSkipped', data }));
+  const { source, shardId } = failed;
+  effects.push(effect.emit({ name: 'recordSkipped', data: { source, shardId, ...position, error: cause } }));
   return undefined;
+}
+
+/** The policy has decided about a part of an aggregate that cannot be decoded, or has not in time. */
+export function decided(turn: WorkerTurn, message: Decided): void {
+  const { options, state, effects } = turn;
+  const { tenure } = state;
+  const known = state.undecided.get(message.number);
+  if (known === undefined || tenure === undefined) return;
+  state.undecided.delete(message.number);
+  effects.push(...stopWaiting(message));
+  // The lease has ended in the meantime: the new owner decides again.
+  if (endIfLate(tenure, options.clock)) return;
+
+  const { failure, ordinal, position } = known;
+  const verdict = message.verdict ?? unanswered(failure, options.callDeadlineMs);
+  const end = endUndecodable(turn, position, failure, verdict);
+  if (end === undefined) settle(state.ledger, ordinal, 0);
+  else if (end.type === 'stopShard') stopTenure(tenure, end.error);
+  else if (end.type === 'crash') effects.push(effect.fail(end.error));
 }
 
 function recordPlace(

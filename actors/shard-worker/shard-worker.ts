@@ -5,10 +5,10 @@ import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.j
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { openReader, noteReadOver, updateAccount } from './byte-account.js';
 import { askStages, createChannels, punctuate } from './stage-channel.js';
-import { isDrained, isQuiet, punctuatingChannel } from './drain-condition.js';
+import { isDrained, isQuiet, onlyWaits, punctuatingChannel } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
-import { admitAll, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
+import { admitAll, decided, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
@@ -87,6 +87,9 @@ function initial(
     unlocated: undefined,
     limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
+    hopelessPause: 0,
+    undecided: new Map(),
+    decisions: 0,
   };
 
   const begin = effect.ask(
@@ -113,6 +116,7 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   // Nothing to do here: `proceed` calls `punctuate`, which reads the account.
   askedToFlush: () => undefined,
   punctuated,
+  decided,
   watchdog,
   located,
   limitDue,
@@ -134,8 +138,10 @@ function collected(turn: WorkerTurn, { channel, dispositions }: Message<'collect
   settleAll(turn, dispositions);
 }
 
-function punctuated({ state }: WorkerTurn, { channel }: Message<'punctuated'>): void {
-  channelOf(state, channel).punctuating = false;
+function punctuated({ state }: WorkerTurn, { channel: index, waiting }: Message<'punctuated'>): void {
+  const channel = channelOf(state, index);
+  channel.punctuating = false;
+  channel.waiting = waiting;
 }
 
 /** Allows the next slice of admission. A message with another number is a repeat. */
@@ -263,6 +269,19 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
+  if (!state.finished && onlyWaits(state)) stopWaitingForDrain(turn, tenure);
+}
+
+/** Nothing but records that wait for another attempt keeps the shard from draining: a stop ends without them, a pause is hopeless. */
+function stopWaitingForDrain(turn: WorkerTurn, tenure: Tenure): void {
+  const { state, effects } = turn;
+  if (state.ending?.type === 'drained') {
+    finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
+  } else if (state.ending === undefined && state.paused && state.hopelessPause < state.lastPause) {
+    state.hopelessPause = state.lastPause;
+    const { worker, fence } = tenure;
+    effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));
+  }
 }
 
 /** Continues admission in a later turn. However much there is to admit, the lease keepers must get their turns in between. */

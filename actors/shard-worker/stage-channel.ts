@@ -20,6 +20,7 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
     collecting: false,
     hasNotified: false,
     punctuating: false,
+    waiting: [],
   }));
 }
 
@@ -100,9 +101,10 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
 
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;
+    channel.waiting = [];
     effects.push(
       effect.ask(channel.stage, (replyTo) => ({ type: 'punctuate', worker: tenure.worker, kind, replyTo }), {
-        answered: () => ({ type: 'punctuated', channel: index }),
+        answered: (waiting) => ({ type: 'punctuated', channel: index, waiting }),
         failed: askFailed,
       }),
     );

@@ -21,12 +21,15 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
-import type { OnFailure } from '../../src/api/reducer.js';
+import type { Decided, Failure } from '../protocol/failure-policy.js';
+import type { OnFailure } from '../../src/api/failure-policy.js';
 
 export interface ShardWorkerOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
   readonly onDuplicate: 'skip' | 'crash';
   readonly onFailure: OnFailure;
+  /** How long `onFailure` may take to answer. */
+  readonly callDeadlineMs: number;
   readonly lease: HeldLease;
   /** The worker's number, unique in the process. */
   readonly workerNumber: number;
@@ -57,7 +60,9 @@ export type ShardWorkerMessage =
   | { readonly type: 'notice'; readonly notice: SourceNotice }
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
-  | { readonly type: 'punctuated'; readonly channel: number }
+  /** `waiting`: the ordinals of records that wait for another attempt. */
+  | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
+  | Decided
   /** The worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
@@ -119,6 +124,11 @@ export interface ShardWorkerState {
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
   readonly limit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
+  /** The last pause of which the keeper knows that it cannot succeed. */
+  hopelessPause: number;
+  /** Parts of aggregates that cannot be decoded and that `onFailure` has not decided about, and how many there have been. */
+  readonly undecided: Map<number, { readonly ordinal: number; readonly position: Position; readonly failure: Failure }>;
+  decisions: number;
 }
 
 /** The conversation with one stage: at most one open question of each kind. */
@@ -132,6 +142,8 @@ export interface Channel {
   hasNotified: boolean;
   /** The stage has not answered the last punctuation. */
   punctuating: boolean;
+  /** The ordinals that waited for another attempt at the answer to the last punctuation. */
+  waiting: readonly number[];
 }
 
 /** The raw record that is being admitted. */

@@ -29,6 +29,7 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   queued: 'queued',
   running: 'in a call',
   folded: 'processed but not acknowledged',
+  waiting: 'waiting for another attempt',
   unknown: 'not found',
 };
 
@@ -47,6 +48,8 @@ export function stillSince(state: ShardWorkerState): number | undefined {
  */
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
+  // A failed call is repeated in time, and reported otherwise.
+  if (whereabouts.state === 'waiting') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 
   const { holder, state, forMs } = whereabouts;

@@ -4,15 +4,24 @@
 import { effect } from '../protocol/actor.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
-import { judgeFailure } from '../protocol/failure-policy.js';
+import {
+  awaitVerdict,
+  judgeFailure,
+  stopWaiting,
+  unanswered,
+  type Decided,
+  type Failure,
+  type Verdict,
+} from '../protocol/failure-policy.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
+import type { Batch, FailedRecord, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
-import type { Extracted, FailedItem, RecordContext } from '../../src/api/reducer.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { Extracted, RecordContext } from '../../src/api/reducer.js';
 
 /** One worker's batch in one turn. */
 interface Extraction {
@@ -188,33 +197,56 @@ function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
   outbox.items.push(0);
 }
 
-/** Returns false when the stage crashes, and no record after this one may be routed. */
+/**
+ * Returns false when the stage crashes, and no record after this one may be routed. If the policy answers by a promise, the record
+ * stays open until then, and later ones go on.
+ */
 function recordFailed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
-  const { options, effects } = turn;
+  const { options, state, effects } = turn;
   const { source, shardId } = entry.tenure;
-  const { sequenceNumber, subSequenceNumber } = record;
+  const { sequenceNumber, subSequenceNumber, data, arrivedAt } = record;
 
   const at = options.extract === undefined ? 'key' : 'extract';
-  const item: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, at, items: 1 };
-  const { policy, error } = judgeFailure(options.onFailure, cause, item);
+  const failed: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, at, items: 1 };
+  const failure: Failure = { cause, failed, attempt: 1 };
+  const verdict = judgeFailure(options.onFailure, failure);
+  if (!(verdict instanceof Promise)) return endRecord(turn, { entry, ordinal, failure }, verdict);
 
-  if (policy === 'crash') {
-    effects.push(effect.fail(error));
-    return false;
-  }
+  state.decisions += 1;
+  state.undecided.set(state.decisions, { entry, ordinal, failure });
+  effects.push(...awaitVerdict(state.decisions, verdict, options.callDeadlineMs));
+  return true;
+}
+
+/** The policy has decided about a failed record, or has not in time. Returns false when the stage crashes. */
+export function endFailedRecord(turn: StageTurn, message: Decided): boolean {
+  const { options, state, effects } = turn;
+  const record = state.undecided.get(message.number);
+  if (record === undefined) return true;
+  state.undecided.delete(message.number);
+  effects.push(...stopWaiting(message));
+
+  // The lease has ended in the meantime: the new owner extracts the record again.
+  const { entry, failure } = record;
+  if (state.workerEntries.get(entry.tenure.worker) !== entry || endIfLate(entry.tenure, options.clock)) return true;
+  return endRecord(turn, record, message.verdict ?? unanswered(failure, options.callDeadlineMs));
+}
+
+function endRecord({ effects }: StageTurn, record: FailedRecord, { policy, error }: Verdict): boolean {
+  const { entry, ordinal, failure } = record;
   if (policy === 'stopShard') {
     stopTenure(entry.tenure, error);
     entry.outbox.dead = true;
     return true;
   }
+  if (policy !== 'skip') {
+    effects.push(effect.fail(error));
+    return false;
+  }
 
   settleWithoutItem(entry, ordinal);
-  effects.push(effect.count('skippedItems'));
-  effects.push(
-    effect.emit({
-      name: 'recordSkipped',
-      data: { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, error: cause },
-    }),
-  );
+  const { source, shardId, sequenceNumber, subSequenceNumber = 0 } = failure.failed;
+  const data = { source, shardId, sequenceNumber, subSequenceNumber, error: failure.cause };
+  effects.push(effect.count('skippedItems'), effect.emit({ name: 'recordSkipped', data }));
   return true;
 }

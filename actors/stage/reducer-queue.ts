@@ -40,8 +40,10 @@ export function dispatch(turn: StageTurn, queue: ReducerQueue): void {
       queue.entries.shift();
       items = sendItems(turn, queue, queue.ref, items);
       queue.lastSent += 1;
-      const { punctuation: id, kind } = head;
-      turn.effects.push(effect.send(queue.ref, { type: 'punctuation', stage, number: queue.lastSent, id, kind }));
+      const { punctuation: id, worker, kind } = head;
+      turn.effects.push(
+        effect.send(queue.ref, { type: 'punctuation', stage, number: queue.lastSent, id, worker, kind }),
+      );
     } else if (queue.credit > 0) {
       queue.entries.shift();
       queue.credit -= 1;

@@ -6,7 +6,7 @@ import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions, type Dispositions, type Whereabouts } from '../protocol/disposition.js';
 import type { LocateTarget, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
+import { endFailedRecord, extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
 import {
   createReducerQueue,
   discard,
@@ -55,6 +55,8 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
     sliceIsDue: false,
     punctuations: new Map(),
     nextPunctuationId: 0,
+    undecided: new Map(),
+    decisions: 0,
   };
 }
 
@@ -77,7 +79,12 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   retire,
   workerDown: retire,
   beat,
+  decided,
 };
+
+function decided(turn: StageTurn, message: Message<'decided'>): void {
+  if (endFailedRecord(turn, message)) answerAll(turn);
+}
 
 /** The timer for heartbeats: sends one to every reducer, once per `flushIntervalMs`. */
 function beat({ options, state, effects }: StageTurn): void {
@@ -226,9 +233,14 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
 
   const id = state.nextPunctuationId;
   state.nextPunctuationId += 1;
-  state.punctuations.set(id, { workerNumber: message.worker, replyTo: message.replyTo, missing: state.queues.length });
+  state.punctuations.set(id, {
+    workerNumber: message.worker,
+    replyTo: message.replyTo,
+    waiting: [],
+    missing: state.queues.length,
+  });
 
-  const punctuation = { punctuation: id, kind: message.kind };
+  const punctuation = { punctuation: id, worker: message.worker, kind: message.kind };
   // The punctuation must stay behind all records handed over before it, and some of them are not extracted yet.
   if (entry !== undefined && waitsForExtraction(entry)) entry.deferredPunctuation.push(punctuation);
   else for (const queue of state.queues) enqueue(queue, punctuation);
@@ -236,17 +248,18 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
   for (const queue of state.queues) dispatch(turn, queue);
 }
 
-function punctuated(turn: StageTurn, { reducer, number, id }: Message<'punctuated'>): void {
+function punctuated(turn: StageTurn, { reducer, number, id, waiting }: Message<'punctuated'>): void {
   const { state, effects } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
 
   const open = state.punctuations.get(id);
   if (open === undefined) return;
+  append(open.waiting, waiting);
   open.missing -= 1;
   if (open.missing > 0) return;
 
   state.punctuations.delete(id);
-  effects.push(effect.reply(open.replyTo, true));
+  effects.push(effect.reply(open.replyTo, open.waiting));
 }
 
 function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {

@@ -6,7 +6,9 @@ import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, UserRecord } from '../../src/api/ports.js';
-import type { Extract, OnFailure } from '../../src/api/reducer.js';
+import type { Failure } from '../protocol/failure-policy.js';
+import type { OnFailure } from '../../src/api/failure-policy.js';
+import type { Extract } from '../../src/api/reducer.js';
 
 export interface StageOptions {
   readonly reducers: number;
@@ -15,6 +17,8 @@ export interface StageOptions {
   readonly key?: ((record: UserRecord) => string) | undefined;
   readonly opaqueOf: (source: string) => unknown;
   readonly onFailure: OnFailure;
+  /** How long `onFailure` may take to answer. */
+  readonly callDeadlineMs: number;
   readonly maxPending: number;
   readonly flushIntervalMs: number;
 }
@@ -57,6 +61,7 @@ export interface WaitingRecord {
 export interface Punctuation {
   readonly item?: undefined;
   readonly punctuation: number;
+  readonly worker: number;
   readonly kind: 'flush' | 'drain';
 }
 
@@ -77,7 +82,9 @@ export interface ReducerQueue {
 /** A worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
   readonly workerNumber: number;
-  readonly replyTo: ReplyTo<true>;
+  readonly replyTo: ReplyTo<readonly number[]>;
+  /** The ordinals of the worker's records that wait for another attempt. */
+  readonly waiting: number[];
   missing: number;
 }
 
@@ -93,6 +100,16 @@ export interface StageState {
   sliceIsDue: boolean;
   readonly punctuations: Map<number, OpenPunctuation>;
   nextPunctuationId: number;
+  /** The failed records that `onFailure` has not decided about, by number, and how many there have been. */
+  readonly undecided: Map<number, FailedRecord>;
+  decisions: number;
+}
+
+/** A record whose `extract` or `key` has failed. It stays open until the policy has decided. */
+export interface FailedRecord {
+  readonly entry: WorkerEntry;
+  readonly ordinal: number;
+  readonly failure: Failure;
 }
 
 export interface StageTurn {

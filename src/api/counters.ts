@@ -5,6 +5,7 @@
 const yours = {
   skippedItems:
     'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
+  retries: 'Failed calls that are repeated, because `onFailure` decided so.',
   outOfRangeRecords: 'User records dropped by `outOfRange`. The first one of a shard is an event `outOfRange`.',
   duplicateRecords: 'Records that the service delivered twice, left out.',
   malformedAggregates:

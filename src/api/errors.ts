@@ -26,7 +26,10 @@ export const errorCodes = {
     'A shard is full, and the reducer waits for more items before it acknowledges. It is full when maxPending records are open, maxPendingBytes or maxBytes is reached, or 64 × maxPending records follow the oldest open one.',
   WATCHDOG:
     "A shard's checkpoint did not advance for watchdogMs, and the error names the holder of the oldest open record. Or a shard's end waited that long for a call that acknowledged before it ended.",
-  POISON_RECORD: 'The same record failed restart.intensity + 1 times in a row, across pipeline restarts.',
+  POISON_RECORD:
+    'The same record failed restart.intensity + 1 times in a row, across pipeline restarts, while other records succeeded.',
+  SINK_FAILING:
+    'Calls of user functions have crashed the pipeline more than 8 times within 5 minutes, under the failure policy crash; `cause` is the last failure.',
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'crash'.",

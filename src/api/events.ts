@@ -3,6 +3,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
+import type { FailedItem } from './failure-policy.js';
 
 /** The members that all events about one shard have. */
 export interface ShardEvent {
@@ -31,6 +32,36 @@ export interface ConsumerEvents {
   checkpoint: ShardEvent & Position;
   /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
   recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
+  /**
+   * A call failed and will be repeated after `delayMs`, because `onFailure` decided so. The event fires at the first, second, fourth,
+   * eighth … failure. `items` is 1, or the number of items of a failed flush; the other members then name the oldest.
+   */
+  itemRetrying: ShardEvent &
+    Position & {
+      readonly key?: string;
+      readonly at: FailedItem['at'];
+      readonly items: number;
+      /** How many attempts have failed, this one included. */
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly error: unknown;
+    };
+  /** A call that had failed has succeeded, after `attempts` attempts. */
+  itemRecovered: ShardEvent &
+    Position & {
+      readonly key?: string;
+      readonly at: FailedItem['at'];
+      readonly items: number;
+      readonly attempts: number;
+      readonly forMs: number;
+    };
+  /**
+   * Calls have failed for `keys` keys without a success in between, so the failures are probably not the records' fault. Until a call
+   * succeeds, the reducer tries one item at a time, and all others wait.
+   */
+  outageStarted: { readonly reducer: number; readonly keys: number; readonly error: unknown };
+  /** A call has succeeded again, after `failures` failed attempts in the outage. */
+  outageEnded: { readonly reducer: number; readonly failures: number; readonly forMs: number };
   /**
    * User records outside their shard's hash range were dropped. The event fires once per start of a shard worker; the counter
    * `outOfRangeRecords` counts every record.

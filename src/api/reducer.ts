@@ -36,7 +36,7 @@ export interface Item<Value = Buffer> {
   readonly subSequenceNumber?: number | undefined;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number | undefined;
-  /** How often the item has been delivered in this incarnation. Always 1: no policy repeats a delivery in one incarnation. */
+  /** How often the item has been delivered in this incarnation, this time included: 1, or more after a `retry`. */
   readonly attempt: number;
   /**
    * The fencing token of the lease: a number that rises with every owner and every restart. A store that keeps the highest fence
@@ -142,12 +142,15 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    */
   readonly init: () => State;
   /**
-   * Folds an item into the state: returns the new state, or throws before it has changed the old one. It may be async. Calls never
-   * overlap within one reducer. `this` is not set. To return undefined, although `init` returned a state, counts as a throw: a
-   * `return` was forgotten.
+   * Folds an item into the state: returns the new state, or throws before it has changed the old one, because a failed call is
+   * repeated with the same state (`onFailure`). It may be async. Calls never overlap within one reducer. `this` is not set. To return
+   * undefined, although `init` returned a state, counts as a throw: a `return` was forgotten.
    */
   readonly reduce: (state: State, item: Item<Value>, context: ReducerContext) => State | PromiseLike<State>;
-  /** Makes the state durable. The result replaces the state, unless it is `undefined`. */
+  /**
+   * Makes the state durable. The result replaces the state, unless it is `undefined`. A failed call is repeated with the same state
+   * (`onFailure`), and nothing is folded until then. So what it has written must be harmless the second time.
+   */
   readonly flush?: ((state: State, context: FlushContext) => unknown) | undefined;
   /** When a flush happens. Without `flush`, `size` bounds how many items are folded in one go. */
   readonly batch?: Batch | undefined;
@@ -190,42 +193,6 @@ export interface RawReducer<State = unknown, Value = Buffer> {
 // oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
 export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
 
-/** The facts about a failure, as `onFailure` gets them. */
-export interface FailedItem {
-  /** The source's name. */
-  readonly source: string;
-  readonly shardId: string;
-  readonly sequenceNumber: string;
-  readonly subSequenceNumber?: number | undefined;
-  /** Absent when no key was known yet (`extract`, `key`, decoding). */
-  readonly key?: string | undefined;
-  /** The value that `extract` made; absent if there is no item yet. */
-  readonly value?: unknown;
-  /**
-   * Where the failure happened.
-   * - `decode`: some user records of an aggregate cannot be decoded.
-   * - `key`, `extract`: this function threw, or returned a value that it must not return.
-   * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
-   * - `flush`: `flush` threw, or a raw behaviour threw at another message.
-   * - `ack`: the application called `ctx.fail`.
-   */
-  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
-  /**
-   * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
-   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
-   */
-  readonly items: number;
-}
-
-/**
- * What happens to a failed record or batch. `crash`: the pipeline restarts and delivers it again. `skip`: it is settled,
- * counted and reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a
- * growing time.
- */
-export type FailurePolicy = 'crash' | 'skip' | 'stopShard';
-/** A policy, or a function that picks one for each failure. If the function throws or returns anything else, `crash` applies. */
-export type OnFailure = FailurePolicy | ((error: unknown, item: FailedItem) => FailurePolicy);
-
 const kinds: Readonly<Record<string, readonly string[]>> = {
   init: ['function'],
   reduce: ['function', 'undefined'],
@@ -259,7 +226,7 @@ export function defineReducer<State, Value = Buffer>(definition: RawReducer<Stat
 /**
  * Declares a reducer. The definition is checked here, so a mistake shows where it was made.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.
- * @see {@link FoldingReducer} for the members, {@link OnFailure} for what a throw does.
+ * @see {@link FoldingReducer} for the members, `OnFailure` for what a throw does.
  *
  * @example
  * ```ts
@@ -283,7 +250,8 @@ export function defineReducer<State, Value = Buffer>(definition: RawReducer<Stat
  * });
  * ```
  *
- * @example A failure: nothing of the old state has changed when it throws, and `onFailure` of the consumer decides.
+ * @example A failure: nothing of the old state has changed when it throws, and `onFailure` of the consumer decides. By default the
+ * call is repeated.
  * ```ts
  * const checked = defineReducer({
  *   init: () => 0,

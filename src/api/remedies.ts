@@ -23,6 +23,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   PENDING_LIMIT_TOO_SMALL:
     'Raise `maxPending`, `maxPendingBytes` or `maxBytes`, whichever is reached, or acknowledge earlier; `data.actor` holds the oldest record.',
   WATCHDOG: 'Find out what the holder in `data.actor` waits for; put deadlines on your calls.',
+  SINK_FAILING:
+    'Repair what your functions write to; `cause` says what failed. With the default `onFailure: retry()` the consumer waits for it instead.',
   POISON_RECORD:
     'Repair what fails on the record that `data` names, or choose an `onFailure`. Otherwise the next process ends in the same way.',
   RESTART_INTENSITY:

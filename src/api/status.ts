@@ -1,6 +1,7 @@
 // The result of `consumer.status()`, and a pure function that lists all actors of its tree.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
+import type { FailedItem } from './failure-policy.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */
@@ -25,8 +26,11 @@ export interface OldestOpen extends Position {
   readonly ageMs: number;
   /** Path of the actor that holds the record. */
   readonly holder: string;
-  /** `running`: in a call of user code. `folded`: done but not acknowledged. `queued`: waiting. `unknown`: on its way. */
-  readonly doing: 'queued' | 'running' | 'folded' | 'unknown';
+  /**
+   * `running`: in a call of user code. `folded`: done but not acknowledged. `waiting`: waits for another attempt, or behind one.
+   * `queued`: waits for a reducer. `unknown`: on its way.
+   */
+  readonly doing: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
   /** How long the record has been in that state. */
   readonly forMs: number;
 }
@@ -67,6 +71,22 @@ export interface FailingSnapshot {
   readonly attempts: number;
   readonly forMs: number;
   /** The error of the last call. */
+  readonly error: string;
+}
+
+/** An item or a flush that has failed and waits for another attempt. */
+export interface WaitingSnapshot {
+  readonly source: string;
+  readonly shardId: string;
+  /** Of a flush: its oldest record. */
+  readonly sequenceNumber: string;
+  readonly key: string;
+  /** The call that failed: see `FailedItem.at`. */
+  readonly at: FailedItem['at'];
+  /** How many attempts have failed. `forMs` says since when. */
+  readonly attempts: number;
+  readonly forMs: number;
+  /** The message of the last error. */
   readonly error: string;
 }
 

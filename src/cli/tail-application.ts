@@ -35,6 +35,8 @@ export async function tailApplication(application: string, request: TailRequest,
     extract: (record) => [{ key: recordKey(record), value: record }],
     reducer: linesReducer(writer, asText, closedPipe, watch),
     reducers: 1,
+    // A line that cannot be written ends the command.
+    onFailure: 'crash',
     // A full pipe is no stall, however long it is full.
     watchdogMs: maxTimerMs,
   });

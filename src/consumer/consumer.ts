@@ -1,7 +1,6 @@
 // `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
 // first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
-import type { CoordinatorStarted } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { Effect, Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import {
   ask,
@@ -15,8 +14,9 @@ import {
   type SupervisorMessage,
 } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import { hostEnvironment } from './host-environment.js';
+import { environmentOf } from './host-environment.js';
 import { consumerTree } from './tree.js';
+import { whenCoordinatorsStarted } from './coordinator-start.js';
 import { createClosing } from './closing.js';
 import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
@@ -117,10 +117,10 @@ export interface Consumer extends AsyncDisposable {
  * await runUntilSignal(consumer);
  * ```
  *
- * @example Failures: if `reduce` throws, the item is skipped and reported; any other failure restarts the pipeline.
+ * @example Failures: if `reduce` throws, the item is skipped and reported; any other call is tried again.
  * ```ts
  * const source = kinesisStream({ streamName: 'orders' });
- * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : 'crash');
+ * const onFailure: OnFailure = (error, { at }) => (at === 'reduce' ? 'skip' : retry());
  * const consumer = createConsumer({ application: 'order-totals', source, reducer: totals, onFailure });
  * consumer.on('recordSkipped', ({ shardId, sequenceNumber, error }) => console.error(shardId, sequenceNumber, error));
  * ```
@@ -155,6 +155,7 @@ class TreeConsumer implements Consumer {
   #ending: Promise<void> | undefined;
   #endReason: Error | undefined;
   #restarts = 0;
+  #restartDelayMs = 0;
   readonly #orphans: string[] = [];
   /** How often the application's logger and meter have thrown. A throw is counted and has no other effect. */
   readonly #callbackThrows = { logger: 0, meter: 0 };
@@ -163,11 +164,7 @@ class TreeConsumer implements Consumer {
     this.#options = options;
     this.#actors = behaviours;
     const { clock, timers, random, ...seams } = options.runtime;
-    this.#environment = {
-      clock: clock ?? hostEnvironment.clock,
-      timers: timers ?? hostEnvironment.timers,
-      random: random ?? hostEnvironment.random,
-    } as Environment;
+    this.#environment = environmentOf({ clock, timers, random });
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
@@ -177,10 +174,11 @@ class TreeConsumer implements Consumer {
       emit: (event) => this.#handleEvent(event),
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
-    this.#escalation = createEscalation(
-      options.restart.intensity,
-      (error) => void this.#end(error, escalationDeadlineMs),
-    );
+    this.#escalation = createEscalation({
+      ...{ ...options, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
+      maxDelayMs: options.callDeadlineMs + options.leases.failoverMs / 2,
+      end: (error) => void this.#end(error, escalationDeadlineMs),
+    });
   }
 
   get closed(): Promise<void> {
@@ -223,7 +221,7 @@ class TreeConsumer implements Consumer {
         () => this.#countThrow('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
-      await this.#whenCoordinatorsStarted(this.#root, this.#wiring);
+      await whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment);
     } catch (error) {
       const failure = this.#startFailure(error as Error);
       await this.#end(failure, escalationDeadlineMs);
@@ -251,6 +249,7 @@ class TreeConsumer implements Consumer {
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
       },
       pipelineRestarting: (error) => this.#pipelineRestarting(error),
+      pipelineDelayMs: () => this.#restartDelayMs,
       coordinatorsRestarting: (error) => this.#countRestart(coordinatorError(error)),
     });
   }
@@ -263,9 +262,13 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineRestarting(error: Error): readonly Effect<never>[] {
-    const poison = this.#escalation.noteFailure(error);
+    const { end, delayMs } = this.#escalation.noteFailure(error);
+    this.#restartDelayMs = delayMs;
     const effects = this.#countRestart(error);
-    return poison === undefined ? effects : [effect.fail(poison)];
+    if (end !== undefined) return [effect.fail(end)];
+    for (const coordinator of this.#wiring?.coordinators.values() ?? [])
+      sendFromOutside(coordinator, { type: 'pipelineDelayed', forMs: delayMs });
+    return effects;
   }
 
   /** Every crash restarts the pipeline, whichever actor crashed, and raises the number of its incarnation. */
@@ -273,24 +276,6 @@ class TreeConsumer implements Consumer {
     this.#restarts += 1;
     const data = { incarnation: this.#restarts + 1, error };
     return [effect.emit({ name: 'pipelineRestarted', data })];
-  }
-
-  async #whenCoordinatorsStarted(root: Ref<never>, wiring: Wiring): Promise<void> {
-    for (;;) {
-      // The root answers once no child is left to start. It starts the coordinators of several tables one after the other.
-      await ask(root as Ref<SupervisorMessage>, (replyTo: ReplyTo<unknown>) => ({ type: 'children', replyTo }));
-      const all = [...wiring.coordinators.values()];
-      const started = await Promise.all(
-        all.map((ref) =>
-          ask(ref, (replyTo: ReplyTo<CoordinatorStarted>) => ({ type: 'awaitStart', replyTo })).catch(() => undefined),
-        ),
-      );
-      const [failed] = started.flatMap((answer) => (answer?.type === 'failed' ? [answer.error] : []));
-      if (failed !== undefined && started.every((answer) => answer?.type === 'failed')) throw failed;
-      if (!started.includes(undefined)) return;
-      // A coordinator that has died is restarted as soon as its supervisor notices.
-      await new Promise<void>((resolve) => void this.#environment.timers.after(restartPollMs, resolve));
-    }
   }
 
   stop(options: StopOptions = {}): Promise<StopReport> {
@@ -396,6 +381,3 @@ class TreeConsumer implements Consumer {
     await this.stop();
   }
 }
-
-/** How often a start checks whether a coordinator that died has been restarted. */
-const restartPollMs = 50;

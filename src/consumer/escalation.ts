@@ -1,7 +1,9 @@
-// Decides when failures end a consumer: if its pipeline or coordinators fail more often than `restart` allows, or if one record
-// keeps failing. A consumer also ends if the application stops the parent that the consumer runs under. consumer.ts handles one
-// more case, the failure of the last source.
+// Decides when failures end a consumer, and how long a restart of its pipeline waits. It ends if the pipeline or the coordinators crash
+// more often than `restart` allows. It also ends if user code fails too often under the policy `crash`, or if one record keeps failing.
+// The last reason is that the application stops the parent that the consumer runs under. consumer.ts handles one more case, the failure of the last
+// source.
 import type { Ending } from '../../actors/protocol/actor.js';
+import { exponentialMs } from '../core/backoff.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
 import { excerpt } from '../core/visible.js';
 import { isKinactError, KinactError } from '../api/errors.js';
@@ -9,15 +11,45 @@ import { isKinactError, KinactError } from '../api/errors.js';
 /** Without a pipeline there is nothing to drain: releasing is one write per lease. */
 export const escalationDeadlineMs = 5_000;
 
+export interface EscalationOptions {
+  /** Of crashes that no user code caused. */
+  readonly restart: { readonly intensity: number; readonly periodMs: number };
+  /**
+   * The longest delay of a restart, beside the limit of 30 s. Keepers without a worker give their leases up after `callDeadlineMs` +
+   * `failoverMs`, so it must be shorter.
+   */
+  readonly maxDelayMs: number;
+  readonly clock: { now(): number };
+  readonly random: { next(): number };
+  /** How many items have been settled so far. */
+  readonly settled: () => number;
+  readonly end: (error: Error) => void;
+}
+
+/** What follows a failure of the pipeline: the end, or a restart after a delay. */
+export interface Consequence {
+  readonly end?: KinactError;
+  readonly delayMs: number;
+}
+
 export interface Escalation {
-  /** Notes a failure of the pipeline. Returns the error to end with if the same record has now failed too often. */
-  noteFailure(error: Error): KinactError | undefined;
+  noteFailure(error: Error): Consequence;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
 }
 
-export function createEscalation(intensity: number, end: (error: Error) => void): Escalation {
+/** Failures of user code that crash the pipeline: at most this many in this time. */
+const userFailures = { intensity: 8, periodMs: 300_000 };
+const restartBackoff = { baseMs: 500, capMs: 30_000 };
+/** The delays begin again from the shortest after this time without a failure, if items were settled in it. */
+const calmMs = 60_000;
+
+export function createEscalation(options: EscalationOptions): Escalation {
+  const { restart, maxDelayMs, clock, random, settled, end } = options;
   const watch = createPoisonWatch();
+  const crashes: number[] = [];
+  const failures: number[] = [];
+  const delays = { count: 0, at: -Infinity, settled: 0 };
   let reason: Error | undefined;
 
   const endOnce = (error: Error): void => {
@@ -25,25 +57,60 @@ export function createEscalation(intensity: number, end: (error: Error) => void)
     reason = error;
     end(error);
   };
-  const noteFailure = (error: Error): KinactError | undefined => {
-    const failed = failedRecord(error);
-    const times = noteFailedRecord(watch, failed === undefined ? undefined : identityOf(failed));
-    return failed !== undefined && times > intensity ? poison(failed, times) : undefined;
+
+  const nextDelayMs = (): number => {
+    const now = clock.now();
+    if (now - delays.at >= calmMs && settled() > delays.settled) delays.count = 0;
+    const fullMs = Math.min(exponentialMs(restartBackoff, delays.count), maxDelayMs);
+    delays.count += 1;
+    delays.at = now;
+    delays.settled = settled();
+    return Math.round(fullMs * (0.5 + random.next() / 2));
   };
 
   return {
-    noteFailure,
+    noteFailure: (error) => {
+      const failed = failedRecord(error);
+      const record = failed === undefined ? undefined : identityOf(failed);
+      const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
+      if (failed === undefined) {
+        const isOver = isTooOften(crashes, restart, clock.now());
+        return isOver ? { end: tooManyRestarts(restart, error), delayMs: 0 } : { delayMs: 0 };
+      }
+      if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
+      if (isTooOften(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
+      return { delayMs: nextDelayMs() };
+    },
     pipelineEnded: ({ reason: how, error }) => {
       // A pipeline that was stopped, with the tree or for a restart of the coordinators, needs no decision here.
-      if (how !== 'crash' || error === undefined) return;
-      const isOverIntensity = isKinactError(error) && error.code === 'RESTART_INTENSITY';
-      const last = isOverIntensity && error.cause instanceof Error ? noteFailure(error.cause) : undefined;
-      endOnce(last ?? error);
+      if (how === 'crash' && error !== undefined) endOnce(error);
     },
     rootEnded: ({ error }) => {
       if (error !== undefined) endOnce(error);
     },
   };
+}
+
+/** Notes an event at this time. Returns true if there are now more than `intensity` within `periodMs`. */
+function isTooOften(
+  times: number[],
+  limit: { readonly intensity: number; readonly periodMs: number },
+  now: number,
+): boolean {
+  times.push(now);
+  while ((times[0] as number) < now - limit.periodMs) times.shift();
+  return times.length > limit.intensity;
+}
+
+function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], cause: Error): KinactError {
+  const text = `The pipeline restarted more than ${intensity} times within ${periodMs} ms; last cause: ${cause.message}`;
+  return new KinactError('RESTART_INTENSITY', text, { cause });
+}
+
+function sinkFailing(failed: KinactError): KinactError {
+  const { intensity, periodMs } = userFailures;
+  const text = `Your code has crashed the pipeline more than ${intensity} times within ${periodMs / 60_000} minutes; last: ${failed.message}`;
+  return new KinactError('SINK_FAILING', text, { cause: failed, data: failed.data });
 }
 
 /** Finds the error of the failed record, however often supervisors have wrapped it. */

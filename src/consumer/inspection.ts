@@ -78,6 +78,29 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
   });
 }
 
+/** An item or a flush that has failed this often, or for this long, makes the process not ready. */
+const maxAttempts = 10;
+const maxWaitingMs = 60_000;
+/** So many of them are named. */
+const maxNamed = 3;
+
+/** What waits for another attempt and has waited too long. */
+function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
+  const waiting = [...walk(tree)]
+    .flatMap((actor) => statusOf(actor, 'reducer')?.waiting ?? [])
+    .filter(({ attempts, forMs }) => attempts >= maxAttempts || forMs >= maxWaitingMs)
+    .toSorted((one, other) => other.forMs - one.forMs);
+  const named = waiting
+    .slice(0, maxNamed)
+    .map(({ source, shardId, sequenceNumber, key, at, attempts, forMs, error }) => {
+      const record = `record ${sequenceNumber} of ${source}/${shardId}`;
+      const what = at === 'flush' ? `a flush from ${record}` : `key '${key}' (${record})`;
+      return `${what} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts: ${error}`;
+    });
+  const more = waiting.length - named.length;
+  return more > 0 ? [...named, `${more} more items wait for another attempt`] : named;
+}
+
 export function readiness({ state, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
@@ -107,7 +130,10 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
     else if (state === 'starting') reasons.push(`the source ${source} is not read yet${why}`);
   }
   const failed = sources.filter((each) => each.state === 'failed').map(({ source }) => source);
-  reasons.push(...outages(tree, new Set(failed)));
+  for (const { kind, state: pipeline } of walk(tree))
+    if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
+      reasons.push('the pipeline has crashed, and waits before it restarts');
+  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

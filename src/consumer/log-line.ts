@@ -15,6 +15,10 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   shardEnded: 'info',
   checkpoint: 'debug',
   recordSkipped: 'warn',
+  itemRetrying: 'warn',
+  itemRecovered: 'info',
+  outageStarted: 'error',
+  outageEnded: 'warn',
   outOfRange: 'warn',
   malformedAggregate: 'warn',
   trimmed: 'warn',
@@ -42,7 +46,7 @@ export interface LogLine {
 }
 
 /** The members whose text is part of the line, in this order. The error comes last. */
-const spoken = ['operation', 'actor', 'message', 'reason', 'complaint', 'remedy'] as const;
+const spoken = ['operation', 'actor', 'key', 'message', 'reason', 'complaint', 'remedy'] as const;
 /** A line longer than this is cut; the fields have everything. */
 const maxCharacters = 2_000;
 

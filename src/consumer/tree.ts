@@ -4,7 +4,7 @@
 //   ├─ coordinators                        one-for-all, no restarts of its own: it escalates to the line above
 //   │   └─ lease-coordinator/<table>
 //   │       └─ lease-keeper/<shard>
-//   └─ pipeline                            one-for-all, `restart.intensity` in `restart.periodMs`; temporary
+//   └─ pipeline                            one-for-all, as often as escalation.ts allows; temporary
 //       ├─ stage/0 … S-1
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
@@ -42,8 +42,12 @@ export interface TreeParts {
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
   /** Called when a pipeline supervisor has started. The consumer then watches for its end. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
-  /** What to do when the pipeline restarts; a `fail` effect ends it for good. */
+  /**
+   * What to do when the pipeline restarts; a `fail` effect ends it for good. `pipelineDelayMs`, asked after it: how long the restart
+   * waits.
+   */
   readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
+  readonly pipelineDelayMs: () => number;
   /** What to do when coordinators restart, and the pipeline with them. */
   readonly coordinatorsRestarting: (error: Error) => readonly Effect<never>[];
 }
@@ -77,7 +81,8 @@ function pipeline(parts: TreeParts): AnyBehaviour {
   const behaviour = supervisor({
     kind: 'pipeline',
     strategy: 'one-for-all',
-    ...parts.restart,
+    // Restarts are counted by escalation.ts: failures of user code have limits of their own.
+    intensity: Infinity,
     children: [
       ...stageIds.map((id, index): ChildSpec => ({ id, start: () => parts.stage(index), shutdown: callDeadlineMs })),
       ...Array.from({ length: parts.reducers }, (_, index): ChildSpec => {
@@ -92,6 +97,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
     ],
     stopChildren: 'together',
     restarting: (_, error) => parts.pipelineRestarting(error),
+    restartDelayMs: () => parts.pipelineDelayMs(),
   });
   return announced(behaviour, parts.pipelineStarted);
 }

@@ -3,7 +3,7 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
-import { reducer } from '../../actors/reducer/reducer.js';
+import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -55,6 +55,8 @@ export interface Wiring {
   readonly left: Pick<LeftLeases, 'inTables'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
+  /** How many items reducers have settled: what failures in a row are compared with. */
+  readonly progress: { readonly settled: number };
   /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
@@ -109,6 +111,7 @@ export function openWiring(input: WiringInput): Wiring {
 
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
+  const progress = { settled: 0 };
   const workerContext: WorkerContext = { sources: byName, budget, settled };
 
   return {
@@ -117,6 +120,7 @@ export function openWiring(input: WiringInput): Wiring {
     coordinators,
     left: remembered.left,
     budget,
+    progress,
     settled,
     parts: {
       tables: [...tables.keys()],
@@ -130,18 +134,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
-      reducer: (index, stages) =>
-        actors.reducer({
-          index,
-          stages,
-          definition: options.reducer,
-          credit: options.credit,
-          batchSize: options.batch.size,
-          batchIntervalMs: options.batch.intervalMs,
-          onFailure: options.onFailure,
-          clock: environment.clock,
-          sendFromOutside: (to, message) => sendFromOutside(to, message),
-        }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -244,6 +237,23 @@ function coordinatorOf(
       };
       return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
+  }) as unknown as Behaviour<never, never>;
+}
+
+function reducerOf(
+  { actors, options, environment: { clock, random } }: WiringInput,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress'>,
+): Behaviour<never, never> {
+  const { reducer: definition, batch } = options;
+  return actors.reducer({
+    ...options,
+    ...own,
+    definition,
+    batchSize: batch.size,
+    batchIntervalMs: batch.intervalMs,
+    clock,
+    random,
+    sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
 }
 

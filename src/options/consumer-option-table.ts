@@ -24,17 +24,17 @@ import {
 } from './option-table.js';
 import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
+import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import type { UserRecord } from '../api/ports.js';
 import {
   checkReducerShape,
   defineReducer,
   type Extract,
-  type FailurePolicy,
   type FoldingReducer,
-  type OnFailure,
   type ReducerDefinition,
 } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
+import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-option-table.js';
 import { applicationName, tableName } from './kinesis-stream-option-table.js';
 
@@ -68,12 +68,11 @@ const reducer: Kind<ReducerDefinition> = {
 };
 
 const onFailure: Kind<OnFailure> = {
-  expected: "'crash', 'skip', 'stopShard' or a function",
+  expected: "retry(), 'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {
-    if (typeof value === 'function') return value as OnFailure;
-    const policies: readonly FailurePolicy[] = ['crash', 'skip', 'stopShard'];
-    return policies.find((policy) => policy === value) ?? refuse(path, this.expected, value);
+    if (typeof value === 'function' || isFailurePolicy(value)) return value as OnFailure;
+    return refuse(path, this.expected, value);
   },
 };
 
@@ -211,10 +210,10 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.',
+    'What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other keys go on; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
-      shown: "`'crash'`",
-      fallback: (): OnFailure => 'crash',
+      shown: '`retry()`',
+      fallback: (): OnFailure => retry(),
       example: "(error, { at }) => (at === 'extract' ? 'skip' : 'crash')",
     },
   ),
@@ -225,7 +224,7 @@ export const consumerTable = {
   ),
   restart: group(
     restartTable,
-    'How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the pipeline, but count separately.',
+    'How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.',
     { example: '{ intensity: 5, periodMs: 60_000 }' },
   ),
   callDeadlineMs: defaulting(

@@ -29,13 +29,8 @@ import {
   text,
   type Kind,
 } from '../options/option-table.js';
-import {
-  checkReducerShape,
-  defineReducer,
-  type FoldingReducer,
-  type OnFailure,
-  type ReducerDefinition,
-} from '../api/reducer.js';
+import type { OnFailure } from '../api/failure-policy.js';
+import { checkReducerShape, defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
@@ -132,7 +127,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
   let [ordinal, messageNumber, fence, beatAt] = [0, 0, 0, flushIntervalMs];
 
   const punctuate = (kind: 'flush' | 'drain'): Promise<void> => {
-    deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, kind });
+    deliver({ type: 'punctuation', stage, number: (messageNumber += 1), id: 0, worker: fence, kind });
     return rest();
   };
 
@@ -315,7 +310,10 @@ function createRunner(
     batchSize: batch.size ?? 500,
     batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
     onFailure,
+    callDeadlineMs: 30_000,
     clock,
+    random: { next: () => 1 },
+    progress: { settled: 0 },
     sendFromOutside: (_: unknown, message: ReducerActorMessage) => queueMicrotask(() => deliver(message)),
   } satisfies ReducerOptions);
 

@@ -87,6 +87,17 @@ export interface SupervisorOptions<Event = unknown> {
    */
   readonly dynamic?: ((siblings: Siblings) => readonly ChildSpec[]) | undefined;
   /**
+   * How long to wait before a restart starts the children again, once they have stopped. Until then, the supervisor
+   * handles no other request. `count` counts the restarts of its life.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * restartDelayMs: (count) => Math.min(30_000, 500 * 2 ** (count - 1))
+   * ```
+   */
+  readonly restartDelayMs?: ((count: number, error: Error) => number) | undefined;
+  /**
    * Effects when a restart begins, such as an event. `count` counts the restarts of this supervisor's life.
    *
    * @default undefined

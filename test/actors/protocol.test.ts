@@ -3,9 +3,10 @@ import { expect } from 'chai';
 import { emptyDispositions, hasDispositions } from '../../actors/protocol/disposition.js';
 import { endIfLate, stopTenure, type Tenure } from '../../actors/protocol/tenure.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { judgeFailure } from '../../actors/protocol/failure-policy.js';
+import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { FailedItem } from '../../src/api/reducer.js';
+import { NonRetryableError, type FailedItem, type OnFailure } from '../../src/api/failure-policy.js';
+import { retry } from '../../src/options/retry-policy.js';
 
 const item: FailedItem = { source: 's', shardId: 'shard', sequenceNumber: '7', at: 'reduce', items: 1 };
 
@@ -62,10 +63,14 @@ describe('dispositions', () => {
   });
 });
 
+function judged(onFailure: OnFailure, cause: unknown, failed: FailedItem, attempt = 1): Verdict {
+  return judgeFailure(onFailure, { cause, failed, attempt }) as Verdict;
+}
+
 describe('the verdict on a failed item', () => {
   it('names the failed call, the record and the key, and keeps the cause', () => {
     const cause = new Error('no');
-    const { policy, error } = judgeFailure('skip', cause, { ...item, subSequenceNumber: 2, key: 'k' });
+    const { policy, error } = judged('skip', cause, { ...item, subSequenceNumber: 2, key: 'k' });
     expect(policy).to.equal('skip');
     expect(error).to.include({ code: 'PROCESSING_FAILED', cause, message: 'reduce failed for record 7 of shard: no' });
     expect(error.data).to.deep.equal({
@@ -79,16 +84,16 @@ describe('the verdict on a failed item', () => {
 
   it('names the record whatever value was thrown', () => {
     for (const thrown of [undefined, null, 'text', 7, {}])
-      expect(judgeFailure('crash', thrown, item).error.message).to.include('7');
+      expect(judged('crash', thrown, item).error.message).to.include('7');
   });
 
   it('keeps the code UNDECODABLE_RECORD of an aggregate that cannot be decoded', () => {
     const cause = new KinactError('UNDECODABLE_RECORD', 'no');
-    expect(judgeFailure('crash', cause, { ...item, at: 'decode' }).error.code).to.equal('UNDECODABLE_RECORD');
+    expect(judged('crash', cause, { ...item, at: 'decode' }).error.code).to.equal('UNDECODABLE_RECORD');
   });
 
   it('says how many items a failed flush had', () => {
-    expect(judgeFailure('crash', 'x', { ...item, at: 'flush', items: 5 }).error.message).to.match(
+    expect(judged('crash', 'x', { ...item, at: 'flush', items: 5 }).error.message).to.match(
       /^flush failed for 5 items from/,
     );
   });
@@ -96,7 +101,7 @@ describe('the verdict on a failed item', () => {
   it('is `crash` when the policy function throws, and keeps both errors', () => {
     const cause = new Error('no');
     const thrown = new Error('policy');
-    const { policy, error } = judgeFailure(
+    const { policy, error } = judged(
       () => {
         throw thrown;
       },
@@ -108,7 +113,40 @@ describe('the verdict on a failed item', () => {
   });
 
   it('is `crash` when the policy function returns an unknown value', () => {
-    for (const answer of [undefined, 'retry', 0, null])
-      expect(judgeFailure(() => answer as never, 'x', item).policy).to.equal('crash');
+    for (const answer of [undefined, 'retry', 0, null, { type: 'retry' }])
+      expect(judged(() => answer as never, 'x', item).policy).to.equal('crash');
+  });
+
+  it('is the retry before its last attempt, and `then` after it', () => {
+    const policy = retry({ attempts: 3, then: 'skip' });
+    expect([1, 2, 3, 4].map((attempt) => judged(policy, 'x', item, attempt).policy)).to.deep.equal([
+      policy,
+      policy,
+      'skip',
+      'skip',
+    ]);
+  });
+
+  it('is `then` at once where no repetition can help', () => {
+    const policy = retry({ then: 'stopShard' });
+    for (const at of ['decode', 'key', 'extract'] as const)
+      expect(judged(policy, 'x', { ...item, at }).policy).to.equal('stopShard');
+    expect(judged(policy, new NonRetryableError('no'), item).policy).to.equal('stopShard');
+  });
+
+  it('waits for the promise of a policy function, and is `crash` if that rejects or gives no policy', async () => {
+    const verdicts = [
+      async () => 'skip' as const,
+      async () => 'no' as never,
+      () => Promise.reject(new Error('policy')),
+    ];
+    const policies = verdicts.map(async (onFailure) => (await judged(onFailure, 'x', item)).policy);
+    expect(await Promise.all(policies)).to.deep.equal(['skip', 'crash', 'crash']);
+  });
+
+  it('passes the number of the attempt to the policy function', () => {
+    const attempts: number[] = [];
+    judged((_, __, attempt) => (attempts.push(attempt), 'skip'), 'x', item, 4);
+    expect(attempts).to.deep.equal([4]);
   });
 });

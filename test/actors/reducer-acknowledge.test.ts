@@ -1,13 +1,8 @@
 // An item is settled when the application acknowledges it, in any order; a repeated acknowledgement changes nothing. An acknowledgement
 // after the loss of the lease settles nothing. A raw `behaviour` follows the same rules.
 import { expect } from 'chai';
-import {
-  defineReducer,
-  type Item,
-  type OnFailure,
-  type ReducerContext,
-  type ReducerMessage,
-} from '../../src/api/reducer.js';
+import type { OnFailure } from '../../src/api/failure-policy.js';
+import { defineReducer, type Item, type ReducerContext, type ReducerMessage } from '../../src/api/reducer.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 

@@ -25,7 +25,8 @@ const never = (): Promise<never> => new Promise(() => {});
 describe('a reducer that shows its status', () => {
   it('is idle when there is nothing to do', async () => {
     const status = await statusAfter(defineReducer({ init: () => 0, reduce: (n: number) => n }), 0);
-    expect(status).to.deep.equal({ holding: [], doing: 'idle', queued: 0, unflushed: 0, unacknowledged: 0 });
+    const nothing = { holding: [], queued: 0, unflushed: 0, unacknowledged: 0, waiting: [] };
+    expect(status).to.deep.equal({ ...nothing, doing: 'idle' });
   });
 
   it('names the oldest record that is folded and waits for a flush', async () => {
@@ -112,6 +113,7 @@ describe('a stage whose reducers have not joined yet', () => {
     clock: new ManualClock(),
     opaqueOf: () => undefined,
     onFailure: 'crash',
+    callDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,
   });
@@ -143,8 +145,8 @@ describe('a stage whose reducers have not joined yet', () => {
     expect(behaviour.status!(state)).to.have.property('workers', 1);
     const joined = tell({ type: 'join', reducer: 0, ref: other, credit: 5 });
     expect(typesOf(joined)).to.deep.equal(['items', 'punctuation']);
-    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 1, id: 0 }))).to.deep.equal(['reply']);
-    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 2, id: 0 }))).to.deep.equal([]);
+    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 1, id: 0, waiting: [] }))).to.deep.equal(['reply']);
+    expect(typesOf(tell({ type: 'punctuated', reducer: 0, number: 2, id: 0, waiting: [] }))).to.deep.equal([]);
   });
 
   it('answers no collect of an unknown worker, and forgets the punctuation of a retired worker', () => {

@@ -1,73 +1,13 @@
-// What a reducer's `receive` returns, one message at a time and without a runtime. The test itself finishes the calls of user code
-// that the reducer starts. The other files reducer*.test.ts test reducers among other actors.
+// What a reducer's `receive` returns, one message at a time and without a runtime. The other files reducer*.test.ts test reducers
+// among other actors.
 import { expect } from 'chai';
-import type { Effect, Ref } from '../../actors/protocol/actor.js';
+import type { Ref } from '../../actors/protocol/actor.js';
 import type { Disposed, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
-import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline-messages.js';
-import type { Tenure } from '../../actors/protocol/tenure.js';
-import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
-import type { FoldingReducer, Item, ReducerContext } from '../../src/api/reducer.js';
-import {
-  address,
-  answers,
-  counted,
-  emitted,
-  finish,
-  handClock,
-  ofType,
-  recordOf,
-  ref,
-  sent,
-  started,
-  stepped,
-  tenureOf,
-} from '../support/direct.js';
-
-type Effects = readonly Effect<ReducerActorMessage>[];
-type State = readonly number[];
-type Calls = FoldingReducer<State, number>;
-
-/** A reducer whose state is the list of the values that it has folded, and the messages of its stages. */
-function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions> = {}) {
-  const clock = handClock();
-  const self = ref<ReducerActorMessage>('reducer/0#1');
-  const stages = [ref<StageMessage>('stage/0#2'), ref<StageMessage>('stage/1#3')] as const;
-  const [stage] = stages;
-  const told: ReducerActorMessage[] = [];
-  const fold: Calls = { init: () => [], reduce: (state, { value }) => [...state, value], ...definition };
-  const behaviour = reducer({
-    ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
-    definition: fold as ReducerOptions['definition'],
-    sendFromOutside: (_, message) => told.push(message),
-    ...options,
-  });
-  const step = stepped(behaviour, self);
-  const tenures = [tenureOf(0), tenureOf(1), tenureOf(2)];
-  const numbers = new Map<Ref<never>, number>();
-  const tell = (message: object, from: Ref<StageMessage> = stage) => {
-    numbers.set(from, (numbers.get(from) ?? 0) + 1);
-    return step.tell({ ...message, stage: from, number: numbers.get(from) } as ReducerRequest);
-  };
-  return {
-    ...step,
-    ...{ clock, self, stages, stage, told, tenures },
-    /** Items whose values are their ordinals. */
-    items: (ordinals: readonly number[], worker = 1, from: Ref<StageMessage> = stage) =>
-      tell({ type: 'items', items: ordinals.map((n) => itemOf(n, tenures[worker]!, from)) }, from),
-    punctuation: (kind: 'flush' | 'drain', id = 5) => tell({ type: 'punctuation', kind, id }),
-    revoked: (worker: number) => {
-      const { source, shardId, fence } = tenures[worker]!;
-      return tell({ type: 'revoked', worker, source, shardId, fence });
-    },
-    /** Finishes the call that these effects start. */
-    end: async (effects: Effects) => step.tell(await finish(effects)),
-  };
-}
-
-function itemOf(ordinal: number, tenure: Tenure, stage: Ref<StageMessage>, index = 0): DeliveredItem {
-  return new DeliveredItem(stage, 'k', ordinal, tenure, ordinal, index, recordOf(ordinal), undefined);
-}
+import type { ReducerActorMessage } from '../../actors/reducer/reducer.js';
+import type { Item, ReducerContext } from '../../src/api/reducer.js';
+import { direct, itemOf, type Effects, type State } from '../support/direct-reducer.js';
+import { address, answers, counted, emitted, finish, ofType, ref, sent, started } from '../support/direct.js';
 
 /** The credit and the dispositions that go back to a stage. */
 function returned(effects: Effects, stage: Ref<StageMessage>): Pick<Disposed, 'credit' | 'dispositions'>[] {
@@ -200,14 +140,15 @@ describe('a reducer, message by message', () => {
       expect(sent(asked, stage)).to.deep.equal([]);
       expect(sent(await end(asked), stage)).to.deep.equal([
         { type: 'disposed', reducer: 0, number: 2, credit: 0, dispositions: [settled(1, 0)] },
-        { type: 'punctuated', reducer: 0, number: 3, id: 5 },
+        { type: 'punctuated', reducer: 0, number: 3, id: 5, waiting: [] },
       ]);
     });
   }
 
   it('answers a punctuation after the items before it, or at once if nothing is folded', async () => {
     const { items, punctuation, stage, end } = direct({ flush: () => {} });
-    expect(sent(punctuation('flush', 1), stage)).to.deep.equal([{ type: 'punctuated', reducer: 0, number: 1, id: 1 }]);
+    const answer = { type: 'punctuated', reducer: 0, number: 1, id: 1, waiting: [] };
+    expect(sent(punctuation('flush', 1), stage)).to.deep.equal([answer]);
     const call = items([0]);
     expect(punctuation('flush', 2)).to.deep.equal([]);
     const folded = await end(call);
@@ -274,7 +215,7 @@ describe('a reducer, message by message', () => {
     const before = status();
     const again: ReducerRequest[] = [
       { type: 'items', stage, number: 1, items: [itemOf(0, tenures[1]!, stage)] },
-      { type: 'punctuation', stage, number: 2, id: 5, kind: 'flush' },
+      { type: 'punctuation', stage, number: 2, id: 5, worker: 1, kind: 'flush' },
     ];
     for (const message of again)
       expect(tell(message)).to.deep.equal([{ type: 'count', what: 'repeatedMessages', by: 1 }]);

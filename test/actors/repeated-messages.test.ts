@@ -32,6 +32,7 @@ function oneStage(count = 1) {
     clock: new ManualClock(),
     opaqueOf: () => undefined,
     onFailure: 'crash',
+    callDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,
   });
@@ -110,8 +111,8 @@ describe('a stage that drops and counts a repeated message', () => {
     tell(join(0, 5));
     tell(join(1, 5));
     tell(ask('punctuate', { kind: 'flush' }));
-    expect(twice({ type: 'punctuated', reducer: 0, number: 1, id: 0 })).to.deep.equal(repeated);
-    expect(tell({ type: 'punctuated', reducer: 1, number: 1, id: 0 })).to.have.length(1);
+    expect(twice({ type: 'punctuated', reducer: 0, number: 1, id: 0, waiting: [] })).to.deep.equal(repeated);
+    expect(tell({ type: 'punctuated', reducer: 1, number: 1, id: 0, waiting: [] })).to.have.length(1);
   });
 
   it('gets credit back once for a repeated `disposed`', () => {

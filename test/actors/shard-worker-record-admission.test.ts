@@ -1,9 +1,10 @@
 // Each user record of an aggregate is delivered and checkpointed on its own. Records that cannot be decoded, are out of range or arrive
 // twice are always counted or reported.
 import { expect } from 'chai';
+import type { OnFailure } from '../../src/api/failure-policy.js';
 import type { Position } from '../../src/core/position.js';
 import type { RawRecord, StreamSource } from '../../src/api/ports.js';
-import { defineReducer, type OnFailure } from '../../src/api/reducer.js';
+import { defineReducer } from '../../src/api/reducer.js';
 import { unpackRecord } from '../../src/aws/aggregation/aggregate.js';
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';

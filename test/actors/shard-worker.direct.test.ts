@@ -43,7 +43,15 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
   const open: StreamSource['open'] = (_, start) => (opened.push(start), reader);
   const behaviour = shardWorker({
     lease: { leaseKey: 'shardId-1', shardId: 'shardId-1', source: 'orders', keeper, startable: true },
-    ...{ workerNumber: 1, stages, spread: 'round-robin', onDuplicate: 'skip', onFailure: 'crash', clock },
+    ...{
+      workerNumber: 1,
+      stages,
+      spread: 'round-robin',
+      onDuplicate: 'skip',
+      onFailure: 'crash',
+      callDeadlineMs: 1_000,
+      clock,
+    },
     ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },
     source: { name: 'orders', open } as StreamSource,
     unpack: (record) => ({ records: [record], divisible: true }),

@@ -24,7 +24,14 @@ import {
 const [left, right] = [keyTo(0), keyTo(1)];
 const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
 const repeated = { repeatedMessages: 1 };
-const plain = { reducers: 2, maxPending: 4, flushIntervalMs: 1_000, onFailure: 'crash', opaqueOf: () => 0 } as const;
+const plain = {
+  reducers: 2,
+  maxPending: 4,
+  flushIntervalMs: 1_000,
+  onFailure: 'crash',
+  callDeadlineMs: 1_000,
+  opaqueOf: () => 0,
+} as const;
 
 function keyTo(reducer: number): string {
   return [...'abcdefgh'].find((key) => reducerOf(key, 2) === reducer)!;
@@ -69,8 +76,8 @@ function direct(options: Partial<StageOptions> = {}) {
     waitsForAck: (...nextStages: Ref<StageMessage>[]) => ask<number>(1, { type: 'waitsForAck', worker: 1, nextStages }),
     disposed: (reducer: number, credit: number, ...dispositions: WorkerDispositions[]) =>
       step.tell({ type: 'disposed', reducer, number: number(reducer), credit, dispositions }),
-    punctuated: (reducer: number, id: number) =>
-      step.tell({ type: 'punctuated', reducer, number: number(reducer), id }),
+    punctuated: (reducer: number, id: number, waiting: readonly number[] = []) =>
+      step.tell({ type: 'punctuated', reducer, number: number(reducer), id, waiting }),
     queue: (reducer: number) => step.status().queues[reducer],
   };
 }
@@ -183,7 +190,7 @@ describe('a stage, message by message', () => {
     extract(given.effects);
     disposed(0, 1, settled(0));
     const asked = punctuate('flush');
-    const done: StageMessage = { type: 'punctuated', reducer: 0, number: 9, id: 0 };
+    const done: StageMessage = { type: 'punctuated', reducer: 0, number: 9, id: 0, waiting: [] };
     tell(done);
     const before = status();
     const again: StageMessage[] = [
@@ -256,8 +263,8 @@ describe('a stage, message by message', () => {
     join(1, 1);
     extract(notify([left]).effects);
     const { replyTo } = punctuate('flush');
-    expect(answers(punctuated(1, 0), replyTo)).to.deep.equal([]);
-    expect(answers(punctuated(0, 0), replyTo)).to.deep.equal([true]);
+    expect(answers(punctuated(1, 0, [3]), replyTo)).to.deep.equal([]);
+    expect(answers(punctuated(0, 0, [3, 4]), replyTo)).to.deep.equal([[3, 3, 4]]);
     const late = punctuate('drain');
     punctuated(0, 1);
     tell({ type: 'retire', worker: 1 });

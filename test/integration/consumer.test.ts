@@ -217,6 +217,17 @@ describe('a consumer', () => {
       await inVirtualTime(clock, only.consumer.stop());
     });
 
+    /** Puts a good record every second until the consumer has ended. */
+    async function endBesideOthers(only: ReturnType<typeof virtualConsumer>): Promise<KinactError> {
+      let error: KinactError | undefined;
+      void rejection(only.consumer.closed).then((thrown) => (error = thrown));
+      for (let second = 0; second < 300 && error === undefined; second += 1) {
+        put(only.stream, `fine ${second}`);
+        await clock.advance(1_000);
+      }
+      return error!;
+    }
+
     it('ends with POISON_RECORD and names the record after intensity + 1 failures, and releases its leases', async () => {
       const only = virtualConsumer(clock, {
         streamOptions: { shards: 2 },
@@ -224,9 +235,9 @@ describe('a consumer', () => {
           if (textOf(item) === 'poison') throw new Error('a bug');
         },
       });
-      put(only.stream, 'fine', 'poison');
+      put(only.stream, 'poison');
       await inVirtualTime(clock, only.consumer.start());
-      const error = await inVirtualTime(clock, rejection(only.consumer.closed));
+      const error = await endBesideOthers(only);
       expect(error.code).to.equal('POISON_RECORD');
       const [poison] = only.seen.filter((item) => textOf(item) === 'poison');
       expect(error.data).to.include({
@@ -243,6 +254,7 @@ describe('a consumer', () => {
 
     it('ends with POISON_RECORD however far apart the failures of the record are', async () => {
       const only = virtualConsumer(clock, {
+        reducers: 4,
         onItem: (item, signal) => {
           if (textOf(item) !== 'poison') return undefined;
           return new Promise((_, reject) => {
@@ -253,26 +265,60 @@ describe('a consumer', () => {
       });
       put(only.stream, 'poison');
       await inVirtualTime(clock, only.consumer.start());
-      const error = await inVirtualTime(clock, rejection(only.consumer.closed), 120_000);
-      expect(error.code).to.equal('POISON_RECORD');
+      expect((await endBesideOthers(only)).code).to.equal('POISON_RECORD');
     });
 
-    it('ends with RESTART_INTENSITY when different records fail too often, and releases its leases', async () => {
-      const failed = new Set<string>();
+    it('ends with SINK_FAILING, with the cause, when calls keep failing and none succeeds, and releases its leases', async () => {
       const only = virtualConsumer(clock, {
-        onItem: (item) => {
-          const id = textOf(item);
-          if (failed.has(id)) return;
-          failed.add(id);
-          throw new Error('a bug');
+        onItem: () => {
+          throw new Error('connect ECONNREFUSED');
         },
         reducers: 1,
       });
       put(only.stream, ...ids(0, 10));
       await inVirtualTime(clock, only.consumer.start());
-      const error = await inVirtualTime(clock, rejection(only.consumer.closed));
-      expect(error.code).to.equal('RESTART_INTENSITY');
+      const error = await inVirtualTime(clock, rejection(only.consumer.closed), 300_000);
+      expect(error.code).to.equal('SINK_FAILING');
+      expect(error.message).to.include('connect ECONNREFUSED');
+      expect(only.consumer.status().restarts).to.equal(9);
       expect(owners(only.stream)).to.deep.equal([undefined]);
+    });
+
+    it('waits before each restart after a failure of its calls, and says so in `ready()`', async () => {
+      let isDown = true;
+      const only = virtualConsumer(clock, {
+        onItem: () => {
+          if (isDown) throw new Error('down');
+        },
+        reducers: 1,
+      });
+      put(only.stream, '0');
+      await inVirtualTime(clock, only.consumer.start());
+      await clock.advance(20_000);
+      expect(only.consumer.ready().reasons).to.include('the pipeline has crashed, and waits before it restarts');
+      expect(only.consumer.status().restarts).to.be.within(4, 6);
+      isDown = false;
+      await clock.advance(60_000);
+      expect(only.consumer.ready()).to.deep.equal({ ok: true, reasons: [] });
+      expect(only.heard('leaseUnread')).to.deep.equal([]);
+      await inVirtualTime(clock, only.consumer.stop());
+    });
+
+    it('stops at once while a restart is delayed', async () => {
+      const only = virtualConsumer(clock, {
+        onItem: () => {
+          throw new Error('down');
+        },
+        reducers: 1,
+      });
+      put(only.stream, '0');
+      await inVirtualTime(clock, only.consumer.start());
+      await clock.advance(20_000);
+      const before = clock.now();
+      const { drained, leases } = await inVirtualTime(clock, only.consumer.stop());
+      expect(clock.now() - before).to.be.below(2_000);
+      expect(drained).to.equal(false);
+      expect(leases.map(({ released }) => released)).to.deep.equal([true]);
     });
   });
 

@@ -24,6 +24,7 @@ describe('a stop while a restart waits for a user call', () => {
       application: 'orders',
       source: stream.source,
       reducers: 2,
+      onFailure: 'crash',
       // One key for each reducer.
       key: ({ data }) => (Buffer.from(data).toString() === 'slow' ? 'a' : 'b'),
       reducer: defineReducer({

@@ -2,7 +2,7 @@
 // an inner function. No message mentioned a policy that kinact did not understand. Errors in JSON had no message. A source that had
 // failed for good was still counted as retrying. Cause: each message came from a place that knew only half of the facts.
 import { expect } from 'chai';
-import { judgeFailure } from '../../actors/protocol/failure-policy.js';
+import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
@@ -153,17 +153,15 @@ describe('the error of a failed record', () => {
   it('says that onFailure returned no policy or threw, beside the error of the record', () => {
     const item = { source: 's', shardId: shard0, sequenceNumber: '1', at: 'reduce', items: 1 } as const;
     const verdict = (policy: () => unknown): string => {
-      const { policy: taken, error } = judgeFailure(policy as never, new Error('bad order'), item);
+      const failure = { cause: new Error('bad order'), failed: item, attempt: 1 };
+      const { policy: taken, error } = judgeFailure(policy as never, failure) as Verdict;
       expect(taken).to.equal('crash');
       return error.message.slice(error.message.indexOf('bad order'));
     };
-    const expected = "onFailure must return 'crash', 'skip' or 'stopShard', got";
+    const expected = "onFailure must return 'crash', 'skip', 'stopShard' or retry(), got";
     expect(verdict(() => 'ignore')).to.equal(`bad order (${expected} 'ignore': treated as crash)`);
     expect(verdict(() => undefined)).to.equal(`bad order (${expected} undefined: treated as crash)`);
     expect(verdict(() => ({}))).to.equal(`bad order (${expected} an object: treated as crash)`);
-    expect(verdict(() => Promise.reject(new Error('x')))).to.equal(
-      'bad order (onFailure must be synchronous, got a promise: treated as crash)',
-    );
     const thrower = (): never => {
       throw new Error('oops');
     };

@@ -27,7 +27,7 @@ describe('text from outside', () => {
     const fail = (): never => {
       throw new Error(`cannot use ${hostile}`);
     };
-    const { consumer, stream } = virtualConsumer(clock, { onItem: fail, logger });
+    const { consumer, stream } = virtualConsumer(clock, { onItem: fail, onFailure: 'crash', logger });
     stream.put({ partitionKey: hostile, data: 'x' });
     const starting = consumer.start();
     const ended = consumer.closed.then(

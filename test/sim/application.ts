@@ -4,12 +4,12 @@
 import {
   defineReducer,
   type Extracted,
-  type FailurePolicy,
   type Item,
-  type OnFailure,
   type ReducerContext,
   type ReducerDefinition,
 } from '../../src/api/reducer.js';
+import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
+import { retry } from '../../src/options/retry-policy.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
@@ -92,10 +92,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
     lingers: () => world.lingering > 0 && dice.chance(world.lingering),
     note: (item) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
-      const { value: id, source, sequenceNumber, fence } = item;
+      const { value: id, source, sequenceNumber, fence, attempt } = item;
       const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
       const isOver = tenure.dead || hasEnded(tenure.worker);
-      oracle.delivered({ process: machine.name, id, shardId, fence, isOver, at: machine.worldNow() });
+      oracle.delivered({ process: machine.name, id, shardId, fence, attempt, isOver, at: machine.worldNow() });
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));
@@ -112,9 +112,39 @@ export function application(world: World, machine: Machine, watched: Watched, di
     },
     call: (items, run) => run().finally(world.calls.begins(machine.name, items)),
   };
-  const judge = (error: unknown): FailurePolicy => {
-    const policy =
-      world.onFailure === 'any' ? dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']) : world.onFailure;
+  const retries = {
+    attempts: dice.pick([Infinity, Infinity, 3, 20]),
+    minMs: dice.pick([10, 100, 1_000]),
+    maxMs: dice.pick([1_000, 5_000]),
+    then: dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']),
+  };
+  const { attempts, minMs, maxMs, then } = retries;
+  const policyOf = (attempt: number): FailurePolicy => {
+    if (world.onFailure === 'any')
+      return dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard', retry({ minMs, maxMs })]);
+    if (world.onFailure !== 'retry') return world.onFailure;
+    return attempt < attempts ? retry({ minMs, maxMs }) : then;
+  };
+  const answerLater = (policy: FailurePolicy): Promise<FailurePolicy> =>
+    new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
+  const judge = (error: unknown, { at }: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
+    const policy = policyOf(attempt);
+    if (typeof policy === 'object' && error instanceof Poisoned && at !== 'flush') {
+      for (const { value: id, shardId, source, sequenceNumber, fence } of error.items) {
+        const name = world.layout.nameOf(source, shardId, sequenceNumber);
+        oracle.comesAgain({ process: machine.name, id, shardId: name, fence });
+      }
+    }
+    // Only answers that end nothing may be late: a lease may be lost before they count.
+    if (typeof policy === 'object' && dice.chance(0.2)) {
+      const record = error instanceof Poisoned ? error.record : undefined;
+      if (record !== undefined)
+        oracle.leftBehind(
+          machine.name,
+          itemsOf(record).map(({ value }) => value),
+        );
+      return answerLater(policy);
+    }
     if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
     const { items, record } = error;
     if (record === undefined) {
@@ -136,7 +166,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
       if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
       return itemsOf(record);
     },
-    onFailure: world.onFailure === 'any' || world.onFailure === 'skip' ? judge : world.onFailure,
+    onFailure: world.onFailure === 'crash' || world.onFailure === 'stopShard' ? world.onFailure : judge,
   };
 }
 
@@ -227,6 +257,12 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
       compute();
       fail([item]);
       void pause(lingers() ? lingerMs(dice) : slow ? dice.between(1, 1_500) : 1).then(() => {
+        try {
+          fail([item]);
+        } catch (error) {
+          ctx.fail(item.token, error);
+          return;
+        }
         finish([item]);
         ctx.ack(item.token);
       });

@@ -8,8 +8,9 @@ import { errorNames, type Service } from './sdk-answers.js';
 import { drawn, passingErrors, type Mishap, type Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
+import { block, hang, outage, poison } from './call-faults.js';
 import { isAtWork, stopProcess } from './stopping.js';
-import { neverBlocks, type Process, type World } from './world.js';
+import type { Process, World } from './world.js';
 
 /** The most open shards, and the fewest: no seed begins with fewer. */
 const mostShards = 14;
@@ -173,36 +174,6 @@ const repeat: Fault = (world) => {
   world.say('reads bring records again');
   world.repeats = 0.3;
   world.clock.after(world.dice.between(5_000, 40_000), () => (world.repeats = 0));
-};
-
-export const poison = (world: World): void => {
-  const { clock, dice, onFailure, say } = world;
-  const ms = dice.between(1_000, 8_000);
-  say(`poison for ${ms}`);
-  // Each crash takes a pipeline down. With the other policies the work continues, so more of their effects are seen.
-  world.poison = dice.pick(onFailure === 'crash' ? [0.01, 0.03] : [0.03, 0.2]);
-  clock.after(ms, () => (world.poison = 0));
-};
-
-/** Some slow calls never end: the watchdog has to notice. */
-export const hang = (world: World): void => {
-  world.say('calls hang');
-  world.hangs = world.dice.pick([0.02, 0.1]);
-  world.hasHung = true;
-  world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
-};
-
-/** The application computes, and nothing else runs: often briefly, at times for seconds, or rarely for longer than a lease lasts. */
-const block: Fault = (world) => {
-  const { clock, dice, failoverMs, say } = world;
-  const blocking = dice.pick([
-    { chance: 0.3, leastMs: 1, mostMs: 60 },
-    { chance: 0.02, leastMs: 200, mostMs: 2_000 },
-    { chance: 0.003, leastMs: failoverMs / 2, mostMs: 2 * failoverMs },
-  ]);
-  say(`calls compute for up to ${blocking.mostMs} ms, at ${blocking.chance}`);
-  world.blocking = blocking;
-  clock.after(dice.between(2_000, 20_000), () => (world.blocking = neverBlocks));
 };
 
 /** A service answers some calls with an error. */
@@ -457,6 +428,7 @@ const faults: readonly Fault[] = [
   trim,
   repeat,
   poison,
+  outage,
   mischief,
   mischief,
   endTenures,

@@ -18,6 +18,8 @@ export interface Delivery {
   readonly fence: number;
   /** The worker has ended, or kinact itself has marked the tenure as ended. */
   readonly isOver: boolean;
+  /** Above 1: kinact delivers the item again after a failure. Default: 1. */
+  readonly attempt?: number;
   /** World time as the process sees it: ahead while the process computes. Default: now. */
   readonly at?: number;
 }
@@ -80,6 +82,8 @@ export interface Oracle {
   skipped(ids: Iterable<string>): void;
   /** Like `skipped`, but their record failed before it gave items: this process cannot hand them out. */
   notMade(process: string, ids: Iterable<string>): void;
+  /** The policy decides later about the record of these items: this process hands out later items before them. */
+  leftBehind(process: string, ids: Iterable<string>): void;
   /** I36. */
   allNamed(events: readonly Said[]): void;
   /** This row was deleted by hand: kinact promises nothing more about its order and its position. */
@@ -87,6 +91,8 @@ export interface Oracle {
   /** `kinact reset` has written this row over one of an earlier stream or of this one: the checkpoint may fall. */
   reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
+  /** I49: a call with this item has failed, and the policy is to try again. */
+  comesAgain(item: Pick<Delivery, 'process' | 'id' | 'shardId' | 'fence'>): void;
   /** The pipeline of this process has been restarted. */
   restarted(process: string): void;
   /** The application has acknowledged these items, or has returned from the call that acknowledges them. */
@@ -132,6 +138,8 @@ export function createOracle(options: OracleOptions): Oracle {
   const lastDelivered = new Map<string, { readonly fence: number; id: string }>();
   const releasedAt = new Map<string, LeaseRow>();
   const lastOfKey = new Map<string, number>();
+  /** Per shard, key, fence and process: the items that wait for another attempt. */
+  const waiting = new Map<string, Set<string>>();
   /** Per process, the items that it has skipped with their record. */
   const unmade = new Set<string>();
   const takes = createTakes({
@@ -195,19 +203,32 @@ export function createOracle(options: OracleOptions): Oracle {
   };
 
   const skipped = (ids: Iterable<string>): void => {
+    if (waiting.size > 0) for (const id of ids) for (const each of waiting.values()) each.delete(id);
     for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
     log.done(ids);
   };
 
   /** I6: within a tenure, the items of a key come in order. All items before the first of them are done. */
-  const inOrder = ({ process, id, shardId, fence }: Delivery): void => {
+  const inOrder = ({ process, id, shardId, fence, attempt = 1 }: Delivery): void => {
     const { key, index } = log.item(id);
     const name = `${shardId}/${key}/${fence}/${process}`;
     const last = lastOfKey.get(name);
+    if (attempt > 1) {
+      waiting.get(name)?.delete(id);
+      if (last === undefined)
+        violate('I49', `attempt ${attempt} of ${id} in fence ${fence} of ${process} is the first`);
+      return;
+    }
+    const [first] = waiting.get(name) ?? [];
+    if (first !== undefined)
+      violate(
+        'I49',
+        `${id} of key ${key} came before ${first}, which waits for another attempt in fence ${fence} of ${process}`,
+      );
     lastOfKey.set(name, index);
     if (last === undefined) {
       const open = log.firstOpen(shardId, key);
-      if (open < index)
+      if (open < index && !unmade.has(`${process}/${log.at(shardId, key, open)}`))
         violate('I6', `${id} begins key ${key} in fence ${fence}, but ${log.at(shardId, key, open)} is not done`);
     } else if (index <= last) {
       violate('I6', `${id} of key ${key} came after a later one within fence ${fence} of ${process}`);
@@ -370,6 +391,9 @@ export function createOracle(options: OracleOptions): Oracle {
       log.excuse(ids);
     },
     skipped,
+    leftBehind: (process, ids) => {
+      for (const id of ids) unmade.add(`${process}/${id}`);
+    },
     notMade: (process, ids) => {
       for (const id of ids) unmade.add(`${process}/${id}`);
       skipped(ids);
@@ -405,6 +429,10 @@ export function createOracle(options: OracleOptions): Oracle {
       byTheHolder(delivery);
       afterParents(delivery);
       inOrder(delivery);
+    },
+    comesAgain: ({ process, id, shardId, fence }) => {
+      const name = `${shardId}/${log.item(id).key}/${fence}/${process}`;
+      waiting.set(name, (waiting.get(name) ?? new Set()).add(id));
     },
     restarted: (process) => repeats?.restarted(process),
     acknowledged: (ids) => {

@@ -2,7 +2,8 @@
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
 import { dieEarly } from './early-death.js';
-import { hang, poison, strike } from './faults.js';
+import { hang, poison } from './call-faults.js';
+import { strike } from './faults.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';

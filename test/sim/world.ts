@@ -5,7 +5,7 @@ import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { FailurePolicy } from '../../src/api/reducer.js';
+import type { FinalPolicy } from '../../src/api/failure-policy.js';
 import type { Delivery, TraceEntry } from '../../supervision/intercept.js';
 import { levels } from '../../src/consumer/log-line.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
@@ -98,7 +98,7 @@ export interface World {
   readonly failoverMs: number;
   readonly failovers: Failovers;
   /** `any`: a random policy at each failure. */
-  readonly onFailure: FailurePolicy | 'any';
+  readonly onFailure: FinalPolicy | 'retry' | 'any';
   readonly outOfRange: OutOfRangePolicy;
   readonly keyless: boolean;
   readonly dropped: NonNullable<Workplace['dropped']>;
@@ -210,7 +210,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
     failoverMs: failovers.longestMs,
     failovers,
-    onFailure: dice.pick(['crash', 'crash', 'skip', 'stopShard', 'any']),
+    onFailure: dice.pick(['crash', 'skip', 'stopShard', 'any', 'retry', 'retry']),
     outOfRange,
     keyless,
     dropped: (stream, shardId, keys) => droppedOf(kinesis.stream(stream).shards.get(shardId), outOfRange, keys),

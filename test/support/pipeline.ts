@@ -83,7 +83,8 @@ export function startPipeline(options: PipelineOptions): Pipeline {
 function build(options: PipelineOptions, clock: ManualClock): Pipeline {
   const events: KinactEvent[] = [];
   const runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event), ...options.runtime });
-  const shared = { clock, onFailure: options.stage?.onFailure ?? options.reducer?.onFailure ?? ('crash' as const) };
+  const onFailure = options.stage?.onFailure ?? options.reducer?.onFailure ?? 'crash';
+  const shared = { clock, onFailure, callDeadlineMs: 30_000 };
   const count = options.reducers ?? 2;
   const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
   const stages = Array.from({ length: options.stages ?? 1 }, (_, index) =>
@@ -112,6 +113,8 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         batchIntervalMs: options.batchIntervalMs ?? options.definition.batch?.intervalMs ?? 1_000,
         sendFromOutside,
         ...shared,
+        random: { next: () => 0.5 },
+        progress: { settled: 0 },
         ...options.reducer,
       }),
       String(index),

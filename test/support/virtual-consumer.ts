@@ -21,6 +21,7 @@ export function seeded(seed: number): { next(): number } {
   };
 }
 
+/** Default of `onFailure`: `crash`, because most of these tests are about restarts. */
 export interface VirtualOptions extends Partial<ConsumerOptions> {
   readonly stream?: FakeStream;
   readonly streamOptions?: FakeStreamOptions;
@@ -42,6 +43,7 @@ export function virtualConsumer(clock: ManualClock, options: VirtualOptions = {}
       workerId: 'virtual',
       source: stream.source,
       reducers: 2,
+      onFailure: 'crash',
       reducer: defineReducer({
         init: () => 0,
         reduce: (count: number, item, { signal }) => {

@@ -184,6 +184,8 @@ async function main(config: WorkerConfig): Promise<void> {
   const consumer = createConsumer({
     application,
     workerId,
+    // A throw is a crash: the tests of restarts need one.
+    onFailure: 'crash',
     source: streams.map((each) =>
       kinesisStream({
         streamName: each,

@@ -2,6 +2,7 @@
 // again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
+import type { Message } from '../messages.js';
 import { mayStart, waitsForParents, type CoordinatorState, type Lease, type CoordinatorOptions } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
@@ -22,6 +23,10 @@ export function noteRead(lease: Lease): void {
   lease.waitsForOtherShard = false;
   lease.unreadReported = false;
   lease.falseEnd = false;
+}
+
+export function pipelineDelayed({ state, now }: CoordinatorTurn, { forMs }: Message<'pipelineDelayed'>): void {
+  state.pipelineBackAt = now + forMs;
 }
 
 function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, now: number): boolean {
@@ -46,7 +51,8 @@ function unreadMs(
   )
     return 0;
 
-  const ms = now - idleSince;
+  // The pipeline waits before it restarts: no worker can read before that.
+  const ms = now - Math.max(idleSince, state.pipelineBackAt);
   return ms > options.failoverMs ? ms : 0;
 }
 

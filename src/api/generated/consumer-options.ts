@@ -1,9 +1,10 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
+import type { OnFailure } from '../failure-policy.js';
 import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, NactParent } from '../option-values.js';
 import type { UserRecord } from '../ports.js';
-import type { Extract, OnFailure, ReducerDefinition } from '../reducer.js';
+import type { Extract, ReducerDefinition } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';
 import type { RuntimeSeams } from './runtime-seams.js';
@@ -193,10 +194,12 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onDuplicate?: 'skip' | 'crash' | undefined;
   /**
-   * What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing;
-   * `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
+   * What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other
+   * keys go on; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives
+   * up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of
+   * `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.
    *
-   * @default 'crash'
+   * @default the value of retry()
    * @example
    * ```ts
    * onFailure: (error, { at }) => (at === 'extract' ? 'skip' : 'crash')
@@ -215,8 +218,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
   /**
-   * How often the pipeline may restart before the consumer ends. Restarts of the lease coordinators also restart the
-   * pipeline, but count separately.
+   * How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see
+   * docs/errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.
    *
    * @default {}
    * @example

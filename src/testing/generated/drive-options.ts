@@ -1,13 +1,15 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
-import type { OnFailure } from '../../api/reducer.js';
+import type { OnFailure } from '../../api/failure-policy.js';
 
 /** What `drive` takes beside a reducer. */
 export interface DriveOptions {
   /**
-   * What happens when your code fails on a record or batch: `crash` restarts the pipeline and checkpoints nothing;
-   * `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item) => policy`.
+   * What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other
+   * keys go on; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives
+   * up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of
+   * `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.
    *
-   * @default 'crash'
+   * @default the value of retry()
    * @example
    * ```ts
    * onFailure: (error, { at }) => (at === 'extract' ? 'skip' : 'crash')

@@ -7,6 +7,7 @@ import { holdingMutants } from './holding.js';
 import { leasingMutants } from './leasing.js';
 import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
+import { retryingMutants } from './retrying.js';
 import { settlingMutants } from './settling.js';
 import { speakingMutants } from './speaking.js';
 
@@ -18,6 +19,7 @@ export const mutants: readonly Mutant[] = [
   ...holdingMutants,
   ...handingMutants,
   ...restartingMutants,
+  ...retryingMutants,
   ...fencingMutants,
   ...speakingMutants,
 ];

@@ -99,8 +99,8 @@ const stopIsSkip: Mutant['make'] = () =>
     const { onFailure } = options;
     return {
       ...options,
-      onFailure: (error, item) => {
-        const policy = typeof onFailure === 'function' ? onFailure(error, item) : onFailure;
+      onFailure: (error, item, attempt) => {
+        const policy = typeof onFailure === 'function' ? onFailure(error, item, attempt) : onFailure;
         return policy === 'stopShard' ? 'skip' : policy;
       },
     };

@@ -61,7 +61,7 @@ describe('drive', () => {
   });
 
   it('fails with PROCESSING_FAILED under the policy crash, and processes nothing more', async () => {
-    const driver = drive(collecting());
+    const driver = drive(collecting(), { onFailure: 'crash' });
     await driver.items([{ key: 'a' }, { key: 'bad', sequenceNumber: '77' }, { key: 'c' }]);
     expect(driver.failed).to.include({ code: 'PROCESSING_FAILED' });
     expect((driver.failed as any).data).to.deep.include({ sequenceNumber: '77', key: 'bad' });

@@ -1,0 +1,134 @@
+// Repeats calls that have failed: attempts with the items of held keys, and a flush or a message to a raw behaviour, which holds the
+// whole reducer. Attempts with items take at most half of the calls. Before a drain is answered, everything that waits is tried once
+// more at once; the answer names what still waits. A restart or a stop of the reducer ends all waits with its timer.
+import { effect } from '../protocol/actor.js';
+import { DeliveredItem } from '../protocol/item.js';
+import { runFlush, startItems, startRaw } from './call-start.js';
+import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
+import { finishMark } from './marks.js';
+import { createRawJob } from './raw-behaviour.js';
+import { markCredited, reportDead, returnCredit } from './stage-reports.js';
+import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import { renewState } from './user-calls.js';
+
+type Punctuation = Extract<Mark, { type: 'punctuation' }>;
+
+/** Holds an item that arrives, if it has to wait. Its credit goes back at once, so other keys can go on. */
+export function holdIfItMustWait({ state, now }: ReducerTurn, item: DeliveredItem): boolean {
+  if (!mustWait(state.keys, item)) return false;
+  creditAtOnce(state, item);
+  holdNew(state.keys, item, now);
+  return true;
+}
+
+/** Items behind a waiting call give their credit back: otherwise the punctuation behind them would never arrive. */
+export function creditAtOnce({ reports }: ReducerState, item: DeliveredItem): void {
+  returnCredit(reports, item);
+  markCredited(reports, item);
+}
+
+/** A call begins to wait: see `creditAtOnce`. */
+export function creditAllQueued(state: ReducerState): void {
+  for (const item of state.carry) creditAtOnce(state, item);
+  for (let place = 0; place < state.queue.length; place += 1) {
+    const queued = state.queue.at(place);
+    if (queued instanceof DeliveredItem) creditAtOnce(state, queued);
+  }
+}
+
+/** Starts an attempt that is due, unless new items go first. Returns true if a call has started. */
+export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean {
+  const { state, now } = turn;
+  const { keys } = state;
+  if (!isHolding(keys) || (newItemsWait && keys.lastCallWasAttempt)) return false;
+  const due = dueKey(keys, now);
+  if (due === undefined) return false;
+
+  beginAttempt(keys, due);
+  const { item, failures } = due.head;
+  item.attempt = failures + 1;
+  startItems(turn, [item]);
+  return true;
+}
+
+/** Whether everything that waits must be tried once more before this mark is answered. Makes it due, once per mark. */
+export function isTriedOnceMore({ state, now }: ReducerTurn, mark: Mark): boolean {
+  const { keys, lastTries } = state;
+  if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || lastTries.has(mark)) return false;
+  lastTries.add(mark);
+  makeDue(keys, mark.worker, now);
+  return true;
+}
+
+/** Repeats the waiting call if it is due, or answers the drains that wait behind it. Returns true if a call has started. */
+export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
+  const { state, now } = turn;
+  if (waiting.undecided > 0) return false;
+  const drains = state.drainsInQueue > 0 ? drainsOf(state) : [];
+  const isLastTry = drains.some((drain) => !state.lastTries.has(drain));
+
+  if (isLastTry || waiting.dueAt <= now) {
+    for (const drain of drains) state.lastTries.add(drain);
+    state.waitingCall = undefined;
+    if (waiting.type === 'flush') {
+      for (const group of waiting.groups) group.outcome = 'dropped';
+      runFlush(turn, { groups: waiting.groups, startedAt: now, next: 0, noted: 0 });
+    } else {
+      startRaw(turn, { ...createRawJob([], waiting.message, now), attempt: waiting.attempt + 1 }, undefined);
+    }
+    return true;
+  }
+
+  for (const drain of drains) finishMark(turn, drain);
+  if (drains.length > 0) removeDrains(state);
+  return false;
+}
+
+function drainsOf({ queue }: ReducerState): readonly Punctuation[] {
+  const drains: Punctuation[] = [];
+  for (let place = 0; place < queue.length; place += 1) {
+    const queued = queue.at(place);
+    if (queued !== undefined && isDrain(queued)) drains.push(queued);
+  }
+  return drains;
+}
+
+export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
+  return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
+}
+
+function removeDrains(state: ReducerState): void {
+  state.queue.retain((queued) => !isDrain(queued));
+  state.drainsInQueue = 0;
+}
+
+/** Drops what waits of a worker that has ended, without asking a policy. */
+export function dropWaiting(turn: ReducerTurn, worker: number): void {
+  const { options, state, now } = turn;
+  const { dropped, freed } = dropWorker(state.keys, worker, now);
+  for (const item of dropped) returnCredit(state.reports, item);
+  if (freed.length > 0) state.carry = [...freed, ...state.carry];
+
+  const { waitingCall } = state;
+  if (waitingCall?.type !== 'flush') return;
+  const live = waitingCall.groups.filter(({ items }) => items.some(({ tenure }) => !tenure.dead));
+  for (const group of waitingCall.groups) {
+    if (live.includes(group)) continue;
+    renewState(group.slot, options.definition);
+    for (const item of group.items) reportDead(state.reports, item);
+  }
+  const isOver = live.length === 0 && waitingCall.undecided === 0;
+  state.waitingCall = isOver ? undefined : { ...waitingCall, groups: live };
+}
+
+/** Sets the timer for the next attempt. */
+export function setAttemptTimer({ state, now, effects }: ReducerTurn): void {
+  const { keys, running, waitingCall } = state;
+  // The end of the call that is under way comes here again.
+  if (running !== undefined) return;
+  const at = (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? nextAttemptAt(keys));
+  if (at === state.attemptTimerAt) return;
+  state.attemptTimerAt = at;
+  if (at === Infinity) effects.push(effect.cancel('attempt'));
+  else effects.push(effect.after('attempt', Math.max(1, Math.ceil(at - now)), { type: 'attemptDue' }));
+}

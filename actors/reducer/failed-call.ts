@@ -1,0 +1,321 @@
+// What follows a failed call: the failure policy is asked, at once or by a promise, and its verdict is applied. Failures of items hold
+// their keys until then, a failed flush or message holds the reducer. If the lease has ended in the meantime, no verdict applies.
+import { effect } from '../protocol/actor.js';
+import {
+  awaitVerdict,
+  judgeFailure,
+  stopWaiting,
+  unanswered,
+  type Decided,
+  type Failure,
+  type Verdict,
+} from '../protocol/failure-policy.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import { endOutage, holdFailed, isHandedOutAgain, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
+import type { RawJob } from './raw-behaviour.js';
+import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
+import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
+import { renewState, type FlushGroup } from './user-calls.js';
+import { exponentialMs } from '../../src/core/backoff.js';
+import type { FailedItem, Retry } from '../../src/api/failure-policy.js';
+import type { ConsumerEvents } from '../../src/api/events.js';
+
+type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
+
+/** Handles items that have failed. Their credit has been returned. */
+export function itemsFailed(
+  turn: ReducerTurn,
+  items: readonly DeliveredItem[],
+  cause: unknown,
+  at: FailedItem['at'],
+): void {
+  for (const item of items) turn.state.unacknowledged.delete(item);
+  const live = giveUpLate(turn, items);
+  const [oldest] = live;
+  if (oldest === undefined) return;
+  const failed = failedItemOf(oldest, at, live.length);
+  judge(turn, { type: 'items', items: live, at, cause }, { cause, failed, attempt: oldest.attempt });
+}
+
+/** Handles a flush that has failed for some lease that is live. */
+export function flushFailed(turn: ReducerTurn, group: FlushGroup): void {
+  const { state, now } = turn;
+  group.failures += 1;
+  if (group.failures === 1) {
+    group.failedSince = now;
+    // A drain that waits here must see one more try of this flush.
+    state.lastTries = new WeakSet();
+  }
+  const { cause, failures: attempt, items } = group;
+  const failed = failedItemOf(items[0] as DeliveredItem, 'flush', items.length);
+  judge(turn, { type: 'flush', group }, { cause, failed, attempt });
+}
+
+/** Handles a call of a raw behaviour that has failed without an item that could be delivered again. */
+export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly DeliveredItem[]): void {
+  const { state } = turn;
+  const { cause } = job.failure as NonNullable<RawJob['failure']>;
+  const at = job.items.length > 0 ? 'reduce' : 'flush';
+  const oldest = live[0] ?? state.unacknowledged.keys().next().value;
+  const failed: FailedItem =
+    oldest === undefined ? { source: '', shardId: '', sequenceNumber: '', at, items: 0 } : failedItemOf(oldest, at, 0);
+  judge(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
+}
+
+function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
+  const { options, state, effects } = turn;
+  const verdict = judgeFailure(options.onFailure, failure);
+  if (!(verdict instanceof Promise)) {
+    applyVerdict(turn, call, verdict);
+    return;
+  }
+
+  state.decisions += 1;
+  const number = state.decisions;
+  state.undecided.set(number, { call, failure });
+  waitForVerdict(turn, call);
+  effects.push(...awaitVerdict(number, verdict, options.callDeadlineMs));
+}
+
+function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
+  if (call.type === 'items') for (const item of call.items) hold(turn, item, call, Infinity).busy = true;
+  else waitingCallOf(turn, call).undecided += 1;
+}
+
+/** The policy has answered, or has not in time. */
+export function decided(turn: ReducerTurn, message: Decided): void {
+  const { options, state, effects } = turn;
+  const known = state.undecided.get(message.number);
+  if (known === undefined) return;
+  state.undecided.delete(message.number);
+  effects.push(...stopWaiting(message));
+  const { call, failure } = known;
+  const verdict = message.verdict ?? unanswered(failure, options.callDeadlineMs);
+
+  if (call.type === 'items') {
+    const live = giveUpLate(turn, call.items);
+    if (live.length > 0) applyVerdict(turn, { ...call, items: live }, verdict);
+    return;
+  }
+
+  waitingCallOf(turn, call).undecided -= 1;
+  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, options.clock));
+  if (isOver) dropGroup(turn, call.group);
+  else applyVerdict(turn, call, verdict);
+
+  const { waitingCall } = state;
+  if (waitingCall?.undecided === 0 && waitingCall.dueAt === Infinity) state.waitingCall = undefined;
+}
+
+function applyVerdict(turn: ReducerTurn, call: FailedCall, { policy, error }: Verdict): void {
+  if (policy === 'crash') turn.effects.push(effect.fail(error));
+  else if (typeof policy === 'object') retryLater(turn, call, policy, error);
+  else endCall(turn, call, policy, error);
+}
+
+function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShard', error: Error): void {
+  const { options, state } = turn;
+  let items: readonly DeliveredItem[];
+  if (call.type === 'items') {
+    items = call.items;
+    for (const item of items) leaveKey(turn, item);
+  } else if (call.type === 'flush') {
+    // The state cannot be used again: it may be half saved.
+    renewState(call.group.slot, options.definition);
+    items = call.group.items;
+  } else {
+    callFailed(turn, call.job, error);
+    items = policy === 'skip' ? [] : call.live;
+  }
+
+  if (policy === 'skip') skip(turn, items, call.type === 'flush' ? call.group.cause : call.cause);
+  else for (const item of items) stopShard(state, item, error);
+}
+
+/** Tries the call again later. What it holds until then: an item its key, any other call the reducer. */
+function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: Error): void {
+  const { now } = turn;
+  if (call.type === 'items') {
+    for (const item of call.items) holdForRetry(turn, item, call, policy);
+    noteOutage(turn, call, policy);
+    return;
+  }
+  if (call.type === 'flush') {
+    const { group } = call;
+    const delayMs = pauseMs(turn, policy, group.failures);
+    const waiting = waitingCallOf(turn, call);
+    if (waiting.type === 'flush') waiting.groups.push(group);
+    waiting.dueAt = Math.max(waiting.dueAt === Infinity ? 0 : waiting.dueAt, now + delayMs);
+    const oldest = group.items[0] as DeliveredItem;
+    const failed = failedItemOf(oldest, 'flush', group.items.length);
+    reportRetry(turn, failed, { attempt: group.failures, delayMs, error: group.cause });
+    return;
+  }
+
+  const { job } = call;
+  // A batch that is acknowledged cannot be delivered again.
+  if (job.items.length > 0) return callFailed(turn, job, error);
+  const delayMs = pauseMs(turn, policy, job.attempt);
+  waitingCallOf(turn, call).dueAt = now + delayMs;
+  if (call.failed.items > 0 || call.failed.shardId !== '')
+    reportRetry(turn, call.failed, { attempt: job.attempt, delayMs, error: call.cause });
+}
+
+function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
+  const delayMs = pauseMs(turn, policy, item.attempt);
+  hold(turn, item, call, turn.now + delayMs);
+  reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
+}
+
+/** Begins an outage if so many keys have failed, or delays its next attempt. */
+function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Retry): void {
+  const { state, now, effects, options } = turn;
+  const { keys } = state;
+  if (keys.outage === undefined) {
+    for (const { key } of items) noteFailedKey(keys, key, now);
+    if (keys.outage === undefined) return;
+    const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
+    effects.push(effect.emit({ name: 'outageStarted', data }));
+    // Items that were handed out before the outage may fail now, and say nothing new.
+  } else if (keys.outage.dueAt === Infinity) keys.outage.failures += 1;
+  else return;
+  keys.outage.dueAt = now + pauseMs(turn, policy, keys.outage.failures + 1);
+  keys.nextAt = undefined;
+}
+
+function hold(turn: ReducerTurn, item: DeliveredItem, { at, cause }: FailedItems, dueAt: number): HeldKey {
+  const { keys, reports } = turn.state;
+  markCredited(reports, item);
+  item.failedSince ??= turn.now;
+  return holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error: cause }, dueAt);
+}
+
+function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
+  state.waitingCall ??=
+    call.type === 'flush'
+      ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }
+      : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
+  return state.waitingCall;
+}
+
+/** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
+function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
+  const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
+  return Math.floor(minMs + options.random.next() * (ceiling - minMs));
+}
+
+/** Reports the first, second, fourth, eighth … attempt that has failed. */
+function reportRetry(
+  { effects }: ReducerTurn,
+  failed: FailedItem,
+  retried: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
+): void {
+  const { attempt } = retried;
+  effects.push(effect.count('retries'));
+  if ((attempt & (attempt - 1)) !== 0) return;
+  effects.push(effect.emit({ name: 'itemRetrying', data: { ...placeOf(failed), ...retried } }));
+}
+
+function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'attempts' | 'forMs'> {
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, at, items } = failed;
+  const optional = key === undefined ? {} : { key };
+  return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, ...optional, at, items };
+}
+
+/** Reports the success of an item that had failed. */
+export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredItem): void {
+  if (item.failedSince === undefined) return;
+  const place = placeOf(failedItemOf(item, 'reduce', 1));
+  const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
+  effects.push(effect.emit({ name: 'itemRecovered', data }));
+}
+
+/** Ends the wait of an item whose call has returned. */
+export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
+  const { keys } = turn.state;
+  if (isHandedOutAgain(keys, item)) free(turn, takeOut(keys, item, turn.now));
+}
+
+/** Handles the success of a flush that had failed before. */
+export function flushRecovered({ now, effects }: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
+  const place = placeOf(failedItemOf(items[0] as DeliveredItem, 'flush', items.length));
+  const data = { ...place, attempts: failures + 1, forMs: Math.round(now - failedSince) };
+  effects.push(effect.emit({ name: 'itemRecovered', data }));
+}
+
+/** Notes that a call has succeeded: an outage is over. */
+export function callSucceeded(turn: ReducerTurn): void {
+  const { options, state, now, effects } = turn;
+  const { keys } = state;
+  if (keys.failedKeys.size > 0) keys.failedKeys.clear();
+  if (keys.outage === undefined) return;
+  const { since, failures } = keys.outage;
+  free(turn, endOutage(keys, now));
+  const data = { reducer: options.index, failures, forMs: Math.round(now - since) };
+  effects.push(effect.emit({ name: 'outageEnded', data }));
+}
+
+/** These items no longer wait, and go before all others. */
+function free({ state }: ReducerTurn, items: readonly DeliveredItem[]): void {
+  if (items.length > 0) state.carry = [...items, ...state.carry];
+}
+
+/** Ends the wait of an item that is not delivered again here. */
+export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
+  const { state, now } = turn;
+  const { outage } = state.keys;
+  forgetCredit(state.reports, item);
+  free(turn, takeOut(state.keys, item, now));
+  // An attempt that neither fails nor succeeds says nothing about the outage: the next one may come.
+  if (outage?.dueAt === Infinity) outage.dueAt = now;
+}
+
+/**
+ * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. That
+ * a call has failed after its lease is no failure, and no policy runs (docs/design.md, section 6).
+ */
+function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+  for (const item of items) {
+    if (!endIfLate(item.tenure, turn.options.clock)) continue;
+    leaveKey(turn, item);
+    reportDead(turn.state.reports, item);
+  }
+  return items.filter(({ tenure }) => !tenure.dead);
+}
+
+/** A flush whose leases have all ended. */
+export function dropGroup({ options, state }: ReducerTurn, group: FlushGroup): void {
+  renewState(group.slot, options.definition);
+  for (const item of group.items) reportDead(state.reports, item);
+}
+
+export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
+  const { source, shardId, sequenceNumber, subSequenceNumber, key, value, record } = item;
+  const { data, arrivedAt } = record;
+  return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, value, at, items };
+}
+
+function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void {
+  stopTenure(item.tenure, error);
+  reportDead(state.reports, item);
+}
+
+/** Settles items that were not processed, because the policy is `skip`. Each of them is counted and reported. */
+function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], cause: unknown): void {
+  if (items.length === 0) return;
+  effects.push(effect.count('skippedItems', items.length));
+  for (const item of items) {
+    settleItem(state.reports, item);
+    const { source, shardId, sequenceNumber, key } = item;
+    const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
+    effects.push(effect.emit({ name: 'recordSkipped', data }));
+  }
+}
+
+/** Reports a failed call that left no item to deliver again, or to skip. */
+function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
+  effects.push(effect.count('failedCalls'));
+  const message = `a reducer failed at ${job.message.type}`;
+  effects.push(effect.emit({ name: 'warning', data: { message, error } }));
+}

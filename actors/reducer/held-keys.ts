@@ -1,0 +1,244 @@
+// Items that wait for another attempt, and the later items of their keys behind them. An item that waits holds its key: the order of
+// a key is kept, and other keys go on. In an outage every item waits, and one attempt at a time finds out whether calls succeed
+// again. Only rules and state are here: attempts.ts calls the application.
+import type { DeliveredItem } from '../protocol/item.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
+
+/** An item that waits. */
+export interface HeldItem {
+  readonly item: DeliveredItem;
+  /** How many calls with this item have failed. 0: it waits behind another item, or because of an outage. */
+  readonly failures: number;
+  /** When its first call failed, or when it arrived. Monotonic milliseconds. */
+  readonly since: number;
+  readonly at: FailedItem['at'];
+  readonly error: unknown;
+}
+
+/** A key that is held. */
+export interface HeldKey {
+  readonly key: string;
+  /** The item to try next, or the item of the attempt under way. */
+  head: HeldItem;
+  /** The later items of the key, in order. Items whose calls overlapped may have failed, too. */
+  behind: HeldItem[];
+  /** When the next attempt is due. */
+  dueAt: number;
+  /** An attempt is under way, or the failure policy has not answered yet. */
+  busy: boolean;
+}
+
+/** Calls fail for many keys and none succeeds: the failures are probably not the items' fault. */
+export interface Outage {
+  readonly since: number;
+  /** How many attempts have failed in this outage. */
+  failures: number;
+  dueAt: number;
+  /** Whether the last attempt was with an item that had never been tried. */
+  lastWasNew: boolean;
+}
+
+export interface HeldKeys {
+  readonly byKey: Map<string, HeldKey>;
+  /** The keys whose calls have failed since the last success. */
+  readonly failedKeys: Set<string>;
+  outage: Outage | undefined;
+  /** Whether the last call was an attempt: attempts take at most half of the calls. */
+  lastCallWasAttempt: boolean;
+  /** When the next attempt is due; undefined if it must be computed again. */
+  nextAt: number | undefined;
+}
+
+/** So many keys fail without a success in between before the failures count as an outage. */
+const outageKeys = 10;
+
+export function createHeldKeys(): HeldKeys {
+  return { byKey: new Map(), failedKeys: new Set(), outage: undefined, lastCallWasAttempt: false, nextAt: Infinity };
+}
+
+/** Whether some items that arrive may have to wait. */
+export function isHolding({ byKey, outage }: HeldKeys): boolean {
+  return byKey.size > 0 || outage !== undefined;
+}
+
+/** Whether this item has to wait. */
+export function mustWait({ byKey, outage }: HeldKeys, { key }: DeliveredItem): boolean {
+  return outage !== undefined || byKey.has(key);
+}
+
+/** Holds an item that has not been tried. */
+export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void {
+  const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined };
+  const known = keys.byKey.get(item.key);
+  if (known !== undefined) known.behind.push(held);
+  else {
+    keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
+    keys.nextAt = undefined;
+  }
+}
+
+/** Holds an item that has failed, at its place in the order of its key. Returns its key. */
+export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): HeldKey {
+  const { item } = failed;
+  const known = keys.byKey.get(item.key);
+  keys.nextAt = undefined;
+
+  if (known === undefined) {
+    const held: HeldKey = { key: item.key, head: failed, behind: [], dueAt, busy: false };
+    keys.byKey.set(item.key, held);
+    return held;
+  }
+
+  if (known.head.item === item) {
+    known.head = failed;
+    known.dueAt = dueAt;
+    known.busy = false;
+    // In an outage the keys take turns, in the order of the map.
+    keys.byKey.delete(item.key);
+    keys.byKey.set(item.key, known);
+    return known;
+  }
+
+  const place = known.behind.findIndex((later) => isBefore(item, later.item));
+  known.behind.splice(place < 0 ? known.behind.length : place, 0, failed);
+  return known;
+}
+
+/** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
+function isBefore(one: DeliveredItem, other: DeliveredItem): boolean {
+  if (one.tenure.worker !== other.tenure.worker) return false;
+  return one.ordinal < other.ordinal || (one.ordinal === other.ordinal && one.index < other.index);
+}
+
+/** Whether this item was handed out since it last failed. `ctx.fail` may come before its call has ended. */
+export function isHandedOutAgain({ byKey }: HeldKeys, item: DeliveredItem): boolean {
+  const head = byKey.get(item.key)?.head;
+  return head?.item === item && head.failures < item.attempt;
+}
+
+/** Takes out an item that is settled, dropped or given up. Returns the items that no longer wait, in order. */
+export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): readonly DeliveredItem[] {
+  const held = keys.byKey.get(item.key);
+  if (held === undefined) return [];
+  if (held.head.item !== item) {
+    held.behind = held.behind.filter((each) => each.item !== item);
+    return [];
+  }
+
+  keys.nextAt = undefined;
+  const { key, behind } = held;
+  if (keys.outage === undefined && behind.every(({ failures }) => failures === 0)) {
+    keys.byKey.delete(key);
+    return behind.map((each) => each.item);
+  }
+
+  const [next, ...rest] = behind;
+  if (next === undefined) keys.byKey.delete(key);
+  else {
+    held.head = next;
+    held.behind = rest;
+    held.dueAt = now;
+    held.busy = false;
+  }
+  return [];
+}
+
+/** Notes that a call with this key has failed. An outage may begin with it. */
+export function noteFailedKey(keys: HeldKeys, key: string, now: number): void {
+  keys.failedKeys.add(key);
+  if (keys.outage !== undefined || keys.failedKeys.size < outageKeys) return;
+  keys.outage = { since: now, failures: 0, dueAt: now, lastWasNew: false };
+  keys.nextAt = undefined;
+}
+
+/** Ends an outage, because a call has succeeded. Returns the items that no longer wait: those of keys without a failed item. */
+export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[] {
+  keys.outage = undefined;
+  keys.nextAt = undefined;
+  const freed: DeliveredItem[] = [];
+  for (const [key, held] of keys.byKey) {
+    if (held.head.failures > 0 || held.behind.some(({ failures }) => failures > 0)) held.dueAt = now;
+    else {
+      keys.byKey.delete(key);
+      freed.push(held.head.item, ...held.behind.map(({ item }) => item));
+    }
+  }
+  return freed;
+}
+
+/** Takes out the items of a worker that has ended. Returns them, and the items that no longer wait. */
+export function dropWorker(
+  keys: HeldKeys,
+  worker: number,
+  now: number,
+): { readonly dropped: readonly DeliveredItem[]; readonly freed: readonly DeliveredItem[] } {
+  const isTheirs = ({ item }: HeldItem): boolean => item.tenure.worker === worker;
+  const dropped: DeliveredItem[] = [];
+  const freed: DeliveredItem[] = [];
+  for (const held of [...keys.byKey.values()]) {
+    dropped.push(...held.behind.filter(isTheirs).map(({ item }) => item));
+    held.behind = held.behind.filter((each) => !isTheirs(each));
+    // The head of a busy key leaves it when its call or its policy has ended.
+    if (!isTheirs(held.head) || held.busy) continue;
+    dropped.push(held.head.item);
+    freed.push(...takeOut(keys, held.head.item, now));
+  }
+  return { dropped, freed };
+}
+
+/** When the next attempt is due; Infinity if none is. */
+export function nextAttemptAt(keys: HeldKeys): number {
+  keys.nextAt ??= computeNextAt(keys);
+  return keys.nextAt;
+}
+
+function computeNextAt({ byKey, outage }: HeldKeys): number {
+  let earliest = Infinity;
+  for (const { dueAt, busy } of byKey.values()) {
+    if (busy && outage !== undefined) return Infinity;
+    if (!busy) earliest = Math.min(earliest, outage?.dueAt ?? dueAt);
+  }
+  return earliest;
+}
+
+/** The key to try now; undefined if no attempt is due. In an outage, new keys and failed ones take turns. */
+export function dueKey(keys: HeldKeys, now: number): HeldKey | undefined {
+  if (nextAttemptAt(keys) > now) return undefined;
+  const { byKey, outage } = keys;
+  let chosen: HeldKey | undefined;
+  for (const held of byKey.values()) {
+    if (held.busy) continue;
+    if (outage !== undefined) {
+      const isNew = held.head.failures === 0;
+      if (isNew !== outage.lastWasNew) return held;
+      chosen ??= held;
+    } else if (held.dueAt <= now && (chosen === undefined || held.dueAt < chosen.dueAt)) chosen = held;
+  }
+  return chosen;
+}
+
+/** Notes that an attempt with this key begins. */
+export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
+  held.busy = true;
+  keys.nextAt = undefined;
+  keys.lastCallWasAttempt = true;
+  if (keys.outage === undefined) return;
+  keys.outage.lastWasNew = held.head.failures === 0;
+  // One attempt at a time: the next one is due some time after this one has failed.
+  keys.outage.dueAt = Infinity;
+}
+
+/** Makes what waits of this worker due now: all its keys, or in an outage one attempt. */
+export function makeDue(keys: HeldKeys, worker: number, now: number): void {
+  keys.nextAt = undefined;
+  if (keys.outage !== undefined) keys.outage.dueAt = now;
+  else for (const held of keys.byKey.values()) if (held.head.item.tenure.worker === worker) held.dueAt = now;
+}
+
+/** The held items of this worker. */
+export function* heldItemsOf({ byKey }: HeldKeys, worker: number): Generator<HeldItem> {
+  for (const { head, behind } of byKey.values()) {
+    if (head.item.tenure.worker === worker) yield head;
+    for (const each of behind) if (each.item.tenure.worker === worker) yield each;
+  }
+}

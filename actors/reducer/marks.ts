@@ -1,0 +1,69 @@
+// Marks in a reducer's queue: punctuation, the end of a worker, heartbeats. A raw behaviour gets each as a message; for any other
+// reducer a mark ends as soon as its turn comes.
+import { effect } from '../protocol/actor.js';
+import { DeliveredItem } from '../protocol/item.js';
+import { startRaw } from './call-start.js';
+import { heldItemsOf } from './held-keys.js';
+import { createRawJob } from './raw-behaviour.js';
+import { nextNumber, sendStageReports } from './stage-reports.js';
+import type { Mark, ReducerState, ReducerTurn } from './state.js';
+import type { ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
+
+/** Handles a mark that was taken from the queue. */
+export function startMark(turn: ReducerTurn, mark: Mark): void {
+  const { options, state, now } = turn;
+  if (mark.type === 'heartbeat') state.heartbeatWaits = false;
+
+  if (options.definition.behaviour === undefined) {
+    finishMark(turn, mark);
+    return;
+  }
+
+  const message: ToBehaviour<unknown> =
+    mark.type === 'revoked'
+      ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
+      : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
+  startRaw(turn, createRawJob([], message, now), mark);
+}
+
+/** Ends a mark. Punctuation is answered, with the records that wait for another attempt. */
+export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
+  if (mark.type === 'punctuation') {
+    // Send the dispositions of the flush before this answer, which means that the flush is over.
+    sendStageReports(state.reports, options.index, effects);
+    const number = nextNumber(state.reports, mark.stage);
+    const waiting = waitingOf(state, mark.worker);
+    effects.push(effect.send(mark.stage, { type: 'punctuated', reducer: options.index, number, id: mark.id, waiting }));
+  } else if (mark.type === 'revoked') {
+    const slot = state.slots.get(mark.worker);
+    if (slot !== undefined) state.unflushed -= slot.folded.length;
+    state.slots.delete(mark.worker);
+
+    let handedOut = 0;
+    for (const item of state.unacknowledged.keys()) {
+      if (item.tenure.worker !== mark.worker) continue;
+      state.unacknowledged.delete(item);
+      handedOut += 1;
+    }
+    if (handedOut > 0) effects.push(effect.count('foldedAfterLoss', handedOut));
+  }
+}
+
+/** The ordinals of this worker's records that wait for another attempt, or behind one. */
+function waitingOf({ keys, waitingCall, carry, queue }: ReducerState, worker: number): readonly number[] {
+  const ordinals = new Set<number>();
+  const add = ({ tenure, ordinal }: DeliveredItem): void => {
+    if (tenure.worker === worker) ordinals.add(ordinal);
+  };
+
+  for (const { item } of heldItemsOf(keys, worker)) add(item);
+  if (waitingCall !== undefined) {
+    if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
+    carry.forEach(add);
+    for (let place = 0; place < queue.length; place += 1) {
+      const queued = queue.at(place);
+      if (queued instanceof DeliveredItem) add(queued);
+    }
+  }
+  return [...ordinals];
+}

@@ -1,0 +1,158 @@
+// What a reducer's `receive` returns under `retry`, one message at a time and without a runtime: credit, the answers to drains, turns
+// between attempts and new items, and policies that answer by a promise.
+import { expect } from 'chai';
+import type { Ref } from '../../actors/protocol/actor.js';
+import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
+import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
+import type { FoldingReducer } from '../../src/api/reducer.js';
+import { retry } from '../../src/options/retry-policy.js';
+import { direct, type Effects } from '../support/direct-reducer.js';
+import { emitted, ofType, sent, started } from '../support/direct.js';
+
+/** A reducer for which the values in `bad` fail, and the values of its calls. */
+function failing(
+  bad: Set<number>,
+  onFailure: OnFailure = retry({ minMs: 100 }),
+  more: Partial<FoldingReducer<readonly number[], number>> = {},
+) {
+  const calls: number[] = [];
+  const reduce = (state: readonly number[], { value }: { readonly value: number }): readonly number[] => {
+    calls.push(value);
+    if (bad.has(value)) throw new Error(`no ${value}`);
+    return [...state, value];
+  };
+  const harness = direct({ reduce, ...more }, { batchSize: 1, onFailure });
+  const drain = async (effects: Effects): Promise<Effects> => {
+    let last = effects;
+    while (started(last).length > 0) last = await harness.end(last);
+    return last;
+  };
+  return { ...harness, calls, drain };
+}
+
+const timers = (effects: Effects): number[] => ofType(effects, 'after').map(({ ms }) => ms);
+const waitingIn = (effects: Effects, stage: Ref<StageMessage>): unknown[] =>
+  sent(effects, stage).flatMap((message: any) => (message.type === 'punctuated' ? [message.waiting] : []));
+
+describe('a reducer under retry, message by message', () => {
+  it('returns the credit of a held item once, at once', async () => {
+    const { items, clock, stage, end, tell } = failing(new Set([0]));
+    const credit = (effects: Effects): number =>
+      sent(effects, stage).reduce((sum, message: any) => sum + (message.credit ?? 0), 0);
+    expect(credit(await end(items([0])))).to.equal(1);
+    expect(credit(items([1]))).to.equal(1);
+    clock.move(100);
+    const again = tell({ type: 'attemptDue' });
+    expect(started(again)).to.deep.equal(['reduce']);
+    expect(credit(await end(again))).to.equal(0);
+  });
+
+  it('sets one timer for the next attempt, and none when nothing waits', async () => {
+    const { items, end, revoked } = failing(new Set([0]));
+    expect(timers(await end(items([0])))).to.deep.equal([100]);
+    expect(ofType(revoked(1), 'cancel').map(({ key }) => key)).to.deep.equal(['attempt']);
+  });
+
+  it('takes turns between attempts that are due and new items', async () => {
+    const bad = new Set([0, 10]);
+    const { itemsOf, calls, clock, drain, end } = failing(bad);
+    await end(itemsOf([['a', 0]]));
+    await end(itemsOf([['b', 10]]));
+    clock.move(1_000);
+    await drain(
+      itemsOf([
+        ['x', 1],
+        ['y', 2],
+        ['z', 3],
+      ]),
+    );
+    expect(calls).to.deep.equal([0, 10, 0, 1, 10, 2, 3]);
+  });
+
+  it('tries what waits once more before it answers a drain, and names what still waits', async () => {
+    const bad = new Set([0, 5]);
+    const { itemsOf, calls, drain, punctuation, stage, end } = failing(bad);
+    await end(itemsOf([['a', 0]]));
+    itemsOf([['a', 1]]);
+    await end(itemsOf([['b', 5]]));
+    bad.delete(5);
+    calls.length = 0;
+    const answer = await drain(punctuation('drain'));
+    expect(calls).to.deep.equal([0, 5]);
+    expect(waitingIn(answer, stage)).to.deep.equal([[0, 1]]);
+  });
+
+  it('answers a drain of another worker without the records of this one', async () => {
+    const { items, drain, punctuation, stage, end } = failing(new Set([0]));
+    await end(items([0]));
+    expect(waitingIn(await drain(punctuation('drain', 5, 2)), stage)).to.deep.equal([[]]);
+  });
+
+  it('tries a waiting flush once more for a drain behind it, and answers with all that waits', async () => {
+    let flushes = 0;
+    const flush = (): void => {
+      flushes += 1;
+      throw new Error('down');
+    };
+    const { items, drain, punctuation, stage, end } = failing(new Set(), retry(), { flush });
+    await drain(await end(items([0])));
+    items([1]);
+    expect(flushes).to.equal(1);
+    const answer = await drain(punctuation('drain'));
+    expect(flushes).to.equal(2);
+    expect(waitingIn(answer, stage)).to.deep.equal([[0, 1]]);
+  });
+
+  it('gives the credit back of what is queued behind a waiting flush, so that a drain can arrive', async () => {
+    const flush = (): void => {
+      throw new Error('down');
+    };
+    const { items, drain, stage, end } = failing(new Set(), retry(), { flush });
+    const call = items([0]);
+    items([1]);
+    const failed = await drain(await end(call));
+    const credit = (effects: Effects): number[] => sent(effects, stage).map((message: any) => message.credit);
+    expect(credit(failed)).to.deep.equal([1]);
+    expect(credit(items([2]))).to.deep.equal([1]);
+  });
+});
+
+describe('a policy that answers by a promise', () => {
+  function undecided() {
+    let answer: (policy: FailurePolicy) => void = () => {};
+    const harness = failing(new Set([0]), () => new Promise((resolve) => (answer = resolve)));
+    return { ...harness, answer: (policy: FailurePolicy) => answer(policy) };
+  }
+
+  it('holds the key until it has answered, and other keys go on', async () => {
+    const { itemsOf, calls, drain, end, answer, finishRun } = undecided();
+    const asked = await end(itemsOf([['a', 0]]));
+    itemsOf([['a', 1]]);
+    await drain(itemsOf([['b', 7]]));
+    expect(calls).to.deep.equal([0, 7]);
+    answer('skip');
+    await drain(await finishRun(asked, 'onFailure 1'));
+    expect(calls).to.deep.equal([0, 7, 1]);
+  });
+
+  it('is `crash` if it has not answered in time', async () => {
+    const { itemsOf, end, tell } = undecided();
+    const asked = await end(itemsOf([['a', 0]]));
+    const [deadline] = ofType(asked, 'after').filter(({ key }) => key === 'onFailure 1');
+    expect(deadline?.ms).to.equal(1_000);
+    const [failed] = ofType(tell(deadline!.message), 'fail');
+    expect(failed?.error.message).to.include('onFailure did not answer within 1000 ms');
+  });
+
+  it('is ignored if the lease has ended', async () => {
+    const { itemsOf, end, answer, finishRun, tenures, revoked, stage } = undecided();
+    const asked = await end(itemsOf([['a', 0]]));
+    tenures[1]!.dead = true;
+    revoked(1);
+    answer('crash');
+    const effects = await finishRun(asked, 'onFailure 1');
+    expect(ofType(effects, 'fail')).to.deep.equal([]);
+    expect(emitted(effects)).to.deep.equal([]);
+    expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
+  });
+});

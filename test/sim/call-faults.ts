@@ -1,0 +1,44 @@
+// Faults of the application's calls: they fail, hang or compute. Each depends on the world's dice alone, and ends by itself after a
+// while.
+import { neverBlocks, type World } from './world.js';
+
+export const poison = (world: World): void => {
+  const { clock, dice, onFailure, say } = world;
+  const ms = dice.between(1_000, 8_000);
+  say(`poison for ${ms}`);
+  // Each crash takes a pipeline down. With the other policies the work continues, so more of their effects are seen.
+  world.poison = dice.pick(onFailure === 'crash' ? [0.01, 0.03] : [0.03, 0.2]);
+  clock.after(ms, () => (world.poison = 0));
+};
+
+/** Every call of the application fails for a while, as when its database is down. */
+export const outage = (world: World): void => {
+  const { clock, dice, onFailure, say } = world;
+  // Under any other policy an outage ends the process, or skips everything.
+  if (onFailure !== 'retry') return poison(world);
+  const ms = dice.pick([500, 5_000, 60_000]);
+  say(`calls fail for ${ms}`);
+  world.poison = 1;
+  clock.after(ms, () => (world.poison = 0));
+};
+
+/** Some slow calls never end: the watchdog has to notice. */
+export const hang = (world: World): void => {
+  world.say('calls hang');
+  world.hangs = world.dice.pick([0.02, 0.1]);
+  world.hasHung = true;
+  world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
+};
+
+/** The application computes, and nothing else runs: often briefly, at times for seconds, or rarely for longer than a lease lasts. */
+export const block = (world: World): void => {
+  const { clock, dice, failoverMs, say } = world;
+  const blocking = dice.pick([
+    { chance: 0.3, leastMs: 1, mostMs: 60 },
+    { chance: 0.02, leastMs: 200, mostMs: 2_000 },
+    { chance: 0.003, leastMs: failoverMs / 2, mostMs: 2 * failoverMs },
+  ]);
+  say(`calls compute for up to ${blocking.mostMs} ms, at ${blocking.chance}`);
+  world.blocking = blocking;
+  clock.after(dice.between(2_000, 20_000), () => (world.blocking = neverBlocks));
+};

@@ -1,0 +1,91 @@
+// Mutants of waiting for another attempt: keys that are not held, items that are forgotten, attempts that never come, credit that
+// returns twice, and drains that leave waiting records out.
+import type { HeldKey, HeldKeys } from '../../../actors/reducer/held-keys.js';
+import { resent, wrapped, type AnyState, type Mutant } from './around.js';
+
+const keysOf = (state: AnyState): HeldKeys => state.keys as HeldKeys;
+const heldIn = (state: AnyState): readonly HeldKey[] => [...keysOf(state).byKey.values()];
+
+/** Changes the state of a reducer after each message. */
+const afterEach = (change: (state: AnyState) => void): ReturnType<Mutant['make']> =>
+  wrapped('reducer', {
+    after: (state, _message, effects) => {
+      change(state);
+      return effects;
+    },
+  });
+
+const keyGoesOn: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (state, message) => {
+      for (const held of heldIn(state)) {
+        state.carry = [...held.behind.map(({ item }) => item), ...state.carry];
+        held.behind = [];
+        // The next items of the key do not find it either.
+        keysOf(state).byKey.delete(held.key);
+        keysOf(state).byKey.set(`${held.key} held`, held);
+      }
+      return message;
+    },
+  });
+
+const forgotten: Mutant['make'] = () =>
+  afterEach((state) => {
+    for (const held of heldIn(state)) held.behind = held.behind.slice(1);
+  });
+
+const outOfOrder: Mutant['make'] = () =>
+  afterEach((state) => {
+    for (const held of heldIn(state)) if (held.behind.length > 1) held.behind = held.behind.toReversed();
+  });
+
+const neverAgain: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (_state, message) => (message.type === 'attemptDue' ? undefined : message),
+  });
+
+const creditTwice: Mutant['make'] = () => afterEach((state) => state.reports.credited.clear());
+
+const outageWithoutEnd: Mutant['make'] = () =>
+  afterEach((state) => {
+    const { outage } = keysOf(state);
+    if (outage === undefined) return;
+    outage.dueAt = Infinity;
+    keysOf(state).nextAt = undefined;
+  });
+
+const drainedAnyway: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    after: (_state, _message, effects) =>
+      resent(effects, (message) => {
+        const { type, how } = message;
+        if (type !== 'workerEnded' || how.type !== 'drained' || how.open === 0) return message;
+        return { ...message, how: { type: 'drained', open: 0 } };
+      }),
+  });
+
+const flushForgotten: Mutant['make'] = () =>
+  afterEach((state) => {
+    if (state.waitingCall?.type === 'flush') state.waitingCall = undefined;
+  });
+
+const settledUnsaid: Mutant['make'] = () =>
+  wrapped('reducer', {
+    before: (state, message) => {
+      // Waiting items count as done.
+      if (message.type === 'punctuation') for (const held of heldIn(state)) held.behind = [];
+      return message;
+    },
+  });
+
+export const retryingMutants: readonly Mutant[] = [
+  { name: 'later items of a key do not wait for one that has failed', make: keyGoesOn },
+  { name: 'an item behind one that waits is forgotten', make: forgotten },
+  { name: 'items behind one that waits change their order', make: outOfOrder },
+  { name: 'attempts never come', make: neverAgain },
+  { name: 'the credit of items that wait returns twice', make: creditTwice },
+  { name: 'an outage never ends', make: outageWithoutEnd },
+  { name: 'a worker that stops beside waiting records reports that it has drained', make: drainedAnyway },
+  { name: 'a flush that waits is forgotten', make: flushForgotten },
+  { name: 'a drain drops what waits behind a failed item', make: settledUnsaid },
+];
