@@ -266,7 +266,7 @@ export function defineReducer<State, Value = Buffer>(
   definition: FoldingReducer<State, Value>,
 ): FoldingReducer<State, Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
-  checkReducerShape(definition);
+  checkReducerShape(definition, 'reducer');
   for (const name of Object.keys(definition)) {
     const expected = kinds[name];
     const got = (definition as unknown as Record<string, unknown>)[name];
@@ -294,19 +294,19 @@ export function defineReducer(definition: ReducerDefinition): ReducerDefinition 
 }
 
 /** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
-export function checkReducerShape(definition: unknown): void {
+export function checkReducerShape(definition: unknown, path: string): void {
   const expected = 'a plain object with init and reduce, or init and behaviour';
   if (typeof definition === 'function') {
     const isClass = Function.prototype.toString.call(definition).startsWith('class');
-    refuseName('reducer', `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
+    refuseName(path, `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
   }
   if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
-    refuse('reducer', expected, definition);
+    refuse(path, expected, definition);
   const prototype: unknown = Object.getPrototypeOf(definition);
   // The last prototype of a chain is that of plain objects, in every realm.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
   const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
-  refuseName('reducer', `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
+  refuseName(path, `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
 }
 
 function checkBatch(batch: Batch): void {

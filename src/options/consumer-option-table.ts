@@ -62,7 +62,7 @@ const reducer: Kind<ReducerDefinition> = {
   expected: 'reducer made by defineReducer',
   type: 'ReducerDefinition<Value>',
   parse(value, path) {
-    checkReducerShape(value);
+    checkReducerShape(value, path);
     return defineReducer(membersOf(value, path) as unknown as FoldingReducer) as ReducerDefinition;
   },
 };

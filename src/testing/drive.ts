@@ -113,7 +113,7 @@ function checkItems(items: readonly DrivenItem[]): void {
  */
 export function drive(definition: ReducerDefinition, options: DriveOptions = {}): Driver {
   const { onFailure, flushIntervalMs } = resolveTable(driveTable, options, '');
-  checkReducerShape(definition);
+  checkReducerShape(definition, 'definition');
   defineReducer(membersOf(definition, 'definition') as unknown as FoldingReducer);
 
   const clock = new ManualClock();
