@@ -4,6 +4,7 @@
 // (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer starts another effect
 // for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
+import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
@@ -38,7 +39,8 @@ export function renewState(slot: StateSlot, definition: ReducerDefinition): void
 /** The state that a call has returned. Throws if it has none, although `init` made one. */
 export function returnedState(slot: StateSlot, name: 'reduce' | 'behaviour', returned: unknown): unknown {
   if (returned !== undefined || !slot.hasState) return returned;
-  throw new TypeError(
+  // A mistake in the code: no repetition mends it.
+  throw new NonRetryableError(
     `${name} must return the new state, got undefined, but init returned a state: is a return missing?`,
   );
 }

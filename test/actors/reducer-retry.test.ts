@@ -123,12 +123,12 @@ describe('a reducer with `flush` under retry', () => {
     await driver.items(items('a1', 'b1', 'c1'));
     await driver.items(items('d1'));
     await driver.advance(600);
-    expect(flushed).to.deep.equal(['a1,b1/shard', 'a1,b1/shard', 'a1,b1/shard']);
+    expect(flushed).to.deep.equal(['a1,b1/driven/shard', 'a1,b1/driven/shard', 'a1,b1/driven/shard']);
     expect(driver.state).to.deep.equal(['a1', 'b1']);
     expect(driver.acknowledged).to.deep.equal([]);
     isDown = false;
     await driver.advance(800);
-    expect(flushed.slice(3)).to.deep.equal(['a1,b1/shard', 'c1,d1/shard']);
+    expect(flushed.slice(3)).to.deep.equal(['a1,b1/driven/shard', 'c1,d1/driven/shard']);
     expect(valuesOf(driver.acknowledged)).to.deep.equal(['a1', 'b1', 'c1', 'd1']);
     expect(eventsOf(driver, 'itemRecovered')[0]).to.include({ at: 'flush', items: 2, attempts: 4 });
   });

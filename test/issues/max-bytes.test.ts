@@ -171,10 +171,10 @@ describe('maxBytes', () => {
           return n + 1;
         },
       }),
-      onFailure: () => (calls < 1_500 ? 'crash' : 'skip'),
+      onFailure: () => (calls < 600 ? 'crash' : 'skip'),
     });
     await inVirtualTime(clock, consumer.start());
-    expect(await watch(consumer, 40_000)).to.be.at.most(maxBytes + oneEach);
+    expect(await watch(consumer, 60_000)).to.be.at.most(maxBytes + oneEach);
     expect(consumer.status().restarts).to.be.at.least(3);
     expect(consumer.status().bytes).to.include({ held: 0, waiting: 0 });
     isSlow = true;
