@@ -1,7 +1,7 @@
 // Decides when failures end a consumer, and how long a restart of its pipeline waits. It ends if the pipeline or the coordinators crash
 // more often than `restart` allows. It also ends if user code fails too often under the policy `crash`, or if one record keeps failing.
-// The last reason is that the application stops the parent that the consumer runs under. consumer.ts handles one more case, the failure of the last
-// source.
+// The last reason is that the application stops the parent that the consumer runs under. consumer.ts handles one more case, the
+// failure of the last source.
 import type { Ending } from '../../actors/protocol/actor.js';
 import { exponentialMs } from '../core/backoff.js';
 import { createPoisonWatch, noteFailedRecord } from '../core/poison.js';
