@@ -76,7 +76,7 @@ export function awaitVerdict(
   verdict: Promise<Verdict>,
   deadlineMs: number,
 ): readonly Effect<Decided>[] {
-  const name = `onFailure ${number}`;
+  const name = `onFailure#${number}`;
   const done = (answer: Verdict): Decided => ({ type: 'decided', number, verdict: answer });
   const overdue: Decided = { type: 'decided', number };
   return [
@@ -87,7 +87,7 @@ export function awaitVerdict(
 
 /** Cancels the deadline of a verdict that has come. */
 export function stopWaiting({ number, verdict }: Decided): readonly Effect<never>[] {
-  return verdict === undefined ? [] : [effect.cancel(`onFailure ${number}`)];
+  return verdict === undefined ? [] : [effect.cancel(`onFailure#${number}`)];
 }
 
 /** The verdict if a policy function has not answered in time. */

@@ -131,14 +131,14 @@ describe('a policy that answers by a promise', () => {
     await drain(itemsOf([['b', 7]]));
     expect(calls).to.deep.equal([0, 7]);
     answer('skip');
-    await drain(await finishRun(asked, 'onFailure 1'));
+    await drain(await finishRun(asked, 'onFailure#1'));
     expect(calls).to.deep.equal([0, 7, 1]);
   });
 
   it('is `crash` if it has not answered in time', async () => {
     const { itemsOf, end, tell } = undecided();
     const asked = await end(itemsOf([['a', 0]]));
-    const [deadline] = ofType(asked, 'after').filter(({ key }) => key === 'onFailure 1');
+    const [deadline] = ofType(asked, 'after').filter(({ key }) => key === 'onFailure#1');
     expect(deadline?.ms).to.equal(1_000);
     const [failed] = ofType(tell(deadline!.message), 'fail');
     expect(failed?.error.message).to.include('onFailure did not answer within 1000 ms');
@@ -150,7 +150,7 @@ describe('a policy that answers by a promise', () => {
     tenures[1]!.dead = true;
     revoked(1);
     answer('crash');
-    const effects = await finishRun(asked, 'onFailure 1');
+    const effects = await finishRun(asked, 'onFailure#1');
     expect(ofType(effects, 'fail')).to.deep.equal([]);
     expect(emitted(effects)).to.deep.equal([]);
     expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');

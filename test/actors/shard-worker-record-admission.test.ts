@@ -206,6 +206,47 @@ describe('an aggregate that cannot be decoded to its end', () => {
     await deliver(stream, { onFailure: (_, item) => (asked.push(item), 'skip') });
     expect(asked).to.deep.equal([{ source: 'fake', shardId: shard0, sequenceNumber, at: 'decode', items: 1 }]);
   });
+
+  it('waits for a policy function that answers by a promise: later records go on, the frontier stays before it', async () => {
+    const stream = fakeStream();
+    const [, later] = put(stream, data, 'after');
+    let answer: (policy: 'skip') => void = () => {};
+    const onFailure: OnFailure = () => new Promise((resolve) => (answer = resolve));
+    const { seen, keeper, pipeline } = await deliver(stream, { onFailure });
+    const positions = (): unknown[] => keeper.frontiers.map(({ position }) => position.sequenceNumber);
+    const skipped = (): number => pipeline.events.filter(({ name }) => name === 'recordSkipped').length;
+    expect(seen).to.deep.equal(['a', 'after', 'b']);
+    expect(positions()).to.not.include(later);
+    expect(skipped()).to.equal(0);
+    answer('skip');
+    await pipeline.clock.advance(10);
+    expect(positions().at(-1)).to.equal(later);
+    expect(skipped()).to.equal(1);
+  });
+
+  for (const [answer, end] of [
+    ['crash', 'crash'],
+    ['stopShard', undefined],
+  ] as const) {
+    it(`obeys a promise of ${answer}`, async () => {
+      const stream = fakeStream();
+      const [bad] = put(stream, data, 'after');
+      const { ending, keeper, positions } = await deliver(stream, { onFailure: () => Promise.resolve(answer) });
+      if (end === undefined) expect(keeper.ends.map(({ type }) => type)).to.deep.equal([answer]);
+      else expect((await ending) as object).to.include({ reason: end });
+      expect(positions.filter(({ sequenceNumber }) => sequenceNumber !== bad)).to.deep.equal([]);
+    });
+  }
+
+  it('crashes if the promise does not come within callDeadlineMs', async () => {
+    const stream = fakeStream();
+    put(stream, data);
+    const { keeper, pipeline } = await deliver(stream, { onFailure: () => new Promise(() => {}) });
+    await pipeline.clock.advance(30_000);
+    expect(keeper.frontiers.at(-1)?.records).to.equal(2);
+    const crashes = pipeline.events.filter(({ name }) => name === 'actorCrashed');
+    expect(JSON.stringify(crashes)).to.include('onFailure did not answer within 30000 ms');
+  });
 });
 
 describe('a record that comes twice', () => {

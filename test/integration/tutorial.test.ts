@@ -75,7 +75,7 @@ describe('docs/tutorial.md', () => {
     await put(orders, '--key-field', 'customer');
     await service.until((output) => saved(output)[0] === orders.length);
     service.child.kill('SIGINT');
-    expect(await service.ended).to.deep.include({ code: 0 });
+    expect(await service.ended).to.deep.include({ code: 1 });
     expect((await service.ended).stdout).to.match(/drained: false\n$/);
 
     const options = /  onFailure: [\s\S]*?^  \},\n/m.exec(skipping)?.[0];

@@ -1,6 +1,8 @@
 // Scenarios in which one consumer asks another for a lease. The wish is granted or refused, or either consumer stops in the middle
 // of it. The struck consumer asks in some of these scenarios, and is asked in the others.
+import { retry } from '../../src/options/retry-policy.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import { envelope, message } from '../support/aggregate-bytes.js';
 import { feed, type Scenario } from './scenario.js';
 import type { World } from './world.js';
 
@@ -14,6 +16,9 @@ function whenRow(world: World, isSo: (row: LeaseRow) => boolean, act: () => void
 /** Calls `act` as soon as one consumer has asked another for a lease. */
 const whenWished = (world: World, act: () => void): void =>
   whenRow(world, ({ kinactWish }) => kinactWish !== undefined, act);
+
+/** The first user record names a partition key that the aggregate does not have. */
+const undecodable = envelope(message(['k'], [{ pk: 9, data: 'none' }]), 'kpl');
 
 export const handOvers: readonly Scenario[] = [
   {
@@ -107,6 +112,27 @@ export const handOvers: readonly Scenario[] = [
         ({ leaseOwner }) => leaseOwner === struck.name,
         () => world.stop(struck),
       );
+    },
+  },
+  {
+    name: 'items wait for another attempt, also while it is asked for a lease',
+    form: 'folds',
+    ms: 12_000,
+    // Answers by a promise. An aggregate that cannot be decoded has no item of the test.
+    options: {
+      onFailure: (_error, { at }) =>
+        Promise.resolve(at === 'decode' ? 'skip' : at === 'extract' ? 'crash' : retry({ minMs: 100, maxMs: 800 })),
+    },
+    script: (world) => {
+      const { at, stream, trouble } = world;
+      feed(world, 10_000);
+      at(800, () => void stream.put({ partitionKey: 'k', data: undecodable }));
+      at(1_000, () => void trouble.throws.set('extract', { times: 1, message: 'once' }));
+      at(2_500, () => void trouble.throws.set('reduce', { times: Infinity, message: 'for a while' }));
+      at(3_000, () => {
+        world.start('b');
+        whenWished(world, () => at(3_000, () => trouble.throws.delete('reduce')));
+      });
     },
   },
 ];

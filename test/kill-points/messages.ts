@@ -84,8 +84,10 @@ const asked: Remarks<SupervisorMessage['type']> = {
   terminateChild: neverSent,
   childDidNotStart: 'no child fails to start in a scenario; the supervisor’s own tests have it',
 };
+const atOnce = 'only a restart of the pipeline waits';
 const unasked: Remarks<SupervisorMessage['type']> = {
   ...asked,
+  delayOver: atOnce,
   children: 'only the root and the pipeline are asked',
   childDown: 'the crash of a coordinator ends it at once, before that one is down',
 };
@@ -98,7 +100,7 @@ const remarks: Readonly<Record<string, Remarks<string>>> = {
   'lease-coordinator': leaseCoordinator,
   pipeline: asked,
   coordinators: unasked,
-  consumer: asked,
+  consumer: { ...asked, delayOver: atOnce },
 };
 
 function reachOf(kind: string, type: string): readonly (readonly [name: string, reach: Reach])[] {

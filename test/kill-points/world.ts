@@ -268,8 +268,8 @@ function applicationOf(
   return application(form, {
     note: (item: Item<string>) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
-      const { value: id, shardId, fence } = item;
-      oracle.delivered({ process: name, id, shardId, fence, isOver: tenure.dead || hasEnded(tenure.worker) });
+      const { value: id, shardId, fence, attempt } = item;
+      oracle.delivered({ process: name, id, shardId, fence, attempt, isOver: tenure.dead || hasEnded(tenure.worker) });
       seen.push(id);
       handedOut.set(id, { shardId, fence });
       fail({ trouble }, 'reduce');

@@ -29,13 +29,15 @@ function warningsOf(logger: ConsumerOptions['logger'], hear: (consumer: Consumer
     using clock = new ManualClock();
     clock.install();
     const stream = fakeStream({ clock });
-    const fail = (): never => {
-      throw new Error('no database');
+    const reduce = (count: number, { key }: { readonly key: string }): number => {
+      if (key === 'bad') throw new Error('no database');
+      return count + 1;
     };
     const consumer = createConsumer({
       application: 'orders',
       source: stream.source,
-      reducer: defineReducer({ init: () => 0, reduce: fail }),
+      reducer: defineReducer({ init: () => 0, reduce }),
+      onFailure: 'crash',
       logger,
       runtime: { clock, timers: clock },
     });
@@ -43,8 +45,11 @@ function warningsOf(logger: ConsumerOptions['logger'], hear: (consumer: Consumer
     const starting = consumer.start();
     await clock.advance(5_000);
     await starting;
-    stream.put({ partitionKey: 'a', data: 'x' });
-    await clock.advance(60_000);
+    stream.put({ partitionKey: 'bad', data: 'x' });
+    for (let second = 0; second < 30; second += 1) {
+      stream.put({ partitionKey: `fine ${second}`, data: 'y' });
+      await clock.advance(1_000);
+    }
     expect(consumer.status().state).to.equal('closed');
   });
 }

@@ -39,7 +39,7 @@ const supervisorVocabulary = vocabulary<SupervisorsMessage['type'], never>(
 
 /** By the actor's kind. */
 export const vocabularies: Readonly<Record<string, Vocabulary>> = {
-  stage: vocabulary<StageMessage['type'], never>(
+  stage: vocabulary<StageMessage['type'], 'onFailure'>(
     {
       join: true,
       notify: true,
@@ -55,9 +55,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       beat: true,
       decided: true,
     },
-    {},
+    { onFailure: true },
   ),
-  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce'>(
+  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'onFailure'>(
     {
       items: true,
       punctuation: true,
@@ -74,9 +74,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       attemptDue: true,
       decided: true,
     },
-    { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true },
+    { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true, onFailure: true },
   ),
-  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read'>(
+  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onFailure'>(
     {
       revoked: true,
       drain: true,
@@ -98,7 +98,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       askFailed: true,
       decided: true,
     },
-    { read: true },
+    { read: true, onFailure: true },
   ),
   'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
     { held: true, started: true, ended: true, again: true },
