@@ -9,7 +9,7 @@ export interface FailedItem {
   readonly sequenceNumber: string;
   readonly subSequenceNumber?: number | undefined;
   /** The record's bytes, not a copy. Absent if a raw call failed without an item. */
-  readonly data?: Uint8Array | undefined;
+  readonly data?: Buffer | undefined;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number | undefined;
   /** Absent when no key was known yet (`extract`, `key`, decoding). */

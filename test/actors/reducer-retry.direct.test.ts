@@ -156,3 +156,94 @@ describe('a policy that answers by a promise', () => {
     expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
   });
 });
+
+describe('a flush whose policy answers by a promise', () => {
+  async function undecided(...results: readonly boolean[]) {
+    let answer: (policy: FailurePolicy) => void = () => {};
+    const flushed: (readonly number[])[] = [];
+    const flush = (state: readonly number[]): readonly number[] => {
+      flushed.push(state);
+      if (results[flushed.length - 1] !== true) throw new Error('down');
+      return [];
+    };
+    const harness = failing(new Set(), () => new Promise((resolve) => (answer = resolve)), { flush });
+    const asked = await harness.end(await harness.end(harness.items([0])));
+    const decide = async (policy: FailurePolicy): Promise<Effects> => {
+      answer(policy);
+      return harness.drain(await harness.finishRun(asked, 'onFailure#1'));
+    };
+    return { ...harness, flushed, decide };
+  }
+
+  it('folds nothing until then, and starts from a new state after `skip`', async () => {
+    const { items, calls, flushed, decide } = await undecided(false, true);
+    items([1]);
+    expect(calls).to.deep.equal([0]);
+    await decide('skip');
+    expect(calls).to.deep.equal([0, 1]);
+    expect(flushed).to.deep.equal([[0], [1]]);
+  });
+
+  it('is repeated with the same state after `retry`', async () => {
+    const { items, flushed, clock, drain, tell, decide } = await undecided(false, true, true);
+    items([1]);
+    expect(timers(await decide(retry({ minMs: 100 })))).to.deep.equal([100]);
+    clock.move(100);
+    await drain(tell({ type: 'attemptDue' }));
+    expect(flushed.slice(0, 2)).to.deep.equal([[0], [0]]);
+  });
+
+  it('crashes or stops the shard as the answer says', async () => {
+    expect(ofType(await (await undecided(false)).decide('crash'), 'fail')).to.have.length(1);
+    const { decide, tenures } = await undecided(false);
+    await decide('stopShard');
+    expect(tenures[1]).to.have.property('stopError');
+  });
+
+  it('is dropped without a word if the lease has ended in the meantime', async () => {
+    const { items, flushed, tenures, revoked, decide, stage } = await undecided(false, true);
+    tenures[1]!.dead = true;
+    const ended = revoked(1);
+    const effects = [...ended, ...(await decide('crash'))];
+    expect(ofType(effects, 'fail')).to.deep.equal([]);
+    expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
+    items([5], 2);
+    expect(flushed).to.deep.equal([[0]]);
+  });
+});
+
+describe('what the status of a reducer says of what waits', () => {
+  it('names the failed item, and the records behind it', async () => {
+    const { itemsOf, end, status, clock } = failing(new Set([0]));
+    await end(itemsOf([['a', 0]]));
+    itemsOf([['a', 1]]);
+    clock.move(50);
+    const { waiting, holding, doing } = status();
+    expect(doing).to.equal('idle');
+    expect(waiting).to.have.length(1);
+    expect(waiting[0]).to.include({
+      key: 'a',
+      sequenceNumber: '0',
+      at: 'reduce',
+      attempts: 1,
+      forMs: 50,
+      error: 'no 0',
+    });
+    expect(holding).to.deep.equal([{ worker: 1, ordinal: 0, state: 'waiting', forMs: 50 }]);
+  });
+
+  it('names the failed flush, and what is queued behind it', async () => {
+    const flush = (): never => {
+      throw new Error('down');
+    };
+    const { items, drain, end, status } = failing(new Set(), retry(), { flush });
+    await drain(await end(items([0])));
+    items([1], 2);
+    const { waiting, holding } = status();
+    expect(waiting.map(({ at, error }) => [at, error])).to.deep.equal([['flush', 'down']]);
+    expect(holding.map(({ worker, state }) => [worker, state])).to.deep.equal([
+      [1, 'waiting'],
+      [2, 'waiting'],
+    ]);
+  });
+});

@@ -90,6 +90,13 @@ describe('a bound that is too small for the reducer', () => {
     expect(warnings(pipeline)[0]?.message).to.match(/maxPendingBytes: \d+ of 250.*Raise maxPendingBytes/);
   });
 
+  it('names the span if records far behind the oldest open one are what is full', async () => {
+    let first: Token | undefined;
+    const definition = manual((token, ack) => (first === undefined ? void (first = token) : ack(token)));
+    const pipeline = await run({ definition, worker: { maxPending: 2 } }, 30_000, (stream) => putNumbered(stream, 200));
+    expect(warnings(pipeline)[0]?.message).to.match(/64 × maxPending: 128 records follow.*Raise maxPending/);
+  });
+
   it('is not reported while a call runs, or shortly after: what it holds may be acknowledged next', async () => {
     const held: Token[] = [];
     const definition = manual(async (token, ack, n) => {

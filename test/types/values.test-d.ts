@@ -4,7 +4,7 @@ import { defineReducer, type Extract, type Item, type ReducerMessage } from '../
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { SourceSpec } from '../../src/api/source.js';
-import { decodeAggregate, encodeAggregate, type UserRecord } from '../../src/index.js';
+import { decodeAggregate, encodeAggregate, type FailedItem, type UserRecord } from '../../src/index.js';
 
 declare const orders: SourceSpec;
 declare const clicks: SourceSpec;
@@ -13,6 +13,7 @@ const base = { application: 'a', source: orders } as const;
 // Bytes are Buffers.
 expectTypeOf<Item['value']>().toEqualTypeOf<Buffer>();
 expectTypeOf<UserRecord['data']>().toEqualTypeOf<Buffer>();
+expectTypeOf<FailedItem['data']>().toEqualTypeOf<Buffer | undefined>();
 expectTypeOf(encodeAggregate([{ partitionKey: 'k', data: new Uint8Array() }])).toEqualTypeOf<Buffer>();
 expectTypeOf(decodeAggregate(new Uint8Array()).records![0]!.data).toEqualTypeOf<Buffer>();
 
