@@ -6,8 +6,8 @@ import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
-import { direct, type Effects } from '../support/direct-reducer.js';
-import { emitted, ofType, sent, started } from '../support/direct.js';
+import { direct, type Effects, type State } from '../support/direct-reducer.js';
+import { address, answers, emitted, ofType, sent, started } from '../support/direct.js';
 
 /** A reducer for which the values in `bad` fail, and the values of its calls. */
 function failing(
@@ -209,6 +209,96 @@ describe('a flush whose policy answers by a promise', () => {
     expect(JSON.stringify(sent(effects, stage))).to.include('"dead":true');
     items([5], 2);
     expect(flushed).to.deep.equal([[0]]);
+  });
+});
+
+it('a reducer ignores an answer to a question that it has not asked', () => {
+  expect(failing(new Set()).tell({ type: 'decided', number: 9 })).to.deep.equal([]);
+});
+
+it('two states whose flushes fail together wait for one pause, and are repeated together', async () => {
+  let flushes = 0;
+  const flush = (): never => {
+    flushes += 1;
+    throw new Error('down');
+  };
+  const onFailure = retry({ minMs: 100 });
+  const { items, end, clock, tell } = direct({ flush, stateBy: 'shard' }, { batchSize: 2, onFailure });
+  await end(items([0]));
+  const failed = await end(await end(items([0], 2)));
+  expect(flushes).to.equal(2);
+  expect(timers(failed)).to.deep.equal([100]);
+  clock.move(100);
+  await end(tell({ type: 'attemptDue' }));
+  expect(flushes).to.equal(4);
+});
+
+it('of two flushes that wait, the one whose lease has ended is dropped, and the other one is repeated', async () => {
+  const flushed: State[] = [];
+  const flush = (state: State): never => {
+    flushed.push(state);
+    throw new Error('down');
+  };
+  const { items, end, clock, tell, tenures, revoked, stage } = direct(
+    { flush, stateBy: 'shard' },
+    { batchSize: 2, onFailure: retry({ minMs: 100 }) },
+  );
+  await end(items([0]));
+  await end(await end(items([7], 2)));
+  flushed.length = 0;
+  tenures[1]!.dead = true;
+  expect(JSON.stringify(sent(revoked(1), stage))).to.include('"dead":true');
+  clock.move(100);
+  await end(tell({ type: 'attemptDue' }));
+  expect(flushed).to.deep.equal([[7]]);
+});
+
+it('an attempt in an outage whose lease has ended says nothing about the outage: the next key follows at once', async () => {
+  const bad = new Set(Array.from({ length: 10 }, (_, n) => n));
+  const { itemsOf, calls, clock, drain, end, tell, tenures, status } = failing(bad, retry({ minMs: 100 }));
+  for (const n of bad) await end(itemsOf([[`key ${n}`, n]]));
+  calls.length = 0;
+  clock.move(60_000);
+  const attempt = tell({ type: 'attemptDue' });
+  tenures[1]!.dead = true;
+  await drain(await end(attempt));
+  expect(calls).to.deep.equal([]);
+  expect(status().waiting).to.deep.equal([]);
+});
+
+describe('for how long records have waited for an acknowledgement alone', () => {
+  const flush = (): readonly number[] => [];
+
+  function asking({ tell, self }: ReturnType<typeof failing>) {
+    return (worker: number): number | undefined => {
+      const replyTo = address<number>(self);
+      return answers(tell({ type: 'waitsForAck', worker, heldForMs: Infinity, next: [], replyTo }), replyTo)[0];
+    };
+  }
+
+  it('is 0 while a call or a flush of them runs, while they are queued, folded, or not here', async () => {
+    const folding = failing(new Set(), 'crash', { flush });
+    const heldFor = asking(folding);
+    const call = folding.items([0], 2);
+    folding.clock.move(5);
+    expect(heldFor(2), 'running').to.equal(0);
+    folding.items([0], 1);
+    expect(heldFor(1), 'queued').to.equal(0);
+    expect(heldFor(0), 'not here').to.equal(0);
+    await folding.end(call);
+    expect(heldFor(2), 'flushed').to.equal(0);
+
+    const batching = direct({ flush }, { batchSize: 10 });
+    await batching.end(batching.items([0]));
+    batching.clock.move(5);
+    expect(asking(batching as unknown as ReturnType<typeof failing>)(1), 'folded').to.equal(0);
+  });
+
+  it('counts from the call, or from the last thing that was settled', async () => {
+    const { items, end, clock, ...rest } = failing(new Set(), 'crash', { acknowledge: 'manual' } as object);
+    await end(items([0]));
+    clock.move(40);
+    expect(asking({ items, end, clock, ...rest })(1)).to.equal(40);
   });
 });
 
