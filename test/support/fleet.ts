@@ -107,6 +107,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const sinks: string[] = [];
   const linesOf = countLines();
   let puts = 0;
+  // One put at a time: a small one could overtake a large one, and its records would come before earlier ones of their keys.
+  let lastPut = Promise.resolve();
 
   const until: Fleet['until'] = async (what, condition, deadlineMs = patienceMs) => {
     const deadline = Date.now() + deadlineMs;
@@ -116,6 +118,24 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}\n${await picture(fleet)}`);
       await delay(50);
     }
+  };
+
+  const putNow = async (count: number): Promise<void> => {
+    const batch = Array.from({ length: count }, () => {
+      const number = puts % keys;
+      const key = `k${number}`;
+      const id = `${key}/${Math.floor(puts / keys)}`;
+      puts += 1;
+      return { id, key, stream: streams[number % streams.length] };
+    });
+    for (const StreamName of streams) {
+      const own = batch.filter(({ stream }) => stream === StreamName);
+      if (own.length === 0) continue;
+      const Records = own.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
+      const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
+      if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
+    }
+    written.push(...batch.map(({ id }) => id));
   };
 
   const fleet: Fleet = {
@@ -136,21 +156,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       return worker;
     },
     put: async (count) => {
-      const batch = Array.from({ length: count }, () => {
-        const number = puts % keys;
-        const key = `k${number}`;
-        const id = `${key}/${Math.floor(puts / keys)}`;
-        puts += 1;
-        return { id, key, stream: streams[number % streams.length] };
-      });
-      for (const StreamName of streams) {
-        const own = batch.filter(({ stream }) => stream === StreamName);
-        if (own.length === 0) continue;
-        const Records = own.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
-        const { FailedRecordCount } = await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
-        if (FailedRecordCount !== 0) throw new Error(`${FailedRecordCount} records were refused`);
-      }
-      written.push(...batch.map(({ id }) => id));
+      const mine = lastPut.then(() => putNow(count));
+      lastPut = mine.catch(() => {});
+      await mine;
     },
     keepWriting: (count, everyMs) => {
       const controller = new AbortController();
