@@ -164,7 +164,7 @@ describe('the packed tarball', function () {
       const reducer = defineReducer({ init: () => 0, reduce });
       const source = process.argv[2] === 'missing' ? require('kinact').kinesisStream({ streamName: 'none' }) : stream.source;
       const leases = { startDeadlineMs: 0 };
-      const consumer = createConsumer({ application: 'commonjs', source, reducer, leases });
+      const consumer = createConsumer({ application: 'commonjs', source, reducer, leases, logger: false });
       void runUntilSignal(consumer).then(({ drained }) => console.log('drained', drained));`;
     writeFileSync(join(home, 'service.cjs'), service);
     const { stdout } = await run(process.execPath, ['service.cjs'], { cwd: home });
