@@ -12,7 +12,16 @@ import {
 } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import { endOutage, holdFailed, isHandedOutAgain, noteFailedKey, takeOut, type HeldKey } from './held-keys.js';
+import {
+  attemptDropped,
+  attemptReturned,
+  endOutage,
+  holdFailed,
+  isHandedOutAgain,
+  noteFailedKey,
+  pauseOutage,
+  takeOut,
+} from './held-keys.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
 import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -79,7 +88,8 @@ function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
 }
 
 function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
-  if (call.type === 'items') for (const item of call.items) hold(turn, item, call, Infinity).busy = true;
+  if (call.type === 'items')
+    for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true });
   else waitingCallOf(turn, call).undecided += 1;
 }
 
@@ -164,7 +174,7 @@ function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: E
 
 function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems, policy: Retry): void {
   const delayMs = pauseMs(turn, policy, item.attempt);
-  hold(turn, item, call, turn.now + delayMs);
+  hold(turn, item, call, { dueAt: turn.now + delayMs, undecided: false });
   reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
 }
 
@@ -178,17 +188,21 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
     const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
     effects.push(effect.emit({ name: 'outageStarted', data }));
     // Items that were handed out before the outage may fail now, and say nothing new.
-  } else if (keys.outage.dueAt === Infinity) keys.outage.failures += 1;
+  } else if (keys.outage.isUnderWay) keys.outage.failures += 1;
   else return;
-  keys.outage.dueAt = now + pauseMs(turn, policy, keys.outage.failures + 1);
-  keys.nextAt = undefined;
+  pauseOutage(keys, keys.outage, pauseMs(turn, policy, keys.outage.failures + 1), now);
 }
 
-function hold(turn: ReducerTurn, item: DeliveredItem, { at, cause }: FailedItems, dueAt: number): HeldKey {
+function hold(
+  turn: ReducerTurn,
+  item: DeliveredItem,
+  { at, cause: error }: FailedItems,
+  { dueAt, undecided }: { readonly dueAt: number; readonly undecided: boolean },
+): void {
   const { keys, reports } = turn.state;
   markCredited(reports, item);
   item.failedSince ??= turn.now;
-  return holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error: cause }, dueAt);
+  holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, undecided }, dueAt);
 }
 
 function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
@@ -234,7 +248,9 @@ export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredIte
 /** Ends the wait of an item whose call has returned. */
 export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
   const { keys } = turn.state;
-  if (isHandedOutAgain(keys, item)) free(turn, takeOut(keys, item, turn.now));
+  if (!isHandedOutAgain(keys, item)) return;
+  free(turn, takeOut(keys, item, turn.now));
+  attemptReturned(keys, turn.now);
 }
 
 /** Handles the success of a flush that had failed before. */
@@ -264,11 +280,9 @@ function free({ state }: ReducerTurn, items: readonly DeliveredItem[]): void {
 /** Ends the wait of an item that is not delivered again here. */
 export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
   const { state, now } = turn;
-  const { outage } = state.keys;
   forgetCredit(state.reports, item);
   free(turn, takeOut(state.keys, item, now));
-  // An attempt that neither fails nor succeeds says nothing about the outage: the next one may come.
-  if (outage?.dueAt === Infinity) outage.dueAt = now;
+  attemptDropped(state.keys, now);
 }
 
 /**

@@ -13,6 +13,8 @@ export interface HeldItem {
   readonly since: number;
   readonly at: FailedItem['at'];
   readonly error: unknown;
+  /** The failure policy has not answered yet. */
+  readonly undecided: boolean;
 }
 
 /** A key that is held. */
@@ -24,7 +26,7 @@ export interface HeldKey {
   behind: HeldItem[];
   /** When the next attempt is due. */
   dueAt: number;
-  /** An attempt is under way, or the failure policy has not answered yet. */
+  /** An attempt is under way, or the failure policy has not answered about the head. */
   busy: boolean;
 }
 
@@ -34,6 +36,10 @@ export interface Outage {
   /** How many attempts have failed in this outage. */
   failures: number;
   dueAt: number;
+  /** An attempt has neither failed nor succeeded. It may have returned, and will be acknowledged later. */
+  isUnderWay: boolean;
+  /** The pause before the attempt that is due, or under way. */
+  pauseMs: number;
   /** Whether the last attempt was with an item that had never been tried. */
   lastWasNew: boolean;
 }
@@ -68,7 +74,7 @@ export function mustWait({ byKey, outage }: HeldKeys, { key }: DeliveredItem): b
 
 /** Holds an item that has not been tried. */
 export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void {
-  const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined };
+  const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, undecided: false };
   const known = keys.byKey.get(item.key);
   if (known !== undefined) known.behind.push(held);
   else {
@@ -77,31 +83,31 @@ export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void 
   }
 }
 
-/** Holds an item that has failed, at its place in the order of its key. Returns its key. */
-export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): HeldKey {
-  const { item } = failed;
+/** Holds an item that has failed, at its place in the order of its key. */
+export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): void {
+  const { item, undecided: busy } = failed;
   const known = keys.byKey.get(item.key);
   keys.nextAt = undefined;
 
   if (known === undefined) {
-    const held: HeldKey = { key: item.key, head: failed, behind: [], dueAt, busy: false };
-    keys.byKey.set(item.key, held);
-    return held;
+    keys.byKey.set(item.key, { key: item.key, head: failed, behind: [], dueAt, busy });
+    return;
   }
 
   if (known.head.item === item) {
     known.head = failed;
     known.dueAt = dueAt;
-    known.busy = false;
+    known.busy = busy;
     // In an outage the keys take turns, in the order of the map.
     keys.byKey.delete(item.key);
     keys.byKey.set(item.key, known);
-    return known;
+    return;
   }
 
+  // It stands here already if its policy has answered only now.
+  known.behind = known.behind.filter((each) => each.item !== item);
   const place = known.behind.findIndex((later) => isBefore(item, later.item));
   known.behind.splice(place < 0 ? known.behind.length : place, 0, failed);
-  return known;
 }
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
@@ -138,7 +144,7 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
     held.head = next;
     held.behind = rest;
     held.dueAt = now;
-    held.busy = false;
+    held.busy = next.undecided;
   }
   return [];
 }
@@ -147,7 +153,7 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
 export function noteFailedKey(keys: HeldKeys, key: string, now: number): void {
   keys.failedKeys.add(key);
   if (keys.outage !== undefined || keys.failedKeys.size < outageKeys) return;
-  keys.outage = { since: now, failures: 0, dueAt: now, lastWasNew: false };
+  keys.outage = { since: now, failures: 0, dueAt: now, isUnderWay: false, pauseMs: 0, lastWasNew: false };
   keys.nextAt = undefined;
 }
 
@@ -225,7 +231,31 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   if (keys.outage === undefined) return;
   keys.outage.lastWasNew = held.head.failures === 0;
   // One attempt at a time: the next one is due some time after this one has failed.
+  keys.outage.isUnderWay = true;
   keys.outage.dueAt = Infinity;
+}
+
+/** Sets the pause before the next attempt of an outage, because the last one has failed. */
+export function pauseOutage(keys: HeldKeys, outage: Outage, pauseMs: number, now: number): void {
+  outage.isUnderWay = false;
+  outage.pauseMs = pauseMs;
+  outage.dueAt = now + pauseMs;
+  keys.nextAt = undefined;
+}
+
+/** The attempt has returned, but is not acknowledged. The next one follows after the same pause: the application may need more items. */
+export function attemptReturned(keys: HeldKeys, now: number): void {
+  if (keys.outage?.isUnderWay !== true) return;
+  keys.outage.dueAt = now + keys.outage.pauseMs;
+  keys.nextAt = undefined;
+}
+
+/** An attempt of an outage ends without a failure or a success, which says nothing about the outage: the next one may come. */
+export function attemptDropped(keys: HeldKeys, now: number): void {
+  if (keys.outage?.isUnderWay !== true) return;
+  keys.outage.isUnderWay = false;
+  keys.outage.dueAt = now;
+  keys.nextAt = undefined;
 }
 
 /** Makes what waits of this worker due now: all its keys, or in an outage one attempt. */

@@ -132,7 +132,7 @@ function waitsSince(
 /** The items and flushes that have failed and wait for another attempt. */
 function failing({ keys, waitingCall }: ReducerState, now: number): readonly WaitingSnapshot[] {
   const held = [...keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
-  const failed: HeldItem[] = held.filter(({ failures }) => failures > 0);
+  const failed: Omit<HeldItem, 'undecided'>[] = held.filter(({ failures }) => failures > 0);
   if (waitingCall?.type === 'flush') {
     for (const { items, failures, failedSince: since, cause: error } of waitingCall.groups)
       failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
