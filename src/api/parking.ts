@@ -1,0 +1,54 @@
+// The items that the policy `park` sets aside, and the sinks that keep them. `park` (src/options/park-policy.ts) makes the policy.
+import type { FailedItem } from './failure-policy.js';
+
+/** A failed item that is set aside, with all that a replay needs. */
+export interface ParkedItem {
+  /**
+   * The same as `token.idempotencyKey` of the item, for every delivery on any machine. A record that gave no item (`decode`, `key`,
+   * `extract`) has `-` in place of the item's index.
+   */
+  readonly idempotencyKey: string;
+  readonly application: string;
+  /** The source's name. */
+  readonly source: string;
+  /** The identity of the stream: account, name and creation time. Absent if the service has not told it. */
+  readonly stream?: string | undefined;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  /** Index inside an aggregated record; absent for a plain one. */
+  readonly subSequenceNumber?: number | undefined;
+  /** Index among the items that `extract` made of the record, from 0. Absent if the record gave no item. */
+  readonly itemIndex?: number | undefined;
+  /** The key of the item. Absent if the record gave no item. */
+  readonly key?: string | undefined;
+  /** The partition key of the record; absent if the producer gave none. */
+  readonly partitionKey?: string | undefined;
+  /** The producer's hash key, decimal, if it gave one. */
+  readonly explicitHashKey?: string | undefined;
+  /** The bytes of the record, not a copy: keep a copy if you keep them beyond the call. */
+  readonly data: Buffer;
+  /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
+  readonly arrivedAt?: number | undefined;
+  /** Where the failure happened. */
+  readonly at: FailedItem['at'];
+  /** How often the call has failed in this incarnation of the pipeline. */
+  readonly attempts: number;
+  /** The error of the last attempt, as the application threw it. */
+  readonly error: unknown;
+  /** When the item first failed, milliseconds since the epoch. */
+  readonly failedAt: number;
+  /** When this attempt to park it began, milliseconds since the epoch. */
+  readonly parkedAt: number;
+}
+
+/** What a sink gets beside the item. */
+export interface ParkContext {
+  /** Aborts when nobody waits for this call any more: its deadline has passed, its lease has ended, or the pipeline stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Keeps a parked item. The item counts as parked when the call returns, or when its promise resolves: it must be durable by then. A
+ * throw or a rejection means that it is not parked. An item may be parked more than once, with the same `idempotencyKey`.
+ */
+export type ParkSink = (item: ParkedItem, context: ParkContext) => unknown;
