@@ -20,6 +20,9 @@ const advice = {
   outageStarted:
     'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
   outageEnded: 'Nothing: calls succeed again.',
+  itemParked: 'Read `error`, correct what is wrong, and bring the item back from the sink.',
+  parkingFailed:
+    'Nothing is lost: the item waits, and checkpoints stay before it. `error` says why the sink failed: a full disk, a missing permission, a service that is down.',
   outOfRange: 'A producer aggregates keys of several shards, and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates: correct the producer. If the whole record was delivered, check what your code makes of it.',

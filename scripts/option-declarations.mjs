@@ -53,6 +53,13 @@ export const roots = [
     ...main,
   },
   {
+    module: 'src/options/park-policy.js',
+    table: 'parkTable',
+    name: 'ParkOptions',
+    doc: 'What `park` takes beside its sink.',
+    ...main,
+  },
+  {
     module: 'src/testing/option-tables.js',
     table: 'driveTable',
     name: 'DriveOptions',

@@ -3,6 +3,7 @@ export { createConsumer } from './consumer/consumer.js';
 export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { defineReducer } from './api/reducer.js';
+export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
 export { NonRetryableError } from './api/failure-policy.js';
 export { decodeAggregate } from './aws/aggregation/aggregate.js';
@@ -20,6 +21,7 @@ export type {
   KinesisStreamOptions,
   LeaseOptions,
   NactParent,
+  ParkOptions,
   RetryOptions,
   RunOptions,
   RuntimeSeams,
@@ -40,7 +42,16 @@ export type {
   ReducerMessage,
   Token,
 } from './api/reducer.js';
-export type { FailedItem, FailurePolicy, FinalPolicy, OnFailure, Retry } from './api/failure-policy.js';
+export type {
+  FailedItem,
+  FailurePolicy,
+  FinalPolicy,
+  OnFailure,
+  Park,
+  PlainPolicy,
+  Retry,
+} from './api/failure-policy.js';
+export type { ParkContext, ParkedItem, ParkSink } from './api/parking.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';

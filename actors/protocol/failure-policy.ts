@@ -1,5 +1,5 @@
-// Applies the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
-import { effect, type Effect } from './actor.js';
+// Asks the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
+// pending-failures.ts keeps the failures whose answer comes later.
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
@@ -10,6 +10,7 @@ import {
   type FailurePolicy,
   type FinalPolicy,
   type OnFailure,
+  type PlainPolicy,
   type Retry,
 } from '../../src/api/failure-policy.js';
 
@@ -52,7 +53,7 @@ export function judgeFailure(onFailure: OnFailure, failure: Failure): Verdict | 
 function answered(failure: Failure, answer: unknown): Verdict {
   if (isFailurePolicy(answer)) return verdict(failure, answer);
   ignoreRejection(answer);
-  const expected = "'crash', 'skip', 'stopShard' or retry()";
+  const expected = "'crash', 'skip', 'stopShard', retry() or park()";
   return crash(failure, failure.cause, `onFailure must return ${expected}, got ${shown(answer)}: treated as crash`);
 }
 
@@ -62,37 +63,16 @@ function threw(failure: Failure, thrown: unknown): Verdict {
   return crash(failure, reason, `onFailure threw: ${messageOf(thrown)}`);
 }
 
-/** The message that brings the verdict of a policy function that answered by a promise, or did not answer in time. */
-export interface Decided {
-  readonly type: 'decided';
-  readonly number: number;
-  /** Absent if the function has not answered in time. */
-  readonly verdict?: Verdict;
-}
-
-/** The effects that wait for a verdict. `number` is unique in the actor. The first message about it counts. */
-export function awaitVerdict(
-  number: number,
-  verdict: Promise<Verdict>,
-  deadlineMs: number,
-): readonly Effect<Decided>[] {
-  const name = `onFailure#${number}`;
-  const done = (answer: Verdict): Decided => ({ type: 'decided', number, verdict: answer });
-  const overdue: Decided = { type: 'decided', number };
-  return [
-    effect.after(name, deadlineMs, overdue),
-    effect.run({ name, kind: 'user', start: () => verdict, done, failed: () => overdue }),
-  ];
-}
-
-/** Cancels the deadline of a verdict that has come. */
-export function stopWaiting({ number, verdict }: Decided): readonly Effect<never>[] {
-  return verdict === undefined ? [] : [effect.cancel(`onFailure#${number}`)];
-}
-
 /** The verdict if a policy function has not answered in time. */
 export function unanswered(failure: Failure, afterMs: number): Verdict {
   return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms: treated as crash`);
+}
+
+/** The verdict if the sink of `park` has failed, or has not answered in time, and the policy is not to call it again. */
+export function notParked(failure: Failure, policy: PlainPolicy, thrown: unknown): Verdict {
+  const { cause } = failure;
+  const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
+  return { policy, error: errorOf(failure, reason, `${messageOf(cause)} (not parked: ${messageOf(thrown)})`) };
 }
 
 function crash(failure: Failure, reason: unknown, note: string): Verdict {
@@ -105,7 +85,7 @@ function verdict(failure: Failure, policy: FailurePolicy): Verdict {
 }
 
 function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy): FinalPolicy | Retry {
-  if (typeof policy === 'string') return policy;
+  if (typeof policy === 'string' || policy.type === 'park') return policy;
   const isOver = attempt >= policy.attempts || notRetried.includes(failed.at) || isNonRetryable(cause);
   return isOver ? policy.then : policy;
 }

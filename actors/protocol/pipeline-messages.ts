@@ -1,7 +1,7 @@
 // The messages of the pipeline: from shard workers and reducers to a stage, and from stages to a reducer.
 import type { Ref, ReplyTo } from './actor.js';
 import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
-import type { Decided } from './failure-policy.js';
+import type { FailureMessage } from './pending-failures.js';
 import type { DeliveredItem } from './item.js';
 import type { Tenure } from './tenure.js';
 import type { UserRecord } from '../../src/api/ports.js';
@@ -68,8 +68,8 @@ export type StageMessage =
     }
   | { readonly type: 'workerDown'; readonly worker: number }
   | { readonly type: 'beat' }
-  /** The failure policy has decided about a record whose `extract` or `key` failed. */
-  | Decided;
+  /** A policy, or a sink, has answered about a record whose `extract` or `key` failed. */
+  | FailureMessage;
 
 /**
  * The messages of other actors to a reducer. Each stage numbers its messages. One whose number is not above the last is dropped

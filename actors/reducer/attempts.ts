@@ -6,6 +6,8 @@ import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
+import { dropParkingsOf } from './parked-call.js';
+import { hurryParkings } from '../protocol/parking.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -52,20 +54,27 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
 }
 
 /** Whether everything that waits must be tried once more before this mark is answered. Makes it due, once per mark. */
-export function isTriedOnceMore({ state, now }: ReducerTurn, mark: Mark): boolean {
-  const { keys, lastTries } = state;
+export function isTriedOnceMore(turn: ReducerTurn, mark: Mark): boolean {
+  const { keys, lastTries } = turn.state;
   if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || lastTries.has(mark)) return false;
   lastTries.add(mark);
-  makeDue(keys, mark.worker, now);
+  makeDue(keys, mark.worker, turn.now);
+  hurryParkings(turn, (tenure) => tenure.worker === mark.worker);
   return true;
 }
 
 /** Repeats the waiting call if it is due, or answers the drains that wait behind it. Returns true if a call has started. */
 export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
-  if (waiting.undecided > 0) return false;
   const drains = state.drainsInQueue > 0 ? drainsOf(state) : [];
   const isLastTry = drains.some((drain) => !state.lastTries.has(drain));
+
+  if (waiting.undecided > 0) {
+    for (const drain of drains) state.lastTries.add(drain);
+    if (isLastTry) hurryParkings(turn, () => true);
+    if (drains.length > 0 && onlyPauses(state)) answerDrains(turn, drains);
+    return false;
+  }
 
   if (isLastTry || waiting.dueAt <= now) {
     for (const drain of drains) state.lastTries.add(drain);
@@ -79,9 +88,20 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
     return true;
   }
 
-  for (const drain of drains) finishMark(turn, drain);
-  if (drains.length > 0) removeDrains(state);
+  if (drains.length > 0) answerDrains(turn, drains);
   return false;
+}
+
+/** Whether the reducer waits for nothing but the pauses of parkings. */
+function onlyPauses({ pendingFailures }: ReducerState): boolean {
+  for (const { subject, parking } of pendingFailures.byNumber.values())
+    if (subject.type !== 'items' && parking?.phase !== 'paused') return false;
+  return true;
+}
+
+function answerDrains(turn: ReducerTurn, drains: readonly Punctuation[]): void {
+  removeDrains(turn.state);
+  for (const drain of drains) finishMark(turn, drain);
 }
 
 function drainsOf({ queue }: ReducerState): readonly Punctuation[] {
@@ -105,6 +125,8 @@ function removeDrains(state: ReducerState): void {
 /** Drops what waits of a worker that has ended, without asking a policy. */
 export function dropWaiting(turn: ReducerTurn, worker: number): void {
   const { options, state, now } = turn;
+  dropParkingsOf(turn, worker);
+  state.deferredDrains = state.deferredDrains.filter((drain) => drain.worker !== worker);
   const { dropped, freed } = dropWorker(state.keys, worker, now);
   for (const item of dropped) returnCredit(state.reports, item);
   if (freed.length > 0) state.carry = [...freed, ...state.carry];

@@ -5,17 +5,8 @@
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
-import {
-  callSucceeded,
-  dropGroup,
-  flushFailed,
-  flushRecovered,
-  endWait,
-  reportRecovery,
-  itemsFailed,
-  leaveKey,
-  messageFailed,
-} from './failed-call.js';
+import { callSucceeded, dropGroup, flushFailed, endWait, itemsFailed, leaveKey, messageFailed } from './failed-call.js';
+import { reportFlushRecovery, reportRecovery } from './failure-reports.js';
 import { isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
@@ -107,7 +98,7 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
       flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
-      if (group.failures > 0) flushRecovered(turn, group);
+      if (group.failures > 0) reportFlushRecovery(turn, group);
       callSucceeded(turn);
       if (options.definition.acknowledge !== 'manual') acknowledge(turn, group.items);
     } else dropGroup(turn, group);

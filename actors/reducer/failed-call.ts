@@ -1,16 +1,11 @@
 // What follows a failed call: the failure policy is asked, at once or by a promise, and its verdict is applied. Failures of items hold
 // their keys until then, a failed flush or message holds the reducer. If the lease has ended in the meantime, no verdict applies.
+// parked-call.ts handles what the sinks of `park` answer.
 import { effect } from '../protocol/actor.js';
-import {
-  awaitVerdict,
-  judgeFailure,
-  stopWaiting,
-  unanswered,
-  type Decided,
-  type Failure,
-  type Verdict,
-} from '../protocol/failure-policy.js';
+import type { Failure, Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
+import { beginParking } from '../protocol/parking.js';
+import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import {
   attemptDropped,
@@ -22,13 +17,13 @@ import {
   pauseOutage,
   takeOut,
 } from './held-keys.js';
+import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
 import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
 import { renewState, type FlushGroup } from './user-calls.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import type { FailedItem, Retry } from '../../src/api/failure-policy.js';
-import type { ConsumerEvents } from '../../src/api/events.js';
+import type { FailedItem, Park, Retry } from '../../src/api/failure-policy.js';
 
 type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
 
@@ -73,18 +68,14 @@ export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
 }
 
 function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
-  const { options, state, effects } = turn;
-  const verdict = judgeFailure(options.onFailure, failure);
-  if (!(verdict instanceof Promise)) {
-    applyVerdict(turn, call, verdict);
-    return;
-  }
+  const verdict = askPolicy(turn, call, failure, new Set(itemsOf(call).map(({ tenure }) => tenure)));
+  if (verdict === undefined) waitForVerdict(turn, call);
+  else applyVerdict(turn, call, failure, verdict);
+}
 
-  state.decisions += 1;
-  const number = state.decisions;
-  state.undecided.set(number, { call, failure });
-  waitForVerdict(turn, call);
-  effects.push(...awaitVerdict(number, verdict, options.callDeadlineMs));
+function itemsOf(call: FailedCall): readonly DeliveredItem[] {
+  if (call.type === 'items') return call.items;
+  return call.type === 'flush' ? call.group.items : call.live;
 }
 
 function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
@@ -95,33 +86,57 @@ function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
 
 /** The policy has answered, or has not in time. */
 export function decided(turn: ReducerTurn, message: Decided): void {
-  const { options, state, effects } = turn;
-  const known = state.undecided.get(message.number);
+  const known = takeDecided(turn, message);
   if (known === undefined) return;
-  state.undecided.delete(message.number);
-  effects.push(...stopWaiting(message));
-  const { call, failure } = known;
-  const verdict = message.verdict ?? unanswered(failure, options.callDeadlineMs);
+  const { subject: call, failure, verdict } = known;
 
   if (call.type === 'items') {
     const live = giveUpLate(turn, call.items);
-    if (live.length > 0) applyVerdict(turn, { ...call, items: live }, verdict);
+    if (live.length > 0) applyVerdict(turn, { ...call, items: live }, failure, verdict);
     return;
   }
 
-  waitingCallOf(turn, call).undecided -= 1;
-  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, options.clock));
+  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, turn.options.clock));
   if (isOver) dropGroup(turn, call.group);
-  else applyVerdict(turn, call, verdict);
-
-  const { waitingCall } = state;
-  if (waitingCall?.undecided === 0 && waitingCall.dueAt === Infinity) state.waitingCall = undefined;
+  else applyVerdict(turn, call, failure, verdict);
+  endVerdict(turn, call);
 }
 
-function applyVerdict(turn: ReducerTurn, call: FailedCall, { policy, error }: Verdict): void {
+/** The flushes about which a policy or a sink has not answered. */
+export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<FlushGroup> {
+  for (const { subject, parking } of pendingFailures.byNumber.values()) {
+    if (subject.type !== 'flush') continue;
+    // Reducers park nothing but items.
+    const items = (parking?.left ?? subject.group.items) as readonly DeliveredItem[];
+    yield { ...subject.group, items };
+  }
+}
+
+/** A flush or message does not wait for a verdict any more. The reducer goes on if nothing else holds it. */
+export function endVerdict(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
+  const waiting = waitingCallOf(turn, call);
+  waiting.undecided -= 1;
+  if (waiting.undecided === 0 && waiting.dueAt === Infinity) turn.state.waitingCall = undefined;
+}
+
+export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failure, { policy, error }: Verdict): void {
   if (policy === 'crash') turn.effects.push(effect.fail(error));
-  else if (typeof policy === 'object') retryLater(turn, call, policy, error);
-  else endCall(turn, call, policy, error);
+  else if (typeof policy === 'string') endCall(turn, call, policy, error);
+  else if (policy.type === 'retry') retryLater(turn, call, policy, error);
+  // A message has no items.
+  else if (call.type === 'message') endCall(turn, call, 'skip', error);
+  else parkCall(turn, call, failure, policy);
+}
+
+function parkCall(
+  turn: ReducerTurn,
+  call: Exclude<FailedCall, { type: 'message' }>,
+  failure: Failure,
+  policy: Park,
+): void {
+  waitForVerdict(turn, call);
+  const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
+  beginParking(turn, call, failure, { policy, items: itemsOf(call), failedSince: since ?? turn.now });
 }
 
 function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShard', error: Error): void {
@@ -219,45 +234,12 @@ function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: nu
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));
 }
 
-/** Reports the first, second, fourth, eighth … attempt that has failed. */
-function reportRetry(
-  { effects }: ReducerTurn,
-  failed: FailedItem,
-  retried: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
-): void {
-  const { attempt } = retried;
-  effects.push(effect.count('retries'));
-  if ((attempt & (attempt - 1)) !== 0) return;
-  effects.push(effect.emit({ name: 'itemRetrying', data: { ...placeOf(failed), ...retried } }));
-}
-
-function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'attempts' | 'forMs'> {
-  const { source, shardId, sequenceNumber, subSequenceNumber, key, at, items } = failed;
-  const optional = key === undefined ? {} : { key };
-  return { source, shardId, sequenceNumber, subSequenceNumber: subSequenceNumber ?? 0, ...optional, at, items };
-}
-
-/** Reports the success of an item that had failed. */
-export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredItem): void {
-  if (item.failedSince === undefined) return;
-  const place = placeOf(failedItemOf(item, 'reduce', 1));
-  const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
-  effects.push(effect.emit({ name: 'itemRecovered', data }));
-}
-
 /** Ends the wait of an item whose call has returned. */
 export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
   const { keys } = turn.state;
   if (!isHandedOutAgain(keys, item)) return;
   free(turn, takeOut(keys, item, turn.now));
   attemptReturned(keys, turn.now);
-}
-
-/** Handles the success of a flush that had failed before. */
-export function flushRecovered({ now, effects }: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
-  const place = placeOf(failedItemOf(items[0] as DeliveredItem, 'flush', items.length));
-  const data = { ...place, attempts: failures + 1, forMs: Math.round(now - failedSince) };
-  effects.push(effect.emit({ name: 'itemRecovered', data }));
 }
 
 /** Notes that a call has succeeded: an outage is over. */
@@ -304,12 +286,6 @@ export function dropGroup({ options, state }: ReducerTurn, group: FlushGroup): v
   for (const item of group.items) reportDead(state.reports, item);
 }
 
-export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {
-  const { source, shardId, sequenceNumber, subSequenceNumber, key, value, record } = item;
-  const { data, arrivedAt } = record;
-  return { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, key, value, at, items };
-}
-
 function stopShard(state: ReducerState, item: DeliveredItem, error: Error): void {
   stopTenure(item.tenure, error);
   reportDead(state.reports, item);
@@ -325,11 +301,4 @@ function skip({ state, effects }: ReducerTurn, items: readonly DeliveredItem[], 
     const data = { source, shardId, sequenceNumber, subSequenceNumber: item.subSequenceNumber ?? 0, key, error: cause };
     effects.push(effect.emit({ name: 'recordSkipped', data }));
   }
-}
-
-/** Reports a failed call that left no item to deliver again, or to skip. */
-function callFailed({ effects }: ReducerTurn, job: RawJob, error: Error): void {
-  effects.push(effect.count('failedCalls'));
-  const message = `a reducer failed at ${job.message.type}`;
-  effects.push(effect.emit({ name: 'warning', data: { message, error } }));
 }

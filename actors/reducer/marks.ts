@@ -4,6 +4,8 @@ import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { startRaw } from './call-start.js';
 import { heldItemsOf } from './held-keys.js';
+import { awaitsAnswer } from '../protocol/pending-failures.js';
+import { pendingFlushes } from './failed-call.js';
 import { createRawJob } from './raw-behaviour.js';
 import { nextNumber, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -26,9 +28,23 @@ export function startMark(turn: ReducerTurn, mark: Mark): void {
   startRaw(turn, createRawJob([], message, now), mark);
 }
 
-/** Ends a mark. Punctuation is answered, with the records that wait for another attempt. */
+/** Answers the drains that have waited for a policy or a sink. */
+export function answerDeferredDrains(turn: ReducerTurn): void {
+  const { state } = turn;
+  if (state.deferredDrains.length === 0) return;
+  for (const drain of state.deferredDrains.splice(0)) finishMark(turn, drain);
+}
+
+/**
+ * Ends a mark. Punctuation is answered, with the records that wait for another attempt. While a policy or a sink is about to answer about
+ * a record of the worker, a drain is not answered: the record may be settled then. Items of other workers go on meanwhile.
+ */
 export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
+    if (mark.kind === 'drain' && awaitsAnswer(state.pendingFailures, mark.worker)) {
+      state.deferredDrains.push(mark);
+      return;
+    }
     // Send the dispositions of the flush before this answer, which means that the flush is over.
     sendStageReports(state.reports, options.index, effects);
     const number = nextNumber(state.reports, mark.stage);
@@ -50,13 +66,15 @@ export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark)
 }
 
 /** The ordinals of this worker's records that wait for another attempt, or behind one. */
-function waitingOf({ keys, waitingCall, carry, queue }: ReducerState, worker: number): readonly number[] {
+function waitingOf(state: ReducerState, worker: number): readonly number[] {
+  const { keys, waitingCall, carry, queue } = state;
   const ordinals = new Set<number>();
   const add = ({ tenure, ordinal }: DeliveredItem): void => {
     if (tenure.worker === worker) ordinals.add(ordinal);
   };
 
   for (const { item } of heldItemsOf(keys, worker)) add(item);
+  for (const { items } of pendingFlushes(state)) items.forEach(add);
   if (waitingCall !== undefined) {
     if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
     carry.forEach(add);

@@ -18,7 +18,9 @@ import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { finishMark, startMark } from './marks.js';
+import { createPendingFailures } from '../protocol/pending-failures.js';
+import { answerDeferredDrains, finishMark, startMark } from './marks.js';
+import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
@@ -71,11 +73,11 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     calledAt: now,
     keys: createHeldKeys(),
     waitingCall: undefined,
-    undecided: new Map(),
-    decisions: 0,
+    pendingFailures: createPendingFailures(),
     attemptTimerAt: Infinity,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
+    deferredDrains: [],
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
@@ -109,6 +111,9 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   contextCalled,
   attemptDue,
   decided,
+  parkingEnded,
+  parkingOverdue,
+  parkingDue,
   broken,
 };
 
@@ -185,6 +190,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   while (state.running === undefined && takeStep(turn));
+  answerDeferredDrains(turn);
   setAttemptTimer(turn);
 }
 

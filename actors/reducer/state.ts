@@ -7,13 +7,12 @@ import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Clock, Random } from '../../src/api/ports.js';
-import type { Decided, Failure } from '../protocol/failure-policy.js';
+import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { HeldKeys } from './held-keys.js';
-import type { FailedItem, OnFailure } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
-export interface ReducerOptions {
+export interface ReducerOptions extends FailureOptions {
   readonly index: number;
   readonly definition: ReducerDefinition;
   readonly stages: readonly Ref<StageMessage>[];
@@ -21,11 +20,6 @@ export interface ReducerOptions {
   readonly credit: number;
   readonly batchSize: number;
   readonly batchIntervalMs: number;
-  readonly onFailure: OnFailure;
-  /** How long `onFailure` may take to answer. */
-  readonly callDeadlineMs: number;
-  readonly clock: Clock;
-  readonly random: Random;
   /** Counts the items that this and other reducers have settled after a call. */
   readonly progress: { settled: number };
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
@@ -41,7 +35,7 @@ export type ReducerActorMessage =
   | { readonly type: 'flushDue' }
   /** An attempt with a held key, or of the waiting call, may be due. */
   | { readonly type: 'attemptDue' }
-  | Decided
+  | FailureMessage
   /** Application code has called `ctx.ack` or `ctx.fail`. */
   | { readonly type: 'contextCalled' };
 
@@ -113,14 +107,14 @@ export interface ReducerState {
   readonly keys: HeldKeys;
   /** Until this call has succeeded, no other begins. */
   waitingCall: WaitingCall | undefined;
-  /** The failures that `onFailure` has not decided about, by number, and how many there have been. */
-  readonly undecided: Map<number, { readonly call: FailedCall; readonly failure: Failure }>;
-  decisions: number;
+  readonly pendingFailures: PendingFailures<FailedCall>;
   /** When the timer for the next attempt fires; Infinity if it is not set. */
   attemptTimerAt: number;
   /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
   drainsInQueue: number;
   lastTries: WeakSet<Mark>;
+  /** Drains that are answered once a policy or a sink has answered about their worker. */
+  deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
 }
 
 export interface ReducerTurn {

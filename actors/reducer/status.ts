@@ -4,7 +4,9 @@ import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
+import { pendingFlushes } from './failed-call.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
+import type { FlushGroup } from './user-calls.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -119,24 +121,26 @@ function queuedState({ waitingCall }: ReducerState): 'queued' | 'waiting' {
 }
 
 /** Since when a sought item waits for another attempt; undefined if none does. */
-function waitsSince(
-  { keys, waitingCall }: ReducerState,
-  isSought: (item: DeliveredItem) => boolean,
-): number | undefined {
+function waitsSince(state: ReducerState, isSought: (item: DeliveredItem) => boolean): number | undefined {
+  const { keys } = state;
   for (const { head, behind } of keys.byKey.values())
     for (const held of [head, ...behind]) if (isSought(held.item)) return held.since;
-  if (waitingCall?.type !== 'flush') return undefined;
-  return waitingCall.groups.find(({ items }) => items.some(isSought))?.failedSince;
+  for (const { items, failedSince } of waitingFlushes(state)) if (items.some(isSought)) return failedSince;
+  return undefined;
+}
+
+/** The flushes that have failed and are not over. */
+function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
+  const { waitingCall } = state;
+  return [...pendingFlushes(state), ...(waitingCall?.type === 'flush' ? waitingCall.groups : [])];
 }
 
 /** The items and flushes that have failed and wait for another attempt. */
-function failing({ keys, waitingCall }: ReducerState, now: number): readonly WaitingSnapshot[] {
-  const held = [...keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
+function failing(state: ReducerState, now: number): readonly WaitingSnapshot[] {
+  const held = [...state.keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
   const failed: Omit<HeldItem, 'undecided'>[] = held.filter(({ failures }) => failures > 0);
-  if (waitingCall?.type === 'flush') {
-    for (const { items, failures, failedSince: since, cause: error } of waitingCall.groups)
-      failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
-  }
+  for (const { items, failures, failedSince: since, cause: error } of waitingFlushes(state))
+    failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
   return failed.map(({ item, failures: attempts, since, at, error }) => {
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
@@ -168,7 +172,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   else if (running !== undefined) yield* running.job.items;
 
   for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
-  if (state.waitingCall?.type === 'flush') for (const { items } of state.waitingCall.groups) yield* items;
+  for (const { items } of waitingFlushes(state)) yield* items;
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;

@@ -2,6 +2,7 @@
 // record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
 // drain punctuation. The answer holds until more records are handed over or settled.
 import { isEmpty } from './record-admission.js';
+import { pausedParts } from './undecoded-part.js';
 import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 
 /** The channel whose stage has not answered the last punctuation. */
@@ -32,7 +33,7 @@ export function onlyWaits(state: ShardWorkerState): boolean {
   const { admission, channels, ledger, lastPunctuation } = state;
   if (ledger.openRecords === 0 || !isEmpty(admission) || punctuatingChannel(state) !== undefined) return false;
   if (lastPunctuation.kind !== 'drain' || hasMovedSince(state)) return false;
-  return new Set(channels.flatMap(({ waiting }) => waiting)).size >= ledger.openRecords;
+  return new Set([...pausedParts(state), ...channels.flatMap(({ waiting }) => waiting)]).size >= ledger.openRecords;
 }
 
 /** Whether everything is settled and no call of the application for this shard can still run. */

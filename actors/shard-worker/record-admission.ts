@@ -1,17 +1,9 @@
 // Admission: how raw records become admitted ones. The worker unpacks them, skips the records that were settled before this tenure,
 // drops duplicates and applies the out-of-range policy. Then it fills the ledger record by record while there is room.
 import { effect } from '../protocol/actor.js';
-import {
-  awaitVerdict,
-  judgeFailure,
-  stopWaiting,
-  unanswered,
-  type Decided,
-  type Failure,
-  type Verdict,
-} from '../protocol/failure-policy.js';
-import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
-import type { Admission, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
+import type { Tenure } from '../protocol/tenure.js';
+import { partNotDecoded } from './undecoded-part.js';
+import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin, type Ledger } from '../../src/core/ledger.js';
@@ -19,14 +11,8 @@ import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import { startSlice } from '../../src/core/time-slice.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { RawRecord, Unpacked, UserRecord } from '../../src/api/ports.js';
 import { recordBytes } from '../../src/core/record-bytes.js';
-
-/** How a worker must end at a record, because a policy requires it. */
-export type AdmissionEnd =
-  | { readonly type: 'crash'; readonly error: Error }
-  | { readonly type: 'stopShard'; readonly error: Error };
 
 export function createAdmission(startPosition: Position | undefined): Admission {
   return {
@@ -165,13 +151,10 @@ function admitAggregateEnd(
   if (wasDoneBefore(admission, sequenceNumber, subSequenceNumber, divisible)) return undefined;
   admission.startPosition = undefined;
 
-  if (undecoded !== undefined) {
-    const end = handleUndecodable(turn, tenure, { sequenceNumber, subSequenceNumber }, undecoded.reason);
-    if (end !== undefined) return end;
-  }
-
-  const ordinal = admit(ledger, { sequenceNumber, subSequenceNumber }, 0, turn.now);
-  if (ordinal === -1) return handleDuplicate(turn, tenure, { sequenceNumber, subSequenceNumber });
+  const position = { sequenceNumber, subSequenceNumber };
+  const ordinal = admit(ledger, position, 0, turn.now);
+  if (ordinal === -1) return handleDuplicate(turn, tenure, position);
+  if (undecoded !== undefined) return partNotDecoded(turn, tenure, { ordinal, position, record }, undecoded.reason);
   expectItems(ledger, ordinal, 0);
   return undefined;
 }
@@ -265,68 +248,6 @@ function handleDuplicate(
   const data = { source, shardId, ...position };
   const text = `The service delivered record ${position.sequenceNumber} of ${shardId} twice.`;
   return { type: 'crash', error: new KinactError('DUPLICATE_RECORD', text, { data }) };
-}
-
-/** Applies the failure policy to the part of an aggregate that cannot be decoded. `position`: where that part begins. */
-function handleUndecodable(
-  turn: WorkerTurn,
-  tenure: Tenure,
-  position: Position,
-  reason: string,
-): AdmissionEnd | undefined {
-  const { options, state, now, effects } = turn;
-  const { source, shardId } = tenure;
-  const { sequenceNumber, subSequenceNumber: decoded } = position;
-
-  const cause = new KinactError(
-    'UNDECODABLE_RECORD',
-    `The user records after the first ${decoded} cannot be decoded: ${reason}.`,
-  );
-
-  const failed: FailedItem = { source, shardId, sequenceNumber, at: 'decode', items: 1 };
-  const failure: Failure = { cause, failed, attempt: 1 };
-  const verdict = judgeFailure(options.onFailure, failure);
-  if (!(verdict instanceof Promise)) return endUndecodable(turn, position, failure, verdict);
-
-  // A place in the ledger holds the checkpoint back until the policy has decided. Later records go on.
-  const ordinal = admit(state.ledger, position, 0, now);
-  state.decisions += 1;
-  state.undecided.set(state.decisions, { ordinal, position, failure });
-  effects.push(...awaitVerdict(state.decisions, verdict, options.callDeadlineMs));
-  return undefined;
-}
-
-function endUndecodable(
-  { effects }: WorkerTurn,
-  position: Position,
-  { cause, failed }: Failure,
-  { policy, error }: Verdict,
-): AdmissionEnd | undefined {
-  if (policy !== 'skip') return { type: policy === 'stopShard' ? 'stopShard' : 'crash', error };
-
-  effects.push(effect.count('skippedItems'));
-  const { source, shardId } = failed;
-  effects.push(effect.emit({ name: 'recordSkipped', data: { source, shardId, ...position, error: cause } }));
-  return undefined;
-}
-
-/** The policy has decided about a part of an aggregate that cannot be decoded, or has not in time. */
-export function decided(turn: WorkerTurn, message: Decided): void {
-  const { options, state, effects } = turn;
-  const { tenure } = state;
-  const known = state.undecided.get(message.number);
-  if (known === undefined || tenure === undefined) return;
-  state.undecided.delete(message.number);
-  effects.push(...stopWaiting(message));
-  // The lease has ended in the meantime: the new owner decides again.
-  if (endIfLate(tenure, options.clock)) return;
-
-  const { failure, ordinal, position } = known;
-  const verdict = message.verdict ?? unanswered(failure, options.callDeadlineMs);
-  const end = endUndecodable(turn, position, failure, verdict);
-  if (end === undefined) settle(state.ledger, ordinal, 0);
-  else if (end.type === 'stopShard') stopTenure(tenure, end.error);
-  else if (end.type === 'crash') effects.push(effect.fail(end.error));
 }
 
 function recordPlace(

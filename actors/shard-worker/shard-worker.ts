@@ -7,8 +7,10 @@ import { openReader, noteReadOver, updateAccount } from './byte-account.js';
 import { askStages, createChannels, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits, punctuatingChannel } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
+import { createPendingFailures } from '../protocol/pending-failures.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
-import { admitAll, decided, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
+import { admitAll, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
+import { decided, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
@@ -88,8 +90,7 @@ function initial(
     limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
     hopelessPause: 0,
-    undecided: new Map(),
-    decisions: 0,
+    pendingFailures: createPendingFailures(),
   };
 
   const begin = effect.ask(
@@ -117,6 +118,9 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   askedToFlush: () => undefined,
   punctuated,
   decided,
+  parkingEnded,
+  parkingOverdue,
+  parkingDue,
   watchdog,
   located,
   limitDue,
@@ -343,6 +347,11 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
   }
 
   const ordinal = oldestOpen(state.ledger)?.ordinal;
+  // It waits for a policy or a sink, which have their own deadline.
+  if (partSince(state, ordinal) !== undefined) {
+    watchAgain(options.watchdogMs);
+    return;
+  }
   const channel = ordinal === undefined ? punctuatingChannel(state) : channelOf(state, ordinal % state.channels.length);
   const { stage } = channel as Channel;
   const { workerNumber } = options;

@@ -2,6 +2,7 @@
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
 import { effect, type Ref } from '../protocol/actor.js';
+import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
 import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
@@ -98,6 +99,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const kind = closing ? 'drain' : 'flush';
   if (state.lastPunctuation.kind === kind && !hasMovedSince(state)) return;
   state.lastPunctuation = { kind, notified: state.notified, settled: ledger.settled, at: now };
+  if (kind === 'drain') hurryParkings(turn, () => true);
 
   for (const [index, channel] of channels.entries()) {
     channel.punctuating = true;

@@ -11,7 +11,6 @@ import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
 import type {
-  Clock,
   HashKeyRange,
   RawRecord,
   ReadResult,
@@ -21,15 +20,11 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
-import type { Decided, Failure } from '../protocol/failure-policy.js';
-import type { OnFailure } from '../../src/api/failure-policy.js';
+import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 
-export interface ShardWorkerOptions {
+export interface ShardWorkerOptions extends FailureOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
   readonly onDuplicate: 'skip' | 'crash';
-  readonly onFailure: OnFailure;
-  /** How long `onFailure` may take to answer. */
-  readonly callDeadlineMs: number;
   readonly lease: HeldLease;
   /** The worker's number, unique in the process. */
   readonly workerNumber: number;
@@ -47,7 +42,6 @@ export interface ShardWorkerOptions {
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
   readonly acksEarly: boolean;
-  readonly clock: Clock;
   /** Sends a message from outside any behaviour: the reader's notices come at any time. */
   readonly sendFromOutside: (to: Ref<ShardWorkerMessage>, message: ShardWorkerMessage) => void;
 }
@@ -62,7 +56,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   /** `waiting`: the ordinals of records that wait for another attempt. */
   | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
-  | Decided
+  | FailureMessage
   /** The worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
@@ -126,9 +120,19 @@ export interface ShardWorkerState {
   finished: boolean;
   /** The last pause of which the keeper knows that it cannot succeed. */
   hopelessPause: number;
-  /** Parts of aggregates that cannot be decoded and that `onFailure` has not decided about, and how many there have been. */
-  readonly undecided: Map<number, { readonly ordinal: number; readonly position: Position; readonly failure: Failure }>;
-  decisions: number;
+  readonly pendingFailures: PendingFailures<UndecodedPart>;
+}
+
+/** A part of an aggregate that cannot be decoded. */
+export interface UndecodedPart {
+  /** Its place in the ledger, which holds the checkpoint back. */
+  readonly ordinal: number;
+  /** Where the part begins. */
+  readonly position: Position;
+  /** The whole aggregate. */
+  readonly record: RawRecord<Buffer>;
+  /** Monotonic milliseconds. */
+  readonly since: number;
 }
 
 /** The conversation with one stage: at most one open question of each kind. */
@@ -179,3 +183,8 @@ export interface WorkerTurn {
   readonly now: number;
   readonly effects: Effect<ShardWorkerMessage>[];
 }
+
+/** How a worker must end at a record, because a policy requires it. */
+export type AdmissionEnd =
+  | { readonly type: 'crash'; readonly error: Error }
+  | { readonly type: 'stopShard'; readonly error: Error };

@@ -2,7 +2,8 @@
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
-import type { FailingSnapshot } from '../../src/api/status.js';
+import { waitingParts } from './undecoded-part.js';
+import type { FailingSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
@@ -92,6 +93,8 @@ export interface WorkerStatus {
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
   readonly failing: readonly FailingSnapshot[];
+  /** The parts of aggregates that cannot be decoded and that a sink does not keep yet. */
+  readonly waiting: readonly WaitingSnapshot[];
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
@@ -123,6 +126,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     settled: ledger.settled,
     duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
+    waiting: waitingParts(state, now),
     failing: failingStatus(state.reading ? [state.failing] : [], now),
     ...(oldest === undefined
       ? {}

@@ -1,26 +1,16 @@
 // Makes items of records: it calls the application's `extract` and `key`, record by record, and queues the items for the
 // reducers. It gives way after a time slice and continues later, with the workers in turn. The order within a worker is kept: its
 // next batch comes only after this one is extracted completely.
-import { effect } from '../protocol/actor.js';
-import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
-import {
-  awaitVerdict,
-  judgeFailure,
-  stopWaiting,
-  unanswered,
-  type Decided,
-  type Failure,
-  type Verdict,
-} from '../protocol/failure-policy.js';
+import { recordFailed } from './failed-record.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
-import type { Batch, FailedRecord, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
+import type { Batch, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
 import { recordKey } from '../../src/core/record-key.js';
 import { startSlice, type TimeSlice } from '../../src/core/time-slice.js';
 import type { UserRecord } from '../../src/api/ports.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { Extracted, RecordContext } from '../../src/api/reducer.js';
 
 /** One worker's batch in one turn. */
@@ -109,7 +99,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
   try {
     items = itemsOf(extraction, record, ordinal);
   } catch (error) {
-    return recordFailed(extraction, record, ordinal, error);
+    return recordFailed(extraction.turn, entry, { record, ordinal }, error);
   }
 
   if (items.length !== 1) entry.outbox.itemCounts.push(ordinal, items.length);
@@ -189,64 +179,4 @@ function checkedKey(rule: string, key: unknown): string {
   if (typeof key === 'string') return key;
   ignoreRejection(key);
   throw new TypeError(`${rule} a string, got ${kindOfValue(key)}`);
-}
-
-/** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */
-function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
-  outbox.ordinals.push(ordinal);
-  outbox.items.push(0);
-}
-
-/**
- * Returns false when the stage crashes, and no record after this one may be routed. If the policy answers by a promise, the record
- * stays open until then, and later ones go on.
- */
-function recordFailed({ turn, entry }: Extraction, record: UserRecord, ordinal: number, cause: unknown): boolean {
-  const { options, state, effects } = turn;
-  const { source, shardId } = entry.tenure;
-  const { sequenceNumber, subSequenceNumber, data, arrivedAt } = record;
-
-  const at = options.extract === undefined ? 'key' : 'extract';
-  const failed: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, at, items: 1 };
-  const failure: Failure = { cause, failed, attempt: 1 };
-  const verdict = judgeFailure(options.onFailure, failure);
-  if (!(verdict instanceof Promise)) return endRecord(turn, { entry, ordinal, failure }, verdict);
-
-  state.decisions += 1;
-  state.undecided.set(state.decisions, { entry, ordinal, failure });
-  effects.push(...awaitVerdict(state.decisions, verdict, options.callDeadlineMs));
-  return true;
-}
-
-/** The policy has decided about a failed record, or has not in time. Returns false when the stage crashes. */
-export function endFailedRecord(turn: StageTurn, message: Decided): boolean {
-  const { options, state, effects } = turn;
-  const record = state.undecided.get(message.number);
-  if (record === undefined) return true;
-  state.undecided.delete(message.number);
-  effects.push(...stopWaiting(message));
-
-  // The lease has ended in the meantime: the new owner extracts the record again.
-  const { entry, failure } = record;
-  if (state.workerEntries.get(entry.tenure.worker) !== entry || endIfLate(entry.tenure, options.clock)) return true;
-  return endRecord(turn, record, message.verdict ?? unanswered(failure, options.callDeadlineMs));
-}
-
-function endRecord({ effects }: StageTurn, record: FailedRecord, { policy, error }: Verdict): boolean {
-  const { entry, ordinal, failure } = record;
-  if (policy === 'stopShard') {
-    stopTenure(entry.tenure, error);
-    entry.outbox.dead = true;
-    return true;
-  }
-  if (policy !== 'skip') {
-    effects.push(effect.fail(error));
-    return false;
-  }
-
-  settleWithoutItem(entry, ordinal);
-  const { source, shardId, sequenceNumber, subSequenceNumber = 0 } = failure.failed;
-  const data = { source, shardId, sequenceNumber, subSequenceNumber, error: failure.cause };
-  effects.push(effect.count('skippedItems'), effect.emit({ name: 'recordSkipped', data }));
-  return true;
 }

@@ -5,8 +5,21 @@ import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { emptyDispositions, hasDispositions, type Dispositions, type Whereabouts } from '../protocol/disposition.js';
 import type { LocateTarget, StageMessage } from '../protocol/pipeline-messages.js';
+import { awaitsAnswer, createPendingFailures } from '../protocol/pending-failures.js';
 import type { Tenure } from '../protocol/tenure.js';
-import { endFailedRecord, extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
+import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from './extraction.js';
+import {
+  dropFailedRecords,
+  failedOrdinals,
+  failedSince,
+  hurryFailedRecords,
+  oldestFailed,
+  recordDecided,
+  recordParkingDue,
+  recordParkingEnded,
+  recordParkingOverdue,
+  waitingRecords,
+} from './failed-record.js';
 import {
   createReducerQueue,
   discard,
@@ -37,7 +50,9 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
       holding: [
         ...state.queues.flatMap((queue) => oldestQueued(queue, options.clock.now())),
         ...[...state.workerEntries.values()].flatMap((entry) => unextracted(entry, options.clock.now())),
+        ...oldestFailed(state, options.clock.now()),
       ],
+      waiting: waitingRecords(state, options.clock.now()),
       queues: state.queues.map((queue, reducer) => ({ reducer, queued: queue.entries.length, credit: queue.credit })),
     }),
   };
@@ -55,8 +70,7 @@ function initialState(options: StageOptions, self: Ref<StageMessage>): StageStat
     sliceIsDue: false,
     punctuations: new Map(),
     nextPunctuationId: 0,
-    undecided: new Map(),
-    decisions: 0,
+    pendingFailures: createPendingFailures(),
   };
 }
 
@@ -79,11 +93,17 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   retire,
   workerDown: retire,
   beat,
-  decided,
+  decided: (turn, message) => afterAnswer(turn, recordDecided(turn, message)),
+  parkingEnded: (turn, message) => afterAnswer(turn, recordParkingEnded(turn, message)),
+  parkingOverdue: (turn, message) => afterAnswer(turn, recordParkingOverdue(turn, message)),
+  parkingDue: (turn, message) => afterAnswer(turn, recordParkingDue(turn, message)),
 };
 
-function decided(turn: StageTurn, message: Message<'decided'>): void {
-  if (endFailedRecord(turn, message)) answerAll(turn);
+/** A policy or a sink has answered. A drain may have waited for that. */
+function afterAnswer(turn: StageTurn, goesOn: boolean): void {
+  if (!goesOn) return;
+  for (const id of turn.state.punctuations.keys()) answerPunctuation(turn, id);
+  answerAll(turn);
 }
 
 /** The timer for heartbeats: sends one to every reducer, once per `flushIntervalMs`. */
@@ -233,7 +253,9 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
 
   const id = state.nextPunctuationId;
   state.nextPunctuationId += 1;
+  if (message.kind === 'drain') hurryFailedRecords(turn, message.worker);
   state.punctuations.set(id, {
+    kind: message.kind,
     workerNumber: message.worker,
     replyTo: message.replyTo,
     waiting: [],
@@ -249,17 +271,24 @@ function punctuate(turn: StageTurn, message: Message<'punctuate'>): void {
 }
 
 function punctuated(turn: StageTurn, { reducer, number, id, waiting }: Message<'punctuated'>): void {
-  const { state, effects } = turn;
+  const { state } = turn;
   if (!acceptNumber(turn, queueOf(state.queues, reducer), number)) return;
 
   const open = state.punctuations.get(id);
   if (open === undefined) return;
   append(open.waiting, waiting);
   open.missing -= 1;
-  if (open.missing > 0) return;
+  answerPunctuation(turn, id);
+}
 
+/** Answers a punctuation that every reducer has answered. A drain also waits for answers about records that have failed here. */
+function answerPunctuation({ state, effects }: StageTurn, id: number): void {
+  const open = state.punctuations.get(id);
+  if (open === undefined || open.missing > 0) return;
+  const { kind, workerNumber, replyTo, waiting } = open;
+  if (kind === 'drain' && awaitsAnswer(state.pendingFailures, workerNumber)) return;
   state.punctuations.delete(id);
-  effects.push(effect.reply(open.replyTo, open.waiting));
+  effects.push(effect.reply(replyTo, [...waiting, ...failedOrdinals(state, workerNumber)]));
 }
 
 function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }: Message<'locate'>): void {
@@ -281,6 +310,8 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   const entry = state.workerEntries.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
+  const since = ordinal === undefined ? undefined : failedSince(state, worker, ordinal);
+  if (since !== undefined) return answer('waiting', now - since);
 
   // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
@@ -317,6 +348,7 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
   state.workerEntries.delete(worker);
   // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
   entry.tenure.dead = true;
+  dropFailedRecords(turn, worker);
 
   const { source, shardId, fence } = entry.tenure;
   for (const queue of state.queues) {

@@ -5,20 +5,16 @@ import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Clock, UserRecord } from '../../src/api/ports.js';
-import type { Failure } from '../protocol/failure-policy.js';
-import type { OnFailure } from '../../src/api/failure-policy.js';
+import type { UserRecord } from '../../src/api/ports.js';
+import type { FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { Extract } from '../../src/api/reducer.js';
+import type { WaitingSnapshot } from '../../src/api/status.js';
 
-export interface StageOptions {
+export interface StageOptions extends FailureOptions {
   readonly reducers: number;
-  readonly clock: Clock;
   readonly extract?: Extract | undefined;
   readonly key?: ((record: UserRecord) => string) | undefined;
   readonly opaqueOf: (source: string) => unknown;
-  readonly onFailure: OnFailure;
-  /** How long `onFailure` may take to answer. */
-  readonly callDeadlineMs: number;
   readonly maxPending: number;
   readonly flushIntervalMs: number;
 }
@@ -81,6 +77,7 @@ export interface ReducerQueue {
 
 /** A worker's request for a flush or a drain, and how many reducers have not answered it. */
 interface OpenPunctuation {
+  readonly kind: 'flush' | 'drain';
   readonly workerNumber: number;
   readonly replyTo: ReplyTo<readonly number[]>;
   /** The ordinals of the worker's records that wait for another attempt. */
@@ -100,16 +97,16 @@ export interface StageState {
   sliceIsDue: boolean;
   readonly punctuations: Map<number, OpenPunctuation>;
   nextPunctuationId: number;
-  /** The failed records that `onFailure` has not decided about, by number, and how many there have been. */
-  readonly undecided: Map<number, FailedRecord>;
-  decisions: number;
+  readonly pendingFailures: PendingFailures<FailedRecord>;
 }
 
-/** A record whose `extract` or `key` has failed. It stays open until the policy has decided. */
+/** A record whose `extract` or `key` has failed. It stays open until a policy has decided, and a sink has kept it. */
 export interface FailedRecord {
   readonly entry: WorkerEntry;
   readonly ordinal: number;
-  readonly failure: Failure;
+  readonly record: UserRecord;
+  /** Monotonic milliseconds. */
+  readonly since: number;
 }
 
 export interface StageTurn {
@@ -126,5 +123,7 @@ export interface StageStatus {
   readonly workers: number;
   /** The oldest record of each worker in this stage. */
   readonly holding: readonly HeldRecord[];
+  /** The records that have failed and that a sink does not keep yet. */
+  readonly waiting: readonly WaitingSnapshot[];
   readonly queues: readonly { readonly reducer: number; readonly queued: number; readonly credit: number }[];
 }

@@ -5,6 +5,8 @@
 const yours = {
   skippedItems:
     'Items, and undecodable rests of aggregates, settled by the policy `skip`. Each is an event `recordSkipped`.',
+  parkedItems: 'Items, and records that gave none, that the sink of `park` keeps. Each is an event `itemParked`.',
+  failedParkings: 'Failed calls of the sink of `park`, each of which is repeated.',
   retries: 'Failed calls that are repeated, because `onFailure` decided so.',
   outOfRangeRecords: 'User records dropped by `outOfRange`. The first one of a shard is an event `outOfRange`.',
   duplicateRecords: 'Records that the service delivered twice, left out.',

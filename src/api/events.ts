@@ -62,6 +62,30 @@ export interface ConsumerEvents {
   outageStarted: { readonly reducer: number; readonly keys: number; readonly error: unknown };
   /** A call has succeeded again, after `failures` failed attempts in the outage. */
   outageEnded: { readonly reducer: number; readonly failures: number; readonly forMs: number };
+  /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
+  itemParked: ShardEvent &
+    Position & {
+      readonly key?: string;
+      readonly at: FailedItem['at'];
+      /** How often the call had failed. */
+      readonly attempts: number;
+      readonly idempotencyKey: string;
+      readonly error: unknown;
+    };
+  /**
+   * The sink of `park` has failed, and is called again after `delayMs`: the failed item, or the `items` items of a flush, stay open. The
+   * event fires at the first, second, fourth, eighth … failure.
+   */
+  parkingFailed: ShardEvent &
+    Position & {
+      readonly key?: string;
+      readonly at: FailedItem['at'];
+      readonly items: number;
+      /** How many calls of the sink have failed. */
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly error: unknown;
+    };
   /**
    * User records outside their shard's hash range were dropped. The event fires once per start of a shard worker; the counter
    * `outOfRangeRecords` counts every record.

@@ -1,5 +1,6 @@
 // The failure policies: what becomes of a record, an item or a batch on which the application's code has failed. `retry`
-// (src/options/retry-policy.ts) makes the policy that tries again.
+// (src/options/retry-policy.ts) makes the policy that tries again, `park` (src/options/park-policy.ts) the one that sets aside.
+import type { ParkSink } from './parking.js';
 
 /** The facts about a failure, as `onFailure` gets them. */
 export interface FailedItem {
@@ -8,7 +9,7 @@ export interface FailedItem {
   readonly shardId: string;
   readonly sequenceNumber: string;
   readonly subSequenceNumber?: number | undefined;
-  /** The record's bytes, not a copy. Absent if a raw call failed without an item. */
+  /** The record's bytes, not a copy; for `decode`, those of the whole aggregate. Absent if a raw call failed without an item. */
   readonly data?: Buffer | undefined;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number | undefined;
@@ -33,11 +34,21 @@ export interface FailedItem {
 }
 
 /**
- * A policy that ends a failure. `crash`: the pipeline restarts and delivers the record again. `skip`: the record is settled,
- * counted and reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a
- * growing time.
+ * A policy without options. `crash`: the pipeline restarts and delivers the record again. `skip`: the record is settled, counted and
+ * reported as `recordSkipped`. `stopShard`: the lease of its shard is released, and this worker leaves it alone for a growing time.
  */
-export type FinalPolicy = 'crash' | 'skip' | 'stopShard';
+export type PlainPolicy = 'crash' | 'skip' | 'stopShard';
+
+/** The policy that `park` makes: a sink keeps the failed item, which is then settled. */
+export interface Park {
+  readonly type: 'park';
+  readonly sink: ParkSink;
+  /** What happens if the sink fails. `retry`: the sink is called again after a growing pause. */
+  readonly then: PlainPolicy | 'retry';
+}
+
+/** A policy that ends a failure. */
+export type FinalPolicy = PlainPolicy | Park;
 
 /** The policy that `retry` makes: the call is repeated after a growing pause. */
 export interface Retry {
@@ -96,8 +107,19 @@ export function isFailurePolicy(value: unknown): value is FailurePolicy {
   return isFinalPolicy(value) || isRetry(value);
 }
 
-function isFinalPolicy(value: unknown): value is FinalPolicy {
+/** Whether the value is a policy that may end a failure. */
+export function isFinalPolicy(value: unknown): value is FinalPolicy {
+  return isPlainPolicy(value) || isPark(value);
+}
+
+function isPlainPolicy(value: unknown): value is PlainPolicy {
   return value === 'crash' || value === 'skip' || value === 'stopShard';
+}
+
+function isPark(value: unknown): value is Park {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, sink, then } = value as Partial<Park>;
+  return type === 'park' && typeof sink === 'function' && (then === 'retry' || isPlainPolicy(then));
 }
 
 function isRetry(value: unknown): value is Retry {

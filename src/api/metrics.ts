@@ -52,6 +52,7 @@ const ours = {
   WaitingShards: { type: 'gauge', unit: 'leases', labels: [], help: 'Shards that wait for bytes before they read on.' },
   OldestOpenMillis: { type: 'gauge', unit: 'ms', labels: shard, help: 'Age of the oldest open record; 0 without one.' },
   SkippedRecords: { type: 'counter', unit: 'items', labels: shard, help: 'Items settled by the policy `skip`.' },
+  ParkedItems: { type: 'counter', unit: 'items', labels: shard, help: 'Items that a sink of `park` keeps.' },
   Throttled: {
     type: 'counter',
     unit: 'calls',

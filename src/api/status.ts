@@ -74,16 +74,17 @@ export interface FailingSnapshot {
   readonly error: string;
 }
 
-/** An item or a flush that has failed and waits for another attempt. */
+/** An item or a flush that has failed and waits for another attempt, or a record that gave no item and is not parked yet. */
 export interface WaitingSnapshot {
   readonly source: string;
   readonly shardId: string;
   /** Of a flush: its oldest record. */
   readonly sequenceNumber: string;
-  readonly key: string;
+  /** Absent if the record gave no item. */
+  readonly key?: string;
   /** The call that failed: see `FailedItem.at`. */
   readonly at: FailedItem['at'];
-  /** How many attempts have failed. `forMs` says since when. */
+  /** How many attempts have failed: of the call, or to park a record that gave no item. `forMs` says since when. */
   readonly attempts: number;
   readonly forMs: number;
   /** The message of the last error. */

@@ -87,14 +87,18 @@ const maxNamed = 3;
 /** What waits for another attempt and has waited too long. */
 function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   const waiting = [...walk(tree)]
-    .flatMap((actor) => statusOf(actor, 'reducer')?.waiting ?? [])
+    .flatMap((actor) => {
+      const status = statusOf(actor, 'reducer') ?? statusOf(actor, 'stage') ?? statusOf(actor, 'shard-worker');
+      return status?.waiting ?? [];
+    })
     .filter(({ attempts, forMs }) => attempts >= maxAttempts || forMs >= maxWaitingMs)
     .toSorted((one, other) => other.forMs - one.forMs);
   const named = waiting
     .slice(0, maxNamed)
     .map(({ source, shardId, sequenceNumber, key, at, attempts, forMs, error }) => {
       const record = `record ${sequenceNumber} of ${source}/${shardId}`;
-      const what = at === 'flush' ? `a flush from ${record}` : `key '${key}' (${record})`;
+      const item = key === undefined ? record : `key '${key}' (${record})`;
+      const what = at === 'flush' ? `a flush from ${record}` : item;
       return `${what} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts: ${error}`;
     });
   const more = waiting.length - named.length;

@@ -19,6 +19,8 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   itemRecovered: 'info',
   outageStarted: 'error',
   outageEnded: 'warn',
+  itemParked: 'warn',
+  parkingFailed: 'error',
   outOfRange: 'warn',
   malformedAggregate: 'warn',
   trimmed: 'warn',

@@ -70,6 +70,7 @@ function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
     emitter.on('leaseLost', ({ source }) => meter.count('LostLeases', 1, { source })),
     emitter.on('leaseReleased', ({ source }) => meter.count('ReleasedLeases', 1, { source })),
     emitter.on('checkpoint', (at) => meter.count('Checkpoints', 1, shardOf(at))),
+    emitter.on('itemParked', (at) => meter.count('ParkedItems', 1, shardOf(at))),
     emitter.on('recordSkipped', (at) => meter.count('SkippedRecords', 1, shardOf(at))),
     emitter.on('throttled', (at) => meter.count('Throttled', 1, shardOf(at))),
     emitter.on('pipelineRestarted', () => meter.count('PipelineRestarts', 1, {})),

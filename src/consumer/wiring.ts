@@ -133,7 +133,7 @@ export function openWiring(input: WiringInput): Wiring {
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
+      stage: () => actors.stage({ ...options, ...environment, opaqueOf }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
@@ -258,7 +258,7 @@ function reducerOf(
 }
 
 function workerOf(
-  { actors, options, environment: { clock } }: WiringInput,
+  { actors, options, environment: { clock, random } }: WiringInput,
   { sources, budget, settled }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
@@ -278,6 +278,7 @@ function workerOf(
     flushes: definition.flush !== undefined || definition.behaviour !== undefined,
     acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
+    random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
 }

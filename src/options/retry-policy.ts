@@ -1,7 +1,15 @@
 // The policy `retry`, its options as a table, and the policy that applies if the application names none.
-import type { FinalPolicy, Retry } from '../api/failure-policy.js';
+import { isFinalPolicy, type FinalPolicy, type Retry } from '../api/failure-policy.js';
 import type { RetryOptions } from '../api/generated/retry-options.js';
-import { defaulting, milliseconds, oneOf, resolveTable, times } from './option-table.js';
+import { defaulting, milliseconds, refuse, resolveTable, times, type Kind } from './option-table.js';
+
+const finalPolicy: Kind<FinalPolicy> = {
+  expected: "'crash', 'skip', 'stopShard' or park()",
+  type: 'FinalPolicy',
+  parse(value, path) {
+    return isFinalPolicy(value) ? value : refuse(path, this.expected, value);
+  },
+};
 
 export const retryTable = {
   attempts: defaulting(
@@ -18,7 +26,7 @@ export const retryTable = {
     '5_000',
   ),
   then: defaulting(
-    oneOf<FinalPolicy>('crash', 'skip', 'stopShard'),
+    finalPolicy,
     'crash',
     'What happens after the last attempt. It applies at once to a NonRetryableError, and to failures that no repetition can mend: those of `extract`, of `key` and of decoding.',
     "'skip'",

@@ -62,10 +62,12 @@ export interface Driver {
   revoke(shardId: string): Promise<void>;
   /** Fires `ctx.signal`, as a stop does. */
   stop(): void;
-  /** The acknowledged items, as they were given, in the order of acknowledgement. No skipped items. */
+  /** The acknowledged items, as they were given, in the order of acknowledgement. No skipped and no parked items. */
   readonly acknowledged: readonly DrivenItem[];
   /** The items that the failure policy skipped. */
   readonly skipped: readonly DrivenItem[];
+  /** The items that a sink of the policy `park` keeps. */
+  readonly parked: readonly DrivenItem[];
   /** Shards that the failure policy stopped. */
   readonly stopped: readonly string[];
   /** The state; with `stateBy: 'shard'` a Map from shard id to state. */
@@ -177,6 +179,7 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     stop: () => runner.stop(),
     acknowledged: runner.acknowledged,
     skipped: runner.skipped,
+    parked: runner.parked,
     get stopped() {
       return [...leases].filter(([, { tenure }]) => tenure.stopError !== undefined).map(([shardId]) => shardId);
     },
@@ -220,6 +223,7 @@ interface Runner {
   readonly given: Map<number, DrivenItem>;
   readonly acknowledged: DrivenItem[];
   readonly skipped: DrivenItem[];
+  readonly parked: DrivenItem[];
   readonly counts: Record<string, number>;
   readonly events: KinactEvent[];
   deliver(message: ReducerActorMessage): void;
@@ -244,8 +248,10 @@ function createRunner(
   const timers = new Map<string, () => void>();
 
   const [counts, events, given]: [Record<string, number>, KinactEvent[], Runner['given']] = [{}, [], new Map()];
-  const [acknowledged, skipped]: [DrivenItem[], DrivenItem[]] = [[], []];
-  const justSkipped = new Set<string>();
+  const acknowledged: DrivenItem[] = [];
+  const skipped: DrivenItem[] = [];
+  const parked: DrivenItem[] = [];
+  const givenUp = new Map<string, DrivenItem[]>();
 
   let failed: Error | undefined;
   let handling = false;
@@ -254,7 +260,9 @@ function createRunner(
     const item = given.get(ordinal);
     if (item === undefined) return;
     given.delete(ordinal);
-    (justSkipped.delete(item.sequenceNumber ?? String(ordinal)) ? skipped : acknowledged).push(item);
+    const number = item.sequenceNumber ?? String(ordinal);
+    (givenUp.get(number) ?? acknowledged).push(item);
+    givenUp.delete(number);
   };
 
   const readDispositions = (message: StageMessage): void => {
@@ -286,7 +294,9 @@ function createRunner(
       );
     } else if (effect.type === 'emit') {
       events.push(effect.event);
-      if (effect.event.name === 'recordSkipped') justSkipped.add(effect.event.data.sequenceNumber);
+      const { name, data } = effect.event;
+      if (name === 'recordSkipped') givenUp.set(data.sequenceNumber, skipped);
+      else if (name === 'itemParked') givenUp.set(data.sequenceNumber, parked);
     }
   };
 
@@ -309,6 +319,7 @@ function createRunner(
     credit: Infinity,
     batchSize: batch.size ?? 500,
     batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
+    application: 'drive',
     onFailure,
     callDeadlineMs: 30_000,
     clock,
@@ -327,7 +338,7 @@ function createRunner(
     }
   };
   return {
-    ...{ stage, state, given, acknowledged, skipped, counts, events, deliver, rest },
+    ...{ stage, state, given, acknowledged, skipped, parked, counts, events, deliver, rest },
     stop: () => void behaviour.stopped?.(state, 'shutdown'),
     failed: () => failed,
   };

@@ -113,6 +113,8 @@ describe('a stage whose reducers have not joined yet', () => {
     clock: new ManualClock(),
     opaqueOf: () => undefined,
     onFailure: 'crash',
+    application: 'test',
+    random: { next: () => 0 },
     callDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,

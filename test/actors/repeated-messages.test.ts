@@ -32,6 +32,8 @@ function oneStage(count = 1) {
     clock: new ManualClock(),
     opaqueOf: () => undefined,
     onFailure: 'crash',
+    application: 'test',
+    random: { next: () => 0 },
     callDeadlineMs: 1_000,
     maxPending: 10,
     flushIntervalMs: 1_000,

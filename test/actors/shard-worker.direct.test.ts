@@ -49,6 +49,8 @@ function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
       spread: 'round-robin',
       onDuplicate: 'skip',
       onFailure: 'crash',
+      application: 'test',
+      random: { next: () => 0 },
       callDeadlineMs: 1_000,
       clock,
     },

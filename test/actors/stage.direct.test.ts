@@ -29,6 +29,8 @@ const plain = {
   maxPending: 4,
   flushIntervalMs: 1_000,
   onFailure: 'crash',
+  application: 'test',
+  random: { next: () => 0 },
   callDeadlineMs: 1_000,
   opaqueOf: () => 0,
 } as const;

@@ -21,7 +21,7 @@ export function direct(definition: Partial<Calls> = {}, options: Partial<Reducer
   const fold: Calls = { init: () => [], reduce: (state, { value }) => [...state, value], ...definition };
   const behaviour = reducer({
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
-    ...{ callDeadlineMs: 1_000, random: { next: () => 0 }, progress: { settled: 0 } },
+    ...{ application: 'orders-app', callDeadlineMs: 1_000, random: { next: () => 0 }, progress: { settled: 0 } },
     definition: fold as ReducerOptions['definition'],
     sendFromOutside: (_, message) => told.push(message),
     ...options,

@@ -84,7 +84,8 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
   const events: KinactEvent[] = [];
   const runtime = createRuntime({ clock, timers: clock, emit: (event) => events.push(event), ...options.runtime });
   const onFailure = options.stage?.onFailure ?? options.reducer?.onFailure ?? 'crash';
-  const shared = { clock, onFailure, callDeadlineMs: 30_000 };
+  const random = { next: () => 0.5 };
+  const shared = { application: 'test', clock, random, onFailure, callDeadlineMs: 30_000 };
   const count = options.reducers ?? 2;
   const tell = (to: Ref<never>, message: unknown): void => sendFromOutside(to, message);
   const stages = Array.from({ length: options.stages ?? 1 }, (_, index) =>
@@ -113,7 +114,6 @@ function build(options: PipelineOptions, clock: ManualClock): Pipeline {
         batchIntervalMs: options.batchIntervalMs ?? options.definition.batch?.intervalMs ?? 1_000,
         sendFromOutside,
         ...shared,
-        random: { next: () => 0.5 },
         progress: { settled: 0 },
         ...options.reducer,
       }),

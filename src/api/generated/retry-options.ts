@@ -1,4 +1,5 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
+import type { FinalPolicy } from '../failure-policy.js';
 
 /** What `retry` takes. */
 export interface RetryOptions {
@@ -44,5 +45,5 @@ export interface RetryOptions {
    * then: 'skip'
    * ```
    */
-  readonly then?: 'crash' | 'skip' | 'stopShard' | undefined;
+  readonly then?: FinalPolicy | undefined;
 }

@@ -39,7 +39,7 @@ const supervisorVocabulary = vocabulary<SupervisorsMessage['type'], never>(
 
 /** By the actor's kind. */
 export const vocabularies: Readonly<Record<string, Vocabulary>> = {
-  stage: vocabulary<StageMessage['type'], 'onFailure'>(
+  stage: vocabulary<StageMessage['type'], 'onFailure' | 'park'>(
     {
       join: true,
       notify: true,
@@ -54,10 +54,13 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       workerDown: true,
       beat: true,
       decided: true,
+      parkingEnded: true,
+      parkingOverdue: true,
+      parkingDue: true,
     },
-    { onFailure: true },
+    { onFailure: true, park: true },
   ),
-  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'onFailure'>(
+  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'onFailure' | 'park'>(
     {
       items: true,
       punctuation: true,
@@ -73,10 +76,22 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       contextCalled: true,
       attemptDue: true,
       decided: true,
+      parkingEnded: true,
+      parkingOverdue: true,
+      parkingDue: true,
     },
-    { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true, onFailure: true },
+    {
+      reduce: true,
+      items: true,
+      heartbeat: true,
+      flush: true,
+      revoked: true,
+      drain: true,
+      onFailure: true,
+      park: true,
+    },
   ),
-  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onFailure'>(
+  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onFailure' | 'park'>(
     {
       revoked: true,
       drain: true,
@@ -97,8 +112,11 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       heldForAck: true,
       askFailed: true,
       decided: true,
+      parkingEnded: true,
+      parkingOverdue: true,
+      parkingDue: true,
     },
-    { read: true, onFailure: true },
+    { read: true, onFailure: true, park: true },
   ),
   'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
     { held: true, started: true, ended: true, again: true },

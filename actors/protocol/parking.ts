@@ -1,0 +1,316 @@
+// Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
+// may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
+// same failure: a call that has not settled may still succeed.
+import { effect } from './actor.js';
+import { notParked, type Failure, type Verdict } from './failure-policy.js';
+import { DeliveredItem } from './item.js';
+import { addPending, pendingOf, type FailureTurn, type PendingFailure } from './pending-failures.js';
+import { endIfLate, type Tenure } from './tenure.js';
+import { exponentialMs } from '../../src/core/backoff.js';
+import type { Park } from '../../src/api/failure-policy.js';
+import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
+import type { UserRecord } from '../../src/api/ports.js';
+
+/** What can be parked: an item, or a record that gave none. */
+export type Parkable = DeliveredItem | { readonly tenure: Tenure; readonly record: UserRecord };
+
+export interface Parking {
+  readonly policy: Park;
+  /** When the call first failed. Monotonic milliseconds. */
+  readonly failedSince: number;
+  /** What the sink has not kept yet. */
+  left: readonly Parkable[];
+  /** The number of the last call. */
+  attempt: number;
+  /** `overdue`: its deadline has passed, its signal has aborted, and it is waited for once more. */
+  phase: 'queued' | 'calling' | 'overdue' | 'paused';
+}
+
+/** The sink has answered about every item of a call. */
+export interface ParkingEnded {
+  readonly type: 'parkingEnded';
+  readonly number: number;
+  readonly parked: readonly Parkable[];
+  /** The first error of the sink, if something is not parked. */
+  readonly error?: unknown;
+}
+
+/** The deadline of a call has passed. */
+export interface ParkingOverdue {
+  readonly type: 'parkingOverdue';
+  readonly number: number;
+  /** Its signal has aborted before, and it has been waited for once more. */
+  readonly isLast: boolean;
+}
+
+/** A pause is over: the sink may be called again. */
+export interface ParkingDue {
+  readonly type: 'parkingDue';
+  readonly number: number;
+}
+
+/** What has become of a parking. */
+export interface ParkingNews<Subject> {
+  readonly pending: PendingFailure<Subject>;
+  /** What the sink keeps now. */
+  readonly parked: readonly Parkable[];
+  /** What belongs to leases that have ended: the next owner decides about it. */
+  readonly late: readonly Parkable[];
+  /** What is not parked. If there is no verdict, the sink is called again. */
+  readonly left: readonly Parkable[];
+  readonly verdict?: Verdict;
+}
+
+const maxCalls = 16;
+/** How many items of a failed flush a sink gets at a time. */
+const maxItems = 32;
+const pauses = { baseMs: 100, capMs: 30_000 };
+
+/** Begins to park. The news follow in later turns. */
+export function beginParking<Subject>(
+  turn: FailureTurn<Subject>,
+  subject: Subject,
+  failure: Failure,
+  parking: { readonly policy: Park; readonly items: readonly Parkable[]; readonly failedSince: number },
+): void {
+  const { pendingFailures } = turn.state;
+  const { policy, items: left, failedSince } = parking;
+  const tenures = new Set(left.map(({ tenure }) => tenure));
+  const begun: Parking = { policy, failedSince, left, attempt: 0, phase: 'queued' };
+  const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });
+  pendingFailures.queued.push(number);
+  callSinks(turn);
+}
+
+/** Calls sinks for what is queued, as long as calls are free. */
+function callSinks<Subject>(turn: FailureTurn<Subject>): void {
+  const { pendingFailures } = turn.state;
+  while (pendingFailures.called.size < maxCalls) {
+    const number = pendingFailures.queued.shift();
+    if (number === undefined) return;
+    const pending = pendingFailures.byNumber.get(number);
+    if (pending?.parking?.phase === 'queued') callSink(turn, pending, pending.parking);
+  }
+}
+
+function callSink<Subject>(
+  { options, state, now, effects }: FailureTurn<Subject>,
+  { number, failure }: PendingFailure<Subject>,
+  parking: Parking,
+): void {
+  const { clock, callDeadlineMs, application } = options;
+  const { policy, left, failedSince } = parking;
+  parking.phase = 'calling';
+  parking.attempt += 1;
+  state.pendingFailures.called.add(number);
+
+  const parkedAt = clock.wallNow();
+  const why = { at: failure.failed.at, attempts: failure.attempt, error: failure.cause };
+  const times = { failedAt: Math.round(parkedAt - (now - failedSince)), parkedAt };
+  const parked = (each: Parkable): ParkedItem => ({ ...placeOf(each), application, ...why, ...times });
+  const name = `park#${number}`;
+  effects.push(
+    effect.after(name, callDeadlineMs, { type: 'parkingOverdue', number, isLast: false }),
+    effect.run({
+      name,
+      kind: 'user',
+      start: (signal) => parkAll(policy.sink, left, parked, signal),
+      done: (answer: Answer): ParkingEnded => ({ type: 'parkingEnded', number, ...answer }),
+      failed: (error): ParkingEnded => ({ type: 'parkingEnded', number, parked: [], error }),
+    }),
+  );
+}
+
+type Answer = Pick<ParkingEnded, 'parked' | 'error'>;
+
+async function parkAll(
+  sink: ParkSink,
+  items: readonly Parkable[],
+  parkedItem: (item: Parkable) => ParkedItem,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const parked: Parkable[] = [];
+  const errors: unknown[] = [];
+  const parkOne = async (item: Parkable): Promise<void> => {
+    try {
+      await sink(parkedItem(item), { signal });
+      parked.push(item);
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+  for (let next = 0; next < items.length; next += maxItems) {
+    if (signal.aborted) return { parked, error: errors[0] ?? signal.reason };
+    await Promise.all(items.slice(next, next + maxItems).map(parkOne));
+  }
+  return errors.length === 0 ? { parked } : { parked, error: errors[0] };
+}
+
+type Place = Omit<ParkedItem, 'application' | 'at' | 'attempts' | 'error' | 'failedAt' | 'parkedAt'>;
+
+function placeOf(parkable: Parkable): Place {
+  const { tenure, record } = parkable;
+  const { sequenceNumber, subSequenceNumber, partitionKey, explicitHashKey, data, arrivedAt } = record;
+  const { source, stream, shardId, idempotencyPrefix } = tenure;
+  const item =
+    parkable instanceof DeliveredItem
+      ? { idempotencyKey: parkable.idempotencyKey, itemIndex: parkable.index, key: parkable.key }
+      : { idempotencyKey: `${idempotencyPrefix}/${sequenceNumber}/${subSequenceNumber ?? '-'}/-` };
+  return {
+    ...item,
+    ...{ source, stream, shardId, sequenceNumber, subSequenceNumber },
+    ...{ partitionKey, explicitHashKey, data, arrivedAt },
+  };
+}
+
+/** A call of a sink has ended. Undefined if nobody waits for it any more. */
+export function parkingEnded<Subject>(
+  turn: FailureTurn<Subject>,
+  message: ParkingEnded,
+): ParkingNews<Subject> | undefined {
+  const { state, effects } = turn;
+  const { pendingFailures } = state;
+  pendingFailures.called.delete(message.number);
+  callSinks(turn);
+  const pending = pendingFailures.byNumber.get(message.number);
+  if (pending?.parking === undefined) return undefined;
+
+  const { number, failure, parking } = pending;
+  effects.push(effect.cancel(`park#${number}`));
+  const { parked, error } = message;
+  reportParked(turn, failure, parked);
+  const kept = new Set(parked);
+  parking.left = parking.left.filter((each) => !kept.has(each));
+  const late = giveUpLate(turn, pending, parking);
+  const { left } = parking;
+  if (left.length === 0) return { pending, parked, late, left };
+
+  if (parking.policy.then !== 'retry') {
+    pendingFailures.byNumber.delete(number);
+    return { pending, parked, late, left, verdict: notParked(failure, parking.policy.then, error) };
+  }
+  pause(turn, pending, parking, error);
+  return { pending, parked, late, left };
+}
+
+function pause<Subject>(
+  { options, effects }: FailureTurn<Subject>,
+  { number, failure }: PendingFailure<Subject>,
+  parking: Parking,
+  error: unknown,
+): void {
+  const { attempt, left } = parking;
+  const ceilingMs = exponentialMs(pauses, attempt);
+  const delayMs = Math.floor(pauses.baseMs + options.random.next() * (ceilingMs - pauses.baseMs));
+  parking.phase = 'paused';
+  effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
+  // The first, second, fourth, eighth … failure.
+  if ((attempt & (attempt - 1)) !== 0) return;
+  const [oldest] = left as [Parkable, ...Parkable[]];
+  const data = { ...eventPlace(oldest), at: failure.failed.at, items: left.length, attempt, delayMs, error };
+  effects.push(effect.emit({ name: 'parkingFailed', data }));
+}
+
+/** Removes what belongs to leases that have ended, and the parking itself if nothing is left. */
+function giveUpLate<Subject>(
+  { options, state, effects }: FailureTurn<Subject>,
+  { number }: PendingFailure<Subject>,
+  parking: Parking,
+): readonly Parkable[] {
+  const late = parking.left.filter(({ tenure }) => endIfLate(tenure, options.clock));
+  if (late.length > 0) parking.left = parking.left.filter(({ tenure }) => !tenure.dead);
+  if (parking.left.length > 0) return late;
+  state.pendingFailures.byNumber.delete(number);
+  if (parking.phase === 'paused') effects.push(effect.cancel(`park#${number}`));
+  return late;
+}
+
+/** The deadline of a call has passed: its signal aborts. A call that does not settle even then ends as `crash`. */
+export function parkingOverdue<Subject>(
+  { options, state, effects }: FailureTurn<Subject>,
+  { number, isLast }: ParkingOverdue,
+): ParkingNews<Subject> | undefined {
+  const pending = state.pendingFailures.byNumber.get(number);
+  if (pending?.parking === undefined) return undefined;
+  const { parking, failure } = pending;
+  const { callDeadlineMs } = options;
+  if (parking.phase !== (isLast ? 'overdue' : 'calling')) return undefined;
+  if (!isLast) {
+    parking.phase = 'overdue';
+    const reason = new Error(`The sink of park has not answered within ${callDeadlineMs} ms.`);
+    effects.push(effect.abort(`park#${number}`, reason));
+    effects.push(effect.after(`park#${number}`, callDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
+    return undefined;
+  }
+  state.pendingFailures.byNumber.delete(number);
+  const error = new Error(`its sink has not settled within ${callDeadlineMs} ms after its signal had aborted`);
+  return { pending, parked: [], late: [], left: parking.left, verdict: notParked(failure, 'crash', error) };
+}
+
+/** The pause of a parking is over. News if its leases have ended in the meantime. */
+export function parkingDue<Subject>(
+  turn: FailureTurn<Subject>,
+  { number }: ParkingDue,
+): ParkingNews<Subject> | undefined {
+  const pending = turn.state.pendingFailures.byNumber.get(number);
+  if (pending?.parking?.phase !== 'paused') return undefined;
+  const late = giveUpLate(turn, pending, pending.parking);
+  const { left } = pending.parking;
+  if (left.length > 0) {
+    pending.parking.phase = 'queued';
+    turn.state.pendingFailures.queued.push(number);
+    callSinks(turn);
+  }
+  return late.length === 0 ? undefined : { pending, parked: [], late, left };
+}
+
+/** Ends the pauses of the parkings that have a part in such a tenure. */
+export function hurryParkings<Subject>(turn: FailureTurn<Subject>, isMeant: (tenure: Tenure) => boolean): void {
+  const { pendingFailures } = turn.state;
+  for (const { number, parking, tenures } of pendingFailures.byNumber.values()) {
+    if (parking?.phase !== 'paused' || ![...tenures].some(isMeant)) continue;
+    parking.phase = 'queued';
+    turn.effects.push(effect.cancel(`park#${number}`));
+    pendingFailures.queued.push(number);
+  }
+  callSinks(turn);
+}
+
+/** Ends the parkings of a worker that has ended, if no other worker has a part in them. Their calls are aborted. */
+export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number): readonly ParkingNews<Subject>[] {
+  const news: ParkingNews<Subject>[] = [];
+  for (const pending of [...pendingOf(turn.state.pendingFailures, worker)]) {
+    const { parking, number } = pending;
+    if (parking === undefined) continue;
+    const late = giveUpLate(turn, pending, parking);
+    if (parking.left.length === 0 && (parking.phase === 'calling' || parking.phase === 'overdue'))
+      turn.effects.push(
+        effect.cancel(`park#${number}`),
+        effect.abort(`park#${number}`, new Error('its lease has ended')),
+      );
+    if (late.length > 0) news.push({ pending, parked: [], late, left: parking.left });
+  }
+  return news;
+}
+
+function reportParked<Subject>({ effects }: FailureTurn<Subject>, failure: Failure, parked: readonly Parkable[]): void {
+  if (parked.length === 0) return;
+  effects.push(effect.count('parkedItems', parked.length));
+  const { at } = failure.failed;
+  for (const each of parked) {
+    const { idempotencyKey } = placeOf(each);
+    const data = { ...eventPlace(each), at, attempts: failure.attempt, idempotencyKey, error: failure.cause };
+    effects.push(effect.emit({ name: 'itemParked', data }));
+  }
+}
+
+function eventPlace(parkable: Parkable): {
+  readonly source: string;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber: number;
+  readonly key?: string;
+} {
+  const { source, shardId, sequenceNumber, subSequenceNumber = 0, key } = placeOf(parkable);
+  return { source, shardId, sequenceNumber, subSequenceNumber, ...(key === undefined ? {} : { key }) };
+}

@@ -1,0 +1,131 @@
+// The failures of user code in one actor that are not over yet: the failure policy answers by a promise, or a sink parks what has
+// failed (parking.ts). Until then the record stays open. Reducers, stages and shard workers each keep such failures; `Subject` is what
+// the actor has to know of one.
+import { effect, type Effect } from './actor.js';
+import { judgeFailure, unanswered, type Failure, type Verdict } from './failure-policy.js';
+import type { Parking, ParkingDue, ParkingEnded, ParkingOverdue } from './parking.js';
+import type { Tenure } from './tenure.js';
+import { createDeque, type Deque } from '../../src/core/deque.js';
+import type { OnFailure } from '../../src/api/failure-policy.js';
+import type { Clock, Random } from '../../src/api/ports.js';
+
+export interface PendingFailure<Subject> {
+  readonly number: number;
+  readonly subject: Subject;
+  readonly failure: Failure;
+  /** The tenures of what has failed. */
+  readonly tenures: ReadonlySet<Tenure>;
+  /** Absent while the policy has not answered. */
+  readonly parking?: Parking;
+}
+
+export interface PendingFailures<Subject> {
+  readonly byNumber: Map<number, PendingFailure<Subject>>;
+  /** How many there have been. */
+  count: number;
+  /** The numbers of those that wait for a free call of a sink. */
+  readonly queued: Deque<number>;
+  /** The numbers of those whose sink is called. Some may be over otherwise. */
+  readonly called: Set<number>;
+}
+
+export function createPendingFailures<Subject>(): PendingFailures<Subject> {
+  return { byNumber: new Map(), count: 0, queued: createDeque(), called: new Set() };
+}
+
+/** The message that brings the verdict of a policy function that answered by a promise, or did not answer in time. */
+export interface Decided {
+  readonly type: 'decided';
+  readonly number: number;
+  /** Absent if the function has not answered in time. */
+  readonly verdict?: Verdict;
+}
+
+export type FailureMessage = Decided | ParkingEnded | ParkingOverdue | ParkingDue;
+
+export interface FailureOptions {
+  readonly application: string;
+  readonly onFailure: OnFailure;
+  /** How long a policy function, or a call of a sink, may take to answer. */
+  readonly callDeadlineMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The part of an actor's turn that these functions use. */
+export interface FailureTurn<Subject> {
+  readonly options: FailureOptions;
+  readonly state: { readonly pendingFailures: PendingFailures<Subject> };
+  readonly now: number;
+  readonly effects: { push(...effects: readonly Effect<FailureMessage>[]): unknown };
+}
+
+/** Asks the policy. Undefined: it answers by a promise, and `decided` brings the verdict. */
+export function askPolicy<Subject>(
+  turn: FailureTurn<Subject>,
+  subject: Subject,
+  failure: Failure,
+  tenures: ReadonlySet<Tenure>,
+): Verdict | undefined {
+  const { callDeadlineMs, onFailure } = turn.options;
+  const verdict = judgeFailure(onFailure, failure);
+  if (!(verdict instanceof Promise)) return verdict;
+
+  const { number } = addPending(turn.state.pendingFailures, { subject, failure, tenures });
+  const name = `onFailure#${number}`;
+  const overdue: Decided = { type: 'decided', number };
+  turn.effects.push(
+    effect.after(name, callDeadlineMs, overdue),
+    effect.run({
+      name,
+      kind: 'user',
+      start: () => verdict,
+      done: (answer: Verdict): Decided => ({ type: 'decided', number, verdict: answer }),
+      failed: () => overdue,
+    }),
+  );
+  return undefined;
+}
+
+export function addPending<Subject>(
+  pending: PendingFailures<Subject>,
+  failure: Omit<PendingFailure<Subject>, 'number'>,
+): PendingFailure<Subject> {
+  pending.count += 1;
+  const added = { number: pending.count, ...failure };
+  pending.byNumber.set(added.number, added);
+  return added;
+}
+
+/** The failure that is decided now, and its verdict. Undefined for a message that comes too late. */
+export function takeDecided<Subject>(
+  { options, state, effects }: FailureTurn<Subject>,
+  { number, verdict }: Decided,
+): (PendingFailure<Subject> & { readonly verdict: Verdict }) | undefined {
+  const { byNumber } = state.pendingFailures;
+  const known = byNumber.get(number);
+  if (known === undefined || known.parking !== undefined) return undefined;
+  byNumber.delete(number);
+  if (verdict === undefined) return { ...known, verdict: unanswered(known.failure, options.callDeadlineMs) };
+  effects.push(effect.cancel(`onFailure#${number}`));
+  return { ...known, verdict };
+}
+
+/** The pending failures of one worker. */
+export function* pendingOf<Subject>(
+  { byNumber }: PendingFailures<Subject>,
+  worker: number,
+): Generator<PendingFailure<Subject>> {
+  for (const pending of byNumber.values())
+    for (const tenure of pending.tenures)
+      if (tenure.worker === worker) {
+        yield pending;
+        break;
+      }
+}
+
+/** Whether an answer about this worker is on its way: of a policy, or of a sink that is called or about to be called. */
+export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, worker: number): boolean {
+  for (const { parking } of pendingOf(pending, worker)) if (parking?.phase !== 'paused') return true;
+  return false;
+}

@@ -1,0 +1,129 @@
+// Parts of aggregates that cannot be decoded. The failure policy is asked, at once or by a promise, and a sink may keep the aggregate.
+// Until then the part's place in the ledger holds the checkpoint back, and later records go on.
+import { effect } from '../protocol/actor.js';
+import type { Failure, Verdict } from '../protocol/failure-policy.js';
+import {
+  beginParking,
+  parkingDue as due,
+  parkingEnded as ended,
+  parkingOverdue as overdue,
+  type ParkingDue,
+  type ParkingEnded,
+  type ParkingNews,
+  type ParkingOverdue,
+} from '../protocol/parking.js';
+import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
+import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
+import type { AdmissionEnd, ShardWorkerState, UndecodedPart, WorkerTurn } from './state.js';
+import { settle } from '../../src/core/ledger.js';
+import { messageOf } from '../../src/core/thrown.js';
+import { KinactError } from '../../src/api/errors.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { WaitingSnapshot } from '../../src/api/status.js';
+
+/** Applies the failure policy to a part. Undefined: the worker goes on. */
+export function partNotDecoded(
+  turn: WorkerTurn,
+  tenure: Tenure,
+  part: Omit<UndecodedPart, 'since'>,
+  reason: string,
+): AdmissionEnd | undefined {
+  const { position, record } = part;
+  const { source, shardId } = tenure;
+  const { sequenceNumber, data, arrivedAt } = record;
+  const cause = new KinactError(
+    'UNDECODABLE_RECORD',
+    `The user records after the first ${position.subSequenceNumber} cannot be decoded: ${reason}.`,
+  );
+
+  const failed: FailedItem = { source, shardId, sequenceNumber, data, arrivedAt, at: 'decode', items: 1 };
+  const failure: Failure = { cause, failed, attempt: 1 };
+  const subject: UndecodedPart = { ...part, since: turn.now };
+  const verdict = askPolicy(turn, subject, failure, new Set([tenure]));
+  return verdict === undefined ? undefined : endPart(turn, tenure, subject, failure, verdict);
+}
+
+// oxlint-disable-next-line max-params -- what a verdict is about: the lease, the part, and its failure
+function endPart(
+  turn: WorkerTurn,
+  tenure: Tenure,
+  part: UndecodedPart,
+  failure: Failure,
+  { policy, error }: Verdict,
+): AdmissionEnd | undefined {
+  const { state, effects } = turn;
+  if (typeof policy === 'object' && policy.type === 'park') {
+    const { record, position, since } = part;
+    const items = [{ tenure, record: { ...record, ...position } }];
+    beginParking(turn, part, failure, { policy, items, failedSince: since });
+    return undefined;
+  }
+  if (policy !== 'skip') return { type: policy === 'stopShard' ? 'stopShard' : 'crash', error };
+
+  settle(state.ledger, part.ordinal, 0);
+  effects.push(effect.count('skippedItems'));
+  const { source, shardId } = tenure;
+  effects.push(
+    effect.emit({ name: 'recordSkipped', data: { source, shardId, ...part.position, error: failure.cause } }),
+  );
+  return undefined;
+}
+
+/** The policy has decided, or has not in time. */
+export function decided(turn: WorkerTurn, message: Decided): void {
+  const known = takeDecided(turn, message);
+  if (known !== undefined) endLater(turn, known.subject, known.failure, known.verdict);
+}
+
+export function parkingEnded(turn: WorkerTurn, message: ParkingEnded): void {
+  applyNews(turn, ended(turn, message));
+}
+
+export function parkingOverdue(turn: WorkerTurn, message: ParkingOverdue): void {
+  applyNews(turn, overdue(turn, message));
+}
+
+export function parkingDue(turn: WorkerTurn, message: ParkingDue): void {
+  applyNews(turn, due(turn, message));
+}
+
+function applyNews(turn: WorkerTurn, news: ParkingNews<UndecodedPart> | undefined): void {
+  if (news === undefined) return;
+  const { subject, failure } = news.pending;
+  if (news.parked.length > 0) settle(turn.state.ledger, subject.ordinal, 0);
+  if (news.verdict !== undefined) endLater(turn, subject, failure, news.verdict);
+}
+
+function endLater(turn: WorkerTurn, part: UndecodedPart, failure: Failure, verdict: Verdict): void {
+  const { options, state, effects } = turn;
+  const { tenure } = state;
+  // If the lease has ended in the meantime, the new owner decides again.
+  if (tenure === undefined || endIfLate(tenure, options.clock)) return;
+  const end = endPart(turn, tenure, part, failure, verdict);
+  if (end?.type === 'stopShard') stopTenure(tenure, end.error);
+  else if (end?.type === 'crash') effects.push(effect.fail(end.error));
+}
+
+/** The ordinals of the parts that wait for nothing but the next call of their sink. */
+export function pausedParts({ pendingFailures }: ShardWorkerState): readonly number[] {
+  return [...pendingFailures.byNumber.values()].flatMap(({ subject, parking }) =>
+    parking?.phase === 'paused' ? [subject.ordinal] : [],
+  );
+}
+
+/** Since when the part of this ordinal waits for a policy or a sink; undefined if it does not. */
+export function partSince({ pendingFailures }: ShardWorkerState, ordinal: number | undefined): number | undefined {
+  for (const { subject } of pendingFailures.byNumber.values()) if (subject.ordinal === ordinal) return subject.since;
+  return undefined;
+}
+
+/** The parts that a sink does not keep yet. */
+export function waitingParts({ pendingFailures }: ShardWorkerState, now: number): readonly WaitingSnapshot[] {
+  return [...pendingFailures.byNumber.values()].flatMap(({ subject, failure, parking }) => {
+    if (parking === undefined) return [];
+    const { source, shardId, sequenceNumber, at } = failure.failed;
+    const forMs = Math.round(now - subject.since);
+    const error = messageOf(failure.cause);
+    return [{ source, shardId, sequenceNumber, at, attempts: parking.attempt, forMs, error }];
+  });
+}

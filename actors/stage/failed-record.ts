@@ -1,0 +1,152 @@
+// Records whose `extract` or `key` has failed. The failure policy is asked, at once or by a promise, and a sink may keep the record. The
+// record stays open until then, and later ones go on.
+import { effect } from '../protocol/actor.js';
+import type { Failure, Verdict } from '../protocol/failure-policy.js';
+import {
+  beginParking,
+  dropParkings,
+  hurryParkings,
+  parkingDue as due,
+  parkingEnded as ended,
+  parkingOverdue as overdue,
+  type ParkingDue,
+  type ParkingEnded,
+  type ParkingNews,
+  type ParkingOverdue,
+} from '../protocol/parking.js';
+import { askPolicy, pendingOf, takeDecided, type Decided } from '../protocol/pending-failures.js';
+import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import type { HeldRecord } from '../protocol/disposition.js';
+import type { FailedRecord, StageState, StageTurn, WorkerEntry } from './state.js';
+import { messageOf } from '../../src/core/thrown.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { UserRecord } from '../../src/api/ports.js';
+import type { WaitingSnapshot } from '../../src/api/status.js';
+
+/** Handles a record that has failed. Returns false when the stage crashes, and no record after this one may be routed. */
+export function recordFailed(
+  turn: StageTurn,
+  entry: WorkerEntry,
+  { record, ordinal }: { readonly record: UserRecord; readonly ordinal: number },
+  cause: unknown,
+): boolean {
+  const { options, now: since } = turn;
+  const { source, shardId } = entry.tenure;
+  const { sequenceNumber, subSequenceNumber, data, arrivedAt } = record;
+
+  const at = options.extract === undefined ? 'key' : 'extract';
+  const failed: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, at, items: 1 };
+  const failure: Failure = { cause, failed, attempt: 1 };
+  const subject: FailedRecord = { entry, ordinal, record, since };
+  const verdict = askPolicy(turn, subject, failure, new Set([entry.tenure]));
+  return verdict === undefined || endRecord(turn, subject, failure, verdict);
+}
+
+/** The policy has decided, or has not in time. Returns false when the stage crashes. */
+export function recordDecided(turn: StageTurn, message: Decided): boolean {
+  const known = takeDecided(turn, message);
+  // If the lease has ended in the meantime, the new owner extracts the record again.
+  return (
+    known === undefined || !isOpen(turn, known.subject) || endRecord(turn, known.subject, known.failure, known.verdict)
+  );
+}
+
+function isOpen({ options, state }: StageTurn, { entry }: FailedRecord): boolean {
+  return state.workerEntries.get(entry.tenure.worker) === entry && !endIfLate(entry.tenure, options.clock);
+}
+
+/** A call of a sink has ended. Returns false when the stage crashes. */
+export function recordParkingEnded(turn: StageTurn, message: ParkingEnded): boolean {
+  return applyNews(turn, ended(turn, message));
+}
+
+export function recordParkingOverdue(turn: StageTurn, message: ParkingOverdue): boolean {
+  return applyNews(turn, overdue(turn, message));
+}
+
+export function recordParkingDue(turn: StageTurn, message: ParkingDue): boolean {
+  return applyNews(turn, due(turn, message));
+}
+
+function applyNews(turn: StageTurn, news: ParkingNews<FailedRecord> | undefined): boolean {
+  if (news === undefined) return true;
+  const { subject, failure } = news.pending;
+  if (!isOpen(turn, subject)) return true;
+  if (news.parked.length > 0) settleWithoutItem(subject.entry, subject.ordinal);
+  return news.verdict === undefined || endRecord(turn, subject, failure, news.verdict);
+}
+
+/** Ends the parkings for a worker that has ended. */
+export function dropFailedRecords(turn: StageTurn, worker: number): void {
+  dropParkings(turn, worker);
+}
+
+/** Tries once more what waits of this worker. */
+export function hurryFailedRecords(turn: StageTurn, worker: number): void {
+  hurryParkings(turn, (tenure) => tenure.worker === worker);
+}
+
+/** The ordinals of the worker's records that have failed and are not over. */
+export function failedOrdinals({ pendingFailures }: StageState, worker: number): readonly number[] {
+  return [...pendingOf(pendingFailures, worker)].map(({ subject }) => subject.ordinal);
+}
+
+/** The oldest of each worker, for `status()`. */
+export function oldestFailed({ pendingFailures }: StageState, now: number): readonly HeldRecord[] {
+  const oldest = new Map<number, HeldRecord>();
+  for (const { subject } of pendingFailures.byNumber.values()) {
+    const { ordinal, since, entry } = subject;
+    const { worker } = entry.tenure;
+    if ((oldest.get(worker)?.ordinal ?? Infinity) < ordinal) continue;
+    oldest.set(worker, { worker, ordinal, state: 'waiting', forMs: now - since });
+  }
+  return [...oldest.values()];
+}
+
+/** Since when this record waits for a policy or a sink; undefined if it does not. */
+export function failedSince({ pendingFailures }: StageState, worker: number, ordinal: number): number | undefined {
+  for (const { subject } of pendingOf(pendingFailures, worker)) if (subject.ordinal === ordinal) return subject.since;
+  return undefined;
+}
+
+/** The records that have failed and that a sink does not keep yet. */
+export function waitingRecords({ pendingFailures }: StageState, now: number): readonly WaitingSnapshot[] {
+  return [...pendingFailures.byNumber.values()].flatMap(({ subject, failure, parking }) => {
+    if (parking === undefined) return [];
+    const { source, shardId, sequenceNumber, at } = failure.failed;
+    const forMs = Math.round(now - subject.since);
+    const error = messageOf(failure.cause);
+    return [{ source, shardId, sequenceNumber, at, attempts: parking.attempt, forMs, error }];
+  });
+}
+
+/** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */
+function settleWithoutItem({ outbox }: WorkerEntry, ordinal: number): void {
+  outbox.ordinals.push(ordinal);
+  outbox.items.push(0);
+}
+
+function endRecord(turn: StageTurn, subject: FailedRecord, failure: Failure, { policy, error }: Verdict): boolean {
+  const { effects } = turn;
+  const { entry, ordinal, record, since } = subject;
+  if (policy === 'stopShard') {
+    stopTenure(entry.tenure, error);
+    entry.outbox.dead = true;
+    return true;
+  }
+  if (typeof policy === 'object' && policy.type === 'park') {
+    const items = [{ tenure: entry.tenure, record }];
+    beginParking(turn, subject, failure, { policy, items, failedSince: since });
+    return true;
+  }
+  if (policy !== 'skip') {
+    effects.push(effect.fail(error));
+    return false;
+  }
+
+  settleWithoutItem(entry, ordinal);
+  const { source, shardId, sequenceNumber, subSequenceNumber = 0 } = failure.failed;
+  const data = { source, shardId, sequenceNumber, subSequenceNumber, error: failure.cause };
+  effects.push(effect.count('skippedItems'), effect.emit({ name: 'recordSkipped', data }));
+  return true;
+}

@@ -1,0 +1,37 @@
+// The policy `park`, and its options as a table.
+import type { Park, PlainPolicy } from '../api/failure-policy.js';
+import type { ParkOptions } from '../api/generated/park-options.js';
+import type { ParkSink } from '../api/parking.js';
+import { callback, defaulting, oneOf, resolveTable } from './option-table.js';
+
+export const parkTable = {
+  then: defaulting(
+    oneOf<PlainPolicy | 'retry'>('retry', 'crash', 'skip', 'stopShard'),
+    'retry',
+    'What happens if the sink fails, or has not answered within `callDeadlineMs`. `retry`: the sink is called again after a growing pause, of 0.1 s to 30 s, until it succeeds; your code is not called again.',
+    "'crash'",
+  ),
+};
+
+/**
+ * Makes the failure policy that sets a failed item aside. The sink keeps it, and then the item is settled: checkpoints pass it. Until
+ * then the item stays open and holds its key. A failed flush is parked as a whole: all its items. An item that is parked comes back by
+ * a replay only, so after later items of its key.
+ *
+ * @param sink `fileSink`, `kinesisSink`, or a function of yours: it is called for each item, and has kept it when its promise resolves.
+ * @throws KinactError INVALID_OPTION (path, expected, got).
+ *
+ * @example Repeat for some minutes, then set aside.
+ * ```ts
+ * const consumer = createConsumer({
+ *   application: 'order-totals',
+ *   source: kinesisStream({ streamName: 'orders' }),
+ *   reducer: totals,
+ *   onFailure: retry({ attempts: 20, then: park(saveLetter) }),
+ * });
+ * ```
+ */
+export function park(sink: ParkSink, options: ParkOptions = {}): Park {
+  const checked = callback<ParkSink>('ParkSink').parse(sink, 'park.sink');
+  return Object.freeze({ type: 'park', sink: checked, then: resolveTable(parkTable, options, 'park').then });
+}
