@@ -42,15 +42,8 @@ export type {
   ReducerMessage,
   Token,
 } from './api/reducer.js';
-export type {
-  FailedItem,
-  FailurePolicy,
-  FinalPolicy,
-  OnFailure,
-  Park,
-  PlainPolicy,
-  Retry,
-} from './api/failure-policy.js';
+export type { FailedItem } from './api/failed-item.js';
+export type { FailurePolicy, FinalPolicy, OnFailure, Park, PlainPolicy, Retry } from './api/failure-policy.js';
 export type { ParkContext, ParkedItem, ParkSink } from './api/parking.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';

@@ -3,10 +3,10 @@
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import {
   isFailurePolicy,
   isNonRetryable,
-  type FailedItem,
   type FailurePolicy,
   type FinalPolicy,
   type OnFailure,

@@ -4,50 +4,21 @@
 import { effect } from './actor.js';
 import { notParked, type Failure, type Verdict } from './failure-policy.js';
 import { DeliveredItem } from './item.js';
-import { addPending, pendingOf, type FailureTurn, type PendingFailure } from './pending-failures.js';
+import {
+  addPending,
+  pendingOf,
+  type FailureTurn,
+  type Parkable,
+  type Parking,
+  type ParkingDue,
+  type ParkingEnded,
+  type ParkingOverdue,
+  type PendingFailure,
+} from './pending-failures.js';
 import { endIfLate, type Tenure } from './tenure.js';
 import { exponentialMs } from '../../src/core/backoff.js';
 import type { Park } from '../../src/api/failure-policy.js';
 import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
-import type { UserRecord } from '../../src/api/ports.js';
-
-/** What can be parked: an item, or a record that gave none. */
-export type Parkable = DeliveredItem | { readonly tenure: Tenure; readonly record: UserRecord };
-
-export interface Parking {
-  readonly policy: Park;
-  /** When the call first failed. Monotonic milliseconds. */
-  readonly failedSince: number;
-  /** What the sink has not kept yet. */
-  left: readonly Parkable[];
-  /** The number of the last call. */
-  attempt: number;
-  /** `overdue`: its deadline has passed, its signal has aborted, and it is waited for once more. */
-  phase: 'queued' | 'calling' | 'overdue' | 'paused';
-}
-
-/** The sink has answered about every item of a call. */
-export interface ParkingEnded {
-  readonly type: 'parkingEnded';
-  readonly number: number;
-  readonly parked: readonly Parkable[];
-  /** The first error of the sink, if something is not parked. */
-  readonly error?: unknown;
-}
-
-/** The deadline of a call has passed. */
-export interface ParkingOverdue {
-  readonly type: 'parkingOverdue';
-  readonly number: number;
-  /** Its signal has aborted before, and it has been waited for once more. */
-  readonly isLast: boolean;
-}
-
-/** A pause is over: the sink may be called again. */
-export interface ParkingDue {
-  readonly type: 'parkingDue';
-  readonly number: number;
-}
 
 /** What has become of a parking. */
 export interface ParkingNews<Subject> {

@@ -3,11 +3,11 @@
 // the actor has to know of one.
 import { effect, type Effect } from './actor.js';
 import { judgeFailure, unanswered, type Failure, type Verdict } from './failure-policy.js';
-import type { Parking, ParkingDue, ParkingEnded, ParkingOverdue } from './parking.js';
+import type { DeliveredItem } from './item.js';
 import type { Tenure } from './tenure.js';
 import { createDeque, type Deque } from '../../src/core/deque.js';
-import type { OnFailure } from '../../src/api/failure-policy.js';
-import type { Clock, Random } from '../../src/api/ports.js';
+import type { OnFailure, Park } from '../../src/api/failure-policy.js';
+import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
 
 export interface PendingFailure<Subject> {
   readonly number: number;
@@ -39,6 +39,44 @@ export interface Decided {
   readonly number: number;
   /** Absent if the function has not answered in time. */
   readonly verdict?: Verdict;
+}
+
+/** What can be parked: an item, or a record that gave none. */
+export type Parkable = DeliveredItem | { readonly tenure: Tenure; readonly record: UserRecord };
+
+export interface Parking {
+  readonly policy: Park;
+  /** When the call first failed. Monotonic milliseconds. */
+  readonly failedSince: number;
+  /** What the sink has not kept yet. */
+  left: readonly Parkable[];
+  /** The number of the last call. */
+  attempt: number;
+  /** `overdue`: its deadline has passed, its signal has aborted, and it is waited for once more. */
+  phase: 'queued' | 'calling' | 'overdue' | 'paused';
+}
+
+/** The sink has answered about every item of a call. */
+export interface ParkingEnded {
+  readonly type: 'parkingEnded';
+  readonly number: number;
+  readonly parked: readonly Parkable[];
+  /** The first error of the sink, if something is not parked. */
+  readonly error?: unknown;
+}
+
+/** The deadline of a call has passed. */
+export interface ParkingOverdue {
+  readonly type: 'parkingOverdue';
+  readonly number: number;
+  /** Its signal has aborted before, and it has been waited for once more. */
+  readonly isLast: boolean;
+}
+
+/** A pause is over: the sink may be called again. */
+export interface ParkingDue {
+  readonly type: 'parkingDue';
+  readonly number: number;
 }
 
 export type FailureMessage = Decided | ParkingEnded | ParkingOverdue | ParkingDue;

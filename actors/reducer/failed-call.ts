@@ -23,7 +23,8 @@ import { forgetCredit, markCredited, reportDead, settleItem } from './stage-repo
 import type { FailedCall, ReducerState, ReducerTurn, WaitingCall } from './state.js';
 import { renewState, type FlushGroup } from './user-calls.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import type { FailedItem, Park, Retry } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
+import type { Park, Retry } from '../../src/api/failure-policy.js';
 
 type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
 

@@ -4,7 +4,7 @@ import type { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerTurn } from './state.js';
 import type { FlushGroup } from './user-calls.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
 export function failedItemOf(item: DeliveredItem, at: FailedItem['at'], items: number): FailedItem {

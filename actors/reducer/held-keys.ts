@@ -2,7 +2,7 @@
 // a key is kept, and other keys go on. In an outage every item waits, and one attempt at a time finds out whether calls succeed
 // again. Only rules and state are here: attempts.ts calls the application.
 import type { DeliveredItem } from '../protocol/item.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 
 /** An item that waits. */
 export interface HeldItem {

@@ -5,11 +5,9 @@ import {
   parkingDue as due,
   parkingEnded as ended,
   parkingOverdue as overdue,
-  type ParkingDue,
-  type ParkingEnded,
   type ParkingNews,
-  type ParkingOverdue,
 } from '../protocol/parking.js';
+import type { ParkingDue, ParkingEnded, ParkingOverdue } from '../protocol/pending-failures.js';
 import { applyVerdict, endVerdict, leaveKey } from './failed-call.js';
 import { reportDead, settleItem } from './stage-reports.js';
 import type { FailedCall, ReducerTurn } from './state.js';

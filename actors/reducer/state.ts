@@ -9,7 +9,7 @@ import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { HeldKeys } from './held-keys.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
 export interface ReducerOptions extends FailureOptions {

@@ -7,18 +7,22 @@ import {
   parkingDue as due,
   parkingEnded as ended,
   parkingOverdue as overdue,
+  type ParkingNews,
+} from '../protocol/parking.js';
+import {
+  askPolicy,
+  takeDecided,
+  type Decided,
   type ParkingDue,
   type ParkingEnded,
-  type ParkingNews,
   type ParkingOverdue,
-} from '../protocol/parking.js';
-import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
+} from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
 import type { AdmissionEnd, ShardWorkerState, UndecodedPart, WorkerTurn } from './state.js';
 import { settle } from '../../src/core/ledger.js';
 import { messageOf } from '../../src/core/thrown.js';
 import { KinactError } from '../../src/api/errors.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 
 /** Applies the failure policy to a part. Undefined: the worker goes on. */

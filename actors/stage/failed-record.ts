@@ -9,17 +9,22 @@ import {
   parkingDue as due,
   parkingEnded as ended,
   parkingOverdue as overdue,
+  type ParkingNews,
+} from '../protocol/parking.js';
+import {
+  askPolicy,
+  pendingOf,
+  takeDecided,
+  type Decided,
   type ParkingDue,
   type ParkingEnded,
-  type ParkingNews,
   type ParkingOverdue,
-} from '../protocol/parking.js';
-import { askPolicy, pendingOf, takeDecided, type Decided } from '../protocol/pending-failures.js';
+} from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
 import type { HeldRecord } from '../protocol/disposition.js';
 import type { FailedRecord, StageState, StageTurn, WorkerEntry } from './state.js';
 import { messageOf } from '../../src/core/thrown.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 

@@ -3,7 +3,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
-import type { FailedItem } from './failure-policy.js';
+import type { FailedItem } from './failed-item.js';
 
 /** The members that all events about one shard have. */
 export interface ShardEvent {

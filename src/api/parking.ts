@@ -1,5 +1,5 @@
 // The items that the policy `park` sets aside, and the sinks that keep them. `park` (src/options/park-policy.ts) makes the policy.
-import type { FailedItem } from './failure-policy.js';
+import type { FailedItem } from './failed-item.js';
 
 /** A failed item that is set aside, with all that a replay needs. */
 export interface ParkedItem {

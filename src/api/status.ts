@@ -1,7 +1,7 @@
 // The result of `consumer.status()`, and a pure function that lists all actors of its tree.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
-import type { FailedItem } from './failure-policy.js';
+import type { FailedItem } from './failed-item.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */

@@ -18,7 +18,7 @@ export const parkTable = {
  * then the item stays open and holds its key. A failed flush is parked as a whole: all its items. An item that is parked comes back by
  * a replay only, so after later items of its key.
  *
- * @param sink `fileSink`, `kinesisSink`, or a function of yours: it is called for each item, and has kept it when its promise resolves.
+ * @param sink It is called for each item, and has kept it when its promise resolves.
  * @throws KinactError INVALID_OPTION (path, expected, got).
  *
  * @example Repeat for some minutes, then set aside.
@@ -27,7 +27,7 @@ export const parkTable = {
  *   application: 'order-totals',
  *   source: kinesisStream({ streamName: 'orders' }),
  *   reducer: totals,
- *   onFailure: retry({ attempts: 20, then: park(saveLetter) }),
+ *   onFailure: retry({ attempts: 20, then: park(save) }),
  * });
  * ```
  */

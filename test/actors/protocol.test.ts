@@ -5,7 +5,8 @@ import { endIfLate, stopTenure, type Tenure } from '../../actors/protocol/tenure
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { KinactError } from '../../src/api/errors.js';
-import { NonRetryableError, type FailedItem, type OnFailure } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
+import { NonRetryableError, type OnFailure } from '../../src/api/failure-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 
 const item: FailedItem = { source: 's', shardId: 'shard', sequenceNumber: '7', at: 'reduce', items: 1 };

@@ -228,7 +228,7 @@ describe('a drain of a reducer whose policy is park', () => {
   });
 });
 
-it('a flush is parked as a whole: the sink is called again only for what it has not kept, and the state begins anew', async () => {
+it('parks a flush as a whole, calls its sink again only for what it has not kept, and begins with a new state', async () => {
   const flushed: State[] = [];
   const flush = (state: State): void => {
     flushed.push(state);

@@ -1,6 +1,7 @@
 // A reducer under `retry`: what an item that has failed holds, when it comes again, and what ends its wait.
 import { expect } from 'chai';
-import { NonRetryableError, type FailedItem, type OnFailure } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
+import { NonRetryableError, type OnFailure } from '../../src/api/failure-policy.js';
 import { defineReducer, type Item, type ReducerContext, type Token } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { drive, type DrivenItem, type Driver } from '../../src/testing/drive.js';

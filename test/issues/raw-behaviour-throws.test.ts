@@ -2,7 +2,7 @@
 // whatever the policy. Cause: kinact took the items for items that had all left with their leases.
 import { expect } from 'chai';
 import { createConsumer, defineReducer, type Consumer, type OnFailure, type RawReducer } from '../../src/index.js';
-import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
 import { drive, fakeStream, ManualClock } from '../../src/testing/index.js';
 import { inVirtualTime } from '../support/virtual.js';
 

@@ -8,12 +8,15 @@ import {
   type ReducerContext,
   type ReducerDefinition,
 } from '../../src/api/reducer.js';
-import type { FailedItem, FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
+import type { FailedItem } from '../../src/api/failed-item.js';
+import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
+import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Machine } from './machine.js';
+import { createSink } from './sink.js';
 import type { Tenures } from './tenures.js';
 import type { World } from './world.js';
 
@@ -116,12 +119,17 @@ export function application(world: World, machine: Machine, watched: Watched, di
     attempts: dice.pick([Infinity, Infinity, 3, 20]),
     minMs: dice.pick([10, 100, 1_000]),
     maxMs: dice.pick([1_000, 5_000]),
-    then: dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard']),
+    then: dice.pick(['crash', 'skip', 'stopShard', 'park', 'park'] as const),
   };
-  const { attempts, minMs, maxMs, then } = retries;
+  const { attempts, minMs, maxMs } = retries;
+  const thenOfPark = dice.pick(['retry', 'retry', 'retry', 'crash', 'skip', 'stopShard'] as const);
+  const sink = createSink({ world, dice: dice.split(), tenures, then: thenOfPark, pause: (ms) => work.pause(ms) });
+  const toPark = park(sink.park, { then: thenOfPark });
+  const then = retries.then === 'park' ? toPark : retries.then;
   const policyOf = (attempt: number): FailurePolicy => {
     if (world.onFailure === 'any')
-      return dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard', retry({ minMs, maxMs })]);
+      return dice.pick<FailurePolicy>(['crash', 'skip', 'stopShard', retry({ minMs, maxMs }), toPark]);
+    if (world.onFailure === 'park') return toPark;
     if (world.onFailure !== 'retry') return world.onFailure;
     return attempt < attempts ? retry({ minMs, maxMs }) : then;
   };
@@ -129,6 +137,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
     new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
   const judge = (error: unknown, { at }: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
     const policy = policyOf(attempt);
+    if (error instanceof Poisoned) {
+      const { items, record } = error;
+      sink.failed(record === undefined ? [] : itemsOf(record).map(({ value }) => value), items);
+    }
     if (typeof policy === 'object' && error instanceof Poisoned && at !== 'flush') {
       for (const { value: id, shardId, source, sequenceNumber, fence } of error.items) {
         const name = world.layout.nameOf(source, shardId, sequenceNumber);
@@ -136,15 +148,14 @@ export function application(world: World, machine: Machine, watched: Watched, di
       }
     }
     // Only answers that end nothing may be late: a lease may be lost before they count.
-    if (typeof policy === 'object' && dice.chance(0.2)) {
-      const record = error instanceof Poisoned ? error.record : undefined;
-      if (record !== undefined)
-        oracle.leftBehind(
-          machine.name,
-          itemsOf(record).map(({ value }) => value),
-        );
-      return answerLater(policy);
-    }
+    const isLate = typeof policy === 'object' && dice.chance(0.2);
+    const waits = isLate || policy === toPark;
+    if (waits && error instanceof Poisoned && error.record !== undefined)
+      oracle.leftBehind(
+        machine.name,
+        itemsOf(error.record).map(({ value }) => value),
+      );
+    if (isLate) return answerLater(policy);
     if (policy !== 'skip' || !(error instanceof Poisoned)) return policy;
     const { items, record } = error;
     if (record === undefined) {

@@ -22,6 +22,16 @@ export const outage = (world: World): void => {
   clock.after(ms, () => (world.poison = 0));
 };
 
+/** The sink of `park` refuses some items, or all. */
+export const sinkRefuses = (world: World): void => {
+  const { clock, dice, say } = world;
+  world.sinkRefuses = dice.pick([0.2, 1]);
+  const ms = dice.pick([500, 5_000, 60_000]);
+  say(`the sink refuses for ${ms}, at ${world.sinkRefuses}`);
+  clock.after(ms, () => (world.sinkRefuses = 0));
+  poison(world);
+};
+
 /** Some slow calls never end: the watchdog has to notice. */
 export const hang = (world: World): void => {
   world.say('calls hang');

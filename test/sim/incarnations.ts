@@ -47,7 +47,7 @@ export function createIncarnations(now: () => number, violate: (text: string) =>
     endedAt: (worker) => ending.get(workers.get(worker) ?? ''),
     start: (actor, name, start) => {
       // A policy that answers by a promise decides beside the calls.
-      if (!actor.startsWith('reducer/') || name.startsWith('onFailure')) return start();
+      if (!actor.startsWith('reducer/') || /^(onFailure|park)#/.test(name)) return start();
       const pipeline = pipelineOf.get(actor) ?? pipelines;
       for (const other of running) {
         if (other.actor === actor) violate(`'${name}' of ${actor} began while its '${other.name}' was under way`);

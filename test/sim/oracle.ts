@@ -80,6 +80,8 @@ export interface Oracle {
   lose(why: 'trimmed' | 'dropped', ids: Iterable<string>): void;
   /** These items failed, and the policy skips them. An event must name them. */
   skipped(ids: Iterable<string>): void;
+  /** A sink keeps these items, which have failed. */
+  parked(ids: readonly string[]): void;
   /** Like `skipped`, but their record failed before it gave items: this process cannot hand them out. */
   notMade(process: string, ids: Iterable<string>): void;
   /** The policy decides later about the record of these items: this process hands out later items before them. */
@@ -91,7 +93,7 @@ export interface Oracle {
   /** `kinact reset` has written this row over one of an earlier stream or of this one: the checkpoint may fall. */
   reset(before: LeaseRow | undefined, after: LeaseRow): void;
   delivered(delivery: Delivery): void;
-  /** I49: a call with this item has failed, and the policy is to try again. */
+  /** I49: a call with this item has failed, and the policy is to try again, or to park it. */
   comesAgain(item: Pick<Delivery, 'process' | 'id' | 'shardId' | 'fence'>): void;
   /** The pipeline of this process has been restarted. */
   restarted(process: string): void;
@@ -202,8 +204,17 @@ export function createOracle(options: OracleOptions): Oracle {
     losses.done(ids);
   };
 
-  const skipped = (ids: Iterable<string>): void => {
+  const waitNoMore = (ids: Iterable<string>): void => {
     if (waiting.size > 0) for (const id of ids) for (const each of waiting.values()) each.delete(id);
+  };
+
+  const acknowledged = (ids: readonly string[]): void => {
+    log.done(ids);
+    losses.done(ids);
+  };
+
+  const skipped = (ids: Iterable<string>): void => {
+    waitNoMore(ids);
     for (const id of ids) if (log.isOpen(id)) losses.lost(id, lossOf(id, 'skipped'));
     log.done(ids);
   };
@@ -391,6 +402,10 @@ export function createOracle(options: OracleOptions): Oracle {
       log.excuse(ids);
     },
     skipped,
+    parked: (ids) => {
+      waitNoMore(ids);
+      acknowledged(ids);
+    },
     leftBehind: (process, ids) => {
       for (const id of ids) unmade.add(`${process}/${id}`);
     },
@@ -435,10 +450,7 @@ export function createOracle(options: OracleOptions): Oracle {
       waiting.set(name, (waiting.get(name) ?? new Set()).add(id));
     },
     restarted: (process) => repeats?.restarted(process),
-    acknowledged: (ids) => {
-      log.done(ids);
-      losses.done(ids);
-    },
+    acknowledged,
     wrote,
     told: (shardId, sequenceNumber, subSequenceNumber) => {
       const row = rowOf(shardId);

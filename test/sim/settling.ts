@@ -119,6 +119,7 @@ function calmDown(world: World): void {
   world.throttled = 0;
   world.poison = 0;
   world.hangs = 0;
+  world.sinkRefuses = 0;
   world.lingering = 0;
   world.blocking = neverBlocks;
   world.serviceFaults.clear();

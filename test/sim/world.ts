@@ -5,7 +5,7 @@ import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
-import type { FinalPolicy } from '../../src/api/failure-policy.js';
+import type { PlainPolicy } from '../../src/api/failure-policy.js';
 import type { Delivery, TraceEntry } from '../../supervision/intercept.js';
 import { levels } from '../../src/consumer/log-line.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
@@ -98,7 +98,7 @@ export interface World {
   readonly failoverMs: number;
   readonly failovers: Failovers;
   /** `any`: a random policy at each failure. */
-  readonly onFailure: FinalPolicy | 'retry' | 'any';
+  readonly onFailure: PlainPolicy | 'retry' | 'park' | 'any';
   readonly outOfRange: OutOfRangePolicy;
   readonly keyless: boolean;
   readonly dropped: NonNullable<Workplace['dropped']>;
@@ -128,6 +128,8 @@ export interface World {
   /** Probabilities that a call of the application's code throws, and that a slow call never ends. */
   poison: number;
   hangs: number;
+  /** Probability that a sink of `park` refuses an item. */
+  sinkRefuses: number;
   hasHung: boolean;
   /** Probability that a call of the application's code takes seconds. */
   lingering: number;
@@ -210,7 +212,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     initialPosition: dice.pick(['TRIM_HORIZON', 'TRIM_HORIZON', 'LATEST', new Date(clock.wallNow() + 7_000)]),
     failoverMs: failovers.longestMs,
     failovers,
-    onFailure: dice.pick(['crash', 'skip', 'stopShard', 'any', 'retry', 'retry']),
+    onFailure: dice.pick(['crash', 'skip', 'stopShard', 'any', 'any', 'retry', 'retry', 'park', 'park']),
     outOfRange,
     keyless,
     dropped: (stream, shardId, keys) => droppedOf(kinesis.stream(stream).shards.get(shardId), outOfRange, keys),
@@ -237,6 +239,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     weather: calm,
     poison: 0,
     hangs: 0,
+    sinkRefuses: 0,
     hasHung: false,
     lingering: 0,
     blocking: neverBlocks,

@@ -1,0 +1,32 @@
+// What the application learns about a failure: the record or item, and where its code has failed.
+
+/** The facts about a failure, as `onFailure` gets them. */
+export interface FailedItem {
+  /** The source's name. */
+  readonly source: string;
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber?: number | undefined;
+  /** The record's bytes, not a copy; for `decode`, those of the whole aggregate. Absent if a raw call failed without an item. */
+  readonly data?: Buffer | undefined;
+  /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
+  readonly arrivedAt?: number | undefined;
+  /** Absent when no key was known yet (`extract`, `key`, decoding). */
+  readonly key?: string | undefined;
+  /** The value that `extract` made; absent if there is no item yet. */
+  readonly value?: unknown;
+  /**
+   * Where the failure happened.
+   * - `decode`: some user records of an aggregate cannot be decoded.
+   * - `key`, `extract`: this function threw, or returned a value that it must not return.
+   * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
+   * - `flush`: `flush` threw, or a raw behaviour threw at another message.
+   * - `ack`: the application called `ctx.fail`.
+   */
+  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
+  /**
+   * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
+   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
+   */
+  readonly items: number;
+}
