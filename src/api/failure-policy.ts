@@ -5,8 +5,11 @@
 export interface FailedItem {
   /** The source's name. */
   readonly source: string;
+  /** The shard that the record came from. */
   readonly shardId: string;
+  /** The record's sequence number in its shard. */
   readonly sequenceNumber: string;
+  /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
   /** The record's bytes, not a copy. Absent if a raw call failed without an item. */
   readonly data?: Buffer | undefined;
@@ -82,7 +85,9 @@ const brand = Symbol.for('kinact.nonRetryableError');
  * ```
  */
 export class NonRetryableError extends Error {
+  /** The name in stacks and logs. A subclass may have another. */
   override readonly name: string = 'NonRetryableError';
+  /** Marks the errors of every copy of the package. */
   readonly [brand] = true;
 }
 

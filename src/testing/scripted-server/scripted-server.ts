@@ -52,6 +52,7 @@ export interface ScriptedServer {
   setDate(date: number | 'none' | undefined): void;
   /** Closes the server and resets every connection. Idempotent. */
   stop(): Promise<void>;
+  /** Calls `stop` at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
