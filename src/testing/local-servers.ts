@@ -94,6 +94,15 @@ const boot = `
  * Unlike AWS, the servers have no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, and no fan-out.
  * `scriptedServer()` covers cases that these servers do not.
  *
+ * @example
+ * ```ts
+ * import { KinesisClient } from '@aws-sdk/client-kinesis';
+ * import { startLocalServers } from 'kinact/testing';
+ *
+ * await using servers = await startLocalServers(); // they stop at the end of the block
+ * const source = kinesisStream({ streamName: 'orders', client: new KinesisClient(servers.clientConfig.kinesis) });
+ * ```
+ *
  * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed, INVALID_OPTION.
  */
 export async function startLocalServers(options: LocalServersOptions = {}): Promise<LocalServers> {

@@ -102,6 +102,14 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
 /**
  * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
  *
+ * @example
+ * ```ts
+ * const stream = fakeStream({ shards: 2 });
+ * stream.put({ partitionKey: 'customer 1', data: 'an order' });
+ * const reader = createConsumer({ application: 'orders', source: stream.source, reducer: totals });
+ * stream.split('shardId-000000000000');
+ * ```
+ *
  * @throws KinactError INVALID_OPTION. The stream's methods throw it too, also for a shard that does not exist or is closed.
  */
 export function fakeStream(options: FakeStreamOptions = {}): FakeStream {

@@ -65,6 +65,16 @@ const services: Record<string, LoggedCall['service']> = {
 /**
  * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
  *
+ * @example
+ * ```ts
+ * import { scriptedServer } from 'kinact/testing';
+ *
+ * await using server = await scriptedServer();
+ * server.kinesis.createStream('orders', 2);
+ * server.respond('GetRecords', 3, { type: 'error', code: 'ProvisionedThroughputExceededException' });
+ * await server.called('GetRecords', 4); // the three failures, and a read that succeeds
+ * ```
+ *
  * @throws KinactError INVALID_OPTION; the methods of the server throw it too.
  */
 export async function scriptedServer(options: ScriptedServerOptions = {}): Promise<ScriptedServer> {
