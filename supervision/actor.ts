@@ -68,7 +68,7 @@ export type Effect<Message, Event = unknown> =
       readonly type: 'reply';
       /** The address that the question had. */
       readonly to: ReplyTo<never>;
-      /** The answer. */
+      /** What the asker gets as `answered(answer)`. */
       readonly answer: unknown;
     }
   /** Work that takes time: see the constructor `run`. */
@@ -152,7 +152,7 @@ export type Effect<Message, Event = unknown> =
   /** Stops a child: see the constructor `stopChild`. */
   | {
       readonly type: 'stopChild';
-      /** The child. */
+      /** A running child of this actor. */
       readonly child: Ref<never>;
       /** How long the stop may take, in milliseconds. */
       readonly deadlineMs: number;

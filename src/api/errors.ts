@@ -92,7 +92,7 @@ export interface ErrorData {
   readonly leaseKey?: string;
   /** MALFORMED_LEASE: the worker that owns the lease, if the row's owner can be read. */
   readonly leaseOwner?: string;
-  /** The shard. */
+  /** The shard that a read, a record or a call was about. */
   readonly shardId?: string;
   /** The record. */
   readonly sequenceNumber?: string;

@@ -9,7 +9,7 @@ import type { FailedItem } from './failure-policy.js';
 export interface ShardEvent {
   /** The source's name. */
   readonly source: string;
-  /** The shard. */
+  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
   readonly shardId: string;
 }
 
@@ -303,7 +303,7 @@ export interface ConsumerEvents {
     /** The names of the calls that still run, such as `flush`. */
     readonly effects: readonly string[];
   };
-  /** An actor crashed. */
+  /** An actor has thrown, or failed by itself; its supervisor decides what follows. */
   actorCrashed: {
     /** The actor's path. */
     readonly actor: string;

@@ -15,7 +15,7 @@ export interface Environment {
 
 /** How to open a lease table. */
 export interface LeaseTableOptions {
-  /** The name of the table. */
+  /** By default the name of the application. */
   readonly tableName: string;
   /** How long a lease lives without a renewal, in milliseconds. */
   readonly failoverMs: number;

@@ -48,7 +48,7 @@ export interface OldestOpen extends Position {
 export interface ShardSnapshot {
   /** The source's name. */
   readonly source: string;
-  /** The shard. */
+  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
   readonly shardId: string;
   /** The fence of its items; undefined until the first renewal has given one. */
   readonly fence: number | undefined;

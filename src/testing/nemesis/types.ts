@@ -1,6 +1,6 @@
 // The options and the methods of a nemesis: types only.
 
-/** The options of `nemesis`. */
+/** What `nemesis` takes beside the consumer. */
 export interface NemesisOptions {
   /** Decides every random choice: the same seed and the same run give the same log. */
   readonly seed: number;
@@ -29,7 +29,7 @@ export type NemesisMoment =
 /** A random fault. */
 export type NemesisAct = 'kill' | 'pause' | 'delay' | 'duplicate' | 'fail' | 'hang';
 
-/** The options of a nemesis's `start`. */
+/** Which random faults `start` makes, and how often. */
 export interface NemesisStartOptions {
   /**
    * The average time between two faults in milliseconds; each interval is 0.5 to 1.5 of it.
