@@ -1,5 +1,5 @@
-// exmld's example processor with the same settings: one flow for two streams, each stream with its own lease table. A batch is
-// flushed after 10 items or 10 s. A shard is checkpointed every minute.
+// One flow for two streams, each stream with its own lease table, with the settings of exmld's example processor. A batch is flushed
+// after 10 items or 10 s. A shard is checkpointed every minute.
 // Run: npm run example -- batch-processor
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal, type Item } from 'kinact';
 import { localStreams } from './support/local-stream.js';

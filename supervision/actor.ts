@@ -11,19 +11,23 @@ export interface Ref<in Message> {
   readonly path: string;
   /** Unique in the process, never reused. */
   readonly id: number;
+  /** Never there; for the compiler only. */
   readonly [accepts]?: (message: Message) => void;
 }
 
 /** The address for the answer to one question. Made by the runtime; opaque to behaviours, except for its number. */
 export interface ReplyTo<in A> {
+  /** The actor that asked. */
   readonly asker: Ref<never>;
   /** Higher than the number of any earlier question, so the asked actor can recognize a repeated one. */
   readonly question: number;
+  /** Never there; for the compiler only. */
   readonly [accepts]?: (answer: A) => void;
 }
 
 /** A message that asks a question: it carries the reply address. */
 export interface Question<A> {
+  /** Where the answer goes. */
   readonly replyTo: ReplyTo<A>;
 }
 
@@ -31,6 +35,7 @@ export interface Question<A> {
 export interface Ending {
   /** `normal`: the actor ended itself. `shutdown`: it was stopped. `crash`: it threw or failed, with `error` as the cause. */
   readonly reason: 'normal' | 'shutdown' | 'crash';
+  /** What it crashed with; absent at the other ends. */
   readonly error?: Error;
   /** User effects that had not settled by the stop deadline and may still act. */
   readonly orphans: readonly string[];
@@ -38,42 +43,101 @@ export interface Ending {
 
 /** An action for the runtime. `Message`: the actor's own messages. `Event`: the events that the application's actors emit. */
 export type Effect<Message, Event = unknown> =
-  | { readonly type: 'send'; readonly to: Ref<never>; readonly message: unknown }
+  | {
+      readonly type: 'send';
+      /** The receiver. */
+      readonly to: Ref<never>;
+      /** One of its messages. */
+      readonly message: unknown;
+    }
   /** Asks another actor without blocking: see the constructor `ask`. */
   | {
       readonly type: 'ask';
+      /** The actor to ask. */
       readonly to: Ref<never>;
+      /** Makes the message from the reply address. */
       readonly question: (replyTo: ReplyTo<unknown>) => unknown;
+      /** Makes a message from the answer. */
       readonly answered: (answer: never) => Message;
+      /** Makes a message from the error: the actor has stopped, or the deadline has passed. */
       readonly failed: (error: Error) => Message;
+      /** Milliseconds; none by default. */
       readonly deadlineMs?: number;
     }
-  | { readonly type: 'reply'; readonly to: ReplyTo<never>; readonly answer: unknown }
+  | {
+      readonly type: 'reply';
+      /** The address that the question had. */
+      readonly to: ReplyTo<never>;
+      /** What the asker gets as `answered(answer)`. */
+      readonly answer: unknown;
+    }
   /** Work that takes time: see the constructor `run`. */
   | {
       readonly type: 'run';
       /** Unique among the running effects of this actor; for status, orphans and `abort`. */
       readonly name: string;
+      /** `user`: a call of application code, which a stop waits for. */
       readonly kind: 'io' | 'user';
+      /** Begins the work. The signal aborts when the result is no longer wanted. */
       readonly start: (signal: AbortSignal) => unknown;
+      /** Makes a message from the result. */
       readonly done: (result: never) => Message;
+      /** Makes a message from what `start` threw or rejected with. */
       readonly failed: (error: unknown) => Message;
     }
-  | { readonly type: 'abort'; readonly name: string; readonly reason: Error }
+  | {
+      readonly type: 'abort';
+      /** The name of the running effect. */
+      readonly name: string;
+      /** The reason of the effect's signal. */
+      readonly reason: Error;
+    }
   /** A timer of this actor. Setting its key again replaces it. It is canceled when the actor stops. */
-  | { readonly type: 'after'; readonly key: string; readonly ms: number; readonly message: Message }
-  | { readonly type: 'cancel'; readonly key: string }
-  | { readonly type: 'emit'; readonly event: Event }
+  | {
+      readonly type: 'after';
+      /** Names the timer within its actor. */
+      readonly key: string;
+      /** Milliseconds from now. */
+      readonly ms: number;
+      /** The message that arrives. */
+      readonly message: Message;
+    }
+  | {
+      readonly type: 'cancel';
+      /** The timer to cancel. No effect if it is not set. */
+      readonly key: string;
+    }
+  | {
+      readonly type: 'emit';
+      /** The event, which the runtime passes to its option `emit`. */
+      readonly event: Event;
+    }
   /** Counts something that is worth a number but not an event: stale settles, unknown messages, late replies. */
-  | { readonly type: 'count'; readonly what: string; readonly by?: number }
+  | {
+      readonly type: 'count';
+      /** The name of the counter. */
+      readonly what: string;
+      /** Default 1. */
+      readonly by?: number;
+    }
   /** Death watch: see the constructor `watch`. */
-  | { readonly type: 'watch'; readonly actor: Ref<never>; readonly down: (how: Ending) => Message }
+  | {
+      readonly type: 'watch';
+      /** The actor to watch. */
+      readonly actor: Ref<never>;
+      /** Makes a message from the end of the actor. */
+      readonly down: (how: Ending) => Message;
+    }
   /** Starts a child of this actor: see the constructor `spawn`. */
   | {
       readonly type: 'spawn';
+      /** The child's name. The runtime appends `#n`. */
       readonly name: string;
+      /** What the child does. */
       readonly behaviour: Behaviour<never, never>;
+      /** Makes a message from the reference of the child. */
       readonly spawned: (child: Ref<never>) => Message;
+      /** Makes a message from the end of the child, which is undefined if it did not start. */
       readonly down: (child: Ref<never> | undefined, how: Ending) => Message;
       /**
        * Arrives before `down` when the child begins to end by itself. The child handles no more messages, but may still wait for
@@ -86,11 +150,21 @@ export type Effect<Message, Event = unknown> =
   /** For a behaviour with `deferStart`: the actor has started, and its parent gets `spawned` now. */
   | { readonly type: 'started' }
   /** Stops a child: see the constructor `stopChild`. */
-  | { readonly type: 'stopChild'; readonly child: Ref<never>; readonly deadlineMs: number }
+  | {
+      readonly type: 'stopChild';
+      /** A running child of this actor. */
+      readonly child: Ref<never>;
+      /** How long the stop may take, in milliseconds. */
+      readonly deadlineMs: number;
+    }
   /** Ends the actor normally, after the effects before this one. Only a `permanent` child is then restarted. */
   | { readonly type: 'end' }
   /** Crashes the actor with this error; its supervisor decides what follows. */
-  | { readonly type: 'fail'; readonly error: Error };
+  | {
+      readonly type: 'fail';
+      /** What the actor crashes with. */
+      readonly error: Error;
+    };
 
 /** An effect that a stopping actor may still have: see `Behaviour.stopped`. */
 export type LastEffect<Event = unknown> = Extract<
@@ -141,6 +215,7 @@ export type AnswerTo<Message, Q> = AnswerOf<
   Extract<Message, Q extends { readonly type: infer Type } ? { readonly type: Type } : unknown>
 >;
 
+/** The answer that the `replyTo` of a question takes. */
 type AnswerOf<Q> = Q extends { readonly replyTo?: infer To }
   ? Exclude<To, undefined> extends ReplyTo<infer A>
     ? A
@@ -159,6 +234,7 @@ export function send<Message>(to: Ref<Message>, message: NoInfer<Message>): Last
 
 /** The two outcomes of a question: exactly one of these messages arrives, once. */
 export interface Outcomes<Answer, Message, Failed> {
+  /** Makes a message from the answer. */
   readonly answered: (answer: Answer) => Message;
   /** The asked actor has stopped, or the deadline has passed. */
   readonly failed: (error: Error) => Failed;
@@ -205,7 +281,9 @@ export function watch<const Message>(actor: Ref<never>, down: (how: Ending) => M
 
 /** The messages that a parent gets about a child. */
 export interface ChildNews<ChildMessage, Message, Down> {
+  /** Makes a message from the reference of the child. */
   readonly spawned: (child: Ref<ChildMessage>) => Message;
+  /** Makes a message from the end of the child, which is undefined if it did not start. */
   readonly down: (child: Ref<ChildMessage> | undefined, how: Ending) => Down;
   /** How long the child may wait for its user effects and children whenever it ends. Milliseconds, 5,000 by default. */
   readonly shutdownMs?: number;
@@ -243,10 +321,15 @@ export function spawn<ChildState, ChildMessage, Event, const Message, const Down
  * among the running effects of this actor.
  */
 export function run<R, const Message, const Failed>(effect: {
+  /** Unique among the running effects of this actor; for status, orphans and `abort`. */
   readonly name: string;
+  /** `user`: a call of application code, which a stop waits for. */
   readonly kind: 'io' | 'user';
+  /** Begins the work. The signal aborts when the result is no longer wanted. */
   readonly start: (signal: AbortSignal) => R;
+  /** Makes a message from the result. */
   readonly done: (result: Awaited<R>) => Message;
+  /** Makes a message from what `start` threw or rejected with. */
   readonly failed: (error: unknown) => Failed;
 }): Effect<Message | Failed, never> {
   return { type: 'run', ...effect };

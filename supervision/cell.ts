@@ -18,8 +18,11 @@ import { asError } from '../src/core/thrown.js';
 
 /** Actors that share clock, timers, listeners and a nact parent. Made by `createRuntime`. */
 export interface Runtime {
+  /** The clock of its actors. */
   readonly clock: Clock;
+  /** The timers of its actors. */
   readonly timers: Timers;
+  /** The random numbers of its actors. */
   readonly random: Random;
 }
 

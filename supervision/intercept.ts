@@ -12,7 +12,9 @@ export interface Delivery {
   readonly from?: Ref<never>;
   /** The receiver. */
   readonly to: Ref<never>;
+  /** How the message came about. */
   readonly via: Via;
+  /** The message itself. Do not change it. */
   readonly message: unknown;
 }
 
@@ -48,6 +50,7 @@ export interface TraceEntry {
   readonly to: string;
   /** Path of the sender: an actor, or `outside` for the application. */
   readonly from?: string;
+  /** How the message came about; present with `message`. */
   readonly via?: Via;
   /** The message's `type`, the effect's name, or how the actor ends. */
   readonly type?: string;

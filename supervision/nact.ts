@@ -7,8 +7,13 @@ import { dispatch, spawn, start, stop } from 'nact';
  * the shape can only be checked at run time (`isNactReference`).
  */
 export interface NactReference {
+  /** nact's word for what it is: `actor` or `system`. */
   readonly type?: string;
-  readonly system?: { readonly name?: string | undefined };
+  /** The actor system that the reference belongs to. */
+  readonly system?: {
+    /** The system's name. */
+    readonly name?: string | undefined;
+  };
 }
 
 declare const accepts: unique symbol;

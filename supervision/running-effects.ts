@@ -5,6 +5,7 @@ import { invalidBehaviour } from './behaviour-check.js';
 
 /** The description of a `run` effect, for `status()` and `Intercept.startEffect`. */
 export interface EffectInfo {
+  /** The name that the actor gave it. */
   readonly name: string;
   /** `user`: a call of application code, which a stop waits for. */
   readonly kind: 'io' | 'user';

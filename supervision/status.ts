@@ -7,8 +7,11 @@ import { messageOf } from '../src/core/thrown.js';
 
 /** An effect under way, as `status` shows it. */
 export interface EffectStatus {
+  /** The name that the actor gave it. */
   readonly name: string;
+  /** `user`: a call of application code, which a stop waits for. */
   readonly kind: 'io' | 'user';
+  /** How long it has run, in milliseconds. */
   readonly ageMs: number;
   /** Its signal has been aborted, but it has not settled. */
   readonly aborted: boolean;
@@ -16,16 +19,21 @@ export interface EffectStatus {
 
 /** An actor and all actors below it, as `status` shows them. */
 export interface ActorStatus {
+  /** Such as `counter/orders#1`. */
   readonly path: string;
   /** The kind of its behaviour. */
   readonly kind: string;
+  /** Unique in the process, never reused. */
   readonly id: number;
+  /** `starting`: its first state is being made. `stopping`: it handles no more messages, and waits for children and effects. */
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** What the behaviour's `status` returned; `{ error }` when it threw; undefined when it has none. */
   readonly state: object | undefined;
   /** How many messages wait. */
   readonly queued: number;
+  /** The effects that run now. */
   readonly effects: readonly EffectStatus[];
+  /** The actors below this one, in start order. */
   readonly children: readonly ActorStatus[];
 }
 

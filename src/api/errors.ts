@@ -88,11 +88,15 @@ export interface ErrorData {
   readonly liveStream?: string;
   /** The lease table. */
   readonly table?: string;
+  /** The key of the lease's row in the lease table. */
   readonly leaseKey?: string;
   /** MALFORMED_LEASE: the worker that owns the lease, if the row's owner can be read. */
   readonly leaseOwner?: string;
+  /** The shard that a read, a record or a call was about. */
   readonly shardId?: string;
+  /** The record. */
   readonly sequenceNumber?: string;
+  /** Its index inside an aggregate. */
   readonly subSequenceNumber?: number;
   /** The key of the failed item. */
   readonly key?: string;
@@ -116,20 +120,32 @@ export interface ErrorData {
  * outside. Texts in `data` are not escaped.
  */
 export class KinactError extends Error {
+  /** Always `KinactError`. */
   override readonly name = 'KinactError';
+  /** What is wrong, as a word that never changes its meaning. */
   readonly code: ErrorCode;
   /**
    * Whether the same call may succeed later without any change. This is for callers: inside a running consumer,
    * src/api/final-errors.ts decides which errors are final, and every other failed call of a service is repeated.
    */
   readonly retryable: boolean;
+  /** What the error is about: the stream, the shard, the option, … */
   readonly data: ErrorData;
+  /** Marks the errors of every copy of the package, for `isKinactError`. */
   readonly [brand] = true;
 
+  /** Applications rarely make one, but a source or a sink of their own may. The message is escaped. */
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly cause?: unknown; readonly retryable?: boolean; readonly data?: ErrorData } = {},
+    options: {
+      /** The error behind it. */
+      readonly cause?: unknown;
+      /** Whether the same call may succeed later. Default false. */
+      readonly retryable?: boolean;
+      /** What it is about. Default empty. */
+      readonly data?: ErrorData;
+    } = {},
   ) {
     super(visible(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

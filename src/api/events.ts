@@ -7,69 +7,133 @@ import type { FailedItem } from './failed-item.js';
 
 /** The members that all events about one shard have. */
 export interface ShardEvent {
+  /** The source's name. */
   readonly source: string;
+  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
   readonly shardId: string;
 }
 
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
 export interface ConsumerEvents {
   /** This worker has taken a lease. `from` is the previous owner; absent if the lease was free, or was this worker's own. */
-  leaseTaken: ShardEvent & { readonly leaseKey: string; readonly counter: number; readonly from?: string };
+  leaseTaken: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** The row's `leaseCounter` after the take. */
+    readonly counter: number;
+    /** The worker id of the previous owner. */
+    readonly from?: string;
+  };
   /** This worker has lost a lease: another worker has it now, or the lease row is gone. */
-  leaseLost: ShardEvent & { readonly leaseKey: string; readonly reason: string };
+  leaseLost: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** How it was lost, in words. */
+    readonly reason: string;
+  };
   /** This worker has released a lease, in one write that also checkpointed. */
-  leaseReleased: ShardEvent & { readonly leaseKey: string; readonly reason: string };
+  leaseReleased: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** Why it was released, in words: `stopping` at a stop. */
+    readonly reason: string;
+  };
   /**
    * This worker has handed a lease over to the worker that asked for it. One write checkpointed and named the new owner. No
    * record was open.
    */
-  leaseHandedOver: ShardEvent & { readonly leaseKey: string; readonly to: string };
+  leaseHandedOver: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** The worker id of the new owner. */
+    readonly to: string;
+  };
   /** This worker has started to read a shard. */
-  shardStarted: ShardEvent & { readonly fence: number };
+  shardStarted: ShardEvent & {
+    /** The `fence` of the items to come. */
+    readonly fence: number;
+  };
   /** A shard is done: SHARD_END is durable. */
-  shardEnded: ShardEvent & { readonly children: readonly string[] };
+  shardEnded: ShardEvent & {
+    /** The ids of the shards that continue it; empty if none is known. */
+    readonly children: readonly string[];
+  };
   /** A checkpoint is durable. */
   checkpoint: ShardEvent & Position;
   /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
-  recordSkipped: ShardEvent & Position & { readonly key?: string; readonly error: unknown };
+  recordSkipped: ShardEvent &
+    Position & {
+      /** The item's key; absent if none was known yet. */
+      readonly key?: string;
+      /** What your code, or the decoder, threw. */
+      readonly error: unknown;
+    };
   /**
    * A call failed and will be repeated after `delayMs`, because `onFailure` decided so. The event fires at the first, second, fourth,
    * eighth … failure. `items` is 1, or the number of items of a failed flush; the other members then name the oldest.
    */
   itemRetrying: ShardEvent &
     Position & {
+      /** The item's key; absent if none was known yet. */
       readonly key?: string;
+      /** The call that failed. */
       readonly at: FailedItem['at'];
+      /** How many items the call was for. */
       readonly items: number;
       /** How many attempts have failed, this one included. */
       readonly attempt: number;
+      /** The pause before the next attempt, in milliseconds. */
       readonly delayMs: number;
+      /** What the call threw. */
       readonly error: unknown;
     };
   /** A call that had failed has succeeded, after `attempts` attempts. */
   itemRecovered: ShardEvent &
     Position & {
+      /** The item's key; absent if none was known yet. */
       readonly key?: string;
+      /** The call that had failed. */
       readonly at: FailedItem['at'];
+      /** How many items the call was for. */
       readonly items: number;
+      /** How many attempts there were, the successful one included. */
       readonly attempts: number;
+      /** The time since the first failure, in milliseconds. */
       readonly forMs: number;
     };
   /**
    * Calls have failed for `keys` keys without a success in between, so the failures are probably not the records' fault. Until a call
    * succeeds, the reducer tries one item at a time, and all others wait.
    */
-  outageStarted: { readonly reducer: number; readonly keys: number; readonly error: unknown };
+  outageStarted: {
+    /** The reducer's number, as in `ctx.reducer`. */
+    readonly reducer: number;
+    /** For how many keys calls have failed. */
+    readonly keys: number;
+    /** What the last call threw. */
+    readonly error: unknown;
+  };
   /** A call has succeeded again, after `failures` failed attempts in the outage. */
-  outageEnded: { readonly reducer: number; readonly failures: number; readonly forMs: number };
+  outageEnded: {
+    /** The reducer's number, as in `ctx.reducer`. */
+    readonly reducer: number;
+    /** How many attempts failed in the outage. */
+    readonly failures: number;
+    /** How long the outage was, in milliseconds. */
+    readonly forMs: number;
+  };
   /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
   itemParked: ShardEvent &
     Position & {
+      /** The item's key; absent if the record gave no item. */
       readonly key?: string;
+      /** The call that failed: see `FailedItem.at`. */
       readonly at: FailedItem['at'];
       /** How often the call had failed. */
       readonly attempts: number;
+      /** The same as `ParkedItem.idempotencyKey`. */
       readonly idempotencyKey: string;
+      /** What your code threw. */
       readonly error: unknown;
     };
   /**
@@ -78,12 +142,17 @@ export interface ConsumerEvents {
    */
   parkingFailed: ShardEvent &
     Position & {
+      /** The item's key; absent if the record gave no item. */
       readonly key?: string;
+      /** The call that failed: see `FailedItem.at`. */
       readonly at: FailedItem['at'];
+      /** How many items the sink has not kept yet. The other members name the oldest. */
       readonly items: number;
       /** How many calls of the sink have failed. */
       readonly attempt: number;
+      /** How long the next call waits, in milliseconds. */
       readonly delayMs: number;
+      /** What the sink threw. */
       readonly error: unknown;
     };
   /**
@@ -97,19 +166,29 @@ export interface ConsumerEvents {
    * `onFailure` decides about the rest (UNDECODABLE_RECORD). The event fires once per start of a shard worker; the counter
    * `malformedAggregates` counts every aggregate.
    */
-  malformedAggregate: ShardEvent & Position & { readonly complaint: string };
+  malformedAggregate: ShardEvent &
+    Position & {
+      /** What is wrong, and which rule was applied. */
+      readonly complaint: string;
+    };
   /**
    * Records may have expired before they were read. The record at this position, the last one handed out, has expired. The
    * position is absent if no record of the shard was handed out. `certain` is false if kinact cannot know whether later records
    * have expired.
    */
   trimmed: ShardEvent & {
+    /** The last record handed out, if there was one. */
     readonly sequenceNumber?: string;
+    /** Its index inside an aggregate. */
     readonly subSequenceNumber?: number;
+    /** Whether records are certainly lost. */
     readonly certain: boolean;
   };
   /** The service throttled a call, which is repeated after `delayMs`. */
-  throttled: ShardEvent & { readonly delayMs: number };
+  throttled: ShardEvent & {
+    /** The pause before the repetition, in milliseconds. */
+    readonly delayMs: number;
+  };
   /**
    * A call failed and will be repeated; `operation` names it. A shard worker reports `GetRecords`, `GetShardIterator`, `ListShards`,
    * `DescribeStreamSummary`, or the operation that a source of your own names. A lease keeper reports `lease` and the write, one of
@@ -119,14 +198,19 @@ export interface ConsumerEvents {
    * an answer is not credible: `end of the shard` is also reported if a shard has not ended, or if its stream is in doubt.
    */
   retrying: {
+    /** The failed call. */
     readonly operation: string;
+    /** How the call failed. */
     readonly kind: FailureKind;
     /** How many such calls have failed in a row, this one included. */
     readonly attempt: number;
+    /** What the call failed with. */
     readonly error: unknown;
     /** How long the repetition waits, at least. 0: it follows as soon as the scan or shard sync under way has ended. */
     readonly delayMs: number;
+    /** The source, if the call was about one. */
     readonly source?: string;
+    /** The shard, if the call was about one. */
     readonly shardId?: string;
   };
   /**
@@ -135,59 +219,135 @@ export interface ConsumerEvents {
    * policy from now on. At least until `keepsAllUntil`, no record is dropped because of its hash key.
    */
   recordDistribution: {
+    /** The source's name. */
     readonly source: string;
+    /** The stream's strategy from now on. */
     readonly distribution: RecordDistribution;
+    /** Whether the records of a key are in one shard, and so in order. */
     readonly perKeyOrder: boolean;
+    /** The policy that applies from now on. */
     readonly outOfRange: OutOfRangePolicy;
+    /** An ISO time; absent if AUTO has not been seen. */
     readonly keepsAllUntil?: string;
   };
   /** A row of the lease table cannot be read; its shard is left alone. The event fires once per row and reason. */
-  malformedLease: { readonly table: string; readonly leaseKey: string; readonly reason: string };
+  malformedLease: {
+    /** The name of the lease table. */
+    readonly table: string;
+    /** The row's key. */
+    readonly leaseKey: string;
+    /** What is wrong with the row, in words. */
+    readonly reason: string;
+  };
   /**
    * This process holds the lease of a shard, but has not read the shard for longer than `failoverMs`. Neither a parent shard nor a
    * stop is the reason. `ready()` is false while this lasts. The shard worker is started again; if that does not help, the lease
    * is released.
    */
-  leaseUnread: ShardEvent & { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string };
+  leaseUnread: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** How long the shard has not been read, in milliseconds. */
+    readonly unreadMs: number;
+    /** Why it is not read, in words. */
+    readonly reason: string;
+  };
   /**
    * A row is at SHARD_END although two listings, a minute apart, show its shard open. So no worker will read the shard. `ready()`
    * is false while this lasts. `remedy` says what to do.
    */
-  leaseContradiction: ShardEvent & { readonly table: string; readonly leaseKey: string; readonly remedy: string };
+  leaseContradiction: ShardEvent & {
+    /** The name of the lease table. */
+    readonly table: string;
+    /** The key of the lease's row in the lease table. */
+    readonly leaseKey: string;
+    /** What to do, in words. */
+    readonly remedy: string;
+  };
   /** Three audits in a row found hash keys that no lease covers. A full shard sync follows. */
-  leaseHole: { readonly table: string; readonly startingHashKey: string; readonly endingHashKey: string };
+  leaseHole: {
+    /** The name of the lease table. */
+    readonly table: string;
+    /** The first hash key that no lease covers, decimal. */
+    readonly startingHashKey: string;
+    /** The last hash key of this hole, decimal. */
+    readonly endingHashKey: string;
+  };
   /**
    * Records of a shard are handed out again and again: `tenures` times in a row, the shard worker lost the right to deliver before
    * its oldest record was settled. The event fires at three, then at each doubling. `reason` says how the last tenure ended.
    */
   noProgress: ShardEvent & {
+    /** The key of the lease's row in the lease table. */
     readonly leaseKey: string;
+    /** How many times in a row the right to deliver has ended. */
     readonly tenures: number;
+    /** For how long nothing has been settled, in milliseconds. */
     readonly sinceMs: number;
+    /** How the last tenure ended, in words. */
     readonly reason: string;
   };
   /**
    * A source has failed for good: its leases are released, and it is not read again. The other sources continue. If none is
    * left, the consumer ends with this error.
    */
-  sourceFailed: { readonly source: string; readonly error: KinactError };
+  sourceFailed: {
+    /** The source's name. */
+    readonly source: string;
+    /** Why, with the code and the remedy. */
+    readonly error: KinactError;
+  };
   /**
    * The lease table is too slow for more leases: takes wait behind renewals, and `leases` leases have no owner. Only time is
    * lost. The event fires again if the table recovers and then becomes too slow again.
    */
-  leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
+  leaseTableBusy: {
+    /** The name of the lease table. */
+    readonly table: string;
+    /** How many leases have no owner. */
+    readonly leases: number;
+    /** How many writes per second the table has taken lately. */
+    readonly writesPerSecond: number;
+  };
   /** Something is wrong, and a person should look at it. Processing continues. */
-  warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
+  warning: {
+    /** What is wrong, in words. */
+    readonly message: string;
+    /** The error behind it, if there is one. */
+    readonly error?: unknown;
+    /** The source, if it is about one. */
+    readonly source?: string;
+    /** The shard, if it is about one. */
+    readonly shardId?: string;
+  };
   /**
    * The pipeline restarts, because a part of it or a lease coordinator has crashed. `incarnation` is 2 after the first restart.
    */
-  pipelineRestarted: { readonly incarnation: number; readonly error: Error };
+  pipelineRestarted: {
+    /** The number of the new pipeline; 1 is the first one. */
+    readonly incarnation: number;
+    /** Why it restarts. */
+    readonly error: Error;
+  };
   /** User effects have not settled by a stop deadline, and may still act. */
-  orphaned: { readonly actor: string; readonly effects: readonly string[] };
-  /** An actor crashed. */
-  actorCrashed: { readonly actor: string; readonly error: Error };
+  orphaned: {
+    /** The actor's path. */
+    readonly actor: string;
+    /** The names of the calls that still run, such as `flush`. */
+    readonly effects: readonly string[];
+  };
+  /** An actor has thrown, or failed by itself; its supervisor decides what follows. */
+  actorCrashed: {
+    /** The actor's path. */
+    readonly actor: string;
+    /** What it crashed with. */
+    readonly error: Error;
+  };
   /** The consumer has ended. `error` is present if it ended by itself. */
-  closed: { readonly error?: KinactError | Error };
+  closed: {
+    /** Why it ended, if it ended by itself. */
+    readonly error?: KinactError | Error;
+  };
 }
 
 /** The name of an event, for `consumer.on`. */
@@ -195,5 +355,10 @@ export type ConsumerEventName = keyof ConsumerEvents;
 
 /** An event as actors emit it. */
 export type KinactEvent = {
-  [Name in ConsumerEventName]: { readonly name: Name; readonly data: ConsumerEvents[Name] };
+  [Name in ConsumerEventName]: {
+    /** The event's name. */
+    readonly name: Name;
+    /** Its payload. */
+    readonly data: ConsumerEvents[Name];
+  };
 }[ConsumerEventName];

@@ -4,8 +4,11 @@
 export interface FailedItem {
   /** The source's name. */
   readonly source: string;
+  /** The shard that the record came from. */
   readonly shardId: string;
+  /** The record's sequence number in its shard. */
   readonly sequenceNumber: string;
+  /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;
   /** The record's bytes, not a copy; for `decode`, those of the whole aggregate. Absent if a raw call failed without an item. */
   readonly data?: Buffer | undefined;

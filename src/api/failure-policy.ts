@@ -12,6 +12,7 @@ export type PlainPolicy = 'crash' | 'skip' | 'stopShard';
 /** The policy that `park` makes: a sink keeps the failed item, which is then settled. */
 export interface Park {
   readonly type: 'park';
+  /** Keeps the failed items. */
   readonly sink: ParkSink;
   /** What happens if the sink fails. `retry`: the sink is called again after a growing pause. */
   readonly then: PlainPolicy | 'retry';
@@ -63,7 +64,9 @@ const brand = Symbol.for('kinact.nonRetryableError');
  * ```
  */
 export class NonRetryableError extends Error {
+  /** The name in stacks and logs. A subclass may have another. */
   override readonly name: string = 'NonRetryableError';
+  /** Marks the errors of every copy of the package. */
   readonly [brand] = true;
 }
 

@@ -5,9 +5,13 @@ import { visible } from '../core/visible.js';
 
 /** Each method writes one line. The fields come first, then the message, as in pino. */
 export interface Logger {
+  /** What helps to follow a consumer step by step, such as checkpoints. */
   debug(fields: object, message: string): void;
+  /** What happens in a healthy consumer, such as leases that are taken. */
   info(fields: object, message: string): void;
+  /** What a person should look at if it comes often, such as failed calls. */
   warn(fields: object, message: string): void;
+  /** What a person should look at now, such as a restart. */
   error(fields: object, message: string): void;
 }
 

@@ -77,7 +77,9 @@ const ours = {
 /** Every instrument: name, type, unit, labels, help. */
 export const instruments = Object.freeze({ ...kcl, ...ours });
 
+/** The table of all instruments. */
 type Instruments = typeof instruments;
+/** The names of the instruments of one type. */
 type NameOf<Type> = {
   [Name in keyof Instruments]: Instruments[Name]['type'] extends Type ? Name : never;
 }[keyof Instruments];

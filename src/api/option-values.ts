@@ -8,17 +8,24 @@ import type { ShardEvent } from './events.js';
  * leave them out. The members of the actual reference are checked at construction.
  */
 export interface NactParent {
+  /** nact's word for what it is: `actor` or `system`. */
   readonly type?: string;
-  readonly system?: { readonly name?: string | undefined };
+  /** The actor system that the reference belongs to. */
+  readonly system?: {
+    /** The system's name. */
+    readonly name?: string | undefined;
+  };
 }
 
 /** The application's own DynamoDB client, by shape: any `@aws-sdk/client-dynamodb` fits. kinact never closes it. */
 export interface DynamoDbClientLike {
+  /** Sends a command of the SDK, and resolves with the service's answer. */
   send(command: never, options?: never): Promise<unknown>;
 }
 
 /** The application's own Kinesis client, by shape: any `@aws-sdk/client-kinesis` fits. kinact never closes it. */
 export interface KinesisClientLike {
+  /** Sends a command of the SDK, and resolves with the service's answer. */
   send(command: never, options?: never): Promise<unknown>;
 }
 

@@ -8,12 +8,15 @@ export interface ParkedItem {
    * `extract`) has `-` in place of the item's index.
    */
   readonly idempotencyKey: string;
+  /** The application that parked the item. */
   readonly application: string;
   /** The source's name. */
   readonly source: string;
   /** The identity of the stream: account, name and creation time. Absent if the service has not told it. */
   readonly stream?: string | undefined;
+  /** The shard that the record came from. */
   readonly shardId: string;
+  /** The record's sequence number in its shard. */
   readonly sequenceNumber: string;
   /** Index inside an aggregated record; absent for a plain one. */
   readonly subSequenceNumber?: number | undefined;

@@ -29,6 +29,7 @@ export interface Item<Value = Buffer> {
   readonly token: Token;
   /** The source's name. */
   readonly source: string;
+  /** The shard that the record came from. Two sources may have shards of the same id. */
   readonly shardId: string;
   /** The sequence number of the record that the item was made of. */
   readonly sequenceNumber: string;
@@ -64,6 +65,7 @@ export interface Extracted<Value = unknown> {
 export interface RecordContext {
   /** The source's name. */
   readonly source: string;
+  /** The shard that the record came from. */
   readonly shardId: string;
   /** The `opaque` option of the source. */
   readonly opaque: unknown;
@@ -103,7 +105,11 @@ export interface FlushContext extends ReducerContext {
 
 /** The messages that a raw behaviour receives. No message arrives while the behaviour's promise is pending. */
 export type ReducerMessage<Value = Buffer> =
-  | { readonly type: 'items'; readonly items: readonly Item<Value>[] }
+  | {
+      readonly type: 'items';
+      /** The items, at least one. Those of one key and shard are in order. */
+      readonly items: readonly Item<Value>[];
+    }
   /** Each stage sends one every `flushIntervalMs`, idle or not. */
   | { readonly type: 'heartbeat' }
   /** A full shard waits for acknowledgements: acknowledge every item that you can. */
@@ -112,7 +118,15 @@ export type ReducerMessage<Value = Buffer> =
    * The right to deliver this shard has ended. No more items of this source, shard and fence arrive, and acknowledgements of them
    * are ignored. Compare all three with your items: shards of two streams may have the same id, and even the same fence.
    */
-  | { readonly type: 'revoked'; readonly source: string; readonly shardId: string; readonly fence: number }
+  | {
+      readonly type: 'revoked';
+      /** The source's name. */
+      readonly source: string;
+      /** The shard whose right to deliver has ended. */
+      readonly shardId: string;
+      /** The `fence` of the items that are meant. */
+      readonly fence: number;
+    }
   /**
    * The same request as `flush`, at the end of a shard, before a stop, and before a lease is handed over. If the hand-over is
    * called off, the shard stays here. The message is sent again if items were acknowledged since. The shard is given away only after

@@ -5,17 +5,29 @@ import type { Clock, LeaseStore, Random, StreamSource, Timers } from './ports.js
 
 /** The clock, timers and random numbers that every adapter gets. */
 export interface Environment {
+  /** Tells the time. */
   readonly clock: Clock;
+  /** Sets timers. */
   readonly timers: Timers;
+  /** Draws random numbers. */
   readonly random: Random;
 }
 
 /** How to open a lease table. */
 export interface LeaseTableOptions {
+  /** By default the name of the application. */
   readonly tableName: string;
+  /** How long a lease lives without a renewal, in milliseconds. */
   readonly failoverMs: number;
   /** How the table is billed if it has to be created. */
-  readonly billing: 'PAY_PER_REQUEST' | { readonly readCapacityUnits: number; readonly writeCapacityUnits: number };
+  readonly billing:
+    | 'PAY_PER_REQUEST'
+    | {
+        /** Reads per second, as DynamoDB counts them. */
+        readonly readCapacityUnits: number;
+        /** Writes per second, as DynamoDB counts them. */
+        readonly writeCapacityUnits: number;
+      };
   /** The user's own DynamoDB client, by shape. */
   readonly client?: unknown;
 }
@@ -26,9 +38,12 @@ export interface SourceSpec {
   readonly name: string;
   /** This source's lease table; default: `leases.tableName`, or else the consumer's `application`. */
   readonly application?: string | undefined;
+  /** Where a shard starts that has no checkpoint yet. */
   readonly initialPosition: InitialPosition;
   /** A value that `extract` and every item of this source get unchanged. */
   readonly opaque?: unknown;
+  /** Opens the stream. The consumer calls it. */
   readonly open: (environment: Environment) => StreamSource;
+  /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
 }

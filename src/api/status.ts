@@ -10,13 +10,22 @@ export interface ActorSnapshot {
   readonly path: string;
   /** `shard-worker`, `reducer`, … */
   readonly kind: string;
+  /** `starting`: its first state is being made. `stopping`: it handles no more messages, and waits for children and calls. */
   readonly phase: 'starting' | 'running' | 'stopping' | 'stopped';
   /** The actor's own status; its members depend on its kind. */
   readonly state: object | undefined;
   /** How many messages wait for the actor. */
   readonly queued: number;
   /** The effects that run now, with their age. */
-  readonly effects: readonly { readonly name: string; readonly kind: 'io' | 'user'; readonly ageMs: number }[];
+  readonly effects: readonly {
+    /** What runs, such as `reduce` or `renew`. */
+    readonly name: string;
+    /** `user`: a call of your code, which a stop waits for. */
+    readonly kind: 'io' | 'user';
+    /** How long it has run, in milliseconds. */
+    readonly ageMs: number;
+  }[];
+  /** The actors below this one, in start order. */
   readonly children: readonly ActorSnapshot[];
 }
 
@@ -37,11 +46,17 @@ export interface OldestOpen extends Position {
 
 /** A shard that this process reads. */
 export interface ShardSnapshot {
+  /** The source's name. */
   readonly source: string;
+  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
   readonly shardId: string;
+  /** The fence of its items; undefined until the first renewal has given one. */
   readonly fence: number | undefined;
+  /** `draining`: nothing more is read, and open records are finished. `ended`: this process no longer reads the shard. */
   readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  /** How many records are handed out and not settled. */
   readonly openRecords: number;
+  /** The bytes of these records. */
   readonly openBytes: number;
   /** How much of `maxBytes` the shard holds: bytes requested, fetched and open. An aggregate counts until its last record is done. */
   readonly heldBytes: number;
@@ -49,11 +64,13 @@ export interface ShardSnapshot {
   readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last reported; null if it has not reported any. */
   readonly millisBehindLatest: number | null;
+  /** The record that holds the checkpoint back; null if no record is open. */
   readonly oldestOpen: OldestOpen | null;
 }
 
 /** How a stream places its records (`RecordDistributionStrategy`), and the consequences. */
 export interface PlacementSnapshot {
+  /** The stream's present strategy. */
   readonly distribution: RecordDistribution;
   /** False under AUTO, and for the stream's retention after that: records of one key may then be in several shards. */
   readonly perKeyOrder: boolean;
@@ -65,10 +82,13 @@ export interface PlacementSnapshot {
 
 /** Calls of one operation that fail again and again. */
 export interface FailingSnapshot {
+  /** The call, as in the event `retrying`. */
   readonly operation: string;
+  /** How the last call failed. */
   readonly kind: FailureKind;
   /** How many calls have failed in a row. `forMs` says for how long. */
   readonly attempts: number;
+  /** The time since the first failure, in milliseconds. */
   readonly forMs: number;
   /** The error of the last call. */
   readonly error: string;
@@ -76,16 +96,19 @@ export interface FailingSnapshot {
 
 /** An item or a flush that has failed and waits for another attempt, or a record that gave no item and is not parked yet. */
 export interface WaitingSnapshot {
+  /** The source's name. */
   readonly source: string;
+  /** The shard that the record came from. */
   readonly shardId: string;
   /** Of a flush: its oldest record. */
   readonly sequenceNumber: string;
-  /** Absent if the record gave no item. */
+  /** The item's key, behind which all later items of the key wait. Absent if the record gave no item. */
   readonly key?: string;
   /** The call that failed: see `FailedItem.at`. */
   readonly at: FailedItem['at'];
   /** How many attempts have failed: of the call, or to park a record that gave no item. `forMs` says since when. */
   readonly attempts: number;
+  /** The time since the first failure, in milliseconds. */
   readonly forMs: number;
   /** The message of the last error. */
   readonly error: string;
@@ -93,6 +116,7 @@ export interface WaitingSnapshot {
 
 /** One source of the consumer. */
 export interface SourceSnapshot {
+  /** The source's name. */
   readonly source: string;
   /** The lease table of the source. */
   readonly table: string;
@@ -106,17 +130,32 @@ export interface SourceSnapshot {
 
 /** The result of `consumer.status()`. docs/status.md says when to look at which member. */
 export interface ConsumerStatus {
+  /** `new`: `start` was not called. `closed`: stopped, or ended by an error. */
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
+  /** The name of this process in the lease table: the option `workerId`, or the one that kinact has made. */
   readonly workerId: string;
   /** How often the pipeline has restarted since the start. The crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
+  /** The shards that this process reads now. */
   readonly shards: readonly ShardSnapshot[];
   /** Every source. If a source is not read, its `error` is the reason. */
   readonly sources: readonly SourceSnapshot[];
   /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes to read on. */
-  readonly bytes: { readonly max: number; readonly held: number; readonly waiting: number };
+  readonly bytes: {
+    /** The option `maxBytes`. */
+    readonly max: number;
+    /** Bytes of records that this process holds. */
+    readonly held: number;
+    /** How many shards wait for bytes before they read on. */
+    readonly waiting: number;
+  };
   /** The status of each lease table's coordinator: leases, owners, and what the coordinator waits for. */
-  readonly leases: readonly { readonly table: string; readonly state: object | undefined }[];
+  readonly leases: readonly {
+    /** The name of the lease table. */
+    readonly table: string;
+    /** The coordinator's own status; undefined while it starts. */
+    readonly state: object | undefined;
+  }[];
   /** User effects that outlived a stop deadline and may still act. */
   readonly orphans: readonly string[];
   /**
@@ -125,11 +164,13 @@ export interface ConsumerStatus {
    * counter counts, and which ones rise in a healthy consumer.
    */
   readonly counters: Readonly<Record<string, number>>;
+  /** All actors, with what each of them does now. */
   readonly tree: readonly ActorSnapshot[];
 }
 
 /** The result of `ready()` or `live()`. */
 export interface Health {
+  /** What a health check should answer: true for status 200, false for 503. */
   readonly ok: boolean;
   /** Why `ok` is false. Empty when `ok`, but `live()` of a stopped consumer is `ok` and says that it was stopped. */
   readonly reasons: readonly string[];

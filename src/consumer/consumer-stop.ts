@@ -21,6 +21,7 @@ export interface StoppingConsumer extends ReleaseContext {
 export interface ReleasedLease {
   /** The source's name. */
   readonly source: string;
+  /** The shard of the lease. */
   readonly shardId: string;
   /** The key of the lease's row in the lease table. */
   readonly leaseKey: string;

@@ -37,6 +37,7 @@ import type { ConsumerStatus, Health } from '../api/status.js';
 
 /** The result of `stop()`, with one entry per lease that was held. */
 export interface StopReport {
+  /** What became of each lease that this process held. */
   readonly leases: readonly ReleasedLease[];
   /** True if every lease was released without open records, and no call of user code still runs. */
   readonly drained: boolean;

@@ -3,7 +3,9 @@
 
 /** A place in a shard: a record and, in an aggregated record, the user record. A plain record has sub-sequence number 0. */
 export interface Position {
+  /** The record: decimal digits. */
   readonly sequenceNumber: string;
+  /** The user record inside an aggregate, from 0. */
   readonly subSequenceNumber: number;
 }
 

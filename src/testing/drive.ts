@@ -37,14 +37,19 @@ import { ManualClock } from './manual-clock.js';
 
 /** An item for the reducer. Missing members get defaults: numbers rise from 1, the shard is `shard`, the source is `driven`. */
 export interface DrivenItem {
+  /** The item's key. */
   readonly key: string;
   /** The reducer gets bytes as a Buffer, as from a consumer, and any other value unchanged. */
   readonly value?: unknown;
+  /** The shard that it seems to come from. */
   readonly shardId?: string;
+  /** Decimal digits. */
   readonly sequenceNumber?: string;
+  /** Its index inside an aggregate. Default: the record is plain. */
   readonly subSequenceNumber?: number;
   /** When Kinesis received the record, milliseconds since the epoch. */
   readonly arrivedAt?: number;
+  /** What `item.opaque` is. Default undefined. */
   readonly opaque?: unknown;
 }
 

@@ -11,9 +11,17 @@ import { localServersTable } from './option-tables.js';
 
 /** The configuration of an SDK client, version 3, for a local server: `new KinesisClient(servers.clientConfig.kinesis)`. */
 export interface LocalClientConfig {
+  /** A region that exists; the servers have only one. */
   readonly region: string;
+  /** The address of the server, `http://127.0.0.1:…`. */
   readonly endpoint: string;
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Any credentials will do: the servers check no signature. */
+  readonly credentials: {
+    /** Always `local`. */
+    readonly accessKeyId: string;
+    /** Always `local`. */
+    readonly secretAccessKey: string;
+  };
   /** Keep-alive HTTP/1.1 with a deadline per request; the local servers do not support the SDK's default HTTP/2. */
   readonly requestHandler: NodeHttpHandler;
 }
@@ -25,9 +33,15 @@ export interface LocalServers {
   /** The DynamoDB endpoint, `http://127.0.0.1:…`. */
   readonly dynamodb: string;
   /** For SDK clients of the two servers: `new KinesisClient(servers.clientConfig.kinesis)`. */
-  readonly clientConfig: { readonly kinesis: LocalClientConfig; readonly dynamodb: LocalClientConfig };
+  readonly clientConfig: {
+    /** For a `KinesisClient`. */
+    readonly kinesis: LocalClientConfig;
+    /** For a `DynamoDBClient`. */
+    readonly dynamodb: LocalClientConfig;
+  };
   /** Stops both servers, deletes their data, and closes the sockets of `clientConfig`. Idempotent. */
   stop(): Promise<void>;
+  /** Calls `stop` at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -79,6 +93,15 @@ const boot = `
  *
  * Unlike AWS, the servers have no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, and no fan-out.
  * `scriptedServer()` covers cases that these servers do not.
+ *
+ * @example
+ * ```ts
+ * import { KinesisClient } from '@aws-sdk/client-kinesis';
+ * import { startLocalServers } from 'kinact/testing';
+ *
+ * await using servers = await startLocalServers(); // they stop at the end of the block
+ * const source = kinesisStream({ streamName: 'orders', client: new KinesisClient(servers.clientConfig.kinesis) });
+ * ```
  *
  * @throws KinactError PEER_MISSING when kinesalite or dynalite is not installed, INVALID_OPTION.
  */

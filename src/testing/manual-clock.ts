@@ -60,7 +60,16 @@ export class ManualClock implements Clock, Timers {
    * million) run at one instant, the clock assumes an endless loop.
    * @throws KinactError INVALID_OPTION for an unknown member, or a value that is no number.
    */
-  constructor(options: { readonly now?: number; readonly wallNow?: number; readonly restlessAfter?: number } = {}) {
+  constructor(
+    options: {
+      /** The monotonic time to start at. */
+      readonly now?: number;
+      /** The wall clock to start at. */
+      readonly wallNow?: number;
+      /** How many callbacks may run at one instant. */
+      readonly restlessAfter?: number;
+    } = {},
+  ) {
     checkMembers(clockKinds, options);
     this.#now = options.now ?? 0;
     this.#restlessAfter = options.restlessAfter ?? 1_000_000;
@@ -167,6 +176,7 @@ export class ManualClock implements Clock, Timers {
     this.#saved = undefined;
   }
 
+  /** Calls `uninstall` at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.uninstall();
   }

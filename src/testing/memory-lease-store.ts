@@ -16,48 +16,93 @@ import type {
   WriteOutcome,
 } from '../api/ports.js';
 
+/** The operations of a lease table. */
 export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'updateMeta' | 'delete';
 
 /** A fault of one call. `failBefore`: no effect, and the call rejects. `failAfter`: the effect happens, the reply is lost. */
 export type StoreFault =
-  | { readonly type: 'failBefore'; readonly error?: unknown }
-  | { readonly type: 'failAfter'; readonly error?: unknown }
+  | {
+      readonly type: 'failBefore';
+      /** What the call rejects with. Default: INJECTED_FAULT. */
+      readonly error?: unknown;
+    }
+  | {
+      readonly type: 'failAfter';
+      /** What the call rejects with. Default: INJECTED_FAULT. */
+      readonly error?: unknown;
+    }
   /** The effect and the answer wait for this promise. */
-  | { readonly type: 'holdBefore'; readonly until: Promise<unknown> }
+  | {
+      readonly type: 'holdBefore';
+      /** The call goes on when this settles. */
+      readonly until: Promise<unknown>;
+    }
   /** The effect is immediate, but the answer waits for this promise. */
-  | { readonly type: 'holdAfter'; readonly until: Promise<unknown> }
+  | {
+      readonly type: 'holdAfter';
+      /** The call goes on when this settles. */
+      readonly until: Promise<unknown>;
+    }
   /** An action of another worker between the caller's decision and this call. */
-  | { readonly type: 'meanwhile'; readonly act: () => void; readonly then?: StoreFault };
+  | {
+      readonly type: 'meanwhile';
+      /** The action of the other worker. */
+      readonly act: () => void;
+      /** A fault for the call itself. Default: none. */
+      readonly then?: StoreFault;
+    };
 
+/** A call that the table has received. Members that the operation does not have are absent. */
 export interface StoreCall {
+  /** What was called. */
   readonly operation: StoreOperation;
+  /** The row. */
   readonly leaseKey?: string;
+  /** The condition of the write. */
   readonly expected?: RowCondition;
+  /** What the write changes. */
   readonly change?: LeaseChange;
+  /** The keeper that wrote, as in the attribute `kinactWriter`. */
   readonly writer?: string;
+  /** The row to create. */
   readonly row?: LeaseRow;
-  readonly wish?: { readonly author: string; readonly text: string | null };
+  /** The wish to leave or renew. */
+  readonly wish?: {
+    /** The keeper that wishes. */
+    readonly author: string;
+    /** The wish; null withdraws it. */
+    readonly text: string | null;
+  };
 }
 
+/** A lease table in memory: its rows, every call, and faults for calls to come. */
 export interface MemoryLeaseStore extends LeaseStore {
   /** The table itself. Tests read it, and write to it in the role of other workers. */
   readonly rows: Map<string, LeaseRow>;
+  /** Rows that scans report as unreadable; tests add them. */
   readonly malformed: MalformedRow[];
   /** Every call in order, faulty ones included. */
   readonly calls: StoreCall[];
   /** The service time in the answers of scans; tests set it. */
   serviceTimeMs: number;
+  /** False until `ensureTable`, if a test sets it so. */
   tableExists: boolean;
   /** The next call of this operation without a scripted fault gets this fault; `leaseKey` narrows it. */
   script(operation: StoreOperation, fault: StoreFault, leaseKey?: string): void;
   /** Scans return these rows, like an eventually consistent read, until `undefined` is given. */
   staleScan(rows: readonly LeaseRow[] | undefined): void;
   /** Puts a row, with defaults for every missing member, and returns it. */
-  put(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow;
+  put(
+    row: Partial<LeaseRow> & {
+      /** The key of the row. */
+      readonly leaseKey: string;
+    },
+  ): LeaseRow;
   /** Takes the lease as another worker, like a Java KCL 2.x: `kinactWriter` stays as it is unless `writer` is given. */
   takeAs(leaseKey: string, owner: string, writer?: string): LeaseRow;
   /** Renews the lease as another worker, in the same way. */
   renewAs(leaseKey: string, writer?: string): LeaseRow;
+  /** The row with this key. Throws INVALID_OPTION if there is none. */
   row(leaseKey: string): LeaseRow;
 }
 

@@ -1,6 +1,6 @@
-// Every example runs to its end in time, and prints the promised last line.
+// Every example runs to its end in time, and prints the promised last line. service.test.ts runs the one that needs a database.
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,14 +13,23 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'batch-processor': /^batch-processor: 600 items in batches of at most 10, [2-4] checkpoints$/,
   embedded: /^embedded: the application's own actor booked 19900$/,
   actors: /^actors: 3 answers from 5 loads, breaker opened 1 time, idle session ended: normal$/,
+  'sink-outage': /^sink-outage: 600 orders saved once each, some calls refused, 0 restarts, drained: true$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 
 describe('examples', function () {
   this.timeout(400_000);
   const names = readdirSync(join(root, 'examples'))
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && file !== 'service.ts')
     .map((file) => file.slice(0, -3));
+
+  it('begin with a comment that says what they show, and have a row in examples/README.md', () => {
+    const table = readFileSync(join(root, 'examples/README.md'), 'utf8');
+    const all = readdirSync(join(root, 'examples')).filter((file) => file.endsWith('.ts'));
+    expect(all.filter((file) => !table.includes(`\n| [${file}](${file}) | `))).to.deep.equal([]);
+    const silent = all.filter((file) => !/^\/\/ \S.{30}/.test(readFileSync(join(root, 'examples', file), 'utf8')));
+    expect(silent).to.deep.equal([]);
+  });
 
   it('have an expected last line each', () => {
     expect(names.toSorted()).to.deep.equal(Object.keys(lastLines).toSorted());

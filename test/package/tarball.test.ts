@@ -47,6 +47,24 @@ async function nodeOf(version: string, home: string): Promise<string | undefined
   return join(folder, 'package/bin/node');
 }
 
+/** The files that a page links to, outside of code. */
+function linksOf(page: string, markdown: string): readonly string[] {
+  const prose = markdown.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
+  return [...prose.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)].map(([, target = '']) => join(dirname(page), target));
+}
+
+/** The pages that literals of a program name: users read these in errors, warnings and output. */
+function pagesNamedIn(file: string, code: string): { readonly file: string; readonly page: string }[] {
+  const pages: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node))
+      pages.push(...(node.text.match(/\bdocs\/[\w-]+\.md\b/g) ?? []));
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, code, ts.ScriptTarget.ES2023));
+  return pages.map((page) => ({ file, page }));
+}
+
 describe('the packed tarball', function () {
   this.timeout(120_000);
   let home: string;
@@ -84,7 +102,7 @@ describe('the packed tarball', function () {
 
   it('holds programs, types, documents and examples, and nothing else', () => {
     const expected =
-      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.(md|svg)|examples\/(support\/)?[\w-]+(\.test)?\.ts|examples\/README\.md|package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING)\.md)$/;
+      /^(dist\/(src|actors|supervision)\/[\w/-]+(\.js|\.d\.ts)|docs\/[\w/-]+\.(md|svg)|examples\/(support\/)?[\w-]+(\.test)?\.ts|examples\/README\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(files.filter((file) => !expected.test(file))).to.deep.equal([]);
     expect(files).to.include.members(['LICENSE', 'README.md', 'CHANGELOG.md']);
   });
@@ -93,13 +111,32 @@ describe('the packed tarball', function () {
     const pages = files.filter((file) => file.endsWith('.md'));
     expect(pages).to.include.members(['README.md', 'examples/README.md', 'docs/operating.md']);
     const dead = pages.flatMap((page) => {
-      const text = readFileSync(join(installed, page), 'utf8').replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
-      return [...text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
-        .map(([, target = '']) => join(dirname(page), target))
-        .filter((target) => !files.includes(target))
-        .map((target) => `${page}: ${target}`);
+      const targets = linksOf(page, readFileSync(join(installed, page), 'utf8'));
+      return targets.filter((target) => !files.includes(target)).map((target) => `${page}: ${target}`);
     });
     expect(dead).to.deep.equal([]);
+    expect(
+      linksOf('docs/x.md', '![a](a.svg) [b](../README.md#try-it) [c](#here) [d](https://x.example/y.md)'),
+    ).to.deep.equal(['docs/a.svg', 'README.md']);
+  });
+
+  it('has no page or picture that its pages do not lead to from README.md: contributors read theirs in the repository', () => {
+    const reached = new Set(['README.md']);
+    for (const page of reached) {
+      if (!page.endsWith('.md') || !files.includes(page)) continue;
+      for (const target of linksOf(page, readFileSync(join(installed, page), 'utf8'))) reached.add(target);
+    }
+    const lonely = files.filter((file) => /\.(md|svg)$/.test(file) && !reached.has(file));
+    expect(lonely).to.deep.equal([]);
+    for (const page of ['CONTRIBUTING.md', 'docs/design.md']) expect([...files, ...reached]).to.not.include(page);
+  });
+
+  it('has every page that a text of its programs names', () => {
+    const named = files
+      .filter((file) => file.endsWith('.js'))
+      .flatMap((file) => pagesNamedIn(file, readFileSync(join(installed, file), 'utf8')));
+    expect(named.map(({ page }) => page)).to.include.members(['docs/kcl-compatibility.md']);
+    expect(named.filter(({ page }) => !files.includes(page))).to.deep.equal([]);
   });
 
   it('has every file that its manifest names', () => {

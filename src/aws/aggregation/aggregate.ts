@@ -13,9 +13,11 @@ export type { AggregateFormat } from './aggregate-wire.js';
 
 /** A user record inside an aggregate. */
 export interface AggregatedRecord<Data extends Uint8Array = Uint8Array> {
+  /** The key that its producer gave it. It may differ from the key of the whole record. */
   readonly partitionKey: string;
   /** Decimal, as the producer wrote it; absent when it set none. */
   readonly explicitHashKey?: string;
+  /** The bytes. */
   readonly data: Data;
 }
 

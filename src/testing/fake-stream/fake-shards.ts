@@ -10,7 +10,9 @@ import type { ChildShard, RawRecord, Shard } from '../../api/ports.js';
 export interface FakeRecord {
   /** May be absent only if the stream's distribution is AUTO. */
   readonly partitionKey?: string | undefined;
+  /** The bytes; a text is put as UTF-8. */
   readonly data: Uint8Array | string;
+  /** A decimal hash key, which chooses the shard instead of the key. */
   readonly explicitHashKey?: string | undefined;
 }
 

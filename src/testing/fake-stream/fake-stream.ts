@@ -54,7 +54,12 @@ export interface FakeStream {
   /** The lease tables of the stream's consumers, by name. */
   readonly leases: ReadonlyMap<string, MemoryLeaseStore>;
   /** Puts each record into the open shard of its hash key, or under AUTO into the open shards in turn. Returns their places. */
-  put(...records: readonly FakeRecord[]): { readonly shardId: string; readonly sequenceNumber: string }[];
+  put(...records: readonly FakeRecord[]): {
+    /** The shard that has it. */
+    readonly shardId: string;
+    /** The record's sequence number. */
+    readonly sequenceNumber: string;
+  }[];
   /** Splits an open shard in the middle; returns the ids of its children. */
   split(shardId: string): readonly [string, string];
   /** Merges two adjacent open shards; returns the id of the child. */
@@ -96,6 +101,14 @@ const recordKinds: Readonly<Record<keyof FakeRecord, Kind<unknown>>> = {
 
 /**
  * Makes a stream in memory. Nothing in it takes time: delays come from the consumer's own timers.
+ *
+ * @example
+ * ```ts
+ * const stream = fakeStream({ shards: 2 });
+ * stream.put({ partitionKey: 'customer 1', data: 'an order' });
+ * const reader = createConsumer({ application: 'orders', source: stream.source, reducer: totals });
+ * stream.split('shardId-000000000000');
+ * ```
  *
  * @throws KinactError INVALID_OPTION. The stream's methods throw it too, also for a shard that does not exist or is closed.
  */

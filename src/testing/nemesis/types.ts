@@ -1,6 +1,6 @@
 // The options and the methods of a nemesis: types only.
 
-/** The options of `nemesis`. */
+/** What `nemesis` takes beside the consumer. */
 export interface NemesisOptions {
   /** Decides every random choice: the same seed and the same run give the same log. */
   readonly seed: number;
@@ -9,17 +9,27 @@ export interface NemesisOptions {
 /** The moment of a kill. */
 export type NemesisMoment =
   /** Before or after the actor handles its next message of this `type`. Default `before`: the message is lost. */
-  | { readonly at: string; readonly when?: 'before' | 'after' }
+  | {
+      /** The message's `type`, such as `items`. */
+      readonly at: string;
+      /** Default `before`. */
+      readonly when?: 'before' | 'after';
+    }
   /**
    * At the actor's next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …): before the effect begins,
    * while it runs (the default), or when it has settled and the actor does not have the result yet.
    */
-  | { readonly effect: string; readonly when?: 'before' | 'during' | 'after' };
+  | {
+      /** The effect's name. */
+      readonly effect: string;
+      /** Default `during`. */
+      readonly when?: 'before' | 'during' | 'after';
+    };
 
 /** A random fault. */
 export type NemesisAct = 'kill' | 'pause' | 'delay' | 'duplicate' | 'fail' | 'hang';
 
-/** The options of a nemesis's `start`. */
+/** Which random faults `start` makes, and how often. */
 export interface NemesisStartOptions {
   /**
    * The average time between two faults in milliseconds; each interval is 0.5 to 1.5 of it.
@@ -81,25 +91,51 @@ export interface Nemesis extends Disposable {
   /** Crashes an actor at a moment. Resolves to its path; rejects with STOPPED if `heal` comes first. */
   kill(target: string, moment: NemesisMoment): Promise<string>;
   /** Kills one living actor of these kinds (default: all but the supervisors), chosen by the seed. Returns its path. */
-  killRandom(options?: { readonly kinds?: readonly string[] }): string;
+  killRandom(options?: {
+    /** Paths or kinds to choose from. */
+    readonly kinds?: readonly string[];
+  }): string;
   /**
    * Pauses an actor: its messages, timers and results wait, in order. The pause ends after `ms`, or when the returned function
    * is called.
    */
-  pause(target: string, options?: { readonly ms?: number }): () => void;
+  pause(
+    target: string,
+    options?: {
+      /** How long, in milliseconds. Default: until the returned function is called. */
+      readonly ms?: number;
+    },
+  ): () => void;
   /**
    * Delays messages by `ms`. Later messages of the same sender and receiver wait behind them. Returns a function that ends the
    * delay for later messages.
    */
-  delay(filter: MessageFilter & { readonly ms: number }): () => void;
+  delay(
+    filter: MessageFilter & {
+      /** Milliseconds. */
+      readonly ms: number;
+    },
+  ): () => void;
   /** Delivers messages twice, with a probability (default 1). Returns a function that ends this. */
-  duplicate(filter: MessageFilter & { readonly probability?: number }): () => void;
+  duplicate(
+    filter: MessageFilter & {
+      /** From 0 to 1. Default 1. */
+      readonly probability?: number;
+    },
+  ): () => void;
   /**
    * The next effect of this name (default: any effect) never settles, not even when it is aborted. A user call that hangs
    * through a restart becomes an orphan after `callDeadlineMs`. `when: 'before'` (default): the effect does not begin. `after`:
    * it is carried out, but the actor does not get the result. Returns a function that releases the effect.
    */
-  hang(target: string, effect?: string, options?: { readonly when?: 'before' | 'after' }): () => void;
+  hang(
+    target: string,
+    effect?: string,
+    options?: {
+      /** Default `before`. */
+      readonly when?: 'before' | 'after';
+    },
+  ): () => void;
   /**
    * The next effect of this name (default: any effect) fails with `error` (default: a KinactError INJECTED_FAULT). Returns a function
    * that withdraws this.

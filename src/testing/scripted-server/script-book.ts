@@ -4,6 +4,7 @@ import { answerTypes, type ScriptedAnswer } from './scripted-answer.js';
 
 /** One call the server has received. */
 export interface LoggedCall {
+  /** The service, by the `X-Amz-Target` of the request. */
   readonly service: 'kinesis' | 'dynamodb' | 'streams' | 'unknown';
   /** The name of the operation, such as `GetRecords`. */
   readonly operation: string;

@@ -45,19 +45,39 @@ export type FaultAction = keyof typeof injected;
 /** The answers that `respond` accepts. "Carried out" means that the call has its usual effect and answer. */
 export type ScriptedAnswer =
   /** This body, with status 200; the call is not carried out. */
-  | { readonly type: 'json'; readonly body: object | ((input: never) => object) }
+  | {
+      readonly type: 'json';
+      /** The body, or a function that makes it from the body of the request. */
+      readonly body: object | ((input: never) => object);
+    }
   /** This AWS error, status 400 by default: `{ type: 'error', code: 'ProvisionedThroughputExceededException' }`. */
   | {
       readonly type: 'error';
+      /** The error's name, which the SDK shows as `error.name`. */
       readonly code: string;
+      /** The text of the error. Default `scripted`. */
       readonly message?: string;
+      /** The HTTP status. Default 400. */
       readonly status?: number;
+      /** Further members of the body, such as the `Item` of a failed condition. */
       readonly members?: object;
     }
   /** The error of this action of AWS Fault Injection Service; the call is not carried out. */
-  | { readonly type: 'fault'; readonly action: FaultAction }
+  | {
+      readonly type: 'fault';
+      /** The name of the action. */
+      readonly action: FaultAction;
+    }
   /** This body as it is, such as malformed JSON or a proxy's HTML; the call is not carried out. */
-  | { readonly type: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
+  | {
+      readonly type: 'raw';
+      /** The HTTP status. Default 200. */
+      readonly status?: number;
+      /** The body, sent as UTF-8. */
+      readonly body: string;
+      /** Further headers. The default is the content type of the AWS JSON protocol. */
+      readonly headers?: Record<string, string>;
+    }
   /** The connection is reset instead of an answer; the call is not carried out. */
   | { readonly type: 'reset' }
   /** No answer until the client gives up, the server stops, or `hangLimitMs` has passed; the call is not carried out. */
@@ -65,16 +85,34 @@ export type ScriptedAnswer =
   /** Carried out, but the reply is lost: the connection is reset. */
   | { readonly type: 'dropReply' }
   /** Carried out at once; the answer leaves after `ms`. */
-  | { readonly type: 'delay'; readonly ms: number }
+  | {
+      readonly type: 'delay';
+      /** Milliseconds. */
+      readonly ms: number;
+    }
   /** Carried out. Headers and half of the body leave at once, the rest after `ms` (default: `hangLimitMs`). */
-  | { readonly type: 'slowBody'; readonly ms?: number }
+  | {
+      readonly type: 'slowBody';
+      /** Milliseconds. */
+      readonly ms?: number;
+    }
   /** Carried out, but the answer lacks these members: `['NextShardIterator', 'ChildShards']`. */
-  | { readonly type: 'omit'; readonly members: readonly string[] }
+  | {
+      readonly type: 'omit';
+      /** The names of the members of the answer. */
+      readonly members: readonly string[];
+    }
   /**
    * PutRecords: the records at these indices fail with `code` (default ProvisionedThroughputExceededException), the others
    * are carried out.
    */
-  | { readonly type: 'failRecords'; readonly indices: readonly number[]; readonly code?: string };
+  | {
+      readonly type: 'failRecords';
+      /** The places of the failing records in the request, from 0. */
+      readonly indices: readonly number[];
+      /** The code of each failed record. */
+      readonly code?: string;
+    };
 
 const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
   json: true,

@@ -7,6 +7,8 @@ import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js'
 import {
   childrenOf,
   listShards,
+  type ScriptedPlace,
+  type ScriptedPut,
   type ScriptedRecord,
   type ScriptedShard,
   type ScriptedStream,
@@ -22,6 +24,7 @@ import {
   type ScriptedStreamSettings,
 } from './scripted-settings.js';
 
+/** The body of a request. */
 type Input = Record<string, unknown>;
 
 const hashKeys = 2n ** 128n;
@@ -35,7 +38,9 @@ const precedes = (a: string, b: string): boolean => a.length < b.length || (a.le
 
 /** The model. Tests drive it directly; clients reach it through the scripted server. */
 export class ScriptedKinesis {
+  /** The streams by name. */
   readonly streams = new Map<string, ScriptedStream>();
+  /** The options, with defaults for what was not given. */
   readonly options: Resolved<typeof scriptedKinesisTable>;
   #skewMs = 0;
   #sequence = 0;
@@ -43,6 +48,7 @@ export class ScriptedKinesis {
   #oldestIterator = 0;
   #iterators = 0;
 
+  /** @throws KinactError INVALID_OPTION. */
   constructor(options: ScriptedKinesisOptions = {}) {
     this.options = resolveTable(scriptedKinesisTable, options, 'kinesis');
   }
@@ -62,6 +68,7 @@ export class ScriptedKinesis {
     this.#oldestIterator = this.#iterators;
   }
 
+  /** Creates a stream, which is ACTIVE at once. The shards divide the hash keys evenly. An error is the one that Kinesis answers with. */
   createStream(name: string, shardCount = 1, settings: ScriptedStreamSettings = {}): ScriptedStream {
     if (this.streams.has(name))
       throw new AwsAnswerError('ResourceInUseException', `Stream ${name} under account already exists.`);
@@ -93,12 +100,14 @@ export class ScriptedKinesis {
     return stream;
   }
 
+  /** The stream of this name. Throws ResourceNotFoundException if there is none. */
   stream(name: string): ScriptedStream {
     const stream = this.streams.get(name);
     if (stream === undefined) throw notFound(`Stream ${name} under account 123456789012 not found.`);
     return stream;
   }
 
+  /** A shard. Throws ResourceNotFoundException if there is none, its records have expired, or the stream is not ACTIVE. */
   shard(streamName: string, shardId: string): ScriptedShard {
     const stream = this.stream(streamName);
     const shard = stream.shards.get(shardId);
@@ -113,10 +122,7 @@ export class ScriptedKinesis {
    * Adds one record to `shardId`, or to the open shard that the record belongs to. Returns the record's sequence number and
    * shard. Only a stream with `distribution: 'AUTO'` takes records without a partition key.
    */
-  put(
-    streamName: string,
-    record: { partitionKey?: string; data: Uint8Array | string; explicitHashKey?: string; shardId?: string },
-  ): { sequenceNumber: string; shardId: string } {
+  put(streamName: string, record: ScriptedPut): ScriptedPlace {
     const stream = this.stream(streamName);
     const shard = record.shardId === undefined ? shardFor(stream, record) : this.shard(streamName, record.shardId);
     if (shard === undefined || shard.endingSequenceNumber !== undefined)

@@ -52,6 +52,7 @@ export interface ScriptedServer {
   setDate(date: number | 'none' | undefined): void;
   /** Closes the server and resets every connection. Idempotent. */
   stop(): Promise<void>;
+  /** Calls `stop` at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -63,6 +64,16 @@ const services: Record<string, LoggedCall['service']> = {
 
 /**
  * Starts a scripted server on a free port of 127.0.0.1. It does not keep the process alive.
+ *
+ * @example
+ * ```ts
+ * import { scriptedServer } from 'kinact/testing';
+ *
+ * await using server = await scriptedServer();
+ * server.kinesis.createStream('orders', 2);
+ * server.respond('GetRecords', 3, { type: 'error', code: 'ProvisionedThroughputExceededException' });
+ * await server.called('GetRecords', 4); // the three failures, and a read that succeeds
+ * ```
  *
  * @throws KinactError INVALID_OPTION; the methods of the server throw it too.
  */

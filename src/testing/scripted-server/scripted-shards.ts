@@ -1,45 +1,94 @@
 // The streams and shards of the scripted Kinesis, and ListShards over them: filters, pages, tokens. Called by scripted-kinesis.ts.
 import { AwsAnswerError, invalidArgument } from './scripted-answer.js';
 
+/** A record to put. */
+export interface ScriptedPut {
+  /** The key. It chooses the shard, unless one of the next members does. */
+  partitionKey?: string;
+  /** The bytes; a text is put as UTF-8. */
+  data: Uint8Array | string;
+  /** A decimal hash key, which chooses the shard instead of the key. */
+  explicitHashKey?: string;
+  /** Chooses the shard, whatever the keys are. */
+  shardId?: string;
+}
+
+/** Where a record is that was put. */
+export interface ScriptedPlace {
+  /** The record's sequence number. */
+  sequenceNumber: string;
+  /** The shard that has it. */
+  shardId: string;
+}
+
+/** A record of the model. */
 export interface ScriptedRecord {
+  /** Rises within a stream with each record. */
   readonly sequenceNumber: string;
+  /** Absent if the record was put without one. */
   readonly partitionKey?: string;
   /** Base64, as in the API. */
   readonly data: string;
+  /** The size of the data. */
   readonly bytes: number;
+  /** When it was put, milliseconds since the epoch. */
   readonly arrivedAt: number;
 }
 
+/** A shard of the model. */
 export interface ScriptedShard {
+  /** The id, such as `shardId-000000000000`. */
   readonly shardId: string;
+  /** The ids of the shards that it was split or merged from. */
   readonly parents: readonly string[];
+  /** The first hash key of the shard. */
   readonly startingHashKey: bigint;
+  /** The last hash key of the shard. */
   readonly endingHashKey: bigint;
+  /** All its records have higher sequence numbers. */
   readonly startingSequenceNumber: string;
+  /** When it was created, milliseconds since the epoch. */
   readonly createdAt: number;
+  /** Present once the shard is closed. */
   endingSequenceNumber?: string;
+  /** When it was closed, milliseconds since the epoch. */
   closedAt?: number;
+  /** The records that are not trimmed, oldest first. */
   records: ScriptedRecord[];
   /** Time and size of the recent reads, for the read limits. */
-  reads: { at: number; bytes: number }[];
+  reads: {
+    /** When the read was, milliseconds since the epoch. */
+    at: number;
+    /** How many bytes it returned. */
+    bytes: number;
+  }[];
 }
 
+/** A stream of the model. `createStream` makes it. */
 export interface ScriptedStream {
+  /** The stream's name. */
   readonly name: string;
+  /** The stream's ARN, in the region and account of the options. */
   readonly arn: string;
+  /** When it was created, milliseconds since the epoch. */
   readonly createdAt: number;
+  /** How long records stay, in hours; 24 at first. */
   retentionHours: number;
   /** Set by `dropShard`: the trim horizon of filters is not earlier. */
   trimmedTo?: number;
   /** Shards are found only while the stream is ACTIVE or UPDATING. Tests may set it. */
   status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING';
+  /** An on-demand stream may change its distribution at any time. */
   mode: 'PROVISIONED' | 'ON_DEMAND';
   /** `RecordDistributionStrategy`. Every value but USER_PARTITION_KEY ignores the keys of records. */
   distribution: string;
+  /** The largest record that `put` takes, data and key together; 1,024 at first. */
   maxRecordKiB: number;
   /** How many records were placed without regard to their keys: it decides which shard is next. */
   placed: number;
+  /** The shards by id, closed ones included. */
   readonly shards: Map<string, ScriptedShard>;
+  /** The number of the next shard. */
   shardNumber: number;
 }
 
