@@ -5,6 +5,7 @@ import { fencingMutants } from './fencing.js';
 import { handingMutants } from './handing.js';
 import { holdingMutants } from './holding.js';
 import { leasingMutants } from './leasing.js';
+import { parkingMutants } from './parking.js';
 import { readingMutants } from './reading.js';
 import { restartingMutants } from './restarting.js';
 import { retryingMutants } from './retrying.js';
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...handingMutants,
   ...restartingMutants,
   ...retryingMutants,
+  ...parkingMutants,
   ...fencingMutants,
   ...speakingMutants,
 ];
