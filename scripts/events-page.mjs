@@ -43,6 +43,8 @@ const advice = {
     'Read the error: it names the stream and the remedy. kinact does not try this source again until the consumer restarts.',
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
+  paused: 'Your own code has done this. It is logged because the shards of this process fall behind until `resumed`.',
+  resumed: 'Nothing: the shards are read on where they were.',
   warning:
     'Read the message. If the error is PENDING_LIMIT_TOO_SMALL, raise the bound that it names, or acknowledge earlier.',
   pipelineRestarted:

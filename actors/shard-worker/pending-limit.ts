@@ -3,7 +3,7 @@
 // way, and a reducer that settles something, are no reason for it.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
-import type { ShardWorkerState, WorkerTurn } from './state.js';
+import { isIntakePaused, type ShardWorkerState, type WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
 
 /** How long a shard must be full, and everything in it unacknowledged, before the worker warns. */
@@ -18,9 +18,10 @@ export function isHeldUp(state: ShardWorkerState): boolean {
 
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */
 export function watchLimit(turn: WorkerTurn): void {
-  const { state, now } = turn;
-  const { limit, ledger, paused, ending } = state;
-  const counts = !state.finished && !paused && ending === undefined && ledger.openRecords > 0 && isHeldUp(state);
+  const { options, state, now } = turn;
+  const { limit, ledger } = state;
+  const mayRead = !state.finished && !state.paused && state.ending === undefined && !isIntakePaused(options);
+  const counts = mayRead && ledger.openRecords > 0 && isHeldUp(state);
   limit.fullSince = counts ? (limit.fullSince ?? now) : undefined;
   if (counts && !limit.warned && !limit.watching) watchAgain(turn, limitWarningMs);
 }

@@ -3,7 +3,13 @@
 // the stage ends the question, and the watchdog detects stalls.
 import { effect, type Ref } from '../protocol/actor.js';
 import { isEmpty } from './record-admission.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
+import {
+  isIntakePaused,
+  type Channel,
+  type ShardWorkerMessage,
+  type ShardWorkerState,
+  type WorkerTurn,
+} from './state.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
@@ -81,9 +87,9 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
 }
 
 /**
- * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will
- * come. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the request only after records were
- * handed over or settled.
+ * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will come.
+ * A pause of the application counts, too. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the
+ * request only after records were handed over or settled.
  */
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
@@ -92,7 +98,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   if (channels.some(({ records }) => records.length > 0)) return;
 
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
-  const askedToFlush = state.account?.askedToFlush === true;
+  const askedToFlush = state.account?.askedToFlush === true || isIntakePaused(options);
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
 
   const kind = closing ? 'drain' : 'flush';

@@ -7,6 +7,7 @@ import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../proto
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
+import type { Intake } from '../../src/core/intake.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
@@ -40,6 +41,8 @@ export interface ShardWorkerOptions {
   readonly maxPendingBytes: number;
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
+  /** Whether the application has paused the reading of all shards. Default: it never does. */
+  readonly intake?: Intake;
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
@@ -58,6 +61,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'read'; readonly result: ReadResult }
   | { readonly type: 'readFailed'; readonly error: unknown }
   | { readonly type: 'notice'; readonly notice: SourceNotice }
+  /** The application has paused or resumed the intake: `options.intake` says which. */
+  | { readonly type: 'intakeChanged' }
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   /** `waiting`: the ordinals of records that wait for another attempt. */
@@ -90,6 +95,10 @@ export interface ShardWorkerState {
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
+  /** The end of the shard that a read has found. It waits while the application has paused the intake. */
+  foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
+  /** Ends the messages `intakeChanged`. */
+  unwatchIntake: (() => void) | undefined;
   /** The calls of the reader that have failed in a row. */
   failing: RepeatedFailure | undefined;
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
@@ -178,4 +187,9 @@ export interface WorkerTurn {
   /** Monotonic: when the call began. */
   readonly now: number;
   readonly effects: Effect<ShardWorkerMessage>[];
+}
+
+/** Whether the application has paused the reading of all shards. */
+export function isIntakePaused({ intake }: Pick<ShardWorkerOptions, 'intake'>): boolean {
+  return intake !== undefined && intake.pausedAt !== undefined;
 }

@@ -2,9 +2,9 @@
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
-import type { FailingSnapshot } from '../../src/api/status.js';
+import type { FailingSnapshot, ShardSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
-import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
+import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -19,6 +19,8 @@ export interface StallFacts {
   /** The ledger has no room. */
   readonly full: boolean;
   readonly whereabouts: Whereabouts;
+  /** The application has paused the intake. */
+  readonly intakePaused: boolean;
   /** Undefined: everything is settled, and the end of the shard waits for calls that may still run. */
   readonly oldest: LedgerEntry | undefined;
   readonly tenure: Tenure;
@@ -34,10 +36,12 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
 };
 
 /** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
-export function stillSince(state: ShardWorkerState): number | undefined {
+export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'state'>): number | undefined {
   const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
-  if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
+  // A reducer may wait for more items before it acknowledges. So the time begins again when the intake is resumed.
+  const resumedAt = options.intake?.resumedAt ?? -Infinity;
+  if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt, resumedAt);
   // A stop and a hand-over have their own deadlines.
   return ending?.type === 'shardEnd' && punctuatingChannel(state) !== undefined ? lastPunctuation.at : undefined;
 }
@@ -50,6 +54,8 @@ export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
   // A failed call is repeated in time, and reported otherwise.
   if (whereabouts.state === 'waiting') return undefined;
+  // Nothing more comes by the application's own wish, and the reducer may wait for it. A call that runs still counts.
+  if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 
   const { holder, state, forMs } = whereabouts;
@@ -77,7 +83,7 @@ export function stallError(facts: StallFacts): KinactError | undefined {
 
 /** A shard worker as `status()` shows it. */
 export interface WorkerStatus {
-  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  readonly doing: ShardSnapshot['doing'];
   readonly source: string;
   readonly shardId: string;
   readonly worker: number;
@@ -105,9 +111,11 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     ? 'ended'
     : tenure === undefined
       ? 'starting'
-      : state.ending === undefined && !state.paused
-        ? 'reading'
-        : 'draining';
+      : state.ending !== undefined || state.paused
+        ? 'draining'
+        : isIntakePaused(options)
+          ? 'paused'
+          : 'reading';
 
   return {
     doing,

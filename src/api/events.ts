@@ -152,6 +152,10 @@ export interface ConsumerEvents {
    * lost. The event fires again if the table recovers and then becomes too slow again.
    */
   leaseTableBusy: { readonly table: string; readonly leases: number; readonly writesPerSecond: number };
+  /** The application has called `consumer.pause()`: no shard of this process is read until `resume`. */
+  paused: { readonly message: string };
+  /** The application has called `consumer.resume()`, after a pause of `forMs`. */
+  resumed: { readonly forMs: number };
   /** Something is wrong, and a person should look at it. Processing continues. */
   warning: { readonly message: string; readonly error?: unknown; readonly source?: string; readonly shardId?: string };
   /**

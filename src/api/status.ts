@@ -40,7 +40,8 @@ export interface ShardSnapshot {
   readonly source: string;
   readonly shardId: string;
   readonly fence: number | undefined;
-  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  /** `paused`: the application has called `consumer.pause()`. `draining`: before a stop, a hand-over or the end of the shard. */
+  readonly doing: 'starting' | 'reading' | 'paused' | 'draining' | 'ended';
   readonly openRecords: number;
   readonly openBytes: number;
   /** How much of `maxBytes` the shard holds: bytes requested, fetched and open. An aggregate counts until its last record is done. */
@@ -107,6 +108,8 @@ export interface SourceSnapshot {
 export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   readonly workerId: string;
+  /** For how long `consumer.pause()` has held, in milliseconds; null if the consumer is not paused. */
+  readonly pausedForMs: number | null;
   /** How often the pipeline has restarted since the start. The crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];

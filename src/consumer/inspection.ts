@@ -14,6 +14,7 @@ const maxScanAgeMs = 30_000;
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
   readonly workerId: string;
+  readonly pausedForMs: number | null;
   readonly restarts: number;
   readonly orphans: readonly string[];
   /** How often the application's logger, meter and listeners have thrown. */
@@ -28,7 +29,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, restarts, orphans, failures, runtime } = inspected;
+  const { state, workerId, pausedForMs, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([callback, times]) =>
@@ -38,6 +39,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   return {
     state,
     workerId,
+    pausedForMs,
     restarts,
     shards: shardsOf(tree),
     sources: leases.flatMap(({ table, state: coordinator }) =>
@@ -101,9 +103,13 @@ function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   return more > 0 ? [...named, `${more} more items wait for another attempt`] : named;
 }
 
-export function readiness({ state, leases, sources, tree }: ConsumerStatus): Health {
+export function readiness({ state, pausedForMs, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
+  if (pausedForMs !== null)
+    reasons.push(
+      `the application paused the consumer ${Math.round(pausedForMs / 1_000)} s ago: no shard is read until it resumes it`,
+    );
 
   for (const { table, state: coordinator } of leases) {
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};

@@ -32,6 +32,8 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   noProgress: 'error',
   sourceFailed: 'error',
   leaseTableBusy: 'error',
+  paused: 'warn',
+  resumed: 'warn',
   warning: 'warn',
   pipelineRestarted: 'error',
   orphaned: 'error',

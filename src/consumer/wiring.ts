@@ -11,6 +11,7 @@ import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
+import type { Intake } from '../core/intake.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
@@ -88,6 +89,7 @@ interface WiringInput {
   readonly options: ResolvedOptions;
   readonly environment: Environment;
   readonly processNonce: string;
+  readonly intake: Intake;
 }
 
 /** What all shard workers of a consumer share. */
@@ -258,7 +260,7 @@ function reducerOf(
 }
 
 function workerOf(
-  { actors, options, environment: { clock } }: WiringInput,
+  { actors, options, environment: { clock }, intake }: WiringInput,
   { sources, budget, settled }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
@@ -272,6 +274,7 @@ function workerOf(
     workerNumber: lastWorker,
     source,
     budget,
+    intake,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),

@@ -55,6 +55,8 @@ export const allEvents: readonly ConsumerEventName[] = [
   'noProgress',
   'leaseTableBusy',
   'sourceFailed',
+  'paused',
+  'resumed',
   'warning',
   'pipelineRestarted',
   'orphaned',

@@ -86,6 +86,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       read: true,
       readFailed: true,
       notice: true,
+      intakeChanged: true,
       notified: true,
       collected: true,
       punctuated: true,
