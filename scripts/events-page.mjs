@@ -17,6 +17,9 @@ const advice = {
   itemRetrying:
     '`error` says why the call failed. If the record itself is bad, let `onFailure` end it; until then its key waits, and the checkpoint stays before it.',
   itemRecovered: 'Nothing: the call has succeeded.',
+  readingStopped:
+    'The record that it names holds back the checkpoint of its shard, and everything behind. `error` says why. Repair what it writes to, or let `onFailure` end it. Records that expire meanwhile are lost.',
+  readingResumed: 'Nothing: the shard is read on.',
   outageStarted:
     'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
   outageEnded: 'Nothing: calls succeed again.',

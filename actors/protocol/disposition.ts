@@ -38,6 +38,11 @@ export interface Whereabouts {
   readonly state: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
   /** How long the item has been in that state; for `queued`, how long the reducer has settled (or the stage extracted) nothing. */
   readonly forMs: number;
+  /** The item's key, if a reducer has found it; and when its record came, epoch milliseconds. */
+  readonly key?: string;
+  readonly arrivedAt?: number | undefined;
+  /** For `waiting`: the last error of the item, or of the call that it waits behind, if there was one. */
+  readonly error?: unknown;
 }
 
 /**

@@ -15,7 +15,7 @@ type WaitsForAck = Extract<ReducerRequest, { type: 'waitsForAck' }>;
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
-    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt }
+    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt, ...causeOf(state) }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
@@ -49,9 +49,16 @@ function ofPunctuation(
 }
 
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
-  const isSought = (item: DeliveredItem): boolean => item.tenure.worker === workerNumber && item.ordinal === ordinal;
+  let sought: DeliveredItem | undefined;
+  const isSought = (item: DeliveredItem): boolean => {
+    if (item.tenure.worker !== workerNumber || item.ordinal !== ordinal) return false;
+    sought = item;
+    return true;
+  };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
-    return { holder: state.self.path, state: where, forMs: now - since };
+    const found = { holder: state.self.path, state: where, forMs: now - since };
+    const named = sought === undefined ? {} : { key: sought.key, arrivedAt: sought.arrivedAt };
+    return { ...found, ...named, ...(where === 'waiting' ? causeOf(state, sought) : {}) };
   };
 
   const { running } = state;
@@ -116,6 +123,20 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
 /** What is queued behind a call that waits for another attempt waits, too. */
 function queuedState({ waitingCall }: ReducerState): 'queued' | 'waiting' {
   return waitingCall === undefined ? 'queued' : 'waiting';
+}
+
+/** Why an item waits: its own last error, that of its key, of the call that holds the reducer, or of the outage. */
+function causeOf({ keys, waitingCall }: ReducerState, item?: DeliveredItem): { readonly error?: unknown } {
+  if (waitingCall !== undefined) {
+    const cause =
+      waitingCall.type === 'flush' ? waitingCall.groups.find((group) => group.cause !== undefined)?.cause : undefined;
+    return cause === undefined ? {} : { error: cause };
+  }
+  const held = item === undefined ? undefined : keys.byKey.get(item.key);
+  const ofKey = held === undefined ? [] : [...held.behind.filter((each) => each.item === item), held.head];
+  const others = keys.outage === undefined ? [] : [...keys.byKey.values()].map(({ head }) => head);
+  const failed = [...ofKey, ...others].find(({ error }) => error !== undefined);
+  return failed === undefined ? {} : { error: failed.error };
 }
 
 /** Since when a sought item waits for another attempt; undefined if none does. */

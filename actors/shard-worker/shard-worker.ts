@@ -5,8 +5,8 @@ import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.j
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
 import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, startRead } from './reading.js';
-import { askStages, createChannels, punctuate } from './stage-channel.js';
-import { isDrained, isQuiet, onlyWaits, punctuatingChannel } from './drain-condition.js';
+import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
+import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
 import { admitAll, decided, createAdmission } from './record-admission.js';
@@ -22,6 +22,7 @@ import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
+import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { watchIntake } from '../../src/core/intake.js';
 import { createLedger, expectItems, frontier, oldestOpen, settle } from '../../src/core/ledger.js';
@@ -42,6 +43,7 @@ export function shardWorker(
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       updateAccount(state);
       watchLimit(turn);
+      watchStop(turn);
       countSettled(turn);
       return [state, turn.effects];
     },
@@ -93,6 +95,7 @@ function initial(
     tallied: 0,
     millisBehindLatest: undefined,
     unlocated: undefined,
+    stop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
     hopelessPause: 0,
@@ -130,6 +133,8 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   located,
   limitDue,
   heldForAck,
+  stopDue,
+  heldBack,
   askFailed,
   revoked: obeyKeeper,
   drain: obeyKeeper,
@@ -290,15 +295,7 @@ function watchdog(turn: WorkerTurn): void {
   }
 
   const ordinal = oldestOpen(state.ledger)?.ordinal;
-  const channel = ordinal === undefined ? punctuatingChannel(state) : channelOf(state, ordinal % state.channels.length);
-  const { stage } = channel as Channel;
-  const { workerNumber } = options;
-  effects.push(
-    effect.ask(stage, (replyTo) => ({ type: 'locate', worker: workerNumber, ordinal, replyTo }), {
-      answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
-      failed: () => ({ type: 'askFailed' }),
-    }),
-  );
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'located', ordinal, whereabouts })));
 
   // If the answer shows no stall, look again soon.
   watchAgain(Math.max(1, options.watchdogMs / 10));

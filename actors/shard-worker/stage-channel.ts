@@ -1,7 +1,7 @@
 // The messages between a shard worker and its stages. `notify` and `collect` are two independent questions, with at most one of
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
-import { effect, type Ref } from '../protocol/actor.js';
+import { effect, type Effect, type Ref, type ReplyTo } from '../protocol/actor.js';
 import { isEmpty } from './record-admission.js';
 import {
   isIntakePaused,
@@ -10,6 +10,7 @@ import {
   type ShardWorkerState,
   type WorkerTurn,
 } from './state.js';
+import type { Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
@@ -115,4 +116,20 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
       }),
     );
   }
+}
+
+/** The question where a record is; without an ordinal, where the unanswered punctuation is. The channel's stage knows, or asks. */
+export function locate(
+  { options, state }: WorkerTurn,
+  ordinal: number | undefined,
+  answered: (whereabouts: Whereabouts) => ShardWorkerMessage,
+): Effect<ShardWorkerMessage> {
+  const { channels } = state;
+  const channel = ordinal === undefined ? punctuatingChannel(state) : channels[ordinal % channels.length];
+  const { workerNumber } = options;
+  return effect.ask(
+    (channel as Channel).stage,
+    (replyTo: ReplyTo<Whereabouts>) => ({ type: 'locate' as const, worker: workerNumber, ordinal, replyTo }),
+    { answered: (whereabouts: Whereabouts) => answered(whereabouts), failed: askFailed },
+  );
 }

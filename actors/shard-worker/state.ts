@@ -78,6 +78,9 @@ export type ShardWorkerMessage =
   /** The shard may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
   | { readonly type: 'heldForAck'; readonly heldForMs: number }
+  /** Nothing may have been admitted for too long: see reading-stop.ts. */
+  | { readonly type: 'stopDue' }
+  | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** A stage has died. */
   | { readonly type: 'askFailed' };
 
@@ -130,6 +133,8 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** Whether reading has stopped because records wait: see reading-stop.ts. */
+  readonly stop: ReadingStop;
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
   readonly limit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
@@ -138,6 +143,18 @@ export interface ShardWorkerState {
   /** Parts of aggregates that cannot be decoded and that `onFailure` has not decided about, and how many there have been. */
   readonly undecided: Map<number, { readonly ordinal: number; readonly position: Position; readonly failure: Failure }>;
   decisions: number;
+}
+
+/** What the worker knows about a stop of its reading. */
+export interface ReadingStop {
+  /** Since when nothing more could be admitted; undefined if something can. */
+  since: number | undefined;
+  /** How many records had been admitted by then. */
+  admitted: number;
+  /** A timer or a question is under way. */
+  watching: boolean;
+  /** Since when the stop that was reported has lasted; undefined if none was. */
+  reportedSince: number | undefined;
 }
 
 /** The conversation with one stage: at most one open question of each kind. */

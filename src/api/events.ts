@@ -56,6 +56,20 @@ export interface ConsumerEvents {
       readonly forMs: number;
     };
   /**
+   * A shard is read no further, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
+   * `maxPending`, counted from that record. The other members name the record, its key, and its last error, as far as known. The
+   * event fires once per stop. A shard that is only full for a moment is not reported.
+   */
+  readingStopped: ShardEvent &
+    Position & {
+      readonly bound: 'maxPending' | 'maxPendingBytes' | 'maxBytes' | 'span';
+      readonly message: string;
+      readonly key?: string;
+      readonly error?: unknown;
+    };
+  /** A shard is read on, after a `readingStopped`; `forMs` says for how long it was not. */
+  readingResumed: ShardEvent & { readonly forMs: number };
+  /**
    * Calls have failed for `keys` keys without a success in between, so the failures are probably not the records' fault. Until a call
    * succeeds, the reducer tries one item at a time, and all others wait.
    */

@@ -17,6 +17,8 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   recordSkipped: 'warn',
   itemRetrying: 'warn',
   itemRecovered: 'info',
+  readingStopped: 'warn',
+  readingResumed: 'warn',
   outageStarted: 'error',
   outageEnded: 'warn',
   outOfRange: 'warn',

@@ -40,6 +40,8 @@ export const allEvents: readonly ConsumerEventName[] = [
   'recordSkipped',
   'itemRetrying',
   'itemRecovered',
+  'readingStopped',
+  'readingResumed',
   'outageStarted',
   'outageEnded',
   'outOfRange',
