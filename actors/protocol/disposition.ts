@@ -40,7 +40,7 @@ export interface Whereabouts {
   readonly forMs: number;
   /** The item's key, if a reducer has found it; and when its record came, epoch milliseconds. */
   readonly key?: string;
-  readonly arrivedAt?: number | undefined;
+  readonly arrivedAt?: number;
   /** For `waiting`: the last error of the item, or of the call that it waits behind, if there was one. */
   readonly error?: unknown;
 }

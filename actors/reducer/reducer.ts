@@ -18,6 +18,7 @@ import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { noteLeft } from './left-items.js';
 import { finishMark, startMark } from './marks.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
@@ -44,6 +45,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       return [state, turn.effects];
     },
     stopped: (state) => {
+      noteLeft(options.left, state, options.clock.now());
       state.controller.abort();
       return [];
     },
@@ -168,6 +170,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
 
+  noteLeft(turn.options.left, state, turn.now, message.worker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
 

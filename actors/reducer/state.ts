@@ -10,6 +10,7 @@ import type { Deque } from '../../src/core/deque.js';
 import type { Clock, Random } from '../../src/api/ports.js';
 import type { Decided, Failure } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
+import type { LeftItems } from '../protocol/left-items.js';
 import type { FailedItem, OnFailure } from '../../src/api/failure-policy.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
@@ -28,6 +29,8 @@ export interface ReducerOptions {
   readonly random: Random;
   /** Counts the items that this and other reducers have settled after a call. */
   readonly progress: { settled: number };
+  /** What waits when a stop gives its shard up. Default: nothing is noted. */
+  readonly left?: LeftItems;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
 }

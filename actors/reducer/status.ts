@@ -57,7 +57,8 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
     const found = { holder: state.self.path, state: where, forMs: now - since };
-    const named = sought === undefined ? {} : { key: sought.key, arrivedAt: sought.arrivedAt };
+    const { key, arrivedAt } = sought ?? {};
+    const named = { ...(key === undefined ? {} : { key }), ...(arrivedAt === undefined ? {} : { arrivedAt }) };
     return { ...found, ...named, ...(where === 'waiting' ? causeOf(state, sought) : {}) };
   };
 

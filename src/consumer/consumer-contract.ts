@@ -1,17 +1,10 @@
 // What an application can do with a consumer. consumer.ts implements it, and exports these types to everyone else.
 import type { Runtime } from '../../supervision/index.js';
-import type { ReleasedLease } from './consumer-stop.js';
+import type { StopReport } from './stop-report.js';
 import type { Listener } from './emitter.js';
 import type { ConsumerEventName } from '../api/events.js';
 import type { StopOptions } from '../api/options.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
-
-/** The result of `stop()`, with one entry per lease that was held. */
-export interface StopReport {
-  readonly leases: readonly ReleasedLease[];
-  /** True if every lease was released without open records, and no call of user code still runs. */
-  readonly drained: boolean;
-}
 
 /** A consumer, started or not. `createConsumer` makes it. */
 export interface Consumer extends AsyncDisposable {

@@ -24,7 +24,10 @@ import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
-import type { Consumer, StopReport } from './consumer-contract.js';
+import type { Consumer } from './consumer-contract.js';
+import type { StopReport } from './stop-report.js';
+import { undrainedText } from './waiting-text.js';
+import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
@@ -37,7 +40,8 @@ import type { Extracted } from '../api/reducer.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
-export type { Consumer, StopReport } from './consumer-contract.js';
+export type { Consumer } from './consumer-contract.js';
+export type { StopReport } from './stop-report.js';
 
 /**
  * Makes a consumer. Nothing is opened before `start()`.
@@ -229,8 +233,9 @@ class TreeConsumer implements Consumer {
   }
 
   async #stop(deadlineMs: number): Promise<StopReport> {
-    if (this.#state === 'closed') return { leases: [], drained: true };
+    if (this.#state === 'closed') return { leases: [], drained: true, waiting: [] };
     const report = await this.#release(deadlineMs);
+    if (!report.drained) this.#emitter.emit({ name: 'warning', data: { message: visible(undrainedText(report)) } });
     this.#close(undefined);
     return report;
   }

@@ -6,6 +6,7 @@ import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
 import { shardsOf, statusOf } from './actor-status.js';
+import { waitingTexts } from './waiting-text.js';
 import { walk, type ActorSnapshot, type ConsumerStatus, type FailingSnapshot, type Health } from '../api/status.js';
 
 /** Several times the time between two scans of an idle worker. With an older scan, this worker does not see free leases. */
@@ -83,8 +84,6 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
 /** An item or a flush that has failed this often, or for this long, makes the process not ready. */
 const maxAttempts = 10;
 const maxWaitingMs = 60_000;
-/** So many of them are named. */
-const maxNamed = 3;
 
 /** What waits for another attempt and has waited too long. */
 function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
@@ -92,15 +91,7 @@ function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
     .flatMap((actor) => statusOf(actor, 'reducer')?.waiting ?? [])
     .filter(({ attempts, forMs }) => attempts >= maxAttempts || forMs >= maxWaitingMs)
     .toSorted((one, other) => other.forMs - one.forMs);
-  const named = waiting
-    .slice(0, maxNamed)
-    .map(({ source, shardId, sequenceNumber, key, at, attempts, forMs, error }) => {
-      const record = `record ${sequenceNumber} of ${source}/${shardId}`;
-      const what = at === 'flush' ? `a flush from ${record}` : `key '${key}' (${record})`;
-      return `${what} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts: ${error}`;
-    });
-  const more = waiting.length - named.length;
-  return more > 0 ? [...named, `${more} more items wait for another attempt`] : named;
+  return waitingTexts(waiting);
 }
 
 export function readiness({ state, pausedForMs, leases, sources, tree }: ConsumerStatus): Health {

@@ -4,6 +4,7 @@ import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lea
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
+import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -58,6 +59,8 @@ export interface Wiring {
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
   readonly progress: { readonly settled: number };
+  /** What reducers have noted of items that still wait in a stop. */
+  readonly leftItems: LeftItems;
   /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
@@ -114,6 +117,7 @@ export function openWiring(input: WiringInput): Wiring {
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
   const progress = { settled: 0 };
+  const leftItems = createLeftItems();
   const workerContext: WorkerContext = { sources: byName, budget, settled };
 
   return {
@@ -123,6 +127,7 @@ export function openWiring(input: WiringInput): Wiring {
     left: remembered.left,
     budget,
     progress,
+    leftItems,
     settled,
     parts: {
       tables: [...tables.keys()],
@@ -136,7 +141,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, clock: environment.clock, opaqueOf }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -244,7 +249,7 @@ function coordinatorOf(
 
 function reducerOf(
   { actors, options, environment: { clock, random } }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
