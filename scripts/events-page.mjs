@@ -26,6 +26,8 @@ const advice = {
   outOfRange: 'A producer aggregates keys of several shards, and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates: correct the producer. If the whole record was delivered, check what your code makes of it.',
+  retentionAtRisk:
+    'Act before the records expire: repair what the calls write to, end a pause, or add workers. A longer retention of the stream gives you time at once.',
   trimmed:
     'The consumer was away, or behind, for longer than the stream’s retention. Records are lost, or may be (`certain: false`).',
   throttled:

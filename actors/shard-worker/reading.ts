@@ -54,6 +54,7 @@ export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
   state.failing = undefined;
 
   if (result.type === 'records') {
+    state.readAt = turn.now;
     state.millisBehindLatest = result.millisBehindLatest;
     if (state.ending === undefined) bufferRecords(state.admission, result.records);
   } else {

@@ -22,6 +22,7 @@ import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
+import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { watchIntake } from '../../src/core/intake.js';
@@ -95,6 +96,8 @@ function initial(
     tallied: 0,
     millisBehindLatest: undefined,
     unlocated: undefined,
+    readAt: now,
+    atRisk: undefined,
     stop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
@@ -133,6 +136,8 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   located,
   limitDue,
   heldForAck,
+  ageDue,
+  aged,
   stopDue,
   heldBack,
   askFailed,
@@ -187,9 +192,11 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
+  state.readAt = turn.now;
 
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
-  else if (intake !== undefined)
+  else watchAge(turn);
+  if (intake !== undefined)
     state.unwatchIntake = watchIntake(intake, () => sendFromOutside(state.self, { type: 'intakeChanged' }));
 
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));

@@ -22,7 +22,9 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { ConsumerEvents } from '../../src/api/events.js';
 import type { Decided, Failure } from '../protocol/failure-policy.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { OnFailure } from '../../src/api/failure-policy.js';
 
 export interface ShardWorkerOptions {
@@ -43,6 +45,8 @@ export interface ShardWorkerOptions {
   readonly budget?: ByteBudget;
   /** Whether the application has paused the reading of all shards. Default: it never does. */
   readonly intake?: Intake;
+  /** The history of the source, with the stream's retention. Default: the retention is not known. */
+  readonly history?: SourceHistory;
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
@@ -78,6 +82,9 @@ export type ShardWorkerMessage =
   /** The shard may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
   | { readonly type: 'heldForAck'; readonly heldForMs: number }
+  /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */
+  | { readonly type: 'ageDue' }
+  | { readonly type: 'aged'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** Nothing may have been admitted for too long: see reading-stop.ts. */
   | { readonly type: 'stopDue' }
   | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
@@ -133,6 +140,10 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** When the last read brought an answer, or the tenure began. */
+  readAt: number;
+  /** What is known about a record that may expire: see retention.ts. */
+  atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */
   readonly stop: ReadingStop;
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */

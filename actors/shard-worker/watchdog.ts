@@ -98,6 +98,8 @@ export interface WorkerStatus {
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
   readonly failing: readonly FailingSnapshot[];
+  /** Why records of the shard may expire before they are done, if they may. */
+  readonly retentionAtRisk?: string;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
@@ -132,6 +134,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
     failing: failingStatus(state.reading ? [state.failing] : [], now),
+    ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

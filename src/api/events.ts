@@ -89,6 +89,21 @@ export interface ConsumerEvents {
    */
   malformedAggregate: ShardEvent & Position & { readonly complaint: string };
   /**
+   * Records of a shard may expire before they are done: the oldest one that is not settled is older than half of the stream's
+   * retention. `message` says what holds it back. If the record is open, the event names it, with its key and last error as far as
+   * known. If it is not read yet, `ageMs` is what the last read said, and the time since. The event fires once per shard, and again only
+   * after the shard had recovered.
+   */
+  retentionAtRisk: ShardEvent & {
+    readonly ageMs: number;
+    readonly retentionMs: number;
+    readonly message: string;
+    readonly sequenceNumber?: string;
+    readonly subSequenceNumber?: number;
+    readonly key?: string;
+    readonly error?: unknown;
+  };
+  /**
    * Records may have expired before they were read. The record at this position, the last one handed out, has expired. The
    * position is absent if no record of the shard was handed out. `certain` is false if kinact cannot know whether later records
    * have expired.

@@ -94,6 +94,15 @@ function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   return waitingTexts(waiting);
 }
 
+/** The shards with records that may expire before they are done. So many are named. */
+const maxNamedShards = 3;
+
+function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
+  const atRisk = [...walk(tree)].flatMap((actor) => statusOf(actor, 'shard-worker')?.retentionAtRisk ?? []);
+  const more = atRisk.length - maxNamedShards;
+  return [...atRisk.slice(0, maxNamedShards), ...(more > 0 ? [`records of ${more} more shards may expire`] : [])];
+}
+
 export function readiness({ state, pausedForMs, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
@@ -130,7 +139,7 @@ export function readiness({ state, pausedForMs, leases, sources, tree }: Consume
   for (const { kind, state: pipeline } of walk(tree))
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
-  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree));
+  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree), ...retentionReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

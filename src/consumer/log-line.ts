@@ -23,6 +23,7 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   outageEnded: 'warn',
   outOfRange: 'warn',
   malformedAggregate: 'warn',
+  retentionAtRisk: 'warn',
   trimmed: 'warn',
   throttled: 'debug',
   retrying: 'warn',

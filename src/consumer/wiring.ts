@@ -105,7 +105,7 @@ export function openWiring(input: WiringInput): Wiring {
   const sources = options.sources.map((placed): OpenSource => ({
     ...placed,
     source: placed.spec.open(environment),
-    history: { worked: false, failure: undefined },
+    history: { worked: false, failure: undefined, atRisk: new Set() },
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
@@ -270,7 +270,7 @@ function workerOf(
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
-  const { source } = sources.get(lease.source) as OpenSource;
+  const { source, history } = sources.get(lease.source) as OpenSource;
   const { reducer: definition } = options;
   lastWorker += 1;
   return actors.shardWorker({
@@ -278,6 +278,7 @@ function workerOf(
     lease,
     workerNumber: lastWorker,
     source,
+    history,
     budget,
     intake,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),

@@ -46,6 +46,7 @@ export const allEvents: readonly ConsumerEventName[] = [
   'outageEnded',
   'outOfRange',
   'malformedAggregate',
+  'retentionAtRisk',
   'trimmed',
   'throttled',
   'retrying',

@@ -96,6 +96,8 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       watchdog: true,
       limitDue: true,
       heldForAck: true,
+      ageDue: true,
+      aged: true,
       stopDue: true,
       heldBack: true,
       askFailed: true,
