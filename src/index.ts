@@ -19,6 +19,7 @@ export type {
   KinesisClientLike,
   KinesisStreamOptions,
   LeaseOptions,
+  LimitOptions,
   NactParent,
   RetryOptions,
   RunOptions,

@@ -18,6 +18,7 @@ import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { noteLeft } from './left-items.js';
 import { finishMark, startMark } from './marks.js';
 import { createContextController } from './reducer-context.js';
@@ -46,6 +47,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
     },
     stopped: (state) => {
       noteLeft(options.left, state, options.clock.now());
+      leaveLimit(options, state);
       state.controller.abort();
       return [];
     },
@@ -76,6 +78,8 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     undecided: new Map(),
     decisions: 0,
     attemptTimerAt: Infinity,
+    reservation: undefined,
+    unwatchLimit: undefined,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
   };
@@ -110,6 +114,8 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   behaved,
   contextCalled,
   attemptDue,
+  // Nothing to do here: `proceed` asks the limit again.
+  limitChanged: () => undefined,
   decided,
   broken,
 };
@@ -136,6 +142,7 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
+  noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
 }
 
@@ -188,6 +195,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   while (state.running === undefined && takeStep(turn));
+  dropUnneeded(turn);
   setAttemptTimer(turn);
 }
 
@@ -209,8 +217,11 @@ function takeStep(turn: ReducerTurn): boolean {
     return false;
   }
   if (head instanceof DeliveredItem) {
-    const items = takeItems(turn);
+    const count = allowedItems(turn, roomForItems(turn));
+    if (count === 0) return startHeartbeat(turn);
+    const items = takeItems(turn, count);
     if (items.length > 0) {
+      noteHandedOut(turn, items.length);
       state.keys.lastCallWasAttempt = false;
       startItems(turn, items);
     }
@@ -226,10 +237,23 @@ function takeStep(turn: ReducerTurn): boolean {
   return true;
 }
 
-/** The next items to fold: at most as many as may be folded before the next flush. Items that have to wait are held. */
-function takeItems(turn: ReducerTurn): readonly DeliveredItem[] {
-  const { options, state } = turn;
-  const limit = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+/** A heartbeat does not wait behind items that the rate limit holds back: a behaviour may acknowledge by it. */
+function startHeartbeat(turn: ReducerTurn): boolean {
+  const { state } = turn;
+  if (!state.heartbeatWaits) return false;
+  state.queue.retain((queued) => queued instanceof DeliveredItem || queued.type !== 'heartbeat');
+  startMark(turn, { type: 'heartbeat' });
+  return true;
+}
+
+/** How many items may be folded before the next flush. */
+function roomForItems({ options, state }: ReducerTurn): number {
+  return options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+}
+
+/** The next items to fold, at most `limit`. Items that have to wait are held. */
+function takeItems(turn: ReducerTurn, limit: number): readonly DeliveredItem[] {
+  const { state } = turn;
   const isFree = isHolding(state.keys) ? (item: DeliveredItem) => !holdIfItMustWait(turn, item) : () => true;
 
   const carried = state.carry.slice(0, limit);
@@ -266,6 +290,7 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.running?.type === 'raw' ? state.running.mark : undefined;
   state.running = undefined;
+  noteNotHandedOut(turn, job.dropped.length);
 
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.

@@ -7,6 +7,7 @@ import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
+import type { RateLimit, Reservation } from '../../src/core/rate-limit.js';
 import type { Clock, Random } from '../../src/api/ports.js';
 import type { Decided, Failure } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
@@ -29,6 +30,8 @@ export interface ReducerOptions {
   readonly random: Random;
   /** Counts the items that this and other reducers have settled after a call. */
   readonly progress: { settled: number };
+  /** The rate limit that all reducers of the process share. Default: there is none. */
+  readonly limit?: RateLimit;
   /** What waits when a stop gives its shard up. Default: nothing is noted. */
   readonly left?: LeftItems;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
@@ -42,7 +45,9 @@ export type ReducerActorMessage =
   | { readonly type: 'behaved'; readonly job: RawJob }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
-  /** An attempt with a held key, or of the waiting call, may be due. */
+  /** The rate limit has changed: reserved tokens are void. */
+  | { readonly type: 'limitChanged' }
+  /** An attempt with a held key, or of the waiting call, or a reservation of tokens may be due. */
   | { readonly type: 'attemptDue' }
   | Decided
   /** Application code has called `ctx.ack` or `ctx.fail`. */
@@ -119,7 +124,11 @@ export interface ReducerState {
   /** The failures that `onFailure` has not decided about, by number, and how many there have been. */
   readonly undecided: Map<number, { readonly call: FailedCall; readonly failure: Failure }>;
   decisions: number;
-  /** When the timer for the next attempt fires; Infinity if it is not set. */
+  /** The tokens that the next items wait for. Undefined if no item waits for the rate limit. */
+  reservation: Reservation | undefined;
+  /** Ends the messages `limitChanged`. */
+  unwatchLimit: (() => void) | undefined;
+  /** When the timer for the next attempt, or the reserved tokens, fires; Infinity if it is not set. */
   attemptTimerAt: number;
   /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
   drainsInQueue: number;

@@ -121,9 +121,10 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
   return false;
 }
 
-/** What is queued behind a call that waits for another attempt waits, too. */
-function queuedState({ waitingCall }: ReducerState): 'queued' | 'waiting' {
-  return waitingCall === undefined ? 'queued' : 'waiting';
+/** What is queued behind a call that waits for another attempt waits, too; and what the rate limit holds back is no stall. */
+function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'waiting' | 'limited' {
+  if (waitingCall !== undefined) return 'waiting';
+  return reservation === undefined ? 'queued' : 'limited';
 }
 
 /** Why an item waits: its own last error, that of its key, of the call that holds the reducer, or of the outage. */
@@ -207,6 +208,8 @@ export interface ReducerStatus {
   readonly holding: readonly HeldRecord[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;
+  /** Whether items wait for the rate limit. */
+  readonly limited: boolean;
   readonly unflushed: number;
   readonly unacknowledged: number;
   /** The items and flushes that have failed and wait for another attempt. */
@@ -244,6 +247,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     holding: heldBy(state, now),
     doing,
     queued: state.queue.length + state.carry.length,
+    limited: state.reservation !== undefined,
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),

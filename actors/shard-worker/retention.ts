@@ -54,6 +54,7 @@ const reasons: Readonly<Record<Whereabouts['state'], string>> = {
   running: 'it is in a call',
   folded: 'it is processed but not acknowledged',
   waiting: 'it waits for another attempt',
+  limited: 'it waits for the rate limit',
   unknown: 'it is on its way',
 };
 

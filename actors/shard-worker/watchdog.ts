@@ -32,6 +32,7 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   running: 'in a call',
   folded: 'processed but not acknowledged',
   waiting: 'waiting for another attempt',
+  limited: 'waiting for the rate limit',
   unknown: 'not found',
 };
 
@@ -52,8 +53,8 @@ export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'sta
  */
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
-  // A failed call is repeated in time, and reported otherwise.
-  if (whereabouts.state === 'waiting') return undefined;
+  // A failed call is repeated in time, and reported otherwise. The rate limit is the application's own wish.
+  if (whereabouts.state === 'waiting' || whereabouts.state === 'limited') return undefined;
   // Nothing more comes by the application's own wish, and the reducer may wait for it. A call that runs still counts.
   if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;

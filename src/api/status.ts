@@ -28,9 +28,9 @@ export interface OldestOpen extends Position {
   readonly holder: string;
   /**
    * `running`: in a call of user code. `folded`: done but not acknowledged. `waiting`: waits for another attempt, or behind one.
-   * `queued`: waits for a reducer. `unknown`: on its way.
+   * `queued`: waits for a reducer. `limited`: waits for the rate limit. `unknown`: on its way.
    */
-  readonly doing: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
+  readonly doing: 'queued' | 'running' | 'folded' | 'waiting' | 'limited' | 'unknown';
   /** How long the record has been in that state. */
   readonly forMs: number;
 }
@@ -110,6 +110,8 @@ export interface ConsumerStatus {
   readonly workerId: string;
   /** For how long `consumer.pause()` has held, in milliseconds; null if the consumer is not paused. */
   readonly pausedForMs: number | null;
+  /** The rate limit, and how many reducers wait for it now; null without a limit. */
+  readonly limit: { readonly perSecond: number; readonly waiting: number } | null;
   /** How often the pipeline has restarted since the start. The crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
   readonly shards: readonly ShardSnapshot[];

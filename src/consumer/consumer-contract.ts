@@ -50,6 +50,13 @@ export interface Consumer extends AsyncDisposable {
   pause(): void;
   /** Ends a pause: every shard is read on where it was. Without a pause, or after `stop`, it has no effect. */
   resume(): void;
+  /**
+   * Changes the rate limit: how many items this process hands to your code per second, over all reducers, retries included.
+   * `undefined` removes it. It takes effect at once, and may be called at any time. See the option `limit`.
+   *
+   * @throws KinactError INVALID_OPTION unless `perSecond` is 0.001 to 1,000,000 or undefined.
+   */
+  setLimit(perSecond: number | undefined): void;
   /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */
   status(): ConsumerStatus;
   /**

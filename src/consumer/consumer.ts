@@ -19,6 +19,8 @@ import { whenCoordinatorsStarted } from './coordinator-start.js';
 import { createClosing } from './closing.js';
 import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
+import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
+import { checkPerSecond } from '../options/consumer-option-table.js';
 import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
 import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
@@ -88,6 +90,7 @@ class TreeConsumer implements Consumer {
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
   readonly #intake = createIntake();
+  readonly #limit: RateLimit;
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
@@ -111,6 +114,7 @@ class TreeConsumer implements Consumer {
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
+    this.#limit = createRateLimit(options.limit?.perSecond, this.#environment.clock.now());
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#environment,
@@ -156,6 +160,7 @@ class TreeConsumer implements Consumer {
         environment: this.#environment,
         processNonce: randomUUID(),
         intake: this.#intake,
+        limit: this.#limit,
       });
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#metering = startMetering(
@@ -304,6 +309,10 @@ class TreeConsumer implements Consumer {
     if (forMs !== undefined) this.#emitter.emit({ name: 'resumed', data: { forMs: Math.round(forMs) } });
   }
 
+  setLimit(perSecond: number | undefined): void {
+    setRate(this.#limit, checkPerSecond(perSecond), this.#environment.clock.now());
+  }
+
   #hasStopped(): boolean {
     return this.#state === 'stopping' || this.#state === 'closed';
   }
@@ -313,6 +322,7 @@ class TreeConsumer implements Consumer {
     return snapshot({
       state: this.#state,
       workerId: this.#options.workerId,
+      perSecond: this.#limit.bucket?.perSecond,
       pausedForMs: pausedAt === undefined ? null : Math.round(this.#environment.clock.now() - pausedAt),
       restarts: this.#restarts,
       orphans: this.#orphans,

@@ -16,6 +16,7 @@ export interface Inspected {
   readonly state: ConsumerStatus['state'];
   readonly workerId: string;
   readonly pausedForMs: number | null;
+  readonly perSecond: number | undefined;
   readonly restarts: number;
   readonly orphans: readonly string[];
   /** How often the application's logger, meter and listeners have thrown. */
@@ -30,7 +31,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, pausedForMs, restarts, orphans, failures, runtime } = inspected;
+  const { state, workerId, pausedForMs, perSecond, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([callback, times]) =>
@@ -41,6 +42,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     state,
     workerId,
     pausedForMs,
+    limit: perSecond === undefined ? null : { perSecond, waiting: limitedReducers(tree) },
     restarts,
     shards: shardsOf(tree),
     sources: leases.flatMap(({ table, state: coordinator }) =>
@@ -52,6 +54,11 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },
     tree,
   };
+}
+
+/** How many reducers wait for the rate limit. */
+function limitedReducers(tree: readonly ActorSnapshot[]): number {
+  return [...walk(tree)].filter((actor) => statusOf(actor, 'reducer')?.limited === true).length;
 }
 
 /** Once calls have failed for this long, the process is not ready. */

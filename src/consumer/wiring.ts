@@ -13,6 +13,7 @@ import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
 import type { Intake } from '../core/intake.js';
+import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
@@ -93,6 +94,7 @@ interface WiringInput {
   readonly environment: Environment;
   readonly processNonce: string;
   readonly intake: Intake;
+  readonly limit: RateLimit;
 }
 
 /** What all shard workers of a consumer share. */
@@ -248,7 +250,7 @@ function coordinatorOf(
 }
 
 function reducerOf(
-  { actors, options, environment: { clock, random } }: WiringInput,
+  { actors, options, environment: { clock, random }, limit }: WiringInput,
   own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
@@ -258,6 +260,7 @@ function reducerOf(
     definition,
     batchSize: batch.size,
     batchIntervalMs: batch.intervalMs,
+    limit,
     clock,
     random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),

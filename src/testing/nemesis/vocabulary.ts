@@ -72,6 +72,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       flushDue: true,
       contextCalled: true,
       attemptDue: true,
+      limitChanged: true,
       decided: true,
     },
     { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true, onFailure: true },
