@@ -17,6 +17,9 @@ const advice = {
   itemRetrying:
     '`error` says why the call failed. If the record itself is bad, let `onFailure` end it; until then its key waits, and the checkpoint stays before it.',
   itemRecovered: 'Nothing: the call has succeeded.',
+  readingStopped:
+    'The record that it names holds back the checkpoint of its shard, and everything behind. `error` says why. Repair what it writes to, or let `onFailure` end it. Records that expire meanwhile are lost.',
+  readingResumed: 'Nothing: the shard is read on.',
   outageStarted:
     'What your functions write to is probably down: `error` says why. Nothing is lost while records wait, until they expire from the stream.',
   outageEnded: 'Nothing: calls succeed again.',
@@ -26,6 +29,8 @@ const advice = {
   outOfRange: 'A producer aggregates keys of several shards, and `outOfRange` is not `emit`.',
   malformedAggregate:
     'A producer writes broken aggregates: correct the producer. If the whole record was delivered, check what your code makes of it.',
+  retentionAtRisk:
+    'Act before the records expire: repair what the calls write to, end a pause, or add workers. A longer retention of the stream gives you time at once.',
   trimmed:
     'The consumer was away, or behind, for longer than the stream’s retention. Records are lost, or may be (`certain: false`).',
   throttled:
@@ -46,6 +51,8 @@ const advice = {
     'Read the error: it names the stream and the remedy. kinact does not try this source again until the consumer restarts.',
   leaseTableBusy:
     'Give the table more write capacity (a lease needs 3 writes in `failoverMs`, and 1 more to be taken), or raise `failoverMs` on all workers.',
+  paused: 'Your own code has done this. It is logged because the shards of this process fall behind until `resumed`.',
+  resumed: 'Nothing: the shards are read on where they were.',
   warning:
     'Read the message. If the error is PENDING_LIMIT_TOO_SMALL, raise the bound that it names, or acknowledge earlier.',
   pipelineRestarted:

@@ -11,7 +11,7 @@ export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
 export type { Consumer, StopReport } from './consumer/consumer.js';
-export type { ReleasedLease } from './consumer/consumer-stop.js';
+export type { ReleasedLease } from './consumer/stop-report.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
   CheckpointNotice,
@@ -20,6 +20,7 @@ export type {
   KinesisClientLike,
   KinesisStreamOptions,
   LeaseOptions,
+  LimitOptions,
   NactParent,
   ParkOptions,
   RetryOptions,

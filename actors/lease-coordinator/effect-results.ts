@@ -22,6 +22,8 @@ export interface SyncResult {
   readonly unanchored: readonly string[];
   /** How the stream places its records; undefined when its source does not say. */
   readonly placement: PlacementState | undefined;
+  /** The stream's retention, if the service reports it. */
+  readonly retentionHours?: number | undefined;
 }
 
 /** The identity noted at the start was outdated: two new descriptions agree on `another`. The sync has written nothing. */

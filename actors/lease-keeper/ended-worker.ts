@@ -1,7 +1,7 @@
 // How a worker ends, and what that means for its lease. The keeper keeps the lease and waits for the next worker, unless the
 // shard has ended or this process makes no progress with it.
 import { giveUp } from './lease-end.js';
-import type { Message } from './state.js';
+import type { LeaseKeeperState, Message } from './state.js';
 import { workerReported, workerVanished } from './leftovers.js';
 import { closeTenure, tenureOf } from './open-tenure.js';
 import { count, type KeeperTurn } from './turn.js';
@@ -15,6 +15,8 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
 
+  // Such a worker reads nothing, so it does not know what the worker before it left open.
+  const isOnlyAwaiting = tenure.shared.onlyAwaitsCalls === true;
   closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
   switch (how.type) {
     case 'shardEnd':
@@ -33,7 +35,8 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
       return;
     case 'drained':
       workerReported(turn, how.open === 0 && how.isCut !== true);
-      if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = how.open;
+      if (state.releaseOrder !== undefined && !(isOnlyAwaiting && leftBefore(state) > 0))
+        state.releaseOrder.recordsLeft = how.open;
       return;
     case 'tenureDead':
       return;
@@ -44,6 +47,12 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
         turn.options.callDeadlineMs,
       );
   }
+}
+
+/** How many records an earlier worker reported as open; 0 if that is not known. */
+function leftBefore({ releaseOrder }: LeaseKeeperState): number {
+  const left = releaseOrder?.recordsLeft;
+  return typeof left === 'number' ? left : 0;
 }
 
 export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDown'>): void {

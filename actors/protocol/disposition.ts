@@ -1,6 +1,8 @@
 // The messages in which reducers, stages and shard workers report settled items. They use parallel arrays, because an object per
 // item would be expensive.
 
+import type { OldestOpen } from '../../src/api/status.js';
+
 /** The dispositions of one worker. `ordinals[i]` and `items[i]` name one item. */
 export interface WorkerDispositions {
   readonly worker: number;
@@ -33,11 +35,16 @@ export interface Whereabouts {
   readonly holder: string;
   /**
    * `queued`: waits for a reducer. `running`: in a user call. `folded`: processed, but not acknowledged. `waiting`: waits for
-   * another attempt, or behind one. `unknown`: in transit, or lost.
+   * another attempt, or behind one. `limited`: waits for the rate limit. `unknown`: in transit, or lost.
    */
-  readonly state: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
+  readonly state: OldestOpen['doing'];
   /** How long the item has been in that state; for `queued`, how long the reducer has settled (or the stage extracted) nothing. */
   readonly forMs: number;
+  /** The item's key, if a reducer has found it; and when its record came, epoch milliseconds. */
+  readonly key?: string;
+  readonly arrivedAt?: number;
+  /** For `waiting`: the last error of the item, or of the call that it waits behind, if there was one. */
+  readonly error?: unknown;
 }
 
 /**

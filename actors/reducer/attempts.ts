@@ -5,6 +5,7 @@ import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
+import { allowedItems, noteHandedOut } from './item-tokens.js';
 import { finishMark } from './marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../protocol/parking.js';
@@ -44,7 +45,8 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
   const { keys } = state;
   if (!isHolding(keys) || (newItemsWait && keys.lastCallWasAttempt)) return false;
   const due = dueKey(keys, now);
-  if (due === undefined) return false;
+  if (due === undefined || allowedItems(turn, 1) === 0) return false;
+  noteHandedOut(turn, 1);
 
   beginAttempt(keys, due);
   const { item, failures } = due.head;
@@ -143,12 +145,13 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
   state.waitingCall = isOver ? undefined : { ...waitingCall, groups: live };
 }
 
-/** Sets the timer for the next attempt. */
+/** Sets the timer for the next attempt, or for the tokens that the next items wait for. */
 export function setAttemptTimer({ state, now, effects }: ReducerTurn): void {
-  const { keys, running, waitingCall } = state;
+  const { keys, running, waitingCall, reservation } = state;
   // The end of the call that is under way comes here again.
   if (running !== undefined) return;
-  const at = (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? nextAttemptAt(keys));
+  const at =
+    (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? reservation?.dueAt ?? nextAttemptAt(keys));
   if (at === state.attemptTimerAt) return;
   state.attemptTimerAt = at;
   if (at === Infinity) effects.push(effect.cancel('attempt'));

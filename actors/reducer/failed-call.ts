@@ -113,6 +113,12 @@ export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<Fl
   }
 }
 
+/** The flushes that have failed and are not over. */
+export function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
+  const { waitingCall } = state;
+  return [...pendingFlushes(state), ...(waitingCall?.type === 'flush' ? waitingCall.groups : [])];
+}
+
 /** A flush or message does not wait for a verdict any more. The reducer goes on if nothing else holds it. */
 export function endVerdict(turn: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): void {
   const waiting = waitingCallOf(turn, call);

@@ -19,6 +19,8 @@ import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
+import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
+import { noteLeft } from './left-items.js';
 import { answerDeferredDrains, finishMark, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { createContextController } from './reducer-context.js';
@@ -46,6 +48,8 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       return [state, turn.effects];
     },
     stopped: (state) => {
+      noteLeft(options.left, state, options.clock.now());
+      leaveLimit(options, state);
       state.controller.abort();
       return [];
     },
@@ -75,6 +79,8 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     waitingCall: undefined,
     pendingFailures: createPendingFailures(),
     attemptTimerAt: Infinity,
+    reservation: undefined,
+    unwatchLimit: undefined,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
     deferredDrains: [],
@@ -110,6 +116,8 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   behaved,
   contextCalled,
   attemptDue,
+  // Nothing to do here: `proceed` asks the limit again.
+  limitChanged: () => undefined,
   decided,
   parkingEnded,
   parkingOverdue,
@@ -139,6 +147,7 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
+  noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
 }
 
@@ -173,6 +182,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
 
+  noteLeft(turn.options.left, state, turn.now, message.worker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
 
@@ -191,6 +201,7 @@ function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   while (state.running === undefined && takeStep(turn));
   answerDeferredDrains(turn);
+  dropUnneeded(turn);
   setAttemptTimer(turn);
 }
 
@@ -212,8 +223,11 @@ function takeStep(turn: ReducerTurn): boolean {
     return false;
   }
   if (head instanceof DeliveredItem) {
-    const items = takeItems(turn);
+    const count = allowedItems(turn, roomForItems(turn));
+    if (count === 0) return startHeartbeat(turn);
+    const items = takeItems(turn, count);
     if (items.length > 0) {
+      noteHandedOut(turn, items.length);
       state.keys.lastCallWasAttempt = false;
       startItems(turn, items);
     }
@@ -229,10 +243,23 @@ function takeStep(turn: ReducerTurn): boolean {
   return true;
 }
 
-/** The next items to fold: at most as many as may be folded before the next flush. Items that have to wait are held. */
-function takeItems(turn: ReducerTurn): readonly DeliveredItem[] {
-  const { options, state } = turn;
-  const limit = options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+/** A heartbeat does not wait behind items that the rate limit holds back: a behaviour may acknowledge by it. */
+function startHeartbeat(turn: ReducerTurn): boolean {
+  const { state } = turn;
+  if (!state.heartbeatWaits) return false;
+  state.queue.retain((queued) => queued instanceof DeliveredItem || queued.type !== 'heartbeat');
+  startMark(turn, { type: 'heartbeat' });
+  return true;
+}
+
+/** How many items may be folded before the next flush. */
+function roomForItems({ options, state }: ReducerTurn): number {
+  return options.definition.flush === undefined ? options.batchSize : options.batchSize - state.unflushed;
+}
+
+/** The next items to fold, at most `limit`. Items that have to wait are held. */
+function takeItems(turn: ReducerTurn, limit: number): readonly DeliveredItem[] {
+  const { state } = turn;
   const isFree = isHolding(state.keys) ? (item: DeliveredItem) => !holdIfItMustWait(turn, item) : () => true;
 
   const carried = state.carry.slice(0, limit);
@@ -269,6 +296,7 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.running?.type === 'raw' ? state.running.mark : undefined;
   state.running = undefined;
+  noteNotHandedOut(turn, job.dropped.length);
 
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.

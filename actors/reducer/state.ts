@@ -10,6 +10,8 @@ import type { Deque } from '../../src/core/deque.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { HeldKeys } from './held-keys.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
+import type { RateLimit, Reservation } from '../../src/core/rate-limit.js';
+import type { LeftItems } from '../protocol/left-items.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
 export interface ReducerOptions extends FailureOptions {
@@ -22,6 +24,10 @@ export interface ReducerOptions extends FailureOptions {
   readonly batchIntervalMs: number;
   /** Counts the items that this and other reducers have settled after a call. */
   readonly progress: { settled: number };
+  /** The rate limit that all reducers of the process share. Default: there is none. */
+  readonly limit?: RateLimit;
+  /** What waits when a stop gives its shard up. Default: nothing is noted. */
+  readonly left?: LeftItems;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
 }
@@ -33,7 +39,9 @@ export type ReducerActorMessage =
   | { readonly type: 'behaved'; readonly job: RawJob }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
-  /** An attempt with a held key, or of the waiting call, may be due. */
+  /** The rate limit has changed: reserved tokens are void. */
+  | { readonly type: 'limitChanged' }
+  /** An attempt with a held key, or of the waiting call, or a reservation of tokens may be due. */
   | { readonly type: 'attemptDue' }
   | FailureMessage
   /** Application code has called `ctx.ack` or `ctx.fail`. */
@@ -108,7 +116,11 @@ export interface ReducerState {
   /** Until this call has succeeded, no other begins. */
   waitingCall: WaitingCall | undefined;
   readonly pendingFailures: PendingFailures<FailedCall>;
-  /** When the timer for the next attempt fires; Infinity if it is not set. */
+  /** The tokens that the next items wait for. Undefined if no item waits for the rate limit. */
+  reservation: Reservation | undefined;
+  /** Ends the messages `limitChanged`. */
+  unwatchLimit: (() => void) | undefined;
+  /** When the timer for the next attempt, or the reserved tokens, fires; Infinity if it is not set. */
   attemptTimerAt: number;
   /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
   drainsInQueue: number;

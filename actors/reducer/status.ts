@@ -4,9 +4,8 @@ import { effect } from '../protocol/actor.js';
 import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
-import { pendingFlushes } from './failed-call.js';
+import { waitingFlushes } from './failed-call.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
-import type { FlushGroup } from './user-calls.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -17,7 +16,7 @@ type WaitsForAck = Extract<ReducerRequest, { type: 'waitsForAck' }>;
 /** Answers where the record is, or passes the question on to the next reducer. The last reducer answers in any case. */
 export function locate({ state, now, effects }: ReducerTurn, question: Locate): void {
   const found: Whereabouts | undefined = question.queued
-    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt }
+    ? { holder: state.self.path, state: queuedState(state), forMs: now - state.settledAt, ...causeOf(state) }
     : 'punctuation' in question
       ? ofPunctuation(state, question, now)
       : whereabouts(state, question.worker, question.ordinal, now);
@@ -51,9 +50,17 @@ function ofPunctuation(
 }
 
 function whereabouts(state: ReducerState, workerNumber: number, ordinal: number, now: number): Whereabouts | undefined {
-  const isSought = (item: DeliveredItem): boolean => item.tenure.worker === workerNumber && item.ordinal === ordinal;
+  let sought: DeliveredItem | undefined;
+  const isSought = (item: DeliveredItem): boolean => {
+    if (item.tenure.worker !== workerNumber || item.ordinal !== ordinal) return false;
+    sought = item;
+    return true;
+  };
   const at = (where: Whereabouts['state'], since: number): Whereabouts => {
-    return { holder: state.self.path, state: where, forMs: now - since };
+    const found = { holder: state.self.path, state: where, forMs: now - since };
+    const { key, arrivedAt } = sought ?? {};
+    const named = { ...(key === undefined ? {} : { key }), ...(arrivedAt === undefined ? {} : { arrivedAt }) };
+    return { ...found, ...named, ...(where === 'waiting' ? causeOf(state, sought) : {}) };
   };
 
   const { running } = state;
@@ -115,9 +122,24 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
   return false;
 }
 
-/** What is queued behind a call that waits for another attempt waits, too. */
-function queuedState({ waitingCall }: ReducerState): 'queued' | 'waiting' {
-  return waitingCall === undefined ? 'queued' : 'waiting';
+/** What is queued behind a call that waits for another attempt waits, too; and what the rate limit holds back is no stall. */
+function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'waiting' | 'limited' {
+  if (waitingCall !== undefined) return 'waiting';
+  return reservation === undefined ? 'queued' : 'limited';
+}
+
+/** Why an item waits: its own last error, that of its key, of the call that holds the reducer, or of the outage. */
+function causeOf({ keys, waitingCall }: ReducerState, item?: DeliveredItem): { readonly error?: unknown } {
+  if (waitingCall !== undefined) {
+    const cause =
+      waitingCall.type === 'flush' ? waitingCall.groups.find((group) => group.cause !== undefined)?.cause : undefined;
+    return cause === undefined ? {} : { error: cause };
+  }
+  const held = item === undefined ? undefined : keys.byKey.get(item.key);
+  const ofKey = held === undefined ? [] : [...held.behind.filter((each) => each.item === item), held.head];
+  const others = keys.outage === undefined ? [] : [...keys.byKey.values()].map(({ head }) => head);
+  const failed = [...ofKey, ...others].find(({ error }) => error !== undefined);
+  return failed === undefined ? {} : { error: failed.error };
 }
 
 /** Since when a sought item waits for another attempt; undefined if none does. */
@@ -127,12 +149,6 @@ function waitsSince(state: ReducerState, isSought: (item: DeliveredItem) => bool
     for (const held of [head, ...behind]) if (isSought(held.item)) return held.since;
   for (const { items, failedSince } of waitingFlushes(state)) if (items.some(isSought)) return failedSince;
   return undefined;
-}
-
-/** The flushes that have failed and are not over. */
-function waitingFlushes(state: ReducerState): readonly FlushGroup[] {
-  const { waitingCall } = state;
-  return [...pendingFlushes(state), ...(waitingCall?.type === 'flush' ? waitingCall.groups : [])];
 }
 
 /** The items and flushes that have failed and wait for another attempt. */
@@ -189,6 +205,8 @@ export interface ReducerStatus {
   readonly holding: readonly HeldRecord[];
   readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
   readonly queued: number;
+  /** Whether items wait for the rate limit. */
+  readonly limited: boolean;
   readonly unflushed: number;
   readonly unacknowledged: number;
   /** The items and flushes that have failed and wait for another attempt. */
@@ -226,6 +244,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     holding: heldBy(state, now),
     doing,
     queued: state.queue.length + state.carry.length,
+    limited: state.reservation !== undefined,
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),

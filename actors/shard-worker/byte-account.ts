@@ -61,6 +61,7 @@ function countingReader(reader: ShardReader, account: ByteAccount): ShardReader 
       }
       return result;
     },
+    hold: (isHeld) => reader.hold?.(isHeld),
     close: () => reader.close(),
   };
 }

@@ -1,7 +1,7 @@
 // Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
 // record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
 // drain punctuation. The answer holds until more records are handed over or settled.
-import { isEmpty } from './record-admission.js';
+import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
 import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
 
@@ -13,8 +13,7 @@ export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channel
 /** Whether nothing is open, and every reducer has finished the call that it was running when the last record was settled. */
 export function isQuiet(state: ShardWorkerState): boolean {
   const { admission, ledger, lastPunctuation } = state;
-  if (ledger.openRecords > 0 || punctuatingChannel(state) !== undefined || admission.current !== undefined)
-    return false;
+  if (ledger.openRecords > 0 || punctuatingChannel(state) !== undefined || mustFinishCurrent(admission)) return false;
   return !mayHaveCalls(state) || (lastPunctuation.kind === 'drain' && !hasMovedSince(state));
 }
 
@@ -31,7 +30,8 @@ function mayHaveCalls({ notified, tenure }: ShardWorkerState): boolean {
 /** Whether every open record waits for another attempt, even though it was tried once more for the last drain. */
 export function onlyWaits(state: ShardWorkerState): boolean {
   const { admission, channels, ledger, lastPunctuation } = state;
-  if (ledger.openRecords === 0 || !isEmpty(admission) || punctuatingChannel(state) !== undefined) return false;
+  // What is fetched but not admitted is dropped at the end of a worker, and so does not keep it from draining.
+  if (ledger.openRecords === 0 || mustFinishCurrent(admission) || punctuatingChannel(state) !== undefined) return false;
   if (lastPunctuation.kind !== 'drain' || hasMovedSince(state)) return false;
   return new Set([...pausedParts(state), ...channels.flatMap(({ waiting }) => waiting)]).size >= ledger.openRecords;
 }

@@ -3,8 +3,9 @@
 // way, and a reducer that settles something, are no reason for it.
 import { effect } from '../protocol/actor.js';
 import { isFull } from './stage-channel.js';
-import type { ShardWorkerState, WorkerTurn } from './state.js';
+import { isIntakePaused, type ShardWorkerState, type WorkerTurn } from './state.js';
 import { KinactError } from '../../src/api/errors.js';
+import type { ConsumerEvents } from '../../src/api/events.js';
 
 /** How long a shard must be full, and everything in it unacknowledged, before the worker warns. */
 export const limitWarningMs = 10_000;
@@ -16,11 +17,16 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
+/** Whether the worker reads on as soon as there is room. */
+export function mayRead({ options, state }: WorkerTurn): boolean {
+  return !state.finished && !state.paused && state.ending === undefined && !isIntakePaused(options);
+}
+
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */
 export function watchLimit(turn: WorkerTurn): void {
   const { state, now } = turn;
-  const { limit, ledger, paused, ending } = state;
-  const counts = !state.finished && !paused && ending === undefined && ledger.openRecords > 0 && isHeldUp(state);
+  const { limit, ledger } = state;
+  const counts = mayRead(turn) && ledger.openRecords > 0 && isHeldUp(state);
   limit.fullSince = counts ? (limit.fullSince ?? now) : undefined;
   if (counts && !limit.warned && !limit.watching) watchAgain(turn, limitWarningMs);
 }
@@ -77,15 +83,19 @@ function warningText({ options, state }: WorkerTurn): string {
   return (
     `Shard ${options.lease.shardId} is full (${reached}), and the reducer has acknowledged none of its ${state.ledger.openRecords} ` +
     `open records for ${limitWarningMs / 1_000} s although no call runs. Nothing more of the shard is delivered until it does. ` +
-    `Raise ${bound}, or acknowledge earlier; after watchdogMs (${options.watchdogMs}) the pipeline restarts.`
+    `Raise ${bound === 'span' ? 'maxPending' : bound}, or acknowledge earlier; after watchdogMs (${options.watchdogMs}) the pipeline restarts.`
   );
 }
 
-function reachedBound({ account, ledger }: ShardWorkerState): { readonly bound: string; readonly reached: string } {
+/** The bound that is reached, as an option and in words. `span`: 64 × `maxPending`. */
+export function reachedBound({ account, ledger }: ShardWorkerState): {
+  readonly bound: ConsumerEvents['readingStopped']['bound'];
+  readonly reached: string;
+} {
   if (ledger.openRecords >= ledger.maxPending)
     return { bound: 'maxPending', reached: `maxPending: ${ledger.maxPending}` };
   if (ledger.admitted - ledger.head >= ledger.maxSpan)
-    return { bound: 'maxPending', reached: `64 × maxPending: ${ledger.maxSpan} records follow the oldest open one` };
+    return { bound: 'span', reached: `64 × maxPending: ${ledger.maxSpan} records follow the oldest open one` };
   if (account?.waiter !== undefined)
     return { bound: 'maxBytes', reached: `maxBytes: the process holds all that it may` };
   return { bound: 'maxPendingBytes', reached: `maxPendingBytes: ${ledger.openBytes} of ${ledger.maxPendingBytes}` };

@@ -3,7 +3,15 @@
 import { effect } from '../protocol/actor.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { partNotDecoded } from './undecoded-part.js';
-import type { Admission, AdmissionEnd, Channel, CurrentRecord, ShardWorkerState, WorkerTurn } from './state.js';
+import {
+  isIntakePaused,
+  type Admission,
+  type AdmissionEnd,
+  type Channel,
+  type CurrentRecord,
+  type ShardWorkerState,
+  type WorkerTurn,
+} from './state.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
 import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin, type Ledger } from '../../src/core/ledger.js';
@@ -62,6 +70,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
 
   // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
   const onlyCurrent = state.paused || state.ending?.type === 'drained';
+  if (isIntakePaused(options) && !(onlyCurrent && mustFinishCurrent(admission))) return undefined;
   const slice = startSlice(options.clock);
   let bytesSinceLook = 0;
   /** Counts the bytes worked on. Returns true when the time is up. */
@@ -125,11 +134,15 @@ function beginRecord(
   return { record, unpacked, next: 0, nextFiltered: 0 };
 }
 
+/** Whether an indivisible aggregate is half admitted. No checkpoint may land inside it, so its first part would be delivered again. */
+export function mustFinishCurrent({ current }: Admission): boolean {
+  return current !== undefined && current.next > 0 && !current.unpacked.divisible;
+}
+
 /** Drops the records that are not admitted. Returns the admission of a worker that has stopped reading. */
-export function abandon({ current, duplicates }: Admission, ledger: Ledger): Admission {
-  // Keep a half-admitted indivisible aggregate: no checkpoint may land inside it, so its first part would be delivered again.
-  if (current !== undefined && current.next > 0 && !current.unpacked.divisible)
-    return { ...createAdmission(undefined), duplicates, current };
+export function abandon(admission: Admission, ledger: Ledger): Admission {
+  const { current, duplicates } = admission;
+  if (mustFinishCurrent(admission)) return { ...createAdmission(undefined), duplicates, current };
   unpin(ledger);
   return { ...createAdmission(undefined), duplicates };
 }

@@ -3,26 +3,33 @@
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
-import { openReader, noteReadOver, updateAccount } from './byte-account.js';
-import { askStages, createChannels, punctuate } from './stage-channel.js';
-import { isDrained, isQuiet, onlyWaits, punctuatingChannel } from './drain-condition.js';
+import { updateAccount } from './byte-account.js';
+import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, startRead } from './reading.js';
+import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
+import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
-import { admitAll, createAdmission, isEmpty, bufferRecords } from './record-admission.js';
+import { admitAll, createAdmission } from './record-admission.js';
 import { decided, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
+import {
+  isIntakePaused,
+  type Channel,
+  type ShardWorkerMessage,
+  type ShardWorkerOptions,
+  type ShardWorkerState,
+  type WorkerTurn,
+} from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
-import { emitNotice } from './reader-notice.js';
-import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
+import { aged, ageDue, watchAge } from './retention.js';
+import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { createLedger, expectItems, frontier, oldestOpen, hasRoom, settle } from '../../src/core/ledger.js';
-import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
+import { watchIntake } from '../../src/core/intake.js';
+import { createLedger, expectItems, frontier, oldestOpen, settle } from '../../src/core/ledger.js';
 import { stageOf } from '../../src/core/routing.js';
-import type { ReadResult } from '../../src/api/ports.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 
@@ -39,10 +46,12 @@ export function shardWorker(
       if (state.tenure !== undefined && !state.finished) proceed(turn, state.tenure);
       updateAccount(state);
       watchLimit(turn);
+      watchStop(turn);
       countSettled(turn);
       return [state, turn.effects];
     },
     stopped: (state) => {
+      state.unwatchIntake?.();
       state.reader?.close();
       if (state.account !== undefined) closeAccount(state.account);
       return [];
@@ -72,6 +81,8 @@ function initial(
     sliceIsDue: false,
     channels: createChannels(usedStages),
     reading: false,
+    foundEnd: undefined,
+    unwatchIntake: undefined,
     failing: undefined,
     hasRead: false,
     failingSince: undefined,
@@ -87,6 +98,9 @@ function initial(
     tallied: 0,
     millisBehindLatest: undefined,
     unlocated: undefined,
+    readAt: now,
+    atRisk: undefined,
+    stop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
     limit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
     hopelessPause: 0,
@@ -111,6 +125,7 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   read,
   readFailed,
   notice,
+  intakeChanged,
   notified,
   collected,
   admit,
@@ -125,6 +140,10 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   located,
   limitDue,
   heldForAck,
+  ageDue,
+  aged,
+  stopDue,
+  heldBack,
   askFailed,
   revoked: obeyKeeper,
   drain: obeyKeeper,
@@ -158,35 +177,6 @@ function askFailed({ effects }: WorkerTurn): void {
   effects.push(effect.count('askFailures'));
 }
 
-function notice(turn: WorkerTurn, { notice: readerNotice }: Message<'notice'>): void {
-  emitNotice(turn, readerNotice);
-  noteReadFailure(turn, readerNotice);
-  if (readerNotice.type === 'retrying' && isDoubt(readerNotice.error)) doubtStream(turn);
-}
-
-function isDoubt(error: unknown): boolean {
-  return isFinalForSource(error) || isStreamNotFound(error);
-}
-
-function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
-  const { state, effects } = turn;
-  noteReadOver(state);
-
-  // A read that the worker gave up on purpose is no failure.
-  if (state.ending !== undefined) {
-    state.reading = false;
-    return;
-  }
-
-  if (isDoubt(error)) doubtStream(turn);
-  effects.push(effect.fail(error));
-}
-
-/** Tells the keeper that the stream is in doubt. The coordinator finds out whether it is another stream, or gone. */
-function doubtStream({ state, effects }: WorkerTurn): void {
-  effects.push(effect.send(state.keeper, { type: 'streamDoubted' }));
-}
-
 function channelOf(state: ShardWorkerState, index: number): Channel {
   return state.channels[index] as Channel;
 }
@@ -200,36 +190,20 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   }
 
   const { tenure: granted } = answer;
-  const { start, stream, table, shardId, source, fence } = granted;
+  const { start } = granted;
+  const { intake, sendFromOutside } = options;
 
   state.tenure = granted;
   state.admission = createAdmission(start.type === 'after' ? start.position : undefined);
   state.advancedAt = turn.now;
+  state.readAt = turn.now;
 
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
-  else {
-    state.reader = openReader(turn, start, { stream, table, multiStream: granted.leaseKey !== shardId });
-    effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
-  }
+  else watchAge(turn);
+  if (intake !== undefined)
+    state.unwatchIntake = watchIntake(intake, () => sendFromOutside(state.self, { type: 'intakeChanged' }));
 
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
-}
-
-function read(turn: WorkerTurn, { result }: Message<'read'>): void {
-  const { state } = turn;
-  state.reading = false;
-  state.failing = undefined;
-
-  if (result.type === 'records') {
-    state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) bufferRecords(state.admission, result.records);
-  } else if (state.ending === undefined) {
-    const { children, notFound } = result;
-    state.ending = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };
-  }
-
-  if (result.type === 'records') noteReadSuccess(turn);
-  noteReadOver(state);
 }
 
 function settleAll({ state, now }: WorkerTurn, dispositions: Dispositions): void {
@@ -255,6 +229,8 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
     return;
   }
 
+  beginReading(turn, tenure);
+  noteFoundEnd(turn);
   const admissionEnd = state.sliceIsDue ? undefined : admitAll(turn, tenure);
   if (admissionEnd?.type === 'gaveWay') askForSlice(turn);
   else if (admissionEnd?.type === 'crash') {
@@ -310,30 +286,13 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
   effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
 }
 
-function startRead({ state, effects }: WorkerTurn): void {
-  const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || !isEmpty(state.admission) || !hasRoom(state.ledger))
-    return;
-
-  state.reading = true;
-  state.failing = undefined;
-  effects.push(
-    effect.run({
-      name: 'read',
-      kind: 'io',
-      start: (signal) => reader.read(signal),
-      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
-      failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
-    }),
-  );
-}
-
-function watchdog({ options, state, now, effects }: WorkerTurn): void {
+function watchdog(turn: WorkerTurn): void {
+  const { options, state, now, effects } = turn;
   const watchAgain = (ms: number): void => {
     effects.push(effect.after('watchdog', ms, { type: 'watchdog' }));
   };
 
-  const since = stillSince(state);
+  const since = stillSince(turn);
   if (since === undefined) {
     watchAgain(options.watchdogMs);
     return;
@@ -352,15 +311,7 @@ function watchdog({ options, state, now, effects }: WorkerTurn): void {
     watchAgain(options.watchdogMs);
     return;
   }
-  const channel = ordinal === undefined ? punctuatingChannel(state) : channelOf(state, ordinal % state.channels.length);
-  const { stage } = channel as Channel;
-  const { workerNumber } = options;
-  effects.push(
-    effect.ask(stage, (replyTo) => ({ type: 'locate', worker: workerNumber, ordinal, replyTo }), {
-      answered: (whereabouts) => ({ type: 'located', ordinal, whereabouts }),
-      failed: () => ({ type: 'askFailed' }),
-    }),
-  );
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'located', ordinal, whereabouts })));
 
   // If the answer shows no stall, look again soon.
   watchAgain(Math.max(1, options.watchdogMs / 10));
@@ -370,7 +321,7 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
   const { options, state, now, effects } = turn;
   const { tenure, ledger } = state;
   const oldest = oldestOpen(ledger);
-  const since = stillSince(state);
+  const since = stillSince(turn);
 
   // The answer is about a record that has been settled since.
   if (tenure === undefined || since === undefined || oldest?.ordinal !== ordinal) return;
@@ -385,6 +336,7 @@ function located(turn: WorkerTurn, { ordinal, whereabouts: found }: Message<'loc
     stillForMs: now - since,
     settledNothingForMs: now - state.settledAt,
     full: isHeldUp(state),
+    intakePaused: isIntakePaused(options),
     whereabouts,
     oldest,
     tenure,

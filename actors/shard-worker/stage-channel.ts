@@ -1,10 +1,17 @@
 // The messages between a shard worker and its stages. `notify` and `collect` are two independent questions, with at most one of
 // each open per stage. A punctuation asks for a flush or a drain. No question has a deadline: demand may take hours, the death of
 // the stage ends the question, and the watchdog detects stalls.
-import { effect, type Ref } from '../protocol/actor.js';
+import { effect, type Effect, type Ref, type ReplyTo } from '../protocol/actor.js';
 import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
-import type { Channel, ShardWorkerMessage, ShardWorkerState, WorkerTurn } from './state.js';
+import {
+  isIntakePaused,
+  type Channel,
+  type ShardWorkerMessage,
+  type ShardWorkerState,
+  type WorkerTurn,
+} from './state.js';
+import type { Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasMovedSince, mustAwaitCalls, punctuatingChannel } from './drain-condition.js';
@@ -82,9 +89,9 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
 }
 
 /**
- * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will
- * come. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the request only after records were
- * handed over or settled.
+ * Asks the reducers to flush when nothing more can be admitted, other shards wait for this one's bytes, or nothing more will come.
+ * A pause of the application counts, too. Otherwise items that wait for a fuller batch would wait forever. The worker repeats the
+ * request only after records were handed over or settled.
  */
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
@@ -93,7 +100,7 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   if (channels.some(({ records }) => records.length > 0)) return;
 
   const closing = paused || (ending !== undefined && isEmpty(state.admission));
-  const askedToFlush = state.account?.askedToFlush === true;
+  const askedToFlush = state.account?.askedToFlush === true || isIntakePaused(options);
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
 
   const kind = closing ? 'drain' : 'flush';
@@ -111,4 +118,20 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
       }),
     );
   }
+}
+
+/** The question where a record is; without an ordinal, where the unanswered punctuation is. The channel's stage knows, or asks. */
+export function locate(
+  { options, state }: WorkerTurn,
+  ordinal: number | undefined,
+  answered: (whereabouts: Whereabouts) => ShardWorkerMessage,
+): Effect<ShardWorkerMessage> {
+  const { channels } = state;
+  const channel = ordinal === undefined ? punctuatingChannel(state) : channels[ordinal % channels.length];
+  const { workerNumber } = options;
+  return effect.ask(
+    (channel as Channel).stage,
+    (replyTo: ReplyTo<Whereabouts>) => ({ type: 'locate' as const, worker: workerNumber, ordinal, replyTo }),
+    { answered: (whereabouts: Whereabouts) => answered(whereabouts), failed: askFailed },
+  );
 }

@@ -7,6 +7,7 @@ import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../proto
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
+import type { Intake } from '../../src/core/intake.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
@@ -21,6 +22,8 @@ import type {
   UserRecord,
 } from '../../src/api/ports.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
+import type { ConsumerEvents } from '../../src/api/events.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
 
 export interface ShardWorkerOptions extends FailureOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
@@ -35,6 +38,10 @@ export interface ShardWorkerOptions extends FailureOptions {
   readonly maxPendingBytes: number;
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
+  /** Whether the application has paused the reading of all shards. Default: it never does. */
+  readonly intake?: Intake;
+  /** The history of the source, with the stream's retention. Default: the retention is not known. */
+  readonly history?: SourceHistory;
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
@@ -52,6 +59,8 @@ export type ShardWorkerMessage =
   | { readonly type: 'read'; readonly result: ReadResult }
   | { readonly type: 'readFailed'; readonly error: unknown }
   | { readonly type: 'notice'; readonly notice: SourceNotice }
+  /** The application has paused or resumed the intake: `options.intake` says which. */
+  | { readonly type: 'intakeChanged' }
   | { readonly type: 'notified'; readonly channel: number; readonly dispositions: Dispositions }
   | { readonly type: 'collected'; readonly channel: number; readonly dispositions: Dispositions }
   /** `waiting`: the ordinals of records that wait for another attempt. */
@@ -67,6 +76,12 @@ export type ShardWorkerMessage =
   /** The shard may have been full for too long: see pending-limit.ts. */
   | { readonly type: 'limitDue' }
   | { readonly type: 'heldForAck'; readonly heldForMs: number }
+  /** The age of the oldest record is to be compared with the stream's retention: see retention.ts. */
+  | { readonly type: 'ageDue' }
+  | { readonly type: 'aged'; readonly ordinal: number; readonly whereabouts: Whereabouts }
+  /** Nothing may have been admitted for too long: see reading-stop.ts. */
+  | { readonly type: 'stopDue' }
+  | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** A stage has died. */
   | { readonly type: 'askFailed' };
 
@@ -84,6 +99,10 @@ export interface ShardWorkerState {
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
+  /** The end of the shard that a read has found. It waits while the application has paused the intake. */
+  foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
+  /** Ends the messages `intakeChanged`. */
+  unwatchIntake: (() => void) | undefined;
   /** The calls of the reader that have failed in a row. */
   failing: RepeatedFailure | undefined;
   /** Whether a read has succeeded under this tenure, since when (monotonic) reads fail, and when that is reported next. */
@@ -115,6 +134,12 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** When the last read brought an answer, or the tenure began. */
+  readAt: number;
+  /** What is known about a record that may expire: see retention.ts. */
+  atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
+  /** Whether reading has stopped because records wait: see reading-stop.ts. */
+  readonly stop: ReadingStop;
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
   readonly limit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
@@ -133,6 +158,18 @@ export interface UndecodedPart {
   readonly record: RawRecord<Buffer>;
   /** Monotonic milliseconds. */
   readonly since: number;
+}
+
+/** What the worker knows about a stop of its reading. */
+export interface ReadingStop {
+  /** Since when nothing more could be admitted; undefined if something can. */
+  since: number | undefined;
+  /** How many records had been admitted by then. */
+  admitted: number;
+  /** A timer or a question is under way. */
+  watching: boolean;
+  /** Since when the stop that was reported has lasted; undefined if none was. */
+  reportedSince: number | undefined;
 }
 
 /** The conversation with one stage: at most one open question of each kind. */
@@ -188,3 +225,7 @@ export interface WorkerTurn {
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
+/** Whether the application has paused the reading of all shards. */
+export function isIntakePaused({ intake }: Pick<ShardWorkerOptions, 'intake'>): boolean {
+  return intake !== undefined && intake.pausedAt !== undefined;
+}

@@ -3,9 +3,9 @@
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
 import { waitingParts } from './undecoded-part.js';
-import type { FailingSnapshot, WaitingSnapshot } from '../../src/api/status.js';
+import type { FailingSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
-import type { ShardWorkerOptions, ShardWorkerState } from './state.js';
+import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
@@ -20,6 +20,8 @@ export interface StallFacts {
   /** The ledger has no room. */
   readonly full: boolean;
   readonly whereabouts: Whereabouts;
+  /** The application has paused the intake. */
+  readonly intakePaused: boolean;
   /** Undefined: everything is settled, and the end of the shard waits for calls that may still run. */
   readonly oldest: LedgerEntry | undefined;
   readonly tenure: Tenure;
@@ -31,14 +33,17 @@ const stateInWords: Readonly<Record<Whereabouts['state'], string>> = {
   running: 'in a call',
   folded: 'processed but not acknowledged',
   waiting: 'waiting for another attempt',
+  limited: 'waiting for the rate limit',
   unknown: 'not found',
 };
 
 /** Since when the worker waits for the application alone; undefined if it does not wait, or if another limit applies. */
-export function stillSince(state: ShardWorkerState): number | undefined {
+export function stillSince({ options, state }: Pick<WorkerTurn, 'options' | 'state'>): number | undefined {
   const { advancedAt, ending, ledger, lastPunctuation } = state;
   const oldest = oldestOpen(ledger);
-  if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt);
+  // A reducer may wait for more items before it acknowledges. So the time begins again when the intake is resumed.
+  const resumedAt = options.intake?.resumedAt ?? -Infinity;
+  if (oldest !== undefined) return Math.max(advancedAt, oldest.admittedAt, resumedAt);
   // A stop and a hand-over have their own deadlines.
   return ending?.type === 'shardEnd' && punctuatingChannel(state) !== undefined ? lastPunctuation.at : undefined;
 }
@@ -49,8 +54,10 @@ export function stillSince(state: ShardWorkerState): number | undefined {
  */
 export function stallError(facts: StallFacts): KinactError | undefined {
   const { watchdogMs, whereabouts, oldest, tenure } = facts;
-  // A failed call is repeated in time, and reported otherwise.
-  if (whereabouts.state === 'waiting') return undefined;
+  // A failed call is repeated in time, and reported otherwise. The rate limit is the application's own wish.
+  if (whereabouts.state === 'waiting' || whereabouts.state === 'limited') return undefined;
+  // Nothing more comes by the application's own wish, and the reducer may wait for it. A call that runs still counts.
+  if (facts.intakePaused && whereabouts.state === 'folded') return undefined;
   if (facts.stillForMs < watchdogMs || whereabouts.forMs < watchdogMs) return undefined;
 
   const { holder, state, forMs } = whereabouts;
@@ -78,7 +85,7 @@ export function stallError(facts: StallFacts): KinactError | undefined {
 
 /** A shard worker as `status()` shows it. */
 export interface WorkerStatus {
-  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  readonly doing: ShardSnapshot['doing'];
   readonly source: string;
   readonly shardId: string;
   readonly worker: number;
@@ -95,6 +102,8 @@ export interface WorkerStatus {
   readonly failing: readonly FailingSnapshot[];
   /** The parts of aggregates that cannot be decoded and that a sink does not keep yet. */
   readonly waiting: readonly WaitingSnapshot[];
+  /** Why records of the shard may expire before they are done, if they may. */
+  readonly retentionAtRisk?: string;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
 
@@ -108,9 +117,11 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     ? 'ended'
     : tenure === undefined
       ? 'starting'
-      : state.ending === undefined && !state.paused
-        ? 'reading'
-        : 'draining';
+      : state.ending !== undefined || state.paused
+        ? 'draining'
+        : isIntakePaused(options)
+          ? 'paused'
+          : 'reading';
 
   return {
     doing,
@@ -128,6 +139,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     millisBehindLatest: state.millisBehindLatest,
     waiting: waitingParts(state, now),
     failing: failingStatus(state.reading ? [state.failing] : [], now),
+    ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),

@@ -102,6 +102,27 @@ export interface ConsumerEvents {
       readonly forMs: number;
     };
   /**
+   * A shard is read no further, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
+   * `maxPending`, counted from that record. The other members name the record, its key, and its last error, as far as known. The
+   * event fires once per stop. A shard that is only full for a moment is not reported.
+   */
+  readingStopped: ShardEvent &
+    Position & {
+      /** The bound that is reached. */
+      readonly bound: 'maxPending' | 'maxPendingBytes' | 'maxBytes' | 'span';
+      /** What happened, in words. */
+      readonly message: string;
+      /** The key of the record that holds the checkpoint back. */
+      readonly key?: string;
+      /** Its last error. */
+      readonly error?: unknown;
+    };
+  /** A shard is read on, after a `readingStopped`; `forMs` says for how long it was not. */
+  readingResumed: ShardEvent & {
+    /** How long the shard was not read, in milliseconds. */
+    readonly forMs: number;
+  };
+  /**
    * Calls have failed for `keys` keys without a success in between, so the failures are probably not the records' fault. Until a call
    * succeeds, the reducer tries one item at a time, and all others wait.
    */
@@ -171,6 +192,28 @@ export interface ConsumerEvents {
       /** What is wrong, and which rule was applied. */
       readonly complaint: string;
     };
+  /**
+   * Records of a shard may expire before they are done: the oldest one that is not settled is older than half of the stream's
+   * retention. `message` says what holds it back. If the record is open, the event names it, with its key and last error as far as
+   * known. If it is not read yet, `ageMs` is what the last read said, and the time since. The event fires once per shard, and again only
+   * after the shard had recovered.
+   */
+  retentionAtRisk: ShardEvent & {
+    /** The age of the oldest record that is not settled. */
+    readonly ageMs: number;
+    /** How long the stream keeps records. */
+    readonly retentionMs: number;
+    /** What holds the record back, in words. */
+    readonly message: string;
+    /** The record, if it is open. */
+    readonly sequenceNumber?: string;
+    /** Its index inside an aggregate; 0 outside of one. */
+    readonly subSequenceNumber?: number;
+    /** Its key, if it is known. */
+    readonly key?: string;
+    /** Its last error, if it is known. */
+    readonly error?: unknown;
+  };
   /**
    * Records may have expired before they were read. The record at this position, the last one handed out, has expired. The
    * position is absent if no record of the shard was handed out. `certain` is false if kinact cannot know whether later records
@@ -308,6 +351,16 @@ export interface ConsumerEvents {
     readonly leases: number;
     /** How many writes per second the table has taken lately. */
     readonly writesPerSecond: number;
+  };
+  /** The application has called `consumer.pause()`: no shard of this process is read until `resume`. */
+  paused: {
+    /** What follows, in words. */
+    readonly message: string;
+  };
+  /** The application has called `consumer.resume()`, after a pause of `forMs`. */
+  resumed: {
+    /** How long the pause was, in milliseconds. */
+    readonly forMs: number;
   };
   /** Something is wrong, and a person should look at it. Processing continues. */
   warning: {

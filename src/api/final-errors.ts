@@ -8,6 +8,10 @@ export interface SourceHistory {
   worked: boolean;
   /** The error with which the source has failed for good. */
   failure: KinactError | undefined;
+  /** How long the stream keeps its records; absent if the service does not report it. */
+  retentionMs?: number;
+  /** Ids of the shards that were reported as `retentionAtRisk` and have not recovered since. */
+  readonly atRisk?: Set<string>;
 }
 
 /** How the call of a service behind this error failed; `other` if that is unknown. */

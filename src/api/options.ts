@@ -2,6 +2,7 @@
 export type { ConsumerOptions } from './generated/consumer-options.js';
 export type { KinesisStreamOptions } from './generated/kinesis-stream-options.js';
 export type { LeaseOptions } from './generated/lease-options.js';
+export type { LimitOptions } from './generated/limit-options.js';
 export type { ParkOptions } from './generated/park-options.js';
 export type { RetryOptions } from './generated/retry-options.js';
 export type { RunOptions } from './generated/run-options.js';

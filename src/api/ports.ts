@@ -142,6 +142,11 @@ export interface ShardReader {
    * service may pass. Without a lease it also rejects with errors that no retry can repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
+  /**
+   * `true`: stops fetching ahead, because the application has paused the consumer. A request under way may still bring records.
+   * `false`: continues. Absent if the reader fetches only within `read`.
+   */
+  hold?(isHeld: boolean): void;
   /** Ends every request and timer of this reader. A second call has no effect. */
   close(): void;
 }

@@ -37,9 +37,9 @@ export interface OldestOpen extends Position {
   readonly holder: string;
   /**
    * `running`: in a call of user code. `folded`: done but not acknowledged. `waiting`: waits for another attempt, or behind one.
-   * `queued`: waits for a reducer. `unknown`: on its way.
+   * `queued`: waits for a reducer. `limited`: waits for the rate limit. `unknown`: on its way.
    */
-  readonly doing: 'queued' | 'running' | 'folded' | 'waiting' | 'unknown';
+  readonly doing: 'queued' | 'running' | 'folded' | 'waiting' | 'limited' | 'unknown';
   /** How long the record has been in that state. */
   readonly forMs: number;
 }
@@ -52,8 +52,8 @@ export interface ShardSnapshot {
   readonly shardId: string;
   /** The fence of its items; undefined until the first renewal has given one. */
   readonly fence: number | undefined;
-  /** `draining`: nothing more is read, and open records are finished. `ended`: this process no longer reads the shard. */
-  readonly doing: 'starting' | 'reading' | 'draining' | 'ended';
+  /** `paused`: the application has called `consumer.pause()`. `draining`: before a stop, a hand-over or the end of the shard. */
+  readonly doing: 'starting' | 'reading' | 'paused' | 'draining' | 'ended';
   /** How many records are handed out and not settled. */
   readonly openRecords: number;
   /** The bytes of these records. */
@@ -134,6 +134,15 @@ export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   /** The name of this process in the lease table: the option `workerId`, or the one that kinact has made. */
   readonly workerId: string;
+  /** For how long `consumer.pause()` has held, in milliseconds; null if the consumer is not paused. */
+  readonly pausedForMs: number | null;
+  /** The rate limit, and how many reducers wait for it now; null without a limit. */
+  readonly limit: {
+    /** How many items a second go to the application's code. */
+    readonly perSecond: number;
+    /** How many reducers wait for the limit now. */
+    readonly waiting: number;
+  } | null;
   /** How often the pipeline has restarted since the start. The crash of a lease coordinator restarts it, too. */
   readonly restarts: number;
   /** The shards that this process reads now. */

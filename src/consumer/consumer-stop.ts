@@ -6,6 +6,7 @@ import type { ReleaseOutcome } from '../../actors/lease-coordinator/lease-coordi
 import type { Ending, Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { isKinactError } from '../api/errors.js';
 import { releaseLeft, type ReleaseContext } from './left-leases.js';
+import type { ReleasedLease, StopReport } from './stop-report.js';
 import type { Wiring } from './wiring.js';
 
 /** The parts to stop. They are functions, because a start that is under way may still create the parts. */
@@ -15,32 +16,6 @@ export interface StoppingConsumer extends ReleaseContext {
   readonly root: () => Ref<never> | undefined;
   readonly pipeline: () => Ref<SupervisorMessage> | undefined;
   readonly callDeadlineMs: number;
-}
-
-/** One line of the report that `consumer.stop()` returns. */
-export interface ReleasedLease {
-  /** The source's name. */
-  readonly source: string;
-  /** The shard of the lease. */
-  readonly shardId: string;
-  /** The key of the lease's row in the lease table. */
-  readonly leaseKey: string;
-  /**
-   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
-   * not report in time or was gone already.
-   */
-  readonly recordsLeft: number;
-  /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
-  readonly checkpoint: string;
-  /** The checkpoint's place inside an aggregate; 0 outside of one. */
-  readonly subSequenceNumber: number;
-  /** False if no write released the lease. Peers must then wait until it expires. */
-  readonly released: boolean;
-}
-
-export interface ReleaseReport {
-  readonly leases: readonly ReleasedLease[];
-  readonly drained: boolean;
 }
 
 /** How long a pipeline that is not restarting may take to answer. */
@@ -63,9 +38,11 @@ const minStopMs = 1_000;
  * All steps share the deadline. But step 2 waits one second longer for a silent coordinator. Steps 3 and 4 get at least a
  * second each (step 3 less if `callDeadlineMs` is shorter). The caller then closes sources and tables. Never rejects.
  */
-export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: number): Promise<ReleaseReport> {
+export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: number): Promise<StopReport> {
   const { pipeline, runtime, wiring } = stopping;
   const { clock } = stopping.environment;
+  const leftItems = wiring()?.leftItems;
+  if (leftItems !== undefined) leftItems.isStopping = true;
   const until = clock.now() + deadlineMs;
   await endRestart(pipeline(), deadlineMs - Math.min(deadlineMs / 2, afterRestartMs));
 
@@ -102,9 +79,12 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   const lateReleases = await releaseLeft(stopping, left, reason, remainingNow());
   const outcomes = [...reports.flatMap((report) => report ?? []), ...lateReleases];
   const isReleased = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
+  const open = new Set(outcomes.flatMap((each) => (each.recordsLeft === 0 ? [] : [`${each.source} ${each.shardId}`])));
+  const waiting = [...(leftItems?.noted.values() ?? [])].filter((each) => open.has(`${each.source} ${each.shardId}`));
   return {
     leases: outcomes.map(releasedLease),
     drained: unansweredTables.size === 0 && isReleased && !hasOrphans(runtime),
+    waiting: waiting.toSorted((one, other) => other.forMs - one.forMs),
   };
 }
 

@@ -19,10 +19,17 @@ import { whenCoordinatorsStarted } from './coordinator-start.js';
 import { createClosing } from './closing.js';
 import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalation } from './escalation.js';
 import { liveness, readiness, snapshot } from './inspection.js';
-import { releaseEverything, type ReleasedLease } from './consumer-stop.js';
+import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
+import { checkPerSecond } from '../options/consumer-option-table.js';
+import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
+import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
+import type { Consumer } from './consumer-contract.js';
+import type { StopReport } from './stop-report.js';
+import { undrainedText } from './waiting-text.js';
+import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
@@ -35,71 +42,8 @@ import type { Extracted } from '../api/reducer.js';
 import type { Environment } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
-/** The result of `stop()`, with one entry per lease that was held. */
-export interface StopReport {
-  /** What became of each lease that this process held. */
-  readonly leases: readonly ReleasedLease[];
-  /** True if every lease was released without open records, and no call of user code still runs. */
-  readonly drained: boolean;
-}
-
-/** A consumer, started or not. `createConsumer` makes it. */
-export interface Consumer extends AsyncDisposable {
-  /**
-   * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
-   * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
-   * missing and why, and kinact retries them in the background. A second call returns the same promise.
-   *
-   * @throws KinactError if no source can be read. The promise rejects at once for errors that waiting cannot repair (STREAM_NOT_FOUND,
-   * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL, KCL3_TABLE). It rejects with
-   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error), and with STOPPED if `stop` was called.
-   */
-  start(): Promise<void>;
-  /**
-   * Stops taking leases, drains every shard, and releases each lease with its last checkpoint, in one write. A shard that is not
-   * drained within `deadlineMs` (default 20,000) is released at its last settled record. A second call returns the same promise.
-   * The promise always resolves, except for an invalid deadline:
-   *
-   * @throws KinactError INVALID_OPTION; the consumer continues to run.
-   *
-   * @example
-   * ```ts
-   * const { drained, leases } = await consumer.stop({ deadlineMs: 30_000 });
-   * if (!drained) console.warn('comes again elsewhere:', leases);
-   * ```
-   */
-  stop(options?: StopOptions): Promise<StopReport>;
-  /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */
-  status(): ConsumerStatus;
-  /**
-   * Whether this process takes part in the work; `reasons` lists what is missing. The consumer must have started, and must read every
-   * source. Every lease table must have a running coordinator that has scanned the table within 30 s. No call may have failed for 30 s
-   * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and `leaseTableBusy` may
-   * hold. Other events of the level `error` do not count: `malformedLease`, `leaseHole`, `pipelineRestarted`, `orphaned`, `actorCrashed`.
-   */
-  ready(): Health;
-  /** True until the consumer ends by itself, and also after `stop`. If it is false, restart the process. */
-  live(): Health;
-  /**
-   * Listens to an event, and returns a function that unsubscribes. If a listener throws or rejects, the error is counted and
-   * logged, nothing more.
-   *
-   * @throws KinactError INVALID_OPTION for an event that does not exist.
-   *
-   * @example
-   * ```ts
-   * const off = consumer.on('checkpoint', ({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber));
-   * ```
-   */
-  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
-  /** The runtime of the consumer's actors: for `status`, `actorsOf`, `attachIntercept` and `spawn` of `kinact/supervision`. */
-  readonly runtime: Runtime;
-  /**
-   * Settles when the consumer has ended: resolves after `stop`, rejects with the reason if it ended by itself. If nobody takes the
-   * promise or listens to `closed`, and `logger` is `false`, a warning of the process (KINACT_CLOSED) gives the reason.
-   */
-  readonly closed: Promise<void>;
-}
+export type { Consumer } from './consumer-contract.js';
+export type { StopReport } from './stop-report.js';
 
 /**
  * Makes a consumer. Nothing is opened before `start()`.
@@ -145,6 +89,8 @@ class TreeConsumer implements Consumer {
   readonly #environment: Environment;
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
+  readonly #intake = createIntake();
+  readonly #limit: RateLimit;
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
@@ -168,6 +114,7 @@ class TreeConsumer implements Consumer {
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
+    this.#limit = createRateLimit(options.limit?.perSecond, this.#environment.clock.now());
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
       ...this.#environment,
@@ -212,6 +159,8 @@ class TreeConsumer implements Consumer {
         options: this.#options,
         environment: this.#environment,
         processNonce: randomUUID(),
+        intake: this.#intake,
+        limit: this.#limit,
       });
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#metering = startMetering(
@@ -289,8 +238,9 @@ class TreeConsumer implements Consumer {
   }
 
   async #stop(deadlineMs: number): Promise<StopReport> {
-    if (this.#state === 'closed') return { leases: [], drained: true };
+    if (this.#state === 'closed') return { leases: [], drained: true, waiting: [] };
     const report = await this.#release(deadlineMs);
+    if (!report.drained) this.#emitter.emit({ name: 'warning', data: { message: visible(undrainedText(report)) } });
     this.#close(undefined);
     return report;
   }
@@ -348,10 +298,32 @@ class TreeConsumer implements Consumer {
     this.#closing.settle(error);
   }
 
+  pause(): void {
+    if (this.#hasStopped() || !pauseIntake(this.#intake, this.#environment.clock.now())) return;
+    const message = 'the application has paused the consumer: no shard is read until it resumes it';
+    this.#emitter.emit({ name: 'paused', data: { message } });
+  }
+
+  resume(): void {
+    const forMs = this.#hasStopped() ? undefined : resumeIntake(this.#intake, this.#environment.clock.now());
+    if (forMs !== undefined) this.#emitter.emit({ name: 'resumed', data: { forMs: Math.round(forMs) } });
+  }
+
+  setLimit(perSecond: number | undefined): void {
+    setRate(this.#limit, checkPerSecond(perSecond), this.#environment.clock.now());
+  }
+
+  #hasStopped(): boolean {
+    return this.#state === 'stopping' || this.#state === 'closed';
+  }
+
   status(): ConsumerStatus {
+    const { pausedAt } = this.#intake;
     return snapshot({
       state: this.#state,
       workerId: this.#options.workerId,
+      perSecond: this.#limit.bucket?.perSecond,
+      pausedForMs: pausedAt === undefined ? null : Math.round(this.#environment.clock.now() - pausedAt),
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },

@@ -6,6 +6,7 @@ import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
 import { shardsOf, statusOf } from './actor-status.js';
+import { waitingTexts } from './waiting-text.js';
 import { walk, type ActorSnapshot, type ConsumerStatus, type FailingSnapshot, type Health } from '../api/status.js';
 
 /** Several times the time between two scans of an idle worker. With an older scan, this worker does not see free leases. */
@@ -14,6 +15,8 @@ const maxScanAgeMs = 30_000;
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
   readonly workerId: string;
+  readonly pausedForMs: number | null;
+  readonly perSecond: number | undefined;
   readonly restarts: number;
   readonly orphans: readonly string[];
   /** How often the application's logger, meter and listeners have thrown. */
@@ -28,7 +31,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, restarts, orphans, failures, runtime } = inspected;
+  const { state, workerId, pausedForMs, perSecond, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([callback, times]) =>
@@ -38,6 +41,8 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   return {
     state,
     workerId,
+    pausedForMs,
+    limit: perSecond === undefined ? null : { perSecond, waiting: limitedReducers(tree) },
     restarts,
     shards: shardsOf(tree),
     sources: leases.flatMap(({ table, state: coordinator }) =>
@@ -49,6 +54,11 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },
     tree,
   };
+}
+
+/** How many reducers wait for the rate limit. */
+function limitedReducers(tree: readonly ActorSnapshot[]): number {
+  return [...walk(tree)].filter((actor) => statusOf(actor, 'reducer')?.limited === true).length;
 }
 
 /** Once calls have failed for this long, the process is not ready. */
@@ -81,8 +91,6 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
 /** An item or a flush that has failed this often, or for this long, makes the process not ready. */
 const maxAttempts = 10;
 const maxWaitingMs = 60_000;
-/** So many of them are named. */
-const maxNamed = 3;
 
 /** What waits for another attempt and has waited too long. */
 function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
@@ -93,21 +101,25 @@ function waitingReasons(tree: readonly ActorSnapshot[]): readonly string[] {
     })
     .filter(({ attempts, forMs }) => attempts >= maxAttempts || forMs >= maxWaitingMs)
     .toSorted((one, other) => other.forMs - one.forMs);
-  const named = waiting
-    .slice(0, maxNamed)
-    .map(({ source, shardId, sequenceNumber, key, at, attempts, forMs, error }) => {
-      const record = `record ${sequenceNumber} of ${source}/${shardId}`;
-      const item = key === undefined ? record : `key '${key}' (${record})`;
-      const what = at === 'flush' ? `a flush from ${record}` : item;
-      return `${what} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts: ${error}`;
-    });
-  const more = waiting.length - named.length;
-  return more > 0 ? [...named, `${more} more items wait for another attempt`] : named;
+  return waitingTexts(waiting);
 }
 
-export function readiness({ state, leases, sources, tree }: ConsumerStatus): Health {
+/** The shards with records that may expire before they are done. So many are named. */
+const maxNamedShards = 3;
+
+function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
+  const atRisk = [...walk(tree)].flatMap((actor) => statusOf(actor, 'shard-worker')?.retentionAtRisk ?? []);
+  const more = atRisk.length - maxNamedShards;
+  return [...atRisk.slice(0, maxNamedShards), ...(more > 0 ? [`records of ${more} more shards may expire`] : [])];
+}
+
+export function readiness({ state, pausedForMs, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
+  if (pausedForMs !== null)
+    reasons.push(
+      `the application paused the consumer ${Math.round(pausedForMs / 1_000)} s ago: no shard is read until it resumes it`,
+    );
 
   for (const { table, state: coordinator } of leases) {
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
@@ -137,7 +149,7 @@ export function readiness({ state, leases, sources, tree }: ConsumerStatus): Hea
   for (const { kind, state: pipeline } of walk(tree))
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
-  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree));
+  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree), ...retentionReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

@@ -4,6 +4,7 @@ import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lea
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
+import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage } from '../../actors/stage/stage.js';
@@ -11,6 +12,8 @@ import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
+import type { Intake } from '../core/intake.js';
+import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
@@ -57,6 +60,8 @@ export interface Wiring {
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
   readonly progress: { readonly settled: number };
+  /** What reducers have noted of items that still wait in a stop. */
+  readonly leftItems: LeftItems;
   /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
@@ -88,6 +93,8 @@ interface WiringInput {
   readonly options: ResolvedOptions;
   readonly environment: Environment;
   readonly processNonce: string;
+  readonly intake: Intake;
+  readonly limit: RateLimit;
 }
 
 /** What all shard workers of a consumer share. */
@@ -100,7 +107,7 @@ export function openWiring(input: WiringInput): Wiring {
   const sources = options.sources.map((placed): OpenSource => ({
     ...placed,
     source: placed.spec.open(environment),
-    history: { worked: false, failure: undefined },
+    history: { worked: false, failure: undefined, atRisk: new Set() },
   }));
   const tables = openTables(options, environment, sources);
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
@@ -112,6 +119,7 @@ export function openWiring(input: WiringInput): Wiring {
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
   const progress = { settled: 0 };
+  const leftItems = createLeftItems();
   const workerContext: WorkerContext = { sources: byName, budget, settled };
 
   return {
@@ -121,6 +129,7 @@ export function openWiring(input: WiringInput): Wiring {
     left: remembered.left,
     budget,
     progress,
+    leftItems,
     settled,
     parts: {
       tables: [...tables.keys()],
@@ -134,7 +143,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...options, ...environment, opaqueOf }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -241,8 +250,8 @@ function coordinatorOf(
 }
 
 function reducerOf(
-  { actors, options, environment: { clock, random } }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress'>,
+  { actors, options, environment: { clock, random }, limit }: WiringInput,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -251,6 +260,7 @@ function reducerOf(
     definition,
     batchSize: batch.size,
     batchIntervalMs: batch.intervalMs,
+    limit,
     clock,
     random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),
@@ -258,12 +268,12 @@ function reducerOf(
 }
 
 function workerOf(
-  { actors, options, environment: { clock, random } }: WiringInput,
+  { actors, options, environment: { clock, random }, intake }: WiringInput,
   { sources, budget, settled }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
-  const { source } = sources.get(lease.source) as OpenSource;
+  const { source, history } = sources.get(lease.source) as OpenSource;
   const { reducer: definition } = options;
   lastWorker += 1;
   return actors.shardWorker({
@@ -271,7 +281,9 @@ function workerOf(
     lease,
     workerNumber: lastWorker,
     source,
+    history,
     budget,
+    intake,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),

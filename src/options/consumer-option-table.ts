@@ -12,6 +12,7 @@ import {
   group,
   integer,
   maxTimerMs,
+  members,
   membersOf,
   milliseconds,
   oneOf,
@@ -106,6 +107,21 @@ const restartTable = {
   ),
   periodMs: defaulting(milliseconds(1), 10_000, 'The sliding period in which restarts are counted.', '60_000'),
 };
+
+const itemsPerSecond = bounded('items per second, 0.001 to 1000000', (value) => value >= 0.001 && value <= 1_000_000);
+
+const limitTable = {
+  perSecond: required(
+    itemsPerSecond,
+    'Items per second; may be below 1. At most the items of one second come at once, or one item. Reducers share it fairly. Other processes have limits of their own.',
+    '200',
+  ),
+};
+
+/** Checks the argument of `setLimit`. */
+export function checkPerSecond(perSecond: unknown): number | undefined {
+  return perSecond === undefined ? undefined : itemsPerSecond.parse(perSecond, 'perSecond');
+}
 
 /** Every option of `createConsumer`. docs/options.md is generated from it. */
 export const consumerTable = {
@@ -259,6 +275,11 @@ export const consumerTable = {
       fallback: () => silentMeter,
       example: '{ count: (name, by) => console.log(name, by), gauge: (name, value) => console.log(name, value) }',
     },
+  ),
+  limit: optional(
+    members(limitTable, 'LimitOptions'),
+    'How many items this process hands to your code, over all reducers, retries included. `consumer.setLimit` changes it while the consumer runs.',
+    { example: '{ perSecond: 200 }' },
   ),
   credit: defaulting(
     integer(1),

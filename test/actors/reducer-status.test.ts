@@ -25,7 +25,7 @@ const never = (): Promise<never> => new Promise(() => {});
 describe('a reducer that shows its status', () => {
   it('is idle when there is nothing to do', async () => {
     const status = await statusAfter(defineReducer({ init: () => 0, reduce: (n: number) => n }), 0);
-    const nothing = { holding: [], queued: 0, unflushed: 0, unacknowledged: 0, waiting: [] };
+    const nothing = { holding: [], queued: 0, limited: false, unflushed: 0, unacknowledged: 0, waiting: [] };
     expect(status).to.deep.equal({ ...nothing, doing: 'idle' });
   });
 

@@ -1,6 +1,7 @@
 // A shard worker that is paused and resumed delivers nothing twice, and never stays paused.
 import { expect } from 'chai';
 import { defineReducer } from '../../src/api/reducer.js';
+import { retry } from '../../src/options/retry-policy.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { envelope, message, type MAGIC } from '../support/aggregate-bytes.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
@@ -52,6 +53,26 @@ describe('a shard worker that pauses', () => {
       await pipeline.clock.advance(100);
       expect(seen).to.deep.equal(['before', 'a', 'b', 'c', 'd']);
     });
+
+  it('tells its keeper at once that only records that wait for another attempt are open, whatever it has fetched behind them', async () => {
+    const stream = fakeStream();
+    const pipeline = start({
+      worker: { maxPending: 2, onFailure: retry() },
+      reducer: { onFailure: retry() },
+      definition: defineReducer({
+        init: () => 0,
+        reduce: () => {
+          throw new Error('down');
+        },
+      }),
+    });
+    putNumbered(stream, 10, () => 'k');
+    const { keeper, worker } = pipeline.read(stream.port, shard0);
+    await pipeline.clock.advance(1_000);
+    pipeline.tell(worker, { type: 'pause', fence: keeper.tenures[0]!.fence, number: 1 });
+    await pipeline.clock.advance(100);
+    expect(keeper.log.filter(({ type }) => type === 'cannotDrain')).to.have.length(1);
+  });
 
   it('continues although the same `pause` arrives again after its `resume`', async () => {
     const stream = fakeStream();

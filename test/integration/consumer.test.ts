@@ -335,7 +335,7 @@ describe('a consumer', () => {
       await clock.advance(1_000);
       const stopping = only.consumer.stop();
       expect(await inVirtualTime(clock, starting)).to.have.property('code', 'STOPPED');
-      expect(await inVirtualTime(clock, stopping)).to.deep.equal({ leases: [], drained: true });
+      expect(await inVirtualTime(clock, stopping)).to.deep.equal({ leases: [], drained: true, waiting: [] });
       await only.consumer.closed;
       describing.open();
       await clock.advance(60_000);

@@ -1,6 +1,7 @@
 // A consumer with the default policy while its sink is down, and while one record always fails: what `status()`, `ready()` and a stop
 // say, and that nothing restarts, ends or is lost.
 import { expect } from 'chai';
+import { defineReducer } from '../../src/api/reducer.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { inVirtualTime } from '../support/virtual.js';
@@ -66,15 +67,74 @@ describe('a consumer under the default policy', () => {
   });
 
   it('stops soon, without waiting for its deadline, and reports that it has not drained', async () => {
-    const { consumer, stream } = await started((id) => id === '7');
+    const { consumer, stream, heard } = await started((id) => id === '7');
     for (const id of ids(20)) stream.put({ partitionKey: id, data: id });
     await clock.advance(5_000);
     const before = clock.now();
-    const { drained, leases } = await inVirtualTime(clock, consumer.stop());
+    const { drained, leases, waiting } = await inVirtualTime(clock, consumer.stop());
     expect(clock.now() - before).to.be.below(5_000);
     expect(drained).to.equal(false);
     expect(leases[0]).to.include({ released: true });
-    expect(leases[0]?.recordsLeft).to.not.equal(0);
+    expect(leases[0]?.recordsLeft).to.equal(1);
+    const [, , , , , , , { sequenceNumber } = { sequenceNumber: '' }] = stream.recordsOf('shardId-000000000000');
+    const [left, ...others] = waiting;
+    expect(others).to.deep.equal([]);
+    expect(left).to.include({
+      source: 'fake',
+      shardId: 'shardId-000000000000',
+      sequenceNumber,
+      key: '7',
+      at: 'reduce',
+    });
+    expect(left).to.include({ error: 'connect ECONNREFUSED' });
+    expect(left?.forMs).to.be.within(4_000, 6_000);
+    expect(heard('warning').map(({ message }) => message)[0]).to.match(
+      /^the stop has not drained: 1 records of fake\/shardId-0+ come again elsewhere; key '7' \(record \d+ of .* after \d+ failed attempts: connect ECONNREFUSED$/,
+    );
+  });
+
+  it('names in the report of a stop what waits behind a failing item, and in a flush, also if the deadline cuts the drain', async () => {
+    const flushing = virtualConsumer(clock, {
+      onFailure: retry(),
+      reducers: 1,
+      reducer: defineReducer({
+        init: () => 0,
+        reduce: (count: number) => count + 1,
+        batch: { size: 2 },
+        flush: () => {
+          throw new Error('read-only');
+        },
+      }),
+    });
+    await inVirtualTime(clock, flushing.consumer.start());
+    for (const id of ids(5)) flushing.stream.put({ partitionKey: id, data: id });
+    await clock.advance(5_000);
+    const flushed = await inVirtualTime(clock, flushing.consumer.stop());
+    const named = flushed.waiting.map(({ key, at, attempts, error }) => [key, at, attempts > 0, error]);
+    expect(named.sort()).to.deep.equal([
+      ['0', 'flush', true, 'read-only'],
+      ['1', 'flush', true, 'read-only'],
+      ['2', 'reduce', false, 'read-only'],
+      ['3', 'reduce', false, 'read-only'],
+      ['4', 'reduce', false, 'read-only'],
+    ]);
+
+    const { consumer, stream } = await started(() => true, {
+      reducers: 1,
+      onItem: (item) => {
+        if (textOf(item) === '9') return new Promise(() => {});
+        throw new Error('no');
+      },
+    });
+    for (const id of ['0', '1', '2', '9']) stream.put({ partitionKey: id === '9' ? '9' : 'k', data: id });
+    await clock.advance(1_000);
+    const cut = await inVirtualTime(clock, consumer.stop({ deadlineMs: 3_000 }));
+    expect(cut.drained).to.equal(false);
+    expect(cut.waiting.map(({ key, attempts }) => [key, attempts > 0])).to.deep.equal([
+      ['k', true],
+      ['k', false],
+      ['k', false],
+    ]);
   });
 
   it('is not ended by the watchdog while records wait', async () => {

@@ -13,7 +13,7 @@ import { runUntilSignal } from '../../src/consumer/signals.js';
 import { ManualClock } from '../../src/testing/index.js';
 
 const signals = ['SIGUSR2'] as const;
-const report: StopReport = { drained: true, leases: [] };
+const report: StopReport = { drained: true, leases: [], waiting: [] };
 const send = (): unknown => process.emit('SIGUSR2', 'SIGUSR2');
 
 /** A consumer that runs until it is stopped, and has drained when `drain` is called. */

@@ -52,6 +52,8 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['checkpointRecords', [-1, 0.5, '100', Infinity], 'integer >= 0'],
   ['flushIntervalMs', [0, 2 ** 31], 'milliseconds, 1 to 2147483647'],
   ['watchdogMs', [0, Number.NaN], 'milliseconds, 1 to 2147483647'],
+  ['limit', [5, null], 'object'],
+  ['limit.perSecond', [0, -1, Number.NaN, '5', 2_000_000], 'items per second, 0.001 to 1000000'],
   ['onDuplicate', ['exit'], "'skip', 'crash'"],
   ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), 'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],

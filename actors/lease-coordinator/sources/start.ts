@@ -49,8 +49,17 @@ export function streamOpened(turn: CoordinatorTurn, { stream: index, description
 
   clearFailure(turn, operation, stream);
   noteIdentity(turn, stream, description);
+  noteRetention(stream, description);
   if (state.phase === 'opening') openTable(turn);
   else scanWithin(turn, 0);
+}
+
+/** Shard workers compare the age of records with the retention. It may be changed at any time, so every shard sync notes it. */
+export function noteRetention(
+  { history }: Stream,
+  { retentionHours }: { readonly retentionHours?: number | undefined },
+): void {
+  if (retentionHours !== undefined) history.retentionMs = retentionHours * 3_600_000;
 }
 
 /**

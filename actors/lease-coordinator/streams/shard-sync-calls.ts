@@ -83,7 +83,9 @@ export async function syncShards(
   const postponed = isPostponed(sync, plan);
   const handledDeletedKeys = [...deletedRows.keys()].map((shardId) => leaseKeyOf(stream.keyPrefix, shardId));
 
-  const common = { shards: listing.shards, complete: !isFirst, unstamped, placement, postponed, handledDeletedKeys };
+  const { retentionHours } = description;
+  const known = { placement, retentionHours };
+  const common = { shards: listing.shards, complete: !isFirst, unstamped, ...known, postponed, handledDeletedKeys };
   if (plan.type === 'create' && !postponed)
     return { ...common, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
   const inconsistent = plan.type === 'inconsistent' ? plan.reason : undefined;

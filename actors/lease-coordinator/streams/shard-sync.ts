@@ -8,7 +8,7 @@ import { reportPlacement } from './stream-placement.js';
 import { noteContradictions } from './contradictions.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { recreationTimeMs } from '../failover-times.js';
-import { noteIdentity, retryShape } from '../sources/start.js';
+import { noteIdentity, noteRetention, retryShape } from '../sources/start.js';
 import {
   jittered,
   reportRetry,
@@ -95,6 +95,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   }
 
   reportPlacement(turn, stream, result.placement);
+  noteRetention(stream, result);
   // A listing that names a shard ends its absence: an earlier listing without the shard was wrong.
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, result.shards);
   if (result.inconsistent !== undefined) {

@@ -7,6 +7,7 @@ import type { UserRecord } from '../ports.js';
 import type { Extract, ReducerDefinition } from '../reducer.js';
 import type { SourceSpec } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';
+import type { LimitOptions } from './limit-options.js';
 import type { RuntimeSeams } from './runtime-seams.js';
 
 /**
@@ -306,6 +307,17 @@ export interface ConsumerOptions<Value = any> {
    * ```
    */
   readonly meter?: Meter | undefined;
+  /**
+   * How many items this process hands to your code, over all reducers, retries included. `consumer.setLimit` changes it
+   * while the consumer runs.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * limit: { perSecond: 200 }
+   * ```
+   */
+  readonly limit?: LimitOptions | undefined;
   /**
    * How many items from one stage may wait at one reducer until it folds them. Any value works, and there is seldom a
    * reason to change it. A smaller value means smaller batches. Takes: integer >= 1.

@@ -99,6 +99,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
       }
       return buffer.read(signal);
     },
+    hold: (isHeld) => buffer.hold(isHeld),
     close() {
       closing.abort();
       buffer.clear();

@@ -137,6 +137,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
           if (result.type === 'records') await vetting.vet(result.records, ranges.get(shardId), signal);
           return result;
         },
+        hold: (isHeld) => reader.hold?.(isHeld),
         close: () => {
           readers.delete(tracked);
           reader.close();

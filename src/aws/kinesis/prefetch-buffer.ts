@@ -19,6 +19,8 @@ export interface PrefetchBuffer {
   /** Sets what every read gets after all pushed batches. Only the first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
   read(signal: AbortSignal): Promise<ReadResult>;
+  /** While held, fetching waits as if a bound were reached. */
+  hold(isHeld: boolean): void;
   /** Drops the batches that have not been read. */
   clear(): void;
 }
@@ -42,7 +44,9 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
   let reader: Waiter<ReadResult> | undefined;
   let fetcher: Waiter<void> | undefined;
 
-  const full = (): boolean => batches.length >= bounds.batches || records >= bounds.records || bytes >= bounds.bytes;
+  let held = false;
+  const full = (): boolean =>
+    held || batches.length >= bounds.batches || records >= bounds.records || bytes >= bounds.bytes;
 
   function takeBatch(): ReadResult | undefined {
     const batch = batches.shift();
@@ -92,6 +96,10 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
       const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
       serve();
       return result;
+    },
+    hold(isHeld) {
+      held = isHeld;
+      if (!full()) fetcher?.resolve();
     },
     clear() {
       while (batches.shift() !== undefined);

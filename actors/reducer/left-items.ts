@@ -1,0 +1,42 @@
+// The items that still wait for another attempt when their shard is given up in a stop: the report of the stop names them. A reducer
+// notes them when their worker ends, and what is left when it is stopped itself. Nothing is noted before a stop has begun.
+import { DeliveredItem } from '../protocol/item.js';
+import type { LeftItems } from '../protocol/left-items.js';
+import { waitingFlushes } from './failed-call.js';
+import type { HeldItem } from './held-keys.js';
+import type { ReducerState } from './state.js';
+import { messageOf } from '../../src/core/thrown.js';
+
+/** Notes what waits of this worker; of all workers without one. */
+export function noteLeft(left: LeftItems | undefined, state: ReducerState, now: number, worker?: number): void {
+  if (left?.isStopping !== true) return;
+  for (const { item, since, at, failures: attempts, error } of waitingItems(state, now)) {
+    if (worker !== undefined && item.tenure.worker !== worker) continue;
+    const { source, shardId, sequenceNumber, key } = item;
+    const forMs = Math.round(now - since);
+    const why = error === undefined ? '' : messageOf(error);
+    left.noted.set(item, { source, shardId, sequenceNumber, key, at, attempts, forMs, error: why });
+  }
+}
+
+type Waiting = Omit<HeldItem, 'undecided'>;
+
+/** The items that wait: those of held keys, of a waiting flush, and those that wait behind a call that holds the reducer. */
+function* waitingItems(state: ReducerState, now: number): Generator<Waiting> {
+  const { keys, waitingCall, carry, queue } = state;
+  for (const { head, behind } of keys.byKey.values())
+    for (const each of [head, ...behind]) yield { ...each, error: each.error ?? head.error };
+  if (waitingCall === undefined) return;
+
+  let error: unknown;
+  for (const { items, failures, failedSince: since, cause } of waitingFlushes(state)) {
+    error ??= cause;
+    for (const item of items) yield { item, failures, since, at: 'flush', error: cause };
+  }
+  const behindIt = (item: DeliveredItem): Waiting => ({ item, failures: 0, since: now, at: 'reduce', error });
+  for (const item of carry) yield behindIt(item);
+  for (let place = 0; place < queue.length; place += 1) {
+    const queued = queue.at(place);
+    if (queued instanceof DeliveredItem) yield behindIt(queued);
+  }
+}

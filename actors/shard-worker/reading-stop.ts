@@ -1,0 +1,76 @@
+// Reports that the reading of a shard has stopped because records wait for another attempt, and that it goes on. A shard that is full
+// for any other reason is ordinary back-pressure, and silent. So the worker asks where its oldest open record is, once nothing has been
+// admitted for a second, and then once a second.
+import { effect } from '../protocol/actor.js';
+import { isHeldUp, mayRead, reachedBound } from './pending-limit.js';
+import { locate } from './stage-channel.js';
+import type { ShardWorkerMessage, WorkerTurn } from './state.js';
+import type { MessageOf } from '../protocol/handlers.js';
+import { oldestOpen } from '../../src/core/ledger.js';
+
+/** How long nothing must have been admitted before the worker asks, and how soon it asks again. */
+const askAfterMs = 1_000;
+
+/** Notes since when nothing could be admitted, and reports when a reported stop is over. Called after every message. */
+export function watchStop(turn: WorkerTurn): void {
+  const { options, state, now, effects } = turn;
+  const { stop, ledger } = state;
+  if (!mayRead(turn)) {
+    stop.since = undefined;
+    return;
+  }
+
+  const isStopped = ledger.openRecords > 0 && isHeldUp(state);
+  if (isStopped && stop.admitted === ledger.admitted) stop.since ??= now;
+  else {
+    stop.admitted = ledger.admitted;
+    stop.since = isStopped ? now : undefined;
+    if (stop.reportedSince !== undefined) {
+      const { source, shardId } = options.lease;
+      const forMs = Math.round(now - stop.reportedSince);
+      stop.reportedSince = undefined;
+      effects.push(effect.emit({ name: 'readingResumed', data: { source, shardId, forMs } }));
+    }
+  }
+  if (stop.since !== undefined && stop.reportedSince === undefined && !stop.watching) watchAgain(turn, askAfterMs);
+}
+
+function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
+  state.stop.watching = true;
+  effects.push(effect.after('stop', Math.max(1, Math.ceil(ms)), { type: 'stopDue' }));
+}
+
+/** Asks where the oldest open record is, if nothing has been admitted for long enough. */
+export function stopDue(turn: WorkerTurn): void {
+  const { state, now, effects } = turn;
+  const { stop } = state;
+  stop.watching = false;
+  const oldest = oldestOpen(state.ledger);
+  if (stop.since === undefined || stop.reportedSince !== undefined || oldest === undefined) return;
+  const leftMs = askAfterMs - (now - stop.since);
+  if (leftMs > 0) return watchAgain(turn, leftMs);
+
+  stop.watching = true;
+  const { ordinal } = oldest;
+  effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'heldBack', ordinal, whereabouts })));
+}
+
+/** Reports the stop if the oldest open record waits for another attempt. */
+export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<ShardWorkerMessage, 'heldBack'>): void {
+  const { options, state, effects } = turn;
+  const { stop } = state;
+  stop.watching = false;
+  const oldest = oldestOpen(state.ledger);
+  if (stop.since === undefined || oldest === undefined) return;
+  if (oldest.ordinal !== ordinal || whereabouts.state !== 'waiting') return watchAgain(turn, askAfterMs);
+
+  stop.reportedSince = stop.since;
+  const { source, shardId } = options.lease;
+  const { bound, reached } = reachedBound(state);
+  const { key, error } = whereabouts;
+  const message = `${shardId} is read no further (${reached}): its oldest open record waits for another attempt`;
+  const known = { ...(key === undefined ? {} : { key }), ...(error === undefined ? {} : { error }) };
+  effects.push(
+    effect.emit({ name: 'readingStopped', data: { source, shardId, ...oldest.position, bound, message, ...known } }),
+  );
+}

@@ -1,0 +1,102 @@
+// How a shard worker reads: it opens its reader, asks it for records while the ledger has room, and handles the answers. While the
+// application has paused the intake, nothing is asked for. An answer that comes then is kept: records wait unadmitted, and the end
+// of a shard waits, too.
+import { effect } from '../protocol/actor.js';
+import type { MessageOf } from '../protocol/handlers.js';
+import { noteReadOver, openReader } from './byte-account.js';
+import { bufferRecords, isEmpty } from './record-admission.js';
+import { noteReadFailure, noteReadSuccess } from './read-report.js';
+import { emitNotice } from './reader-notice.js';
+import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
+import type { Tenure } from '../protocol/tenure.js';
+import { hasRoom } from '../../src/core/ledger.js';
+import { isFinalForSource, isStreamNotFound } from '../../src/api/final-errors.js';
+import type { ReadResult } from '../../src/api/ports.js';
+
+type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
+
+/** Opens the reader of a tenure that reads, unless the intake is paused. */
+export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
+  const { options, state, effects } = turn;
+  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
+  if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
+  const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
+  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId });
+  effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
+}
+
+/** The application has paused or resumed the intake. `proceed` does the rest. */
+export function intakeChanged({ options, state }: WorkerTurn): void {
+  state.reader?.hold?.(isIntakePaused(options));
+}
+
+export function startRead({ options, state, effects }: WorkerTurn): void {
+  const { reader } = state;
+  if (reader === undefined || state.reading || state.paused || isIntakePaused(options)) return;
+  if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
+
+  state.reading = true;
+  state.failing = undefined;
+  effects.push(
+    effect.run({
+      name: 'read',
+      kind: 'io',
+      start: (signal) => reader.read(signal),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
+    }),
+  );
+}
+
+export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
+  const { state } = turn;
+  state.reading = false;
+  state.failing = undefined;
+
+  if (result.type === 'records') {
+    state.readAt = turn.now;
+    state.millisBehindLatest = result.millisBehindLatest;
+    if (state.ending === undefined) bufferRecords(state.admission, result.records);
+  } else {
+    const { children, notFound } = result;
+    state.foundEnd = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };
+  }
+
+  if (result.type === 'records') noteReadSuccess(turn);
+  noteReadOver(state);
+}
+
+/** Acts on the end of the shard that a read has found, unless the intake is paused or the worker ends for another reason. */
+export function noteFoundEnd({ options, state }: WorkerTurn): void {
+  if (state.foundEnd === undefined || isIntakePaused(options)) return;
+  state.ending ??= state.foundEnd;
+}
+
+export function readFailed(turn: WorkerTurn, { error }: Message<'readFailed'>): void {
+  const { state, effects } = turn;
+  noteReadOver(state);
+
+  // A read that the worker gave up on purpose is no failure.
+  if (state.ending !== undefined) {
+    state.reading = false;
+    return;
+  }
+
+  if (isDoubt(error)) doubtStream(turn);
+  effects.push(effect.fail(error));
+}
+
+export function notice(turn: WorkerTurn, { notice: readerNotice }: Message<'notice'>): void {
+  emitNotice(turn, readerNotice);
+  noteReadFailure(turn, readerNotice);
+  if (readerNotice.type === 'retrying' && isDoubt(readerNotice.error)) doubtStream(turn);
+}
+
+function isDoubt(error: unknown): boolean {
+  return isFinalForSource(error) || isStreamNotFound(error);
+}
+
+/** Tells the keeper that the stream is in doubt. The coordinator finds out whether it is another stream, or gone. */
+function doubtStream({ state, effects }: WorkerTurn): void {
+  effects.push(effect.send(state.keeper, { type: 'streamDoubted' }));
+}

@@ -1,0 +1,91 @@
+// What an application can do with a consumer. consumer.ts implements it, and exports these types to everyone else.
+import type { Runtime } from '../../supervision/index.js';
+import type { StopReport } from './stop-report.js';
+import type { Listener } from './emitter.js';
+import type { ConsumerEventName } from '../api/events.js';
+import type { StopOptions } from '../api/options.js';
+import type { ConsumerStatus, Health } from '../api/status.js';
+
+/** A consumer, started or not. `createConsumer` makes it. */
+export interface Consumer extends AsyncDisposable {
+  /**
+   * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
+   * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
+   * missing and why, and kinact retries them in the background. A second call returns the same promise.
+   *
+   * @throws KinactError if no source can be read. The promise rejects at once for errors that waiting cannot repair (STREAM_NOT_FOUND,
+   * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL, KCL3_TABLE). It rejects with
+   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error), and with STOPPED if `stop` was called.
+   */
+  start(): Promise<void>;
+  /**
+   * Stops taking leases, drains every shard, and releases each lease with its last checkpoint, in one write. A shard that is not
+   * drained within `deadlineMs` (default 20,000) is released at its last settled record. A second call returns the same promise.
+   * The promise always resolves, except for an invalid deadline:
+   *
+   * @throws KinactError INVALID_OPTION; the consumer continues to run.
+   *
+   * @example
+   * ```ts
+   * const { drained, leases } = await consumer.stop({ deadlineMs: 30_000 });
+   * if (!drained) console.warn('comes again elsewhere:', leases);
+   * ```
+   */
+  stop(options?: StopOptions): Promise<StopReport>;
+  /**
+   * Pauses the whole process: nothing more is read of any shard, and no more records go to your code. What is in flight is finished
+   * and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be handed over to another
+   * worker, which is not paused. A read that is under way may still bring records, which wait here.
+   *
+   * The pause lasts until `resume`, also over restarts of the pipeline and for shards that are taken later. It may begin before
+   * `start`. A second call, and a call after `stop` or after the end, have no effect. While it lasts, `ready()` is false and says why.
+   * Records that expire from the stream meanwhile are lost.
+   *
+   * @example
+   * ```ts
+   * consumer.pause();
+   * setTimeout(() => consumer.resume(), 60_000);
+   * ```
+   */
+  pause(): void;
+  /** Ends a pause: every shard is read on where it was. Without a pause, or after `stop`, it has no effect. */
+  resume(): void;
+  /**
+   * Changes the rate limit: how many items this process hands to your code per second, over all reducers, retries included.
+   * `undefined` removes it. It takes effect at once, and may be called at any time. See the option `limit`.
+   *
+   * @throws KinactError INVALID_OPTION unless `perSecond` is 0.001 to 1,000,000 or undefined.
+   */
+  setLimit(perSecond: number | undefined): void;
+  /** A snapshot of the tree, the shards and the holders of their oldest open records. Each call visits all actors. */
+  status(): ConsumerStatus;
+  /**
+   * Whether this process takes part in the work; `reasons` lists what is missing. The consumer must have started, and must read every
+   * source. Every lease table must have a running coordinator that has scanned the table within 30 s. No call may have failed for 30 s
+   * without a success. None of the conditions of the events `leaseUnread`, `noProgress`, `leaseContradiction` and `leaseTableBusy` may
+   * hold, and the application must not have paused the consumer. Other events of the level `error` do not count: `malformedLease`,
+   * `leaseHole`, `pipelineRestarted`, `orphaned`, `actorCrashed`.
+   */
+  ready(): Health;
+  /** True until the consumer ends by itself, and also after `stop`. If it is false, restart the process. */
+  live(): Health;
+  /**
+   * Listens to an event, and returns a function that unsubscribes. If a listener throws or rejects, the error is counted and
+   * logged, nothing more.
+   *
+   * @throws KinactError INVALID_OPTION for an event that does not exist.
+   *
+   * @example
+   * ```ts
+   * const off = consumer.on('checkpoint', ({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber));
+   * ```
+   */
+  on<Name extends ConsumerEventName>(event: Name, listener: Listener<Name>): () => void;
+  /** The runtime of the consumer's actors: for `status`, `actorsOf`, `attachIntercept` and `spawn` of `kinact/supervision`. */
+  readonly runtime: Runtime;
+  /**
+   * Settles when the consumer has ended: resolves after `stop`, rejects with the reason if it ended by itself. If nobody takes the
+   * promise or listens to `closed`, and `logger` is `false`, a warning of the process (KINACT_CLOSED) gives the reason.
+   */
+  readonly closed: Promise<void>;
+}

@@ -1,0 +1,36 @@
+// What a stop reports: each lease that was given up, and what still waited in its shard.
+import type { WaitingSnapshot } from '../api/status.js';
+
+/** The result of `stop()`, with one entry per lease that was held. */
+export interface StopReport {
+  /** What became of each lease that this process held. */
+  readonly leases: readonly ReleasedLease[];
+  /** True if every lease was released without open records, and no call of user code still runs. */
+  readonly drained: boolean;
+  /**
+   * The items that waited for another attempt, or behind one, in shards that were given up with records left; the longest wait first.
+   * They come again at the next owner. `attempts` 0: the item waited behind another one. `error`: the last error, or ''.
+   */
+  readonly waiting: readonly WaitingSnapshot[];
+}
+
+/** One line of the report that `consumer.stop()` returns. */
+export interface ReleasedLease {
+  /** The source's name. */
+  readonly source: string;
+  /** The shard of the lease. */
+  readonly shardId: string;
+  /** The key of the lease's row in the lease table. */
+  readonly leaseKey: string;
+  /**
+   * Records that were open when the lease was given up: they will be delivered again. -1: unknown, because the worker did
+   * not report in time or was gone already.
+   */
+  readonly recordsLeft: number;
+  /** The last checkpoint known to be in the row: a sequence number, or a word such as TRIM_HORIZON. */
+  readonly checkpoint: string;
+  /** The checkpoint's place inside an aggregate; 0 outside of one. */
+  readonly subSequenceNumber: number;
+  /** False if no write released the lease. Peers must then wait until it expires. */
+  readonly released: boolean;
+}

@@ -1,0 +1,40 @@
+// A polling reader that is held makes no requests, and goes on where it was.
+import { expect } from 'chai';
+import { harness } from '../../support/polling-harness.js';
+
+describe('a polling reader that is held', () => {
+  it('makes no request, whether its shard is idle or not, and reads on afterwards, even after its iterator has expired', async () => {
+    const on = harness();
+    on.consume();
+    on.put('a', 'b');
+    await on.clock.advance(3_000);
+    expect(on.keys).to.deep.equal(['a', 'b']);
+
+    on.reader.hold?.(true);
+    await on.clock.advance(2_000);
+    const requests = on.client.of('GetRecords').length;
+    on.put('c');
+    await on.clock.advance(600_000);
+    expect(on.client.of('GetRecords')).to.have.length(requests);
+
+    on.reader.hold?.(false);
+    on.put('d');
+    await on.clock.advance(5_000);
+    expect(on.keys.slice(-2)).to.deep.equal(['c', 'd']);
+    on.reader.close();
+  });
+
+  it('keeps what it had fetched, and may be closed', async () => {
+    const on = harness();
+    on.put('a');
+    on.consume();
+    await on.clock.advance(100);
+    on.reader.hold?.(true);
+    on.put('b');
+    await on.clock.advance(10_000);
+    on.reader.close();
+    await on.clock.advance(10_000);
+    expect(on.keys[0]).to.equal('a');
+    expect(on.timers.pending).to.equal(0);
+  });
+});
