@@ -53,6 +53,13 @@ export const roots = [
     ...main,
   },
   {
+    module: 'src/options/sink-option-tables.js',
+    table: 'fileSinkTable',
+    name: 'FileSinkOptions',
+    doc: 'What `fileSink` takes.',
+    ...main,
+  },
+  {
     module: 'src/testing/option-tables.js',
     table: 'driveTable',
     name: 'DriveOptions',

@@ -37,7 +37,7 @@ function members(source, name) {
 }
 
 /** The first argument holds tables of src. `reducer` is the text of src/api/reducer.ts. */
-export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
+export function optionsPage({ consumer, kinesisStream, run, fileSink }, { reducer }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, { type }]) => type.rows !== undefined)
@@ -53,6 +53,9 @@ export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),
+    '## fileSink',
+    'The files of parked items: [parked.md](parked.md).',
+    table(fileSink),
     '## defineReducer',
     'With `reduce`, items are folded into a state. `init` and `reduce` are required:',
     members(reducer, 'FoldingReducer'),

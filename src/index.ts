@@ -4,6 +4,7 @@ export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { defineReducer } from './api/reducer.js';
 export { retry } from './options/retry-policy.js';
+export { fileSink } from './parking/file-sink.js';
 export { NonRetryableError } from './api/failure-policy.js';
 export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
@@ -16,6 +17,7 @@ export type {
   CheckpointNotice,
   ConsumerOptions,
   DynamoDbClientLike,
+  FileSinkOptions,
   KinesisClientLike,
   KinesisStreamOptions,
   LeaseOptions,
