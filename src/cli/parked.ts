@@ -1,0 +1,46 @@
+// `kinact parked`: lists, shows and replays the items that a sink keeps.
+import { listParked, showParked } from './parked-list.js';
+import { UsageError, type Command, type CommandIo } from './command.js';
+import { isClosedPipe } from './record-lines.js';
+
+const actions: Readonly<Record<string, (args: readonly string[], io: CommandIo) => Promise<number>>> = {
+  list: listParked,
+  show: showParked,
+};
+
+export const parked: Command = {
+  usage: `Usage: kinact parked list --path DIR [--json]
+       kinact parked show --path DIR --id KEY
+
+Lists and shows the items that fileSink has parked in a folder. An item that was parked more than once is there once, as it was
+parked last.
+
+  --path DIR      the folder of a fileSink
+
+list: a line per item: idempotency key, time, source/shard/sequence number, key, attempts, error.
+  --json          a JSON object per item, with all members but the data
+
+show: all of one item, its data as text if it is UTF-8, else as base64.
+  --id KEY        the idempotency key, as list shows it
+
+A line that cannot be read is named on stderr and left out, and the exit code is 1. See docs/parked.md.
+`,
+  handlesSignals: true,
+  async run([name, ...args], io) {
+    if (name === undefined) throw new UsageError(`expected ${names()}, got nothing`);
+    const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+    if (action === undefined) throw new UsageError(`expected ${names()}, got '${name}'`);
+    try {
+      return await action(args, io);
+    } catch (error) {
+      // The reader of stdout has enough.
+      if (isClosedPipe(error)) return 0;
+      throw error;
+    }
+  },
+};
+
+function names(): string {
+  const all = Object.keys(actions);
+  return `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
+}
