@@ -1,4 +1,5 @@
 // `kinact parked`: lists, shows and replays the items that a sink keeps.
+import { replayParked } from './parked-replay.js';
 import { listParked, showParked } from './parked-list.js';
 import { UsageError, type Command, type CommandIo } from './command.js';
 import { isClosedPipe } from './record-lines.js';
@@ -6,14 +7,16 @@ import { isClosedPipe } from './record-lines.js';
 const actions: Readonly<Record<string, (args: readonly string[], io: CommandIo) => Promise<number>>> = {
   list: listParked,
   show: showParked,
+  replay: replayParked,
 };
 
 export const parked: Command = {
   usage: `Usage: kinact parked list --path DIR [--json]
        kinact parked show --path DIR --id KEY
+       kinact parked replay --path DIR --into-stream S [--id KEY] [--limit N] [--again] [--yes]
 
-Lists and shows the items that fileSink has parked in a folder. An item that was parked more than once is there once, as it was
-parked last.
+Lists, shows and replays the items that a sink has parked. An item that was parked more than once is there once, as it was parked
+last.
 
   --path DIR      the folder of a fileSink
 
@@ -23,7 +26,18 @@ list: a line per item: idempotency key, time, source/shard/sequence number, key,
 show: all of one item, its data as text if it is UTF-8, else as base64.
   --id KEY        the idempotency key, as list shows it
 
-A line that cannot be read is named on stderr and left out, and the exit code is 1. See docs/parked.md.
+replay: without --yes, says what it would do. What was replayed is recorded in DIR/replayed.jsonl, and left out the next time.
+  --into-stream S puts the records into a stream, by name or ARN, with their bytes, partition keys and hash keys. A record of which
+                  several items are parked is put once. All its items come again, and every consumer of the stream gets them,
+                  after the later items of their keys
+  --id KEY        only this item
+  --limit N       only the N items that were parked first
+  --again         also what was replayed before
+  --yes           do it
+
+What the service throttles is put again for a minute. What cannot be replayed is named on stderr and stays open. SIGTERM and
+SIGINT end a replay: what was acknowledged by then is recorded, and the exit code is 1 if anything is left. An entry that cannot be
+read is named on stderr and left out, and the exit code is 1. See docs/parked.md.
 `,
   handlesSignals: true,
   async run([name, ...args], io) {
