@@ -5,6 +5,7 @@ export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { defineReducer } from './api/reducer.js';
 export { retry } from './options/retry-policy.js';
 export { fileSink } from './parking/file-sink.js';
+export { kinesisSink } from './parking/kinesis-sink.js';
 export { NonRetryableError } from './api/failure-policy.js';
 export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
@@ -19,6 +20,7 @@ export type {
   DynamoDbClientLike,
   FileSinkOptions,
   KinesisClientLike,
+  KinesisSinkOptions,
   KinesisStreamOptions,
   LeaseOptions,
   NactParent,

@@ -1,12 +1,12 @@
 // `kinact parked replay`: which items come again, and what is said about it. Invariants: without --yes nothing happens. An item counts
-// as replayed only after its target has acknowledged it, and a line in the progress file is durable before the next one is replayed.
+// as replayed only after its target has acknowledged it. Its line in the progress file is durable before more is replayed.
 import { KinactError } from '../api/errors.js';
 import { messageOf } from '../core/thrown.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import type { ParkedEntry } from '../parking/parked-entries.js';
 import type { ReplayGroup, ReplayTarget } from './replay-target.js';
 import { openProgress } from '../parking/replay-progress.js';
-import { readOptions, say, UsageError, type CommandIo } from './command.js';
+import { readOptions, required, say, UsageError, type CommandIo } from './command.js';
 import { streamTarget } from './parked-stream-target.js';
 import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete, type ParkedState } from './parked-source.js';
 
@@ -32,11 +32,12 @@ export async function replayParked(args: readonly string[], io: CommandIo): Prom
   const target = targetOf(options);
   try {
     const place = placeOf(options);
+    const path = required(place.progress, 'progress');
     const state = await readPlace(place, io);
     const only = id === undefined ? undefined : entryOf(state.entries, id, place);
     const selection = select(state, { again, only, limit: count, takesRecords: target.takesRecords });
     await target.check(io);
-    if (yes) await replayAll(selection, target, place.progress as string, io);
+    if (yes) await replayAll(selection, target, path, io);
     else await print(io, planLines(selection, target));
     refuseIncomplete(state);
     return 0;

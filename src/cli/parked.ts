@@ -11,14 +11,16 @@ const actions: Readonly<Record<string, (args: readonly string[], io: CommandIo) 
 };
 
 export const parked: Command = {
-  usage: `Usage: kinact parked list --path DIR [--json]
-       kinact parked show --path DIR --id KEY
-       kinact parked replay --path DIR --into-stream S [--id KEY] [--limit N] [--again] [--yes]
+  usage: `Usage: kinact parked list PLACE [--json]
+       kinact parked show PLACE --id KEY
+       kinact parked replay PLACE --into-stream S [--id KEY] [--limit N] [--again] [--yes]
 
 Lists, shows and replays the items that a sink has parked. An item that was parked more than once is there once, as it was parked
-last.
+last. PLACE is one of:
 
   --path DIR      the folder of a fileSink
+  --stream S      the stream of a kinesisSink, by name or ARN: it is read from the oldest record to the newest
+  --progress F    with --stream: the file that says what was replayed. replay needs it
 
 list: a line per item: idempotency key, time, source/shard/sequence number, key, attempts, error.
   --json          a JSON object per item, with all members but the data
@@ -26,7 +28,8 @@ list: a line per item: idempotency key, time, source/shard/sequence number, key,
 show: all of one item, its data as text if it is UTF-8, else as base64.
   --id KEY        the idempotency key, as list shows it
 
-replay: without --yes, says what it would do. What was replayed is recorded in DIR/replayed.jsonl, and left out the next time.
+replay: without --yes, says what it would do. What was replayed is recorded, in DIR/replayed.jsonl or in the
+file of --progress, and left out the next time.
   --into-stream S puts the records into a stream, by name or ARN, with their bytes, partition keys and hash keys. A record of which
                   several items are parked is put once. All its items come again, and every consumer of the stream gets them,
                   after the later items of their keys

@@ -1,5 +1,6 @@
 // The options of the sinks for parked items, as tables. src/parking uses them.
-import { integer, defaulting, required, text } from './option-table.js';
+import { kinesisStreamTable, placedStream } from './kinesis-stream-option-table.js';
+import { defaulting, integer, required, resolveTable, text, type Resolved } from './option-table.js';
 
 export const fileSinkTable = {
   path: required(
@@ -20,3 +21,18 @@ export const fileSinkTable = {
     '256 * 1024 ** 2',
   ),
 };
+
+const { streamName, streamArn, region, client } = kinesisStreamTable;
+
+export const kinesisSinkTable = { streamName, streamArn, region, client };
+
+export type ResolvedKinesisSink = Resolved<typeof kinesisSinkTable> & {
+  /** The ARN of the stream if configured, otherwise its name. */
+  readonly name: string;
+};
+
+/** Throws INVALID_OPTION naming path, expected and got. */
+export function resolveKinesisSink(options: unknown): ResolvedKinesisSink {
+  const resolved = resolveTable(kinesisSinkTable, options, 'kinesisSink');
+  return Object.freeze({ ...resolved, ...placedStream(resolved, 'kinesisSink') });
+}

@@ -95,7 +95,7 @@ describe('kinact parked', function () {
       [['list', '--path', join(folder.path, 'missing')], 1, /^REFUSED: .*missing is no folder\n$/],
       [['show', '--path', folder.path, '--id', 'x\u001b'], 1, /^REFUSED: .* has no parked item 'x\\u001b'\n$/],
       [['show', '--path', folder.path], 2, /^USAGE: --id is missing; see kinact parked --help\n$/],
-      [['list'], 2, /^USAGE: --path is missing/],
+      [['list'], 2, /^USAGE: --path or --stream is missing/],
       [['lsit'], 2, /^USAGE: expected list.* got 'lsit'/],
       [[], 2, /^USAGE: expected list.* got nothing/],
     ];
