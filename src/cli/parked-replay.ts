@@ -7,6 +7,7 @@ import type { ParkedEntry } from '../parking/parked-entries.js';
 import type { ReplayGroup, ReplayTarget } from './replay-target.js';
 import { openProgress } from '../parking/replay-progress.js';
 import { readOptions, required, say, UsageError, type CommandIo } from './command.js';
+import { moduleTarget } from './parked-module-target.js';
 import { streamTarget } from './parked-stream-target.js';
 import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete, type ParkedState } from './parked-source.js';
 
@@ -16,13 +17,11 @@ interface Selection {
   readonly before: number;
 }
 
-/** How many failures are named on stderr. The others are only counted. */
-const namedFailures = 10;
-
 export async function replayParked(args: readonly string[], io: CommandIo): Promise<number> {
   const { yes, again, id, limit, ...options } = readOptions(args, {
     ...placeOptions,
     'into-stream': 'string',
+    module: 'string',
     id: 'string',
     limit: 'string',
     yes: 'boolean',
@@ -52,10 +51,16 @@ function limitOf(text: string | undefined): number {
   return Number(text);
 }
 
-function targetOf(options: { readonly 'into-stream': string | undefined }): ReplayTarget {
-  const { 'into-stream': stream } = options;
-  if (stream === undefined) throw new UsageError('--into-stream is missing');
-  return streamTarget(stream);
+function targetOf(options: {
+  readonly 'into-stream': string | undefined;
+  readonly module: string | undefined;
+}): ReplayTarget {
+  const { 'into-stream': stream, module } = options;
+  if (stream !== undefined && module !== undefined)
+    throw new UsageError('expected --into-stream or --module, got both');
+  if (stream !== undefined) return streamTarget(stream);
+  if (module !== undefined) return moduleTarget(module);
+  throw new UsageError('--into-stream or --module is missing');
 }
 
 interface Wishes {
@@ -112,7 +117,7 @@ async function replayAll({ groups }: Selection, target: ReplayTarget, path: stri
         },
         failed(group, reason) {
           failures += 1;
-          if (failures <= namedFailures) say(io, `${group[0]!.idempotencyKey} is not replayed: ${reason}`);
+          say(io, `${group[0]!.idempotencyKey} is not replayed: ${reason}`);
         },
       },
       io,
@@ -123,13 +128,15 @@ async function replayAll({ groups }: Selection, target: ReplayTarget, path: stri
   }
 
   const left = groups.length - done.length - failures;
-  if (failures > 0)
-    throw new KinactError(
-      'REFUSED',
-      `${failures} of ${groups.length} could not be replayed; all others are recorded in ${path}`,
-    );
-  if (left > 0)
-    throw new KinactError('STOPPED', `the replay is incomplete: ${left} of ${groups.length} are left; run it again`);
+  if (left > 0) {
+    const failed = failures === 0 ? '' : `, and ${failures} could not be replayed`;
+    const text = `the replay is incomplete: ${left} of ${groups.length} are left${failed}; run it again`;
+    throw new KinactError('STOPPED', text);
+  }
+  if (failures > 0) {
+    const text = `${failures} of ${groups.length} could not be replayed; the others are recorded in ${path}`;
+    throw new KinactError('REFUSED', text);
+  }
 }
 
 function keysOf(groups: readonly ReplayGroup[]): readonly string[] {

@@ -14,6 +14,7 @@ export const parked: Command = {
   usage: `Usage: kinact parked list PLACE [--json]
        kinact parked show PLACE --id KEY
        kinact parked replay PLACE --into-stream S [--id KEY] [--limit N] [--again] [--yes]
+       kinact parked replay PLACE --module FILE [--id KEY] [--limit N] [--again] [--yes]
 
 Lists, shows and replays the items that a sink has parked. An item that was parked more than once is there once, as it was parked
 last. PLACE is one of:
@@ -33,6 +34,8 @@ file of --progress, and left out the next time.
   --into-stream S puts the records into a stream, by name or ARN, with their bytes, partition keys and hash keys. A record of which
                   several items are parked is put once. All its items come again, and every consumer of the stream gets them,
                   after the later items of their keys
+  --module FILE   runs only the parked items, by the reducer of a JavaScript module: its default export, or its exports reducer,
+                  extract and key. The file is loaded in a dry run, too
   --id KEY        only this item
   --limit N       only the N items that were parked first
   --again         also what was replayed before
