@@ -5,7 +5,7 @@ import type { ParkedEntry } from '../parking/parked-entries.js';
 import type { StoredError, StoredFault, StoredItem } from '../parking/stored-item.js';
 import { readOptions, required, type CommandIo } from './command.js';
 import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete } from './parked-source.js';
-import { lineWriter, timeText } from './record-lines.js';
+import { isClosedPipe, lineWriter, timeText } from './record-lines.js';
 
 /** An error's message may be a page. */
 const maxErrorCharacters = 200;
@@ -15,7 +15,8 @@ export async function listParked(args: readonly string[], io: CommandIo): Promis
   const state = await readPlace(placeOf(options), io);
   const writer = lineWriter(io.stdout);
   for (const entry of state.entries) {
-    if (io.signal.aborted) return 1;
+    // A reader of the pipe that has gone has enough. After a signal, the output is incomplete.
+    if (io.signal.aborted) return isClosedPipe(io.stdout.errored) ? 0 : 1;
     const line = (json ? jsonLine : textLine)(await entry.read(), state.replayed.get(entry.idempotencyKey));
     await writer.write(`${visible(line)}\n`);
   }

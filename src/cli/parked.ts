@@ -1,4 +1,5 @@
 // `kinact parked`: lists, shows and replays the items that a sink keeps.
+import { KinactError } from '../api/errors.js';
 import { replayParked } from './parked-replay.js';
 import { listParked, showParked } from './parked-list.js';
 import { UsageError, type Command, type CommandIo } from './command.js';
@@ -55,7 +56,8 @@ read is named on stderr and left out, and the exit code is 1. See docs/parked.md
     } catch (error) {
       // The reader of stdout has enough.
       if (isClosedPipe(error)) return 0;
-      throw error;
+      if (!io.signal.aborted || (error as Error).name !== 'AbortError') throw error;
+      throw new KinactError('STOPPED', 'a signal came before the items were read');
     }
   },
 };

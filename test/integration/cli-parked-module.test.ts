@@ -118,19 +118,22 @@ describe('kinact parked replay --module', function () {
     expect(printed(await replay(file, '--yes'))[0]!.slice(0, 3)).to.deep.equal(['PARTITION-1', 'data of 1', 's/1/-/0']);
   });
 
-  it('flushes after each item, without fences', async () => {
-    await park(parkedItem(1), parkedItem(2));
-    const file = module(`export default {
-      init: () => [],
-      reduce: (state, item) => [...state, item.key],
-      flush: (state, ctx) => { console.log(JSON.stringify([state, ctx.fences.size, ctx.reducer])); return []; },
-      batch: { size: 100, intervalMs: 60_000 },
-    };`);
+  it('flushes after each item, also of one record, and without fences', async () => {
+    await park(parkedItem(1), parkedItem(2, { itemIndex: undefined, key: undefined }));
+    const file = module(`
+      export const reducer = {
+        init: () => [],
+        reduce: (state, item) => [...state, item.key],
+        flush: (state, ctx) => { console.log(JSON.stringify([state, ctx.fences.size, ctx.reducer])); return []; },
+        batch: { size: 100, intervalMs: 60_000 },
+      };
+      export const extract = ({ data }) => ['a', 'b'].map((key) => ({ key, value: data }));`);
     const ended = await replay(file, '--yes');
     expect(ended.code).to.equal(0);
     expect(printed(ended)).to.deep.equal([
       [['key-1'], 0, 0],
-      [['key-2'], 0, 0],
+      [['a'], 0, 0],
+      [['b'], 0, 0],
     ]);
   });
 
