@@ -16,6 +16,7 @@ if (!has('dist/src/options/consumer-option-table.js')) {
 }
 const { consumerTable } = await import('../dist/src/options/consumer-option-table.js');
 const { kinesisStreamTable } = await import('../dist/src/options/kinesis-stream-option-table.js');
+const { fileSinkTable, kinesisSinkTable } = await import('../dist/src/options/sink-option-tables.js');
 const { runTable } = await import('../dist/src/options/stop-option-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
 const { remedies } = await import('../dist/src/api/remedies.js');
@@ -26,7 +27,13 @@ const { instruments } = await import('../dist/src/api/metrics.js');
 const read = (file) => readFileSync(join(root, file), 'utf8');
 const pages = {
   'docs/options.md': optionsPage(
-    { consumer: consumerTable, kinesisStream: kinesisStreamTable, run: runTable },
+    {
+      consumer: consumerTable,
+      kinesisStream: kinesisStreamTable,
+      run: runTable,
+      fileSink: fileSinkTable,
+      kinesisSink: kinesisSinkTable,
+    },
     { reducer: read('src/api/reducer.ts') },
   ),
   'docs/errors.md': errorsPage(errorCodes, remedies),

@@ -60,6 +60,20 @@ export const roots = [
     ...main,
   },
   {
+    module: 'src/options/sink-option-tables.js',
+    table: 'fileSinkTable',
+    name: 'FileSinkOptions',
+    doc: 'What `fileSink` takes.',
+    ...main,
+  },
+  {
+    module: 'src/options/sink-option-tables.js',
+    table: 'kinesisSinkTable',
+    name: 'KinesisSinkOptions',
+    doc: 'What `kinesisSink` takes.',
+    ...main,
+  },
+  {
     module: 'src/testing/option-tables.js',
     table: 'driveTable',
     name: 'DriveOptions',

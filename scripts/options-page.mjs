@@ -37,7 +37,7 @@ function members(source, name) {
 }
 
 /** The first argument holds tables of src. `reducer` is the text of src/api/reducer.ts. */
-export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
+export function optionsPage({ consumer, kinesisStream, run, fileSink, kinesisSink }, { reducer }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, { type }]) => type.rows !== undefined)
@@ -53,6 +53,12 @@ export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),
+    '## fileSink',
+    'The files of parked items: [parked.md](parked.md).',
+    table(fileSink),
+    '## kinesisSink',
+    'A stream of parked items: [parked.md](parked.md).',
+    table(kinesisSink),
     '## defineReducer',
     'With `reduce`, items are folded into a state. `init` and `reduce` are required:',
     members(reducer, 'FoldingReducer'),

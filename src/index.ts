@@ -5,6 +5,8 @@ export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
 export { defineReducer } from './api/reducer.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
+export { fileSink } from './parking/file-sink.js';
+export { kinesisSink } from './parking/kinesis-sink.js';
 export { NonRetryableError } from './api/failure-policy.js';
 export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
@@ -17,7 +19,9 @@ export type {
   CheckpointNotice,
   ConsumerOptions,
   DynamoDbClientLike,
+  FileSinkOptions,
   KinesisClientLike,
+  KinesisSinkOptions,
   KinesisStreamOptions,
   LeaseOptions,
   LimitOptions,

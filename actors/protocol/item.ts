@@ -75,6 +75,10 @@ export class DeliveredItem implements Item<unknown>, Token {
     return this.tenure.fence;
   }
 
+  get replayed(): boolean {
+    return false;
+  }
+
   get signal(): AbortSignal {
     return this.tenure.signal;
   }

@@ -15,6 +15,9 @@ const ACTOR = /^supervision\/actor\./;
 /** What a general-purpose runtime may import: errors, the ports to its host, and the checks of arguments. */
 const GENERIC = /^src\/(api\/(errors|ports)|options\/option-table)\./;
 const AWS = /^src\/aws\//;
+const PARKING = /^src\/parking\//;
+/** The host's clock, timers and randomness. */
+const HOST = /^src\/consumer\/host-environment\./;
 const ACTORS = /^actors\//;
 /** Each behaviour is a folder of `actors`. */
 const BEHAVIOUR = /^actors\/([\w-]+)\//;
@@ -31,6 +34,7 @@ export const walls = [
   { place: /^supervision\/nact\./, may: [SUPERVISION, GENERIC, CORE], types: [], packages: ['nact', ...NODE] },
   { place: SUPERVISION, may: [SUPERVISION, GENERIC, CORE], types: [], packages: NODE },
   { place: AWS, may: [AWS, OPTIONS, API, CORE], types: [], packages: [...SDK, ...NODE] },
+  { place: PARKING, may: [PARKING, HOST, AWS, OPTIONS, API, CORE], types: [], packages: NODE },
   {
     place: ACTORS,
     may: [ACTOR, OPTIONS, API, CORE, /^actors\/protocol\//],

@@ -33,6 +33,8 @@ export const errorCodes = {
   RESTART_INTENSITY: 'More restarts than restart.intensity within restart.periodMs.',
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'crash'.",
+  PARKING_FAILED:
+    'A sink could not keep a parked item: its folder is full, or a write failed. The message names path, bytes and bound, or the failure.',
   UNDECODABLE_RECORD: 'An aggregate holds user records that cannot be decoded.',
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',
@@ -110,6 +112,12 @@ export interface ErrorData {
   readonly kind?: FailureKind;
   /** How long the shard's checkpoint had not been able to advance, in milliseconds. */
   readonly ageMs?: number;
+  /** PARKING_FAILED: the folder of the parked items. */
+  readonly path?: string;
+  /** PARKING_FAILED: how many bytes the folder has. Only if it is full. */
+  readonly bytes?: number;
+  /** PARKING_FAILED: how many bytes it may have. Only if it is full. */
+  readonly maxBytes?: number;
   /** True for a failed write that the service may have carried out: its reply was lost, or kinact stopped waiting. */
   readonly outcomeUnknown?: boolean;
 }

@@ -1,5 +1,7 @@
 // Re-exports the types of all options, and of their values.
 export type { ConsumerOptions } from './generated/consumer-options.js';
+export type { FileSinkOptions } from './generated/file-sink-options.js';
+export type { KinesisSinkOptions } from './generated/kinesis-sink-options.js';
 export type { KinesisStreamOptions } from './generated/kinesis-stream-options.js';
 export type { LeaseOptions } from './generated/lease-options.js';
 export type { LimitOptions } from './generated/limit-options.js';

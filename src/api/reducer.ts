@@ -44,6 +44,11 @@ export interface Item<Value = Buffer> {
    * it has seen can refuse late writes of an earlier owner. The fence is the lease counter at the start of the shard worker.
    */
   readonly fence: number;
+  /**
+   * True if `kinact parked replay --module` runs this item again: it comes after later items of its key, and its `fence` is 0. False for
+   * items from a stream, also after a replay into the stream.
+   */
+  readonly replayed: boolean;
   /** The `opaque` option of the source. */
   readonly opaque: unknown;
   /**

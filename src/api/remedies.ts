@@ -31,6 +31,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
     '`cause` is the last crash: repair that. A supervisor of the process (systemd, Kubernetes) may start it again.',
   PROCESSING_FAILED: '`cause` is what your function threw, `data` names the record.',
   DUPLICATE_RECORD: 'Set `onDuplicate` to `skip`, unless you want to look into it.',
+  PARKING_FAILED:
+    'Replay what is parked, and move its files away; or raise `maxBytes`; or repair what `cause` names. See [parked.md](parked.md).',
   UNDECODABLE_RECORD: "Correct the producer; `onFailure: 'skip'` passes over such records.",
   ACTOR_STOPPED:
     'Ask the actor that took its place. `cause` is what the stopped actor, or the one above it, crashed with.',

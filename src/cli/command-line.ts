@@ -37,6 +37,11 @@ const commands: readonly Listed[] = [
     load: async () => (await import('./tail.js')).tail,
   },
   { name: 'put', summary: 'lines of stdin into a stream', load: async () => (await import('./put.js')).put },
+  {
+    name: 'parked',
+    summary: 'items that were set aside: list, show, replay',
+    load: async () => (await import('./parked.js')).parked,
+  },
 ];
 
 const overview = `Usage: kinact <command> [options]

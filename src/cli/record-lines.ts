@@ -22,7 +22,7 @@ export function recordLine(record: TailedRecord, asText: boolean): string {
 }
 
 /** An ISO text, or null for a time that is absent, or that no Date can hold. */
-function timeText(at: number | undefined): string | null {
+export function timeText(at: number | undefined): string | null {
   if (at === undefined) return null;
   const date = new Date(at);
   return Number.isNaN(date.getTime()) ? null : date.toISOString();

@@ -112,17 +112,29 @@ export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
  */
 export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKinesisStream {
   const resolved = resolveTable(kinesisStreamTable, options, 'kinesisStream');
-  const { streamName, streamArn, region } = resolved;
+  return Object.freeze({ ...resolved, ...placedStream(resolved, 'kinesisStream') });
+}
+
+/** The name and region of the stream that these options name. Throws INVALID_OPTION if they contradict each other. */
+export function placedStream(
+  { streamName, streamArn, region }: StreamPlace,
+  path: string,
+): { readonly name: string; readonly region: string | undefined } {
   const name = streamArn ?? streamName;
-  if (name === undefined) return refuse('kinesisStream.streamName', 'streamName or streamArn', undefined);
+  if (name === undefined) return refuse(`${path}.streamName`, 'streamName or streamArn', undefined);
 
   if (streamName !== undefined && streamArn !== undefined && !streamArn.endsWith(`/${streamName}`)) {
-    refuse('kinesisStream.streamName', 'one of streamName and streamArn, or both naming the same stream', streamName);
+    refuse(`${path}.streamName`, 'one of streamName and streamArn, or both naming the same stream', streamName);
   }
   const arnRegion = streamArn?.split(':')[3];
   if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
-    refuse('kinesisStream.region', `'${arnRegion}', as in streamArn`, region);
+    refuse(`${path}.region`, `'${arnRegion}', as in streamArn`, region);
   }
+  return { name, region: region ?? arnRegion };
+}
 
-  return Object.freeze({ ...resolved, region: region ?? arnRegion, name });
+interface StreamPlace {
+  readonly streamName: string | undefined;
+  readonly streamArn: string | undefined;
+  readonly region: string | undefined;
 }

@@ -3,18 +3,11 @@
 // real table.
 import { KinactError } from '../api/errors.js';
 import { refuse } from '../api/refusal.js';
-import { failoverText } from '../core/lease-failover.js';
 import type { LeaseRow } from '../core/lease.js';
-import { wishPrefix } from '../core/lease-wish.js';
-import type {
-  LeaseChange,
-  LeaseScan,
-  LeaseStore,
-  MalformedRow,
-  RowCondition,
-  WishOutcome,
-  WriteOutcome,
-} from '../api/ports.js';
+import type { LeaseChange, LeaseScan, LeaseStore, MalformedRow, RowCondition } from '../api/ports.js';
+import { leaseRow, leaseRows } from '../parking/memory-leases.js';
+
+export { applyChange, leaseRow } from '../parking/memory-leases.js';
 
 /** The operations of a lease table. */
 export type StoreOperation = 'ensureTable' | 'scan' | 'get' | 'create' | 'update' | 'wish' | 'updateMeta' | 'delete';
@@ -106,101 +99,6 @@ export interface MemoryLeaseStore extends LeaseStore {
   row(leaseKey: string): LeaseRow;
 }
 
-/** The row with meta-information. `kinactLatestAt` and `kinactStream` are written once, and `kinactAutoAt` only rises. */
-function withMeta(row: LeaseRow, meta: Parameters<LeaseStore['updateMeta']>[1]): LeaseRow {
-  const { childShardIds, hashKeyRange, kinactLatestAt, kinactStream, kinactAutoAt } = meta;
-  const autoAt = Math.max(row.kinactAutoAt ?? 0, kinactAutoAt ?? 0);
-  return {
-    ...row,
-    ...(childShardIds === undefined ? {} : { childShardIds }),
-    ...(hashKeyRange === undefined
-      ? {}
-      : { startingHashKey: hashKeyRange.startingHashKey, endingHashKey: hashKeyRange.endingHashKey }),
-    ...(kinactLatestAt === undefined || row.kinactLatestAt !== undefined ? {} : { kinactLatestAt }),
-    ...(kinactStream === undefined || row.kinactStream !== undefined ? {} : { kinactStream }),
-    ...(autoAt === 0 ? {} : { kinactAutoAt: autoAt }),
-  };
-}
-
-/** A row as the shard sync creates it. The given members replace the defaults. */
-export function leaseRow(row: Partial<LeaseRow> & { readonly leaseKey: string }): LeaseRow {
-  return {
-    leaseCounter: 0,
-    ownerSwitchesSinceCheckpoint: 0,
-    checkpoint: 'TRIM_HORIZON',
-    checkpointSubSequenceNumber: 0,
-    parentShardIds: [],
-    childShardIds: [],
-    startingHashKey: '0',
-    endingHashKey: '340282366920938463463374607431768211455',
-    ...row,
-  };
-}
-
-/** The row after an update, by KCL clause 1.3 with the additions in ports.ts. */
-export function applyChange(row: LeaseRow, change: LeaseChange, writer: string): LeaseRow {
-  const next: { -readonly [K in keyof LeaseRow]: LeaseRow[K] } = {
-    ...row,
-    leaseCounter: row.leaseCounter + 1,
-    kinactWriter: change.handOver?.writer ?? writer,
-  };
-
-  if (change.checkpoint !== undefined) {
-    next.checkpoint = change.checkpoint.checkpoint;
-    next.checkpointSubSequenceNumber = change.checkpoint.subSequenceNumber;
-    next.ownerSwitchesSinceCheckpoint = 0;
-  }
-
-  if (change.leaseOwner === null) {
-    delete next.leaseOwner;
-    delete next.kinactFailover;
-  } else if (change.leaseOwner !== undefined) next.leaseOwner = change.leaseOwner;
-  if (change.handOver !== undefined) {
-    next.leaseOwner = change.handOver.workerId;
-    next.kinactFailover = failoverText(change.handOver.failoverMs, change.handOver.writer);
-    delete next.checkpointOwner;
-  }
-
-  if (change.leaseOwner !== undefined || change.handOver !== undefined || next.checkpoint === 'SHARD_END') {
-    delete next.kinactWish;
-    delete next.kinactAnswer;
-  } else if (change.answer !== undefined) next.kinactAnswer = change.answer;
-  if (change.failoverMs !== undefined) next.kinactFailover = failoverText(change.failoverMs, writer);
-
-  if (typeof change.leaseOwner === 'string') delete next.checkpointOwner;
-  if (change.countOwnerSwitch === true) next.ownerSwitchesSinceCheckpoint += 1;
-  if (change.kinactLatestAt !== undefined && row.kinactLatestAt === undefined)
-    next.kinactLatestAt = change.kinactLatestAt;
-  if (change.childShardIds !== undefined) next.childShardIds = [...change.childShardIds];
-
-  return next;
-}
-
-function isAsExpected(value: string | undefined, expected: string | null | undefined): boolean {
-  return expected === undefined || (value ?? null) === expected;
-}
-
-function isBy(author: string, wish: string | undefined): boolean {
-  return wish?.startsWith(wishPrefix(author)) === true;
-}
-
-function mayWish(row: LeaseRow, ...[expected, { author, text }]: MayWish): boolean {
-  const { kinactWish: wish } = row;
-  if (text === null) return isBy(author, wish);
-  if (row.leaseOwner !== expected.owner || row.kinactWriter !== expected.writer) return false;
-  if (row.checkpoint === 'SHARD_END') return false;
-  if (expected.mustHaveOwnWish === true) return isBy(author, wish);
-  return wish === undefined || isBy(author, wish) || wish === expected.stale;
-}
-
-function withWish(row: LeaseRow, text: string | null): LeaseRow {
-  if (text !== null) return { ...row, kinactWish: text };
-  const { kinactWish: _wish, kinactAnswer: _answer, ...rest } = row;
-  return rest;
-}
-
-type MayWish = [Parameters<LeaseStore['wish']>[1], Parameters<LeaseStore['wish']>[2]];
-
 const injected = (text: string): KinactError => new KinactError('INJECTED_FAULT', text);
 
 async function applyFault<R>(fault: StoreFault | undefined, operation: StoreOperation, effect: () => R): Promise<R> {
@@ -230,6 +128,7 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
   const rows = new Map(initial.map((row) => [row.leaseKey, row]));
   const scripted: { operation: StoreOperation; fault: StoreFault; leaseKey: string | undefined }[] = [];
   let stale: readonly LeaseRow[] | undefined;
+  const table = leaseRows(rows);
 
   const rowOrThrow = (leaseKey: string): LeaseRow => {
     const row = rows.get(leaseKey);
@@ -301,49 +200,14 @@ export function memoryLeaseStore(initial: readonly LeaseRow[] = [], tableName = 
         serviceTimeMs: store.serviceTimeMs,
       })),
     get: (leaseKey) => perform({ operation: 'get', leaseKey }, () => rows.get(leaseKey)),
-    create: (row) =>
-      perform({ operation: 'create', leaseKey: row.leaseKey, row }, () => {
-        if (rows.has(row.leaseKey)) return 'exists';
-        rows.set(row.leaseKey, row);
-        return 'created';
-      }),
-    update: (leaseKey, { expected, change, writer }) =>
-      perform({ operation: 'update', leaseKey, expected, change, writer }, (): WriteOutcome => {
-        const row = rows.get(leaseKey);
-        if (
-          row === undefined ||
-          row.leaseCounter !== expected.counter ||
-          !isAsExpected(row.leaseOwner, expected.owner) ||
-          !isAsExpected(row.kinactWriter, expected.writer) ||
-          (change.handOver !== undefined && !isBy(change.handOver.writer, row.kinactWish))
-        ) {
-          return { type: 'refused', current: row };
-        }
-
-        const next = applyChange(row, change, writer);
-        rows.set(leaseKey, next);
-        const { kinactWish: wish } = next;
-        return { type: 'written', counter: next.leaseCounter, ...(wish === undefined ? {} : { wish }) };
-      }),
+    create: (row) => perform({ operation: 'create', leaseKey: row.leaseKey, row }, () => table.create(row)),
+    update: (leaseKey, update) =>
+      perform({ operation: 'update', leaseKey, ...update }, () => table.update(leaseKey, update)),
     wish: (leaseKey, expected, wish) =>
-      perform({ operation: 'wish', leaseKey, wish }, (): WishOutcome => {
-        const row = rows.get(leaseKey);
-        if (row === undefined || !mayWish(row, expected, wish)) return { type: 'refused', current: row };
-        rows.set(leaseKey, withWish(row, wish.text));
-        return { type: 'written' };
-      }),
+      perform({ operation: 'wish', leaseKey, wish }, () => table.wish(leaseKey, expected, wish)),
     updateMeta: (leaseKey, meta) =>
-      perform({ operation: 'updateMeta', leaseKey }, () => {
-        const row = rows.get(leaseKey);
-        if (row === undefined) return false;
-        rows.set(leaseKey, withMeta(row, meta));
-        return true;
-      }),
-    delete: (leaseKey, counter) =>
-      perform({ operation: 'delete', leaseKey }, () => {
-        if (rows.get(leaseKey)?.leaseCounter !== counter) return false;
-        return rows.delete(leaseKey);
-      }),
+      perform({ operation: 'updateMeta', leaseKey }, () => table.updateMeta(leaseKey, meta)),
+    delete: (leaseKey, counter) => perform({ operation: 'delete', leaseKey }, () => table.delete(leaseKey, counter)),
     close: () => undefined,
   };
   return store;

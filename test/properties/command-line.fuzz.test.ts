@@ -25,17 +25,27 @@ const text = fc.oneof(
   fc.constantFrom('__proto__', 'constructor', 'toString', '0', '-1', 'NaN', '1e9', '--', '-', '/', '..', ' '),
 );
 const flags = ['--stream', '--application', '--from', '--text', '--until-idle', '--json', '--aggregate', '--key-field'];
-const commands = ['put', 'tail', 'leases', 'demo'];
+const parkedFlags = ['--path', '--progress', '--id', '--limit', '--into-stream', '--module', '--again'];
+const commands = ['put', 'tail', 'leases', 'demo', 'parked list', 'parked show', 'parked replay'];
 const argument = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...flags) },
+  { weight: 2, arbitrary: fc.constantFrom(...parkedFlags) },
   { weight: 2, arbitrary: fc.constantFrom('orders', 'TRIM_HORIZON', '1000', '2026-01-31', '--help', '-h', '-v') },
-  { weight: 2, arbitrary: fc.tuple(fc.constantFrom(...flags, '--'), text).map(([flag, value]) => `${flag}=${value}`) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...flags, ...parkedFlags, '--'), text)
+      .map(([flag, value]) => `${flag}=${value}`),
+  },
   { weight: 2, arbitrary: text },
 );
 const anyArguments = fc
   .tuple(fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...commands) }, text), fc.array(argument, { maxLength: 7 }))
   // The demo has no options. Without further arguments, `demo` would run it.
-  .map(([command, rest]) => (command === 'demo' && rest.length === 0 ? ['demo', 'again'] : [command, ...rest]));
+  .map(([command, rest]) => {
+    if (command === 'demo' && rest.length === 0) return ['demo', 'again'];
+    return command.startsWith('parked ') ? [...command.split(' '), ...rest] : [command, ...rest];
+  });
 
 /** Draws only settings that cannot lead the SDK away from the test's server. */
 const environment = fc.dictionary(

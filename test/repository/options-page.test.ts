@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { runTable } from '../../src/options/stop-option-tables.js';
+import { fileSinkTable, kinesisSinkTable } from '../../src/options/sink-option-tables.js';
 import { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
 
 const root = new URL('../../../', import.meta.url);
@@ -18,7 +19,13 @@ describe('docs/options.md', () => {
   it('matches the option tables (stale? npm run build && node scripts/docs.mjs)', async () => {
     const { optionsPage } = (await import(new URL('scripts/options-page.mjs', root).href)) as Page;
     const page = optionsPage(
-      { consumer: consumerTable, kinesisStream: kinesisStreamTable, run: runTable },
+      {
+        consumer: consumerTable,
+        kinesisStream: kinesisStreamTable,
+        run: runTable,
+        fileSink: fileSinkTable,
+        kinesisSink: kinesisSinkTable,
+      },
       { reducer: read('src/api/reducer.ts') },
     );
     expect(read('docs/options.md')).to.equal(page);

@@ -41,6 +41,8 @@ export interface KinesisProducerOptions {
   /** The stream, by one of these two. An ARN also names the region. */
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
+  /** Default: the region in `streamArn`, else the usual AWS environment. */
+  readonly region?: string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -84,7 +86,7 @@ export function batchLength(records: readonly OutgoingRecord[], from: number): n
 
 export function kinesisProducer(options: KinesisProducerOptions): KinesisProducer {
   const { clock, timers, random, requestTimeoutMs = 10_000, retryForMs = 60_000 } = options;
-  const { configured, names, arnRegion: region } = streamNames(options);
+  const { configured, names, arnRegion: region = options.region } = streamNames(options);
   const ownClient =
     options.client === undefined
       ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })

@@ -1,0 +1,112 @@
+// `kinact parked list` and `kinact parked show`: what is parked. They only read. Texts of records and errors come from outside, so
+// they are escaped.
+import { excerpt, visible } from '../core/visible.js';
+import type { ParkedEntry } from '../parking/parked-entries.js';
+import type { StoredError, StoredFault, StoredItem } from '../parking/stored-item.js';
+import { readOptions, required, type CommandIo } from './command.js';
+import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete } from './parked-source.js';
+import { isClosedPipe, lineWriter, timeText } from './record-lines.js';
+
+/** An error's message may be a page. */
+const maxErrorCharacters = 200;
+
+export async function listParked(args: readonly string[], io: CommandIo): Promise<number> {
+  const { json, ...options } = readOptions(args, { ...placeOptions, json: 'boolean' });
+  const state = await readPlace(placeOf(options), io);
+  const writer = lineWriter(io.stdout);
+  for (const entry of state.entries) {
+    // A reader of the pipe that has gone has enough. After a signal, the output is incomplete.
+    if (io.signal.aborted) return isClosedPipe(io.stdout.errored) ? 0 : 1;
+    const line = (json ? jsonLine : textLine)(await entry.read(), state.replayed.get(entry.idempotencyKey));
+    await writer.write(`${visible(line)}\n`);
+  }
+  refuseIncomplete(state);
+  return 0;
+}
+
+export async function showParked(args: readonly string[], io: CommandIo): Promise<number> {
+  const { id, ...options } = readOptions(args, { ...placeOptions, id: 'string' });
+  const key = required(id, 'id');
+  const place = placeOf(options);
+  const state = await readPlace(place, io);
+  const entry: ParkedEntry = entryOf(state.entries, key, place);
+  const lines = fieldLines(await entry.read(), state.replayed.get(key));
+  await lineWriter(io.stdout).write(lines.map((line) => `${visible(line)}\n`).join(''));
+  return 0;
+}
+
+/** A time that no Date can hold is shown as it is. */
+const timeOf = (at: number): string => timeText(at) ?? String(at);
+
+function positionOf({ source, shardId, sequenceNumber, subSequenceNumber }: StoredItem): string {
+  const sub = subSequenceNumber === undefined ? '' : `.${subSequenceNumber}`;
+  return `${source}/${shardId}/${sequenceNumber}${sub}`;
+}
+
+function faultText({ name, message, code }: StoredFault): string {
+  return `${name}${code === undefined ? '' : ` (${code})`}: ${message}`;
+}
+
+function textLine(item: StoredItem, replayedAt: string | undefined): string {
+  const { idempotencyKey, parkedAt, key = '-', attempts, error } = item;
+  const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
+  const cells = [idempotencyKey, timeOf(parkedAt), positionOf(item), key, times];
+  return [
+    ...cells,
+    ...(replayedAt === undefined ? [] : [`replayed ${replayedAt}`]),
+    excerpt(faultText(error), maxErrorCharacters),
+  ].join('  ');
+}
+
+/** The members and their order are a contract. The data may be large: only `show` has it. */
+function jsonLine(item: StoredItem, replayedAt: string | undefined): string {
+  const { data, error, arrivedAt, failedAt, parkedAt, ...rest } = item;
+  return JSON.stringify({
+    ...rest,
+    arrivedAt: timeText(arrivedAt),
+    failedAt: timeText(failedAt),
+    parkedAt: timeText(parkedAt),
+    replayedAt: replayedAt ?? null,
+    dataBytes: data.length,
+    error,
+  });
+}
+
+function fieldLines(item: StoredItem, replayedAt: string | undefined): readonly string[] {
+  const { data, error, arrivedAt, failedAt, parkedAt, ...rest } = item;
+  const fields: Readonly<Record<string, string | number | undefined>> = {
+    ...rest,
+    arrivedAt: arrivedAt === undefined ? undefined : timeOf(arrivedAt),
+    failedAt: timeOf(failedAt),
+    parkedAt: timeOf(parkedAt),
+    replayedAt,
+  };
+  return [
+    ...Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}: ${value}`),
+    ...errorLines(error),
+    ...dataLines(data),
+  ];
+}
+
+function errorLines({ causes, ...error }: StoredError): readonly string[] {
+  return [...faultLines('error', error), ...causes.flatMap((cause) => faultLines('caused by', cause))];
+}
+
+/** The first line of a stack is the error again. */
+function faultLines(title: string, fault: StoredFault): readonly string[] {
+  const frames = (fault.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [`${title}: ${faultText(fault)}`, ...frames.map((line) => `  ${line.trim()}`)];
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function dataLines(data: Buffer): readonly string[] {
+  const title = `${data.length} bytes`;
+  try {
+    return [`data (${title}, text): ${utf8.decode(data)}`];
+  } catch {
+    return [`data (${title}, base64): ${data.toString('base64')}`];
+  }
+}

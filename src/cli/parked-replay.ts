@@ -1,0 +1,154 @@
+// `kinact parked replay`: which items come again, and what is said about it. Invariants: without --yes nothing happens. An item counts
+// as replayed only after its target has acknowledged it. Its line in the progress file is durable before more is replayed.
+import { KinactError } from '../api/errors.js';
+import { messageOf } from '../core/thrown.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
+import type { ParkedEntry } from '../parking/parked-entries.js';
+import type { ReplayGroup, ReplayTarget } from './replay-target.js';
+import { openProgress } from '../parking/replay-progress.js';
+import { readOptions, required, say, UsageError, type CommandIo } from './command.js';
+import { moduleTarget } from './parked-module-target.js';
+import { streamTarget } from './parked-stream-target.js';
+import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete, type ParkedState } from './parked-source.js';
+
+interface Selection {
+  readonly groups: readonly ReplayGroup[];
+  /** How many entries are left out because they were replayed before. */
+  readonly before: number;
+}
+
+export async function replayParked(args: readonly string[], io: CommandIo): Promise<number> {
+  const { yes, again, id, limit, ...options } = readOptions(args, {
+    ...placeOptions,
+    'into-stream': 'string',
+    module: 'string',
+    id: 'string',
+    limit: 'string',
+    yes: 'boolean',
+    again: 'boolean',
+  });
+  const count = limitOf(limit);
+  const target = targetOf(options);
+  try {
+    const place = placeOf(options);
+    const path = required(place.progress, 'progress');
+    const state = await readPlace(place, io);
+    const only = id === undefined ? undefined : entryOf(state.entries, id, place);
+    const selection = select(state, { again, only, limit: count, takesRecords: target.takesRecords });
+    await target.check(io);
+    if (yes) await replayAll(selection, target, path, io);
+    else await print(io, planLines(selection, target));
+    refuseIncomplete(state);
+    return 0;
+  } finally {
+    await target.close();
+  }
+}
+
+function limitOf(text: string | undefined): number {
+  if (text === undefined) return Infinity;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--limit: expected how many, 1 to 999999999, got '${text}'`);
+  return Number(text);
+}
+
+function targetOf(options: {
+  readonly 'into-stream': string | undefined;
+  readonly module: string | undefined;
+}): ReplayTarget {
+  const { 'into-stream': stream, module } = options;
+  if (stream !== undefined && module !== undefined)
+    throw new UsageError('expected --into-stream or --module, got both');
+  if (stream !== undefined) return streamTarget(stream);
+  if (module !== undefined) return moduleTarget(module);
+  throw new UsageError('--into-stream or --module is missing');
+}
+
+interface Wishes {
+  readonly again: boolean;
+  readonly only: ParkedEntry | undefined;
+  readonly limit: number;
+  readonly takesRecords: boolean;
+}
+
+/** Picks entries, oldest first. With a record come its other entries that would be picked without a limit. */
+function select({ entries, replayed }: ParkedState, { again, only, limit, takesRecords }: Wishes): Selection {
+  const isOpen = ({ idempotencyKey }: ParkedEntry): boolean => again || !replayed.has(idempotencyKey);
+  const open = entries.filter(isOpen);
+  const chosen = (only === undefined ? open : [only].filter(isOpen)).slice(0, limit);
+  const before = only === undefined ? entries.length - open.length : 1 - chosen.length;
+  if (!takesRecords) return { groups: chosen.map((entry) => [entry]), before };
+
+  const groups = new Map<string, ParkedEntry[]>(chosen.map(({ record }) => [record, []]));
+  for (const entry of open) groups.get(entry.record)?.push(entry);
+  return { groups: [...groups.values()], before };
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+function countText(groups: readonly ReplayGroup[], { takesRecords }: ReplayTarget): string {
+  const items = plural(
+    groups.reduce((sum, { length }) => sum + length, 0),
+    'item',
+  );
+  return takesRecords ? `${items} of ${plural(groups.length, 'record')}` : items;
+}
+
+function planLines({ groups, before }: Selection, target: ReplayTarget): readonly string[] {
+  const leftOut = before === 0 ? [] : [`left out: ${plural(before, 'item')} replayed before; --again includes them`];
+  if (groups.length === 0) return ['replay: nothing to do', ...leftOut];
+  const todo = `replay: ${countText(groups, target)} would go into ${target.name}`;
+  return [todo, ...leftOut, ...target.consequences, 'nothing was done; --yes does it'];
+}
+
+async function replayAll({ groups }: Selection, target: ReplayTarget, path: string, io: CommandIo): Promise<void> {
+  const done: ReplayGroup[] = [];
+  let failures = 0;
+  // A progress that cannot be written must show before the first replay.
+  const progress = await openProgress(path, () => hostEnvironment.clock.wallNow());
+  try {
+    await target.replay(
+      groups,
+      {
+        async done(some) {
+          done.push(...some);
+          await progress.note(keysOf(some), target.into).catch((cause: unknown) => {
+            throw unrecorded(some, path, cause);
+          });
+        },
+        failed(group, reason) {
+          failures += 1;
+          say(io, `${group[0]!.idempotencyKey} is not replayed: ${reason}`);
+        },
+      },
+      io,
+    );
+  } finally {
+    await progress.close();
+    await print(io, [`replay: ${countText(done, target)} went into ${target.name}`]);
+  }
+
+  const left = groups.length - done.length - failures;
+  if (left > 0) {
+    const failed = failures === 0 ? '' : `, and ${failures} could not be replayed`;
+    const text = `the replay is incomplete: ${left} of ${groups.length} are left${failed}; run it again`;
+    throw new KinactError('STOPPED', text);
+  }
+  if (failures > 0) {
+    const text = `${failures} of ${groups.length} could not be replayed; the others are recorded in ${path}`;
+    throw new KinactError('REFUSED', text);
+  }
+}
+
+function keysOf(groups: readonly ReplayGroup[]): readonly string[] {
+  return groups.flatMap((group) => group.map(({ idempotencyKey }) => idempotencyKey));
+}
+
+function unrecorded(groups: readonly ReplayGroup[], path: string, cause: unknown): KinactError {
+  const keys = keysOf(groups).join(', ');
+  const text = `replayed, but not recorded in ${path} (${messageOf(cause)}); the next replay repeats ${keys}`;
+  return new KinactError('REFUSED', text, { cause, data: { path } });
+}
+
+function print(io: CommandIo, lines: readonly string[]): Promise<void> {
+  return new Promise((resolve) => io.stdout.write(lines.map((line) => `${line}\n`).join(''), () => resolve()));
+}

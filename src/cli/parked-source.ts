@@ -1,0 +1,81 @@
+// Where the command `parked` finds items, and what was replayed of them before.
+import { join } from 'node:path';
+import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { KinactError } from '../api/errors.js';
+import type { SourceNotice } from '../api/ports.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
+import { readParkedStream } from '../parking/parked-stream.js';
+import { readParkedFolder } from '../parking/parked-folder.js';
+import type { ParkedEntries, ParkedEntry } from '../parking/parked-entries.js';
+import { progressFileName, readProgress, type Replayed } from '../parking/replay-progress.js';
+import { say, streamOf, UsageError, type CommandIo, type StreamReference } from './command.js';
+import { retryReporter, type ReportRetry } from './retry-report.js';
+
+/** The time between the last records of a shard and the read that finds its tip. */
+const tipIdleMs = 200;
+
+/** The options that name a place of parked items. */
+export const placeOptions = { path: 'string', stream: 'string', progress: 'string' } as const;
+
+type PlaceOptions = { readonly [Name in keyof typeof placeOptions]: string | undefined };
+
+export interface ParkedPlace {
+  /** The place, as messages name it. */
+  readonly name: string;
+  /** The file that says what was replayed; undefined if none is known. */
+  readonly progress: string | undefined;
+  read(io: CommandIo): Promise<ParkedEntries>;
+}
+
+export interface ParkedState extends ParkedEntries {
+  readonly replayed: Replayed;
+}
+
+export function placeOf({ path, stream, progress }: PlaceOptions): ParkedPlace {
+  if (path === undefined && stream === undefined) throw new UsageError('--path or --stream is missing');
+  if (path !== undefined && stream !== undefined) throw new UsageError('expected --path or --stream, got both');
+  if (path === undefined) return { name: `stream '${stream}'`, progress, read: streamReading(streamOf(stream!)) };
+  if (progress !== undefined) throw new UsageError('--progress goes with --stream: a folder has its own progress file');
+  return { name: path, progress: join(path, progressFileName), read: ({ signal }) => readParkedFolder(path, signal) };
+}
+
+function streamReading(stream: StreamReference): ParkedPlace['read'] {
+  return async (io) => {
+    const source = kinesisPollingSource({ ...stream, idleMs: tipIdleMs }, hostEnvironment);
+    const report = retryReporter((text) => say(io, text), hostEnvironment.clock);
+    try {
+      return await readParkedStream(source, (notice) => reportNotice(notice, report), io.signal);
+    } finally {
+      source.close();
+    }
+  };
+}
+
+/** Retention has its own limits: an item that has expired is gone, and nobody can list it. */
+function reportNotice(notice: SourceNotice, report: ReportRetry): void {
+  if (notice.type === 'retrying') report(notice.operation, notice.error);
+  else if (notice.type === 'throttled')
+    report('GetRecords', new KinactError('AWS_ERROR', `${notice.shardId} is throttled`));
+}
+
+/** Reads all entries. Names on stderr what cannot be read. */
+export async function readPlace(place: ParkedPlace, io: CommandIo): Promise<ParkedState> {
+  const { entries, complaints } = await place.read(io);
+  const replayed = place.progress === undefined ? new Map() : await readProgress(place.progress, io.signal);
+  for (const { place: at, reason } of complaints) say(io, `${at}: left out: ${reason}`);
+  return { entries, complaints, replayed };
+}
+
+/** The entry of this idempotency key; throws REFUSED if there is none. */
+export function entryOf(entries: readonly ParkedEntry[], id: string, { name }: ParkedPlace): ParkedEntry {
+  const entry = entries.find(({ idempotencyKey }) => idempotencyKey === id);
+  if (entry === undefined) throw new KinactError('REFUSED', `${name} has no parked item '${id}'`);
+  return entry;
+}
+
+/** Ends a command whose output lacks what could not be read: it must not look complete. */
+export function refuseIncomplete({ complaints }: ParkedEntries): void {
+  const count = complaints.length;
+  if (count === 0) return;
+  throw new KinactError('REFUSED', `${count} ${count === 1 ? 'entry' : 'entries'} could not be read, see above`);
+}

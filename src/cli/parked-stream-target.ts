@@ -1,0 +1,118 @@
+// `kinact parked replay --into-stream`: puts the records of parked items into a stream, with their bytes and keys. Invariants: the order
+// of a partition key is kept, because a batch has each key once. Only records that the service has accepted count as replayed.
+import { isKinactError } from '../api/errors.js';
+import { visible } from '../core/visible.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
+import { USUAL_RECORD_BYTES } from '../aws/aggregation/aggregate-encoder.js';
+import {
+  kinesisProducer,
+  sizeOf,
+  type KinesisProducer,
+  type OutgoingRecord,
+  type PutResult,
+} from '../aws/kinesis/kinesis-producer.js';
+import type { StoredItem } from '../parking/stored-item.js';
+import { streamReference, UsageError } from './command.js';
+import type { ReplayGroup, ReplayReports, ReplayTarget } from './replay-target.js';
+
+/** What a kill in the middle repeats at most. */
+const maxBatchRecords = 100;
+const maxBatchBytes = 4 * 1024 * 1024;
+
+/** An abort does not cancel a put: what the service has accepted must be recorded. */
+const neverAborted = new AbortController().signal;
+
+interface Outgoing {
+  readonly group: ReplayGroup;
+  readonly record: OutgoingRecord;
+}
+
+export function streamTarget(text: string): ReplayTarget {
+  const reference = streamReference(text);
+  if (reference === undefined) throw new UsageError(`--into-stream: expected a stream name or an ARN, got '${text}'`);
+  const producer = kinesisProducer({ ...reference, ...hostEnvironment });
+  let maxRecordBytes = USUAL_RECORD_BYTES;
+  return {
+    name: `stream '${text}'`,
+    into: { stream: text },
+    takesRecords: true,
+    consequences: [
+      'all items of each record come again, not only the parked ones, and every consumer of the stream gets them',
+      'they come after the later items of their keys, with new sequence numbers and so new idempotency keys',
+    ],
+    async check({ signal }) {
+      maxRecordBytes = (await describe(producer, signal)) ?? maxRecordBytes;
+    },
+    async replay(groups, reports, { signal }) {
+      let batch: Outgoing[] = [];
+      let bytes = 0;
+      const keys = new Set<string | undefined>();
+      const send = async (): Promise<void> => {
+        const sending = batch;
+        batch = [];
+        bytes = 0;
+        keys.clear();
+        if (sending.length > 0) await put(producer, sending, reports);
+      };
+      for (const group of groups) {
+        if (signal.aborted) break;
+        const record = recordOf(await group[0]!.read());
+        const size = sizeOf(record);
+        if (size > maxRecordBytes) {
+          reports.failed(group, `it has ${size} bytes, and the stream takes ${maxRecordBytes}`);
+          continue;
+        }
+        const { partitionKey } = record;
+        const isFull = batch.length === maxBatchRecords || bytes + size > maxBatchBytes;
+        if (isFull || (partitionKey !== undefined && keys.has(partitionKey))) await send();
+        batch.push({ group, record });
+        bytes += size;
+        keys.add(partitionKey);
+      }
+      if (!signal.aborted) await send();
+    },
+    close: () => Promise.resolve(producer.close()),
+  };
+}
+
+/** The largest record that the stream takes, if it says so. Rejects if there is no such stream. */
+async function describe(producer: KinesisProducer, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return (await producer.describe(signal)).maxRecordBytes;
+  } catch (error) {
+    if (isKinactError(error) && error.code === 'ACCESS_DENIED') return undefined;
+    throw error;
+  }
+}
+
+function recordOf({ data, partitionKey, explicitHashKey }: StoredItem): OutgoingRecord {
+  return {
+    data,
+    ...(partitionKey === undefined ? {} : { partitionKey }),
+    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+  };
+}
+
+async function put(producer: KinesisProducer, batch: readonly Outgoing[], reports: ReplayReports): Promise<void> {
+  const results = await resultsOf(producer, batch);
+  const accepted = batch.filter((_, index) => results[index]!.type === 'put');
+  if (accepted.length > 0) await reports.done(accepted.map(({ group }) => group));
+  for (const [index, result] of results.entries())
+    if (result.type === 'refused') reports.failed(batch[index]!.group, visible(result.reason));
+}
+
+/** The results of a batch. A request that is not valid is sent record by record: one of them is the reason. */
+async function resultsOf(producer: KinesisProducer, batch: readonly Outgoing[]): Promise<readonly PutResult[]> {
+  try {
+    return await producer.put(
+      batch.map(({ record }) => record),
+      neverAborted,
+    );
+  } catch (error) {
+    if (!isKinactError(error) || error.data.kind !== 'invalidArgument') throw error;
+    if (batch.length === 1) return [{ type: 'refused', reason: error.message }];
+    const results: PutResult[] = [];
+    for (const each of batch) results.push(...(await resultsOf(producer, [each])));
+    return results;
+  }
+}

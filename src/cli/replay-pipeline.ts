@@ -1,0 +1,85 @@
+// Runs parked entries through the pipeline of a consumer, one after the other. Invariant: an entry has succeeded only when a checkpoint
+// has passed it, and no call has failed for it.
+import { createConsumer, type Consumer } from '../consumer/consumer.js';
+import type { ConsumerOptions } from '../api/options.js';
+import type { ReducerDefinition } from '../api/reducer.js';
+import type { StoredItem } from '../parking/stored-item.js';
+import { itemsOf, replayReducer, type ItemMakers } from './replayed-item.js';
+import { replaySource } from './replay-source.js';
+
+/** What a module exports for a replay. */
+export interface ReplayModule extends ItemMakers {
+  readonly reducer: ReducerDefinition;
+}
+
+export type ReplayOutcome =
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: unknown }
+  /** The pipeline was stopped first. */
+  | { readonly type: 'left' };
+
+export interface ReplayPipeline {
+  start(): Promise<void>;
+  /** One at a time. Rejects if the consumer ends by itself. */
+  replay(stored: StoredItem): Promise<ReplayOutcome>;
+  /** Lets a call that runs finish. A second call has no effect. */
+  stop(): Promise<void>;
+}
+
+interface Current {
+  readonly number: number;
+  readonly stored: StoredItem;
+  failure: { readonly error: unknown } | undefined;
+  readonly settled: () => void;
+}
+
+export function replayPipeline(module: ReplayModule): ReplayPipeline {
+  const source = replaySource();
+  let current: Current | undefined;
+  let number = 0;
+  let stopped = false;
+
+  const options: ConsumerOptions = {
+    application: 'kinact-parked-replay',
+    logger: false,
+    source: source.spec,
+    extract: () => (current === undefined ? [] : itemsOf(current.stored, module)),
+    reducer: replayReducer(module.reducer),
+    reducers: 1,
+    // A reducer that waits for more items is asked to acknowledge what it has.
+    maxPending: 1,
+    checkpointRecords: 1,
+    onFailure: (error) => {
+      if (current !== undefined) current.failure ??= { error };
+      return 'skip';
+    },
+    onCheckpoint: ({ sequenceNumber }) => {
+      if (current !== undefined && sequenceNumber === String(current.number)) current.settled();
+    },
+  };
+  const consumer: Consumer = createConsumer(options as Parameters<typeof createConsumer>[0]);
+  const ended = consumer.closed;
+  // It is looked at with each entry.
+  ended.catch(() => undefined);
+
+  return {
+    start: () => consumer.start(),
+    async replay(stored) {
+      const settled = new Promise<'settled'>((resolve) => {
+        number += 1;
+        current = { number, stored, failure: undefined, settled: () => resolve('settled') };
+      });
+      source.give(number);
+      const how = await Promise.race([settled, ended.then(() => 'left' as const)]);
+      const { failure } = current as Current;
+      current = undefined;
+      if (failure !== undefined) return { type: 'failed', error: failure.error };
+      return how === 'settled' ? { type: 'done' } : { type: 'left' };
+    },
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      await consumer.stop();
+    },
+  };
+}

@@ -1,0 +1,142 @@
+// What a reducer gets when a parked item runs again: the item as it was parked, and a context that knows it. Invariant: `fence` is 0 and
+// `fences` is empty, because a replay holds no lease of the item's shard.
+import type {
+  Extract,
+  FlushContext,
+  FoldingReducer,
+  Item,
+  RawReducer,
+  RecordContext,
+  ReducerContext,
+  ReducerDefinition,
+  ReducerMessage,
+  Token,
+} from '../api/reducer.js';
+import type { UserRecord } from '../api/ports.js';
+import { recordKey } from '../core/record-key.js';
+import type { StoredItem } from '../parking/stored-item.js';
+
+/** The functions of a module that make items of records. */
+export interface ItemMakers {
+  readonly extract?: Extract | undefined;
+  readonly key?: ((record: UserRecord) => string) | undefined;
+}
+
+/** The value of an item on its way through the pipeline. */
+interface Carried {
+  readonly stored: StoredItem;
+  readonly itemIndex: number;
+  readonly value: unknown;
+}
+
+/** The items of a parked entry: the one that is parked, or all if the record gave none. */
+export function* itemsOf(
+  stored: StoredItem,
+  makers: ItemMakers,
+): Generator<{ readonly key: string; readonly value: Carried }> {
+  let itemIndex = 0;
+  for (const { key, value } of madeOf(stored, makers)) {
+    const isParked = stored.itemIndex === undefined || stored.itemIndex === itemIndex;
+    if (isParked) yield { key: stored.key ?? key, value: { stored, itemIndex, value } };
+    if (stored.itemIndex === itemIndex) return;
+    itemIndex += 1;
+  }
+  if (stored.itemIndex !== undefined)
+    throw new Error(`the module makes ${itemIndex} items of this record, and its item ${stored.itemIndex} is parked`);
+}
+
+function madeOf(stored: StoredItem, { extract, key }: ItemMakers): ReturnType<Extract> {
+  const record = recordOf(stored);
+  const { source, shardId, data } = stored;
+  const context: RecordContext = { source, shardId, opaque: undefined };
+  if (extract !== undefined) return extract(record, context);
+  // The key that the item was parked with is the one that counts.
+  return [{ key: stored.key ?? (key === undefined ? recordKey(record) : key(record)), value: data }];
+}
+
+function recordOf(stored: StoredItem): UserRecord {
+  const { sequenceNumber, subSequenceNumber, partitionKey, explicitHashKey, data, arrivedAt } = stored;
+  return {
+    sequenceNumber,
+    data,
+    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...(partitionKey === undefined ? {} : { partitionKey }),
+    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    ...(arrivedAt === undefined ? {} : { arrivedAt }),
+  };
+}
+
+/** The tokens of the pipeline, by those that the module has. */
+type Tokens = WeakMap<Token, Token>;
+
+/** The module's reducer, as the pipeline runs it. Each item is a batch of its own, so that a failure is about one item. */
+export function replayReducer(definition: ReducerDefinition): ReducerDefinition {
+  const tokens: Tokens = new WeakMap();
+  return definition.behaviour === undefined ? folding(definition, tokens) : raw(definition, tokens);
+}
+
+function folding(definition: FoldingReducer, tokens: Tokens): FoldingReducer {
+  const { reduce, flush, batch } = definition;
+  return {
+    ...definition,
+    reduce: (state, item, context) => reduce(state, replayed(item, tokens), contextOf(context, tokens)),
+    ...(flush === undefined
+      ? {}
+      : {
+          flush: (state: unknown, context: FlushContext) =>
+            flush(state, { ...contextOf(context, tokens), fences: new Map<string, number>() }),
+        }),
+    batch: { ...batch, size: 1 },
+  } as FoldingReducer;
+}
+
+function raw(definition: RawReducer, tokens: Tokens): RawReducer {
+  const { behaviour } = definition;
+  return {
+    ...definition,
+    behaviour: (state, message, context) => behaviour(state, messageOf(message, tokens), contextOf(context, tokens)),
+  };
+}
+
+function messageOf(message: ReducerMessage, tokens: Tokens): ReducerMessage {
+  if (message.type === 'revoked') return { ...message, fence: 0 };
+  return message.type === 'items'
+    ? { ...message, items: message.items.map((item) => replayed(item, tokens)) }
+    : message;
+}
+
+function contextOf({ reducer, signal, ...calls }: ReducerContext, tokens: Tokens): ReducerContext {
+  return {
+    reducer,
+    signal,
+    ack: (token) => calls.ack(tokens.get(token) ?? token),
+    fail: (token, error) => calls.fail(tokens.get(token) ?? token, error),
+  };
+}
+
+function replayed(item: Item, tokens: Tokens): Item {
+  const { stored, itemIndex, value } = item.value as unknown as Carried;
+  const { source, shardId, sequenceNumber, subSequenceNumber, arrivedAt } = stored;
+  const token: Token = Object.freeze({ idempotencyKey: keyOf(stored, itemIndex) });
+  tokens.set(token, item.token);
+  return {
+    key: item.key,
+    value: value as Buffer,
+    token,
+    source,
+    shardId,
+    sequenceNumber,
+    subSequenceNumber,
+    arrivedAt,
+    attempt: item.attempt,
+    fence: 0,
+    replayed: true,
+    opaque: undefined,
+    signal: item.signal,
+  };
+}
+
+/** The idempotency key of the item, as the stream gives it. A record that gave no item was parked with `-` for the index. */
+function keyOf({ idempotencyKey, itemIndex }: StoredItem, index: number): string {
+  return itemIndex === undefined ? idempotencyKey.replace(/\/-$/, `/${index}`) : idempotencyKey;
+}

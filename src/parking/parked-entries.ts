@@ -1,0 +1,47 @@
+// What a folder or a stream of parked items holds, for the command `parked`. Invariant: one entry for each idempotency key, the one
+// that was parked last.
+import type { Complaint, StoredItem } from './stored-item.js';
+
+export interface ParkedEntry {
+  readonly idempotencyKey: string;
+  readonly parkedAt: number;
+  /** The same for all items of one record. */
+  readonly record: string;
+  /** Reads the item. Only its place may be in memory. */
+  read(): Promise<StoredItem>;
+}
+
+export interface ParkedEntries {
+  /** In the order in which they were parked. */
+  readonly entries: readonly ParkedEntry[];
+  readonly complaints: readonly Complaint[];
+}
+
+/** Collects entries. */
+export interface EntryList {
+  add(item: StoredItem, read: () => Promise<StoredItem>): void;
+  complain(place: string, reason: string): void;
+  finish(): ParkedEntries;
+}
+
+export function entryList(): EntryList {
+  const byKey = new Map<string, ParkedEntry>();
+  const complaints: Complaint[] = [];
+  return {
+    add(item, read) {
+      const { idempotencyKey, parkedAt } = item;
+      const known = byKey.get(idempotencyKey);
+      if (known === undefined || known.parkedAt <= parkedAt)
+        byKey.set(idempotencyKey, { idempotencyKey, parkedAt, record: recordOf(item), read });
+    },
+    complain: (place, reason) => complaints.push({ place, reason }),
+    finish: () => ({
+      entries: [...byKey.values()].toSorted((one, other) => one.parkedAt - other.parkedAt),
+      complaints,
+    }),
+  };
+}
+
+function recordOf({ source, stream, shardId, sequenceNumber, subSequenceNumber }: StoredItem): string {
+  return JSON.stringify([source, stream, shardId, sequenceNumber, subSequenceNumber]);
+}

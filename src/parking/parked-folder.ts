@@ -1,0 +1,86 @@
+// Reads the folder of a file sink back. The first pass finds the newest entry of each idempotency key, and keeps only its place. So
+// a folder of any size can be listed. The last line of a file may be torn, because its process was killed: it was never promised.
+import { createReadStream } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KinactError } from '../api/errors.js';
+import { isParkedFileName } from './file-name.js';
+import { entryList, type EntryList, type ParkedEntries } from './parked-entries.js';
+import { readParkedLine } from './parked-line.js';
+import type { StoredItem } from './stored-item.js';
+
+/** A longer line is reported, and not kept. */
+const maxLineBytes = 64 * 1024 * 1024;
+
+const newline = 0x0a;
+
+/** A line without its newline, and where it is. */
+export interface PlacedLine {
+  /** From 1. */
+  readonly number: number;
+  readonly offset: number;
+  /** Undefined if the line is too long. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** The complete lines of a file. What follows the last newline is left out. */
+export async function* linesOfFile(path: string, signal: AbortSignal): AsyncGenerator<PlacedLine> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  let number = 1;
+  let offset = 0;
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
+      parts.push(chunk.subarray(from, end));
+      length += end - from;
+      yield { number, offset, bytes: length > maxLineBytes ? undefined : Buffer.concat(parts) };
+      offset += length + 1;
+      number += 1;
+      parts = [];
+      length = 0;
+      from = end + 1;
+    }
+    length += chunk.length - from;
+    if (length > maxLineBytes) parts = [];
+    else parts.push(chunk.subarray(from));
+  }
+}
+
+/** Rejects with REFUSED if there is no such folder. */
+export async function readParkedFolder(path: string, signal: AbortSignal): Promise<ParkedEntries> {
+  const list = entryList();
+  for (const name of await parkedFiles(path)) await readFile(list, join(path, name), signal);
+  return list.finish();
+}
+
+async function parkedFiles(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).filter(isParkedFileName).toSorted();
+  } catch (cause) {
+    const { code } = cause as { readonly code?: unknown };
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw cause;
+    throw new KinactError('REFUSED', `${path} is no folder`, { cause, data: { path } });
+  }
+}
+
+async function readFile(list: EntryList, path: string, signal: AbortSignal): Promise<void> {
+  for await (const { number, offset, bytes } of linesOfFile(path, signal)) {
+    const item = bytes === undefined ? `it has more than ${maxLineBytes} bytes` : readParkedLine(bytes);
+    if (typeof item === 'string') list.complain(`${path}:${number}`, item);
+    else list.add(item, () => readAgain(path, offset, (bytes as Buffer).length));
+  }
+}
+
+async function readAgain(path: string, offset: number, length: number): Promise<StoredItem> {
+  const file = await open(path);
+  try {
+    const line = Buffer.alloc(length);
+    await file.read(line, 0, length, offset);
+    const item = readParkedLine(line);
+    if (typeof item === 'string') throw new KinactError('REFUSED', `${path} was changed while it was read: ${item}`);
+    return item;
+  } finally {
+    await file.close();
+  }
+}

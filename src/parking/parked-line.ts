@@ -1,0 +1,120 @@
+// The format of a parked item: one line of JSON, version 1, the data as base64. docs/parked.md describes it for other readers. Both
+// sinks write it, and the command `parked` reads it.
+import { causesOf, describeError } from '../core/thrown.js';
+import type { ParkedItem } from '../api/parking.js';
+import type { StoredError, StoredFault, StoredItem } from './stored-item.js';
+
+/** A message or stack may be of any length, but the error is only a hint. */
+const maxErrorCharacters = 10_000;
+
+const places: readonly unknown[] = ['decode', 'key', 'extract', 'reduce', 'flush', 'ack'];
+
+/** The line of an item, with its newline. It has a copy of the data. */
+export function parkedLine(item: ParkedItem): Buffer {
+  const { data, error, ...rest } = item;
+  const stored = { version: 1, ...rest, data: bytesOf(data).toString('base64'), error: storedError(error) };
+  return Buffer.from(`${JSON.stringify(stored)}\n`);
+}
+
+function bytesOf(data: Uint8Array): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** The error as plain data. It never throws, whatever the application has thrown. */
+export function storedError(error: unknown): StoredError {
+  try {
+    const [own, ...causes] = causesOf(error).map(storedFault);
+    return { ...(own as StoredFault), causes };
+  } catch {
+    return { name: 'Error', message: '(an error that cannot be read)', causes: [] };
+  }
+}
+
+function storedFault(thrown: unknown): StoredFault {
+  const described = describeError(thrown);
+  if (typeof described === 'string') return { name: typeof thrown, message: shortened(described) };
+  const { name, message, code, stack } = described;
+  return {
+    name: shortened(name),
+    message: shortened(message),
+    ...(code === undefined ? {} : { code: typeof code === 'string' ? shortened(code) : code }),
+    ...(stack === undefined ? {} : { stack: shortened(stack) }),
+  };
+}
+
+function shortened(text: string): string {
+  return text.length <= maxErrorCharacters ? text : `${text.slice(0, maxErrorCharacters)}…`;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The members of a line of JSON, or why it has none. */
+export function lineMembers(line: Uint8Array): Readonly<Record<string, unknown>> | string {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(utf8.decode(line));
+  } catch {
+    return 'it is not JSON';
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'it is no JSON object';
+  const { version } = parsed as { readonly version?: unknown };
+  if (version === undefined) return 'it is no parked item: it has no version';
+  if (version !== 1) return `its version is ${JSON.stringify(version)}; this kinact reads version 1`;
+  return parsed as Readonly<Record<string, unknown>>;
+}
+
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === 'string';
+const isTime: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const maybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+
+const members: Readonly<Record<keyof StoredItem, Check>> = {
+  idempotencyKey: isText,
+  application: isText,
+  source: isText,
+  stream: maybe(isText),
+  shardId: isText,
+  sequenceNumber: isText,
+  subSequenceNumber: maybe(isCount),
+  itemIndex: maybe(isCount),
+  key: maybe(isText),
+  partitionKey: maybe(isText),
+  explicitHashKey: maybe(isText),
+  data: (value) => isText(value) && /^[A-Za-z0-9+/]*={0,2}$/.test(value as string),
+  arrivedAt: maybe(isTime),
+  at: (value) => places.includes(value),
+  attempts: isCount,
+  error: (value) => isFault(value) && Array.isArray(value.causes) && value.causes.every(isFault),
+  failedAt: isTime,
+  parkedAt: isTime,
+};
+
+function isFault(value: unknown): value is StoredFault & { readonly causes?: unknown } {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, message, code, stack } = value as Partial<StoredFault>;
+  return (
+    isText(name) && isText(message) && maybe(isText)(stack) && maybe((it) => isText(it) || typeof it === 'number')(code)
+  );
+}
+
+/** The item of a line, or why it is none. Members that this version does not know are left out. */
+export function readParkedLine(line: Uint8Array): StoredItem | string {
+  const read = lineMembers(line);
+  return typeof read === 'string' ? read : storedItem(read);
+}
+
+/** The item that these members describe, or why they describe none. */
+export function storedItem(read: Readonly<Record<string, unknown>>): StoredItem | string {
+  const item: Record<string, unknown> = {};
+  for (const [name, isValid] of Object.entries(members)) {
+    const value = read[name];
+    if (!isValid(value)) return value === undefined ? `it has no ${name}` : `its ${name} is not valid`;
+    if (value !== undefined) item[name] = value;
+  }
+  return { ...item, data: Buffer.from(item['data'] as string, 'base64') } as unknown as StoredItem;
+}
