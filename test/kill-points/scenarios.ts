@@ -78,6 +78,20 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'the application pauses, resumes and changes the rate limit',
+    form: 'flushes',
+    ms: 8_000,
+    options: { limit: { perSecond: 4 } },
+    script: (world, { consumer }) => {
+      const { at } = world;
+      feed(world, 3_500);
+      at(1_200, () => consumer.pause());
+      at(2_000, () => consumer.resume());
+      at(2_600, () => consumer.setLimit(6));
+      at(3_600, () => consumer.setLimit(undefined));
+    },
+  },
+  {
     name: 'shards are split and merged',
     form: 'flushes',
     ms: 7_000,
