@@ -33,6 +33,7 @@ export type {
   FlushContext,
   FoldingReducer,
   Item,
+  ProcessReducer,
   RawReducer,
   RecordContext,
   ReducerContext,

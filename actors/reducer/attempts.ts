@@ -6,6 +6,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
+import { addTask } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -46,8 +47,9 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
 
   beginAttempt(keys, due);
   const { item, failures } = due.head;
-  item.attempt = failures + 1;
-  startItems(turn, [item]);
+  item.attempt = Math.max(item.attempt, failures + 1);
+  if (turn.options.definition.process === undefined) startItems(turn, [item]);
+  else addTask(state.batching, { parts: [[item]], call: undefined, isAttempt: true, at: 'process' });
   return true;
 }
 
@@ -123,9 +125,9 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
 
 /** Sets the timer for the next attempt. */
 export function setAttemptTimer({ state, now, effects }: ReducerTurn): void {
-  const { keys, running, waitingCall } = state;
+  const { keys, running, waitingCall, batching } = state;
   // The end of the call that is under way comes here again.
-  if (running !== undefined) return;
+  if (running !== undefined || batching.calls.size > 0) return;
   const at = (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? nextAttemptAt(keys));
   if (at === state.attemptTimerAt) return;
   state.attemptTimerAt = at;

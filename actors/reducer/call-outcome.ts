@@ -1,7 +1,7 @@
 // Handles a finished call of user code: returns credit, and settles items. failed-call.ts handles failures. Every item that was in
-// a call ends in these two files. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts.
-// Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for
-// a lost lease.
+// a call ends in these two files and in process-outcome.ts. The others end earlier. Filtered or undecodable records end in
+// shard-worker/record-admission.ts. Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts)
+// drops items that are queued for a lost lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
@@ -76,7 +76,7 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
 }
 
 /** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
-function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
+export function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
   options.progress.settled += items.length;
   let afterLoss = 0;
   for (const item of items) {
@@ -89,7 +89,7 @@ function acknowledge({ options, state, effects }: ReducerTurn, items: readonly D
 }
 
 /** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
-function drop(turn: ReducerTurn, item: DeliveredItem): void {
+export function drop(turn: ReducerTurn, item: DeliveredItem): void {
   const { state } = turn;
   state.unacknowledged.delete(item);
   returnCredit(state.reports, item);

@@ -32,7 +32,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
     return;
   }
 
-  const { reduce } = definition;
+  const reduce = definition.reduce as Parameters<typeof fold>[1];
   const job = createFoldJob(items, (item) => slotOf(options, state, item));
   state.running = { type: 'fold', job };
 
@@ -82,7 +82,7 @@ export function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob
 }
 
 /** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
-function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
+export function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
   const fences = new Map<string, number>();
   for (const { tenure } of items) {
     const name = `${tenure.source}/${tenure.shardId}`;

@@ -238,9 +238,10 @@ function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'att
 }
 
 /** Reports the success of an item that had failed. */
-export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredItem): void {
+export function reportRecovery({ options, now, effects }: ReducerTurn, item: DeliveredItem): void {
   if (item.failedSince === undefined) return;
-  const place = placeOf(failedItemOf(item, 'reduce', 1));
+  const at = options.definition.process === undefined ? 'reduce' : 'process';
+  const place = placeOf(failedItemOf(item, at, 1));
   const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }

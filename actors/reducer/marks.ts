@@ -50,7 +50,7 @@ export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark)
 }
 
 /** The ordinals of this worker's records that wait for another attempt, or behind one. */
-function waitingOf({ keys, waitingCall, carry, queue }: ReducerState, worker: number): readonly number[] {
+function waitingOf({ keys, waitingCall, carry, queue, batching }: ReducerState, worker: number): readonly number[] {
   const ordinals = new Set<number>();
   const add = ({ tenure, ordinal }: DeliveredItem): void => {
     if (tenure.worker === worker) ordinals.add(ordinal);
@@ -60,6 +60,7 @@ function waitingOf({ keys, waitingCall, carry, queue }: ReducerState, worker: nu
   if (waitingCall !== undefined) {
     if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
     carry.forEach(add);
+    batching.open.forEach(add);
     for (let place = 0; place < queue.length; place += 1) {
       const queued = queue.at(place);
       if (queued instanceof DeliveredItem) add(queued);

@@ -19,6 +19,9 @@ import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { finishMark, startMark } from './marks.js';
+import { createBatching } from './batching.js';
+import { processed } from './process-outcome.js';
+import { proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
@@ -76,16 +79,20 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     attemptTimerAt: Infinity,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
+    batching: createBatching(now),
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
-  if (options.definition.stateBy !== 'shard') state.slots.set(sharedSlot, createSlot(options.definition));
+  const { definition } = options;
+  if (definition.stateBy !== 'shard' && definition.process === undefined)
+    state.slots.set(sharedSlot, createSlot(options.definition));
 
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
 
-function isCallRunning({ running }: ReducerState): boolean {
+function isCallRunning({ running, batching }: ReducerState): boolean {
+  if (batching.calls.size > 0) return true;
   return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
 }
 
@@ -106,13 +113,15 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   folded,
   flushed,
   behaved,
+  processed,
   contextCalled,
   attemptDue,
   decided,
   broken,
 };
 
-function items({ state }: ReducerTurn, message: Message<'items'>): void {
+function items({ state, now }: ReducerTurn, message: Message<'items'>): void {
+  if (state.queue.length === 0) state.batching.queuedSince = now;
   for (const item of message.items) {
     state.queue.push(item);
     if (state.waitingCall !== undefined) creditAtOnce(state, item);
@@ -170,6 +179,8 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
+  for (const item of state.batching.open) if (isLost(item)) returnCredit(state.reports, item);
+  state.batching.open = state.batching.open.filter((item) => !isLost(item));
 
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
@@ -184,7 +195,8 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 /** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
-  while (state.running === undefined && takeStep(turn));
+  if (turn.options.definition.process !== undefined) proceedProcess(turn);
+  else while (state.running === undefined && takeStep(turn));
   setAttemptTimer(turn);
 }
 

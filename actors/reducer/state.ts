@@ -4,6 +4,7 @@ import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
+import type { ProcessCall, Batching } from './batching.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -37,6 +38,7 @@ export type ReducerActorMessage =
   | { readonly type: 'folded'; readonly job: FoldJob }
   | { readonly type: 'flushed'; readonly job: FlushJob }
   | { readonly type: 'behaved'; readonly job: RawJob }
+  | { readonly type: 'processed'; readonly call: ProcessCall }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
   /** An attempt with a held key, or of the waiting call, may be due. */
@@ -121,6 +123,7 @@ export interface ReducerState {
   /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
   drainsInQueue: number;
   lastTries: WeakSet<Mark>;
+  readonly batching: Batching;
 }
 
 export interface ReducerTurn {

@@ -5,6 +5,7 @@ import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
+import { gatheredItems, oldestCall } from './batching.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -31,7 +32,7 @@ function ofPunctuation(
   { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
   now: number,
 ): Whereabouts | undefined {
-  const { self, running, queue, settledAt } = state;
+  const { self, running, queue, settledAt, batching } = state;
   const isSought = (mark: DeliveredItem | Mark | undefined): boolean =>
     mark !== undefined &&
     !(mark instanceof DeliveredItem) &&
@@ -39,10 +40,12 @@ function ofPunctuation(
     mark.stage === stage &&
     mark.id === punctuation;
 
-  let isHere = running?.type === 'raw' && isSought(running.mark);
+  let isHere = (running?.type === 'raw' && isSought(running.mark)) || batching.marks.some(({ mark }) => isSought(mark));
   for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
   if (!isHere) return undefined;
 
+  const call = oldestCall(batching);
+  if (call !== undefined) return { holder: self.path, state: 'running', forMs: now - call.startedAt };
   if (running === undefined) return { holder: self.path, state: queuedState(state), forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
@@ -67,6 +70,9 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
     return at('running', running.job.startedAt);
   }
 
+  for (const { items, startedAt } of state.batching.calls) if (items.some(isSought)) return at('running', startedAt);
+  for (const item of gatheredItems(state.batching)) if (isSought(item)) return at(queuedState(state), state.settledAt);
+
   const heldSince = waitsSince(state, isSought);
   if (heldSince !== undefined) return at('waiting', heldSince);
   for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
@@ -86,7 +92,8 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
  */
 export function waitsForAck({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
   const { worker, next: refs, replyTo } = question;
-  const activeAt = state.running === undefined ? Math.max(state.calledAt, state.settledAt) : now;
+  const isActive = state.running !== undefined || state.batching.calls.size > 0;
+  const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;
   let heldForMs = waitsForCall(state, worker) ? 0 : question.heldForMs;
   for (const [{ tenure }, since] of state.unacknowledged)
     if (tenure.worker === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
@@ -98,12 +105,13 @@ export function waitsForAck({ state, now, effects }: ReducerTurn, question: Wait
 
 /** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
 function waitsForCall(state: ReducerState, worker: number): boolean {
-  const { running, carry, slots, queue, unacknowledged, keys, waitingCall } = state;
+  const { running, carry, slots, queue, unacknowledged, keys, waitingCall, batching } = state;
   const isOurs = (item: DeliveredItem): boolean => item.tenure.worker === worker;
   if (waitingCall !== undefined || heldItemsOf(keys, worker).next().done !== true) return true;
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
   if (carry.some(isOurs)) return true;
+  for (const item of gatheredItems(batching)) if (isOurs(item)) return true;
   for (const { folded } of slots.values())
     if (folded.some((item) => isOurs(item) && !unacknowledged.has(item))) return true;
   for (let index = 0; index < queue.length; index += 1) {
@@ -169,6 +177,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 
   for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
   if (state.waitingCall?.type === 'flush') for (const { items } of state.waitingCall.groups) yield* items;
+  yield* gatheredItems(state.batching);
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
@@ -183,7 +192,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 export interface ReducerStatus {
   /** The oldest record of each worker in this reducer. */
   readonly holding: readonly HeldRecord[];
-  readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
+  readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour' | 'process';
   readonly queued: number;
   readonly unflushed: number;
   readonly unacknowledged: number;
@@ -198,10 +207,13 @@ export interface ReducerStatus {
 }
 
 export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
-  const { running } = state;
+  const { running, batching } = state;
+  const call = oldestCall(batching);
   const doing =
     running === undefined
-      ? 'idle'
+      ? call === undefined
+        ? 'idle'
+        : 'process'
       : running.type === 'fold'
         ? 'reduce'
         : running.type === 'raw'
@@ -215,13 +227,13 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
         ? { item: running.job.groups[running.job.noted]?.items[0], since: running.job.startedAt }
         : running?.type === 'raw'
           ? { item: running.job.items[0], since: running.job.startedAt }
-          : undefined;
+          : call && { item: call.items[0], since: call.startedAt };
 
   const item = held?.item;
   return {
     holding: heldBy(state, now),
     doing,
-    queued: state.queue.length + state.carry.length,
+    queued: state.queue.length + state.carry.length + batching.open.length,
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),

@@ -30,7 +30,7 @@ export function createSlot(definition: ReducerDefinition): StateSlot {
 
 /** Replaces the state by a new one from `init`. */
 export function renewState(slot: StateSlot, definition: ReducerDefinition): void {
-  const state = ignoreRejection(definition.init() as unknown);
+  const state = ignoreRejection((definition.init as () => unknown)());
   if (isThenable(state)) refuse('reducer.init', 'a synchronous function that returns the state', state);
   slot.state = state;
   slot.hasState = state !== undefined;

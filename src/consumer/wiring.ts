@@ -275,7 +275,7 @@ function workerOf(
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
-    flushes: definition.flush !== undefined || definition.behaviour !== undefined,
+    flushes: [definition.flush, definition.behaviour, definition.process].some((each) => each !== undefined),
     acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
     sendFromOutside: (to, message) => sendFromOutside(to, message),

@@ -30,7 +30,8 @@ import {
   type Kind,
 } from '../options/option-table.js';
 import type { OnFailure } from '../api/failure-policy.js';
-import { checkReducerShape, defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
+import { checkReducerShape } from '../api/reducer-check.js';
+import { defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';

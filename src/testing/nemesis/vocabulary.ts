@@ -57,7 +57,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     },
     { onFailure: true },
   ),
-  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'onFailure'>(
+  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'process' | 'onFailure'>(
     {
       items: true,
       punctuation: true,
@@ -68,13 +68,23 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       folded: true,
       flushed: true,
       behaved: true,
+      processed: true,
       broken: true,
       flushDue: true,
       contextCalled: true,
       attemptDue: true,
       decided: true,
     },
-    { reduce: true, items: true, heartbeat: true, flush: true, revoked: true, drain: true, onFailure: true },
+    {
+      reduce: true,
+      process: true,
+      items: true,
+      heartbeat: true,
+      flush: true,
+      revoked: true,
+      drain: true,
+      onFailure: true,
+    },
   ),
   'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onFailure'>(
     {

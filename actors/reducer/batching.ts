@@ -1,0 +1,91 @@
+// The state of the calls that get a batch of items: those of `process`. A task is one batch on its way through its calls. It leaves
+// the task item by item: settled, failed, held or dropped.
+import type { DeliveredItem } from '../protocol/item.js';
+import type { ReducerRequest } from '../protocol/pipeline-messages.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
+
+export interface Task {
+  /** What is still to be called, in order. */
+  parts: (readonly DeliveredItem[])[];
+  /** The call under way. */
+  call: ProcessCall | undefined;
+  /** It repeats a call with one item, which holds its key. */
+  readonly isAttempt: boolean;
+  readonly at: FailedItem['at'];
+}
+
+/** One call with some items. */
+export interface ProcessCall {
+  readonly task: Task;
+  readonly items: readonly DeliveredItem[];
+  readonly startedAt: number;
+  /** The items that the application got; the tenures of the others had ended. */
+  handed: readonly DeliveredItem[];
+  /** The items for which it has called `ctx.fail` during the call, with the errors. */
+  readonly failed: Map<DeliveredItem, unknown>;
+  isOver: boolean;
+  failure: { readonly cause: unknown } | undefined;
+}
+
+/** A punctuation that was taken from the queue and is not answered yet. */
+export interface OpenMark {
+  readonly mark: Extract<ReducerRequest, { readonly type: 'punctuation' }>;
+  /** The tasks that the answer to a flush waits for. */
+  readonly tasks: readonly Task[];
+}
+
+export interface Batching {
+  /** The batch that is being gathered, and since when its first item has waited. */
+  open: DeliveredItem[];
+  openSince: number;
+  /** Since when some item has waited in the queue. */
+  queuedSince: number;
+  timerIsSet: boolean;
+  /** The tasks with a call under way, or to be called next. */
+  readonly tasks: Set<Task>;
+  /** Those of the tasks that are to be called next. */
+  readonly idle: Task[];
+  readonly calls: Set<ProcessCall>;
+  marks: OpenMark[];
+}
+
+export function createBatching(now: number): Batching {
+  return {
+    ...{ open: [], openSince: now, queuedSince: now, timerIsSet: false },
+    ...{ tasks: new Set(), idle: [], calls: new Set(), marks: [] },
+  };
+}
+
+/** Adds a task whose first part is to be called next. */
+export function addTask({ tasks, idle }: Batching, task: Task): void {
+  tasks.add(task);
+  idle.push(task);
+}
+
+/** The items of a task, those of its call first. */
+export function* itemsOfTask({ call, parts }: Task): Generator<DeliveredItem> {
+  if (call !== undefined) yield* call.items;
+  for (const part of parts) yield* part;
+}
+
+/** The items of the tasks, and those that are gathered. */
+export function* gatheredItems({ tasks, open }: Batching): Generator<DeliveredItem> {
+  for (const task of tasks) yield* itemsOfTask(task);
+  yield* open;
+}
+
+/** The tasks with items of this worker. */
+export function tasksOf({ tasks }: Batching, worker: number): readonly Task[] {
+  return [...tasks].filter((task) => hasItemOf(task, worker));
+}
+
+function hasItemOf(task: Task, worker: number): boolean {
+  for (const { tenure } of itemsOfTask(task)) if (tenure.worker === worker) return true;
+  return false;
+}
+
+/** The call under way that began first. */
+export function oldestCall({ calls }: Batching): ProcessCall | undefined {
+  // A set keeps the order in which calls began.
+  return calls.values().next().value;
+}

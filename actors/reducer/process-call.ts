@@ -1,0 +1,66 @@
+// Calls `process` with the items of a part. Before the call it compares the deadlines of the items with the clock: the application
+// gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
+import { effect } from '../protocol/actor.js';
+import type { DeliveredItem } from '../protocol/item.js';
+import { endIfLate } from '../protocol/tenure.js';
+import { fencesOf } from './call-start.js';
+import type { ProcessCall, Task } from './batching.js';
+import type { ReducerActorMessage, ReducerTurn } from './state.js';
+import type { FlushContext } from '../../src/api/reducer.js';
+import type { Clock } from '../../src/api/ports.js';
+
+type Process = (items: readonly DeliveredItem[], context: FlushContext) => unknown;
+
+/** Calls these items of the task. */
+export function startProcess(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[]): void {
+  const { options, state, now, effects } = turn;
+  const { definition, clock } = options;
+  const work = definition.process as unknown as Process;
+  const call: ProcessCall = {
+    ...{ task, items, startedAt: now },
+    ...{ handed: [], failed: new Map(), isOver: false, failure: undefined },
+  };
+  task.call = call;
+  state.batching.calls.add(call);
+
+  effects.push(
+    effect.run({
+      name: 'process',
+      kind: 'user',
+      start: () => callProcess(call, work, (handed) => contextOf(turn, call, handed), clock),
+      done: (ended: ProcessCall): ReducerActorMessage => ({ type: 'processed', call: ended }),
+      failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
+    }),
+  );
+}
+
+async function callProcess(
+  call: ProcessCall,
+  work: Process,
+  contextFor: (handed: readonly DeliveredItem[]) => FlushContext,
+  clock: Clock,
+): Promise<ProcessCall> {
+  call.handed = call.items.filter(({ tenure }) => !endIfLate(tenure, clock));
+  if (call.handed.length === 0) return call;
+  try {
+    // A copy: the application may sort or empty what it gets.
+    await work([...call.handed], contextFor(call.handed));
+  } catch (cause) {
+    call.failure = { cause };
+  }
+  call.isOver = true;
+  return call;
+}
+
+/** `ctx.fail` counts for the items of the call, until it has ended. Anything else is a stray, as in the other reducers. */
+function contextOf({ state }: ReducerTurn, call: ProcessCall, handed: readonly DeliveredItem[]): FlushContext {
+  const context = state.controller.flushContext(fencesOf(handed));
+  const open = new Set<unknown>(handed);
+  return {
+    ...context,
+    fail: (token, error) => {
+      if (!call.isOver && open.delete(token)) call.failed.set(token as DeliveredItem, error);
+      else context.fail(token, error);
+    },
+  };
+}

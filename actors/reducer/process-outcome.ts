@@ -1,0 +1,38 @@
+// Handles a finished call of `process`: what it got is settled, or has failed. An item that leaves its task here is settled, held,
+// skipped or dropped; what the failed call leaves is called again by its task.
+import type { DeliveredItem } from '../protocol/item.js';
+import { acknowledge, drop } from './call-outcome.js';
+import { callSucceeded, endWait, itemsFailed, reportRecovery } from './failed-call.js';
+import { isHolding } from './held-keys.js';
+import type { ProcessCall } from './batching.js';
+import type { ReducerTurn } from './state.js';
+import { returnCredit } from './stage-reports.js';
+
+export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessCall }): void {
+  const { state } = turn;
+  const { task, handed, failed, failure } = call;
+  state.batching.calls.delete(call);
+  task.call = undefined;
+
+  if (handed.length < call.items.length) {
+    const live = new Set(handed);
+    for (const item of call.items) if (!live.has(item)) drop(turn, item);
+  }
+  for (const item of handed) returnCredit(state.reports, item);
+
+  const rest = failed.size === 0 ? handed : handed.filter((item) => !failed.has(item));
+  if (failure === undefined && rest.length > 0) succeeded(turn, rest, handed.length === 1);
+  for (const [item, error] of failed) itemsFailed(turn, [item], error, task.at);
+  if (failure !== undefined && rest.length > 0) itemsFailed(turn, rest, failure.cause, task.at);
+
+  state.batching.idle.push(task);
+}
+
+function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: boolean): void {
+  const { state } = turn;
+  if (isHolding(state.keys)) for (const item of items) endWait(turn, item);
+  // An attempt comes alone.
+  if (isAlone) for (const item of items) reportRecovery(turn, item);
+  callSucceeded(turn);
+  acknowledge(turn, items);
+}
