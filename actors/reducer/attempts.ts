@@ -6,7 +6,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
-import { addTask } from './batching.js';
+import { addTask, createTask, repeatTask, tasksOf, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -49,7 +49,7 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
   const { item, failures } = due.head;
   item.attempt = Math.max(item.attempt, failures + 1);
   if (turn.options.definition.process === undefined) startItems(turn, [item]);
-  else addTask(state.batching, { parts: [[item]], call: undefined, isAttempt: true, at: 'process' });
+  else addTask(state.batching, createTask([item], 'process', true));
   return true;
 }
 
@@ -67,12 +67,15 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
   const { state, now } = turn;
   if (waiting.undecided > 0) return false;
   const drains = state.drainsInQueue > 0 ? drainsOf(state) : [];
-  const isLastTry = drains.some((drain) => !state.lastTries.has(drain));
+  // Those beside the queue are answered by process-steps.ts.
+  const all = [...drains, ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
+  const isLastTry = all.some((drain) => !state.lastTries.has(drain));
 
   if (isLastTry || waiting.dueAt <= now) {
-    for (const drain of drains) state.lastTries.add(drain);
+    for (const drain of all) state.lastTries.add(drain);
     state.waitingCall = undefined;
-    if (waiting.type === 'flush') {
+    if (waiting.type === 'batch') for (const task of waiting.tasks) repeatTask(state.batching, task);
+    else if (waiting.type === 'flush') {
       for (const group of waiting.groups) group.outcome = 'dropped';
       runFlush(turn, { groups: waiting.groups, startedAt: now, next: 0, noted: 0 });
     } else {
@@ -81,8 +84,9 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
     return true;
   }
 
-  for (const drain of drains) finishMark(turn, drain);
-  if (drains.length > 0) removeDrains(state);
+  const answered = drains.filter(({ worker }) => tasksOf(state.batching, worker).length === 0);
+  for (const drain of answered) finishMark(turn, drain);
+  if (answered.length > 0) removeDrains(state, new Set<unknown>(answered));
   return false;
 }
 
@@ -99,9 +103,9 @@ export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
   return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
 }
 
-function removeDrains(state: ReducerState): void {
-  state.queue.retain((queued) => !isDrain(queued));
-  state.drainsInQueue = 0;
+function removeDrains(state: ReducerState, drains: ReadonlySet<unknown>): void {
+  state.queue.retain((queued) => !drains.has(queued));
+  state.drainsInQueue -= drains.size;
 }
 
 /** Drops what waits of a worker that has ended, without asking a policy. */
@@ -112,6 +116,11 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
   if (freed.length > 0) state.carry = [...freed, ...state.carry];
 
   const { waitingCall } = state;
+  if (waitingCall?.type === 'batch') {
+    const isDead = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.dead));
+    // It ends at its next call, which leaves out every item.
+    if (waitingCall.tasks.some(isDead)) waitingCall.dueAt = now;
+  }
   if (waitingCall?.type !== 'flush') return;
   const live = waitingCall.groups.filter(({ items }) => items.some(({ tenure }) => !tenure.dead));
   for (const group of waitingCall.groups) {

@@ -12,6 +12,21 @@ export interface Task {
   /** It repeats a call with one item, which holds its key. */
   readonly isAttempt: boolean;
   readonly at: FailedItem['at'];
+  /** How often the whole has failed, since when, and the last error. */
+  failures: number;
+  failedSince: number;
+  cause: unknown;
+  /** The whole is not tried any more. */
+  isBisected: boolean;
+  /** The items that have succeeded, in this order. */
+  readonly done: DeliveredItem[];
+}
+
+export function createTask(items: readonly DeliveredItem[], at: Task['at'], isAttempt = false): Task {
+  return {
+    ...{ parts: [items], call: undefined, isAttempt, at },
+    ...{ failures: 0, failedSince: 0, cause: undefined, isBisected: false, done: [] },
+  };
 }
 
 /** One call with some items. */
@@ -60,6 +75,17 @@ export function createBatching(now: number): Batching {
 export function addTask({ tasks, idle }: Batching, task: Task): void {
   tasks.add(task);
   idle.push(task);
+}
+
+/** Calls the whole of a task that has waited again. */
+export function repeatTask(batching: Batching, task: Task): void {
+  raiseAttempts(task.parts.flat());
+  addTask(batching, task);
+}
+
+/** Notes that these items are delivered once more. */
+export function raiseAttempts(items: readonly DeliveredItem[]): void {
+  for (const item of items) item.attempt += 1;
 }
 
 /** The items of a task, those of its call first. */

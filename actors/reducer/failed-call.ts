@@ -30,6 +30,7 @@ import { exponentialMs } from '../../src/core/backoff.js';
 import type { FailedItem, Retry } from '../../src/api/failure-policy.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 
+type SimpleCall = Exclude<FailedCall, { readonly type: 'batch' }>;
 type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
 
 /** Handles items that have failed. Their credit has been returned. */
@@ -72,7 +73,7 @@ export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
   judge(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
 }
 
-function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
+export function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
   const { options, state, effects } = turn;
   const verdict = judgeFailure(options.onFailure, failure);
   if (!(verdict instanceof Promise)) {
@@ -90,7 +91,11 @@ function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
 function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
   if (call.type === 'items')
     for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true });
-  else waitingCallOf(turn, call).undecided += 1;
+  else {
+    const waiting = waitingCallOf(turn, call);
+    waiting.undecided += 1;
+    if (call.type === 'batch' && waiting.type === 'batch') waiting.tasks.push(call.task);
+  }
 }
 
 /** The policy has answered, or has not in time. */
@@ -118,13 +123,15 @@ export function decided(turn: ReducerTurn, message: Decided): void {
   if (waitingCall?.undecided === 0 && waitingCall.dueAt === Infinity) state.waitingCall = undefined;
 }
 
-function applyVerdict(turn: ReducerTurn, call: FailedCall, { policy, error }: Verdict): void {
-  if (policy === 'crash') turn.effects.push(effect.fail(error));
+function applyVerdict(turn: ReducerTurn, call: FailedCall, verdict: Verdict): void {
+  const { policy, error } = verdict;
+  if (call.type === 'batch') call.decide(turn, verdict);
+  else if (policy === 'crash') turn.effects.push(effect.fail(error));
   else if (typeof policy === 'object') retryLater(turn, call, policy, error);
   else endCall(turn, call, policy, error);
 }
 
-function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShard', error: Error): void {
+function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
   const { options, state } = turn;
   let items: readonly DeliveredItem[];
   if (call.type === 'items') {
@@ -144,7 +151,7 @@ function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShar
 }
 
 /** Tries the call again later. What it holds until then: an item its key, any other call the reducer. */
-function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: Error): void {
+function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: Error): void {
   const { now } = turn;
   if (call.type === 'items') {
     for (const item of call.items) holdForRetry(turn, item, call, policy);
@@ -205,22 +212,24 @@ function hold(
   holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, undecided }, dueAt);
 }
 
-function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
+export function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
   state.waitingCall ??=
     call.type === 'flush'
       ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }
-      : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
+      : call.type === 'batch'
+        ? { type: 'batch', tasks: [], dueAt: Infinity, undecided: 0 }
+        : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
   return state.waitingCall;
 }
 
 /** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
-function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
+export function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
   const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));
 }
 
 /** Reports the first, second, fourth, eighth … attempt that has failed. */
-function reportRetry(
+export function reportRetry(
   { effects }: ReducerTurn,
   failed: FailedItem,
   retried: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
@@ -238,11 +247,19 @@ function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'att
 }
 
 /** Reports the success of an item that had failed. */
-export function reportRecovery({ options, now, effects }: ReducerTurn, item: DeliveredItem): void {
+export function reportRecovery(turn: ReducerTurn, item: DeliveredItem): void {
   if (item.failedSince === undefined) return;
-  const at = options.definition.process === undefined ? 'reduce' : 'process';
-  const place = placeOf(failedItemOf(item, at, 1));
-  const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
+  const at = turn.options.definition.process === undefined ? 'reduce' : 'process';
+  itemRecovered(turn, failedItemOf(item, at, 1), { attempts: item.attempt, since: item.failedSince });
+}
+
+/** `since`: when the first call failed. */
+export function itemRecovered(
+  { now, effects }: ReducerTurn,
+  failed: FailedItem,
+  { attempts, since }: { readonly attempts: number; readonly since: number },
+): void {
+  const data = { ...placeOf(failed), attempts, forMs: Math.round(now - since) };
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }
 
@@ -255,10 +272,9 @@ export function endWait(turn: ReducerTurn, item: DeliveredItem): void {
 }
 
 /** Handles the success of a flush that had failed before. */
-export function flushRecovered({ now, effects }: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
-  const place = placeOf(failedItemOf(items[0] as DeliveredItem, 'flush', items.length));
-  const data = { ...place, attempts: failures + 1, forMs: Math.round(now - failedSince) };
-  effects.push(effect.emit({ name: 'itemRecovered', data }));
+export function flushRecovered(turn: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
+  const failed = failedItemOf(items[0] as DeliveredItem, 'flush', items.length);
+  itemRecovered(turn, failed, { attempts: failures + 1, since: failedSince });
 }
 
 /** Notes that a call has succeeded: an outage is over. */
@@ -290,7 +306,7 @@ export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
  * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. That
  * a call has failed after its lease is no failure, and no policy runs (docs/design.md, section 6).
  */
-function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+export function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   for (const item of items) {
     if (!endIfLate(item.tenure, turn.options.clock)) continue;
     leaveKey(turn, item);

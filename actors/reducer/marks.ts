@@ -58,6 +58,7 @@ function waitingOf({ keys, waitingCall, carry, queue, batching }: ReducerState, 
 
   for (const { item } of heldItemsOf(keys, worker)) add(item);
   if (waitingCall !== undefined) {
+    if (waitingCall.type === 'batch') for (const { parts } of waitingCall.tasks) parts.flat().forEach(add);
     if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
     carry.forEach(add);
     batching.open.forEach(add);

@@ -1,6 +1,7 @@
-// Handles a finished call of `process`: what it got is settled, or has failed. An item that leaves its task here is settled, held,
-// skipped or dropped; what the failed call leaves is called again by its task.
+// Handles a finished call of `process`: what it got is settled, or has failed. An item that has failed alone leaves its task.
+// bisection.ts decides about several that have failed together.
 import type { DeliveredItem } from '../protocol/item.js';
+import { batchFailed } from './bisection.js';
 import { acknowledge, drop } from './call-outcome.js';
 import { callSucceeded, endWait, itemsFailed, reportRecovery } from './failed-call.js';
 import { isHolding } from './held-keys.js';
@@ -21,11 +22,17 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   for (const item of handed) returnCredit(state.reports, item);
 
   const rest = failed.size === 0 ? handed : handed.filter((item) => !failed.has(item));
-  if (failure === undefined && rest.length > 0) succeeded(turn, rest, handed.length === 1);
+  if (failure === undefined && rest.length > 0) {
+    task.done.push(...rest);
+    succeeded(turn, rest, handed.length === 1);
+  }
   for (const [item, error] of failed) itemsFailed(turn, [item], error, task.at);
-  if (failure !== undefined && rest.length > 0) itemsFailed(turn, rest, failure.cause, task.at);
 
-  state.batching.idle.push(task);
+  if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
+  else {
+    if (failure !== undefined) itemsFailed(turn, rest, failure.cause, task.at);
+    state.batching.idle.push(task);
+  }
 }
 
 function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: boolean): void {

@@ -10,9 +10,10 @@ import {
   repeatWaitingCall,
   startAttempt,
 } from './attempts.js';
+import { reportBatchRecovery } from './bisection.js';
 import { isHolding, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
-import { addTask, tasksOf, type OpenMark, type Task } from './batching.js';
+import { addTask, createTask, tasksOf, type OpenMark, type Task } from './batching.js';
 import { startProcess } from './process-call.js';
 import type { ReducerTurn } from './state.js';
 
@@ -46,8 +47,9 @@ function takeStep(turn: ReducerTurn): boolean {
 export function continueTask(turn: ReducerTurn): boolean {
   const { batching, keys } = turn.state;
   if (batching.calls.size >= slots) return false;
-  const task = batching.idle.shift();
-  if (task === undefined) return false;
+  const [task] = batching.idle;
+  if (task === undefined || mayBeOutage(turn, task)) return false;
+  batching.idle.shift();
 
   for (let part = task.parts.shift(); part !== undefined; part = task.parts.shift()) {
     const isFiltered = !task.isAttempt && isHolding(keys);
@@ -57,7 +59,13 @@ export function continueTask(turn: ReducerTurn): boolean {
     return true;
   }
   batching.tasks.delete(task);
+  reportBatchRecovery(turn, task);
   return true;
+}
+
+/** So many single items have failed and the policy has not answered yet that it may find an outage. */
+function mayBeOutage({ state }: ReducerTurn, { isBisected }: Task): boolean {
+  return isBisected && state.undecided.size >= state.keys.outageKeys;
 }
 
 /** Moves items to the open batch until it is full. Their credit goes back: a batch may be larger than the credit. */
@@ -104,7 +112,7 @@ function isBatchDue({ options, state, now }: ReducerTurn): boolean {
 
 function startBatch({ state, effects }: ReducerTurn): void {
   const { batching } = state;
-  const task: Task = { parts: [batching.open], call: undefined, isAttempt: false, at: 'process' };
+  const task = createTask(batching.open, 'process');
   batching.open = [];
   if (batching.timerIsSet) effects.push(effect.cancel('flush'));
   batching.timerIsSet = false;

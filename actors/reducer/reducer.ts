@@ -72,7 +72,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
     calledAt: now,
-    keys: createHeldKeys(),
+    keys: createHeldKeys(options.definition.process === undefined ? 10 : 8),
     waitingCall: undefined,
     undecided: new Map(),
     decisions: 0,

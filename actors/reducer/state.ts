@@ -4,12 +4,12 @@ import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
-import type { ProcessCall, Batching } from './batching.js';
+import type { Batching, ProcessCall, Task } from './batching.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { Clock, Random } from '../../src/api/ports.js';
-import type { Decided, Failure } from '../protocol/failure-policy.js';
+import type { Decided, Failure, Verdict } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
 import type { FailedItem, OnFailure } from '../../src/api/failure-policy.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
@@ -64,6 +64,8 @@ export type FailedCall =
       readonly cause: unknown;
     }
   | { readonly type: 'flush'; readonly group: FlushGroup }
+  /** A call with several items (bisection.ts). `decide` applies the verdict. */
+  | { readonly type: 'batch'; readonly task: Task; readonly decide: (turn: ReducerTurn, verdict: Verdict) => void }
   /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
   | {
       readonly type: 'message';
@@ -81,6 +83,7 @@ export type WaitingCall = {
   undecided: number;
 } & (
   | { readonly type: 'flush'; readonly groups: FlushGroup[] }
+  | { readonly type: 'batch'; tasks: Task[] }
   | { readonly type: 'message'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
 );
 

@@ -133,6 +133,8 @@ function waitsSince(
 ): number | undefined {
   for (const { head, behind } of keys.byKey.values())
     for (const held of [head, ...behind]) if (isSought(held.item)) return held.since;
+  if (waitingCall?.type === 'batch')
+    return waitingCall.tasks.find(({ parts }) => parts.flat().some(isSought))?.failedSince;
   if (waitingCall?.type !== 'flush') return undefined;
   return waitingCall.groups.find(({ items }) => items.some(isSought))?.failedSince;
 }
@@ -144,6 +146,10 @@ function failing({ keys, waitingCall }: ReducerState, now: number): readonly Wai
   if (waitingCall?.type === 'flush') {
     for (const { items, failures, failedSince: since, cause: error } of waitingCall.groups)
       failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
+  }
+  if (waitingCall?.type === 'batch') {
+    for (const { parts, failures, failedSince: since, at, cause: error } of waitingCall.tasks)
+      failed.push({ item: parts.flat()[0] as DeliveredItem, failures, since, at, error });
   }
   return failed.map(({ item, failures: attempts, since, at, error }) => {
     const { source, shardId, sequenceNumber, key } = item;
@@ -176,6 +182,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   else if (running !== undefined) yield* running.job.items;
 
   for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
+  if (state.waitingCall?.type === 'batch') for (const { parts } of state.waitingCall.tasks) yield* parts.flat();
   if (state.waitingCall?.type === 'flush') for (const { items } of state.waitingCall.groups) yield* items;
   yield* gatheredItems(state.batching);
   yield* state.unacknowledged.keys();

@@ -28,7 +28,8 @@ export interface FailedItem {
   readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'process' | 'ack';
   /**
    * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
-   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
+   * acknowledged. After a failed call of `process`: all its items, or 1 if an item has failed alone. The other members name the
+   * oldest. If a raw call fails without an item, this is 0, and they may be empty.
    */
   readonly items: number;
 }

@@ -196,8 +196,8 @@ export interface ProcessReducer<Value = Buffer> {
   /**
    * Processes the items, in the order of their shards. All of them are acknowledged when it returns, or when its promise resolves.
    * What it returns is ignored. Calls do not overlap in one reducer. An item for which it calls `ctx.fail(token, error)` during the
-   * call goes to `onFailure`, and the others are acknowledged. If it throws, `onFailure` decides about the batch (`at` is
-   * `process`). A call may be repeated, so what it has written must be harmless the second time. `this` is not set.
+   * call goes to `onFailure`, and the others are acknowledged. If it throws, the batch is tried again and then bisected, and
+   * `onFailure` decides about the items that fail alone. So what it has written must be harmless the second time. `this` is not set.
    */
   readonly process: (items: readonly Item<Value>[], context: FlushContext) => unknown;
   /** When a batch is handed out. A drain or a full shard hands out at once what there is. */

@@ -1,36 +1,12 @@
 // What a reducer with `process` does, one message at a time and without a runtime: when a batch is handed out, what is settled, and
 // what a call that fails, a lost lease and a punctuation lead to.
 import { expect } from 'chai';
-import type { Ref } from '../../actors/protocol/actor.js';
 import type { Whereabouts } from '../../actors/protocol/disposition.js';
-import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
-import type { ReducerOptions } from '../../actors/reducer/reducer.js';
 import type { FailedItem } from '../../src/api/failure-policy.js';
-import type { FlushContext, Item, ProcessReducer } from '../../src/api/reducer.js';
+import type { FlushContext, Item } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
-import { direct, type Effects } from '../support/direct-reducer.js';
+import { creditIn, processing, punctuated, settledIn, timers } from '../support/direct-process.js';
 import { address, answers, counted, emitted, ofType, sent, started } from '../support/direct.js';
-
-type Process = (items: readonly Item<number>[], context: FlushContext) => unknown;
-
-function processing(process: Process = () => {}, options: Partial<ReducerOptions> = {}) {
-  const calls: (readonly number[])[] = [];
-  const definition: ProcessReducer<number> = {
-    process: (items, context) => {
-      calls.push(items.map(({ value }) => value));
-      return process(items, context);
-    },
-  };
-  return { ...direct(definition, { batchSize: 3, ...options }), calls };
-}
-
-const settledIn = (effects: Effects, stage: Ref<StageMessage>): number[] =>
-  sent(effects, stage).flatMap((message: any) => message.dispositions?.flatMap((each: any) => each.ordinals) ?? []);
-const creditIn = (effects: Effects, stage: Ref<StageMessage>): number =>
-  sent(effects, stage).reduce((sum, message: any) => sum + (message.credit ?? 0), 0);
-const punctuated = (effects: Effects, stage: Ref<StageMessage>): unknown[] =>
-  sent(effects, stage).flatMap((message: any) => (message.type === 'punctuated' ? [message.waiting] : []));
-const timers = (effects: Effects): unknown[] => ofType(effects, 'after').map(({ key, ms }) => [key, ms]);
 
 describe('a reducer with `process`', () => {
   it('hands a batch out when its size is reached, and settles it when the promise has resolved', async () => {
