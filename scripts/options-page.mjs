@@ -60,7 +60,7 @@ export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
     'When a flush happens: whichever comes first.',
     members(reducer, 'Batch'),
     '### A raw behaviour',
-    'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge` and `stateBy`:',
+    'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge`, `stateBy` and `stateless`:',
     members(reducer, 'RawReducer'),
     '### A reducer without state',
     'With `process` in the place of `init` and `reduce`. Only `batch` goes with it:',

@@ -6,7 +6,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
-import { addTask, createTask, repeatTask, tasksOf, type Task } from './batching.js';
+import { addTask, createTask, isolatesFailures, repeatTask, tasksOf, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -48,8 +48,9 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
   beginAttempt(keys, due);
   const { item, failures } = due.head;
   item.attempt = Math.max(item.attempt, failures + 1);
-  if (turn.options.definition.process === undefined) startItems(turn, [item]);
-  else addTask(state.batching, createTask([item], 'process', true));
+  const { definition } = turn.options;
+  if (!isolatesFailures(definition)) startItems(turn, [item]);
+  else addTask(state.batching, createTask([[item]], definition.process === undefined ? 'flush' : 'process', true));
   return true;
 }
 

@@ -1,8 +1,20 @@
-// The state of the calls that get a batch of items: those of `process`. A task is one batch on its way through its calls. It leaves
-// the task item by item: settled, failed, held or dropped.
+// The state of the calls that get a batch of items: those of `process`, and of a `stateless` reducer after a failure. A task is one
+// batch on its way through its calls. It leaves the task item by item: settled, failed, held or dropped.
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
+import type { FoldJob, StateSlot } from './user-calls.js';
 import type { FailedItem } from '../../src/api/failure-policy.js';
+import type { ReducerDefinition } from '../../src/api/reducer.js';
+
+/** So many keys fail without a success in between before the failures count as an outage. */
+export function outageKeysOf(definition: ReducerDefinition): number {
+  return isolatesFailures(definition) ? 8 : 10;
+}
+
+/** Whether an item that waits for another attempt is called alone, and a batch that fails is bisected. */
+export function isolatesFailures(definition: ReducerDefinition): boolean {
+  return definition.process !== undefined || definition.stateless === true;
+}
 
 export interface Task {
   /** What is still to be called, in order. */
@@ -22,9 +34,10 @@ export interface Task {
   readonly done: DeliveredItem[];
 }
 
-export function createTask(items: readonly DeliveredItem[], at: Task['at'], isAttempt = false): Task {
+/** `at`: what fails if a call with several items fails. */
+export function createTask(parts: Task['parts'], at: Task['at'], isAttempt = false): Task {
   return {
-    ...{ parts: [items], call: undefined, isAttempt, at },
+    ...{ parts, call: undefined, isAttempt, at },
     ...{ failures: 0, failedSince: 0, cause: undefined, isBisected: false, done: [] },
   };
 }
@@ -39,7 +52,17 @@ export interface ProcessCall {
   /** The items for which it has called `ctx.fail` during the call, with the errors. */
   readonly failed: Map<DeliveredItem, unknown>;
   isOver: boolean;
+  /** Those of the other items that have not failed are called again, although the call has not failed for them. */
+  isRepeated: boolean;
   failure: { readonly cause: unknown } | undefined;
+  /** Of a `stateless` reducer: how far it has come. */
+  part?: StatelessPart;
+}
+
+/** A new state, and the fold of the items into it. */
+export interface StatelessPart {
+  readonly slot: StateSlot;
+  readonly job: FoldJob;
 }
 
 /** A punctuation that was taken from the queue and is not answered yet. */

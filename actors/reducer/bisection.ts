@@ -5,10 +5,20 @@ import { effect } from '../protocol/actor.js';
 import type { Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { creditAllQueued } from './attempts.js';
-import { addTask, raiseAttempts, type Task } from './batching.js';
-import { failedItemOf, giveUpLate, itemRecovered, judge, pauseMs, reportRetry, waitingCallOf } from './failed-call.js';
+import { addTask, createTask, raiseAttempts, type Task } from './batching.js';
+import {
+  failedItemOf,
+  giveUpLate,
+  itemRecovered,
+  itemsFailed,
+  judge,
+  pauseMs,
+  reportRetry,
+  waitingCallOf,
+} from './failed-call.js';
 import { markCredited } from './stage-reports.js';
 import type { FailedCall, ReducerTurn } from './state.js';
+import { renewState, type FlushGroup } from './user-calls.js';
 import type { Retry } from '../../src/api/failure-policy.js';
 
 /** How often the whole is tried before it is halved. */
@@ -24,7 +34,7 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   for (const item of live) markCredited(reports, item);
   if (task.isBisected || keys.outage !== undefined || live.length === 0) {
     task.parts.unshift(...halvesOf(live));
-    batching.idle.push(task);
+    addTask(batching, task);
     return;
   }
 
@@ -41,6 +51,13 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);
   judge(turn, call, { cause, failed, attempt: task.failures });
   if (state.waitingCall !== undefined) creditAllQueued(state);
+}
+
+/** Handles a failed flush of a `stateless` reducer: its items are folded again, in parts of their own. */
+export function flushPartFailed(turn: ReducerTurn, { slot, items, cause }: FlushGroup): void {
+  renewState(slot, turn.options.definition);
+  if (items.length === 1) itemsFailed(turn, items, cause, 'flush');
+  else batchFailed(turn, createTask([], 'flush'), items, cause);
 }
 
 function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: Verdict): void {

@@ -4,6 +4,8 @@
 // drops items that are queued for a lost lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
+import { isolatesFailures } from './batching.js';
+import { flushPartFailed } from './bisection.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
 import {
   callSucceeded,
@@ -52,8 +54,8 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
   if (isHolding(state.keys)) for (const item of reduced) endWait(turn, item);
-  // Under manual acknowledgement a call has succeeded when its item is acknowledged.
-  if (definition.acknowledge !== 'manual') {
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
+  if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
     // An attempt comes alone.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
     callSucceeded(turn);
@@ -105,7 +107,8 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
 
   for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
-      flushFailed(turn, group);
+      if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
+      else flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
       if (group.failures > 0) flushRecovered(turn, group);
       callSucceeded(turn);

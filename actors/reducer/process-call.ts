@@ -1,33 +1,51 @@
-// Calls `process` with the items of a part. Before the call it compares the deadlines of the items with the clock: the application
-// gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
+// Calls `process`, or a `stateless` reducer, with the items of a part. Before the call it compares the deadlines of the items with the
+// clock: the application gets no item whose tenure has ended. The message `processed` brings the outcome (process-outcome.ts).
 import { effect } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate } from '../protocol/tenure.js';
 import { fencesOf } from './call-start.js';
-import type { ProcessCall, Task } from './batching.js';
+import type { ProcessCall, StatelessPart, Task } from './batching.js';
+import { callPart, createPart } from './stateless-part.js';
 import type { ReducerActorMessage, ReducerTurn } from './state.js';
-import type { FlushContext } from '../../src/api/reducer.js';
+import type { FlushContext, FoldingReducer, ProcessReducer } from '../../src/api/reducer.js';
 import type { Clock } from '../../src/api/ports.js';
 
 type Process = (items: readonly DeliveredItem[], context: FlushContext) => unknown;
 
 /** Calls these items of the task. */
 export function startProcess(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[]): void {
-  const { options, state, now, effects } = turn;
-  const { definition, clock } = options;
-  const work = definition.process as unknown as Process;
+  const { options, state, now } = turn;
+  const { definition } = options;
   const call: ProcessCall = {
-    ...{ task, items, startedAt: now },
-    ...{ handed: [], failed: new Map(), isOver: false, failure: undefined },
+    ...{ task, items, startedAt: now, handed: [], failed: new Map() },
+    ...{ isOver: false, isRepeated: false, failure: undefined },
   };
+  if (definition.reduce !== undefined) call.part = createPart(definition, items);
   task.call = call;
   state.batching.calls.add(call);
+  runCall(turn, call);
+}
+
+/** Begins a call, or goes on with one that gave way. */
+export function runCall(turn: ReducerTurn, call: ProcessCall): void {
+  const { options, state, effects } = turn;
+  const { clock } = options;
+  const { controller } = state;
+  const definition = options.definition as ProcessReducer<unknown> | FoldingReducer;
+  const start =
+    definition.process === undefined
+      ? () => {
+          const flushContext = (handed: readonly DeliveredItem[]) => controller.flushContext(fencesOf(handed));
+          const context = { definition, context: controller.context, flushContext, clock };
+          return callPart(call, call.part as StatelessPart, context);
+        }
+      : () => callProcess(call, definition.process as Process, (handed) => contextOf(turn, call, handed), clock);
 
   effects.push(
     effect.run({
-      name: 'process',
+      name: call.task.at,
       kind: 'user',
-      start: () => callProcess(call, work, (handed) => contextOf(turn, call, handed), clock),
+      start,
       done: (ended: ProcessCall): ReducerActorMessage => ({ type: 'processed', call: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
@@ -40,8 +58,10 @@ async function callProcess(
   contextFor: (handed: readonly DeliveredItem[]) => FlushContext,
   clock: Clock,
 ): Promise<ProcessCall> {
+  call.isOver = true;
   call.handed = call.items.filter(({ tenure }) => !endIfLate(tenure, clock));
   if (call.handed.length === 0) return call;
+  call.isOver = false;
   try {
     // A copy: the application may sort or empty what it gets.
     await work([...call.handed], contextFor(call.handed));

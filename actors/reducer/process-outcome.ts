@@ -1,16 +1,18 @@
-// Handles a finished call of `process`: what it got is settled, or has failed. An item that has failed alone leaves its task.
+// Handles a finished call with a batch: what it got is settled, or has failed. An item that has failed alone leaves its task.
 // bisection.ts decides about several that have failed together.
 import type { DeliveredItem } from '../protocol/item.js';
 import { batchFailed } from './bisection.js';
 import { acknowledge, drop } from './call-outcome.js';
 import { callSucceeded, endWait, itemsFailed, reportRecovery } from './failed-call.js';
 import { isHolding } from './held-keys.js';
-import type { ProcessCall } from './batching.js';
+import type { ProcessCall, Task } from './batching.js';
+import { runCall } from './process-call.js';
 import type { ReducerTurn } from './state.js';
-import { returnCredit } from './stage-reports.js';
+import { markCredited, returnCredit } from './stage-reports.js';
 
 export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessCall }): void {
   const { state } = turn;
+  if (!call.isOver) return runCall(turn, call);
   const { task, handed, failed, failure } = call;
   state.batching.calls.delete(call);
   task.call = undefined;
@@ -22,17 +24,24 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   for (const item of handed) returnCredit(state.reports, item);
 
   const rest = failed.size === 0 ? handed : handed.filter((item) => !failed.has(item));
-  if (failure === undefined && rest.length > 0) {
+  if (failure === undefined && rest.length > 0 && !call.isRepeated) {
     task.done.push(...rest);
     succeeded(turn, rest, handed.length === 1);
   }
-  for (const [item, error] of failed) itemsFailed(turn, [item], error, task.at);
+  for (const [item, error] of failed) itemsFailed(turn, [item], error, call.isRepeated ? 'reduce' : task.at);
 
-  if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
+  if (call.isRepeated) callAgain(turn, task, rest);
+  else if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
   else {
     if (failure !== undefined) itemsFailed(turn, rest, failure.cause, task.at);
     state.batching.idle.push(task);
   }
+}
+
+function callAgain({ state }: ReducerTurn, task: Task, items: readonly DeliveredItem[]): void {
+  for (const item of items) markCredited(state.reports, item);
+  if (items.length > 0) task.parts.unshift(items);
+  state.batching.idle.push(task);
 }
 
 function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: boolean): void {

@@ -112,7 +112,7 @@ function isBatchDue({ options, state, now }: ReducerTurn): boolean {
 
 function startBatch({ state, effects }: ReducerTurn): void {
   const { batching } = state;
-  const task = createTask(batching.open, 'process');
+  const task = createTask([batching.open], 'process');
   batching.open = [];
   if (batching.timerIsSet) effects.push(effect.cancel('flush'));
   batching.timerIsSet = false;

@@ -19,9 +19,9 @@ import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { finishMark, startMark } from './marks.js';
-import { createBatching } from './batching.js';
+import { createBatching, outageKeysOf } from './batching.js';
 import { processed } from './process-outcome.js';
-import { proceedProcess } from './process-steps.js';
+import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
@@ -72,7 +72,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
     settledAt: now,
     calledAt: now,
-    keys: createHeldKeys(options.definition.process === undefined ? 10 : 8),
+    keys: createHeldKeys(outageKeysOf(options.definition)),
     waitingCall: undefined,
     undecided: new Map(),
     decisions: 0,
@@ -196,7 +196,8 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   if (turn.options.definition.process !== undefined) proceedProcess(turn);
-  else while (state.running === undefined && takeStep(turn));
+  else
+    while (state.running === undefined && (continueTask(turn) || (state.batching.tasks.size === 0 && takeStep(turn))));
   setAttemptTimer(turn);
 }
 

@@ -220,7 +220,9 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     running === undefined
       ? call === undefined
         ? 'idle'
-        : 'process'
+        : call.task.at === 'flush'
+          ? 'flush'
+          : 'process'
       : running.type === 'fold'
         ? 'reduce'
         : running.type === 'raw'

@@ -14,12 +14,13 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   batch: ['object', 'undefined'],
   acknowledge: ['string', 'undefined'],
   stateBy: ['string', 'undefined'],
+  stateless: ['boolean', 'undefined'],
 };
 
 /** The members that name the kind of a reducer, each with those that do not go with it. */
 const alone: Readonly<Record<string, readonly string[]>> = {
-  behaviour: ['flush', 'batch', 'acknowledge', 'stateBy'],
-  process: ['init', 'flush', 'acknowledge', 'stateBy'],
+  behaviour: ['flush', 'batch', 'acknowledge', 'stateBy', 'stateless'],
+  process: ['init', 'flush', 'acknowledge', 'stateBy', 'stateless'],
 };
 
 /** Throws INVALID_OPTION, naming the member, expected and got. */
@@ -47,6 +48,10 @@ export function checkReducer(reducer: object): void {
 
   oneOf('reducer.acknowledge', definition['acknowledge'], ['auto', 'manual']);
   oneOf('reducer.stateBy', definition['stateBy'], ['reducer', 'shard']);
+  if (definition['stateless'] === true) {
+    if (definition['flush'] === undefined) refuse('reducer.flush', 'a function with stateless', undefined);
+    if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with stateless", 'manual');
+  }
   if (definition['batch'] !== undefined) checkBatch(definition['batch'] as Members);
 }
 

@@ -166,6 +166,13 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    * @default 'reducer'
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
+  /**
+   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected: some of its items are
+   * folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are acknowledged. It needs
+   * `flush`, and does not go with `acknowledge: 'manual'`.
+   * @default false
+   */
+  readonly stateless?: boolean | undefined;
   readonly behaviour?: undefined;
   readonly process?: undefined;
 }
@@ -188,6 +195,7 @@ export interface RawReducer<State = unknown, Value = Buffer> {
   readonly batch?: undefined;
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
+  readonly stateless?: undefined;
   readonly process?: undefined;
 }
 
@@ -208,6 +216,7 @@ export interface ProcessReducer<Value = Buffer> {
   readonly behaviour?: undefined;
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
+  readonly stateless?: undefined;
 }
 
 /** A reducer of any kind, as `defineReducer` returns it. */

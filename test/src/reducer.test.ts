@@ -93,6 +93,15 @@ describe('defineReducer', () => {
     ['reducer.flush', { flush: reduce, process: reduce }, 'nothing with process'],
     ['reducer.acknowledge', { acknowledge: 'auto', process: reduce }, 'nothing with process'],
     ['reducer.stateBy', { stateBy: 'shard', process: reduce }, 'nothing with process'],
+    ['reducer.flush', { init, reduce, stateless: true }, 'a function with stateless'],
+    [
+      'reducer.acknowledge',
+      { init, reduce, flush: reduce, stateless: true, acknowledge: 'manual' },
+      "'auto' with stateless",
+    ],
+    ['reducer.stateless', { init, reduce, flush: reduce, stateless: 1 }, 'boolean or undefined'],
+    ['reducer.stateless', { process: reduce, stateless: true }, 'nothing with process'],
+    ['reducer.stateless', { init, behaviour: reduce, stateless: true }, 'nothing with behaviour'],
     ['reducer.process', { process: 5 }, 'function or undefined'],
   ];
   for (const [index, [member, definition, expected]] of wrong.entries()) {
