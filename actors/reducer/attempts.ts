@@ -6,7 +6,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { runFlush, startItems, startRaw } from './call-start.js';
 import { beginAttempt, dropWorker, dueKey, holdNew, isHolding, makeDue, mustWait, nextAttemptAt } from './held-keys.js';
 import { finishMark } from './marks.js';
-import { addTask, createTask, isolatesFailures, repeatTask, tasksOf, type Task } from './batching.js';
+import { addTask, createTask, isolatesFailures, repeatTask, slotsOf, tasksOf, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -134,10 +134,10 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
 }
 
 /** Sets the timer for the next attempt. */
-export function setAttemptTimer({ state, now, effects }: ReducerTurn): void {
+export function setAttemptTimer({ options, state, now, effects }: ReducerTurn): void {
   const { keys, running, waitingCall, batching } = state;
   // The end of the call that is under way comes here again.
-  if (running !== undefined || batching.calls.size > 0) return;
+  if (running !== undefined || batching.tasks.size >= slotsOf(options.definition)) return;
   const at = (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? nextAttemptAt(keys));
   if (at === state.attemptTimerAt) return;
   state.attemptTimerAt = at;

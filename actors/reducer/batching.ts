@@ -3,6 +3,7 @@
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import type { FoldJob, StateSlot } from './user-calls.js';
+import { createDeque, type Deque } from '../../src/core/deque.js';
 import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { ReducerDefinition } from '../../src/api/reducer.js';
 
@@ -85,10 +86,29 @@ export interface Batching {
   readonly idle: Task[];
   readonly calls: Set<ProcessCall>;
   marks: OpenMark[];
+  readonly lanes: KeyLanes | undefined;
+  /** How many calls have begun. */
+  begun: number;
 }
 
-export function createBatching(now: number): Batching {
+/** The lanes of keys with items that are gathered or in a call (key-lanes.ts). */
+export interface KeyLanes {
+  readonly byKey: Map<string, { owner: DeliveredItem; behind: Deque<DeliveredItem> | undefined }>;
+  /** The owners of lanes whose turn has come, and that no batch has yet. */
+  readonly free: Deque<DeliveredItem>;
+  /** How many items wait behind owners. */
+  waiting: number;
+}
+
+/** How many calls may be under way at once. */
+export function slotsOf(definition: ReducerDefinition): number {
+  return definition.concurrency ?? 1;
+}
+
+export function createBatching(definition: ReducerDefinition, now: number): Batching {
+  const lanes = { byKey: new Map(), free: createDeque<DeliveredItem>(), waiting: 0 };
   return {
+    ...{ lanes: definition.concurrency === undefined ? undefined : lanes, begun: 0 },
     ...{ open: [], openSince: now, queuedSince: now, timerIsSet: false },
     ...{ tasks: new Set(), idle: [], calls: new Set(), marks: [] },
   };
@@ -118,9 +138,27 @@ export function* itemsOfTask({ call, parts }: Task): Generator<DeliveredItem> {
 }
 
 /** The items of the tasks, and those that are gathered. */
-export function* gatheredItems({ tasks, open }: Batching): Generator<DeliveredItem> {
-  for (const task of tasks) yield* itemsOfTask(task);
+export function* batchedItems(batching: Batching): Generator<DeliveredItem> {
+  for (const task of batching.tasks) yield* itemsOfTask(task);
+  yield* gatheredItems(batching);
+}
+
+/** The items that no task has yet. */
+export function* gatheredItems({ open, lanes }: Batching): Generator<DeliveredItem> {
   yield* open;
+  if (lanes === undefined) return;
+  yield* inDeque(lanes.free);
+  if (lanes.waiting > 0)
+    for (const { behind } of lanes.byKey.values()) if (behind !== undefined) yield* inDeque(behind);
+}
+
+function* inDeque(items: Deque<DeliveredItem>): Generator<DeliveredItem> {
+  for (let place = 0; place < items.length; place += 1) yield items.at(place) as DeliveredItem;
+}
+
+/** How many items are gathered. */
+export function gatheredCount({ open, lanes }: Batching): number {
+  return open.length + (lanes === undefined ? 0 : lanes.free.length + lanes.waiting);
 }
 
 /** The tasks with items of this worker. */

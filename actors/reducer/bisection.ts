@@ -16,6 +16,7 @@ import {
   reportRetry,
   waitingCallOf,
 } from './failed-call.js';
+import { leaveLane } from './key-lanes.js';
 import { markCredited } from './stage-reports.js';
 import type { FailedCall, ReducerTurn } from './state.js';
 import { renewState, type FlushGroup } from './user-calls.js';
@@ -30,7 +31,7 @@ type FailedBatch = Extract<FailedCall, { readonly type: 'batch' }>;
 export function batchFailed(turn: ReducerTurn, task: Task, items: readonly DeliveredItem[], cause: unknown): void {
   const { state, now } = turn;
   const { batching, keys, reports } = state;
-  const live = giveUpLate(turn, items);
+  const live = liveOf(turn, items);
   for (const item of live) markCredited(reports, item);
   if (task.isBisected || keys.outage !== undefined || live.length === 0) {
     task.parts.unshift(...halvesOf(live));
@@ -66,7 +67,7 @@ function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: 
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') waitingCall.tasks = waitingCall.tasks.filter((each) => each !== task);
 
-  const live = giveUpLate(turn, task.parts.flat());
+  const live = liveOf(turn, task.parts.flat());
   task.parts = [live];
   if (live.length === 0) return;
   // `then` of a retry policy is for the single item.
@@ -79,6 +80,12 @@ function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: 
     task.parts = halvesOf(live);
     addTask(state.batching, task);
   }
+}
+
+function liveOf(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+  const live = giveUpLate(turn, items);
+  if (live.length < items.length) for (const item of items) if (item.tenure.dead) leaveLane(turn, item);
+  return live;
 }
 
 function repeatLater(turn: ReducerTurn, call: FailedBatch, policy: Retry): void {

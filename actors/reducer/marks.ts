@@ -2,6 +2,7 @@
 // reducer a mark ends as soon as its turn comes.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { gatheredItems } from './batching.js';
 import { startRaw } from './call-start.js';
 import { heldItemsOf } from './held-keys.js';
 import { createRawJob } from './raw-behaviour.js';
@@ -61,7 +62,7 @@ function waitingOf({ keys, waitingCall, carry, queue, batching }: ReducerState, 
     if (waitingCall.type === 'batch') for (const { parts } of waitingCall.tasks) parts.flat().forEach(add);
     if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
     carry.forEach(add);
-    batching.open.forEach(add);
+    for (const item of gatheredItems(batching)) add(item);
     for (let place = 0; place < queue.length; place += 1) {
       const queued = queue.at(place);
       if (queued instanceof DeliveredItem) add(queued);

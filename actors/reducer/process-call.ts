@@ -23,6 +23,7 @@ export function startProcess(turn: ReducerTurn, task: Task, items: readonly Deli
   if (definition.reduce !== undefined) call.part = createPart(definition, items);
   task.call = call;
   state.batching.calls.add(call);
+  state.batching.begun += 1;
   runCall(turn, call);
 }
 
@@ -30,7 +31,7 @@ export function startProcess(turn: ReducerTurn, task: Task, items: readonly Deli
 export function runCall(turn: ReducerTurn, call: ProcessCall): void {
   const { options, state, effects } = turn;
   const { clock } = options;
-  const { controller } = state;
+  const { batching, controller } = state;
   const definition = options.definition as ProcessReducer<unknown> | FoldingReducer;
   const start =
     definition.process === undefined
@@ -43,7 +44,8 @@ export function runCall(turn: ReducerTurn, call: ProcessCall): void {
 
   effects.push(
     effect.run({
-      name: call.task.at,
+      // Names of running effects are unique.
+      name: batching.lanes === undefined ? call.task.at : `${call.task.at}#${batching.begun}`,
       kind: 'user',
       start,
       done: (ended: ProcessCall): ReducerActorMessage => ({ type: 'processed', call: ended }),

@@ -4,9 +4,11 @@ import type { DeliveredItem } from '../protocol/item.js';
 import { batchFailed } from './bisection.js';
 import { acknowledge, drop } from './call-outcome.js';
 import { callSucceeded, endWait, itemsFailed, reportRecovery } from './failed-call.js';
+import { leaveLane } from './key-lanes.js';
 import { isHolding } from './held-keys.js';
 import type { ProcessCall, Task } from './batching.js';
 import { runCall } from './process-call.js';
+import type { FailedItem } from '../../src/api/failure-policy.js';
 import type { ReducerTurn } from './state.js';
 import { markCredited, returnCredit } from './stage-reports.js';
 
@@ -19,7 +21,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
 
   if (handed.length < call.items.length) {
     const live = new Set(handed);
-    for (const item of call.items) if (!live.has(item)) drop(turn, item);
+    for (const item of call.items) if (!live.has(item)) dropInTask(turn, item);
   }
   for (const item of handed) returnCredit(state.reports, item);
 
@@ -28,12 +30,12 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
     task.done.push(...rest);
     succeeded(turn, rest, handed.length === 1);
   }
-  for (const [item, error] of failed) itemsFailed(turn, [item], error, call.isRepeated ? 'reduce' : task.at);
+  for (const [item, error] of failed) hasFailedAlone(turn, item, error, call.isRepeated ? 'reduce' : task.at);
 
   if (call.isRepeated) callAgain(turn, task, rest);
   else if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
   else {
-    if (failure !== undefined) itemsFailed(turn, rest, failure.cause, task.at);
+    if (failure !== undefined) for (const item of rest) hasFailedAlone(turn, item, failure.cause, task.at);
     state.batching.idle.push(task);
   }
 }
@@ -51,4 +53,15 @@ function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: 
   if (isAlone) for (const item of items) reportRecovery(turn, item);
   callSucceeded(turn);
   acknowledge(turn, items);
+  for (const item of items) leaveLane(turn, item);
+}
+
+function hasFailedAlone(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
+  itemsFailed(turn, [item], cause, at);
+  leaveLane(turn, item);
+}
+
+function dropInTask(turn: ReducerTurn, item: DeliveredItem): void {
+  drop(turn, item);
+  leaveLane(turn, item);
 }

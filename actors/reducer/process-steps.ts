@@ -12,13 +12,11 @@ import {
 } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
 import { isHolding, nextAttemptAt } from './held-keys.js';
+import { enterLane, leaveLane } from './key-lanes.js';
 import { finishMark } from './marks.js';
-import { addTask, createTask, tasksOf, type OpenMark, type Task } from './batching.js';
+import { addTask, createTask, gatheredItems, slotsOf, tasksOf, type OpenMark, type Task } from './batching.js';
 import { startProcess } from './process-call.js';
-import type { ReducerTurn } from './state.js';
-
-/** How many calls may be under way at once. */
-const slots = 1;
+import type { ReducerState, ReducerTurn } from './state.js';
 
 /** Starts every call that may begin. */
 export function proceedProcess(turn: ReducerTurn): void {
@@ -31,9 +29,11 @@ function takeStep(turn: ReducerTurn): boolean {
   if (continueTask(turn)) return true;
   if (waitingCall !== undefined) return repeatWaitingCall(turn, waitingCall) || answerMarks(turn);
 
-  gather(turn);
+  const hasSlot = batching.tasks.size < slotsOf(turn.options.definition);
+  // A batch grows while others are called. A single item need not be chosen before there is a slot for it.
+  if (hasSlot || turn.options.batchSize > 1) gather(turn);
   const isDue = batching.open.length > 0 && isBatchDue(turn);
-  if (batching.tasks.size < slots) {
+  if (hasSlot) {
     if (startAttempt(turn, isDue)) return true;
     if (isDue) {
       startBatch(turn);
@@ -46,20 +46,27 @@ function takeStep(turn: ReducerTurn): boolean {
 /** Calls the next part of a task whose last call has ended. */
 export function continueTask(turn: ReducerTurn): boolean {
   const { batching, keys } = turn.state;
-  if (batching.calls.size >= slots) return false;
-  const [task] = batching.idle;
-  if (task === undefined || mayBeOutage(turn, task)) return false;
-  batching.idle.shift();
+  if (batching.calls.size >= slotsOf(turn.options.definition)) return false;
+  const place = batching.idle.findIndex((each) => !mayBeOutage(turn, each));
+  const [task] = place < 0 ? [] : batching.idle.splice(place, 1);
+  if (task === undefined) return false;
 
   for (let part = task.parts.shift(); part !== undefined; part = task.parts.shift()) {
     const isFiltered = !task.isAttempt && isHolding(keys);
-    const items = isFiltered ? part.filter((item) => !holdIfItMustWait(turn, item)) : part;
+    const items = isFiltered ? part.filter((item) => !isHeldNow(turn, item)) : part;
     if (items.length === 0) continue;
     startProcess(turn, task, items);
     return true;
   }
   batching.tasks.delete(task);
   reportBatchRecovery(turn, task);
+  return true;
+}
+
+/** Holds an item that has been gathered, if it has to wait. */
+function isHeldNow(turn: ReducerTurn, item: DeliveredItem): boolean {
+  if (!holdIfItMustWait(turn, item)) return false;
+  leaveLane(turn, item);
   return true;
 }
 
@@ -75,6 +82,10 @@ function gather(turn: ReducerTurn): void {
   const { open } = batching;
   const { batchSize } = options;
   if (open.length >= batchSize) return;
+
+  const { lanes } = batching;
+  while (lanes !== undefined && lanes.free.length > 0 && open.length < batchSize)
+    take(turn, lanes.free.shift() as DeliveredItem, now);
 
   let carried = 0;
   for (; carried < state.carry.length && open.length < batchSize; carried += 1)
@@ -96,7 +107,8 @@ function gather(turn: ReducerTurn): void {
 function take(turn: ReducerTurn, item: DeliveredItem, since: number): void {
   const { state } = turn;
   const { batching } = state;
-  if (isHolding(state.keys) && holdIfItMustWait(turn, item)) return;
+  // First the lane: behind a call under way, an item must wait for its end and not for an attempt.
+  if (!enterLane(turn, item) || (isHolding(state.keys) && isHeldNow(turn, item))) return;
   creditAtOnce(state, item);
   if (batching.open.length === 0) batching.openSince = since;
   batching.open.push(item);
@@ -106,6 +118,7 @@ function isBatchDue({ options, state, now }: ReducerTurn): boolean {
   const { batching, queue, keys } = state;
   if (batching.open.length >= options.batchSize || state.flushDue) return true;
   if (now - batching.openSince >= options.batchIntervalMs || keys.outage !== undefined) return true;
+  if (batching.marks.some(({ mark }) => mark.kind === 'drain')) return true;
   const head = queue.peek();
   return head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
 }
@@ -163,7 +176,14 @@ function hasEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): boolean {
   const { batching, waitingCall, lastTries } = state;
   if (mark.kind === 'flush') return tasks.every((task) => !batching.tasks.has(task));
   if (tasksOf(batching, mark.worker).length > 0) return false;
-  return waitingCall === undefined || (waitingCall.undecided === 0 && lastTries.has(mark));
+  if (waitingCall === undefined) return !isToBeCalled(state, mark.worker);
+  return waitingCall.undecided === 0 && lastTries.has(mark);
+}
+
+/** Whether an item of this worker is to be called, and waits for no attempt. */
+function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolean {
+  for (const { tenure } of gatheredItems(batching)) if (tenure.worker === worker) return true;
+  return carry.some(({ tenure }) => tenure.worker === worker);
 }
 
 /** Whether an attempt is due, and may begin. */

@@ -1,5 +1,6 @@
-// The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
-// wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the items folded before it began.
+// The actor that runs the application's code. Calls into one reducer never overlap, except with `concurrency` (process-steps.ts). While
+// a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
+// items folded before it began.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
@@ -18,6 +19,7 @@ import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { dropGathered } from './key-lanes.js';
 import { finishMark, startMark } from './marks.js';
 import { createBatching, outageKeysOf } from './batching.js';
 import { processed } from './process-outcome.js';
@@ -79,7 +81,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     attemptTimerAt: Infinity,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
-    batching: createBatching(now),
+    batching: createBatching(options.definition, now),
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
@@ -179,8 +181,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
-  for (const item of state.batching.open) if (isLost(item)) returnCredit(state.reports, item);
-  state.batching.open = state.batching.open.filter((item) => !isLost(item));
+  dropGathered(turn, message.worker);
 
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;

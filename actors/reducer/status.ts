@@ -5,7 +5,7 @@ import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
 import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
-import { gatheredItems, oldestCall } from './batching.js';
+import { batchedItems, gatheredCount, oldestCall } from './batching.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -71,7 +71,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
   }
 
   for (const { items, startedAt } of state.batching.calls) if (items.some(isSought)) return at('running', startedAt);
-  for (const item of gatheredItems(state.batching)) if (isSought(item)) return at(queuedState(state), state.settledAt);
+  for (const item of batchedItems(state.batching)) if (isSought(item)) return at(queuedState(state), state.settledAt);
 
   const heldSince = waitsSince(state, isSought);
   if (heldSince !== undefined) return at('waiting', heldSince);
@@ -111,7 +111,7 @@ function waitsForCall(state: ReducerState, worker: number): boolean {
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
   if (carry.some(isOurs)) return true;
-  for (const item of gatheredItems(batching)) if (isOurs(item)) return true;
+  for (const item of batchedItems(batching)) if (isOurs(item)) return true;
   for (const { folded } of slots.values())
     if (folded.some((item) => isOurs(item) && !unacknowledged.has(item))) return true;
   for (let index = 0; index < queue.length; index += 1) {
@@ -184,7 +184,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
   if (state.waitingCall?.type === 'batch') for (const { parts } of state.waitingCall.tasks) yield* parts.flat();
   if (state.waitingCall?.type === 'flush') for (const { items } of state.waitingCall.groups) yield* items;
-  yield* gatheredItems(state.batching);
+  yield* batchedItems(state.batching);
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
@@ -242,7 +242,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
   return {
     holding: heldBy(state, now),
     doing,
-    queued: state.queue.length + state.carry.length + batching.open.length,
+    queued: state.queue.length + state.carry.length + gatheredCount(batching),
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),

@@ -15,6 +15,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   acknowledge: ['string', 'undefined'],
   stateBy: ['string', 'undefined'],
   stateless: ['boolean', 'undefined'],
+  concurrency: ['number', 'undefined'],
 };
 
 /** The members that name the kind of a reducer, each with those that do not go with it. */
@@ -48,6 +49,12 @@ export function checkReducer(reducer: object): void {
 
   oneOf('reducer.acknowledge', definition['acknowledge'], ['auto', 'manual']);
   oneOf('reducer.stateBy', definition['stateBy'], ['reducer', 'shard']);
+  const { concurrency } = definition;
+  if (concurrency !== undefined) {
+    if (definition['process'] === undefined) refuse('reducer.concurrency', 'nothing without process', concurrency);
+    if (!Number.isSafeInteger(concurrency) || (concurrency as number) < 1)
+      refuse('reducer.concurrency', 'an integer >= 1', concurrency);
+  }
   if (definition['stateless'] === true) {
     if (definition['flush'] === undefined) refuse('reducer.flush', 'a function with stateless', undefined);
     if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with stateless", 'manual');

@@ -173,6 +173,7 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    * @default false
    */
   readonly stateless?: boolean | undefined;
+  readonly concurrency?: undefined;
   readonly behaviour?: undefined;
   readonly process?: undefined;
 }
@@ -196,6 +197,7 @@ export interface RawReducer<State = unknown, Value = Buffer> {
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
   readonly stateless?: undefined;
+  readonly concurrency?: undefined;
   readonly process?: undefined;
 }
 
@@ -203,13 +205,20 @@ export interface RawReducer<State = unknown, Value = Buffer> {
 export interface ProcessReducer<Value = Buffer> {
   /**
    * Processes the items, in the order of their shards. All of them are acknowledged when it returns, or when its promise resolves.
-   * What it returns is ignored. Calls do not overlap in one reducer. An item for which it calls `ctx.fail(token, error)` during the
-   * call goes to `onFailure`, and the others are acknowledged. If it throws, the batch is tried again and then bisected, and
-   * `onFailure` decides about the items that fail alone. So what it has written must be harmless the second time. `this` is not set.
+   * What it returns is ignored. Calls do not overlap in one reducer, unless `concurrency` allows it. An item for which it calls
+   * `ctx.fail(token, error)` during the call goes to `onFailure`, and the others are acknowledged. If it throws, the batch is tried
+   * again and then bisected, and `onFailure` decides about the items that fail alone. So what it has written must be harmless the
+   * second time. `this` is not set.
    */
   readonly process: (items: readonly Item<Value>[], context: FlushContext) => unknown;
   /** When a batch is handed out. A drain or a full shard hands out at once what there is. */
   readonly batch?: Batch | undefined;
+  /**
+   * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,
+   * and no key is in two calls: the order of each key is kept. `batch.size` is then 1 by default.
+   * @default 1, and a key may have several items in the call
+   */
+  readonly concurrency?: number | undefined;
   readonly init?: undefined;
   readonly reduce?: undefined;
   readonly flush?: undefined;

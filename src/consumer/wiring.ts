@@ -264,7 +264,8 @@ function workerOf(
   lease: HeldLease,
 ): Behaviour<never, never> {
   const { source } = sources.get(lease.source) as OpenSource;
-  const { reducer: definition } = options;
+  const { reducer: definition, batch } = options;
+  const gathers = definition.process !== undefined && batch.size > 1;
   lastWorker += 1;
   return actors.shardWorker({
     ...options,
@@ -275,7 +276,7 @@ function workerOf(
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
-    flushes: [definition.flush, definition.behaviour, definition.process].some((each) => each !== undefined),
+    flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
     acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
     sendFromOutside: (to, message) => sendFromOutside(to, message),

@@ -102,6 +102,9 @@ describe('defineReducer', () => {
     ['reducer.stateless', { init, reduce, flush: reduce, stateless: 1 }, 'boolean or undefined'],
     ['reducer.stateless', { process: reduce, stateless: true }, 'nothing with process'],
     ['reducer.stateless', { init, behaviour: reduce, stateless: true }, 'nothing with behaviour'],
+    ['reducer.concurrency', { init, reduce, concurrency: 2 }, 'nothing without process'],
+    ['reducer.concurrency', { process: reduce, concurrency: 0 }, 'an integer >= 1'],
+    ['reducer.concurrency', { process: reduce, concurrency: '2' }, 'number or undefined'],
     ['reducer.process', { process: 5 }, 'function or undefined'],
   ];
   for (const [index, [member, definition, expected]] of wrong.entries()) {

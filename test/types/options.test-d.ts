@@ -41,6 +41,12 @@ defineReducer({ init: () => 0, process: () => {} });
 defineReducer({ init: () => 0, reduce: (state: number) => state, process: () => {} });
 // @ts-expect-error nothing to flush
 defineReducer({ process: () => {}, flush: () => {} });
+defineReducer({ process: () => {}, concurrency: 4, batch: { size: 2 } });
+// @ts-expect-error only with `process`
+defineReducer({ init: () => 0, reduce: (state: number) => state, concurrency: 4 });
+// @ts-expect-error `process` has no state to leave out
+defineReducer({ process: () => {}, stateless: true });
+defineReducer({ init: () => 0, reduce: (state: number) => state, flush: () => {}, stateless: true });
 // @ts-expect-error its items are acknowledged by the call
 defineReducer({ process: () => {}, acknowledge: 'manual' });
 
