@@ -63,7 +63,7 @@ export function optionsPage({ consumer, kinesisStream, run }, { reducer }) {
     'With `behaviour` in the place of `reduce`, both required, and without `flush`, `batch`, `acknowledge`, `stateBy` and `stateless`:',
     members(reducer, 'RawReducer'),
     '### A reducer without state',
-    'With `process` in the place of `init` and `reduce`. Only `batch` and `concurrency` go with it:',
+    'With `process` in the place of `init` and `reduce`. Only `batch`, `concurrency` and `timeoutMs` go with it:',
     members(reducer, 'ProcessReducer'),
     '## runUntilSignal',
     'The second argument of `runUntilSignal(consumer, options)`:',

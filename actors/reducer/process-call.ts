@@ -3,7 +3,7 @@
 import { effect } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { endIfLate } from '../protocol/tenure.js';
-import { fencesOf } from './call-start.js';
+import { openFlush, type CallContexts } from './call-contexts.js';
 import type { ProcessCall, StatelessPart, Task } from './batching.js';
 import { callPart, createPart } from './stateless-part.js';
 import type { ReducerActorMessage, ReducerTurn } from './state.js';
@@ -31,16 +31,15 @@ export function startProcess(turn: ReducerTurn, task: Task, items: readonly Deli
 export function runCall(turn: ReducerTurn, call: ProcessCall): void {
   const { options, state, effects } = turn;
   const { clock } = options;
-  const { batching, controller } = state;
+  const { batching, contexts } = state;
   const definition = options.definition as ProcessReducer<unknown> | FoldingReducer;
   const start =
     definition.process === undefined
       ? () => {
-          const flushContext = (handed: readonly DeliveredItem[]) => controller.flushContext(fencesOf(handed));
-          const context = { definition, context: controller.context, flushContext, clock };
+          const context = { definition, contexts, clock };
           return callPart(call, call.part as StatelessPart, context);
         }
-      : () => callProcess(call, definition.process as Process, (handed) => contextOf(turn, call, handed), clock);
+      : () => callProcess(call, definition.process as Process, contexts, clock);
 
   effects.push(
     effect.run({
@@ -57,27 +56,28 @@ export function runCall(turn: ReducerTurn, call: ProcessCall): void {
 async function callProcess(
   call: ProcessCall,
   work: Process,
-  contextFor: (handed: readonly DeliveredItem[]) => FlushContext,
+  contexts: CallContexts,
   clock: Clock,
 ): Promise<ProcessCall> {
   call.isOver = true;
   call.handed = call.items.filter(({ tenure }) => !endIfLate(tenure, clock));
   if (call.handed.length === 0) return call;
   call.isOver = false;
+  const { context, end } = openFlush(contexts, 'process', call.handed);
   try {
     // A copy: the application may sort or empty what it gets.
-    await work([...call.handed], contextFor(call.handed));
+    await work([...call.handed], withFail(call, context));
   } catch (cause) {
     call.failure = { cause };
   }
+  end();
   call.isOver = true;
   return call;
 }
 
 /** `ctx.fail` counts for the items of the call, until it has ended. Anything else is a stray, as in the other reducers. */
-function contextOf({ state }: ReducerTurn, call: ProcessCall, handed: readonly DeliveredItem[]): FlushContext {
-  const context = state.controller.flushContext(fencesOf(handed));
-  const open = new Set<unknown>(handed);
+function withFail(call: ProcessCall, context: FlushContext): FlushContext {
+  const open = new Set<unknown>(call.handed);
   return {
     ...context,
     fail: (token, error) => {

@@ -15,6 +15,8 @@ import {
   startAttempt,
 } from './attempts.js';
 import { runFlush, sharedSlot, startFlush, startItems } from './call-start.js';
+import { createCallContexts } from './call-contexts.js';
+import { callsDue, watchCalls } from './call-timeout.js';
 import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
@@ -45,6 +47,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       if (acceptNumber(turn, message)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
+      watchCalls(turn);
       if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
     },
@@ -57,7 +60,11 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
 }
 
 function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<ReducerState, ReducerActorMessage> {
-  const now = options.clock.now();
+  const { clock, definition } = options;
+  const now = clock.now();
+  const controller = createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside);
+  const outlives = definition.behaviour !== undefined || definition.acknowledge === 'manual';
+  const isTimed = definition.timeoutMs !== undefined;
   const state: ReducerState = {
     self,
     queue: createDeque<DeliveredItem | Mark>(),
@@ -71,21 +78,21 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     unacknowledged: new Map(),
     lastReceived: new Map(),
     reports: createStageReports(),
-    controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
+    controller,
+    contexts: createCallContexts(controller, { isTimed, outlives }, clock),
     settledAt: now,
     calledAt: now,
-    keys: createHeldKeys(outageKeysOf(options.definition)),
+    keys: createHeldKeys(outageKeysOf(definition)),
     waitingCall: undefined,
     undecided: new Map(),
     decisions: 0,
     attemptTimerAt: Infinity,
     drainsInQueue: 0,
     lastTries: new WeakSet(),
-    batching: createBatching(options.definition, now),
+    batching: createBatching(definition, now),
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
-  const { definition } = options;
   if (definition.stateBy !== 'shard' && definition.process === undefined)
     state.slots.set(sharedSlot, createSlot(options.definition));
 
@@ -117,6 +124,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   behaved,
   processed,
   contextCalled,
+  callsDue,
   attemptDue,
   decided,
   broken,

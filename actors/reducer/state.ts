@@ -2,6 +2,7 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
+import type { CallContexts } from './call-contexts.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { Batching, ProcessCall, Task } from './batching.js';
@@ -39,6 +40,8 @@ export type ReducerActorMessage =
   | { readonly type: 'flushed'; readonly job: FlushJob }
   | { readonly type: 'behaved'; readonly job: RawJob }
   | { readonly type: 'processed'; readonly call: ProcessCall }
+  /** A call may have taken longer than `timeoutMs`, or than `callDeadlineMs` after that. */
+  | { readonly type: 'callsDue' }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
   /** An attempt with a held key, or of the waiting call, may be due. */
@@ -111,6 +114,7 @@ export interface ReducerState {
   readonly lastReceived: Map<Ref<StageMessage>, number>;
   readonly reports: StageReports;
   readonly controller: ContextController;
+  readonly contexts: CallContexts;
   settledAt: number;
   /** When a call with items was last seen running. Heartbeats come all the time, and do not count. */
   calledAt: number;

@@ -3,6 +3,9 @@
 import { unknownName } from '../core/nearest-name.js';
 import { refuse, refuseName } from './refusal.js';
 
+/** A longer timer of Node fires at once. */
+const maxTimerMs = 2_147_483_647;
+
 type Members = Readonly<Record<string, unknown>>;
 
 const kinds: Readonly<Record<string, readonly string[]>> = {
@@ -16,6 +19,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   stateBy: ['string', 'undefined'],
   stateless: ['boolean', 'undefined'],
   concurrency: ['number', 'undefined'],
+  timeoutMs: ['number', 'undefined'],
 };
 
 /** The members that name the kind of a reducer, each with those that do not go with it. */
@@ -49,7 +53,9 @@ export function checkReducer(reducer: object): void {
 
   oneOf('reducer.acknowledge', definition['acknowledge'], ['auto', 'manual']);
   oneOf('reducer.stateBy', definition['stateBy'], ['reducer', 'shard']);
-  const { concurrency } = definition;
+  const { concurrency, timeoutMs } = definition;
+  if (timeoutMs !== undefined && !((timeoutMs as number) >= 1 && (timeoutMs as number) <= maxTimerMs))
+    refuse('reducer.timeoutMs', `a number of milliseconds, 1 to ${maxTimerMs}`, timeoutMs);
   if (concurrency !== undefined) {
     if (definition['process'] === undefined) refuse('reducer.concurrency', 'nothing without process', concurrency);
     if (!Number.isSafeInteger(concurrency) || (concurrency as number) < 1)

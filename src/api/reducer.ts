@@ -79,7 +79,8 @@ export interface ReducerContext {
    * Aborts once, when this reducer is stopped: at a restart of the pipeline at once, and at the end of the consumer. A
    * `consumer.stop()` first lets calls finish: the signal aborts when every lease is released, or when the deadline for that has
    * passed. A call that still runs then gets at most `callDeadlineMs`. After a restart, `ctx` has a new signal. The loss or hand-over
-   * of a lease does not abort it: use `item.signal` for that.
+   * of a lease does not abort it: use `item.signal` for that. With `timeoutMs`, each call has a signal of its own, which aborts also
+   * when the call has taken too long.
    */
   readonly signal: AbortSignal;
   /**
@@ -174,6 +175,13 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    */
   readonly stateless?: boolean | undefined;
   readonly concurrency?: undefined;
+  /**
+   * How long a call may take, in milliseconds. Then the signal of its `ctx` aborts with a TimeoutError that names the record. The call
+   * is still waited for, and its outcome counts: a late success is a success, and a late failure goes to `onFailure`. If it has not
+   * ended after another `callDeadlineMs`, the pipeline restarts, as under the policy `crash`. So pass the signal on to your client.
+   * @default none
+   */
+  readonly timeoutMs?: number | undefined;
   readonly behaviour?: undefined;
   readonly process?: undefined;
 }
@@ -191,6 +199,8 @@ export interface RawReducer<State = unknown, Value = Buffer> {
     message: ReducerMessage<Value>,
     context: ReducerContext,
   ) => State | PromiseLike<State>;
+  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  readonly timeoutMs?: number | undefined;
   readonly reduce?: undefined;
   readonly flush?: undefined;
   readonly batch?: undefined;
@@ -219,6 +229,8 @@ export interface ProcessReducer<Value = Buffer> {
    * @default 1, and a key may have several items in the call
    */
   readonly concurrency?: number | undefined;
+  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  readonly timeoutMs?: number | undefined;
   readonly init?: undefined;
   readonly reduce?: undefined;
   readonly flush?: undefined;

@@ -11,13 +11,14 @@ import { virtualConsumer, type VirtualOptions } from '../support/virtual-consume
 
 type Save = (items: readonly Item[]) => unknown;
 
-const kinds: Readonly<Record<string, (save: Save) => ReducerDefinition>> = {
-  'a batch at a time': (save) =>
-    defineReducer({ process: (items) => save(items), batch: { size: 40, intervalMs: 300 } }),
-  'many calls at once': (save) => defineReducer({ process: (items) => save(items), concurrency: 8 }),
-  'many batches at once': (save) =>
-    defineReducer({ process: (items) => save(items), concurrency: 3, batch: { size: 10, intervalMs: 100 } }),
-  'a stateless flush': (save) =>
+const kinds: Readonly<Record<string, (save: Save, timeoutMs: number | undefined) => ReducerDefinition>> = {
+  'a batch at a time': (save, timeoutMs) =>
+    defineReducer({ process: (items) => save(items), timeoutMs, batch: { size: 40, intervalMs: 300 } }),
+  'many calls at once': (save, timeoutMs) =>
+    defineReducer({ process: (items) => save(items), timeoutMs, concurrency: 8 }),
+  'many batches at once': (save, timeoutMs) =>
+    defineReducer({ process: (items) => save(items), timeoutMs, concurrency: 3, batch: { size: 10, intervalMs: 100 } }),
+  'a stateless flush': (save, timeoutMs) =>
     defineReducer({
       init: (): readonly Item[] => [],
       reduce: (state, item) => [...state, item],
@@ -26,6 +27,7 @@ const kinds: Readonly<Record<string, (save: Save) => ReducerDefinition>> = {
         return [];
       },
       stateless: true,
+      timeoutMs,
       batch: { size: 40, intervalMs: 300 },
     }),
 };
@@ -39,11 +41,17 @@ for (const [name, make] of Object.entries(kinds)) {
     afterEach(() => clock.uninstall());
 
     /** A sink that takes 50 ms for each call, and takes a call whole or not at all. */
-    async function started(fails: (id: string) => boolean, more: VirtualOptions = {}, stream?: FakeStream) {
+    async function started(
+      fails: (id: string) => boolean,
+      more: VirtualOptions = {},
+      stream?: FakeStream,
+      call: { readonly timeoutMs?: number; readonly save?: Save } = {},
+    ) {
       const done: string[] = [];
       let running = 0;
       const save: Save = async (items) => {
         running += 1;
+        await call.save?.(items);
         await new Promise<void>((resolve) => void clock.after(50, resolve));
         running -= 1;
         const bad = items.find((item) => fails(textOf(item)));
@@ -51,7 +59,7 @@ for (const [name, make] of Object.entries(kinds)) {
         done.push(...items.map(textOf));
       };
       const only = virtualConsumer(clock, {
-        ...{ onFailure: retry(), reducer: make(save), ...more },
+        ...{ onFailure: retry(), reducer: make(save, call.timeoutMs), ...more },
         ...(stream === undefined ? { streamOptions: { shards: 3 } } : { stream }),
       });
       await inVirtualTime(clock, only.consumer.start());
@@ -150,6 +158,26 @@ for (const [name, make] of Object.entries(kinds)) {
       );
       expect(heard('recordSkipped')).to.have.length(1);
       expect((await inVirtualTime(clock, consumer.stop())).drained).to.equal(true);
+    });
+
+    it('restarts when a call ignores the abort of its signal, and delivers everything', async () => {
+      let hangs = true;
+      const { consumer, stream, done, heard } = await started(() => false, { callDeadlineMs: 2_000 }, undefined, {
+        timeoutMs: 1_000,
+        save: (items) => {
+          if (!hangs || !items.some((item) => textOf(item) === '40')) return undefined;
+          hangs = false;
+          return new Promise(() => {});
+        },
+      });
+      putAll(stream, 100);
+      await clock.advance(60_000);
+      expect(consumer.status().restarts).to.equal(1);
+      expect(new Set(done).size).to.equal(100);
+      expect(heard('orphaned')).to.have.length(1);
+      const [restart] = heard('pipelineRestarted');
+      expect(String(restart?.error)).to.include('after its signal was aborted');
+      await inVirtualTime(clock, consumer.stop());
     });
 
     it('reads on when a shard is full, however small `maxPending` is', async () => {

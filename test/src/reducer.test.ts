@@ -105,6 +105,9 @@ describe('defineReducer', () => {
     ['reducer.concurrency', { init, reduce, concurrency: 2 }, 'nothing without process'],
     ['reducer.concurrency', { process: reduce, concurrency: 0 }, 'an integer >= 1'],
     ['reducer.concurrency', { process: reduce, concurrency: '2' }, 'number or undefined'],
+    ['reducer.timeoutMs', { process: reduce, timeoutMs: 0 }, 'a number of milliseconds, 1 to 2147483647'],
+    ['reducer.timeoutMs', { init, reduce, timeoutMs: 2_147_483_648 }, 'a number of milliseconds, 1 to 2147483647'],
+    ['reducer.timeoutMs', { init, reduce, timeoutMs: Number.NaN }, 'a number of milliseconds, 1 to 2147483647'],
     ['reducer.process', { process: 5 }, 'function or undefined'],
   ];
   for (const [index, [member, definition, expected]] of wrong.entries()) {

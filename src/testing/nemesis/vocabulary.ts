@@ -69,6 +69,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       flushed: true,
       behaved: true,
       processed: true,
+      callsDue: true,
       broken: true,
       flushDue: true,
       contextCalled: true,
