@@ -80,7 +80,13 @@ function dataOf(type, file) {
   if (ts.isIntersectionTypeNode(type)) return type.types.flatMap((part) => dataOf(part, file));
   if (ts.isTypeLiteralNode(type))
     return type.members.map((member) => `${member.name.getText(file)}${member.questionToken === undefined ? '' : '?'}`);
-  const named = { ShardEvent: ['source', 'shardId'], Position: ['sequenceNumber', 'subSequenceNumber'] };
+  const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
+  const named = {
+    ShardEvent: record.slice(0, 2),
+    Position: record.slice(2),
+    RecordEvent: [...record, 'key?'],
+    FailedCallEvent: [...record, 'key?', 'at'],
+  };
   const members = named[type.getText(file)];
   if (members === undefined) throw new Error(`scripts/events-page.mjs does not know the type ${type.getText(file)}`);
   return members;

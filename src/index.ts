@@ -40,6 +40,7 @@ export type {
   FlushContext,
   FoldingReducer,
   Item,
+  ProcessReducer,
   RawReducer,
   RecordContext,
   ReducerContext,

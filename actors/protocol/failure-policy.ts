@@ -25,6 +25,8 @@ export interface Failure {
 export interface Verdict {
   /** `Retry`: there is another attempt. Otherwise the failure ends so. */
   readonly policy: FinalPolicy | Retry;
+  /** The policy before its attempts, and what cannot be retried, were considered. */
+  readonly asked: FailurePolicy;
   /** The application's error, wrapped in an error that names the record. */
   readonly error: KinactError;
 }
@@ -72,16 +74,17 @@ export function unanswered(failure: Failure, afterMs: number): Verdict {
 export function notParked(failure: Failure, policy: PlainPolicy, thrown: unknown): Verdict {
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
-  return { policy, error: errorOf(failure, reason, `${messageOf(cause)} (not parked: ${messageOf(thrown)})`) };
+  const text = `${messageOf(cause)} (not parked: ${messageOf(thrown)})`;
+  return { policy, asked: policy, error: errorOf(failure, reason, text) };
 }
 
 function crash(failure: Failure, reason: unknown, note: string): Verdict {
-  return { policy: 'crash', error: errorOf(failure, reason, `${messageOf(failure.cause)} (${note})`) };
+  return { policy: 'crash', error: errorOf(failure, reason, `${messageOf(failure.cause)} (${note})`), asked: 'crash' };
 }
 
 function verdict(failure: Failure, policy: FailurePolicy): Verdict {
   const { cause } = failure;
-  return { policy: applicable(failure, policy), error: errorOf(failure, cause, messageOf(cause)) };
+  return { policy: applicable(failure, policy), asked: policy, error: errorOf(failure, cause, messageOf(cause)) };
 }
 
 function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy): FinalPolicy | Retry {

@@ -9,6 +9,7 @@ import { allowedItems, noteHandedOut } from './item-tokens.js';
 import { finishMark } from './marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../protocol/parking.js';
+import { addTask, createTask, isolatesFailures, repeatTask, slotsOf, tasksOf, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -50,8 +51,10 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
 
   beginAttempt(keys, due);
   const { item, failures } = due.head;
-  item.attempt = failures + 1;
-  startItems(turn, [item]);
+  item.attempt = Math.max(item.attempt, failures + 1);
+  const { definition } = turn.options;
+  if (!isolatesFailures(definition)) startItems(turn, [item]);
+  else addTask(state.batching, createTask([[item]], definition.process === undefined ? 'flush' : 'process', true));
   return true;
 }
 
@@ -69,19 +72,22 @@ export function isTriedOnceMore(turn: ReducerTurn, mark: Mark): boolean {
 export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
   const drains = state.drainsInQueue > 0 ? drainsOf(state) : [];
-  const isLastTry = drains.some((drain) => !state.lastTries.has(drain));
+  // Those beside the queue are answered by process-steps.ts.
+  const all = [...drains, ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
+  const isLastTry = all.some((drain) => !state.lastTries.has(drain));
 
   if (waiting.undecided > 0) {
-    for (const drain of drains) state.lastTries.add(drain);
+    for (const drain of all) state.lastTries.add(drain);
     if (isLastTry) hurryParkings(turn, () => true);
     if (drains.length > 0 && onlyPauses(state)) answerDrains(turn, drains);
     return false;
   }
 
   if (isLastTry || waiting.dueAt <= now) {
-    for (const drain of drains) state.lastTries.add(drain);
+    for (const drain of all) state.lastTries.add(drain);
     state.waitingCall = undefined;
-    if (waiting.type === 'flush') {
+    if (waiting.type === 'batch') for (const task of waiting.tasks) repeatTask(state.batching, task);
+    else if (waiting.type === 'flush') {
       for (const group of waiting.groups) group.outcome = 'dropped';
       runFlush(turn, { groups: waiting.groups, startedAt: now, next: 0, noted: 0 });
     } else {
@@ -90,7 +96,8 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
     return true;
   }
 
-  if (drains.length > 0) answerDrains(turn, drains);
+  const answered = drains.filter(({ worker }) => tasksOf(state.batching, worker).length === 0);
+  if (answered.length > 0) answerDrains(turn, answered);
   return false;
 }
 
@@ -102,7 +109,7 @@ function onlyPauses({ pendingFailures }: ReducerState): boolean {
 }
 
 function answerDrains(turn: ReducerTurn, drains: readonly Punctuation[]): void {
-  removeDrains(turn.state);
+  removeDrains(turn.state, new Set<unknown>(drains));
   for (const drain of drains) finishMark(turn, drain);
 }
 
@@ -119,9 +126,9 @@ export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
   return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
 }
 
-function removeDrains(state: ReducerState): void {
-  state.queue.retain((queued) => !isDrain(queued));
-  state.drainsInQueue = 0;
+function removeDrains(state: ReducerState, drains: ReadonlySet<unknown>): void {
+  state.queue.retain((queued) => !drains.has(queued));
+  state.drainsInQueue -= drains.size;
 }
 
 /** Drops what waits of a worker that has ended, without asking a policy. */
@@ -134,6 +141,11 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
   if (freed.length > 0) state.carry = [...freed, ...state.carry];
 
   const { waitingCall } = state;
+  if (waitingCall?.type === 'batch') {
+    const isDead = ({ parts }: Task): boolean => parts.every((part) => part.every(({ tenure }) => tenure.dead));
+    // It ends at its next call, which leaves out every item.
+    if (waitingCall.tasks.some(isDead)) waitingCall.dueAt = now;
+  }
   if (waitingCall?.type !== 'flush') return;
   const live = waitingCall.groups.filter(({ items }) => items.some(({ tenure }) => !tenure.dead));
   for (const group of waitingCall.groups) {
@@ -146,10 +158,11 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
 }
 
 /** Sets the timer for the next attempt, or for the tokens that the next items wait for. */
-export function setAttemptTimer({ state, now, effects }: ReducerTurn): void {
-  const { keys, running, waitingCall, reservation } = state;
+export function setAttemptTimer({ options, state, now, effects }: ReducerTurn): void {
+  const { keys, running, waitingCall, reservation, batching } = state;
   // The end of the call that is under way comes here again.
-  if (running !== undefined) return;
+  const isFull = reservation === undefined && batching.tasks.size >= slotsOf(options.definition);
+  if (running !== undefined || isFull) return;
   const at =
     (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? reservation?.dueAt ?? nextAttemptAt(keys));
   if (at === state.attemptTimerAt) return;

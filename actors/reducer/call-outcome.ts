@@ -1,9 +1,11 @@
 // Handles a finished call of user code: returns credit, and settles items. failed-call.ts handles failures. Every item that was in
-// a call ends in these two files. The others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts.
-// Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for
-// a lost lease.
+// a call ends in these two files and in process-outcome.ts. The others end earlier. Filtered or undecodable records end in
+// shard-worker/record-admission.ts. Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts)
+// drops items that are queued for a lost lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
+import { isolatesFailures } from './batching.js';
+import { flushPartFailed } from './bisection.js';
 import type { FlushJob, FoldJob } from './user-calls.js';
 import { callSucceeded, dropGroup, flushFailed, endWait, itemsFailed, leaveKey, messageFailed } from './failed-call.js';
 import { reportFlushRecovery, reportRecovery } from './failure-reports.js';
@@ -43,8 +45,8 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
   if (isHolding(state.keys)) for (const item of reduced) endWait(turn, item);
-  // Under manual acknowledgement a call has succeeded when its item is acknowledged.
-  if (definition.acknowledge !== 'manual') {
+  // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
+  if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
     // An attempt comes alone.
     if (reduced.length === 1) reportRecovery(turn, reduced[0] as DeliveredItem);
     callSucceeded(turn);
@@ -67,7 +69,7 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
 }
 
 /** Settles items that were processed. An item whose lease was lost is not settled: the new owner processes it, too. */
-function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
+export function acknowledge({ options, state, effects }: ReducerTurn, items: readonly DeliveredItem[]): void {
   options.progress.settled += items.length;
   let afterLoss = 0;
   for (const item of items) {
@@ -80,7 +82,7 @@ function acknowledge({ options, state, effects }: ReducerTurn, items: readonly D
 }
 
 /** Drops an item whose tenure had ended before the call: user code never got it, and the new owner will process it. */
-function drop(turn: ReducerTurn, item: DeliveredItem): void {
+export function drop(turn: ReducerTurn, item: DeliveredItem): void {
   const { state } = turn;
   state.unacknowledged.delete(item);
   returnCredit(state.reports, item);
@@ -96,7 +98,8 @@ export function afterFlush(turn: ReducerTurn, job: FlushJob): void {
 
   for (const group of groups) {
     if (group.outcome === 'failed' && group.items.some(({ tenure }) => !endIfLate(tenure, options.clock))) {
-      flushFailed(turn, group);
+      if (isolatesFailures(options.definition)) flushPartFailed(turn, group);
+      else flushFailed(turn, group);
     } else if (group.outcome === 'flushed') {
       if (group.failures > 0) reportFlushRecovery(turn, group);
       callSucceeded(turn);

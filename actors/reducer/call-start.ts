@@ -32,7 +32,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
     return;
   }
 
-  const { reduce } = definition;
+  const reduce = definition.reduce as Parameters<typeof fold>[1];
   const job = createFoldJob(items, (item) => slotOf(options, state, item));
   state.running = { type: 'fold', job };
 
@@ -40,7 +40,7 @@ export function startItems(turn: ReducerTurn, items: readonly DeliveredItem[]): 
     effect.run({
       name: 'reduce',
       kind: 'user',
-      start: () => fold(job, reduce, state.controller.context, clock),
+      start: () => fold(job, reduce, state.contexts, clock),
       done: (ended: FoldJob): ReducerActorMessage => ({ type: 'folded', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
@@ -74,21 +74,11 @@ export function runFlush({ options, state, effects }: ReducerTurn, job: FlushJob
     effect.run({
       name: 'flush',
       kind: 'user',
-      start: () => flushGroups(job, flush, (items) => state.controller.flushContext(fencesOf(items)), clock),
+      start: () => flushGroups(job, flush, state.contexts, clock),
       done: (ended: FlushJob): ReducerActorMessage => ({ type: 'flushed', job: ended }),
       failed: (error): ReducerActorMessage => ({ type: 'broken', error }),
     }),
   );
-}
-
-/** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */
-function fencesOf(items: readonly DeliveredItem[]): ReadonlyMap<string, number> {
-  const fences = new Map<string, number>();
-  for (const { tenure } of items) {
-    const name = `${tenure.source}/${tenure.shardId}`;
-    fences.set(name, Math.max(tenure.fence, fences.get(name) ?? 0));
-  }
-  return fences;
 }
 
 /** `mark`: what the message stands for in the queue. */
@@ -103,7 +93,7 @@ export function startRaw({ options, state, effects }: ReducerTurn, job: RawJob, 
       start: () =>
         behave(job, state.slots.get(sharedSlot) as StateSlot, {
           definition,
-          context: state.controller.context,
+          contexts: state.contexts,
           clock: options.clock,
         }),
       done: (ended: RawJob): ReducerActorMessage => ({ type: 'behaved', job: ended }),

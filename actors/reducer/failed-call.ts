@@ -26,6 +26,7 @@ import { exponentialMs } from '../../src/core/backoff.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { Park, Retry } from '../../src/api/failure-policy.js';
 
+type SimpleCall = Exclude<FailedCall, { readonly type: 'batch' }>;
 type FailedItems = Extract<FailedCall, { readonly type: 'items' }>;
 
 /** Handles items that have failed. Their credit has been returned. */
@@ -68,7 +69,7 @@ export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
   judge(turn, { type: 'message', job, live, failed, cause }, { cause, failed, attempt: job.attempt });
 }
 
-function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
+export function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
   const verdict = askPolicy(turn, call, failure, new Set(itemsOf(call).map(({ tenure }) => tenure)));
   if (verdict === undefined) waitForVerdict(turn, call);
   else applyVerdict(turn, call, failure, verdict);
@@ -76,13 +77,18 @@ function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
 
 function itemsOf(call: FailedCall): readonly DeliveredItem[] {
   if (call.type === 'items') return call.items;
+  if (call.type === 'batch') return call.task.parts.flat();
   return call.type === 'flush' ? call.group.items : call.live;
 }
 
 function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
   if (call.type === 'items')
     for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true });
-  else waitingCallOf(turn, call).undecided += 1;
+  else {
+    const waiting = waitingCallOf(turn, call);
+    waiting.undecided += 1;
+    if (call.type === 'batch' && waiting.type === 'batch') waiting.tasks.push(call.task);
+  }
 }
 
 /** The policy has answered, or has not in time. */
@@ -126,8 +132,10 @@ export function endVerdict(turn: ReducerTurn, call: Exclude<FailedCall, { type: 
   if (waiting.undecided === 0 && waiting.dueAt === Infinity) turn.state.waitingCall = undefined;
 }
 
-export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failure, { policy, error }: Verdict): void {
-  if (policy === 'crash') turn.effects.push(effect.fail(error));
+export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
+  const { policy, error } = verdict;
+  if (call.type === 'batch') call.decide(turn, verdict);
+  else if (policy === 'crash') turn.effects.push(effect.fail(error));
   else if (typeof policy === 'string') endCall(turn, call, policy, error);
   else if (policy.type === 'retry') retryLater(turn, call, policy, error);
   // A message has no items.
@@ -137,7 +145,7 @@ export function applyVerdict(turn: ReducerTurn, call: FailedCall, failure: Failu
 
 function parkCall(
   turn: ReducerTurn,
-  call: Exclude<FailedCall, { type: 'message' }>,
+  call: Exclude<SimpleCall, { type: 'message' }>,
   failure: Failure,
   policy: Park,
 ): void {
@@ -146,7 +154,7 @@ function parkCall(
   beginParking(turn, call, failure, { policy, items: itemsOf(call), failedSince: since ?? turn.now });
 }
 
-function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShard', error: Error): void {
+function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
   const { options, state } = turn;
   let items: readonly DeliveredItem[];
   if (call.type === 'items') {
@@ -166,7 +174,7 @@ function endCall(turn: ReducerTurn, call: FailedCall, policy: 'skip' | 'stopShar
 }
 
 /** Tries the call again later. What it holds until then: an item its key, any other call the reducer. */
-function retryLater(turn: ReducerTurn, call: FailedCall, policy: Retry, error: Error): void {
+function retryLater(turn: ReducerTurn, call: SimpleCall, policy: Retry, error: Error): void {
   const { now } = turn;
   if (call.type === 'items') {
     for (const item of call.items) holdForRetry(turn, item, call, policy);
@@ -227,16 +235,18 @@ function hold(
   holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, undecided }, dueAt);
 }
 
-function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
+export function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
   state.waitingCall ??=
     call.type === 'flush'
       ? { type: 'flush', groups: [], dueAt: Infinity, undecided: 0 }
-      : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
+      : call.type === 'batch'
+        ? { type: 'batch', tasks: [], dueAt: Infinity, undecided: 0 }
+        : { type: 'message', message: call.job.message, attempt: call.job.attempt, dueAt: Infinity, undecided: 0 };
   return state.waitingCall;
 }
 
 /** The pause before the next attempt: random, at least `minMs`, below a bound that doubles with every failure. */
-function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
+export function pauseMs({ options }: ReducerTurn, { minMs, maxMs }: Retry, failures: number): number {
   const ceiling = exponentialMs({ baseMs: minMs, capMs: maxMs }, failures);
   return Math.floor(minMs + options.random.next() * (ceiling - minMs));
 }
@@ -278,7 +288,7 @@ export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
  * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. That
  * a call has failed after its lease is no failure, and no policy runs (docs/design.md, section 6).
  */
-function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
+export function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   for (const item of items) {
     if (!endIfLate(item.tenure, turn.options.clock)) continue;
     leaveKey(turn, item);

@@ -32,18 +32,26 @@ function placeOf(failed: FailedItem): Omit<ConsumerEvents['itemRecovered'], 'att
 }
 
 /** Reports the success of an item that had failed. */
-export function reportRecovery({ now, effects }: ReducerTurn, item: DeliveredItem): void {
+export function reportRecovery(turn: ReducerTurn, item: DeliveredItem): void {
   if (item.failedSince === undefined) return;
-  const place = placeOf(failedItemOf(item, 'reduce', 1));
-  const data = { ...place, attempts: item.attempt, forMs: Math.round(now - item.failedSince) };
+  const at = turn.options.definition.process === undefined ? 'reduce' : 'process';
+  itemRecovered(turn, failedItemOf(item, at, 1), { attempts: item.attempt, since: item.failedSince });
+}
+
+/** `since`: when the first call failed. */
+export function itemRecovered(
+  { now, effects }: ReducerTurn,
+  failed: FailedItem,
+  { attempts, since }: { readonly attempts: number; readonly since: number },
+): void {
+  const data = { ...placeOf(failed), attempts, forMs: Math.round(now - since) };
   effects.push(effect.emit({ name: 'itemRecovered', data }));
 }
 
 /** Reports the success of a flush that had failed before. */
-export function reportFlushRecovery({ now, effects }: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
-  const place = placeOf(failedItemOf(items[0] as DeliveredItem, 'flush', items.length));
-  const data = { ...place, attempts: failures + 1, forMs: Math.round(now - failedSince) };
-  effects.push(effect.emit({ name: 'itemRecovered', data }));
+export function reportFlushRecovery(turn: ReducerTurn, { items, failures, failedSince }: FlushGroup): void {
+  const failed = failedItemOf(items[0] as DeliveredItem, 'flush', items.length);
+  itemRecovered(turn, failed, { attempts: failures + 1, since: failedSince });
 }
 
 /** Reports a failed call that left no item to deliver again, or to skip. */

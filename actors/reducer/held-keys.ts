@@ -45,6 +45,8 @@ export interface Outage {
 }
 
 export interface HeldKeys {
+  /** So many keys fail without a success in between before the failures count as an outage. */
+  readonly outageKeys: number;
   readonly byKey: Map<string, HeldKey>;
   /** The keys whose calls have failed since the last success. */
   readonly failedKeys: Set<string>;
@@ -55,11 +57,11 @@ export interface HeldKeys {
   nextAt: number | undefined;
 }
 
-/** So many keys fail without a success in between before the failures count as an outage. */
-const outageKeys = 10;
-
-export function createHeldKeys(): HeldKeys {
-  return { byKey: new Map(), failedKeys: new Set(), outage: undefined, lastCallWasAttempt: false, nextAt: Infinity };
+export function createHeldKeys(outageKeys: number): HeldKeys {
+  return {
+    ...{ outageKeys, byKey: new Map(), failedKeys: new Set() },
+    ...{ outage: undefined, lastCallWasAttempt: false, nextAt: Infinity },
+  };
 }
 
 /** Whether some items that arrive may have to wait. */
@@ -152,7 +154,7 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
 /** Notes that a call with this key has failed. An outage may begin with it. */
 export function noteFailedKey(keys: HeldKeys, key: string, now: number): void {
   keys.failedKeys.add(key);
-  if (keys.outage !== undefined || keys.failedKeys.size < outageKeys) return;
+  if (keys.outage !== undefined || keys.failedKeys.size < keys.outageKeys) return;
   keys.outage = { since: now, failures: 0, dueAt: now, isUnderWay: false, pauseMs: 0, lastWasNew: false };
   keys.nextAt = undefined;
 }

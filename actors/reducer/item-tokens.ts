@@ -37,8 +37,9 @@ export function dropUnneeded(turn: ReducerTurn): void {
   if (state.reservation === undefined) return;
   forgetVoid(options, state);
   const head = state.carry[0] ?? state.queue.peek();
+  const isTaskReady = state.batching.idle.length > 0;
   const needed = head instanceof DeliveredItem || nextAttemptAt(state.keys) <= now;
-  if (!needed || state.waitingCall !== undefined) giveReservationBack(options, state, now);
+  if (!isTaskReady && (!needed || state.waitingCall !== undefined)) giveReservationBack(options, state, now);
 }
 
 /** The reducer stops. */

@@ -2,6 +2,7 @@
 // reducer a mark ends as soon as its turn comes.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
+import { gatheredItems } from './batching.js';
 import { startRaw } from './call-start.js';
 import { heldItemsOf } from './held-keys.js';
 import { awaitsAnswer } from '../protocol/pending-failures.js';
@@ -67,7 +68,7 @@ export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark)
 
 /** The ordinals of this worker's records that wait for another attempt, or behind one. */
 function waitingOf(state: ReducerState, worker: number): readonly number[] {
-  const { keys, waitingCall, carry, queue } = state;
+  const { keys, waitingCall, carry, queue, batching } = state;
   const ordinals = new Set<number>();
   const add = ({ tenure, ordinal }: DeliveredItem): void => {
     if (tenure.worker === worker) ordinals.add(ordinal);
@@ -76,8 +77,10 @@ function waitingOf(state: ReducerState, worker: number): readonly number[] {
   for (const { item } of heldItemsOf(keys, worker)) add(item);
   for (const { items } of pendingFlushes(state)) items.forEach(add);
   if (waitingCall !== undefined) {
+    if (waitingCall.type === 'batch') for (const { parts } of waitingCall.tasks) parts.flat().forEach(add);
     if (waitingCall.type === 'flush') for (const { items } of waitingCall.groups) items.forEach(add);
     carry.forEach(add);
+    for (const item of gatheredItems(batching)) add(item);
     for (let place = 0; place < queue.length; place += 1) {
       const queued = queue.at(place);
       if (queued instanceof DeliveredItem) add(queued);

@@ -2,9 +2,10 @@
 // through `ctx`. The deadlines of the items are still checked here.
 import { endIfLate } from '../protocol/tenure.js';
 import { returnedState, type StateSlot } from './user-calls.js';
+import type { CallContexts } from './call-contexts.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { Clock } from '../../src/api/ports.js';
-import type { RawReducer, ReducerContext, ReducerMessage } from '../../src/api/reducer.js';
+import type { RawReducer, ReducerMessage } from '../../src/api/reducer.js';
 
 export interface RawJob {
   /** For a call with items: all its items, including those in `dropped`, whose tenure had ended. */
@@ -24,12 +25,12 @@ export function createRawJob(items: readonly DeliveredItem[], message: ReducerMe
 /** What a call needs. */
 interface RawCall {
   readonly definition: RawReducer<unknown, unknown>;
-  readonly context: ReducerContext;
+  readonly contexts: CallContexts;
   readonly clock: Clock;
 }
 
 /** Checks the deadlines as late as possible, just before the call. */
-export async function behave(job: RawJob, slot: StateSlot, { definition, context, clock }: RawCall): Promise<RawJob> {
+export async function behave(job: RawJob, slot: StateSlot, { definition, contexts, clock }: RawCall): Promise<RawJob> {
   let { message } = job;
   if (message.type === 'items') {
     const live: DeliveredItem[] = [];
@@ -38,10 +39,15 @@ export async function behave(job: RawJob, slot: StateSlot, { definition, context
     message = { type: 'items', items: live };
   }
 
+  const { context, end } = contexts.open(
+    message.type,
+    message.type === 'items' ? (message.items[0] as DeliveredItem) : undefined,
+  );
   try {
     slot.state = returnedState(slot, 'behaviour', await definition.behaviour(slot.state, message, context));
   } catch (cause) {
     job.failure = { cause };
   }
+  end();
   return job;
 }

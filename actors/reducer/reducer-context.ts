@@ -1,17 +1,28 @@
 // The `ctx` of a reducer: the only way for application code to reach the actor, at any time. Calls collect in lists. Only the
 // first call after the actor has taken the lists sends the actor a message.
 import type { Ref } from '../protocol/actor.js';
-import type { FlushContext, ReducerContext, Token } from '../../src/api/reducer.js';
+import type { ReducerContext, Token } from '../../src/api/reducer.js';
 
 export interface Called {
   readonly acknowledged: readonly Token[];
   readonly failed: readonly { readonly token: Token; readonly error: unknown }[];
 }
 
+export interface OwnContext {
+  readonly context: ReducerContext;
+  /** Aborts the signal of this context alone. */
+  abort(reason: Error): void;
+  /** The call has ended. */
+  close(): void;
+}
+
 export interface ContextController {
   readonly context: ReducerContext;
-  /** The context of a flush, with `fences`. */
-  flushContext(fences: ReadonlyMap<string, number>): FlushContext;
+  /**
+   * The context of one call, with a signal of its own. `outlives`: the application may use the signal after the call, so a stop
+   * must abort it then, too.
+   */
+  own(outlives: boolean): OwnContext;
   /** Returns the calls since the last `take`. */
   take(): Called;
   /** Aborts `ctx.signal`. Idempotent. */
@@ -25,6 +36,8 @@ export function createContextController<Message>(
   sendFromOutside: (to: Ref<Message>, message: NoInfer<Message>) => void,
 ): ContextController {
   const abortController = new AbortController();
+  /** The controllers of the calls under way that have their own. */
+  const linked = new Set<AbortController>();
   let acknowledged: Token[] = [];
   let failed: { token: Token; error: unknown }[] = [];
   const notify = (): void => {
@@ -44,13 +57,34 @@ export function createContextController<Message>(
   };
   return {
     context,
-    flushContext: (fences) => ({ ...context, fences }),
+    own: (outlives) => {
+      const own = new AbortController();
+      if (abortController.signal.aborted) own.abort(abortController.signal.reason);
+      else if (!outlives) linked.add(own);
+      let both: AbortSignal | undefined;
+      return {
+        context: {
+          ...context,
+          get signal() {
+            if (!outlives) return own.signal;
+            both ??= AbortSignal.any([abortController.signal, own.signal]);
+            return both;
+          },
+        },
+        abort: (reason) => own.abort(reason),
+        close: () => void linked.delete(own),
+      };
+    },
     take: () => {
       const taken = { acknowledged, failed };
       acknowledged = [];
       failed = [];
       return taken;
     },
-    abort: () => abortController.abort(),
+    abort: () => {
+      abortController.abort();
+      for (const own of linked) own.abort(abortController.signal.reason);
+      linked.clear();
+    },
   };
 }

@@ -1,5 +1,6 @@
-// The actor that runs the application's code. Calls into one reducer never overlap. While a call is under way, further items
-// wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the items folded before it began.
+// The actor that runs the application's code. Calls into one reducer never overlap, except with `concurrency` (process-steps.ts). While
+// a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
+// items folded before it began.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
@@ -14,6 +15,8 @@ import {
   startAttempt,
 } from './attempts.js';
 import { runFlush, sharedSlot, startFlush, startItems } from './call-start.js';
+import { createCallContexts } from './call-contexts.js';
+import { callsDue, watchCalls } from './call-timeout.js';
 import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
 import { createHeldKeys, isHolding } from './held-keys.js';
@@ -23,6 +26,10 @@ import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut
 import { noteLeft } from './left-items.js';
 import { answerDeferredDrains, finishMark, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
+import { dropGathered } from './key-lanes.js';
+import { createBatching, outageKeysOf } from './batching.js';
+import { processed } from './process-outcome.js';
+import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
@@ -44,6 +51,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       if (acceptNumber(turn, message)) handle(handlers, turn, message);
       // After a failure nothing new may start: the restart waits for every call that has started.
       if (!hasFailed(turn)) proceed(turn);
+      watchCalls(turn);
       if (sendStageReports(state.reports, options.index, turn.effects)) state.settledAt = turn.now;
       return [state, turn.effects];
     },
@@ -58,7 +66,11 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
 }
 
 function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<ReducerState, ReducerActorMessage> {
-  const now = options.clock.now();
+  const { clock, definition } = options;
+  const now = clock.now();
+  const controller = createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside);
+  const outlives = definition.behaviour !== undefined || definition.acknowledge === 'manual';
+  const isTimed = definition.timeoutMs !== undefined;
   const state: ReducerState = {
     self,
     queue: createDeque<DeliveredItem | Mark>(),
@@ -72,10 +84,11 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     unacknowledged: new Map(),
     lastReceived: new Map(),
     reports: createStageReports(),
-    controller: createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside),
+    controller,
+    contexts: createCallContexts(controller, { isTimed, outlives }, clock),
     settledAt: now,
     calledAt: now,
-    keys: createHeldKeys(),
+    keys: createHeldKeys(outageKeysOf(definition)),
     waitingCall: undefined,
     pendingFailures: createPendingFailures(),
     attemptTimerAt: Infinity,
@@ -84,16 +97,19 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     drainsInQueue: 0,
     lastTries: new WeakSet(),
     deferredDrains: [],
+    batching: createBatching(definition, now),
   };
 
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
-  if (options.definition.stateBy !== 'shard') state.slots.set(sharedSlot, createSlot(options.definition));
+  if (definition.stateBy !== 'shard' && definition.process === undefined)
+    state.slots.set(sharedSlot, createSlot(options.definition));
 
   const { index, credit } = options;
   return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
 }
 
-function isCallRunning({ running }: ReducerState): boolean {
+function isCallRunning({ running, batching }: ReducerState): boolean {
+  if (batching.calls.size > 0) return true;
   return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
 }
 
@@ -114,7 +130,9 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   folded,
   flushed,
   behaved,
+  processed,
   contextCalled,
+  callsDue,
   attemptDue,
   // Nothing to do here: `proceed` asks the limit again.
   limitChanged: () => undefined,
@@ -125,7 +143,8 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   broken,
 };
 
-function items({ state }: ReducerTurn, message: Message<'items'>): void {
+function items({ state, now }: ReducerTurn, message: Message<'items'>): void {
+  if (state.queue.length === 0) state.batching.queuedSince = now;
   for (const item of message.items) {
     state.queue.push(item);
     if (state.waitingCall !== undefined) creditAtOnce(state, item);
@@ -185,6 +204,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   noteLeft(turn.options.left, state, turn.now, message.worker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
+  dropGathered(turn, message.worker);
 
   for (let left = state.queue.length; left > 0; left -= 1) {
     const queued = state.queue.shift() as DeliveredItem | Mark;
@@ -199,7 +219,9 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 /** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
-  while (state.running === undefined && takeStep(turn));
+  if (turn.options.definition.process !== undefined) proceedProcess(turn);
+  else
+    while (state.running === undefined && (continueTask(turn) || (state.batching.tasks.size === 0 && takeStep(turn))));
   answerDeferredDrains(turn);
   dropUnneeded(turn);
   setAttemptTimer(turn);

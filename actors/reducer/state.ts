@@ -2,12 +2,15 @@
 import type { Effect, Ref } from '../protocol/actor.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
+import type { CallContexts } from './call-contexts.js';
 import type { ContextController } from './reducer-context.js';
 import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
+import type { Batching, ProcessCall, Task } from './batching.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
+import type { Verdict } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { RateLimit, Reservation } from '../../src/core/rate-limit.js';
@@ -37,6 +40,9 @@ export type ReducerActorMessage =
   | { readonly type: 'folded'; readonly job: FoldJob }
   | { readonly type: 'flushed'; readonly job: FlushJob }
   | { readonly type: 'behaved'; readonly job: RawJob }
+  | { readonly type: 'processed'; readonly call: ProcessCall }
+  /** A call may have taken longer than `timeoutMs`, or than `callDeadlineMs` after that. */
+  | { readonly type: 'callsDue' }
   | { readonly type: 'broken'; readonly error: unknown }
   | { readonly type: 'flushDue' }
   /** The rate limit has changed: reserved tokens are void. */
@@ -64,6 +70,8 @@ export type FailedCall =
       readonly cause: unknown;
     }
   | { readonly type: 'flush'; readonly group: FlushGroup }
+  /** A call with several items (bisection.ts). `decide` applies the verdict. */
+  | { readonly type: 'batch'; readonly task: Task; readonly decide: (turn: ReducerTurn, verdict: Verdict) => void }
   /** A call of a raw behaviour without an item that could be delivered again. `live`: its items whose leases are held. */
   | {
       readonly type: 'message';
@@ -81,6 +89,7 @@ export type WaitingCall = {
   undecided: number;
 } & (
   | { readonly type: 'flush'; readonly groups: FlushGroup[] }
+  | { readonly type: 'batch'; tasks: Task[] }
   | { readonly type: 'message'; readonly message: ToBehaviour<unknown>; readonly attempt: number }
 );
 
@@ -108,6 +117,7 @@ export interface ReducerState {
   readonly lastReceived: Map<Ref<StageMessage>, number>;
   readonly reports: StageReports;
   readonly controller: ContextController;
+  readonly contexts: CallContexts;
   settledAt: number;
   /** When a call with items was last seen running. Heartbeats come all the time, and do not count. */
   calledAt: number;
@@ -127,6 +137,7 @@ export interface ReducerState {
   lastTries: WeakSet<Mark>;
   /** Drains that are answered once a policy or a sink has answered about their worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
+  readonly batching: Batching;
 }
 
 export interface ReducerTurn {

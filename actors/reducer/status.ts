@@ -6,6 +6,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { waitingFlushes } from './failed-call.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
+import { batchedItems, gatheredCount, oldestCall } from './batching.js';
 import { messageOf } from '../../src/core/thrown.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
@@ -32,7 +33,7 @@ function ofPunctuation(
   { stage, punctuation }: Extract<Locate, { readonly punctuation: number }>,
   now: number,
 ): Whereabouts | undefined {
-  const { self, running, queue, settledAt } = state;
+  const { self, running, queue, settledAt, batching } = state;
   const isSought = (mark: DeliveredItem | Mark | undefined): boolean =>
     mark !== undefined &&
     !(mark instanceof DeliveredItem) &&
@@ -40,10 +41,12 @@ function ofPunctuation(
     mark.stage === stage &&
     mark.id === punctuation;
 
-  let isHere = running?.type === 'raw' && isSought(running.mark);
+  let isHere = (running?.type === 'raw' && isSought(running.mark)) || batching.marks.some(({ mark }) => isSought(mark));
   for (let index = 0; !isHere && index < queue.length; index += 1) isHere = isSought(queue.at(index));
   if (!isHere) return undefined;
 
+  const call = oldestCall(batching);
+  if (call !== undefined) return { holder: self.path, state: 'running', forMs: now - call.startedAt };
   if (running === undefined) return { holder: self.path, state: queuedState(state), forMs: now - settledAt };
   const since = running.type === 'fold' ? (running.job.current?.since ?? now) : running.job.startedAt;
   return { holder: self.path, state: 'running', forMs: now - since };
@@ -76,6 +79,9 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
     return at('running', running.job.startedAt);
   }
 
+  for (const { items, startedAt } of state.batching.calls) if (items.some(isSought)) return at('running', startedAt);
+  for (const item of batchedItems(state.batching)) if (isSought(item)) return at(queuedState(state), state.settledAt);
+
   const heldSince = waitsSince(state, isSought);
   if (heldSince !== undefined) return at('waiting', heldSince);
   for (const [item, since] of state.unacknowledged) if (isSought(item)) return at('folded', since);
@@ -95,7 +101,8 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
  */
 export function waitsForAck({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
   const { worker, next: refs, replyTo } = question;
-  const activeAt = state.running === undefined ? Math.max(state.calledAt, state.settledAt) : now;
+  const isActive = state.running !== undefined || state.batching.calls.size > 0;
+  const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;
   let heldForMs = waitsForCall(state, worker) ? 0 : question.heldForMs;
   for (const [{ tenure }, since] of state.unacknowledged)
     if (tenure.worker === worker) heldForMs = Math.min(heldForMs, now - Math.max(since, activeAt));
@@ -107,12 +114,13 @@ export function waitsForAck({ state, now, effects }: ReducerTurn, question: Wait
 
 /** Whether an item of the worker waits for a call: for its own, or for the flush of its state. */
 function waitsForCall(state: ReducerState, worker: number): boolean {
-  const { running, carry, slots, queue, unacknowledged, keys, waitingCall } = state;
+  const { running, carry, slots, queue, unacknowledged, keys, waitingCall, batching } = state;
   const isOurs = (item: DeliveredItem): boolean => item.tenure.worker === worker;
   if (waitingCall !== undefined || heldItemsOf(keys, worker).next().done !== true) return true;
   if (running?.type === 'fold' && running.job.items.some(isOurs)) return true;
   if (running?.type === 'flush' && running.job.groups.some(({ items }) => items.some(isOurs))) return true;
   if (carry.some(isOurs)) return true;
+  for (const item of batchedItems(batching)) if (isOurs(item)) return true;
   for (const { folded } of slots.values())
     if (folded.some((item) => isOurs(item) && !unacknowledged.has(item))) return true;
   for (let index = 0; index < queue.length; index += 1) {
@@ -148,7 +156,9 @@ function waitsSince(state: ReducerState, isSought: (item: DeliveredItem) => bool
   for (const { head, behind } of keys.byKey.values())
     for (const held of [head, ...behind]) if (isSought(held.item)) return held.since;
   for (const { items, failedSince } of waitingFlushes(state)) if (items.some(isSought)) return failedSince;
-  return undefined;
+  const { waitingCall } = state;
+  if (waitingCall?.type !== 'batch') return undefined;
+  return waitingCall.tasks.find(({ parts }) => parts.flat().some(isSought))?.failedSince;
 }
 
 /** The items and flushes that have failed and wait for another attempt. */
@@ -157,6 +167,10 @@ function failing(state: ReducerState, now: number): readonly WaitingSnapshot[] {
   const failed: Omit<HeldItem, 'undecided'>[] = held.filter(({ failures }) => failures > 0);
   for (const { items, failures, failedSince: since, cause: error } of waitingFlushes(state))
     failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
+  if (state.waitingCall?.type === 'batch') {
+    for (const { parts, failures, failedSince: since, at, cause: error } of state.waitingCall.tasks)
+      failed.push({ item: parts.flat()[0] as DeliveredItem, failures, since, at, error });
+  }
   return failed.map(({ item, failures: attempts, since, at, error }) => {
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
@@ -189,6 +203,8 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 
   for (const { head, behind } of state.keys.byKey.values()) for (const { item } of [head, ...behind]) yield item;
   for (const { items } of waitingFlushes(state)) yield* items;
+  if (state.waitingCall?.type === 'batch') for (const { parts } of state.waitingCall.tasks) yield* parts.flat();
+  yield* batchedItems(state.batching);
   yield* state.unacknowledged.keys();
   for (const { folded } of state.slots.values()) yield* folded;
   yield* state.carry;
@@ -203,7 +219,7 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
 export interface ReducerStatus {
   /** The oldest record of each worker in this reducer. */
   readonly holding: readonly HeldRecord[];
-  readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour';
+  readonly doing: 'idle' | 'reduce' | 'flush' | 'behaviour' | 'process';
   readonly queued: number;
   /** Whether items wait for the rate limit. */
   readonly limited: boolean;
@@ -220,10 +236,15 @@ export interface ReducerStatus {
 }
 
 export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
-  const { running } = state;
+  const { running, batching } = state;
+  const call = oldestCall(batching);
   const doing =
     running === undefined
-      ? 'idle'
+      ? call === undefined
+        ? 'idle'
+        : call.task.at === 'flush'
+          ? 'flush'
+          : 'process'
       : running.type === 'fold'
         ? 'reduce'
         : running.type === 'raw'
@@ -237,13 +258,13 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
         ? { item: running.job.groups[running.job.noted]?.items[0], since: running.job.startedAt }
         : running?.type === 'raw'
           ? { item: running.job.items[0], since: running.job.startedAt }
-          : undefined;
+          : call && { item: call.items[0], since: call.startedAt };
 
   const item = held?.item;
   return {
     holding: heldBy(state, now),
     doing,
-    queued: state.queue.length + state.carry.length,
+    queued: state.queue.length + state.carry.length + gatheredCount(batching),
     limited: state.reservation !== undefined,
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,

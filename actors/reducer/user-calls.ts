@@ -6,6 +6,7 @@
 import { endIfLate } from '../protocol/tenure.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
+import { openFlush, type CallContext, type CallContexts } from './call-contexts.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { sliceMs, startSlice } from '../../src/core/time-slice.js';
 import { refuse } from '../../src/api/refusal.js';
@@ -30,7 +31,7 @@ export function createSlot(definition: ReducerDefinition): StateSlot {
 
 /** Replaces the state by a new one from `init`. */
 export function renewState(slot: StateSlot, definition: ReducerDefinition): void {
-  const state = ignoreRejection(definition.init() as unknown);
+  const state = ignoreRejection((definition.init as () => unknown)());
   if (isThenable(state)) refuse('reducer.init', 'a synchronous function that returns the state', state);
   slot.state = state;
   slot.hasState = state !== undefined;
@@ -58,7 +59,7 @@ export interface FoldJob {
   /** Items not handed out, because their tenure had ended. */
   readonly dropped: DeliveredItem[];
   /** The call under way, for `status()`. */
-  current: { readonly item: DeliveredItem; readonly since: number } | undefined;
+  current: { readonly item: DeliveredItem; readonly since: number; context: CallContext | undefined } | undefined;
   failure: { readonly item: DeliveredItem; readonly cause: unknown } | undefined;
 }
 
@@ -71,13 +72,13 @@ export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: De
 /** What all calls of one run have in common. */
 interface FoldRun {
   readonly reduce: Reduce;
-  readonly context: ReducerContext;
+  readonly contexts: CallContexts;
   readonly clock: Clock;
   readonly startedAt: number;
 }
 
-export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, clock: Clock): FoldJob | Promise<FoldJob> {
-  const run: FoldRun = { reduce, context, clock, startedAt: clock.now() };
+export function fold(job: FoldJob, reduce: Reduce, contexts: CallContexts, clock: Clock): FoldJob | Promise<FoldJob> {
+  const run: FoldRun = { reduce, contexts, clock, startedAt: clock.now() };
   for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
     const pending = callReduce(job, item, run);
     if (pending !== undefined) return foldRest(job, item, pending, run);
@@ -86,16 +87,18 @@ export function fold(job: FoldJob, reduce: Reduce, context: ReducerContext, cloc
 }
 
 /** The next item to hand out; undefined if the job is over or gives way. */
-function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): DeliveredItem | undefined {
+function nextItem(job: FoldJob, { contexts, clock, startedAt }: FoldRun): DeliveredItem | undefined {
+  job.current?.context?.end();
   job.current = undefined;
-  while (job.failure === undefined && job.next < job.items.length && !context.signal.aborted) {
+  const { signal } = contexts.shared;
+  while (job.failure === undefined && job.next < job.items.length && !signal.aborted) {
     const now = clock.now();
     if (job.next > 0 && now - startedAt >= sliceMs) return undefined;
 
     const item = job.items[job.next] as DeliveredItem;
     job.next += 1;
     if (!endIfLate(item.tenure, clock, now)) {
-      job.current = { item, since: now };
+      job.current = { item, since: now, context: undefined };
       return item;
     }
     job.dropped.push(item);
@@ -104,10 +107,16 @@ function nextItem(job: FoldJob, { context, clock, startedAt }: FoldRun): Deliver
 }
 
 /** Calls `reduce`. Returns its result only if that is a thenable. */
-function callReduce(job: FoldJob, item: DeliveredItem, { reduce, context }: FoldRun): PromiseLike<unknown> | undefined {
+function callReduce(
+  job: FoldJob,
+  item: DeliveredItem,
+  { reduce, contexts }: FoldRun,
+): PromiseLike<unknown> | undefined {
   const slot = job.slotOf(item);
   try {
-    const state = reduce(slot.state, item, context);
+    const opened = contexts.open('reduce', item);
+    if (job.current !== undefined) job.current.context = opened;
+    const state = reduce(slot.state, item, opened.context);
     if (isThenable(state)) return state;
     keepState(job, slot, item, state);
   } catch (cause) {
@@ -178,7 +187,7 @@ type Flush = (state: unknown, context: FlushContext) => unknown;
 export async function flushGroups(
   job: FlushJob,
   flush: Flush,
-  contextOf: (items: readonly DeliveredItem[]) => FlushContext,
+  contexts: CallContexts,
   clock: Clock,
 ): Promise<FlushJob> {
   const slice = startSlice(clock);
@@ -190,9 +199,9 @@ export async function flushGroups(
     // A state with only items of ended tenures is not flushed: that could only do harm, because the new owner processes them.
     let live = false;
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
-    const context = contextOf(group.items);
-    if (!live || context.signal.aborted) continue;
+    if (!live || contexts.shared.signal.aborted) continue;
 
+    const { context, end } = openFlush(contexts, 'flush', group.items);
     try {
       const returned: unknown = await flush(group.slot.state, context);
       if (returned !== undefined) group.slot.state = returned;
@@ -201,6 +210,7 @@ export async function flushGroups(
       group.outcome = 'failed';
       group.cause = cause;
     }
+    end();
   }
 
   return job;

@@ -13,6 +13,18 @@ export interface ShardEvent {
   readonly shardId: string;
 }
 
+/** The members of events about one record, or an item of it. */
+export interface RecordEvent extends ShardEvent, Position {
+  /** The item's key; absent if none is known. */
+  readonly key?: string;
+}
+
+/** The members of events about a failed call: its record, or the oldest record of a flush. */
+export interface FailedCallEvent extends RecordEvent {
+  /** The call that failed: see `FailedItem.at`. */
+  readonly at: FailedItem['at'];
+}
+
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
 export interface ConsumerEvents {
   /** This worker has taken a lease. `from` is the previous owner; absent if the lease was free, or was this worker's own. */
@@ -61,62 +73,45 @@ export interface ConsumerEvents {
   /** A checkpoint is durable. */
   checkpoint: ShardEvent & Position;
   /** A record, or an item of it, failed and was skipped, because `onFailure` decided so. */
-  recordSkipped: ShardEvent &
-    Position & {
-      /** The item's key; absent if none was known yet. */
-      readonly key?: string;
-      /** What your code, or the decoder, threw. */
-      readonly error: unknown;
-    };
+  recordSkipped: RecordEvent & {
+    /** What your code, or the decoder, threw. */
+    readonly error: unknown;
+  };
   /**
    * A call failed and will be repeated after `delayMs`, because `onFailure` decided so. The event fires at the first, second, fourth,
    * eighth … failure. `items` is 1, or the number of items of a failed flush; the other members then name the oldest.
    */
-  itemRetrying: ShardEvent &
-    Position & {
-      /** The item's key; absent if none was known yet. */
-      readonly key?: string;
-      /** The call that failed. */
-      readonly at: FailedItem['at'];
-      /** How many items the call was for. */
-      readonly items: number;
-      /** How many attempts have failed, this one included. */
-      readonly attempt: number;
-      /** The pause before the next attempt, in milliseconds. */
-      readonly delayMs: number;
-      /** What the call threw. */
-      readonly error: unknown;
-    };
+  itemRetrying: FailedCallEvent & {
+    /** How many items the call was for. */
+    readonly items: number;
+    /** How many attempts have failed, this one included. */
+    readonly attempt: number;
+    /** The pause before the next attempt, in milliseconds. */
+    readonly delayMs: number;
+    /** What the call threw. */
+    readonly error: unknown;
+  };
   /** A call that had failed has succeeded, after `attempts` attempts. */
-  itemRecovered: ShardEvent &
-    Position & {
-      /** The item's key; absent if none was known yet. */
-      readonly key?: string;
-      /** The call that had failed. */
-      readonly at: FailedItem['at'];
-      /** How many items the call was for. */
-      readonly items: number;
-      /** How many attempts there were, the successful one included. */
-      readonly attempts: number;
-      /** The time since the first failure, in milliseconds. */
-      readonly forMs: number;
-    };
+  itemRecovered: FailedCallEvent & {
+    /** How many items the call was for. */
+    readonly items: number;
+    /** How many attempts there were, the successful one included. */
+    readonly attempts: number;
+    /** The time since the first failure, in milliseconds. */
+    readonly forMs: number;
+  };
   /**
    * A shard is read no further, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
-   * `maxPending`, counted from that record. The other members name the record, its key, and its last error, as far as known. The
-   * event fires once per stop. A shard that is only full for a moment is not reported.
+   * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
    */
-  readingStopped: ShardEvent &
-    Position & {
-      /** The bound that is reached. */
-      readonly bound: 'maxPending' | 'maxPendingBytes' | 'maxBytes' | 'span';
-      /** What happened, in words. */
-      readonly message: string;
-      /** The key of the record that holds the checkpoint back. */
-      readonly key?: string;
-      /** Its last error. */
-      readonly error?: unknown;
-    };
+  readingStopped: RecordEvent & {
+    /** The bound that is reached. */
+    readonly bound: 'maxPending' | 'maxPendingBytes' | 'maxBytes' | 'span';
+    /** What happened, in words. */
+    readonly message: string;
+    /** Its last error. */
+    readonly error?: unknown;
+  };
   /** A shard is read on, after a `readingStopped`; `forMs` says for how long it was not. */
   readingResumed: ShardEvent & {
     /** How long the shard was not read, in milliseconds. */
@@ -144,38 +139,25 @@ export interface ConsumerEvents {
     readonly forMs: number;
   };
   /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
-  itemParked: ShardEvent &
-    Position & {
-      /** The item's key; absent if the record gave no item. */
-      readonly key?: string;
-      /** The call that failed: see `FailedItem.at`. */
-      readonly at: FailedItem['at'];
-      /** How often the call had failed. */
-      readonly attempts: number;
-      /** The same as `ParkedItem.idempotencyKey`. */
-      readonly idempotencyKey: string;
-      /** What your code threw. */
-      readonly error: unknown;
-    };
-  /**
-   * The sink of `park` has failed, and is called again after `delayMs`: the failed item, or the `items` items of a flush, stay open. The
-   * event fires at the first, second, fourth, eighth … failure.
-   */
-  parkingFailed: ShardEvent &
-    Position & {
-      /** The item's key; absent if the record gave no item. */
-      readonly key?: string;
-      /** The call that failed: see `FailedItem.at`. */
-      readonly at: FailedItem['at'];
-      /** How many items the sink has not kept yet. The other members name the oldest. */
-      readonly items: number;
-      /** How many calls of the sink have failed. */
-      readonly attempt: number;
-      /** How long the next call waits, in milliseconds. */
-      readonly delayMs: number;
-      /** What the sink threw. */
-      readonly error: unknown;
-    };
+  itemParked: FailedCallEvent & {
+    /** How often the call had failed. */
+    readonly attempts: number;
+    /** The same as `ParkedItem.idempotencyKey`. */
+    readonly idempotencyKey: string;
+    /** What your code threw. */
+    readonly error: unknown;
+  };
+  /** The sink of `park` has failed, and is called again. The event fires at the first, second, fourth, eighth … failure. */
+  parkingFailed: FailedCallEvent & {
+    /** How many items the sink has not kept yet. The other members name the oldest. */
+    readonly items: number;
+    /** How many calls of the sink have failed. */
+    readonly attempt: number;
+    /** How long the next call waits, in milliseconds. */
+    readonly delayMs: number;
+    /** What the sink threw. */
+    readonly error: unknown;
+  };
   /**
    * User records outside their shard's hash range were dropped. The event fires once per start of a shard worker; the counter
    * `outOfRangeRecords` counts every record.

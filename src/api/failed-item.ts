@@ -24,12 +24,14 @@ export interface FailedItem {
    * - `key`, `extract`: this function threw, or returned a value that it must not return.
    * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
    * - `flush`: `flush` threw, or a raw behaviour threw at another message.
-   * - `ack`: the application called `ctx.fail`.
+   * - `process`: `process` threw, or called `ctx.fail` for this item.
+   * - `ack`: the application called `ctx.fail`, in a reducer of another kind.
    */
-  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'ack';
+  readonly at: 'decode' | 'key' | 'extract' | 'reduce' | 'flush' | 'process' | 'ack';
   /**
    * The number of failed items: after a failed flush all items that it covered, after a failed raw call those that are not
-   * acknowledged. The other members name the oldest. If a raw call fails without an item, this is 0, and they may be empty.
+   * acknowledged. After a failed call of `process`: all its items, or 1 if an item has failed alone. The other members name the
+   * oldest. If a raw call fails without an item, this is 0, and they may be empty.
    */
   readonly items: number;
 }

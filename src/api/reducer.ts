@@ -1,8 +1,7 @@
 // The types for writing a reducer: its definition, its items, its context and its messages. `defineReducer` only checks and
 // freezes a definition.
-import { unknownName } from '../core/nearest-name.js';
 import type { UserRecord } from './ports.js';
-import { refuse, refuseName } from './refusal.js';
+import { checkReducer } from './reducer-check.js';
 
 /** Identifies one delivered item, for `ctx.ack` and `ctx.fail`. */
 export interface Token {
@@ -87,7 +86,8 @@ export interface ReducerContext {
    * Aborts once, when this reducer is stopped: at a restart of the pipeline at once, and at the end of the consumer. A
    * `consumer.stop()` first lets calls finish: the signal aborts when every lease is released, or when the deadline for that has
    * passed. A call that still runs then gets at most `callDeadlineMs`. After a restart, `ctx` has a new signal. The loss or hand-over
-   * of a lease does not abort it: use `item.signal` for that.
+   * of a lease does not abort it: use `item.signal` for that. With `timeoutMs`, each call has a signal of its own, which aborts also
+   * when the call has taken too long.
    */
   readonly signal: AbortSignal;
   /**
@@ -99,11 +99,11 @@ export interface ReducerContext {
   fail(token: Token, error: unknown): void;
 }
 
-/** The context that `flush` gets. */
+/** The context that `flush` and `process` get. */
 export interface FlushContext extends ReducerContext {
   /**
-   * The highest fence of the items in the flushed state, by shard. The key is always `<source>/<shard id>`, also with one source:
-   * a store that keeps fences still knows them when a source is added.
+   * The highest fence of the items in the flushed state, or of the items of the call, by shard. The key is always
+   * `<source>/<shard id>`, also with one source: a store that keeps fences still knows them when a source is added.
    */
   readonly fences: ReadonlyMap<string, number>;
 }
@@ -139,15 +139,16 @@ export type ReducerMessage<Value = Buffer> =
    */
   | { readonly type: 'drain' };
 
-/** When a flush happens: at the size or after the time, whichever comes first. */
+/** When a flush or a call of `process` happens: at the size or after the time, whichever comes first. */
 export interface Batch {
   /**
-   * How many items are folded between two flushes.
-   * @default 500
+   * How many items are folded between two flushes, or the most items of one call of `process`.
+   * @default 500, or 1 with `concurrency`
    */
   readonly size?: number | undefined;
   /**
-   * The time from the first item after a flush to the next flush, in milliseconds.
+   * The time from the first item after a flush to the next flush, in milliseconds. With `process`: from the first item that waits
+   * to its call.
    * @default `flushIntervalMs` of the consumer
    */
   readonly intervalMs?: number | undefined;
@@ -185,7 +186,23 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    * @default 'reducer'
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
+  /**
+   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected: some of its items are
+   * folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are acknowledged. It needs
+   * `flush`, and does not go with `acknowledge: 'manual'`.
+   * @default false
+   */
+  readonly stateless?: boolean | undefined;
+  readonly concurrency?: undefined;
+  /**
+   * How long a call may take, in milliseconds. Then the signal of its `ctx` aborts with a TimeoutError that names the record. The call
+   * is still waited for, and its outcome counts: a late success is a success, and a late failure goes to `onFailure`. If it has not
+   * ended after another `callDeadlineMs`, the pipeline restarts, as under the policy `crash`. So pass the signal on to your client.
+   * @default none
+   */
+  readonly timeoutMs?: number | undefined;
   readonly behaviour?: undefined;
+  readonly process?: undefined;
 }
 
 /** A reducer as a raw behaviour. It acknowledges items through `ctx`. */
@@ -201,26 +218,53 @@ export interface RawReducer<State = unknown, Value = Buffer> {
     message: ReducerMessage<Value>,
     context: ReducerContext,
   ) => State | PromiseLike<State>;
+  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  readonly timeoutMs?: number | undefined;
   readonly reduce?: undefined;
   readonly flush?: undefined;
   readonly batch?: undefined;
   readonly acknowledge?: undefined;
   readonly stateBy?: undefined;
+  readonly stateless?: undefined;
+  readonly concurrency?: undefined;
+  readonly process?: undefined;
 }
 
-/** A reducer of either kind, as `defineReducer` returns it. */
-// oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
-export type ReducerDefinition<Value = any> = FoldingReducer<any, Value> | RawReducer<any, Value>;
+/** A reducer without state: each call gets a batch of items, and nothing stays between two calls. */
+export interface ProcessReducer<Value = Buffer> {
+  /**
+   * Processes the items, in the order of their shards. All of them are acknowledged when it returns, or when its promise resolves.
+   * What it returns is ignored. Calls do not overlap in one reducer, unless `concurrency` allows it. An item for which it calls
+   * `ctx.fail(token, error)` during the call goes to `onFailure`, and the others are acknowledged. If it throws, the batch is tried
+   * again and then bisected, and `onFailure` decides about the items that fail alone. So what it has written must be harmless the
+   * second time. `this` is not set.
+   */
+  readonly process: (items: readonly Item<Value>[], context: FlushContext) => unknown;
+  /** When a batch is handed out. A drain or a full shard hands out at once what there is. */
+  readonly batch?: Batch | undefined;
+  /**
+   * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,
+   * and no key is in two calls: the order of each key is kept. `batch.size` is then 1 by default.
+   * @default 1, and a key may have several items in the call
+   */
+  readonly concurrency?: number | undefined;
+  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  readonly timeoutMs?: number | undefined;
+  readonly init?: undefined;
+  readonly reduce?: undefined;
+  readonly flush?: undefined;
+  readonly behaviour?: undefined;
+  readonly acknowledge?: undefined;
+  readonly stateBy?: undefined;
+  readonly stateless?: undefined;
+}
 
-const kinds: Readonly<Record<string, readonly string[]>> = {
-  init: ['function'],
-  reduce: ['function', 'undefined'],
-  flush: ['function', 'undefined'],
-  behaviour: ['function', 'undefined'],
-  batch: ['object', 'undefined'],
-  acknowledge: ['string', 'undefined'],
-  stateBy: ['string', 'undefined'],
-};
+/** A reducer of any kind, as `defineReducer` returns it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- State and Value are the application's own; the consumer never looks inside.
+export type ReducerDefinition<Value = any, State = any> =
+  | FoldingReducer<State, Value>
+  | RawReducer<State, Value>
+  | ProcessReducer<Value>;
 
 /**
  * Declares a reducer with a raw behaviour, which receives messages and acknowledges items by `ctx.ack`. The definition is checked
@@ -284,62 +328,24 @@ export function defineReducer<State, Value = Buffer>(definition: RawReducer<Stat
 export function defineReducer<State, Value = Buffer>(
   definition: FoldingReducer<State, Value>,
 ): FoldingReducer<State, Value>;
+/**
+ * Declares a reducer without state: `process` gets a batch of items, which are acknowledged when its promise resolves.
+ * @throws KinactError INVALID_OPTION naming the member, expected and got.
+ * @see {@link ProcessReducer} for the members.
+ *
+ * @example
+ * ```ts
+ * const rows = defineReducer({
+ *   batch: { size: 500, intervalMs: 1_000 },
+ *   process: async (items) => {
+ *     // The ids make it harmless the second time.
+ *     await save(items.map(({ token, value }) => ({ id: token.idempotencyKey, value })));
+ *   },
+ * });
+ * ```
+ */
+export function defineReducer<Value = Buffer>(definition: ProcessReducer<Value>): ProcessReducer<Value>;
 export function defineReducer(definition: ReducerDefinition): ReducerDefinition {
-  checkReducerShape(definition, 'reducer');
-  for (const name of Object.keys(definition)) {
-    const expected = kinds[name];
-    const got = (definition as unknown as Record<string, unknown>)[name];
-    if (expected === undefined) refuseName(`reducer.${name}`, unknownName('member', name, Object.keys(kinds)));
-    else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
-  }
-
-  if (typeof definition.init !== 'function') refuse('reducer.init', 'a function', definition.init);
-  if (Object.prototype.toString.call(definition.init) === '[object AsyncFunction]')
-    refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
-  if ((definition.reduce === undefined) === (definition.behaviour === undefined)) {
-    const got = definition.reduce === undefined ? 'neither' : 'both';
-    refuseName('reducer', `expected exactly one of reduce and behaviour, got ${got}`);
-  }
-  if (definition.behaviour !== undefined) {
-    for (const name of ['flush', 'batch', 'acknowledge', 'stateBy'] as const) {
-      if (definition[name] !== undefined) refuse(`reducer.${name}`, 'nothing with behaviour', definition[name]);
-    }
-  }
-
-  oneOf('reducer.acknowledge', definition.acknowledge, ['auto', 'manual']);
-  oneOf('reducer.stateBy', definition.stateBy, ['reducer', 'shard']);
-  if (definition.batch !== undefined) checkBatch(definition.batch);
+  checkReducer(definition);
   return Object.freeze({ ...definition });
-}
-
-/** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
-export function checkReducerShape(definition: unknown, path: string): void {
-  const expected = 'a plain object with init and reduce, or init and behaviour';
-  if (typeof definition === 'function') {
-    const isClass = Function.prototype.toString.call(definition).startsWith('class');
-    refuseName(path, `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
-  }
-  if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
-    refuse(path, expected, definition);
-  const prototype: unknown = Object.getPrototypeOf(definition);
-  // The last prototype of a chain is that of plain objects, in every realm.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
-  const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
-  refuseName(path, `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
-}
-
-function checkBatch(batch: Batch): void {
-  for (const name of Object.keys(batch))
-    if (name !== 'size' && name !== 'intervalMs')
-      refuseName(`reducer.batch.${name}`, unknownName('member', name, ['size', 'intervalMs']));
-  if (batch.size !== undefined && !(Number.isSafeInteger(batch.size) && batch.size >= 1))
-    refuse('reducer.batch.size', 'an integer >= 1', batch.size);
-  if (batch.intervalMs !== undefined && !(Number.isFinite(batch.intervalMs) && batch.intervalMs >= 1)) {
-    refuse('reducer.batch.intervalMs', 'a number of milliseconds >= 1', batch.intervalMs);
-  }
-}
-
-function oneOf(option: string, got: unknown, allowed: readonly string[]): void {
-  if (got !== undefined && !allowed.includes(got as string))
-    refuse(option, allowed.map((value) => `'${value}'`).join(' or '), got);
 }

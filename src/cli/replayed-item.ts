@@ -5,6 +5,7 @@ import type {
   FlushContext,
   FoldingReducer,
   Item,
+  ProcessReducer,
   RawReducer,
   RecordContext,
   ReducerContext,
@@ -72,7 +73,20 @@ type Tokens = WeakMap<Token, Token>;
 /** The module's reducer, as the pipeline runs it. Each item is a batch of its own, so that a failure is about one item. */
 export function replayReducer(definition: ReducerDefinition): ReducerDefinition {
   const tokens: Tokens = new WeakMap();
-  return definition.behaviour === undefined ? folding(definition, tokens) : raw(definition, tokens);
+  if (definition.behaviour !== undefined) return raw(definition, tokens);
+  return definition.process === undefined ? folding(definition, tokens) : processing(definition, tokens);
+}
+
+function processing({ process, timeoutMs }: ProcessReducer, tokens: Tokens): ProcessReducer {
+  return {
+    process: (items, context) =>
+      process(
+        items.map((item) => replayed(item, tokens)),
+        { ...contextOf(context, tokens), fences: new Map<string, number>() },
+      ),
+    batch: { size: 1 },
+    timeoutMs,
+  };
 }
 
 function folding(definition: FoldingReducer, tokens: Tokens): FoldingReducer {

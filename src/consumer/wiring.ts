@@ -274,7 +274,8 @@ function workerOf(
   lease: HeldLease,
 ): Behaviour<never, never> {
   const { source, history } = sources.get(lease.source) as OpenSource;
-  const { reducer: definition } = options;
+  const { reducer: definition, batch } = options;
+  const gathers = definition.process !== undefined && batch.size > 1;
   lastWorker += 1;
   return actors.shardWorker({
     ...options,
@@ -287,7 +288,7 @@ function workerOf(
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
-    flushes: definition.flush !== undefined || definition.behaviour !== undefined,
+    flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
     acksEarly: definition.acknowledge === 'manual' || definition.behaviour !== undefined,
     clock,
     random,

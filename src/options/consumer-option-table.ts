@@ -27,13 +27,8 @@ import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import type { UserRecord } from '../api/ports.js';
-import {
-  checkReducerShape,
-  defineReducer,
-  type Extract,
-  type FoldingReducer,
-  type ReducerDefinition,
-} from '../api/reducer.js';
+import { checkReducerShape } from '../api/reducer-check.js';
+import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
 import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-option-table.js';

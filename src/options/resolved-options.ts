@@ -3,6 +3,7 @@
 import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
+import type { ReducerDefinition } from '../api/reducer.js';
 import type { SourceSpec } from '../api/source.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
@@ -21,7 +22,11 @@ export interface ResolvedOptions extends Omit<Table, 'source'> {
   readonly batch: { readonly size: number; readonly intervalMs: number };
 }
 
-const defaultBatchSize = 500;
+/** The batch of a reducer, with the defaults filled in. */
+export function batchOf({ batch, concurrency }: ReducerDefinition, flushIntervalMs: number): ResolvedOptions['batch'] {
+  const { size = concurrency === undefined ? 500 : 1, intervalMs = flushIntervalMs } = batch ?? {};
+  return Object.freeze({ size, intervalMs });
+}
 
 /**
  * Validates the options of `createConsumer` and fills in the defaults.
@@ -35,14 +40,15 @@ export function resolveOptions(options: unknown): ResolvedOptions {
     refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
   }
 
-  const { size = defaultBatchSize, intervalMs = rest.flushIntervalMs } = rest.reducer.batch ?? {};
+  const batch = batchOf(rest.reducer, rest.flushIntervalMs);
+  const { intervalMs } = batch;
   if (intervalMs >= rest.watchdogMs) {
     const path = rest.reducer.batch?.intervalMs === undefined ? 'flushIntervalMs' : 'reducer.batch.intervalMs';
     refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
   }
 
   const sources = placeSources(specs, rest.application, rest.leases);
-  return Object.freeze({ ...rest, sources, batch: Object.freeze({ size, intervalMs }) });
+  return Object.freeze({ ...rest, sources, batch });
 }
 
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */

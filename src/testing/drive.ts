@@ -30,7 +30,9 @@ import {
   type Kind,
 } from '../options/option-table.js';
 import type { OnFailure } from '../api/failure-policy.js';
-import { checkReducerShape, defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
+import { batchOf } from '../options/resolved-options.js';
+import { checkReducerShape } from '../api/reducer-check.js';
+import { defineReducer, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
 import type { DriveOptions } from './generated/drive-options.js';
 import { driveTable } from './option-tables.js';
 import { ManualClock } from './manual-clock.js';
@@ -106,7 +108,7 @@ function checkItems(items: readonly DrivenItem[]): void {
 }
 
 /**
- * Drives a reducer definition: calls `init`, `reduce`, `flush` or `behaviour` exactly as a consumer does.
+ * Drives a reducer definition: calls `init`, `reduce`, `flush`, `behaviour` or `process` exactly as a consumer does.
  *
  * @example
  * ```ts
@@ -316,14 +318,14 @@ function createRunner(
     handling = false;
   }
 
-  const batch = definition.batch ?? {};
+  const batch = batchOf(definition, flushIntervalMs);
   const behaviour: Behaviour<ReducerState, ReducerActorMessage> = reducer({
     index: 0,
     definition,
     stages: [stage],
     credit: Infinity,
-    batchSize: batch.size ?? 500,
-    batchIntervalMs: batch.intervalMs ?? flushIntervalMs,
+    batchSize: batch.size,
+    batchIntervalMs: batch.intervalMs,
     application: 'drive',
     onFailure,
     callDeadlineMs: 30_000,

@@ -42,6 +42,8 @@ describe('defineReducer', () => {
     expect(Object.isFrozen(defined)).to.equal(true);
     const raw = { init, behaviour: reduce };
     expect(defineReducer(raw)).to.deep.equal(raw);
+    const process = { process: () => undefined, batch: { size: 5 } };
+    expect(defineReducer(process)).to.deep.equal(process);
   });
 
   it('accepts a plain object of another realm, and one without a prototype', () => {
@@ -59,12 +61,16 @@ describe('defineReducer', () => {
     ['reducer', null, 'a plain object'],
     ['reducer', 'text', 'a plain object'],
     ['reducer', [], 'a plain object'],
-    ['reducer', new Totals(), 'a plain object with init and reduce, or init and behaviour, got an instance of Totals'],
-    ['reducer', Totals, 'a plain object with init and reduce, or init and behaviour, got the class Totals'],
-    ['reducer', () => 0, 'a plain object with init and reduce, or init and behaviour, got a function'],
+    [
+      'reducer',
+      new Totals(),
+      'a plain object with init and reduce, init and behaviour, or process, got an instance of Totals',
+    ],
+    ['reducer', Totals, 'a plain object with init and reduce, init and behaviour, or process, got the class Totals'],
+    ['reducer', () => 0, 'a plain object with init and reduce, init and behaviour, or process, got a function'],
     ['reducer.init', { init: async () => 0, reduce }, 'a synchronous function that returns the state, got an async'],
-    ['reducer', { init }, 'exactly one of reduce and behaviour'],
-    ['reducer', { init, reduce, behaviour: reduce }, 'exactly one of reduce and behaviour'],
+    ['reducer', { init }, 'exactly one of reduce, behaviour and process'],
+    ['reducer', { init, reduce, behaviour: reduce }, 'exactly one of reduce, behaviour and process'],
     ['reducer.init', { reduce }, 'a function'],
     ['reducer.init', { init: 0, reduce }, 'function'],
     ['reducer.reduce', { init, reduce: {} }, 'function or undefined'],
@@ -77,6 +83,32 @@ describe('defineReducer', () => {
     ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'nothing with behaviour'],
     ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'nothing with behaviour'],
     ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'nothing with behaviour'],
+    [
+      'reducer',
+      { reduce, process: reduce, init },
+      'exactly one of reduce, behaviour and process, got reduce and process',
+    ],
+    ['reducer', { behaviour: reduce, process: reduce, init }, 'exactly one of reduce, behaviour and process, got b'],
+    ['reducer.init', { init, process: reduce }, 'nothing with process'],
+    ['reducer.flush', { flush: reduce, process: reduce }, 'nothing with process'],
+    ['reducer.acknowledge', { acknowledge: 'auto', process: reduce }, 'nothing with process'],
+    ['reducer.stateBy', { stateBy: 'shard', process: reduce }, 'nothing with process'],
+    ['reducer.flush', { init, reduce, stateless: true }, 'a function with stateless'],
+    [
+      'reducer.acknowledge',
+      { init, reduce, flush: reduce, stateless: true, acknowledge: 'manual' },
+      "'auto' with stateless",
+    ],
+    ['reducer.stateless', { init, reduce, flush: reduce, stateless: 1 }, 'boolean or undefined'],
+    ['reducer.stateless', { process: reduce, stateless: true }, 'nothing with process'],
+    ['reducer.stateless', { init, behaviour: reduce, stateless: true }, 'nothing with behaviour'],
+    ['reducer.concurrency', { init, reduce, concurrency: 2 }, 'nothing without process'],
+    ['reducer.concurrency', { process: reduce, concurrency: 0 }, 'an integer >= 1'],
+    ['reducer.concurrency', { process: reduce, concurrency: '2' }, 'number or undefined'],
+    ['reducer.timeoutMs', { process: reduce, timeoutMs: 0 }, 'a number of milliseconds, 1 to 2147483647'],
+    ['reducer.timeoutMs', { init, reduce, timeoutMs: 2_147_483_648 }, 'a number of milliseconds, 1 to 2147483647'],
+    ['reducer.timeoutMs', { init, reduce, timeoutMs: Number.NaN }, 'a number of milliseconds, 1 to 2147483647'],
+    ['reducer.process', { process: 5 }, 'function or undefined'],
   ];
   for (const [index, [member, definition, expected]] of wrong.entries()) {
     it(`refuses a wrong ${member} with expected and got (${index + 1})`, () => {

@@ -4,25 +4,27 @@ import { DeliveredItem } from '../../actors/protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../../actors/protocol/pipeline-messages.js';
 import type { Tenure } from '../../actors/protocol/tenure.js';
 import { reducer, type ReducerActorMessage, type ReducerOptions } from '../../actors/reducer/reducer.js';
-import type { FoldingReducer } from '../../src/api/reducer.js';
+import type { FoldingReducer, Item, ProcessReducer } from '../../src/api/reducer.js';
 import { finish, handClock, ofType, recordOf, ref, stepped, tenureOf } from './direct.js';
 
 export type Effects = readonly Effect<ReducerActorMessage>[];
 export type State = readonly number[];
 type Calls = FoldingReducer<State, number>;
+type Processes = ProcessReducer<number>;
 
-/** A reducer whose state is the list of the values that it has folded, and the messages of its stages. */
-export function direct(definition: Partial<Calls> = {}, options: Partial<ReducerOptions> = {}) {
+/** A reducer whose state is the list of the values that it has folded, or one with `process`, and the messages of its stages. */
+export function direct(definition: Partial<Calls> | Processes = {}, options: Partial<ReducerOptions> = {}) {
   const clock = handClock();
   const self = ref<ReducerActorMessage>('reducer/0#1');
   const stages = [ref<StageMessage>('stage/0#2'), ref<StageMessage>('stage/1#3')] as const;
   const [stage] = stages;
   const told: ReducerActorMessage[] = [];
-  const fold: Calls = { init: () => [], reduce: (state, { value }) => [...state, value], ...definition };
+  const fold = { init: (): State => [], reduce: (state: State, { value }: Item<number>) => [...state, value] };
+  const whole = definition.process === undefined ? { ...fold, ...definition } : definition;
   const behaviour = reducer({
     ...{ index: 0, credit: 7, batchSize: 2, batchIntervalMs: 1_000, onFailure: 'crash', clock, stages },
     ...{ application: 'orders-app', callDeadlineMs: 1_000, random: { next: () => 0 }, progress: { settled: 0 } },
-    definition: fold as ReducerOptions['definition'],
+    definition: whole as ReducerOptions['definition'],
     sendFromOutside: (_, message) => told.push(message),
     ...options,
   });
@@ -46,6 +48,12 @@ export function direct(definition: Partial<Calls> = {}, options: Partial<Reducer
     revoked: (worker: number) => {
       const { source, shardId, fence } = tenures[worker]!;
       return tell({ type: 'revoked', worker, source, shardId, fence });
+    },
+    /** Finishes every call that begins in these effects and in those that follow. Returns the last effects. */
+    drain: async (effects: Effects) => {
+      let last = effects;
+      while (ofType(last, 'run').length > 0) last = step.tell(await finish(last));
+      return last;
     },
     /** Finishes the call that these effects start. */
     end: async (effects: Effects) => step.tell(await finish(effects)),

@@ -22,6 +22,34 @@ const words = defineReducer({
 expectTypeOf({ application: 'a', source, reducer: bytes }).toExtend<ConsumerOptions>();
 expectTypeOf({ application: 'a', source: [source], reducer: bytes, maxPending: undefined }).toExtend<ConsumerOptions>();
 
+// `process` takes what `extract` makes, and goes with no member of the other kinds.
+const rows = defineReducer({ process: (items) => expectTypeOf(items[0]!.value).toEqualTypeOf<Buffer>() });
+const orders = defineReducer<{ readonly cents: number }>({
+  process: async (items, { fences, signal, fail }) => {
+    expectTypeOf(fences).toEqualTypeOf<ReadonlyMap<string, number>>();
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+    for (const { token, value } of items) if (value.cents < 0) fail(token, new Error('negative'));
+  },
+});
+expectTypeOf({ application: 'a', source, reducer: rows }).toExtend<ConsumerOptions>();
+createConsumer({ application: 'a', source, reducer: orders, extract: () => [{ key: 'k', value: { cents: 5 } }] });
+// @ts-expect-error the reducer takes orders, and nothing makes them
+createConsumer({ application: 'a', source, reducer: orders });
+// @ts-expect-error no state
+defineReducer({ init: () => 0, process: () => {} });
+// @ts-expect-error one or the other
+defineReducer({ init: () => 0, reduce: (state: number) => state, process: () => {} });
+// @ts-expect-error nothing to flush
+defineReducer({ process: () => {}, flush: () => {} });
+defineReducer({ process: () => {}, concurrency: 4, batch: { size: 2 } });
+// @ts-expect-error only with `process`
+defineReducer({ init: () => 0, reduce: (state: number) => state, concurrency: 4 });
+// @ts-expect-error `process` has no state to leave out
+defineReducer({ process: () => {}, stateless: true });
+defineReducer({ init: () => 0, reduce: (state: number) => state, flush: () => {}, stateless: true });
+// @ts-expect-error its items are acknowledged by the call
+defineReducer({ process: () => {}, acknowledge: 'manual' });
+
 declare function create<Value>(options: ConsumerOptions<Value>): void;
 create({ application: 'a', source, reducer: words, extract: () => [{ key: 'k', value: 'word' }] });
 // @ts-expect-error the reducer takes words, not numbers

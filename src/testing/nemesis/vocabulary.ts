@@ -60,7 +60,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     },
     { onFailure: true, park: true },
   ),
-  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'onFailure' | 'park'>(
+  reducer: vocabulary<ReducerActorMessage['type'], ToBehaviour['type'] | 'reduce' | 'process' | 'onFailure' | 'park'>(
     {
       items: true,
       punctuation: true,
@@ -71,6 +71,8 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       folded: true,
       flushed: true,
       behaved: true,
+      processed: true,
+      callsDue: true,
       broken: true,
       flushDue: true,
       contextCalled: true,
@@ -83,6 +85,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     },
     {
       reduce: true,
+      process: true,
       items: true,
       heartbeat: true,
       flush: true,

@@ -111,7 +111,7 @@ const noWatchdog: Mutant['make'] = () => given('shardWorker', (options) => ({ ..
 const oneState: Mutant['make'] = () =>
   given('reducer', (options) => {
     const { definition } = options;
-    if (definition.behaviour !== undefined) return options;
+    if (definition.reduce === undefined) return options;
     return { ...options, definition: { ...definition, stateBy: 'reducer' } };
   });
 

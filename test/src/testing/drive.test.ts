@@ -178,6 +178,35 @@ describe('drive', () => {
     expect(signal?.aborted).to.equal(true);
   });
 
+  it('calls `process` with batches, and bisects one that fails', async () => {
+    const calls: string[] = [];
+    const driver = drive(
+      defineReducer<unknown>({
+        batch: { size: 3, intervalMs: 500 },
+        process: (items) => {
+          calls.push(namesOf(items).join(''));
+          if (items.some(({ key }) => key === 'x')) throw new Error('bad');
+        },
+      }),
+      { onFailure: 'skip' },
+    );
+    await driver.items(keys('a', 'x', 'b', 'c'));
+    await driver.advance(500);
+    expect(calls).to.deep.equal(['axb', 'ax', 'a', 'x', 'b', 'c']);
+    expect(namesOf(driver.acknowledged)).to.deep.equal(['a', 'b', 'c']);
+    expect(namesOf(driver.skipped)).to.deep.equal(['x']);
+    expect(driver.state).to.equal(undefined);
+  });
+
+  it('calls `process` for one item at a time by default if there is `concurrency`', async () => {
+    const calls: string[] = [];
+    const process = (items: readonly { key: string }[]): void => void calls.push(namesOf(items).join(''));
+    const driver = drive(defineReducer<unknown>({ concurrency: 2, process }));
+    await driver.items(keys('a', 'b', 'a'));
+    expect(calls).to.deep.equal(['a', 'b', 'a']);
+    expect(driver.acknowledged).to.have.length(3);
+  });
+
   it('throws what init throws', () => {
     const definition = defineReducer({
       init: (): number => {

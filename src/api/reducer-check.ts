@@ -1,0 +1,105 @@
+// Checks the definition of a reducer: its shape, the kinds of its members, and which members fit together. `defineReducer` and the
+// option `reducer` call it. It knows members by name only, because the definition may come from JavaScript.
+import { unknownName } from '../core/nearest-name.js';
+import { refuse, refuseName } from './refusal.js';
+
+/** A longer timer of Node fires at once. */
+const maxTimerMs = 2_147_483_647;
+
+type Members = Readonly<Record<string, unknown>>;
+
+const kinds: Readonly<Record<string, readonly string[]>> = {
+  init: ['function', 'undefined'],
+  reduce: ['function', 'undefined'],
+  flush: ['function', 'undefined'],
+  behaviour: ['function', 'undefined'],
+  process: ['function', 'undefined'],
+  batch: ['object', 'undefined'],
+  acknowledge: ['string', 'undefined'],
+  stateBy: ['string', 'undefined'],
+  stateless: ['boolean', 'undefined'],
+  concurrency: ['number', 'undefined'],
+  timeoutMs: ['number', 'undefined'],
+};
+
+/** The members that name the kind of a reducer, each with those that do not go with it. */
+const alone: Readonly<Record<string, readonly string[]>> = {
+  behaviour: ['flush', 'batch', 'acknowledge', 'stateBy', 'stateless'],
+  process: ['init', 'flush', 'acknowledge', 'stateBy', 'stateless'],
+};
+
+/** Throws INVALID_OPTION, naming the member, expected and got. */
+export function checkReducer(reducer: object): void {
+  checkReducerShape(reducer, 'reducer');
+  const definition = reducer as Members;
+  for (const name of Object.keys(definition)) {
+    const expected = kinds[name];
+    const got = definition[name];
+    if (expected === undefined) refuseName(`reducer.${name}`, unknownName('member', name, Object.keys(kinds)));
+    else if (!expected.includes(typeof got) || got === null) refuse(`reducer.${name}`, expected.join(' or '), got);
+  }
+
+  const given = ['reduce', 'behaviour', 'process'].filter((name) => definition[name] !== undefined);
+  if (definition['process'] === undefined) checkInit(definition['init']);
+  if (given.length !== 1) {
+    const got = given.length === 0 ? 'none' : given.join(' and ');
+    refuseName('reducer', `expected exactly one of reduce, behaviour and process, got ${got}`);
+  }
+  for (const [kind, others] of Object.entries(alone)) {
+    if (definition[kind] === undefined) continue;
+    for (const name of others)
+      if (definition[name] !== undefined) refuse(`reducer.${name}`, `nothing with ${kind}`, definition[name]);
+  }
+
+  oneOf('reducer.acknowledge', definition['acknowledge'], ['auto', 'manual']);
+  oneOf('reducer.stateBy', definition['stateBy'], ['reducer', 'shard']);
+  const { concurrency, timeoutMs } = definition;
+  if (timeoutMs !== undefined && !((timeoutMs as number) >= 1 && (timeoutMs as number) <= maxTimerMs))
+    refuse('reducer.timeoutMs', `a number of milliseconds, 1 to ${maxTimerMs}`, timeoutMs);
+  if (concurrency !== undefined) {
+    if (definition['process'] === undefined) refuse('reducer.concurrency', 'nothing without process', concurrency);
+    if (!Number.isSafeInteger(concurrency) || (concurrency as number) < 1)
+      refuse('reducer.concurrency', 'an integer >= 1', concurrency);
+  }
+  if (definition['stateless'] === true) {
+    if (definition['flush'] === undefined) refuse('reducer.flush', 'a function with stateless', undefined);
+    if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with stateless", 'manual');
+  }
+  if (definition['batch'] !== undefined) checkBatch(definition['batch'] as Members);
+}
+
+function checkInit(init: unknown): void {
+  if (typeof init !== 'function') refuse('reducer.init', 'a function', init);
+  if (Object.prototype.toString.call(init) === '[object AsyncFunction]')
+    refuseName('reducer.init', 'expected a synchronous function that returns the state, got an async function');
+}
+
+/** A class and its instances are refused: members are called without `this`, and those of the prototype would be lost. */
+export function checkReducerShape(definition: unknown, path: string): void {
+  const expected = 'a plain object with init and reduce, init and behaviour, or process';
+  if (typeof definition === 'function') {
+    const isClass = Function.prototype.toString.call(definition).startsWith('class');
+    refuseName(path, `expected ${expected}, got ${isClass ? `the class ${definition.name}` : 'a function'}`);
+  }
+  if (typeof definition !== 'object' || definition === null || Array.isArray(definition))
+    refuse(path, expected, definition);
+  const prototype: unknown = Object.getPrototypeOf(definition);
+  // The last prototype of a chain is that of plain objects, in every realm.
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return;
+  const name = String((prototype as { readonly constructor?: { readonly name?: unknown } }).constructor?.name);
+  refuseName(path, `expected ${expected}, got an instance of ${name}: \`this\` is not set in its members`);
+}
+
+function checkBatch({ size, intervalMs, ...others }: Members): void {
+  for (const name of Object.keys(others))
+    refuseName(`reducer.batch.${name}`, unknownName('member', name, ['size', 'intervalMs']));
+  if (size !== undefined && !(Number.isSafeInteger(size) && (size as number) >= 1))
+    refuse('reducer.batch.size', 'an integer >= 1', size);
+  if (intervalMs !== undefined && !(Number.isFinite(intervalMs) && (intervalMs as number) >= 1))
+    refuse('reducer.batch.intervalMs', 'a number of milliseconds >= 1', intervalMs);
+}
+
+function oneOf(option: string, got: unknown, allowed: readonly string[]): void {
+  if (got !== undefined && !allowed.includes(got as string))
+    refuse(option, allowed.map((value) => `'${value}'`).join(' or '), got);
+}
