@@ -124,9 +124,9 @@ function take(turn: ReducerTurn, item: DeliveredItem, since: number): void {
 }
 
 function isBatchDue({ options, state, now }: ReducerTurn): boolean {
-  const { batching, queue, keys } = state;
+  const { batching, queue } = state;
   if (batching.open.length >= options.batchSize || state.flushDue) return true;
-  if (now - batching.openSince >= options.batchIntervalMs || keys.outage !== undefined) return true;
+  if (now - batching.openSince >= options.batchIntervalMs) return true;
   if (batching.marks.some(({ mark }) => mark.kind === 'drain')) return true;
   const head = queue.peek();
   return head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';

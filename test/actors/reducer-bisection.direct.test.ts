@@ -111,6 +111,32 @@ describe('a batch that fails', () => {
     expect(punctuated(await drain(punctuation('drain', 6, 2)), stage), 'another worker').to.deep.equal([[]]);
   });
 
+  it('is tried once more for a drain, although an earlier batch was tried for it', async () => {
+    const bad = new Set([1, 9]);
+    const { itemsOf, drain, calls, punctuation, stage } = failingProcess(bad);
+    await drain(itemsOf(eight()));
+    await drain(itemsOf(eight(8)));
+    bad.delete(1);
+    const answer = await drain(punctuation('drain'));
+    expect(asText(calls)).to.equal('01234567 01234567 89101112131415 89101112131415');
+    expect(punctuated(answer, stage)).to.deep.equal([[8, 9, 10, 11, 12, 13, 14, 15]]);
+  });
+
+  it('is tried once more at once if a drain waits for its first call', async () => {
+    const { itemsOf, end, drain, calls, punctuation, stage } = failingProcess(new Set([5]));
+    const call = itemsOf(eight());
+    punctuation('drain');
+    const answer = await drain(await end(call));
+    expect(asText(calls)).to.equal('01234567 01234567');
+    expect(punctuated(answer, stage)).to.deep.equal([[0, 1, 2, 3, 4, 5, 6, 7]]);
+  });
+
+  it('gives the credit back of all that is queued behind it', async () => {
+    const { itemsOf, drain, stage } = failingProcess(new Set([5]));
+    const all = await drain(itemsOf([...eight(), ...eight(8), ...eight(16)]));
+    expect(creditIn(all, stage)).to.equal(24);
+  });
+
   it('ends without a policy when its leases have ended', async () => {
     const asked: FailedItem[] = [];
     const { itemsOf, drain, calls, tenures, revoked, items } = failingProcess(new Set([5]), {
@@ -198,6 +224,39 @@ describe('the policy for a batch that fails', () => {
     expect(calls).to.equal('0123 01 0 1 23');
     expect(asked.map(([items]) => items)).to.deep.equal([4, 1]);
     expect(settled).to.have.members([0, 1, 2, 3]);
+  });
+});
+
+describe('a policy that answers for a batch by a promise', () => {
+  async function undecided() {
+    let answer = (_: FailurePolicy): void => {};
+    const harness = failingProcess(new Set([1]), {
+      batchSize: 2,
+      onFailure: () => new Promise<FailurePolicy>((resolve) => (answer = resolve)),
+    });
+    const asked = await harness.end(harness.itemsOf([['a', 0], ['b', 1]])); // prettier-ignore
+    return { ...harness, asked, answer: (policy: FailurePolicy) => answer(policy) };
+  }
+
+  it('repeats the batch once for each answer', async () => {
+    const { asked, answer, finishRun, clock, tell, calls, end } = await undecided();
+    answer(retry({ minMs: 100 }));
+    await finishRun(asked, 'onFailure#1');
+    clock.move(1_000);
+    const again = tell({ type: 'attemptDue' });
+    expect(started(again)).to.deep.equal(['process']);
+    expect(started(await end(again))).to.deep.equal(['onFailure#2']);
+    expect(asText(calls)).to.equal('01 01');
+  });
+
+  it('is ignored if all leases have ended, and the reducer goes on', async () => {
+    const { asked, answer, finishRun, tenures, revoked, items, calls, drain } = await undecided();
+    tenures[1]!.dead = true;
+    revoked(1);
+    answer(retry({ minMs: 100 }));
+    await finishRun(asked, 'onFailure#1');
+    await drain(items([20, 21], 2));
+    expect(asText(calls)).to.equal('01 2021');
   });
 });
 

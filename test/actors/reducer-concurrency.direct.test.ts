@@ -5,7 +5,8 @@ import type { Whereabouts } from '../../actors/protocol/disposition.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { creditIn, punctuated, settledIn } from '../support/direct-process.js';
 import { openCalls } from '../support/open-calls.js';
-import { address, answers, emitted, started } from '../support/direct.js';
+import type { Effects } from '../support/direct-reducer.js';
+import { address, answers, emitted, ofType, started } from '../support/direct.js';
 
 type Pairs = readonly (readonly [key: string, ordinal: number])[];
 const each = (text: string): Pairs => text.split('').map((key, n) => [key, n]);
@@ -130,6 +131,89 @@ describe('a reducer with `concurrency`', () => {
     expect(status()).to.deep.include({ queued: 0, holding: [] });
   });
 
+  it('answers no drain while an item of the worker waits behind a call of another worker', async () => {
+    const { begin, items, open, punctuation, stage, all } = openCalls({ concurrency: 2 });
+    begin(items([20], 2));
+    begin(items([0], 1));
+    begin(punctuation('drain', 5, 1));
+    expect(punctuated(all, stage)).to.deep.equal([]);
+    await open[0]!.end();
+    await open[0]!.end();
+    expect(punctuated(all, stage)).to.deep.equal([[]]);
+  });
+
+  it('answers no drain before what waits was tried once more, even if other calls take all slots', async () => {
+    const { begin, itemsOf, items, open, punctuation, stage, all, values } = openCalls({ concurrency: 1 });
+    begin(itemsOf([['a', 0]]));
+    await open[0]!.end(new Error('no'));
+    begin(items([20], 2));
+    begin(punctuation('drain', 5, 1));
+    expect(punctuated(all, stage)).to.deep.equal([]);
+    await open[0]!.end();
+    expect(values()).to.equal('0');
+    await open[0]!.end(new Error('no'));
+    expect(punctuated(all, stage)).to.deep.equal([[0]]);
+  });
+
+  it('answers no drain while another call of the worker runs beside a batch that waits', async () => {
+    const { begin, itemsOf, open, punctuation, stage, all } = openCalls({ concurrency: 3 }, { batchSize: 2 });
+    begin(itemsOf(each('abcdef')));
+    begin(itemsOf([['g', 6]]));
+    await open[0]!.end(new Error('no'));
+    begin(punctuation('drain'));
+    const first = open.find(({ items }) => items[0]!.value === 0)!;
+    await first.end(new Error('no'));
+    expect(open.length).to.equal(2);
+    expect(punctuated(all, stage)).to.deep.equal([]);
+    await open[0]!.end();
+    await open[0]!.end();
+    expect(punctuated(all, stage)).to.deep.equal([[0, 1, 6]]);
+  });
+
+  it('goes on with a key when its item is dropped before the call', async () => {
+    const { begin, itemsOf, items, tenures, open, values } = openCalls({ concurrency: 1 });
+    begin(itemsOf([['x', 9]]));
+    begin(items([0], 1));
+    begin(items([20], 2));
+    tenures[1]!.dead = true;
+    await open[0]!.end();
+    await open[0]!.end();
+    expect(values()).to.equal('20');
+  });
+
+  it('goes on with a key when its item is dropped at `revoked`', () => {
+    const { begin, items, tenures, revoked, tell, values } = openCalls({ concurrency: 1 }, { batchSize: 2 });
+    begin(items([0], 1));
+    begin(items([20], 2));
+    tenures[1]!.dead = true;
+    begin(revoked(1));
+    begin(tell({ type: 'flushDue' }));
+    expect(values()).to.equal('20');
+  });
+
+  it('goes on with a key when its item is given up with a failed batch', async () => {
+    const { begin, items, itemsOf, tenures, tell, open, values } = openCalls({ concurrency: 1 }, { batchSize: 2 });
+    begin(items([0], 1));
+    begin(itemsOf([['b', 1]]));
+    begin(items([20], 2));
+    tenures[1]!.dead = true;
+    await open[0]!.end(new Error('no'));
+    begin(tell({ type: 'flushDue' }));
+    expect(values()).to.equal('20');
+  });
+
+  it('sets the timer of the next attempt while other calls run, and none while no slot is free', async () => {
+    const { begin, itemsOf, open } = openCalls({ concurrency: 2 });
+    const attempts = (effects: Effects): number[] =>
+      ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'attempt' ? [ms] : []));
+    begin(itemsOf(each('ab')));
+    expect(attempts(await open[0]!.end(new Error('no')))).to.deep.equal([200]);
+    begin(itemsOf([['c', 7]]));
+    const full = openCalls({ concurrency: 1 });
+    full.begin(full.itemsOf(each('ab')));
+    expect(attempts(await full.open[0]!.end(new Error('no')))).to.deep.equal([]);
+  });
+
   it('makes one attempt at a time in an outage, and no call beside one with the same key', async () => {
     const { begin, itemsOf, open, values, all, wait } = openCalls({ concurrency: 9 });
     begin(itemsOf(each('abcdefghi')));
@@ -143,6 +227,25 @@ describe('a reducer with `concurrency`', () => {
     expect(open.every(({ items }) => items[0]!.value !== 9)).to.equal(true);
     await open[0]!.end();
     expect(emitted(all)).to.include('outageEnded');
+  });
+
+  it('asks no policy about a batch that fails in an outage: its items wait', async () => {
+    const asked: number[] = [];
+    const { begin, itemsOf, open, wait, all, status } = openCalls(
+      { concurrency: 2 },
+      { batchSize: 8, onFailure: (_, { items }) => (asked.push(items), retry({ minMs: 100 })) },
+    );
+    begin(itemsOf(each('abcdefghijklmnop')));
+    const other = open[1]!;
+    for (let n = 0; n < 30 && !emitted(all).includes('outageStarted'); n += 1) {
+      wait(30_000);
+      await open.find((call) => call !== other)!.end(new Error('down'));
+    }
+    asked.length = 0;
+    await other.end(new Error('down'));
+    expect(asked).to.deep.equal([]);
+    expect(open).to.deep.equal([]);
+    expect(status().holding).to.containSubset([{ worker: 1, ordinal: 0, state: 'waiting' }]);
   });
 
   it('tells where items are, and how many wait', () => {

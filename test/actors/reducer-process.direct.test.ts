@@ -5,7 +5,7 @@ import type { Whereabouts } from '../../actors/protocol/disposition.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { FlushContext, Item } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
-import { creditIn, processing, punctuated, settledIn, timers } from '../support/direct-process.js';
+import { creditIn, failingProcess, processing, punctuated, settledIn, timers } from '../support/direct-process.js';
 import { address, answers, counted, emitted, ofType, sent, started } from '../support/direct.js';
 
 describe('a reducer with `process`', () => {
@@ -39,6 +39,27 @@ describe('a reducer with `process`', () => {
     clock.move(1_000);
     await drain(await end(call));
     expect(calls).to.deep.equal([[0, 1, 2], [3]]);
+  });
+
+  it('counts it so, too, for an item that did not fit into the next batch', async () => {
+    const { items, clock, end, calls, drain } = processing();
+    const call = items([0, 1, 2, 3, 4, 5, 6]);
+    clock.move(1_000);
+    await drain(await end(call));
+    expect(calls).to.deep.equal([[0, 1, 2], [3, 4, 5], [6]]);
+  });
+
+  it('begins a new interval with the first item after a batch', async () => {
+    const { items, clock, tell, end, calls } = processing();
+    items([0]);
+    clock.move(1_000);
+    await end(tell({ type: 'flushDue' }));
+    clock.move(5_000);
+    const effects = items([1]);
+    expect([started(effects), timers(effects)]).to.deep.equal([[], [['flush', 1_000]]]);
+    clock.move(1_000);
+    await end(tell({ type: 'flushDue' }));
+    expect(calls).to.deep.equal([[0], [1]]);
   });
 
   it('makes one call at a time', async () => {
@@ -155,6 +176,42 @@ describe('a reducer with `process`', () => {
     clock.move(100);
     await end(tell({ type: 'attemptDue' }));
     expect(calls.slice(1), 'alone, and before the later item of its key').to.deep.equal([[1]]);
+  });
+
+  it('reports the success of an attempt', async () => {
+    const bad = new Set([1]);
+    const { itemsOf, drain, wait } = failingProcess(bad, { batchSize: 1 });
+    await drain(itemsOf([['a', 1]]));
+    bad.clear();
+    const recovered = ofType(await wait(200), 'emit').map(({ event }) => event);
+    expect(recovered).to.containSubset([
+      { name: 'itemRecovered', data: { at: 'process', key: 'a', attempts: 2, items: 1 } },
+    ]);
+  });
+
+  it('takes turns between attempts that are due and new batches', async () => {
+    const { itemsOf, drain, calls, clock } = failingProcess(new Set([10, 11]), { batchSize: 1 });
+    await drain(itemsOf([['a', 10]]));
+    await drain(itemsOf([['b', 11]]));
+    calls.length = 0;
+    clock.move(1_000);
+    await drain(itemsOf([['x', 1], ['y', 2], ['z', 3]])); // prettier-ignore
+    expect(calls.flat()).to.deep.equal([10, 1, 11, 2, 3]);
+  });
+
+  it('does not count the rest of a call that throws as failed alone, even if it is one item', async () => {
+    const { itemsOf, end, calls, drain } = processing(
+      (some, { fail }) => {
+        if (some.length === 1) return;
+        fail(some[0]!.token, new Error('bad'));
+        throw new Error('and so the call');
+      },
+      { batchSize: 2, onFailure: 'skip' },
+    );
+    const failed = await end(itemsOf([['a', 0], ['b', 1]])); // prettier-ignore
+    expect(counted(failed)).to.include({ skippedItems: 1 });
+    await drain(failed);
+    expect(calls).to.deep.equal([[0, 1], [1]]);
   });
 
   it('counts and reports `ctx.fail` after the call, and for an item of another call', async () => {

@@ -157,6 +157,14 @@ describe('a flush of a stateless reducer that fails', () => {
     expect(settled.toSorted((a, b) => a - b)).to.deep.equal([...Array(20).keys(), 30]);
   });
 
+  it('counts failures over several flushes: that items were folded is no success', async () => {
+    const bad = new Set(Array.from({ length: 8 }, (_, n) => n));
+    const { itemsOf, drain, wait } = stateless(bad, { batchSize: 4 });
+    const effects = [...(await drain(itemsOf(eight)))];
+    for (const ms of [200, 400, 200, 400]) effects.push(...(await wait(ms)));
+    expect(emitted(effects)).to.include('outageStarted');
+  });
+
   it('is tried once more before a drain is answered', async () => {
     const { itemsOf, drain, flushes, punctuation, stage } = stateless(new Set([5]));
     await drain(itemsOf(eight));

@@ -88,6 +88,20 @@ for (const kind of ['reduce', 'flush', 'behaviour', 'manual'] as const) {
       expect(failed.error.data).to.include({ shardId: 'shardId-1', sequenceNumber: '7', key: 'k' });
     });
 
+    it('is forgotten when the call has ended', async () => {
+      const { clock, tell, calls, ended, stop } = await begun();
+      calls[0]!.end();
+      tell(await ended);
+      clock.move(500);
+      tell(due);
+      clock.move(1_000);
+      expect(ofType(tell(due), 'fail')).to.deep.equal([]);
+      expect(calls[0]!.context.signal.aborted).to.equal(false);
+      stop();
+      const outlives = kind === 'behaviour' || kind === 'manual';
+      expect(calls[0]!.context.signal.aborted, 'at a stop').to.equal(outlives);
+    });
+
     it('gives the next call a signal of its own', async () => {
       const { clock, tell, calls, ended, items, stop } = await begun();
       items([8]);
@@ -163,7 +177,9 @@ describe('the timer of timeouts', () => {
     begin(itemsOf([['a', 0]]));
     clock.move(300);
     begin(itemsOf([['b', 1]]));
-    clock.move(200);
+    clock.move(100);
+    expect(timeouts(tell(due)), 'too early, for the first call').to.deep.equal([100]);
+    clock.move(100);
     expect(timeouts(tell(due)), 'for the second call').to.deep.equal([300]);
     const aborted = (): boolean[] => open.map(({ context }) => context.signal.aborted);
     expect(aborted()).to.deep.equal([true, false]);

@@ -13,11 +13,16 @@ export interface OpenCall {
   end(error?: Error): Promise<Effects>;
 }
 
+type Begun = Omit<OpenCall, 'end'> & { readonly settle: (error?: Error) => void };
+
+const nothing = { items: [], settle: () => {} } as unknown as Begun;
+
 export function openCalls(definition: Partial<ProcessReducer<number>> = {}, options: Partial<ReducerOptions> = {}) {
   const open: OpenCall[] = [];
   const settled: number[] = [];
   const all: Effects[number][] = [];
-  let begun: Omit<OpenCall, 'end'> & { settle: (error?: Error) => void };
+  let begun: Begun | undefined;
+  const begunCall = (): Begun | undefined => begun;
   const harness = direct(
     {
       process: (items, context) =>
@@ -34,8 +39,10 @@ export function openCalls(definition: Partial<ProcessReducer<number>> = {}, opti
     all.push(...effects);
     settled.push(...settledIn(effects, harness.stage));
     for (const run of ofType(effects, 'run')) {
+      begun = undefined;
       const result = run.start(new AbortController().signal) as Promise<never>;
-      const { items, context, settle } = begun;
+      // A call without live items does not reach the application.
+      const { items, context, settle } = begunCall() ?? nothing;
       const call: OpenCall = {
         ...{ items, context },
         end: async (error) => {
