@@ -26,8 +26,7 @@ interface SinkOptions {
 export function createSink({ world, dice, tenures, then, pause }: SinkOptions): Sink {
   const failed = new Map<string, Item<string> | undefined>();
 
-  const kept = (ids: readonly string[], { itemIndex, sequenceNumber, subSequenceNumber }: ParkedItem): void => {
-    world.oracle.parked(ids);
+  const done = (ids: readonly string[], { itemIndex, sequenceNumber, subSequenceNumber }: ParkedItem): void => {
     if (itemIndex === undefined) tenures.skipped(sequenceNumber, subSequenceNumber ?? 0);
     else tenures.acknowledged(ids.flatMap((id) => failed.get(id) ?? []));
   };
@@ -42,10 +41,14 @@ export function createSink({ world, dice, tenures, then, pause }: SinkOptions): 
       for (const id of ids) if (!failed.has(id)) world.oracle.violate('I50', `${id} was parked, but it has not failed`);
       if (dice.chance(0.7)) await pause(dice.between(1, dice.chance(0.1) ? 4_000 : 300));
       if (dice.chance(world.sinkRefuses)) {
-        if (then === 'skip') world.oracle.skipped(ids);
+        if (then === 'skip') {
+          world.oracle.skipped(ids);
+          done(ids, item);
+        }
         throw new Error('the sink refuses');
       }
-      kept(ids, item);
+      world.oracle.parked(ids);
+      done(ids, item);
       // Kept, but the answer is late or lost.
       if (dice.chance(0.1)) await pause(dice.between(1, 2_000));
       if (then === 'retry' && dice.chance(0.05)) throw new Error('the sink does not say whether it has kept it');
