@@ -25,19 +25,29 @@ export interface CallContexts {
   readonly shared: ReducerContext;
   readonly timed: Set<TimedCall>;
   timerIsSet: boolean;
+  /** Takes the error of a `ctx.fail` for this item that the actor has not handled; undefined if there is none. */
+  takeFailed(item: DeliveredItem): { readonly error: unknown } | undefined;
   /** Makes the context of a call that begins now. */
   open(name: string, item: DeliveredItem | undefined): CallContext;
 }
 
+export interface CallContextOptions {
+  readonly isTimed: boolean;
+  readonly outlives: boolean;
+  /** Whether a `ctx.fail` within the call of its item counts instead of what the call returns: under automatic acknowledgement. */
+  readonly takesFailures: boolean;
+}
+
 export function createCallContexts(
   controller: ContextController,
-  { isTimed, outlives }: { readonly isTimed: boolean; readonly outlives: boolean },
+  { isTimed, outlives, takesFailures }: CallContextOptions,
   clock: Clock,
 ): CallContexts {
   const timed = new Set<TimedCall>();
   const shared: CallContext = { context: controller.context, end: () => {} };
   return {
     ...{ shared: controller.context, timed, timerIsSet: false },
+    takeFailed: (item: DeliveredItem) => (takesFailures ? controller.takeFailed(item) : undefined),
     open: (name, item) => {
       if (!isTimed) return shared;
       const own = controller.own(outlives);

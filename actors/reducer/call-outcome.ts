@@ -14,6 +14,8 @@ import { DeliveredItem } from '../protocol/item.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { ReducerTurn } from './state.js';
 import { reportDead, returnCredit, settleItem } from './stage-reports.js';
+import { failUnsettled } from './late-failure.js';
+import { noteStray } from './stray-tokens.js';
 
 export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   const { state } = turn;
@@ -26,9 +28,9 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   for (const item of job.dropped) drop(turn, item);
 
   if (job.failure !== undefined) {
-    const { item, cause } = job.failure;
+    const { item, cause, at } = job.failure;
     returnCredit(state.reports, item);
-    itemsFailed(turn, [item], cause, 'reduce');
+    itemsFailed(turn, [item], cause, at);
   }
 }
 
@@ -135,29 +137,35 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
 export function contextCalled(turn: ReducerTurn): void {
   const { options, state, effects } = turn;
   const { acknowledged, failed } = state.controller.take();
-  options.progress.settled += acknowledged.length;
-  let strays = 0;
+  let count = 0;
   let afterLoss = 0;
 
   for (const token of acknowledged) {
-    if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) strays += 1;
-    else if (token.tenure.dead) afterLoss += 1;
+    if (!(token instanceof DeliveredItem) || !state.unacknowledged.delete(token)) {
+      noteStray(turn, { call: 'ack', token });
+      continue;
+    }
+    count += 1;
+    if (token.tenure.dead) afterLoss += 1;
     else {
       settleItem(state.reports, token);
       reportRecovery(turn, token);
     }
   }
-  if (acknowledged.length > 0) callSucceeded(turn);
+  options.progress.settled += count;
+  if (count > 0) callSucceeded(turn);
 
   for (const { token, error } of failed) {
-    if (!(token instanceof DeliveredItem) || !state.unacknowledged.has(token)) {
-      strays += 1;
-      // Warn, because this item has been, or will be, acknowledged in spite of the `fail`.
-      const message = 'ctx.fail got a token that awaits no acknowledgement; it has no effect';
-      effects.push(effect.emit({ name: 'warning', data: { message, error } }));
-    } else itemsFailed(turn, [token], error, 'ack');
+    const item = token instanceof DeliveredItem ? token : undefined;
+    if (item !== undefined && state.unacknowledged.has(item)) itemsFailed(turn, [item], error, 'ack');
+    else if (item === undefined || isByHand(options) || !failUnsettled(turn, item, error))
+      noteStray(turn, { call: 'fail', token, error });
   }
 
-  if (strays > 0) effects.push(effect.count('strayAcknowledgements', strays));
   if (afterLoss > 0) effects.push(effect.count('foldedAfterLoss', afterLoss));
+}
+
+/** Whether the application acknowledges its items. */
+function isByHand({ definition: { acknowledge, behaviour } }: ReducerTurn['options']): boolean {
+  return acknowledge === 'manual' || behaviour !== undefined;
 }

@@ -25,6 +25,8 @@ export interface ContextController {
   own(outlives: boolean): OwnContext;
   /** Returns the calls since the last `take`. */
   take(): Called;
+  /** Takes the `fail` of this token among them. */
+  takeFailed(token: Token): { readonly error: unknown } | undefined;
   /** Aborts `ctx.signal`. Idempotent. */
   abort(): void;
 }
@@ -57,34 +59,43 @@ export function createContextController<Message>(
   };
   return {
     context,
-    own: (outlives) => {
-      const own = new AbortController();
-      if (abortController.signal.aborted) own.abort(abortController.signal.reason);
-      else if (!outlives) linked.add(own);
-      let both: AbortSignal | undefined;
-      return {
-        context: {
-          ...context,
-          get signal() {
-            if (!outlives) return own.signal;
-            both ??= AbortSignal.any([abortController.signal, own.signal]);
-            return both;
-          },
-        },
-        abort: (reason) => own.abort(reason),
-        close: () => void linked.delete(own),
-      };
-    },
+    own: (outlives) => ownContext(context, linked, outlives),
     take: () => {
       const taken = { acknowledged, failed };
       acknowledged = [];
       failed = [];
       return taken;
     },
+    takeFailed: (token) => {
+      // It is asked after each call.
+      if (failed.length === 0) return undefined;
+      const found = failed.find((each) => each.token === token);
+      if (found !== undefined) failed = failed.filter((each) => each.token !== token);
+      return found;
+    },
     abort: () => {
       abortController.abort();
       for (const own of linked) own.abort(abortController.signal.reason);
       linked.clear();
     },
+  };
+}
+
+function ownContext(shared: ReducerContext, linked: Set<AbortController>, outlives: boolean): OwnContext {
+  const own = new AbortController();
+  if (shared.signal.aborted) own.abort(shared.signal.reason);
+  else if (!outlives) linked.add(own);
+  let both: AbortSignal | undefined;
+  return {
+    context: {
+      ...shared,
+      get signal() {
+        if (!outlives) return own.signal;
+        both ??= AbortSignal.any([shared.signal, own.signal]);
+        return both;
+      },
+    },
+    abort: (reason) => own.abort(reason),
+    close: () => void linked.delete(own),
   };
 }

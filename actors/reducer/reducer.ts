@@ -71,6 +71,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   const controller = createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside);
   const outlives = definition.behaviour !== undefined || definition.acknowledge === 'manual';
   const isTimed = definition.timeoutMs !== undefined;
+  const takesFailures = !outlives;
   const state: ReducerState = {
     self,
     queue: createDeque<DeliveredItem | Mark>(),
@@ -85,7 +86,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     lastReceived: new Map(),
     reports: createStageReports(),
     controller,
-    contexts: createCallContexts(controller, { isTimed, outlives }, clock),
+    contexts: createCallContexts(controller, { isTimed, outlives, takesFailures }, clock),
     settledAt: now,
     calledAt: now,
     keys: createHeldKeys(outageKeysOf(definition)),
@@ -97,6 +98,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     drainsInQueue: 0,
     lastTries: new WeakSet(),
     deferredDrains: [],
+    strayKinds: new Set(),
     batching: createBatching(definition, now),
   };
 

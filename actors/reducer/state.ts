@@ -138,6 +138,8 @@ export interface ReducerState {
   /** Drains that are answered once a policy or a sink has answered about their worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
   readonly batching: Batching;
+  /** The kinds of stray calls of `ctx` that were warned of. */
+  readonly strayKinds: Set<string>;
 }
 
 export interface ReducerTurn {

@@ -20,6 +20,8 @@ export interface StateSlot {
   hasState: boolean;
   /** The items folded since the last flush, in order. */
   folded: DeliveredItem[];
+  /** The application has called `ctx.fail` for an item in the state: it must not be flushed. */
+  condemned?: Error | undefined;
 }
 
 /** Makes a slot with a new state. Throws what `init` throws, and INVALID_OPTION for a promise: nobody would await it. */
@@ -33,6 +35,7 @@ export function createSlot(definition: ReducerDefinition): StateSlot {
 export function renewState(slot: StateSlot, definition: ReducerDefinition): void {
   const state = ignoreRejection((definition.init as () => unknown)());
   if (isThenable(state)) refuse('reducer.init', 'a synchronous function that returns the state', state);
+  slot.condemned = undefined;
   slot.state = state;
   slot.hasState = state !== undefined;
 }
@@ -59,8 +62,16 @@ export interface FoldJob {
   /** Items not handed out, because their tenure had ended. */
   readonly dropped: DeliveredItem[];
   /** The call under way, for `status()`. */
-  current: { readonly item: DeliveredItem; readonly since: number; context: CallContext | undefined } | undefined;
-  failure: { readonly item: DeliveredItem; readonly cause: unknown } | undefined;
+  current: CurrentCall | undefined;
+  failure: { readonly item: DeliveredItem; readonly cause: unknown; readonly at: 'reduce' | 'ack' } | undefined;
+}
+
+interface CurrentCall {
+  readonly item: DeliveredItem;
+  readonly since: number;
+  context: CallContext | undefined;
+  /** The application has called `ctx.fail` for the item. */
+  failed?: { readonly error: unknown };
 }
 
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
@@ -118,9 +129,9 @@ function callReduce(
     if (job.current !== undefined) job.current.context = opened;
     const state = reduce(slot.state, item, opened.context);
     if (isThenable(state)) return state;
-    keepState(job, slot, item, state);
+    keepState(job, slot, item, state, contexts);
   } catch (cause) {
-    job.failure = { item, cause };
+    job.failure ??= { item, cause, at: 'reduce' };
   }
   return undefined;
 }
@@ -135,9 +146,9 @@ async function foldRest(
   let pending: PromiseLike<unknown> | undefined = firstPending;
   for (let item: DeliveredItem | undefined = first; item !== undefined;) {
     try {
-      if (pending !== undefined) keepState(job, job.slotOf(item), item, await pending);
+      if (pending !== undefined) keepState(job, job.slotOf(item), item, await pending, run.contexts);
     } catch (cause) {
-      job.failure = { item, cause };
+      job.failure ??= { item, cause, at: 'reduce' };
     }
     item = nextItem(job, run);
     pending = item === undefined ? undefined : callReduce(job, item, run);
@@ -145,7 +156,13 @@ async function foldRest(
   return job;
 }
 
-function keepState(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown): void {
+// oxlint-disable-next-line max-params -- called for each item: an object to carry them would be one more of each
+function keepState(job: FoldJob, slot: StateSlot, item: DeliveredItem, state: unknown, contexts: CallContexts): void {
+  const failed = job.current?.failed ?? contexts.takeFailed(item);
+  if (failed !== undefined) {
+    job.failure = { item, cause: failed.error, at: 'ack' };
+    return;
+  }
   slot.state = returnedState(slot, 'reduce', state);
   slot.folded.push(item);
   job.reduced.push(item);
@@ -201,10 +218,12 @@ export async function flushGroups(
     for (const tenure of new Set(group.items.map((item) => item.tenure))) live = !endIfLate(tenure, clock) || live;
     if (!live || contexts.shared.signal.aborted) continue;
 
+    const { slot } = group;
     const { context, end } = openFlush(contexts, 'flush', group.items);
     try {
-      const returned: unknown = await flush(group.slot.state, context);
-      if (returned !== undefined) group.slot.state = returned;
+      const returned: unknown = slot.condemned === undefined ? await flush(slot.state, context) : undefined;
+      if (slot.condemned !== undefined) throw slot.condemned;
+      if (returned !== undefined) slot.state = returned;
       group.outcome = 'flushed';
     } catch (cause) {
       group.outcome = 'failed';
