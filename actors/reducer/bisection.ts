@@ -38,7 +38,8 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
     // A drain that waits here must see one more try of this batch.
     state.lastTries = new WeakSet();
   }
-  task.parts = [live];
+  // A rate limit may have left some of the batch for a later call.
+  task.parts = [[...live, ...task.parts.flat()]];
   batching.tasks.delete(task);
   const call: FailedBatch = { type: 'batch', task, decide: (later, verdict) => decide(later, call, verdict) };
   const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import { NonRetryableError, type FailurePolicy } from '../../src/api/failure-policy.js';
+import { createRateLimit } from '../../src/core/rate-limit.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { failingProcess, processing, punctuated, settledIn, creditIn } from '../support/direct-process.js';
 import type { Effects } from '../support/direct-reducer.js';
@@ -135,6 +136,15 @@ describe('a batch that fails', () => {
     const { itemsOf, drain, stage } = failingProcess(new Set([5]));
     const all = await drain(itemsOf([...eight(), ...eight(8), ...eight(16)]));
     expect(creditIn(all, stage)).to.equal(24);
+  });
+
+  it('loses no item if a rate limit has split it before its first call fails', async () => {
+    const limit = createRateLimit(4, 1_000);
+    const { itemsOf, drain, wait, settled, calls } = failingProcess(new Set([1]), { limit });
+    await drain(itemsOf(eight()));
+    expect(asText(calls), 'as many as there are tokens').to.equal('0123');
+    for (let n = 0; n < 20; n += 1) await wait(30_000);
+    expect(settled.toSorted()).to.deep.equal([0, 2, 3, 4, 5, 6, 7]);
   });
 
   it('ends without a policy when its leases have ended', async () => {
