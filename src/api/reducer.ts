@@ -92,10 +92,16 @@ export interface ReducerContext {
   readonly signal: AbortSignal;
   /**
    * Acknowledges an item, for reducers with `acknowledge: 'manual'` and for raw behaviours. You may call it at any time, also
-   * after the reducer's call has returned. A second call for the same item is only counted.
+   * after the reducer's call has returned. A call without effect (a second one, a copy of a token, under automatic acknowledgement) is
+   * counted, and the first one is a warning.
    */
   ack(token: Token): void;
-  /** Reports an item as failed: `onFailure` decides. */
+  /**
+   * Reports an item as failed: `onFailure` decides. Within the call of the item it counts instead of what the call returns. Later, with
+   * `acknowledge: 'manual'` or a raw behaviour, the item is delivered again, but not the later items of its key that were handed out
+   * already. Later under automatic acknowledgement, the next `flush` fails for good, because the item is in the state: under `retry`,
+   * its `then` applies. For an item that is settled the call has no effect, and the first such call is a warning.
+   */
   fail(token: Token, error: unknown): void;
 }
 

@@ -202,28 +202,6 @@ describe('manual acknowledgement', () => {
     expect(pipeline.status(pipeline.reducers[0]!)).to.include({ unacknowledged: 2, unflushed: 0 });
     expect(numbers).to.have.length(4);
   });
-
-  it('counts ctx.ack and ctx.fail under automatic acknowledgement as stray, and reports the failure', async () => {
-    const stream = fakeStream();
-    putNumbered(stream, 1);
-    const pipeline = start({
-      ...one,
-      definition: defineReducer({
-        init: () => 0,
-        reduce: (n: number, item, ctx) => {
-          ctx.ack(item.token);
-          ctx.fail(item.token, new Error('too late'));
-          return n;
-        },
-      }),
-    });
-    pipeline.read(stream.port, shard0);
-    await pipeline.clock.advance(1);
-    expect(pipeline.counters()['strayAcknowledgements']).to.equal(2);
-    const warnings = pipeline.events.filter(({ name }) => name === 'warning') as any[];
-    expect(warnings).to.have.length(1);
-    expect(warnings[0].data.error.message).to.equal('too late');
-  });
 });
 
 describe('a raw behaviour', () => {
