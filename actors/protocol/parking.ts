@@ -17,7 +17,7 @@ import {
 } from './pending-failures.js';
 import { endIfLate, type Tenure } from './tenure.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import type { Park } from '../../src/api/failure-policy.js';
+import { isNonRetryable, type Park } from '../../src/api/failure-policy.js';
 import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
 
 /** What has become of a parking. */
@@ -156,9 +156,11 @@ export function parkingEnded<Subject>(
   const { left } = parking;
   if (left.length === 0) return { pending, parked, late, left };
 
-  if (parking.policy.then !== 'retry') {
+  const { then } = parking.policy;
+  if (then !== 'retry' || isNonRetryable(error)) {
     pendingFailures.byNumber.delete(number);
-    return { pending, parked, late, left, verdict: notParked(failure, parking.policy.then, error) };
+    // The sink would refuse it for ever.
+    return { pending, parked, late, left, verdict: notParked(failure, then === 'retry' ? 'crash' : then, error) };
   }
   pause(turn, pending, parking, error);
   return { pending, parked, late, left };

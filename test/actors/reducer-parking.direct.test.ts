@@ -1,6 +1,6 @@
 // The policy `park` in a reducer, one message at a time and without a runtime: what a sink keeps is settled, nothing else is.
 import { expect } from 'chai';
-import type { FailurePolicy } from '../../src/api/failure-policy.js';
+import { NonRetryableError, type FailurePolicy } from '../../src/api/failure-policy.js';
 import type { ParkedItem } from '../../src/api/parking.js';
 import type { FoldingReducer } from '../../src/api/reducer.js';
 import { park } from '../../src/options/park-policy.js';
@@ -14,14 +14,16 @@ type PlainThen = 'retry' | 'crash' | 'skip' | 'stopShard';
 function parking({
   then,
   policy,
+  refuses,
   ...definition
-}: Partial<FoldingReducer<State, number>> & { then?: PlainThen; policy?: 'first retry' } = {}) {
+}: Partial<FoldingReducer<State, number>> & { then?: PlainThen; policy?: 'first retry'; refuses?: Error } = {}) {
   const bad = new Set([0]);
   const refused = new Set<number>();
   const calls: number[] = [];
   const parked: ParkedItem[] = [];
   const sink = async (item: ParkedItem): Promise<void> => {
     parked.push(item);
+    if (refuses !== undefined) throw refuses;
     if (refused.has(item.data[0]!)) throw new Error('disk full');
   };
   const toPark = park(sink, { then });
@@ -129,6 +131,12 @@ describe('a reducer whose policy is park', () => {
       expect(message).to.include('no (not parked: disk full)');
     });
   }
+
+  it('does not call a sink again that can never keep the item', async () => {
+    const { itemsOf, fold, finishRun } = parking({ refuses: new NonRetryableError('too large') });
+    const ended = await finishRun(await fold(itemsOf([['a', 0]])), 'park#1');
+    expect(ofType(ended, 'fail').map(({ error }) => error.message)[0]).to.include('no (not parked: too large)');
+  });
 
   it('aborts the signal of a call that is overdue, waits for it once more, and then crashes', async () => {
     const { itemsOf, fold, overdue } = parking();

@@ -14,6 +14,10 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   embedded: /^embedded: the application's own actor booked 19900$/,
   actors: /^actors: 3 answers from 5 loads, breaker opened 1 time, idle session ended: normal$/,
   'sink-outage': /^sink-outage: 600 orders saved once each, some calls refused, 0 restarts, drained: true$/,
+  'dead-letters': /^dead-letters: 300 orders saved, 3 of them parked and replayed, drained: true$/,
+  'per-key-concurrency':
+    /^per-key-concurrency: 400 readings written, 40 of 40 sensors in order, several calls at once, drained: true$/,
+  'rate-limit': /^rate-limit: 300 orders sent, reducers have waited for the limit, drained: true$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 
