@@ -54,7 +54,7 @@ function causeOf(token: unknown, isManual: boolean): Cause {
 function nameOf(token: unknown): string {
   if (token instanceof DeliveredItem) return `record ${token.sequenceNumber} (key '${token.key}')`;
   const { idempotencyKey } = Object(token) as { readonly idempotencyKey?: unknown };
-  return typeof idempotencyKey === 'string'
-    ? `a copy of the token ${idempotencyKey}`
-    : `${token === null ? 'null' : typeof token} ${excerpt(String(token), 40)}`.replace(/^(\w+) \1$/, '$1');
+  if (typeof idempotencyKey === 'string') return `a copy of the token ${idempotencyKey}`;
+  if (token === undefined || token === null) return String(token);
+  return typeof token === 'object' ? 'an object' : `the ${typeof token} ${excerpt(String(token), 40)}`;
 }

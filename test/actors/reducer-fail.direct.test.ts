@@ -145,7 +145,11 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
 describe('a call of ctx that has no effect', () => {
   const strays: readonly (readonly [string, (token: Token, ctx: ReducerContext) => void, string])[] = [
     ['a copy of a token', (token, ctx) => ctx.ack({ idempotencyKey: token.idempotencyKey }), 'pass item.token itself'],
-    ['no token', (_token, ctx) => ctx.ack(7 as never), 'ctx.ack has no effect for number 7: pass item.token itself'],
+    [
+      'no token',
+      (_token, ctx) => ctx.ack(7 as never),
+      'ctx.ack has no effect for the number 7: pass item.token itself',
+    ],
     ['undefined', (_token, ctx) => ctx.ack(undefined as never), 'for undefined: pass'],
     [
       'a second ack',

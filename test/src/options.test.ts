@@ -55,7 +55,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['limit', [5, null], 'object'],
   ['limit.perSecond', [0, -1, Number.NaN, '5', 2_000_000], 'items per second, 0.001 to 1000000'],
   ['onDuplicate', ['exit'], "'skip', 'crash'"],
-  ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), 'crash', 'skip', 'stopShard' or a function"],
+  ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), park(), 'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],
   ['restart', [2, null, []], 'object'],
   ['restart.intensity', [-1, 0.5], 'integer >= 0'],
