@@ -141,13 +141,14 @@ export function parkingEnded<Subject>(
 ): ParkingNews<Subject> | undefined {
   const { state, effects } = turn;
   const { pendingFailures } = state;
-  pendingFailures.called.delete(message.number);
+  const { number } = message;
+  pendingFailures.called.delete(number);
   callSinks(turn);
-  const pending = pendingFailures.byNumber.get(message.number);
+  effects.push(effect.cancel(`park#${number}`));
+  const pending = pendingFailures.byNumber.get(number);
   if (pending?.parking === undefined) return undefined;
 
-  const { number, failure, parking } = pending;
-  effects.push(effect.cancel(`park#${number}`));
+  const { failure, parking } = pending;
   const { parked, error } = message;
   reportParked(turn, failure, parked);
   const kept = new Set(parked);
@@ -200,11 +201,15 @@ function giveUpLate<Subject>(
 
 /** The deadline of a call has passed: its signal aborts. A call that does not settle even then ends as `crash`. */
 export function parkingOverdue<Subject>(
-  { options, state, effects }: FailureTurn<Subject>,
+  turn: FailureTurn<Subject>,
   { number, isLast }: ParkingOverdue,
 ): ParkingNews<Subject> | undefined {
+  const { options, state, effects } = turn;
   const pending = state.pendingFailures.byNumber.get(number);
-  if (pending?.parking === undefined) return undefined;
+  if (pending?.parking === undefined) {
+    if (state.pendingFailures.called.delete(number)) callSinks(turn);
+    return undefined;
+  }
   const { parking, failure } = pending;
   const { callDeadlineMs } = options;
   if (parking.phase !== (isLast ? 'overdue' : 'calling')) return undefined;
@@ -256,11 +261,14 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
     const { parking, number } = pending;
     if (parking === undefined) continue;
     const late = giveUpLate(turn, pending, parking);
-    if (parking.left.length === 0 && (parking.phase === 'calling' || parking.phase === 'overdue'))
+    if (parking.left.length === 0 && (parking.phase === 'calling' || parking.phase === 'overdue')) {
+      // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
+      const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };
       turn.effects.push(
-        effect.cancel(`park#${number}`),
+        effect.after(`park#${number}`, turn.options.callDeadlineMs, overdue),
         effect.abort(`park#${number}`, new Error('its lease has ended')),
       );
+    }
     if (late.length > 0) news.push({ pending, parked: [], late, left: parking.left });
   }
   return news;

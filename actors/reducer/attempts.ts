@@ -68,18 +68,21 @@ export function isTriedOnceMore(turn: ReducerTurn, mark: Mark): boolean {
   return true;
 }
 
-/** Repeats the waiting call if it is due, or answers the drains that wait behind it. Returns true if a call has started. */
+/**
+ * Repeats the waiting call if it is due, or answers the punctuation that waits behind it: a worker asks for a drain only when its
+ * last flush is answered. Returns true if a call has started.
+ */
 export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): boolean {
   const { state, now } = turn;
-  const drains = state.drainsInQueue > 0 ? drainsOf(state) : [];
+  const queued = state.punctuationInQueue > 0 ? punctuationOf(state) : [];
   // Those beside the queue are answered by process-steps.ts.
-  const all = [...drains, ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
+  const all = [...queued.filter(isDrain), ...state.batching.marks.map(({ mark }) => mark).filter(isDrain)];
   const isLastTry = all.some((drain) => !state.lastTries.has(drain));
 
   if (waiting.undecided > 0) {
     for (const drain of all) state.lastTries.add(drain);
     if (isLastTry) hurryParkings(turn, () => true);
-    if (drains.length > 0 && onlyPauses(state)) answerDrains(turn, drains);
+    if (queued.length > 0 && onlyPauses(state)) answerQueued(turn, queued);
     return false;
   }
 
@@ -96,8 +99,8 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
     return true;
   }
 
-  const answered = drains.filter(({ worker }) => tasksOf(state.batching, worker).length === 0);
-  if (answered.length > 0) answerDrains(turn, answered);
+  const answered = queued.filter((each) => !isDrain(each) || tasksOf(state.batching, each.worker).length === 0);
+  if (answered.length > 0) answerQueued(turn, answered);
   return false;
 }
 
@@ -108,27 +111,25 @@ function onlyPauses({ pendingFailures }: ReducerState): boolean {
   return true;
 }
 
-function answerDrains(turn: ReducerTurn, drains: readonly Punctuation[]): void {
-  removeDrains(turn.state, new Set<unknown>(drains));
-  for (const drain of drains) finishMark(turn, drain);
+function answerQueued(turn: ReducerTurn, answered: readonly Punctuation[]): void {
+  const { state } = turn;
+  const marks = new Set<unknown>(answered);
+  state.queue.retain((queued) => !marks.has(queued));
+  state.punctuationInQueue -= marks.size;
+  for (const mark of answered) finishMark(turn, mark);
 }
 
-function drainsOf({ queue }: ReducerState): readonly Punctuation[] {
-  const drains: Punctuation[] = [];
+function punctuationOf({ queue }: ReducerState): readonly Punctuation[] {
+  const found: Punctuation[] = [];
   for (let place = 0; place < queue.length; place += 1) {
     const queued = queue.at(place);
-    if (queued !== undefined && isDrain(queued)) drains.push(queued);
+    if (queued !== undefined && !(queued instanceof DeliveredItem) && queued.type === 'punctuation') found.push(queued);
   }
-  return drains;
+  return found;
 }
 
 export function isDrain(queued: DeliveredItem | Mark): queued is Punctuation {
   return !(queued instanceof DeliveredItem) && queued.type === 'punctuation' && queued.kind === 'drain';
-}
-
-function removeDrains(state: ReducerState, drains: ReadonlySet<unknown>): void {
-  state.queue.retain((queued) => !drains.has(queued));
-  state.drainsInQueue -= drains.size;
 }
 
 /** Drops what waits of a worker that has ended, without asking a policy. */
@@ -163,8 +164,9 @@ export function setAttemptTimer({ options, state, now, effects }: ReducerTurn): 
   // The end of the call that is under way comes here again.
   const isFull = reservation === undefined && batching.tasks.size >= slotsOf(options.definition);
   if (running !== undefined || isFull) return;
-  const at =
-    (waitingCall?.undecided ?? 0) > 0 ? Infinity : (waitingCall?.dueAt ?? reservation?.dueAt ?? nextAttemptAt(keys));
+  const { undecided = 0, dueAt } = waitingCall ?? {};
+  const callAt = undecided > 0 ? Infinity : (dueAt ?? (reservation === undefined ? nextAttemptAt(keys) : Infinity));
+  const at = Math.min(callAt, reservation?.dueAt ?? Infinity);
   if (at === state.attemptTimerAt) return;
   state.attemptTimerAt = at;
   if (at === Infinity) effects.push(effect.cancel('attempt'));

@@ -120,9 +120,9 @@ export function addTask({ tasks, idle }: Batching, task: Task): void {
   idle.push(task);
 }
 
-/** Calls the whole of a task that has waited again. */
+/** Calls the whole of a task that has waited again. Its first part is what has failed. */
 export function repeatTask(batching: Batching, task: Task): void {
-  raiseAttempts(task.parts.flat());
+  raiseAttempts(task.parts[0] ?? []);
   addTask(batching, task);
 }
 

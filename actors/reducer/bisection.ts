@@ -38,8 +38,8 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
     // A drain that waits here must see one more try of this batch.
     state.lastTries = new WeakSet();
   }
-  // A rate limit may have left some of the batch for a later call.
-  task.parts = [[...live, ...task.parts.flat()]];
+  // The rate limit may have cut the batch: what has not been handed out stays behind what has failed.
+  task.parts = [live, ...task.parts];
   batching.tasks.delete(task);
   const call: FailedBatch = { type: 'batch', task, decide: (later, verdict) => decide(later, call, verdict) };
   const failed = failedItemOf(live[0] as DeliveredItem, task.at, live.length);
@@ -60,12 +60,14 @@ function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: 
   const { waitingCall } = state;
   if (waitingCall?.type === 'batch') waitingCall.tasks = waitingCall.tasks.filter((each) => each !== task);
 
-  const live = liveOf(turn, task.parts.flat());
-  task.parts = [live];
-  if (live.length === 0) return;
+  const [failed = [], ...rest] = task.parts;
+  const live = liveOf(turn, failed);
+  task.parts = [live, ...rest];
+  if (live.length === 0 && rest.length === 0) return;
   // `then` of a retry policy is for the single item.
   if (policy === 'crash' && asked === 'crash') effects.push(effect.fail(error));
   else if (
+    live.length > 0 &&
     typeof policy === 'object' &&
     policy.type === 'retry' &&
     task.failures < wholeTries &&
@@ -75,7 +77,7 @@ function decide(turn: ReducerTurn, call: FailedBatch, { policy, asked, error }: 
   else {
     task.isBisected = true;
     raiseAttempts(live);
-    task.parts = halvesOf(live);
+    task.parts = [...halvesOf(live), ...rest];
     addTask(state.batching, task);
   }
 }

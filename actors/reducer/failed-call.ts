@@ -81,9 +81,9 @@ function itemsOf(call: FailedCall): readonly DeliveredItem[] {
   return call.type === 'flush' ? call.group.items : call.live;
 }
 
-function waitForVerdict(turn: ReducerTurn, call: FailedCall): void {
+function waitForVerdict(turn: ReducerTurn, call: FailedCall, isParked = false): void {
   if (call.type === 'items')
-    for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true });
+    for (const item of call.items) hold(turn, item, call, { dueAt: Infinity, undecided: true, isParked });
   else {
     const waiting = waitingCallOf(turn, call);
     waiting.undecided += 1;
@@ -149,7 +149,9 @@ function parkCall(
   failure: Failure,
   policy: Park,
 ): void {
-  waitForVerdict(turn, call);
+  // Its call is over: an outage goes on without it.
+  if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
+  waitForVerdict(turn, call, true);
   const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
   beginParking(turn, call, failure, { policy, items: itemsOf(call), failedSince: since ?? turn.now });
 }
@@ -227,12 +229,12 @@ function hold(
   turn: ReducerTurn,
   item: DeliveredItem,
   { at, cause: error }: FailedItems,
-  { dueAt, undecided }: { readonly dueAt: number; readonly undecided: boolean },
+  { dueAt, ...more }: { readonly dueAt: number; readonly undecided: boolean; readonly isParked?: boolean },
 ): void {
   const { keys, reports } = turn.state;
   markCredited(reports, item);
   item.failedSince ??= turn.now;
-  holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, undecided }, dueAt);
+  holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, ...more }, dueAt);
 }
 
 export function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {
@@ -280,8 +282,14 @@ function free({ state }: ReducerTurn, items: readonly DeliveredItem[]): void {
 export function leaveKey(turn: ReducerTurn, item: DeliveredItem): void {
   const { state, now } = turn;
   forgetCredit(state.reports, item);
+  endAttempt(turn, item);
   free(turn, takeOut(state.keys, item, now));
-  attemptDropped(state.keys, now);
+}
+
+/** If the item was the attempt of an outage, the next one may come. */
+function endAttempt({ state, now }: ReducerTurn, item: DeliveredItem): void {
+  const held = state.keys.byKey.get(item.key);
+  if (held?.head.item === item && held.busy && held.head.isParked !== true) attemptDropped(state.keys, now);
 }
 
 /**

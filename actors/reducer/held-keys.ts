@@ -13,8 +13,10 @@ export interface HeldItem {
   readonly since: number;
   readonly at: FailedItem['at'];
   readonly error: unknown;
-  /** The failure policy has not answered yet. */
+  /** The failure policy has not answered yet, or a sink does not keep the item yet. */
   readonly undecided: boolean;
+  /** A sink is to keep the item. It says nothing about the calls of the reducer. */
+  readonly isParked?: boolean;
 }
 
 /** A key that is held. */
@@ -78,11 +80,25 @@ export function mustWait({ byKey, outage }: HeldKeys, { key }: DeliveredItem): b
 export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void {
   const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, undecided: false };
   const known = keys.byKey.get(item.key);
-  if (known !== undefined) known.behind.push(held);
-  else {
-    keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
-    keys.nextAt = undefined;
-  }
+  if (known === undefined) keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
+  else if (isBefore(item, known.head.item) && (!known.busy || known.head.undecided)) {
+    known.behind.unshift(known.head);
+    Object.assign(known, { head: held, dueAt: now, busy: false });
+  } else return putBehind(known, held);
+  keys.nextAt = undefined;
+}
+
+/** An item that was gathered before its key was held may come after later ones. */
+function putBehind(known: HeldKey, held: HeldItem): void {
+  const { behind } = known;
+  const last = behind.at(-1);
+  if (last === undefined || !isBefore(held.item, last.item)) behind.push(held);
+  else
+    behind.splice(
+      behind.findIndex((later) => isBefore(held.item, later.item)),
+      0,
+      held,
+    );
 }
 
 /** Holds an item that has failed, at its place in the order of its key. */
@@ -108,8 +124,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
   // It stands here already if its policy has answered only now.
   known.behind = known.behind.filter((each) => each.item !== item);
-  const place = known.behind.findIndex((later) => isBefore(item, later.item));
-  known.behind.splice(place < 0 ? known.behind.length : place, 0, failed);
+  putBehind(known, failed);
 }
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
@@ -202,8 +217,8 @@ export function nextAttemptAt(keys: HeldKeys): number {
 
 function computeNextAt({ byKey, outage }: HeldKeys): number {
   let earliest = Infinity;
-  for (const { dueAt, busy } of byKey.values()) {
-    if (busy && outage !== undefined) return Infinity;
+  for (const { dueAt, busy, head } of byKey.values()) {
+    if (busy && head.isParked !== true && outage !== undefined) return Infinity;
     if (!busy) earliest = Math.min(earliest, outage?.dueAt ?? dueAt);
   }
   return earliest;

@@ -2,6 +2,7 @@
 // notes them when their worker ends, and what is left when it is stopped itself. Nothing is noted before a stop has begun.
 import { DeliveredItem } from '../protocol/item.js';
 import type { LeftItems } from '../protocol/left-items.js';
+import { gatheredItems } from './batching.js';
 import { waitingFlushes } from './failed-call.js';
 import type { HeldItem } from './held-keys.js';
 import type { ReducerState } from './state.js';
@@ -23,17 +24,24 @@ type Waiting = Omit<HeldItem, 'undecided'>;
 
 /** The items that wait: those of held keys, of a waiting flush, and those that wait behind a call that holds the reducer. */
 function* waitingItems(state: ReducerState, now: number): Generator<Waiting> {
-  const { keys, waitingCall, carry, queue } = state;
+  const { keys, waitingCall, carry, queue, batching } = state;
   for (const { head, behind } of keys.byKey.values())
     for (const each of [head, ...behind]) yield { ...each, error: each.error ?? head.error };
   if (waitingCall === undefined) return;
 
   let error: unknown;
+  if (waitingCall.type === 'batch') {
+    for (const { parts, failures, failedSince: since, at, cause } of waitingCall.tasks) {
+      error ??= cause;
+      for (const item of parts.flat()) yield { item, failures, since, at, error: cause };
+    }
+  }
   for (const { items, failures, failedSince: since, cause } of waitingFlushes(state)) {
     error ??= cause;
     for (const item of items) yield { item, failures, since, at: 'flush', error: cause };
   }
   const behindIt = (item: DeliveredItem): Waiting => ({ item, failures: 0, since: now, at: 'reduce', error });
+  for (const item of gatheredItems(batching)) yield behindIt(item);
   for (const item of carry) yield behindIt(item);
   for (let place = 0; place < queue.length; place += 1) {
     const queued = queue.at(place);

@@ -2,14 +2,7 @@
 // what is behind it: it waits beside the queue until the calls that it is about have ended.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
-import {
-  creditAtOnce,
-  holdIfItMustWait,
-  isDrain,
-  isTriedOnceMore,
-  repeatWaitingCall,
-  startAttempt,
-} from './attempts.js';
+import { creditAtOnce, holdIfItMustWait, isTriedOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
 import { isHolding, nextAttemptAt } from './held-keys.js';
 import { allowedItems, noteHandedOut } from './item-tokens.js';
@@ -81,7 +74,11 @@ function isHeldNow(turn: ReducerTurn, item: DeliveredItem): boolean {
 
 /** So many single items have failed and the policy has not answered yet that it may find an outage. */
 function mayBeOutage({ state }: ReducerTurn, { isBisected }: Task): boolean {
-  return isBisected && state.pendingFailures.byNumber.size >= state.keys.outageKeys;
+  const { byNumber } = state.pendingFailures;
+  if (!isBisected || byNumber.size < state.keys.outageKeys) return false;
+  let undecided = 0;
+  for (const { parking } of byNumber.values()) if (parking === undefined) undecided += 1;
+  return undecided >= state.keys.outageKeys;
 }
 
 /** Moves items to the open batch until it is full. Their credit goes back: a batch may be larger than the credit. */
@@ -156,7 +153,7 @@ function takeMark(turn: ReducerTurn): boolean {
   }
   if (batching.open.length > 0) return false;
   queue.shift();
-  if (isDrain(head)) state.drainsInQueue -= 1;
+  state.punctuationInQueue -= 1;
   batching.marks.push({ mark: head, tasks: tasksOf(batching, head.worker) });
   return true;
 }
@@ -195,7 +192,7 @@ function isToBeCalled({ batching, carry }: ReducerState, worker: number): boolea
   return carry.some(({ tenure }) => tenure.worker === worker);
 }
 
-/** Whether an attempt is due, and may begin. */
+/** Whether an attempt is due, and may begin. Without tokens it may not. */
 function isAttemptDue({ state, now }: ReducerTurn): boolean {
-  return state.waitingCall === undefined && nextAttemptAt(state.keys) <= now;
+  return state.waitingCall === undefined && state.reservation === undefined && nextAttemptAt(state.keys) <= now;
 }

@@ -8,7 +8,6 @@ import {
   creditAtOnce,
   dropWaiting,
   holdIfItMustWait,
-  isDrain,
   isTriedOnceMore,
   repeatWaitingCall,
   setAttemptTimer,
@@ -95,7 +94,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     attemptTimerAt: Infinity,
     reservation: undefined,
     unwatchLimit: undefined,
-    drainsInQueue: 0,
+    punctuationInQueue: 0,
     lastTries: new WeakSet(),
     deferredDrains: [],
     strayKinds: new Set(),
@@ -155,7 +154,7 @@ function items({ state, now }: ReducerTurn, message: Message<'items'>): void {
 
 function punctuation({ state }: ReducerTurn, message: Message<'punctuation'>): void {
   state.queue.push(message);
-  if (isDrain(message)) state.drainsInQueue += 1;
+  state.punctuationInQueue += 1;
 }
 
 function attemptDue({ state }: ReducerTurn): void {
@@ -261,7 +260,7 @@ function takeStep(turn: ReducerTurn): boolean {
   if (canFlush && head.type === 'punctuation') startFlush(turn);
   else {
     state.queue.shift();
-    if (isDrain(head)) state.drainsInQueue -= 1;
+    if (head.type === 'punctuation') state.punctuationInQueue -= 1;
     startMark(turn, head);
   }
   return true;

@@ -132,8 +132,8 @@ export interface ReducerState {
   unwatchLimit: (() => void) | undefined;
   /** When the timer for the next attempt, or the reserved tokens, fires; Infinity if it is not set. */
   attemptTimerAt: number;
-  /** How many drains are in the queue, and the drains for which everything that waits was tried once more. */
-  drainsInQueue: number;
+  /** How much punctuation is in the queue, and the drains for which everything that waits was tried once more. */
+  punctuationInQueue: number;
   lastTries: WeakSet<Mark>;
   /** Drains that are answered once a policy or a sink has answered about their worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];

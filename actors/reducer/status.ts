@@ -137,10 +137,11 @@ function queuedState({ waitingCall, reservation }: ReducerState): 'queued' | 'wa
 }
 
 /** Why an item waits: its own last error, that of its key, of the call that holds the reducer, or of the outage. */
-function causeOf({ keys, waitingCall }: ReducerState, item?: DeliveredItem): { readonly error?: unknown } {
+function causeOf(state: ReducerState, item?: DeliveredItem): { readonly error?: unknown } {
+  const { keys, waitingCall } = state;
   if (waitingCall !== undefined) {
-    const cause =
-      waitingCall.type === 'flush' ? waitingCall.groups.find((group) => group.cause !== undefined)?.cause : undefined;
+    const failed = [...waitingFlushes(state), ...(waitingCall.type === 'batch' ? waitingCall.tasks : [])];
+    const cause = failed.find((each) => each.cause !== undefined)?.cause;
     return cause === undefined ? {} : { error: cause };
   }
   const held = item === undefined ? undefined : keys.byKey.get(item.key);

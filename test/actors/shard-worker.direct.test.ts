@@ -127,7 +127,7 @@ describe('a shard worker, message by message', () => {
     expect(opened).to.deep.equal([start]);
     expect(started(effects)).to.deep.equal(['read']);
     expect(emitted(effects)).to.deep.equal(['shardStarted']);
-    expect(ofType(effects, 'after')[0]).to.include({ key: 'watchdog', ms: 1_000 });
+    expect(ofType(effects, 'after').find(({ key }) => key === 'watchdog')).to.include({ ms: 1_000 });
   });
 
   it('has one read open at a time, and only while the ledger has room', () => {

@@ -1,0 +1,196 @@
+// Where the parts of a reducer meet: bisection, held keys, parking, the rate limit, drains. One message at a time, without a runtime.
+import { expect } from 'chai';
+import { createLeftItems } from '../../actors/protocol/left-items.js';
+import type { ParkedItem } from '../../src/api/parking.js';
+import { createRateLimit } from '../../src/core/rate-limit.js';
+import { park } from '../../src/options/park-policy.js';
+import { retry } from '../../src/options/retry-policy.js';
+import { failingProcess, processing, punctuated, settledIn } from '../support/direct-process.js';
+import { direct, type Effects, type State } from '../support/direct-reducer.js';
+import { finish, ofType, started } from '../support/direct.js';
+
+const attemptDue = { type: 'attemptDue' } as const;
+type Pair = readonly [key: string, ordinal: number];
+
+/** Ends the calls that these effects start, and those that follow, in turn. A call of a name that is left alone stays open. */
+async function run(
+  tell: (message: any) => Effects,
+  effects: Effects,
+  isLeft = (_: string): boolean => false,
+): Promise<Effects> {
+  const all = [...effects];
+  for (let place = 0; place < all.length; place += 1) {
+    const each = all[place]!;
+    if (each.type === 'run' && !isLeft(each.name)) all.push(...tell(await finish([each])));
+  }
+  return all;
+}
+
+/** Items with these ordinals, each with a key of its own. */
+const apart = (ordinals: readonly number[]): Pair[] => ordinals.map((n) => [`k${n}`, n]);
+const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, n) => n + from);
+
+describe('a batch of process under a rate limit', () => {
+  it('keeps the part for which there were no tokens when the call with the other part fails', async () => {
+    const bad = new Set([1]);
+    const limit = createRateLimit(4, 1_000);
+    const { itemsOf, drain, wait, calls, settled } = failingProcess(bad, { batchSize: 6, limit });
+    await drain(itemsOf(apart(upTo(6))));
+    expect(calls).to.deep.equal([[0, 1, 2, 3]]);
+    bad.clear();
+    for (let second = 0; second < 8; second += 1) await wait(1_000);
+    expect(settled.toSorted()).to.deep.equal(upTo(6));
+  });
+
+  it('does not wait for tokens to answer a drain behind an item that has failed', async () => {
+    const { itemsOf, drain, punctuation, stage } = failingProcess(new Set([0]), {
+      batchSize: 1,
+      limit: createRateLimit(1, 1_000),
+    });
+    await drain(itemsOf(apart([0])));
+    expect(punctuated(await drain(punctuation('drain')), stage)).to.deep.equal([[0]]);
+  });
+});
+
+describe('the order of a key in a reducer that isolates failures', () => {
+  it('is kept by an item that was gathered before its key was held, and found that out after later ones', async () => {
+    const fails = { first: true };
+    const { itemsOf, end, drain, tell, clock, calls } = processing(
+      (items, ctx) => {
+        const [first] = items;
+        if (first?.value === 0 && fails.first) ctx.fail(first.token, new Error('no'));
+      },
+      { batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    );
+    const call = itemsOf([
+      ['k', 0],
+      ['a', 1],
+    ]);
+    itemsOf([['k', 2]]);
+    await end(call);
+    itemsOf([['k', 3]]);
+    await drain(itemsOf([['b', 4]]));
+    fails.first = false;
+    clock.move(100);
+    await drain(tell(attemptDue));
+    clock.move(1_000);
+    await drain(tell({ type: 'flushDue' }));
+    expect(calls.flat().filter((n) => n !== 1 && n !== 4)).to.deep.equal([0, 0, 2, 3]);
+  });
+
+  it('is kept by a stateless reducer if reduce fails at a later item of the key', async () => {
+    const flushed: State[] = [];
+    const down = { flush: true, reduce: false };
+    const { itemsOf, drain, tell, clock } = direct(
+      {
+        stateless: true,
+        reduce: (state, { value }) => {
+          if (value === 1 && down.reduce) throw new Error('no');
+          return [...state, value];
+        },
+        flush: (state) => {
+          if (down.flush) throw new Error('no');
+          flushed.push(state);
+        },
+      },
+      { batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    );
+    await drain(
+      itemsOf([
+        ['k', 0],
+        ['k', 1],
+      ]),
+    );
+    Object.assign(down, { flush: false, reduce: true });
+    clock.move(100);
+    await drain(tell(attemptDue));
+    down.reduce = false;
+    for (let n = 0; n < 4; n += 1) {
+      clock.move(1_000);
+      await drain(tell(attemptDue));
+      await drain(tell({ type: 'flushDue' }));
+    }
+    expect(flushed.flat()).to.deep.equal([0, 1]);
+  });
+});
+
+describe('items that a sink does not keep', () => {
+  const refuse = park(() => {
+    throw new Error('disk full');
+  });
+
+  it('hold their keys, and not the bisection of other batches', async () => {
+    const { itemsOf, tell, stage } = failingProcess(new Set(upTo(8)), { batchSize: 16, onFailure: refuse });
+    const effects = await run(tell, itemsOf(apart(upTo(16))));
+    expect(settledIn(effects, stage).toSorted((a, b) => a - b)).to.deep.equal(upTo(8, 8));
+  });
+
+  it('do not stop the attempts of an outage', async () => {
+    const down = { sink: true };
+    const { itemsOf, tell, clock, stage } = direct(
+      {
+        reduce: (state, { value }) => {
+          if (down.sink || value === 0) throw new Error('no');
+          return state;
+        },
+      },
+      {
+        batchSize: 20,
+        onFailure: (_, { data }) => (data?.[0] === 0 ? refuse : retry({ minMs: 100, maxMs: 100 })),
+      },
+    );
+    await run(tell, itemsOf(apart(upTo(12))));
+    down.sink = false;
+    const settled: number[] = [];
+    for (let n = 0; n < 30; n += 1) {
+      clock.move(1_000);
+      settled.push(...settledIn(await run(tell, tell(attemptDue)), stage));
+    }
+    expect(settled.toSorted((a, b) => a - b)).to.deep.equal(upTo(11, 1));
+  });
+
+  it('leave the calls of other leases free, although their calls never end', async () => {
+    const kept: ParkedItem[] = [];
+    const { items, itemsOf, end, tell, tenures, revoked } = direct(
+      { reduce: () => expect.fail('no') },
+      { batchSize: 1, onFailure: park((item) => void kept.push(item)) },
+    );
+    const isSink = (name: string): boolean => name.startsWith('park#');
+    await run(tell, itemsOf(apart(upTo(16))), isSink);
+    tenures[1]!.dead = true;
+    const dropped = revoked(1);
+    const deadlines = ofType(dropped, 'after').filter(({ key }) => key.startsWith('park#'));
+    const failed = await end(items([16], 2));
+    expect(started(failed)).to.deep.equal([]);
+    const free = deadlines.flatMap(({ message }) => tell(message as never));
+    expect(started(free)).to.deep.equal(['park#17']);
+  });
+});
+
+describe('a drain', () => {
+  it('is asked for although a flush that fails holds the reducer, because a flush that was asked for before is answered', async () => {
+    const { itemsOf, drain, punctuation, stage } = direct(
+      { flush: () => expect.fail('no') },
+      { batchSize: 2, onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    );
+    await drain(itemsOf(apart([0, 1])));
+    expect(punctuated(punctuation('flush'), stage)).to.have.length(1);
+  });
+});
+
+describe('the report of a stop', () => {
+  it('names the items of a batch that waits, and those behind it', async () => {
+    const left = createLeftItems();
+    const { itemsOf, drain, revoked } = failingProcess(new Set([1]), { batchSize: 2, left });
+    await drain(itemsOf(apart(upTo(2))));
+    itemsOf(apart([2, 3]));
+    left.isStopping = true;
+    revoked(1);
+    expect([...left.noted.values()].map(({ key, error }) => [key, error])).to.deep.equal([
+      ['k0', 'no 1'],
+      ['k1', 'no 1'],
+      ['k2', 'no 1'],
+      ['k3', 'no 1'],
+    ]);
+  });
+});
