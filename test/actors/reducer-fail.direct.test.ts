@@ -117,6 +117,32 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
     expect(errors(flushed)[0]).to.include('record 1 after its reduce had returned: late');
   });
 
+  it('fails a flush that waits for another attempt', async () => {
+    let flushes = 0;
+    const { items, run, got, called, errors, clock, tell, punctuation } = keeping(undefined, {
+      flush: () => {
+        flushes += 1;
+        throw new Error('down');
+      },
+    });
+    await run(items([0, 1]));
+    expect(errors(await run(punctuation('flush')))).to.deep.equal([]);
+    got[1]!.ctx.fail(got[1]!.token, new Error('late'));
+    called();
+    clock.move(60_000);
+    const again = await run(tell({ type: 'attemptDue' }));
+    expect(flushes).to.equal(1);
+    expect(errors(again)[0]).to.include('record 1 after its reduce had returned: late');
+  });
+
+  it('has no effect once its flush has settled the item', async () => {
+    const { items, run, got, called, warnings, punctuation } = keeping(undefined, { flush: () => {} });
+    await run(items([0, 1]));
+    await run(punctuation('flush'));
+    got[0]!.ctx.fail(got[0]!.token, new Error('late'));
+    expect(warnings(called())[0]).to.include('it is acknowledged already');
+  });
+
   it('delivers the item again if it is not settled yet, without a flush', async () => {
     const { items, got, called, clock, tell, run, settled } = keeping();
     const effects = items([0, 1, 2]);

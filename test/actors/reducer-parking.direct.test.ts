@@ -188,6 +188,18 @@ it('settles nothing that a sink keeps after the lease has ended', async () => {
   expect([settled(kept), emitted(kept)]).to.deep.equal([[], ['itemParked']]);
 });
 
+it('gives a paused item up whose lease has ended, and calls the sink for no other owner', async () => {
+  const { itemsOf, items, fold, finishRun, settled, tenures, refused, due, calls, bad } = parking();
+  refused.add(0);
+  await finishRun(await fold(itemsOf([['k', 0]])), 'park#1');
+  tenures[1]!.dead = true;
+  const ended = due(1);
+  expect([started(ended), settled(ended)]).to.deep.equal([[], []]);
+  bad.clear();
+  await fold(items([7], 2));
+  expect(calls).to.deep.equal([0, 7]);
+});
+
 describe('a drain of a reducer whose policy is park', () => {
   it('is answered when the call under way has ended', async () => {
     const { itemsOf, fold, finishRun, punctuation, stage } = parking();
