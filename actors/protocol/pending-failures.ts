@@ -3,11 +3,15 @@
 // the actor has to know of one.
 import { effect, type Effect } from './actor.js';
 import { judgeFailure, unanswered, type Failure, type Verdict } from './failure-policy.js';
+import type { Whereabouts } from './disposition.js';
 import type { DeliveredItem } from './item.js';
+import type { LeftItems } from './left-items.js';
 import type { Tenure } from './tenure.js';
 import { createDeque, type Deque } from '../../src/core/deque.js';
+import { messageOf } from '../../src/core/thrown.js';
 import type { OnFailure, Park } from '../../src/api/failure-policy.js';
 import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
+import type { WaitingSnapshot } from '../../src/api/status.js';
 
 export interface PendingFailure<Subject> {
   readonly number: number;
@@ -88,6 +92,8 @@ export interface FailureOptions {
   readonly callDeadlineMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** What waits when a stop gives its shard up. Default: nothing is noted. */
+  readonly left?: LeftItems;
 }
 
 /** The part of an actor's turn that these functions use. */
@@ -166,4 +172,38 @@ export function* pendingOf<Subject>(
 export function awaitsAnswer<Subject>(pending: PendingFailures<Subject>, worker: number): boolean {
   for (const { parking } of pendingOf(pending, worker)) if (parking?.phase !== 'paused') return true;
   return false;
+}
+
+/** A record that gave no item, and since when it waits. */
+interface WaitingRecord {
+  readonly since: number;
+}
+
+/** As `status()` and the report of a stop show it. */
+export function pendingSnapshot(
+  { subject, failure, parking }: PendingFailure<WaitingRecord>,
+  now: number,
+): WaitingSnapshot {
+  const { source, shardId, sequenceNumber, at } = failure.failed;
+  const forMs = Math.round(now - subject.since);
+  return {
+    source,
+    shardId,
+    sequenceNumber,
+    at,
+    attempts: parking?.attempt ?? 0,
+    forMs,
+    error: messageOf(failure.cause),
+  };
+}
+
+/** As the answer to the question where the record is. */
+export function pendingAt(
+  holder: string,
+  { subject, failure }: Pick<PendingFailure<WaitingRecord>, 'subject' | 'failure'>,
+  now: number,
+): Whereabouts {
+  const { arrivedAt } = failure.failed;
+  const known = arrivedAt === undefined ? {} : { arrivedAt };
+  return { holder, state: 'waiting', forMs: now - subject.since, error: failure.cause, ...known };
 }

@@ -156,6 +156,24 @@ function* inDeque(items: Deque<DeliveredItem>): Generator<DeliveredItem> {
   for (let place = 0; place < items.length; place += 1) yield items.at(place) as DeliveredItem;
 }
 
+/**
+ * Takes the items of a key that is held now out of the parts that are still to be called, and out of the batch that is being gathered.
+ * Otherwise what arrives meanwhile could pass them. In lanes there are none.
+ */
+export function withdraw(batching: Batching, key: string): readonly DeliveredItem[] {
+  const { tasks, lanes, open } = batching;
+  if (lanes !== undefined) return [];
+  const withdrawn: DeliveredItem[] = [];
+  const without = (items: readonly DeliveredItem[]): DeliveredItem[] => {
+    const kept = items.filter((item) => item.key !== key);
+    if (kept.length < items.length) withdrawn.push(...items.filter((item) => item.key === key));
+    return kept;
+  };
+  for (const task of tasks) task.parts = task.parts.map(without);
+  batching.open = without(open);
+  return withdrawn;
+}
+
 /** How many items are gathered. */
 export function gatheredCount({ open, lanes }: Batching): number {
   return open.length + (lanes === undefined ? 0 : lanes.free.length + lanes.waiting);

@@ -12,11 +12,13 @@ import {
   attemptReturned,
   endOutage,
   holdFailed,
+  holdNew,
   isHandedOutAgain,
   noteFailedKey,
   pauseOutage,
   takeOut,
 } from './held-keys.js';
+import { withdraw } from './batching.js';
 import { callFailed, failedItemOf, reportRetry } from './failure-reports.js';
 import type { RawJob } from './raw-behaviour.js';
 import { forgetCredit, markCredited, reportDead, settleItem } from './stage-reports.js';
@@ -235,6 +237,7 @@ function hold(
   markCredited(reports, item);
   item.failedSince ??= turn.now;
   holdFailed(keys, { item, failures: item.attempt, since: item.failedSince, at, error, ...more }, dueAt);
+  for (const later of withdraw(turn.state.batching, item.key)) holdNew(keys, later, turn.now);
 }
 
 export function waitingCallOf({ state }: ReducerTurn, call: Exclude<FailedCall, { type: 'items' }>): WaitingCall {

@@ -81,24 +81,29 @@ export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void 
   const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, undecided: false };
   const known = keys.byKey.get(item.key);
   if (known === undefined) keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
-  else if (isBefore(item, known.head.item) && (!known.busy || known.head.undecided)) {
-    known.behind.unshift(known.head);
-    Object.assign(known, { head: held, dueAt: now, busy: false });
-  } else return putBehind(known, held);
+  else if (!putFirst(known, held, now)) return putBehind(known, held);
   keys.nextAt = undefined;
 }
 
+/** Makes an item the head of its key if it comes before the head, and no attempt with the head is under way. */
+function putFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
+  if (!isBefore(held.item, known.head.item) || (known.busy && !known.head.undecided)) return false;
+  known.behind.unshift(known.head);
+  Object.assign(known, { head: held, dueAt, busy: held.undecided });
+  return true;
+}
+
 /** An item that was gathered before its key was held may come after later ones. */
-function putBehind(known: HeldKey, held: HeldItem): void {
-  const { behind } = known;
-  const last = behind.at(-1);
-  if (last === undefined || !isBefore(held.item, last.item)) behind.push(held);
-  else
-    behind.splice(
-      behind.findIndex((later) => isBefore(held.item, later.item)),
-      0,
-      held,
-    );
+function putBehind({ behind }: HeldKey, held: HeldItem): void {
+  const { tenure } = held.item;
+  // Usually the last one, and then nothing is searched.
+  const last = behind.findLast(({ item }) => item.tenure === tenure);
+  if (last === undefined || !isBefore(held.item, last.item)) {
+    behind.push(held);
+    return;
+  }
+  const place = behind.findIndex((later) => isBefore(held.item, later.item));
+  behind.splice(place, 0, held);
 }
 
 /** Holds an item that has failed, at its place in the order of its key. */
@@ -124,7 +129,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
   // It stands here already if its policy has answered only now.
   known.behind = known.behind.filter((each) => each.item !== item);
-  putBehind(known, failed);
+  if (!putFirst(known, failed, dueAt)) putBehind(known, failed);
 }
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */
@@ -180,7 +185,8 @@ export function endOutage(keys: HeldKeys, now: number): readonly DeliveredItem[]
   keys.nextAt = undefined;
   const freed: DeliveredItem[] = [];
   for (const [key, held] of keys.byKey) {
-    if (held.head.failures > 0 || held.behind.some(({ failures }) => failures > 0)) held.dueAt = now;
+    // The success may be that of a call that still runs: its item leaves when the call has ended.
+    if (held.busy || held.head.failures > 0 || held.behind.some(({ failures }) => failures > 0)) held.dueAt = now;
     else {
       keys.byKey.delete(key);
       freed.push(held.head.item, ...held.behind.map(({ item }) => item));

@@ -18,7 +18,7 @@ import { createCallContexts } from './call-contexts.js';
 import { callsDue, watchCalls } from './call-timeout.js';
 import { createSlot } from './user-calls.js';
 import { decided } from './failed-call.js';
-import { createHeldKeys, isHolding } from './held-keys.js';
+import { createHeldKeys, dueKey, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
@@ -26,7 +26,7 @@ import { noteLeft } from './left-items.js';
 import { answerDeferredDrains, finishMark, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { dropGathered } from './key-lanes.js';
-import { createBatching, outageKeysOf } from './batching.js';
+import { createBatching, isolatesFailures, outageKeysOf } from './batching.js';
 import { processed } from './process-outcome.js';
 import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
@@ -235,7 +235,7 @@ function takeStep(turn: ReducerTurn): boolean {
 
   const head = state.carry[0] ?? state.queue.peek();
   const canFlush = options.definition.flush !== undefined && state.unflushed > 0;
-  if (canFlush && (state.flushDue || state.unflushed >= options.batchSize)) {
+  if (canFlush && (state.flushDue || state.unflushed >= options.batchSize || isBeforeAttempt(turn))) {
     startFlush(turn);
     return true;
   }
@@ -264,6 +264,14 @@ function takeStep(turn: ReducerTurn): boolean {
     startMark(turn, head);
   }
   return true;
+}
+
+/** Whether a stateless reducer is about to try an item again. Its flush is a flush of its own: earlier items of the key go first. */
+function isBeforeAttempt({ options, state, now }: ReducerTurn): boolean {
+  if (!isolatesFailures(options.definition) || !isHolding(state.keys)) return false;
+  const key = dueKey(state.keys, now)?.key;
+  if (key === undefined) return false;
+  return [...state.slots.values()].some(({ folded }) => folded.some((item) => item.key === key));
 }
 
 /** A heartbeat does not wait behind items that the rate limit holds back: a behaviour may acknowledge by it. */

@@ -14,7 +14,6 @@ import type { Verdict } from '../protocol/failure-policy.js';
 import type { HeldKeys } from './held-keys.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { RateLimit, Reservation } from '../../src/core/rate-limit.js';
-import type { LeftItems } from '../protocol/left-items.js';
 import type { ReducerDefinition, ReducerMessage as ToBehaviour } from '../../src/api/reducer.js';
 
 export interface ReducerOptions extends FailureOptions {
@@ -29,8 +28,6 @@ export interface ReducerOptions extends FailureOptions {
   readonly progress: { settled: number };
   /** The rate limit that all reducers of the process share. Default: there is none. */
   readonly limit?: RateLimit;
-  /** What waits when a stop gives its shard up. Default: nothing is noted. */
-  readonly left?: LeftItems;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */
   readonly sendFromOutside: (to: Ref<ReducerActorMessage>, message: ReducerActorMessage) => void;
 }

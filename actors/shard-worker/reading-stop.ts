@@ -61,7 +61,7 @@ export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<S
   const { stop } = state;
   stop.watching = false;
   const oldest = oldestOpen(state.ledger);
-  if (stop.since === undefined || oldest === undefined) return;
+  if (stop.since === undefined || stop.reportedSince !== undefined || oldest === undefined) return;
   if (oldest.ordinal !== ordinal || whereabouts.state !== 'waiting') return watchAgain(turn, askAfterMs);
 
   stop.reportedSince = stop.since;

@@ -11,7 +11,7 @@ import type { Dispositions } from '../protocol/disposition.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
-import { decided, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
+import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import {
   isIntakePaused,
   type Channel,
@@ -51,6 +51,7 @@ export function shardWorker(
       return [state, turn.effects];
     },
     stopped: (state) => {
+      noteLeftParts(options, state);
       state.unwatchIntake?.();
       state.reader?.close();
       if (state.account !== undefined) closeAccount(state.account);

@@ -4,6 +4,7 @@
 import { effect, type Effect, type Ref, type ReplyTo } from '../protocol/actor.js';
 import { hurryParkings } from '../protocol/parking.js';
 import { isEmpty } from './record-admission.js';
+import { partAt } from './undecoded-part.js';
 import {
   isIntakePaused,
   type Channel,
@@ -120,12 +121,17 @@ export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   }
 }
 
-/** The question where a record is; without an ordinal, where the unanswered punctuation is. The channel's stage knows, or asks. */
+/**
+ * The question where a record is; without an ordinal, where the unanswered punctuation is. The channel's stage knows, or asks. A part that
+ * could not be decoded is here.
+ */
 export function locate(
-  { options, state }: WorkerTurn,
+  { options, state, now }: WorkerTurn,
   ordinal: number | undefined,
   answered: (whereabouts: Whereabouts) => ShardWorkerMessage,
 ): Effect<ShardWorkerMessage> {
+  const here = partAt(state, ordinal, now);
+  if (here !== undefined) return effect.send(state.self, answered(here));
   const { channels } = state;
   const channel = ordinal === undefined ? punctuatingChannel(state) : channels[ordinal % channels.length];
   const { workerNumber } = options;

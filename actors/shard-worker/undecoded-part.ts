@@ -11,6 +11,8 @@ import {
 } from '../protocol/parking.js';
 import {
   askPolicy,
+  pendingAt,
+  pendingSnapshot,
   takeDecided,
   type Decided,
   type ParkingDue,
@@ -18,9 +20,9 @@ import {
   type ParkingOverdue,
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure, type Tenure } from '../protocol/tenure.js';
-import type { AdmissionEnd, ShardWorkerState, UndecodedPart, WorkerTurn } from './state.js';
+import type { Whereabouts } from '../protocol/disposition.js';
+import type { AdmissionEnd, ShardWorkerOptions, ShardWorkerState, UndecodedPart, WorkerTurn } from './state.js';
 import { settle } from '../../src/core/ledger.js';
-import { messageOf } from '../../src/core/thrown.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -121,13 +123,26 @@ export function partSince({ pendingFailures }: ShardWorkerState, ordinal: number
   return undefined;
 }
 
+/** Where the part of this ordinal is, if it waits for a policy or a sink. */
+export function partAt(
+  { self, pendingFailures }: ShardWorkerState,
+  ordinal: number | undefined,
+  now: number,
+): Whereabouts | undefined {
+  for (const pending of pendingFailures.byNumber.values())
+    if (pending.subject.ordinal === ordinal) return pendingAt(self.path, pending, now);
+  return undefined;
+}
+
 /** The parts that a sink does not keep yet. */
 export function waitingParts({ pendingFailures }: ShardWorkerState, now: number): readonly WaitingSnapshot[] {
-  return [...pendingFailures.byNumber.values()].flatMap(({ subject, failure, parking }) => {
-    if (parking === undefined) return [];
-    const { source, shardId, sequenceNumber, at } = failure.failed;
-    const forMs = Math.round(now - subject.since);
-    const error = messageOf(failure.cause);
-    return [{ source, shardId, sequenceNumber, at, attempts: parking.attempt, forMs, error }];
-  });
+  const parked = [...pendingFailures.byNumber.values()].filter(({ parking }) => parking !== undefined);
+  return parked.map((pending) => pendingSnapshot(pending, now));
+}
+
+/** Notes for the report of a stop what waits. */
+export function noteLeftParts({ left, clock }: ShardWorkerOptions, { pendingFailures }: ShardWorkerState): void {
+  if (left?.isStopping !== true) return;
+  for (const pending of pendingFailures.byNumber.values())
+    left.noted.set(pending.subject, pendingSnapshot(pending, clock.now()));
 }

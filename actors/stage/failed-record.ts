@@ -13,7 +13,9 @@ import {
 } from '../protocol/parking.js';
 import {
   askPolicy,
+  pendingAt,
   pendingOf,
+  pendingSnapshot,
   takeDecided,
   type Decided,
   type ParkingDue,
@@ -21,9 +23,8 @@ import {
   type ParkingOverdue,
 } from '../protocol/pending-failures.js';
 import { endIfLate, stopTenure } from '../protocol/tenure.js';
-import type { HeldRecord } from '../protocol/disposition.js';
-import type { FailedRecord, StageState, StageTurn, WorkerEntry } from './state.js';
-import { messageOf } from '../../src/core/thrown.js';
+import type { HeldRecord, Whereabouts } from '../protocol/disposition.js';
+import type { FailedRecord, StageOptions, StageState, StageTurn, WorkerEntry } from './state.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -57,7 +58,9 @@ export function recordDecided(turn: StageTurn, message: Decided): boolean {
 }
 
 function isOpen({ options, state }: StageTurn, { entry }: FailedRecord): boolean {
-  return state.workerEntries.get(entry.tenure.worker) === entry && !endIfLate(entry.tenure, options.clock);
+  if (state.workerEntries.get(entry.tenure.worker) !== entry) return false;
+  if (endIfLate(entry.tenure, options.clock)) entry.outbox.dead = true;
+  return !entry.tenure.dead;
 }
 
 /** A call of a sink has ended. Returns false when the stage crashes. */
@@ -108,21 +111,30 @@ export function oldestFailed({ pendingFailures }: StageState, now: number): read
   return [...oldest.values()];
 }
 
-/** Since when this record waits for a policy or a sink; undefined if it does not. */
-export function failedSince({ pendingFailures }: StageState, worker: number, ordinal: number): number | undefined {
-  for (const { subject } of pendingOf(pendingFailures, worker)) if (subject.ordinal === ordinal) return subject.since;
+/** Where a record is that waits for a policy or a sink; undefined if it does not. */
+export function failedRecordAt(
+  { pendingFailures, self }: StageState,
+  { worker, ordinal, now }: { readonly worker: number; readonly ordinal: number; readonly now: number },
+): Whereabouts | undefined {
+  for (const { subject, failure } of pendingOf(pendingFailures, worker))
+    if (subject.ordinal === ordinal) return pendingAt(self.path, { subject, failure }, now);
   return undefined;
 }
 
 /** The records that have failed and that a sink does not keep yet. */
 export function waitingRecords({ pendingFailures }: StageState, now: number): readonly WaitingSnapshot[] {
-  return [...pendingFailures.byNumber.values()].flatMap(({ subject, failure, parking }) => {
-    if (parking === undefined) return [];
-    const { source, shardId, sequenceNumber, at } = failure.failed;
-    const forMs = Math.round(now - subject.since);
-    const error = messageOf(failure.cause);
-    return [{ source, shardId, sequenceNumber, at, attempts: parking.attempt, forMs, error }];
-  });
+  const parked = [...pendingFailures.byNumber.values()].filter(({ parking }) => parking !== undefined);
+  return parked.map((pending) => pendingSnapshot(pending, now));
+}
+
+/** Notes for the report of a stop what waits of this worker; of all workers without one. */
+export function noteLeftRecords({ left }: StageOptions, state: StageState, now: number, worker?: number): void {
+  if (left?.isStopping !== true) return;
+  for (const pending of state.pendingFailures.byNumber.values()) {
+    const { subject } = pending;
+    if (worker === undefined || subject.entry.tenure.worker === worker)
+      left.noted.set(subject, pendingSnapshot(pending, now));
+  }
 }
 
 /** Settles a record that has no items to route. The ledger counts it as a record with one item, number 0. */

@@ -11,8 +11,9 @@ import { extractForAWhile, isExtracted, unextracted, waitsForExtraction } from '
 import {
   dropFailedRecords,
   failedOrdinals,
-  failedSince,
+  failedRecordAt,
   hurryFailedRecords,
+  noteLeftRecords,
   oldestFailed,
   recordDecided,
   recordParkingDue,
@@ -44,6 +45,10 @@ export function stage(options: StageOptions): Behaviour<StageState, StageMessage
       const turn: StageTurn = { options, state, now: options.clock.now(), effects: [] };
       handle(handlers, turn, message);
       return [state, turn.effects];
+    },
+    stopped: (state) => {
+      noteLeftRecords(options, state, options.clock.now());
+      return [];
     },
     status: (state) => ({
       workers: state.workerEntries.size,
@@ -310,8 +315,11 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
   const entry = state.workerEntries.get(worker);
   const found = entry === undefined ? undefined : waitsForExtraction(entry, ordinal);
   if (entry !== undefined && found === true) return answer('queued', now - entry.extractedAt);
-  const since = ordinal === undefined ? undefined : failedSince(state, worker, ordinal);
-  if (since !== undefined) return answer('waiting', now - since);
+  const failed = ordinal === undefined ? undefined : failedRecordAt(state, { worker, ordinal, now });
+  if (failed !== undefined) {
+    effects.push(effect.reply(replyTo, failed));
+    return;
+  }
 
   // Not in this stage. The reducers are asked in turn: the first that holds it answers, or else the last.
   const [first, ...rest] = state.queues.flatMap((queue) => (queue.ref === undefined ? [] : [queue.ref]));
@@ -348,6 +356,7 @@ function retire(turn: StageTurn, { worker }: Message<'retire' | 'workerDown'>): 
   state.workerEntries.delete(worker);
   // A worker that died has not ended its tenure itself. Reducers must not fold the items of this worker that they still hold.
   entry.tenure.dead = true;
+  noteLeftRecords(turn.options, state, turn.now, worker);
   dropFailedRecords(turn, worker);
 
   const { source, shardId, fence } = entry.tenure;

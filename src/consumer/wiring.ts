@@ -98,7 +98,7 @@ interface WiringInput {
 }
 
 /** What all shard workers of a consumer share. */
-interface WorkerContext extends Pick<Wiring, 'budget' | 'settled'> {
+interface WorkerContext extends Pick<Wiring, 'budget' | 'settled' | 'leftItems'> {
   readonly sources: ReadonlyMap<string, OpenSource>;
 }
 
@@ -120,7 +120,7 @@ export function openWiring(input: WiringInput): Wiring {
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
   const progress = { settled: 0 };
   const leftItems = createLeftItems();
-  const workerContext: WorkerContext = { sources: byName, budget, settled };
+  const workerContext: WorkerContext = { sources: byName, budget, settled, leftItems };
 
   return {
     tables: [...tables.keys()],
@@ -142,7 +142,7 @@ export function openWiring(input: WiringInput): Wiring {
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...options, ...environment, opaqueOf }),
+      stage: () => actors.stage({ ...options, ...environment, opaqueOf, left: leftItems }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
@@ -269,7 +269,7 @@ function reducerOf(
 
 function workerOf(
   { actors, options, environment: { clock, random }, intake }: WiringInput,
-  { sources, budget, settled }: WorkerContext,
+  { sources, budget, settled, leftItems: left }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
@@ -285,6 +285,7 @@ function workerOf(
     history,
     budget,
     intake,
+    left,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),

@@ -1,6 +1,7 @@
 // The policy `park` for records that give no item: `extract` or `key` throws, or an aggregate cannot be decoded. Real actors in virtual
 // time. The record stays open until a sink keeps it, and later records go on.
 import { expect } from 'chai';
+import { createLeftItems } from '../../actors/protocol/left-items.js';
 import type { ParkedItem } from '../../src/api/parking.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { park } from '../../src/options/park-policy.js';
@@ -29,7 +30,13 @@ const failures = {
 } as const;
 
 /** Puts a bad record and a good one. The sink answers as `answers` says, in turn; the last answer stays. */
-async function run(what: keyof typeof failures, answers: ('keep' | 'refuse' | 'hang')[], watchdogMs = 600_000) {
+async function run(
+  what: keyof typeof failures,
+  answers: ('keep' | 'refuse' | 'hang')[],
+  watchdogMs = 600_000,
+  maxPending = 1_024,
+) {
+  const left = createLeftItems();
   const stream = fakeStream();
   const seen: string[] = [];
   const asked: { readonly item: ParkedItem; readonly signal: AbortSignal }[] = [];
@@ -46,10 +53,11 @@ async function run(what: keyof typeof failures, answers: ('keep' | 'refuse' | 'h
   const pipeline = start({
     stage: {
       onFailure,
+      left,
       ...(what === 'extract' ? { extract: ({ data }) => [{ key: refuseBad(data), value: data }] } : {}),
       ...(what === 'key' ? { key: ({ data }) => refuseBad(data) } : {}),
     },
-    worker: { onFailure, watchdogMs },
+    worker: { onFailure, watchdogMs, left, maxPending },
     definition: defineReducer({ init: () => 0, reduce: (n: number, { value }) => (seen.push(value.toString()), n) }),
   });
   const [bad, after] = stream
@@ -59,7 +67,7 @@ async function run(what: keyof typeof failures, answers: ('keep' | 'refuse' | 'h
   await pipeline.clock.advance(10);
   const crashes = (): unknown[] => pipeline.events.filter(({ name }) => name === 'actorCrashed');
   const passed = (): unknown => reader.keeper.frontiers.at(-1)?.position.sequenceNumber;
-  return { ...reader, pipeline, seen, asked, bad, after, crashes, passed };
+  return { ...reader, pipeline, seen, asked, bad, after, crashes, passed, left, stream };
 }
 
 for (const [what, { at, seen: expected, sub }] of Object.entries(failures)) {
@@ -95,6 +103,26 @@ for (const [what, { at, seen: expected, sub }] of Object.entries(failures)) {
       await pipeline.clock.advance(5);
       expect(asked.length - before).to.equal(1);
       expect(keeper.ends).to.deep.equal([{ type: 'drained', open: 1, isCut: true }]);
+    });
+
+    it('is named in the report of a stop that ends while the sink refuses it', async () => {
+      const { keeper, pipeline, left, bad } = await run(what as 'key', ['refuse']);
+      left.isStopping = true;
+      keeper.control({ type: 'drain' });
+      await pipeline.clock.advance(5);
+      expect(keeper.ends).to.have.length(1);
+      const noted = [...left.noted.values()].map((each) => [each.shardId, each.sequenceNumber, each.at]);
+      expect(noted).to.deep.equal([[shard0, bad, at]]);
+    });
+
+    it('is named when the shard is read no further', async () => {
+      const { pipeline, bad, stream } = await run(what as 'key', ['refuse'], 600_000, what === 'decode' ? 2 : 1);
+      stream.put(...Array.from({ length: 200 }, () => ({ partitionKey: 'k', data: 'more' })));
+      await pipeline.clock.advance(10_000);
+      const stopped = pipeline.events.filter(({ name }) => name === 'readingStopped') as any[];
+      expect(stopped.map(({ data }) => [data.sequenceNumber, data.error instanceof Error])).to.deep.equal([
+        [bad, true],
+      ]);
     });
 
     it('is settled by a drain if the sink keeps it then', async () => {

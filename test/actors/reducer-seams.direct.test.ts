@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { createLeftItems } from '../../actors/protocol/left-items.js';
 import type { ParkedItem } from '../../src/api/parking.js';
+import type { RawReducer } from '../../src/api/reducer.js';
 import { createRateLimit } from '../../src/core/rate-limit.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
@@ -111,6 +112,99 @@ describe('the order of a key in a reducer that isolates failures', () => {
       await drain(tell({ type: 'flushDue' }));
     }
     expect(flushed.flat()).to.deep.equal([0, 1]);
+  });
+
+  for (const failures of [0, 1])
+    it(`is kept by a stateless reducer that has folded an item before the one that is tried again (${failures} flushes fail)`, async () => {
+      const flushed: State[] = [];
+      const left = { flushes: failures, reduces: 1 };
+      const { itemsOf, drain, tell, clock } = direct(
+        {
+          stateless: true,
+          reduce: (state, { value }) => {
+            if (value === 1 && left.reduces > 0) throw new Error(`no ${(left.reduces -= 1)}`);
+            return [...state, value];
+          },
+          flush: (state) => {
+            if (left.flushes > 0) throw new Error(`no ${(left.flushes -= 1)}`);
+            flushed.push(state);
+          },
+        },
+        { batchSize: 5, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+      );
+      await drain(
+        itemsOf([
+          ['k', 0],
+          ['k', 1],
+        ]),
+      );
+      for (let n = 0; n < 4; n += 1) {
+        clock.move(100);
+        await drain(tell(attemptDue));
+      }
+      expect(flushed).to.deep.equal([[0], [1]]);
+    });
+
+  it('is kept by the later parts of a batch when a sink keeps the item that an earlier part left', async () => {
+    const kept: ParkedItem[] = [];
+    const { itemsOf, tell, calls, clock } = failingProcess(new Set([0]), {
+      onFailure: park((item) => void kept.push(item)),
+    });
+    const isSink = (name: string): boolean => name.startsWith('park#');
+    const bad = ['k', 'a', 'k', 'b', 'k', 'c', 'd', 'e'].map((key, n) => [key, n] as const);
+    let effects = itemsOf(bad);
+    let parking: Effects = [];
+    while (calls.at(-1)?.join() !== '3') {
+      parking = [...parking, ...ofType(effects, 'run').filter(({ name }) => isSink(name))];
+      const [next] = ofType(effects, 'run').filter(({ name }) => !isSink(name));
+      const ended = await finish([next!]);
+      if (calls.at(-1)?.join() === '3') {
+        const answered = tell(await finish(parking));
+        effects = [...answered, ...tell(ended)];
+      } else effects = tell(ended);
+    }
+    await run(tell, effects);
+    clock.move(1_000);
+    await run(tell, tell({ type: 'flushDue' }));
+    expect(calls.slice(calls.findIndex((each) => each.join() === '3')).flat()).to.include.members([2, 4]);
+    const after = calls.slice(calls.findIndex((each) => each.join() === '3')).flat();
+    expect(after.indexOf(2)).to.be.lessThan(after.indexOf(4));
+    expect(kept).to.have.length(1);
+  });
+});
+
+describe('the success that ends an outage', () => {
+  it('does not hand out its own item again', async () => {
+    const calls: number[] = [];
+    const down = { sink: true };
+    const definition: RawReducer<number, number> = {
+      init: () => 0,
+      behaviour: (state, message, { ack }) => {
+        if (message.type !== 'items') return state;
+        for (const { value, token } of message.items) {
+          calls.push(value);
+          if (down.sink) throw new Error('no');
+          ack(token);
+        }
+        return state;
+      },
+    };
+    const { itemsOf, tell, clock } = direct(
+      {},
+      {
+        definition: definition as never,
+        batchSize: 1,
+        onFailure: retry({ minMs: 100, maxMs: 100 }),
+      },
+    );
+    await run(tell, itemsOf(apart(upTo(10))));
+    down.sink = false;
+    await run(tell, itemsOf(apart([10])));
+    for (let n = 0; n < 4; n += 1) {
+      clock.move(1_000);
+      await run(tell, tell(attemptDue));
+    }
+    expect(calls.filter((value) => value === 10)).to.deep.equal([10]);
   });
 });
 
