@@ -16,8 +16,9 @@ import {
   type PendingFailure,
 } from './pending-failures.js';
 import { endIfLate, type Tenure } from './tenure.js';
+import { isThenable } from '../../src/core/callback.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import { isNonRetryable, type Park } from '../../src/api/failure-policy.js';
+import { isNonRetryable, NonRetryableError, type Park } from '../../src/api/failure-policy.js';
 import type { ParkedItem, ParkSink } from '../../src/api/parking.js';
 
 /** What has become of a parking. */
@@ -35,6 +36,7 @@ export interface ParkingNews<Subject> {
 const maxCalls = 16;
 /** How many items of a failed flush a sink gets at a time. */
 const maxItems = 32;
+const notAwaited = 'the sink of park must return a promise that is fulfilled when it has kept the item';
 const pauses = { baseMs: 100, capMs: 30_000 };
 
 /** Begins to park. The news follow in later turns. */
@@ -47,7 +49,7 @@ export function beginParking<Subject>(
   const { pendingFailures } = turn.state;
   const { policy, items: left, failedSince } = parking;
   const tenures = new Set(left.map(({ tenure }) => tenure));
-  const begun: Parking = { policy, failedSince, left, attempt: 0, phase: 'queued' };
+  const begun: Parking = { policy, failedSince, left, attempt: 0, error: undefined, phase: 'queued' };
   const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });
   pendingFailures.queued.push(number);
   callSinks(turn);
@@ -104,7 +106,10 @@ async function parkAll(
   const errors: unknown[] = [];
   const parkOne = async (item: Parkable): Promise<void> => {
     try {
-      await sink(parkedItem(item), { signal });
+      const kept = sink(parkedItem(item), { signal });
+      // Without a promise nobody knows when the item is durable: the write was probably not awaited.
+      if (!isThenable(kept)) throw new NonRetryableError(notAwaited);
+      await kept;
       parked.push(item);
     } catch (error) {
       errors.push(error);
@@ -177,6 +182,7 @@ function pause<Subject>(
   const ceilingMs = exponentialMs(pauses, attempt);
   const delayMs = Math.floor(pauses.baseMs + options.random.next() * (ceilingMs - pauses.baseMs));
   parking.phase = 'paused';
+  parking.error = error;
   effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
   // The first, second, fourth, eighth … failure.
   if ((attempt & (attempt - 1)) !== 0) return;

@@ -54,8 +54,9 @@ export interface Parking {
   readonly failedSince: number;
   /** What the sink has not kept yet. */
   left: readonly Parkable[];
-  /** The number of the last call. */
+  /** The number of the last call, and why it has failed. */
   attempt: number;
+  error: unknown;
   /** `overdue`: its deadline has passed, its signal has aborted, and it is waited for once more. */
   phase: 'queued' | 'calling' | 'overdue' | 'paused';
 }
@@ -193,7 +194,7 @@ export function pendingSnapshot(
     at,
     attempts: parking?.attempt ?? 0,
     forMs,
-    error: messageOf(failure.cause),
+    error: waitingText(failure.cause, parking?.error),
   };
 }
 
@@ -206,4 +207,17 @@ export function pendingAt(
   const { arrivedAt } = failure.failed;
   const known = arrivedAt === undefined ? {} : { arrivedAt };
   return { holder, state: 'waiting', forMs: now - subject.since, error: failure.cause, ...known };
+}
+
+/** Why something waits: its failure, and the last error of the sink that does not keep it. */
+export function waitingText(error: unknown, refusal: unknown): string {
+  return refusal === undefined ? messageOf(error) : `${messageOf(error)} (not parked: ${messageOf(refusal)})`;
+}
+
+/** What sinks have refused, and their last errors. */
+export function refusals({ byNumber }: PendingFailures<unknown>): ReadonlyMap<Parkable, unknown> {
+  const found = new Map<Parkable, unknown>();
+  for (const { parking } of byNumber.values())
+    if (parking?.error !== undefined) for (const each of parking.left) found.set(each, parking.error);
+  return found;
 }

@@ -2,20 +2,21 @@
 // notes them when their worker ends, and what is left when it is stopped itself. Nothing is noted before a stop has begun.
 import { DeliveredItem } from '../protocol/item.js';
 import type { LeftItems } from '../protocol/left-items.js';
+import { refusals, waitingText } from '../protocol/pending-failures.js';
 import { gatheredItems } from './batching.js';
 import { waitingFlushes } from './failed-call.js';
 import type { HeldItem } from './held-keys.js';
 import type { ReducerState } from './state.js';
-import { messageOf } from '../../src/core/thrown.js';
 
 /** Notes what waits of this worker; of all workers without one. */
 export function noteLeft(left: LeftItems | undefined, state: ReducerState, now: number, worker?: number): void {
   if (left?.isStopping !== true) return;
+  const refused = refusals(state.pendingFailures);
   for (const { item, since, at, failures: attempts, error } of waitingItems(state, now)) {
     if (worker !== undefined && item.tenure.worker !== worker) continue;
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
-    const why = error === undefined ? '' : messageOf(error);
+    const why = error === undefined ? '' : waitingText(error, refused.get(item));
     left.noted.set(item, { source, shardId, sequenceNumber, key, at, attempts, forMs, error: why });
   }
 }

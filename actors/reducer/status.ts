@@ -7,7 +7,7 @@ import type { ReducerRequest } from '../protocol/pipeline-messages.js';
 import { waitingFlushes } from './failed-call.js';
 import { heldItemsOf, type HeldItem } from './held-keys.js';
 import { batchedItems, gatheredCount, oldestCall } from './batching.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { refusals, waitingText } from '../protocol/pending-failures.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
 import type { Mark, ReducerState, ReducerTurn } from './state.js';
 
@@ -172,10 +172,12 @@ function failing(state: ReducerState, now: number): readonly WaitingSnapshot[] {
     for (const { parts, failures, failedSince: since, at, cause: error } of state.waitingCall.tasks)
       failed.push({ item: parts.flat()[0] as DeliveredItem, failures, since, at, error });
   }
-  return failed.map(({ item, failures: attempts, since, at, error }) => {
+  const refused = refusals(state.pendingFailures);
+  return failed.map(({ item, failures: attempts, since, at, error: cause }) => {
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
-    return { source, shardId, sequenceNumber, key, at, attempts, forMs, error: messageOf(error) };
+    const error = waitingText(cause, refused.get(item));
+    return { source, shardId, sequenceNumber, key, at, attempts, forMs, error };
   });
 }
 

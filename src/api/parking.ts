@@ -51,7 +51,8 @@ export interface ParkContext {
 }
 
 /**
- * Keeps a parked item. The item counts as parked when the call returns, or when its promise resolves: it must be durable by then. A
- * throw or a rejection means that it is not parked. An item may be parked more than once, with the same `idempotencyKey`.
+ * Keeps a parked item. The item counts as parked when the promise is fulfilled: it must be durable by then. A throw or a rejection means
+ * that it is not parked. So does a result that is no promise, because then the write is not awaited. An item may be parked more than
+ * once, with the same `idempotencyKey`.
  */
-export type ParkSink = (item: ParkedItem, context: ParkContext) => unknown;
+export type ParkSink = (item: ParkedItem, context: ParkContext) => PromiseLike<unknown>;

@@ -7,8 +7,6 @@ import type { StoredError, StoredFault, StoredItem } from './stored-item.js';
 /** A message or stack may be of any length, but the error is only a hint. */
 const maxErrorCharacters = 10_000;
 
-const places: readonly unknown[] = ['decode', 'key', 'extract', 'reduce', 'flush', 'ack'];
-
 /** The line of an item, with its newline. It has a copy of the data. */
 export function parkedLine(item: ParkedItem): Buffer {
   const { data, error, ...rest } = item;
@@ -87,7 +85,8 @@ const members: Readonly<Record<keyof StoredItem, Check>> = {
   explicitHashKey: maybe(isText),
   data: (value) => isText(value) && /^[A-Za-z0-9+/]*={0,2}$/.test(value as string),
   arrivedAt: maybe(isTime),
-  at: (value) => places.includes(value),
+  // Any text: a newer version may know more places, and its items must come back, too.
+  at: isText,
   attempts: isCount,
   error: (value) => isFault(value) && Array.isArray(value.causes) && value.causes.every(isFault),
   failedAt: isTime,

@@ -40,7 +40,7 @@ async function run(
   const stream = fakeStream();
   const seen: string[] = [];
   const asked: { readonly item: ParkedItem; readonly signal: AbortSignal }[] = [];
-  const onFailure = park((item, { signal }) => {
+  const onFailure = park(async (item, { signal }) => {
     asked.push({ item, signal });
     const answer = answers.length > 1 ? answers.shift() : answers[0];
     if (answer === 'refuse') throw new Error('disk full');

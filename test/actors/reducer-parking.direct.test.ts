@@ -138,6 +138,27 @@ describe('a reducer whose policy is park', () => {
     expect(ofType(ended, 'fail').map(({ error }) => error.message)[0]).to.include('no (not parked: too large)');
   });
 
+  it('does not believe a sink that returns no promise: the write is probably not awaited', async () => {
+    const forgetful = park((() => undefined) as never);
+    const { items, end, finishRun } = direct(
+      {
+        reduce: () => {
+          throw new Error('no');
+        },
+      },
+      { onFailure: forgetful },
+    );
+    const [error] = ofType(await finishRun(await end(items([0])), 'park#1'), 'fail').map((each) => each.error);
+    expect(error!.message).to.include('the sink of park must return a promise');
+  });
+
+  it('names the error of the sink beside that of the item, in the status', async () => {
+    const { itemsOf, fold, finishRun, refused, status } = parking();
+    refused.add(0);
+    await finishRun(await fold(itemsOf([['a', 0]])), 'park#1');
+    expect(status().waiting.map(({ error }) => error)).to.deep.equal(['no (not parked: disk full)']);
+  });
+
   it('aborts the signal of a call that is overdue, waits for it once more, and then crashes', async () => {
     const { itemsOf, fold, overdue } = parking();
     await fold(itemsOf([['a', 0]]));

@@ -148,7 +148,7 @@ describe('the order of a key in a reducer that isolates failures', () => {
   it('is kept by the later parts of a batch when a sink keeps the item that an earlier part left', async () => {
     const kept: ParkedItem[] = [];
     const { itemsOf, tell, calls, clock } = failingProcess(new Set([0]), {
-      onFailure: park((item) => void kept.push(item)),
+      onFailure: park(async (item) => kept.push(item)),
     });
     const isSink = (name: string): boolean => name.startsWith('park#');
     const bad = ['k', 'a', 'k', 'b', 'k', 'c', 'd', 'e'].map((key, n) => [key, n] as const);
@@ -247,7 +247,7 @@ describe('items that a sink does not keep', () => {
     const kept: ParkedItem[] = [];
     const { items, itemsOf, end, tell, tenures, revoked } = direct(
       { reduce: () => expect.fail('no') },
-      { batchSize: 1, onFailure: park((item) => void kept.push(item)) },
+      { batchSize: 1, onFailure: park(async (item) => kept.push(item)) },
     );
     const isSink = (name: string): boolean => name.startsWith('park#');
     await run(tell, itemsOf(apart(upTo(16))), isSink);

@@ -28,7 +28,7 @@ const withSink =
     };
   };
 
-const keptUnheard = withSink((sink) => (item, context) => {
+const keptUnheard = withSink((sink) => async (item, context) => {
   void (async () => sink(item, context))().catch(() => undefined);
 });
 
