@@ -157,8 +157,8 @@ function* inDeque(items: Deque<DeliveredItem>): Generator<DeliveredItem> {
 }
 
 /**
- * Takes the items of a key that is held now out of the parts that are still to be called, and out of the batch that is being gathered.
- * Otherwise what arrives meanwhile could pass them. In lanes there are none.
+ * Takes out the items of a key that is held now: from parts still to be called, and from the batch that is being gathered. What
+ * arrives meanwhile could pass them. In lanes there are none.
  */
 export function withdraw(batching: Batching, key: string): readonly DeliveredItem[] {
   const { tasks, lanes, open } = batching;

@@ -43,6 +43,14 @@ describe('a batch of process under a rate limit', () => {
     expect(settled.toSorted()).to.deep.equal(upTo(6));
   });
 
+  it('keeps it when the call with the other part fails until it is bisected', async () => {
+    const limit = createRateLimit(4, 1_000);
+    const { itemsOf, drain, wait, settled } = failingProcess(new Set([1]), { batchSize: 6, limit });
+    await drain(itemsOf(apart(upTo(6))));
+    for (let second = 0; second < 12; second += 1) await wait(1_000);
+    expect(settled.toSorted()).to.deep.equal([0, 2, 3, 4, 5]);
+  });
+
   it('does not wait for tokens to answer a drain behind an item that has failed', async () => {
     const { itemsOf, drain, punctuation, stage } = failingProcess(new Set([0]), {
       batchSize: 1,
