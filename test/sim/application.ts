@@ -69,7 +69,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
   };
   const timeoutMs = dice.pick([undefined, undefined, 300, 2_000, 8_000]);
   const timeouts = createTimeouts(machine, timeoutMs, (invariant, text) =>
-    oracle.violate(invariant, `${machine.name}: ${text}`),
+    oracle.violate(invariant, `${machine.name}: ${text}, in ${kind.name}`),
   );
   const bad = new Map<string, boolean>();
   const wait = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));

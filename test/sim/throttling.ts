@@ -43,7 +43,11 @@ export function pauseIntake({ clock, say }: World, process: Process, ms: number)
   say(`${machine.name} is paused by its application for ${ms}`);
   machine.run(() => {
     // From a stop on, a pause has no effect.
-    process.intakePaused ||= isAtWork(process);
+    if (!process.intakePaused && isAtWork(process)) {
+      process.intakePaused = true;
+      process.intakePausedAt = clock.now();
+      process.harmedBefore = process.wires[0].harmed();
+    }
     consumer.pause();
   });
   clock.after(ms, () => resumeIntake(process));

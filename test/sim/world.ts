@@ -37,6 +37,9 @@ import { calm, createWire, type Weather, type Wire } from './wire.js';
 import { note, remember } from './trace-log.js';
 import { droppedOf, type Workplace } from './workload.js';
 
+/** A read of a stream ends in this time if nothing fails. */
+const readMs = 2_000;
+
 export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
 
 export interface Process {
@@ -55,6 +58,9 @@ export interface Process {
   hurt: number;
   /** The application has paused it. */
   intakePaused: boolean;
+  intakePausedAt: number;
+  /** How much its wire to the stream had been harmed some time before that. */
+  harmedBefore: number;
   readonly limits: Limits;
   /** A call of the application in it will never end: only the watchdog can restart the shard. */
   hasHung: boolean;
@@ -286,6 +292,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
+    calls: made.reducer.concurrency ?? 0,
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
@@ -328,6 +335,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     violate,
   });
   const perSecond = world.throttling.limitOf(name);
+  const isHarmed = (): boolean =>
+    machine.resumedAt() >= process.intakePausedAt || wires[0].harmed() > process.harmedBefore;
   const isAdmitting = (what: string): void => {
     if (process.intakePaused) violate('I54', `it ${what} although its application has paused it`);
   };
@@ -335,7 +344,9 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);
   };
   const asks = (operation: string): void => {
-    if (operation === 'GetRecords') isAdmitting('asks for records');
+    // A read that was under way may go on, with its pauses and repetitions.
+    const isUnderWay = clock.now() - process.intakePausedAt < readMs || isHarmed();
+    if (operation === 'GetRecords' && !isUnderWay) isAdmitting('asks for records');
   };
   const made = application(world, machine, { incarnations, limits, tenures, ...watch }, mine);
   const { reducesSlowly: _, ...options } = made;
@@ -419,6 +430,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     hurt: 0,
     hasHung: false,
     intakePaused: false,
+    intakePausedAt: -Infinity,
+    harmedBefore: 0,
     limits,
     maxPending,
     maxPendingBytes,
