@@ -168,6 +168,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
     const policy = policyOf(attempt);
     const { at } = failed;
     const error = isolates && thrown instanceof Poisoned ? aloneOf(thrown, failed) : thrown;
+    if (kind === inCalls && error !== thrown)
+      oracle.violate('I50', `${String(failed.value)} of ${machine.name} counts as failed, because its neighbours have`);
     if (isolates && error instanceof Poisoned && error.items.length > 1) return judgeBatch(error.items, policy);
     if (error instanceof Poisoned) {
       const { items, record } = error;
