@@ -25,7 +25,11 @@ export function batchFailed(turn: ReducerTurn, task: Task, items: readonly Deliv
   const { batching, keys, reports } = state;
   const live = liveOf(turn, items);
   for (const item of live) markCredited(reports, item);
-  if (task.isBisected || keys.outage !== undefined || live.length === 0) {
+  // An item whose neighbours have left has not failed alone: it is called again, and no policy is asked about it.
+  if (task.isBisected || keys.outage !== undefined || live.length < 2) {
+    // Its next delivery is another attempt, also when it waits for the end of an outage.
+    if (!task.isBisected) raiseAttempts(live);
+    task.isBisected = true;
     task.parts.unshift(...halvesOf(live));
     addTask(batching, task);
     return;

@@ -35,6 +35,8 @@ export function callsDue(turn: ReducerTurn): void {
     next = Math.min(next, dueAt);
   }
   if (next === Infinity) return;
+  // Another call may begin before the timer fires, without a turn that could set an earlier one.
+  next = Math.min(next, now + timeoutMs);
   contexts.timerIsSet = true;
   effects.push(effect.after('timeout', Math.max(1, Math.ceil(next - now)), { type: 'callsDue' }));
 }

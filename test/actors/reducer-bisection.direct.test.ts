@@ -8,6 +8,7 @@ import { retry } from '../../src/options/retry-policy.js';
 import { failingProcess, processing, punctuated, settledIn, creditIn } from '../support/direct-process.js';
 import type { Effects } from '../support/direct-reducer.js';
 import { emitted, finish, ofType, started } from '../support/direct.js';
+import { openCalls } from '../support/open-calls.js';
 
 /** Items of 8 keys: key and value are the number. */
 const eight = (from = 0): [string, number][] => Array.from({ length: 8 }, (_, n) => [`k${from + n}`, from + n]);
@@ -356,5 +357,45 @@ describe('a batch with drawn failing items', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('what is left of a call', () => {
+  it('is called alone if its neighbour was named and the call threw, before a policy decides about it', async () => {
+    const asked: string[] = [];
+    const onFailure = (_: unknown, { value, items }: FailedItem, attempt: number): FailurePolicy => {
+      asked.push(`${String(value)} of ${items}, attempt ${attempt}`);
+      return 'skip';
+    };
+    const { begin, itemsOf, open, values, settled } = openCalls({}, { batchSize: 2, onFailure });
+    begin(itemsOf(eight().slice(0, 2)));
+    const [call] = open;
+    call!.context.fail(call!.items[0]!.token, new Error('bad'));
+    await call!.end(new Error('and then everything'));
+    expect(asked).to.deep.equal(['0 of 1, attempt 1']);
+    expect(values()).to.equal('1');
+    expect(open[0]!.items[0]!.attempt).to.equal(2);
+    await open[0]!.end();
+    expect(asked.length).to.equal(1);
+    expect(settled).to.deep.equal([0, 1]);
+  });
+
+  it('is another attempt if it had failed with its call when an outage had begun', async () => {
+    const { begin, itemsOf, open, wait } = openCalls({ concurrency: 5 }, { batchSize: 2 });
+    begin(itemsOf([...eight(), ['i', 8], ['j', 9]]));
+    const last = open[4]!;
+    for (const call of open.slice(0, 4)) {
+      for (const { token } of call.items) call.context.fail(token, new Error('down'));
+      await call.end();
+    }
+    await last.end(new Error('down'));
+    const attempts = new Map<number, number>();
+    for (let left = 40; left > 0; left -= 1) {
+      wait(30_000);
+      for (const { value, attempt } of open.flatMap(({ items }) => items))
+        if (!attempts.has(value)) attempts.set(value, attempt);
+      await open[0]?.end(new Error('down'));
+    }
+    expect([attempts.get(8), attempts.get(9)].every((attempt) => attempt !== undefined && attempt > 1)).to.equal(true);
   });
 });

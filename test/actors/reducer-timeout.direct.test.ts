@@ -75,7 +75,7 @@ for (const kind of ['reduce', 'flush', 'behaviour', 'manual'] as const) {
     it('fails the reducer if the call does not end within callDeadlineMs after that', async () => {
       const { clock, tell, items } = await begun();
       clock.move(500);
-      expect(timeouts(tell(due))).to.deep.equal([1_000]);
+      expect(timeouts(tell(due))).to.deep.equal([500]);
       clock.move(999);
       expect(ofType(tell(due), 'fail')).to.deep.equal([]);
       expect(started(items([8])), 'no call beside it').to.deep.equal([]);
@@ -187,6 +187,17 @@ describe('the timer of timeouts', () => {
     clock.move(300);
     tell(due);
     expect(aborted()).to.deep.equal([true]);
+  });
+
+  it('fires in time for a call that begins while it waits for the end of an overdue one', async () => {
+    const { begin, itemsOf, open, clock, tell } = openCalls({ concurrency: 2, timeoutMs: 500 });
+    begin(itemsOf([['a', 0]]));
+    clock.move(500);
+    expect(timeouts(tell(due))).to.deep.equal([500]);
+    begin(itemsOf([['b', 1]]));
+    clock.move(500);
+    tell(due);
+    expect(open.map(({ context }) => context.signal.aborted)).to.deep.equal([true, true]);
   });
 
   it('keeps the signal of a manual call linked to the stop after the call has returned', async () => {

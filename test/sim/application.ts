@@ -10,44 +10,20 @@ import {
 } from '../../src/api/reducer.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
 import type { FailurePolicy, OnFailure } from '../../src/api/failure-policy.js';
+import { callDeadlineMs } from './cluster.js';
+import { inCalls, stateless } from './batch-reducers.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
+import type { Limits } from './limits.js';
 import type { Machine } from './machine.js';
 import { createSink } from './sink.js';
+import { createTimeouts } from './timeouts.js';
 import type { Tenures } from './tenures.js';
+import { lingerMs, Poisoned, type Work } from './work.js';
 import type { World } from './world.js';
-
-interface Work {
-  readonly dice: Dice;
-  readonly slow: boolean;
-  /** Whether this call takes seconds (`world.lingering`). */
-  lingers(): boolean;
-  note(item: Item<string>): void;
-  /** These items count as done from now on. */
-  finish(items: readonly Item<string>[]): void;
-  /** Throws if the call is poisoned (`world.poison`): these items then fail. */
-  fail(items: readonly Item<string>[]): void;
-  /** Computes for a while if the world demands it (`world.blocking`): nothing else in this process runs in that time. */
-  compute(): void;
-  /** Waits in this process's time. It never ends if the process dies, or if the call hangs (`world.hangs`). */
-  pause(ms: number): Promise<void>;
-  /** Runs a call with these items, for which kinact waits. */
-  call<Result>(items: readonly Item<string>[], run: () => Promise<Result>): Promise<Result>;
-}
-
-/** The error of a failed call, with the items or the record that fail with it. */
-class Poisoned extends Error {
-  readonly items: readonly Item<string>[];
-  readonly record: UserRecord | undefined;
-  constructor(items: readonly Item<string>[], record?: UserRecord) {
-    super(`poisoned ${record?.sequenceNumber ?? items.map(({ value }) => value).join(' ')}`);
-    this.items = items;
-    this.record = record;
-  }
-}
 
 /** How much later the messages about an end arrive, counted from when no mail is held up and the machine runs. */
 const newsMs = 1;
@@ -55,6 +31,7 @@ const newsMs = 1;
 interface Watched {
   readonly incarnations: Incarnations;
   readonly tenures: Tenures;
+  readonly limits: Limits;
   /** A failure has been injected. */
   hurt(): void;
   /** A call of the application will never end. */
@@ -67,11 +44,13 @@ export interface Application {
   readonly reducer: ReducerDefinition;
   readonly extract: (record: UserRecord) => readonly Extracted<string>[];
   readonly onFailure: OnFailure;
+  /** Its calls wait between two items of one run. */
+  readonly reducesSlowly: boolean;
 }
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
-  const { incarnations, tenures, hurt, hung, blocked } = watched;
+  const { incarnations, limits, tenures, hurt, hung, blocked } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
@@ -88,17 +67,44 @@ export function application(world: World, machine: Machine, watched: Watched, di
     machine.spend(dice.between(leastMs, mostMs));
     blocked();
   };
+  const timeoutMs = dice.pick([undefined, undefined, 300, 2_000, 8_000]);
+  const timeouts = createTimeouts(machine, timeoutMs, (invariant, text) =>
+    oracle.violate(invariant, `${machine.name}: ${text}, in ${kind.name}`),
+  );
+  const bad = new Map<string, boolean>();
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
+  /** A wait in a call with these items that has a timeout. */
+  const waitInCall = (items: readonly Item<string>[], signal: AbortSignal, ms: number): Promise<void> => {
+    if (timeoutMs === undefined) return work.pause(ms);
+    if (!dice.chance(world.overdue)) return work.pause(Math.min(ms, timeoutMs + callDeadlineMs / 2));
+    hurt();
+    if (dice.chance(0.5)) return wait(timeoutMs + dice.between(1, dice.pick([1_000, 2 * callDeadlineMs])));
+    return new Promise((_resolve, reject) => {
+      const heed = (): void => reject(new Poisoned(items));
+      if (signal.aborted) heed();
+      else signal.addEventListener('abort', heed, { once: true });
+    });
+  };
   const work: Work = {
     dice,
     compute,
     slow: dice.chance(0.5),
     lingers: () => world.lingering > 0 && dice.chance(world.lingering),
-    note: (item) => {
+    isBad: (item) => {
+      if (world.poison === 0) bad.clear();
+      else if (!bad.has(item.value)) bad.set(item.value, dice.chance(world.poison / 4));
+      if (bad.get(item.value) !== true) return false;
+      hurt();
+      return true;
+    },
+    note: (item, together) => {
       const { tenure } = item as unknown as { tenure: { dead: boolean; worker: number } };
       const { value: id, source, sequenceNumber, fence, attempt } = item;
       const shardId = world.layout.nameOf(source, item.shardId, sequenceNumber);
       const isOver = tenure.dead || hasEnded(tenure.worker);
-      oracle.delivered({ process: machine.name, id, shardId, fence, attempt, isOver, at: machine.worldNow() });
+      const of = { process: machine.name, id, shardId, fence };
+      oracle.delivered({ ...of, attempt, isOver, at: machine.worldNow(), together });
+      limits.handedOut();
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));
@@ -108,12 +114,19 @@ export function application(world: World, machine: Machine, watched: Watched, di
       if (isPoisoned()) throw new Poisoned(items);
     },
     pause: (ms) => {
-      if (!dice.chance(world.hangs)) return new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
+      if (!dice.chance(world.hangs)) return wait(ms);
       hurt();
       hung();
       return new Promise(() => {});
     },
-    call: (items, run) => run().finally(world.calls.begins(machine.name, items)),
+    call: (items, { reducer, signal }, run, slots) => {
+      const end = world.calls.begins(machine.name, items, { reducer, slots });
+      const endTimed = timeouts.begins(signal);
+      return run((ms) => waitInCall(items, signal, ms)).finally(() => {
+        end();
+        endTimed();
+      });
+    },
   };
   const retries = {
     attempts: dice.pick([Infinity, Infinity, 3, 20]),
@@ -133,20 +146,36 @@ export function application(world: World, machine: Machine, watched: Watched, di
     if (world.onFailure !== 'retry') return world.onFailure;
     return attempt < attempts ? retry({ minMs, maxMs }) : then;
   };
+  const comeAgain = (items: readonly Item<string>[]): void => {
+    for (const { value: id, shardId, source, sequenceNumber, fence } of items) {
+      const name = world.layout.nameOf(source, shardId, sequenceNumber);
+      oracle.comesAgain({ process: machine.name, id, shardId: name, fence });
+    }
+  };
+  /** A batch has failed. No policy but `crash` ends any of its items: all of them come again, in parts. */
+  const judgeBatch = (
+    items: readonly Item<string>[],
+    policy: FailurePolicy,
+  ): FailurePolicy | Promise<FailurePolicy> => {
+    if (policy !== 'crash') comeAgain(items);
+    return typeof policy === 'object' && dice.chance(0.2) ? answerLater(policy) : policy;
+  };
   const answerLater = (policy: FailurePolicy): Promise<FailurePolicy> =>
     new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
-  const judge = (error: unknown, { at }: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
+  const kind = dice.pick([atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless]);
+  const isolates = kind === inCalls || kind === stateless;
+  const judge = (thrown: unknown, failed: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
     const policy = policyOf(attempt);
+    const { at } = failed;
+    const error = isolates && thrown instanceof Poisoned ? aloneOf(thrown, failed) : thrown;
+    if (kind === inCalls && error !== thrown)
+      oracle.violate('I50', `${String(failed.value)} of ${machine.name} counts as failed, because its neighbours have`);
+    if (isolates && error instanceof Poisoned && error.items.length > 1) return judgeBatch(error.items, policy);
     if (error instanceof Poisoned) {
       const { items, record } = error;
       sink.failed(record === undefined ? [] : itemsOf(record).map(({ value }) => value), items);
     }
-    if (typeof policy === 'object' && error instanceof Poisoned && at !== 'flush') {
-      for (const { value: id, shardId, source, sequenceNumber, fence } of error.items) {
-        const name = world.layout.nameOf(source, shardId, sequenceNumber);
-        oracle.comesAgain({ process: machine.name, id, shardId: name, fence });
-      }
-    }
+    if (typeof policy === 'object' && error instanceof Poisoned && (isolates || at !== 'flush')) comeAgain(error.items);
     // Only answers that end nothing may be late: a lease may be lost before they count.
     const isLate = typeof policy === 'object' && dice.chance(0.2);
     const waits = isLate || policy === toPark;
@@ -170,8 +199,10 @@ export function application(world: World, machine: Machine, watched: Watched, di
     }
     return policy;
   };
+  const definition = kind(work);
   return {
-    reducer: dice.pick([atOnce, inBatches, perShard, byHand, early, raw])(work),
+    reducer: timeoutMs === undefined ? definition : ({ ...definition, timeoutMs } as ReducerDefinition),
+    reducesSlowly: kind === atOnce || kind === early,
     extract: (record) => {
       compute();
       if (dice.chance(0.2) && isPoisoned()) throw new Poisoned([], record);
@@ -181,23 +212,27 @@ export function application(world: World, machine: Machine, watched: Watched, di
   };
 }
 
+/** Of an error that says which item has failed alone, the error with this item. */
+function aloneOf(error: Poisoned, { items, value }: FailedItem): Poisoned {
+  if (items !== 1 || error.items.length < 2) return error;
+  return new Poisoned(error.items.filter((item) => item.value === value));
+}
+
 function itemsOf(record: UserRecord): readonly Extracted<string>[] {
   return JSON.parse(Buffer.from(record.data).toString()) as Extracted<string>[];
 }
 
-const lingerMs = (dice: Dice): number => dice.between(500, 6_000);
-
-function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
+function atOnce({ dice, slow, lingers, note, fail, finish, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
-    reduce: (count: number, item: Item<string>) => {
+    reduce: (count: number, item: Item<string>, ctx: ReducerContext) => {
       note(item);
       compute();
       fail([item]);
       const lasts = lingers();
       if (lasts || (slow && dice.chance(0.05))) {
         const ms = lasts ? lingerMs(dice) : dice.between(1, dice.chance(0.1) ? 15_000 : 3_000);
-        return call([item], async () => {
+        return call([item], ctx, async (pause) => {
           await pause(ms);
           compute();
           fail([item]);
@@ -211,7 +246,7 @@ function atOnce({ dice, slow, lingers, note, fail, finish, pause, compute, call 
   });
 }
 
-function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
+function inBatches({ dice, slow, lingers, note, fail, finish, compute, call }: Work): ReducerDefinition {
   const size = dice.pick([1, 10, 200]);
   return defineReducer({
     init: (): Item<string>[] => [],
@@ -222,8 +257,8 @@ function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute, ca
       return [...batch, item];
     },
     batch: { size, intervalMs: dice.pick([100, 2_000]) },
-    flush: (batch) =>
-      call(batch, async () => {
+    flush: (batch, ctx) =>
+      call(batch, ctx, async (pause) => {
         if (lingers()) await pause(lingerMs(dice));
         else if (slow) await pause(dice.between(1, 20 * size));
         compute();
@@ -236,7 +271,7 @@ function inBatches({ dice, slow, lingers, note, fail, finish, pause, compute, ca
 
 /** Like `inBatches`, but with a state per shard, in which no item of another shard may be. */
 function perShard(work: Work): ReducerDefinition {
-  const { dice, note, fail, finish, pause, compute } = work;
+  const { dice, note, fail, finish, compute } = work;
   return defineReducer({
     init: (): Item<string>[] => [],
     stateBy: 'shard',
@@ -248,8 +283,8 @@ function perShard(work: Work): ReducerDefinition {
       return [...batch, item];
     },
     batch: { size: dice.pick([5, 50]), intervalMs: 500 },
-    flush: (batch) =>
-      work.call(batch, async () => {
+    flush: (batch, ctx) =>
+      work.call(batch, ctx, async (pause) => {
         if (work.lingers()) await pause(lingerMs(dice));
         else if (work.slow) await pause(dice.between(1, 400));
         fail(batch);
@@ -283,7 +318,7 @@ function byHand({ dice, slow, lingers, note, fail, finish, pause, compute }: Wor
 }
 
 /** Acknowledges before its call ends, like an application that stores an item and then sends it somewhere. */
-function early({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
+function early({ dice, slow, lingers, note, fail, finish, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: () => 0,
     acknowledge: 'manual',
@@ -295,7 +330,7 @@ function early({ dice, slow, lingers, note, fail, finish, pause, compute, call }
       ctx.ack(item.token);
       const lasts = lingers();
       if (!lasts && !(slow && dice.chance(0.02))) return count + 1;
-      return call([item], async () => {
+      return call([item], ctx, async (pause) => {
         await pause(lasts ? lingerMs(dice) : dice.between(1, 3_000));
         return count + 1;
       });
@@ -314,10 +349,10 @@ function isOf(item: Item<string>, { source, shardId, fence }: Ended): boolean {
 }
 
 /** Keeps items until a punctuation asks for them, like an application with its own buffer. */
-function raw({ dice, slow, lingers, note, fail, finish, pause, compute, call }: Work): ReducerDefinition {
+function raw({ dice, slow, lingers, note, fail, finish, compute, call }: Work): ReducerDefinition {
   return defineReducer({
     init: (): Item<string>[] => [],
-    behaviour: async (kept: Item<string>[], message, { ack }) => {
+    behaviour: async (kept: Item<string>[], message, ctx) => {
       if (message.type === 'items') {
         const items = message.items as readonly Item<string>[];
         for (const item of items) note(item);
@@ -326,11 +361,11 @@ function raw({ dice, slow, lingers, note, fail, finish, pause, compute, call }: 
         return [...kept, ...items];
       }
       if (message.type === 'revoked') return kept.filter((item) => !isOf(item, message));
-      return await call(kept, async () => {
+      return await call(kept, ctx, async (pause) => {
         if (lingers()) await pause(lingerMs(dice));
         else if (slow) await pause(dice.between(1, 300));
         finish(kept);
-        for (const { token } of kept) ack(token);
+        for (const { token } of kept) ctx.ack(token);
         return [];
       });
     },

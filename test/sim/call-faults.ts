@@ -40,6 +40,15 @@ export const hang = (world: World): void => {
   world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
 };
 
+/** Some calls take longer than their `timeoutMs`, and heed their signal or do not. */
+export const overdue = (world: World): void => {
+  const { clock, dice, say } = world;
+  world.overdue = dice.pick([0.02, 0.2, 0.5]);
+  const ms = dice.between(500, 10_000);
+  say(`calls are overdue for ${ms}, at ${world.overdue}`);
+  clock.after(ms, () => (world.overdue = 0));
+};
+
 /** The application computes, and nothing else runs: often briefly, at times for seconds, or rarely for longer than a lease lasts. */
 export const block = (world: World): void => {
   const { clock, dice, failoverMs, say } = world;

@@ -2,6 +2,7 @@
 // lease over nor writes SHARD_END. A stop, or a failure that stops the shard, releases the lease only after the call or at the
 // deadline. An item may be done long before its call ends, because an application may acknowledge early. A call may also outlive its
 // tenure, if a crash or a machine that stood still has ended the tenure.
+// I52: a reducer makes no more calls at once than `concurrency` says, and no key is in two of them.
 import { callDeadlineMs } from './cluster.js';
 import type { Item } from '../../src/api/reducer.js';
 import type { Oracle, Written } from './oracle.js';
@@ -18,14 +19,22 @@ export interface CallsOptions {
  */
 const patienceMs = 0.8 * callDeadlineMs;
 
+/** Which reducer makes the call, and how many it may make at once. `slots`: undefined without `concurrency`. */
+export interface Place {
+  readonly reducer: number;
+  readonly slots: number | undefined;
+}
+
 interface Call {
+  readonly place: Place | undefined;
+  readonly keys: ReadonlySet<string>;
   readonly leases: ReadonlySet<string>;
   readonly since: number;
 }
 
 export interface Calls {
   /** A call of this process begins, with these items. The returned function notes its end. */
-  begins(process: string, items: readonly Item<string>[]): () => void;
+  begins(process: string, items: readonly Item<string>[], place?: Place): () => void;
   /** The process has reported an orphan: calls that run now no longer count. */
   orphaned(process: string): void;
   wrote(written: Written): void;
@@ -58,10 +67,24 @@ export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   /** Whether a lease that the process releases now is given up: it had no deadline for a release (`draining`) lately. */
   const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + callDeadlineMs;
 
+  /** I52. A call that a restart has left running no longer counts. */
+  const apart = (process: string, { reducer, slots }: Place, keys: ReadonlySet<string>, items: number): void => {
+    const others = [...(running.get(process) ?? [])].filter(({ place }) => place?.reducer === reducer);
+    const said = `reducer ${reducer} of ${process}`;
+    if (others.length >= (slots ?? 1))
+      oracle.violate('I52', `${said} begins a call beside ${others.length} others, and may make ${slots ?? 1}`);
+    if (slots !== undefined && keys.size < items) oracle.violate('I52', `a call of ${said} has two items of a key`);
+    for (const other of others)
+      for (const key of keys)
+        if (other.keys.has(key)) oracle.violate('I52', `key ${key} is in two calls of ${said} at once`);
+  };
+
   return {
-    begins: (process, items) => {
+    begins: (process, items, place) => {
+      const keys = new Set(items.map(({ key }) => key));
+      if (place !== undefined) apart(process, place, keys, items.length);
       const leases = new Set(items.map((item) => layout.nameOf(item.source, item.shardId, item.sequenceNumber)));
-      const call = { leases, since: now() };
+      const call = { leases, since: now(), place, keys };
       const calls = running.get(process) ?? new Set();
       running.set(process, calls.add(call));
       return () => void calls.delete(call);

@@ -23,6 +23,8 @@ const beats = 8;
 export interface Load {
   /** Workers that live now, or did a moment ago: the news of each one's end goes to every reducer. */
   readonly workers: number;
+  /** How many calls of one reducer may end at once. */
+  readonly calls: number;
   /** How often one message may arrive. */
   readonly repeats: number;
 }
@@ -36,8 +38,8 @@ export function createCredits(violate: (invariant: string, text: string) => void
     if (unread <= beats || !to.path.startsWith('reducer/')) return;
     let most = beats;
     for (const [name, { granted }] of grants) if (name.endsWith(`>${to.path}`)) most += granted;
-    const { workers, repeats } = load();
-    most = repeats * (most + messagesPerWorker * workers);
+    const { workers, repeats, calls } = load();
+    most = repeats * (most + messagesPerWorker * workers) + calls;
     if (unread > most) violate('I11', `${unread} messages wait at ${to.path}, which may have ${most}`);
   };
   return {

@@ -8,7 +8,7 @@ import { errorNames, type Service } from './sdk-answers.js';
 import { drawn, passingErrors, type Mishap, type Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
-import { block, hang, outage, poison, sinkRefuses } from './call-faults.js';
+import { block, hang, outage, overdue, poison, sinkRefuses } from './call-faults.js';
 import { isAtWork, stopProcess } from './stopping.js';
 import type { Process, World } from './world.js';
 
@@ -430,6 +430,8 @@ const faults: readonly Fault[] = [
   poison,
   outage,
   sinkRefuses,
+  overdue,
+  overdue,
   mischief,
   mischief,
   endTenures,

@@ -21,7 +21,12 @@ interface Running {
   readonly pipeline: number;
 }
 
-export function createIncarnations(now: () => number, violate: (text: string) => void): Incarnations {
+/** `overlaps`: calls of one reducer may overlap, because it has `concurrency` (I52 counts them). */
+export function createIncarnations(
+  now: () => number,
+  violate: (text: string) => void,
+  overlaps: () => boolean = () => false,
+): Incarnations {
   let pipelines = 0;
   const pipelineOf = new Map<string, number>();
   const orphans = new Set<string>();
@@ -50,6 +55,7 @@ export function createIncarnations(now: () => number, violate: (text: string) =>
       if (!actor.startsWith('reducer/') || /^(onFailure|park)#/.test(name)) return start();
       const pipeline = pipelineOf.get(actor) ?? pipelines;
       for (const other of running) {
+        if (other.actor === actor && overlaps()) continue;
         if (other.actor === actor) violate(`'${name}' of ${actor} began while its '${other.name}' was under way`);
         else if (other.pipeline !== pipeline && !orphans.has(other.actor))
           violate(`'${name}' of ${actor} began while '${other.name}' of ${other.actor} was under way`);

@@ -116,7 +116,7 @@ function isDraining({ holder, leaseKey }: HandOver): boolean {
   });
 }
 
-function underWay({ leases, processes }: World): HandOver | undefined {
+export function underWay({ leases, processes }: World): HandOver | undefined {
   const named = (name: string | undefined): Process | undefined =>
     processes.find((process) => process.machine.name === name && isAtWork(process));
   for (const { leaseKey, leaseOwner, kinactAnswer, kinactWish } of leases.rows().values()) {

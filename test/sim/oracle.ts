@@ -3,6 +3,7 @@
 // every event to it.
 import type { LeaseRow } from '../../src/core/lease.js';
 import { isJava } from './cluster.js';
+import { createAlone } from './alone.js';
 import { createHands, type HandsOptions } from './hands.js';
 import { createLosses, type Losses } from './losses.js';
 import { createRepeats } from './repeats.js';
@@ -20,6 +21,8 @@ export interface Delivery {
   readonly isOver: boolean;
   /** Above 1: kinact delivers the item again after a failure. Default: 1. */
   readonly attempt?: number;
+  /** The items that came before it in one call. Set if an item that fails is called alone: the law is I51. */
+  readonly together?: readonly string[] | undefined;
   /** World time as the process sees it: ahead while the process computes. Default: now. */
   readonly at?: number;
 }
@@ -144,6 +147,7 @@ export function createOracle(options: OracleOptions): Oracle {
   const waiting = new Map<string, Set<string>>();
   /** Per process, the items that it has skipped with their record. */
   const unmade = new Set<string>();
+  const alone = createAlone(log, (invariant, text) => violate(invariant, text));
   const takes = createTakes({
     now,
     failoverMsOf,
@@ -444,6 +448,7 @@ export function createOracle(options: OracleOptions): Oracle {
       byTheHolder(delivery);
       afterParents(delivery);
       inOrder(delivery);
+      alone.delivered(delivery);
     },
     comesAgain: ({ process, id, shardId, fence }) => {
       const name = `${shardId}/${log.item(id).key}/${fence}/${process}`;

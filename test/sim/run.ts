@@ -8,6 +8,7 @@ import { meddle } from './meddling.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
+import { throttle } from './throttling.js';
 import { putRecords } from './workload.js';
 import { createWorld, type MakeActors, type World } from './world.js';
 import type { Violation } from './oracle.js';
@@ -71,8 +72,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   clock.install();
   try {
     const endMeddling = meddle(world, seed);
+    const endActs = throttle(world, seed);
     await live(world, seed, size, tally);
     endMeddling();
+    endActs();
     await settle(world, size.records);
   } finally {
     clock.uninstall();

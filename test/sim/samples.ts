@@ -1,5 +1,5 @@
 // Invariants of the running tree, checked between two steps: the bounds (I11), and the credit, unless mail is held up. All granted
-// credit is in use or free (I13), and an idle reducer withholds none (I12).
+// credit is in use or free (I13), and an idle reducer withholds none (I12). A reducer waits for the rate limit no longer than it must (I55).
 import { walk, type ActorSnapshot } from '../../src/api/status.js';
 import { statusOf } from '../../src/consumer/actor-status.js';
 import { watchdogMs } from './cluster.js';
@@ -15,6 +15,7 @@ export function sample(world: World): void {
     const actors = walk(process.consumer.status().tree);
     bounds(world, process, actors);
     bytes(world, process, actors);
+    limited(world, process, actors);
     process.lags.look();
     if (!process.machine.mailWaits()) credit(world, process, actors);
   }
@@ -55,6 +56,33 @@ function bytes({ oracle }: World, { consumer, machine, ...process }: Process, ac
   const most = process.maxBytes + workers * process.largestAnswerBytes;
   if (held > most)
     oracle.violate('I40', `${machine.name} holds ${held} bytes of ${process.maxBytes}, for ${workers} shards`);
+}
+
+const isLimitedAndIdle = (actor: ActorSnapshot): boolean => {
+  const status = statusOf(actor, 'reducer');
+  return status?.limited === true && status.doing === 'idle';
+};
+
+/** I55: while a reducer that has nothing else to do waits for tokens, the process hands items out. */
+function limited({ clock, oracle }: World, process: Process, actors: readonly ActorSnapshot[]): void {
+  const { machine, consumer, limits } = process;
+  const waiting = actors.filter(isLimitedAndIdle).map(({ path }) => path);
+  if (waiting.length === 0) return;
+  const since = clock.now();
+  const ms = limits.longestWaitMs();
+  clock.after(ms, () => {
+    const stood = machine.standsStill() || machine.resumedAt() >= since || machine.mailHeldAt() >= since;
+    if (!isAtWork(process) || stood || limits.lastAt() >= since) return;
+    const still = walk(consumer.status().tree)
+      .filter(isLimitedAndIdle)
+      .map(({ path }) => path);
+    const path = waiting.find((each) => still.includes(each));
+    if (path !== undefined)
+      oracle.violate(
+        'I55',
+        `${path} of ${machine.name} has waited for ${Math.round(ms)} ms, and nothing is handed out`,
+      );
+  });
 }
 
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {

@@ -28,9 +28,14 @@ interface Caller {
   readonly dice: Dice;
   /** Called with the bytes of the records in each read. */
   readonly answered: (bytes: number) => void;
+  /** Called when a request leaves the process. */
+  readonly asks?: (operation: string) => void;
 }
 
-export function sourcesOf(world: World, { name, wire, dice, answered: told }: Caller): readonly SourceSpec[] {
+export function sourcesOf(
+  world: World,
+  { name, wire, dice, answered: told, asks }: Caller & Required<Pick<Caller, 'asks'>>,
+): readonly SourceSpec[] {
   const { initialPosition, layout, outOfRange } = world;
   return layout.streams.map((streamName) =>
     kinesisStream({
@@ -44,7 +49,7 @@ export function sourcesOf(world: World, { name, wire, dice, answered: told }: Ca
         bytes: dice.pick([500, 8 * 1024 * 1024]),
       },
       outOfRange,
-      client: kinesisClient(world, { name, wire, dice: dice.split(), answered: told }),
+      client: kinesisClient(world, { name, wire, dice: dice.split(), answered: told, asks }),
       ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
     }),
   );
@@ -52,7 +57,7 @@ export function sourcesOf(world: World, { name, wire, dice, answered: told }: Ca
 
 export function kinesisClient(
   world: World,
-  { name, wire, dice, answered: told }: Caller,
+  { name, wire, dice, answered: told, asks }: Caller,
 ): { send(command: never): Promise<object> } {
   const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.split());
@@ -71,10 +76,12 @@ export function kinesisClient(
     if (operation === 'GetRecords') told(bytesIn(output));
     return mishap === undefined ? output : misshapen(world, operation, input, output, mishap);
   };
-  const send = (command: Command): Promise<object> =>
-    wire
+  const send = (command: Command): Promise<object> => {
+    asks?.(operationOf(command));
+    return wire
       .call(() => ({ output: handle(operationOf(command), command.input), at: clock.wallNow() }))
       .then(({ output, at }) => answered(command, output, at));
+  };
   return { config: { region: 'us-east-1' }, send } as never;
 }
 

@@ -4,6 +4,7 @@ import { watchdogMs } from './cluster.js';
 import { setWeather } from './faults.js';
 import { sample } from './samples.js';
 import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
+import { endThrottling } from './throttling.js';
 import { calm } from './wire.js';
 import { putRecords } from './workload.js';
 import { neverBlocks, type World } from './world.js';
@@ -119,6 +120,8 @@ function calmDown(world: World): void {
   world.throttled = 0;
   world.poison = 0;
   world.hangs = 0;
+  world.overdue = 0;
+  endThrottling(world);
   world.sinkRefuses = 0;
   world.lingering = 0;
   world.blocking = neverBlocks;

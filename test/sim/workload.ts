@@ -1,5 +1,7 @@
 // Writes the records of a stream, plain and aggregated, with no item, one or several; and trims the stream.
+import { createHash } from 'node:crypto';
 import { encodeAggregate } from '../../src/aws/aggregation/aggregate-encoder.js';
+import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-shards.js';
 import type { Dice } from './dice.js';
 import { isNumber } from './stream-log.js';
@@ -96,4 +98,19 @@ function mustBeNamed({ leases, processes }: World, name: string): boolean {
   if (row === undefined || !isNumber(row.checkpoint)) return false;
   const holder = processes.find(({ machine }) => machine.name === row.leaseOwner);
   return holder === undefined || !holder.machine.alive;
+}
+
+/** The indices of the user records in an aggregate that kinact has to drop because of their hash keys. */
+export function droppedOf(
+  shard: { readonly startingHashKey: bigint; readonly endingHashKey: bigint } | undefined,
+  policy: OutOfRangePolicy,
+  keys: readonly string[],
+): readonly number[] {
+  if (policy === 'emit' || shard === undefined) return [];
+  const isOutside = (key: string): boolean => {
+    const hash = BigInt(`0x${createHash('md5').update(key).digest('hex')}`);
+    return hash < shard.startingHashKey || hash > shard.endingHashKey;
+  };
+  const outside = [...keys.keys()].filter((index) => isOutside(keys[index] as string));
+  return policy === 'dropAggregate' && outside.length > 0 ? [...keys.keys()] : outside;
 }

@@ -1,6 +1,5 @@
 // A whole cluster in one process and virtual time: one or two streams and their lease tables, several machines with one consumer
 // each, and an oracle that sees every write and every delivery. One seed decides everything.
-import { createHash } from 'node:crypto';
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
 import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
@@ -26,19 +25,22 @@ import { drawJavaFleet, type JavaFleet } from './java-fleet.js';
 import { createMachine, type Machine } from './machine.js';
 import { createLags, type Lags } from './lags.js';
 import { createLayout, type Kind, type Layout } from './layout.js';
+import { createLimits, type Limits } from './limits.js';
 import { leaseView, type LeaseView } from './lease-view.js';
 import { createOracle, type Oracle } from './oracle.js';
 import { createRefusals, type Refusals } from './refusals.js';
 import { createServiceFaults, type ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
 import { createTenures, type Fences, type FrontierReport, type Seen } from './tenures.js';
+import { drawThrottling, pauseIntake, type Throttling } from './throttling.js';
 import { calm, createWire, type Weather, type Wire } from './wire.js';
-import type { Workplace } from './workload.js';
+import { note, remember } from './trace-log.js';
+import { droppedOf, type Workplace } from './workload.js';
+
+/** A read of a stream ends in this time if nothing fails. */
+const readMs = 2_000;
 
 export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
-
-/** How many trace entries are kept, to explain a violation. */
-const remembered = 80;
 
 export interface Process {
   readonly machine: Machine;
@@ -54,6 +56,12 @@ export interface Process {
   disturbed: boolean;
   /** How many failures have been injected into it. After the first one, it may end by itself. */
   hurt: number;
+  /** The application has paused it. */
+  intakePaused: boolean;
+  intakePausedAt: number;
+  /** How much its wire to the stream had been harmed some time before that. */
+  harmedBefore: number;
+  readonly limits: Limits;
   /** A call of the application in it will never end: only the watchdog can restart the shard. */
   hasHung: boolean;
   readonly maxPending: number;
@@ -115,6 +123,7 @@ export interface World {
   readonly callRates: CallRates;
   readonly refusals: Refusals;
   readonly calls: Calls;
+  readonly throttling: Throttling;
   /** Also draws faults that production code is known not to survive yet. */
   readonly provisional: boolean;
   /** All events except checkpoints. */
@@ -128,6 +137,8 @@ export interface World {
   /** Probabilities that a call of the application's code throws, and that a slow call never ends. */
   poison: number;
   hangs: number;
+  /** Probability that a call takes longer than its `timeoutMs`. */
+  overdue: number;
   /** Probability that a sink of `park` refuses an item. */
   sinkRefuses: number;
   hasHung: boolean;
@@ -231,6 +242,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       troublesOf: (name) => earlyRenewals(world, name),
     }),
     calls: createCalls({ layout, oracle, now: () => clock.now() }),
+    throttling: drawThrottling(seed),
     provisional,
     events: [],
     throttled: 0,
@@ -239,6 +251,7 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     weather: calm,
     poison: 0,
     hangs: 0,
+    overdue: 0,
     sinkRefuses: 0,
     hasHung: false,
     lingering: 0,
@@ -272,12 +285,14 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const incarnations = createIncarnations(
     () => clock.now(),
     (text) => oracle.violate('I26', `${name}: ${text}`),
+    () => made.reducer.concurrency !== undefined,
   );
   const violate = (invariant: string, text: string): void => oracle.violate(invariant, `${name}: ${text}`);
   const tenures = createTenures(name, world.fences, violate);
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
+    calls: made.reducer.concurrency ?? 0,
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
@@ -303,26 +318,52 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const maxPending = mine.pick([16, 128, 1_024]);
   const maxPendingBytes = mine.pick([600, 32 * 1024 * 1024]);
   const maxBytes = mine.pick([2_000, 20_000, 256 * 1024 * 1024, 256 * 1024 * 1024]);
+  let hasComputed = false;
   const watch = {
     hurt: () => void (process.hurt += 1),
     hung: () => void (process.hasHung = true),
-    blocked: () => void (process.disturbed = true),
+    blocked: () => {
+      process.disturbed = true;
+      hasComputed = true;
+    },
+  };
+  const reducers = mine.between(1, 4);
+  const limits = createLimits({
+    now: () => machine.worldNow(),
+    reducers,
+    isLoose: () => made.reducesSlowly || hasComputed,
+    violate,
+  });
+  const perSecond = world.throttling.limitOf(name);
+  const isHarmed = (): boolean =>
+    machine.resumedAt() >= process.intakePausedAt || wires[0].harmed() > process.harmedBefore;
+  const isAdmitting = (what: string): void => {
+    if (process.intakePaused) violate('I54', `it ${what} although its application has paused it`);
   };
   const answered = (bytes: number): void => {
     process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);
   };
+  const asks = (operation: string): void => {
+    // A read that was under way may go on, with its pauses and repetitions.
+    const isUnderWay = clock.now() - process.intakePausedAt < readMs || isHarmed();
+    if (operation === 'GetRecords' && !isUnderWay) isAdmitting('asks for records');
+  };
+  const made = application(world, machine, { incarnations, limits, tenures, ...watch }, mine);
+  const { reducesSlowly: _, ...options } = made;
+  limits.changed(perSecond);
   const consumer = consumerOf(
     {
       logger: false,
       application: 'leases',
-      source: sourcesOf(world, { name, wire: wires[0], dice: mine.split(), answered }),
-      reducers: mine.between(1, 4),
+      source: sourcesOf(world, { name, wire: wires[0], dice: mine.split(), answered, asks }),
+      reducers,
+      ...(perSecond === undefined ? {} : { limit: { perSecond } }),
       stages: mine.chance(0.2) ? 2 : 1,
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
       maxPendingBytes,
       maxBytes,
-      ...application(world, machine, { incarnations, tenures, ...watch }, mine),
+      ...options,
       restart: { intensity: mine.pick([3, 20]), periodMs: mine.pick([10_000, 60_000]) },
       callDeadlineMs,
       watchdogMs,
@@ -349,6 +390,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             const message = delivery.message as Seen | undefined;
             if (message?.type === 'notify') {
               const { worker, source, shardId } = message.tenure;
+              isAdmitting('admits records');
               incarnations.works(worker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;
               world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
@@ -387,6 +429,10 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     disturbed: false,
     hurt: 0,
     hasHung: false,
+    intakePaused: false,
+    intakePausedAt: -Infinity,
+    harmedBefore: 0,
+    limits,
     maxPending,
     maxPendingBytes,
     maxBytes,
@@ -419,24 +465,11 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const notStarted = (error: unknown): void => {
     if (!process.stopped || !/ stopped while it was starting/.test(String(error))) failed(error);
   };
+  const pausedMs = world.throttling.pauseAtStart(name);
+  if (pausedMs > 0) pauseIntake(world, process, pausedMs);
   consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);
   return process;
-}
-
-/** The indices of the user records in an aggregate that kinact has to drop because of their hash keys. */
-function droppedOf(
-  shard: { readonly startingHashKey: bigint; readonly endingHashKey: bigint } | undefined,
-  policy: OutOfRangePolicy,
-  keys: readonly string[],
-): readonly number[] {
-  if (policy === 'emit' || shard === undefined) return [];
-  const isOutside = (key: string): boolean => {
-    const hash = BigInt(`0x${createHash('md5').update(key).digest('hex')}`);
-    return hash < shard.startingHashKey || hash > shard.endingHashKey;
-  };
-  const outside = [...keys.keys()].filter((index) => isOutside(keys[index] as string));
-  return policy === 'dropAggregate' && outside.length > 0 ? [...keys.keys()] : outside;
 }
 
 /** Keeps all events except checkpoints: they must name every lost item, and every shard that stands still. */
@@ -463,21 +496,4 @@ function listen({ clock, events, layout, oracle }: World, { machine, consumer }:
 function codesOf(error: unknown): readonly unknown[] {
   if (!(error instanceof Error)) return [];
   return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
-}
-
-function note(world: World, name: string, { at, what, to, from, type }: TraceEntry): void {
-  const line = `${name} ${Math.round(at)} ${what} ${from === undefined ? '' : `${from} > `}${to} ${type ?? ''}`;
-  world.trace.hash = hash(world.trace.hash, line);
-  remember(world, line);
-}
-
-function remember({ trace: { last } }: World, line: string): void {
-  last.push(line);
-  if (last.length >= 2 * remembered) last.splice(0, remembered);
-}
-
-function hash(before: number, text: string): number {
-  let value = before | 0;
-  for (let index = 0; index < text.length; index += 1) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
-  return value >>> 0;
 }

@@ -1,5 +1,6 @@
 // All mutants.
 import type { Mutant } from './around.js';
+import { batchingMutants } from './batching.js';
 import { creditingMutants } from './crediting.js';
 import { fencingMutants } from './fencing.js';
 import { handingMutants } from './handing.js';
@@ -22,6 +23,7 @@ export const mutants: readonly Mutant[] = [
   ...restartingMutants,
   ...retryingMutants,
   ...parkingMutants,
+  ...batchingMutants,
   ...fencingMutants,
   ...speakingMutants,
 ];
