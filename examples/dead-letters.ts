@@ -51,7 +51,7 @@ const consumer = createConsumer({
       return sum + amount;
     },
   }),
-  onFailure: retry({ attempts: 20, then: park(fileSink({ path: folder })) }),
+  onFailure: retry({ then: park(fileSink({ path: folder })) }),
   logger: false, // the listener says it
 });
 consumer.on('itemParked', ({ key, error }) => {

@@ -21,13 +21,13 @@ export const parkTable = {
  * @param sink It is called for each item, and has kept it when its promise resolves.
  * @throws KinactError INVALID_OPTION (path, expected, got).
  *
- * @example Repeat for some minutes, then set aside.
+ * @example Repeat what may pass, and set aside what cannot: a NonRetryableError, and failures of `extract`, `key` and decoding.
  * ```ts
  * const consumer = createConsumer({
  *   application: 'order-totals',
  *   source: kinesisStream({ streamName: 'orders' }),
  *   reducer: totals,
- *   onFailure: retry({ attempts: 20, then: park(save) }),
+ *   onFailure: retry({ then: park(fileSink({ path: 'parked' })) }),
  * });
  * ```
  */
