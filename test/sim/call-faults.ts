@@ -1,6 +1,7 @@
 // Faults of the application's calls: they fail, hang or compute. Each depends on the world's dice alone, and ends by itself after a
 // while.
-import { neverBlocks, type World } from './world.js';
+import { neverBlocks } from './blocking.js';
+import type { World } from './world.js';
 
 export const poison = (world: World): void => {
   const { clock, dice, onFailure, say } = world;
@@ -40,7 +41,7 @@ export const hang = (world: World): void => {
   world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
 };
 
-/** Some calls take longer than their `timeoutMs`, and heed their signal or do not. */
+/** Some calls take longer than their `timeoutMs`, and obey their signal or do not. */
 export const overdue = (world: World): void => {
   const { clock, dice, say } = world;
   world.overdue = dice.pick([0.02, 0.2, 0.5]);

@@ -7,7 +7,8 @@ import { isAtWork, noTimerLeft, stopProcess } from './stopping.js';
 import { endThrottling } from './throttling.js';
 import { calm } from './wire.js';
 import { putRecords } from './workload.js';
-import { neverBlocks, type World } from './world.js';
+import { neverBlocks } from './blocking.js';
+import type { World } from './world.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js';
 

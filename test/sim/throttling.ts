@@ -1,6 +1,5 @@
 // In some worlds the application pauses and resumes its consumers, or limits how many items they hand out, at any time: before the
 // start, in a restart, in a hand-over, in a stop. These acts have their own dice, so they do not change the rest of what a seed means.
-// I54: a paused process asks for no records, and admits none.
 import { createDice, type Dice } from './dice.js';
 import { crashOne, startAnother } from './faults.js';
 import { underWay } from './meddling.js';
@@ -43,11 +42,7 @@ export function pauseIntake({ clock, say }: World, process: Process, ms: number)
   say(`${machine.name} is paused by its application for ${ms}`);
   machine.run(() => {
     // From a stop on, a pause has no effect.
-    if (!process.intakePaused && isAtWork(process)) {
-      process.intakePaused = true;
-      process.intakePausedAt = clock.now();
-      process.harmedBefore = process.wires[0].harmed();
-    }
+    if (isAtWork(process)) process.intake.paused();
     consumer.pause();
   });
   clock.after(ms, () => resumeIntake(process));
@@ -56,7 +51,7 @@ export function pauseIntake({ clock, say }: World, process: Process, ms: number)
 export function resumeIntake(process: Process): void {
   const { machine, consumer } = process;
   machine.run(() => {
-    process.intakePaused = false;
+    process.intake.resumed();
     consumer.resume();
   });
 }
@@ -159,7 +154,7 @@ export function throttle(world: World, seed: number): () => void {
 export function endThrottling(world: World): void {
   for (const process of world.processes) {
     if (!isAtWork(process)) continue;
-    if (process.intakePaused) resumeIntake(process);
+    if (process.intake.isPaused()) resumeIntake(process);
     if ((process.limits.perSecond() ?? Infinity) < enough[0]) setLimit(world, process, enough[0]);
   }
 }

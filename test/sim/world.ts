@@ -23,9 +23,11 @@ import { conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js
 import { createIncarnations } from './incarnations.js';
 import { drawJavaFleet, type JavaFleet } from './java-fleet.js';
 import { createMachine, type Machine } from './machine.js';
+import { createIntakeLaw, type IntakeLaw } from './intake.js';
 import { createLags, type Lags } from './lags.js';
 import { createLayout, type Kind, type Layout } from './layout.js';
 import { createLimits, type Limits } from './limits.js';
+import { neverBlocks, type Blocking } from './blocking.js';
 import { leaseView, type LeaseView } from './lease-view.js';
 import { createOracle, type Oracle } from './oracle.js';
 import { createRefusals, type Refusals } from './refusals.js';
@@ -37,10 +39,8 @@ import { calm, createWire, type Weather, type Wire } from './wire.js';
 import { note, remember } from './trace-log.js';
 import { droppedOf, type Workplace } from './workload.js';
 
-/** A read of a stream ends in this time if nothing fails. */
-const readMs = 2_000;
-
-export const neverBlocks: Blocking = { chance: 0, leastMs: 0, mostMs: 0 };
+/** A process that stands still gets the changes of its limit all at once. */
+const changesOfLimit = 10;
 
 export interface Process {
   readonly machine: Machine;
@@ -56,11 +56,7 @@ export interface Process {
   disturbed: boolean;
   /** How many failures have been injected into it. After the first one, it may end by itself. */
   hurt: number;
-  /** The application has paused it. */
-  intakePaused: boolean;
-  intakePausedAt: number;
-  /** How much its wire to the stream had been harmed some time before that. */
-  harmedBefore: number;
+  readonly intake: IntakeLaw;
   readonly limits: Limits;
   /** A call of the application in it will never end: only the watchdog can restart the shard. */
   hasHung: boolean;
@@ -81,12 +77,6 @@ export interface Said {
   readonly name: ConsumerEventName;
   readonly shardId: string | undefined;
   readonly data: object;
-}
-
-export interface Blocking {
-  readonly chance: number;
-  readonly leastMs: number;
-  readonly mostMs: number;
 }
 
 export interface World {
@@ -292,7 +282,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   const retired: number[] = [];
   const credits = createCredits(violate, () => ({
     workers: incarnations.workers() + retired.filter((at) => at > clock.now() - 1_000).length,
-    calls: made.reducer.concurrency ?? 0,
+    calls: (made.reducer.concurrency ?? 0) + (world.throttling.limits ? changesOfLimit : 0),
     repeats: machine.mischief.duplicated > 0 ? 2 : 1,
   }));
   const cadence = drawCadence(mine, failoverMs);
@@ -328,6 +318,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     },
   };
   const reducers = mine.between(1, 4);
+  const stages = mine.chance(0.2) ? 2 : 1;
   const limits = createLimits({
     now: () => machine.worldNow(),
     reducers,
@@ -335,19 +326,16 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     violate,
   });
   const perSecond = world.throttling.limitOf(name);
-  const isHarmed = (): boolean =>
-    machine.resumedAt() >= process.intakePausedAt || wires[0].harmed() > process.harmedBefore;
-  const isAdmitting = (what: string): void => {
-    if (process.intakePaused) violate('I54', `it ${what} although its application has paused it`);
-  };
   const answered = (bytes: number): void => {
     process.largestAnswerBytes = Math.max(process.largestAnswerBytes, bytes);
   };
-  const asks = (operation: string): void => {
-    // A read that was under way may go on, with its pauses and repetitions.
-    const isUnderWay = clock.now() - process.intakePausedAt < readMs || isHarmed();
-    if (operation === 'GetRecords' && !isUnderWay) isAdmitting('asks for records');
-  };
+  const intake = createIntakeLaw({
+    now: () => clock.now(),
+    stages,
+    harmed: () => wires[0].harmed(),
+    resumedAt: () => machine.resumedAt(),
+    violate,
+  });
   const made = application(world, machine, { incarnations, limits, tenures, ...watch }, mine);
   const { reducesSlowly: _, ...options } = made;
   limits.changed(perSecond);
@@ -355,10 +343,16 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     {
       logger: false,
       application: 'leases',
-      source: sourcesOf(world, { name, wire: wires[0], dice: mine.split(), answered, asks }),
+      source: sourcesOf(world, {
+        name,
+        wire: wires[0],
+        dice: mine.split(),
+        answered,
+        asks: (operation) => intake.asks(operation),
+      }),
       reducers,
       ...(perSecond === undefined ? {} : { limit: { perSecond } }),
-      stages: mine.chance(0.2) ? 2 : 1,
+      stages,
       credit: mine.pick([1, 7, 1_024]),
       maxPending,
       maxPendingBytes,
@@ -390,7 +384,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             const message = delivery.message as Seen | undefined;
             if (message?.type === 'notify') {
               const { worker, source, shardId } = message.tenure;
-              isAdmitting('admits records');
+              intake.hands(worker);
               incarnations.works(worker, delivery.from?.path ?? '');
               const first = message.records[0]?.sequenceNumber;
               world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
@@ -429,9 +423,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     disturbed: false,
     hurt: 0,
     hasHung: false,
-    intakePaused: false,
-    intakePausedAt: -Infinity,
-    harmedBefore: 0,
+    intake,
     limits,
     maxPending,
     maxPendingBytes,
