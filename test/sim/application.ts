@@ -80,9 +80,9 @@ export function application(world: World, machine: Machine, watched: Watched, di
     hurt();
     if (dice.chance(0.5)) return wait(timeoutMs + dice.between(1, dice.pick([1_000, 2 * callDeadlineMs])));
     return new Promise((_resolve, reject) => {
-      const heed = (): void => reject(new Poisoned(items));
-      if (signal.aborted) heed();
-      else signal.addEventListener('abort', heed, { once: true });
+      const obey = (): void => reject(new Poisoned(items));
+      if (signal.aborted) obey();
+      else signal.addEventListener('abort', obey, { once: true });
     });
   };
   const work: Work = {

@@ -1,5 +1,6 @@
 // Invariants of the running tree, checked between two steps: the bounds (I11), and the credit, unless mail is held up. All granted
-// credit is in use or free (I13), and an idle reducer withholds none (I12). A reducer waits for the rate limit no longer than it must (I55).
+// credit is in use or free (I13), and an idle reducer withholds none (I12). A reducer waits for the rate limit no longer than it must
+// (I55).
 import { walk, type ActorSnapshot } from '../../src/api/status.js';
 import { statusOf } from '../../src/consumer/actor-status.js';
 import { watchdogMs } from './cluster.js';

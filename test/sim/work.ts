@@ -25,7 +25,7 @@ export interface Work {
   /** Waits in this process's time. It never ends if the process dies, or if the call hangs (`world.hangs`). */
   pause: Pause;
   /**
-   * Runs a call with these items, for which kinact waits. Its `pause` may take longer than `timeoutMs` (`world.overdue`). Then it heeds
+   * Runs a call with these items, for which kinact waits. Its `pause` may take longer than `timeoutMs` (`world.overdue`). Then it obeys
    * the signal of the call, and fails, or it does not. `slots`: how many calls of the reducer may be under way. Default: 1.
    */
   call<Result>(
