@@ -28,6 +28,9 @@ import type { World } from './world.js';
 /** How much later the messages about an end arrive, counted from when no mail is held up and the machine runs. */
 const newsMs = 1;
 
+/** Bad items stay bad for so long after the poison: a bisection begins after some tries. */
+const badMs = 15_000;
+
 interface Watched {
   readonly incarnations: Incarnations;
   readonly tenures: Tenures;
@@ -72,6 +75,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
     oracle.violate(invariant, `${machine.name}: ${text}, in ${kind.name}`),
   );
   const bad = new Map<string, boolean>();
+  let badUntil = -Infinity;
   const wait = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
   /** A wait in a call with these items that has a timeout. */
   const waitInCall = (items: readonly Item<string>[], signal: AbortSignal, ms: number): Promise<void> => {
@@ -91,8 +95,9 @@ export function application(world: World, machine: Machine, watched: Watched, di
     slow: dice.chance(0.5),
     lingers: () => world.lingering > 0 && dice.chance(world.lingering),
     isBad: (item) => {
-      if (world.poison === 0) bad.clear();
-      else if (!bad.has(item.value)) bad.set(item.value, dice.chance(world.poison / 4));
+      if (world.poison > 0) badUntil = clock.now() + badMs;
+      if (clock.now() > badUntil) bad.clear();
+      else if (world.poison > 0 && !bad.has(item.value)) bad.set(item.value, dice.chance(world.poison / 4));
       if (bad.get(item.value) !== true) return false;
       hurt();
       return true;

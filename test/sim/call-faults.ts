@@ -41,7 +41,7 @@ export const hang = (world: World): void => {
   world.clock.after(world.dice.between(500, 4_000), () => (world.hangs = 0));
 };
 
-/** Some calls take longer than their `timeoutMs`, and obey their signal or do not. */
+/** Some calls take longer than their `timeoutMs`, and end at their signal or do not. */
 export const overdue = (world: World): void => {
   const { clock, dice, say } = world;
   world.overdue = dice.pick([0.02, 0.2, 0.5]);

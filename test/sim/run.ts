@@ -8,7 +8,7 @@ import { meddle } from './meddling.js';
 import { sample } from './samples.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
-import { throttle } from './throttling.js';
+import { throttle } from './throttling-acts.js';
 import { putRecords } from './workload.js';
 import { createWorld, type MakeActors, type World } from './world.js';
 import type { Violation } from './oracle.js';
