@@ -111,7 +111,7 @@ async function replayAll({ groups }: Selection, target: ReplayTarget, path: stri
       {
         async done(some) {
           done.push(...some);
-          await progress.note(keysOf(some), target.into).catch((cause: unknown) => {
+          await progress.note(some.flat(), target.into).catch((cause: unknown) => {
             throw unrecorded(some, path, cause);
           });
         },

@@ -15,7 +15,7 @@ import { retryReporter, type ReportRetry } from './retry-report.js';
 const tipIdleMs = 200;
 
 /** The options that name a place of parked items. */
-export const placeOptions = { path: 'string', stream: 'string', progress: 'string' } as const;
+export const placeOptions = { path: 'string', stream: 'string', progress: 'string', application: 'string' } as const;
 
 type PlaceOptions = { readonly [Name in keyof typeof placeOptions]: string | undefined };
 
@@ -24,6 +24,8 @@ export interface ParkedPlace {
   readonly name: string;
   /** The file that says what was replayed; undefined if none is known. */
   readonly progress: string | undefined;
+  /** Whose items are wanted; undefined if the place has those of one application. */
+  readonly application: string | undefined;
   read(io: CommandIo): Promise<ParkedEntries>;
 }
 
@@ -31,12 +33,14 @@ export interface ParkedState extends ParkedEntries {
   readonly replayed: Replayed;
 }
 
-export function placeOf({ path, stream, progress }: PlaceOptions): ParkedPlace {
+export function placeOf({ path, stream, progress, application }: PlaceOptions): ParkedPlace {
   if (path === undefined && stream === undefined) throw new UsageError('--path or --stream is missing');
   if (path !== undefined && stream !== undefined) throw new UsageError('expected --path or --stream, got both');
-  if (path === undefined) return { name: `stream '${stream}'`, progress, read: streamReading(streamOf(stream!)) };
+  if (path === undefined)
+    return { name: `stream '${stream}'`, progress, application, read: streamReading(streamOf(stream!)) };
   if (progress !== undefined) throw new UsageError('--progress goes with --stream: a folder has its own progress file');
-  return { name: path, progress: join(path, progressFileName), read: ({ signal }) => readParkedFolder(path, signal) };
+  const read: ParkedPlace['read'] = ({ signal }) => readParkedFolder(path, signal);
+  return { name: path, progress: join(path, progressFileName), application, read };
 }
 
 function streamReading(stream: StreamReference): ParkedPlace['read'] {
@@ -58,12 +62,26 @@ function reportNotice(notice: SourceNotice, report: ReportRetry): void {
     report('GetRecords', new KinactError('AWS_ERROR', `${notice.shardId} is throttled`));
 }
 
-/** Reads all entries. Names on stderr what cannot be read. */
+/** Reads all entries of one application. Names on stderr what cannot be read. */
 export async function readPlace(place: ParkedPlace, io: CommandIo): Promise<ParkedState> {
-  const { entries, complaints } = await place.read(io);
-  const replayed = place.progress === undefined ? new Map() : await readProgress(place.progress, io.signal);
+  const { entries: all, complaints } = await place.read(io);
+  const application = applicationOf(place, all);
+  const entries = all.filter((entry) => entry.application === application);
+  const { progress } = place;
+  const replayed = progress === undefined ? new Map() : await readProgress(progress, application, io.signal);
   for (const { place: at, reason } of complaints) say(io, `${at}: left out: ${reason}`);
   return { entries, complaints, replayed };
+}
+
+/** Two applications that read one stream give its items the same keys, so their items are never mixed. */
+function applicationOf({ name, application }: ParkedPlace, entries: readonly ParkedEntry[]): string | undefined {
+  const all = [...new Set(entries.map((entry) => entry.application))].toSorted();
+  if (application === undefined && all.length > 1) {
+    const text = `${name} has items of ${all.length} applications (${all.join(', ')}): choose one with --application`;
+    throw new KinactError('REFUSED', text);
+  }
+  if (application === undefined || all.includes(application)) return application ?? all[0];
+  throw new KinactError('REFUSED', `${name} has no items of the application '${application}'`);
 }
 
 /** The entry of this idempotency key; throws REFUSED if there is none. */

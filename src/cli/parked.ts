@@ -23,6 +23,7 @@ last. PLACE is one of:
   --path DIR      the folder of a fileSink
   --stream S      the stream of a kinesisSink, by name or ARN: it is read from the oldest record to the newest
   --progress F    with --stream: the file that says what was replayed. replay needs it
+  --application A the application that has parked the items. Needed only if the place has items of several
 
 list: a line per item: idempotency key, time, source/shard/sequence number, key, attempts, error.
   --json          a JSON object per item, with all members but the data

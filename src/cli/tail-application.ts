@@ -42,7 +42,11 @@ export async function tailApplication(application: string, request: TailRequest,
   });
 
   const reportRetry = retryReporter((text) => say(io, text), hostEnvironment.clock);
-  sayEvents(consumer, (text) => say(io, text), reportRetry);
+  // Behind a closed pipe the stop leaves open records on purpose.
+  const sayUnlessClosed = (text: string): void => {
+    if (!closedPipe.signal.aborted) say(io, text);
+  };
+  sayEvents(consumer, sayUnlessClosed, reportRetry);
   return await runToItsEnd(consumer, io.signal, closedPipe, watch);
 }
 

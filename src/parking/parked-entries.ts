@@ -1,8 +1,9 @@
-// What a folder or a stream of parked items holds, for the command `parked`. Invariant: one entry for each idempotency key, the one
-// that was parked last.
+// What a folder or a stream of parked items holds, for the command `parked`. Invariant: one entry for each application
+// and idempotency key, the one that was parked last.
 import type { Complaint, StoredItem } from './stored-item.js';
 
 export interface ParkedEntry {
+  readonly application: string;
   readonly idempotencyKey: string;
   readonly parkedAt: number;
   /** The same for all items of one record. */
@@ -29,10 +30,12 @@ export function entryList(): EntryList {
   const complaints: Complaint[] = [];
   return {
     add(item, read) {
-      const { idempotencyKey, parkedAt } = item;
-      const known = byKey.get(idempotencyKey);
+      const { application, idempotencyKey, parkedAt } = item;
+      // Two applications may read one stream.
+      const name = JSON.stringify([application, idempotencyKey]);
+      const known = byKey.get(name);
       if (known === undefined || known.parkedAt <= parkedAt)
-        byKey.set(idempotencyKey, { idempotencyKey, parkedAt, record: recordOf(item), read });
+        byKey.set(name, { application, idempotencyKey, parkedAt, record: recordOf(item), read });
     },
     complain: (place, reason) => complaints.push({ place, reason }),
     finish: () => ({

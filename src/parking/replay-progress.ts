@@ -12,14 +12,19 @@ export const progressFileName = 'replayed.jsonl';
 /** Idempotency keys with the time of their replay, as a text of ISO 8601. */
 export type Replayed = ReadonlyMap<string, string>;
 
-/** What the file has. No file: nothing is replayed. Lines that cannot be read are left out. */
-export async function readProgress(path: string, signal: AbortSignal): Promise<Replayed> {
+/** What the file has of an application. No file: nothing is replayed. Lines that cannot be read are left out. */
+export async function readProgress(
+  path: string,
+  application: string | undefined,
+  signal: AbortSignal,
+): Promise<Replayed> {
   const replayed = new Map<string, string>();
   try {
     for await (const { bytes } of linesOfFile(path, signal)) {
       const read = bytes === undefined ? '' : lineMembers(bytes);
       if (typeof read === 'string') continue;
       const { idempotencyKey, replayedAt } = read;
+      if (read['application'] !== undefined && read['application'] !== application) continue;
       if (typeof idempotencyKey === 'string' && typeof replayedAt === 'string')
         replayed.set(idempotencyKey, replayedAt);
     }
@@ -29,9 +34,15 @@ export async function readProgress(path: string, signal: AbortSignal): Promise<R
   return replayed;
 }
 
+/** What a line of the file says of an item. */
+interface ReplayedItem {
+  readonly application: string;
+  readonly idempotencyKey: string;
+}
+
 export interface ProgressWriter {
   /** Resolves when the lines are durable. `into`: where the items went. */
-  note(idempotencyKeys: readonly string[], into: object): Promise<void>;
+  note(items: readonly ReplayedItem[], into: object): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,10 +58,10 @@ export async function openProgress(path: string, wallNow: () => number): Promise
     throw error;
   }
   return {
-    async note(idempotencyKeys, into) {
+    async note(items, into) {
       const replayedAt = new Date(wallNow()).toISOString();
-      const lines = idempotencyKeys.map((idempotencyKey) =>
-        JSON.stringify({ version: 1, idempotencyKey, replayedAt, into }),
+      const lines = items.map(({ application, idempotencyKey }) =>
+        JSON.stringify({ version: 1, application, idempotencyKey, replayedAt, into }),
       );
       await append(file, `${lines.join('\n')}\n`);
     },

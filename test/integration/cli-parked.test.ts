@@ -40,7 +40,7 @@ describe('kinact parked', function () {
   it('lists as JSON lines, and says what was replayed', async () => {
     await park(parkedItem(1, { key: '\u202e' }), parkedItem(2));
     const progress = await openProgress(join(folder.path, 'replayed.jsonl'), () => Date.UTC(2026, 0, 31));
-    await progress.note([parkedItem(2).idempotencyKey], { stream: 'x' });
+    await progress.note([parkedItem(2)], { stream: 'x' });
     await progress.close();
     const { code, stdout } = await parked('list', '--path', folder.path, '--json');
     expect(code).to.equal(0);
@@ -52,6 +52,32 @@ describe('kinact parked', function () {
     expect(first).to.not.have.property('data');
     expect(second).to.include({ replayedAt: '2026-01-31T00:00:00.000Z' });
     expect((await parked('list', '--path', folder.path)).stdout).to.include('  replayed 2026-01-31T00:00:00.000Z  ');
+  });
+
+  it('never mixes the items of two applications, whose keys are the same if they read one stream', async () => {
+    await park(parkedItem(1), parkedItem(1, { application: 'billing', key: 'other' }));
+    const refused = await parked('list', '--path', folder.path);
+    expect([refused.code, refused.stdout]).to.deep.equal([1, '']);
+    expect(refused.stderr).to.include(
+      'has items of 2 applications (billing, orders-app): choose one with --application',
+    );
+    const progress = await openProgress(join(folder.path, 'replayed.jsonl'), () => Date.UTC(2026, 0, 31));
+    await progress.note([parkedItem(1, { application: 'billing' })], { stream: 'x' });
+    await progress.close();
+    const list = (application: string): Promise<Ended> =>
+      parked('list', '--path', folder.path, '--application', application);
+    const [billing, orders] = [await list('billing'), await list('orders-app')];
+    expect(billing.stdout).to.match(/^s\/shardId-000000000000\/1\/-\/0 .* other .*replayed/);
+    expect(orders.stdout)
+      .to.match(/^s\/shardId-000000000000\/1\/-\/0 .* key-1 /)
+      .and.to.not.include('replayed');
+    expect((await list('nobody')).stderr).to.include("has no items of the application 'nobody'");
+  });
+
+  it('lists what was parked at any place, also at one that only a newer version knows', async () => {
+    await park(parkedItem(1, { at: 'process' }), parkedItem(2, { at: 'later' as never }));
+    const { code, stdout, stderr } = await parked('list', '--path', folder.path);
+    expect([code, stderr, stdout.trim().split('\n').length]).to.deep.equal([0, '', 2]);
   });
 
   it('shows all of one item: data as text if it is UTF-8, else as base64', async () => {

@@ -2,7 +2,7 @@
 // kinact counts it as done. The world decides how long a call takes, and whether it throws.
 import { defineReducer, type Item, type ReducerDefinition } from '../../src/api/reducer.js';
 
-export type Form = 'folds' | 'flushes' | 'by hand' | 'raw';
+export type Form = 'folds' | 'flushes' | 'batches' | 'by hand' | 'raw';
 
 export interface Work {
   /** An item is handed out. May throw. */
@@ -46,6 +46,18 @@ const forms: Readonly<Record<Form, (work: Work) => ReducerDefinition>> = {
         acknowledged(batch);
         return [];
       },
+    }),
+
+  batches: ({ note, acknowledged, pause, callMs, beforeFlush }) =>
+    defineReducer<string>({
+      process: async (items) => {
+        for (const item of items) note(item);
+        await pause(callMs('flush'));
+        beforeFlush();
+        acknowledged(items.map(({ value }) => value));
+      },
+      batch: { size: 12, intervalMs: 400 },
+      timeoutMs: 1_500,
     }),
 
   'by hand': ({ note, acknowledged, pause, callMs }) =>

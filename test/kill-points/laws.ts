@@ -7,16 +7,13 @@ import type { Member, World } from './world.js';
 
 /** The complaints about a run: none if every law holds. */
 export function complaintsOf(world: World, questionsBefore: number): string[] {
-  const { oracle, clock, ids, members } = world;
+  const { oracle, clock, ids, members, parked } = world;
   const complaints = oracle.violations.map(({ invariant, text }) => `${invariant}: ${text}`);
   const missing = oracle.missing();
   if (missing.length > 0)
     complaints.push(`I3: ${missing.length} items were never dealt with: ${missing.slice(0, 5).join(', ')}`);
   try {
-    expectNothingLost(
-      ids,
-      members.flatMap(({ seen }) => seen),
-    );
+    expectNothingLost(ids, [...members.flatMap(({ seen }) => seen), ...parked]);
   } catch (error) {
     complaints.push(`I4: ${(error as Error).message}`);
   }

@@ -7,6 +7,7 @@ import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
+import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
 import { twin, type World } from './world.js';
 
@@ -370,6 +371,7 @@ export const scenarios: readonly Scenario[] = [
       });
     },
   },
+  ...parkings,
 ];
 
 /** The scenario whose name includes `part`. */

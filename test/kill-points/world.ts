@@ -5,6 +5,7 @@ import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import type { Item } from '../../src/api/reducer.js';
+import { park } from '../../src/options/park-policy.js';
 import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../../src/testing/memory-lease-store.js';
@@ -15,6 +16,7 @@ import { createOracle, type Oracle } from '../sim/oracle.js';
 import { watchedStore } from '../sim/watched-store.js';
 import type { Workplace } from '../sim/workload.js';
 import { application, type Form } from './application.js';
+import { sinkOf } from './parking.js';
 
 export const failoverMs = 3_000;
 /** The signature of another process with the same worker id. */
@@ -34,6 +36,8 @@ export interface Trouble {
   readonly throws: Map<'extract' | 'reduce' | 'flush', { times: number; readonly message: string }>;
   /** How long calls of `reduce` and `flush` take, if above 0. */
   callMs: number;
+  /** How long a call of the sink takes, and how many of the next ones it refuses. */
+  readonly sink: { ms: number; refuses: number };
   /** Whether mail may come late. Then an item of a worker that has just ended may still be handed out. */
   lateMail: boolean;
 }
@@ -64,6 +68,8 @@ export interface World extends Workplace {
   readonly trouble: Trouble;
   readonly members: Member[];
   readonly ids: Set<string>;
+  /** The items that a sink keeps. */
+  readonly parked: Set<string>;
   /** Calls `act` when `ms` have passed from now. */
   at(ms: number, act: () => void): void;
   /** Makes and starts a consumer. `attach` sees it before the start. */
@@ -75,6 +81,8 @@ export interface Setting {
   readonly form: Form;
   readonly shards?: number;
   readonly options?: Partial<ConsumerOptions>;
+  /** A sink keeps what fails. */
+  readonly parks?: true;
   readonly actors?: Actors;
 }
 
@@ -110,9 +118,17 @@ export function createWorld(setting: Setting): World {
     stream,
     leases,
     oracle: { ...oracle, put: told },
-    trouble: { fails: new Set(), notices: 0, throws: new Map(), callMs: 0, lateMail: false },
+    trouble: {
+      fails: new Set(),
+      notices: 0,
+      throws: new Map(),
+      callMs: 0,
+      lateMail: false,
+      sink: { ms: 20, refuses: 0 },
+    },
     members: [],
     ids,
+    parked: new Set(),
     dice: createDice(42),
     kinesis: { put: (_, record) => stream.put(record)[0] as { shardId: string; sequenceNumber: string } },
     written: 0,
@@ -158,6 +174,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
       callDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
+      ...(setting.parks === true ? { onFailure: park(sinkOf(world, name, (ms) => pause(clock, ms))) } : {}),
       ...setting.options,
       leases: { failoverMs, ...setting.options?.leases },
       runtime: runtimeOf(world, incarnations, parts.lives, (result) => counted(member, result)),
