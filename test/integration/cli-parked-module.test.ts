@@ -214,7 +214,10 @@ describe('kinact parked replay --module', function () {
       ['export default { init: () => { throw new Error("no state"); }, reduce: (n) => n };', /no state/],
       ['throw new Error("broken");', /^REFUSED: --module: .*cannot be loaded: broken\n/],
       ['export const other = 1;', /^INVALID_OPTION: module: expected a reducer as default export/],
-      ['export default { init: () => 0 };', /^INVALID_OPTION: reducer: expected exactly one of reduce, behaviour and process/],
+      [
+        'export default { init: () => 0 };',
+        /^INVALID_OPTION: reducer: expected exactly one of reduce, behaviour and process/,
+      ],
       [
         'export const reducer = { init: () => 0, reduce: (n) => n }, key = 1;',
         /^INVALID_OPTION: module.key: expected a f/,
