@@ -149,9 +149,11 @@ export function parkingEnded<Subject>(
   const { number } = message;
   pendingFailures.called.delete(number);
   callSinks(turn);
-  effects.push(effect.cancel(`park#${number}`));
   const pending = pendingFailures.byNumber.get(number);
-  if (pending?.parking === undefined) return undefined;
+  // A repeated message must not end a pause, or the deadline of the next call.
+  const isAwaited = pending?.parking === undefined || isCalled(pending.parking);
+  if (isAwaited) effects.push(effect.cancel(`park#${number}`));
+  if (pending?.parking === undefined || !isAwaited) return undefined;
 
   const { failure, parking } = pending;
   const { parked, error } = message;
@@ -191,6 +193,10 @@ function pause<Subject>(
   effects.push(effect.emit({ name: 'parkingFailed', data }));
 }
 
+function isCalled({ phase }: Parking): boolean {
+  return phase === 'calling' || phase === 'overdue';
+}
+
 /** Removes what belongs to leases that have ended, and the parking itself if nothing is left. */
 function giveUpLate<Subject>(
   { options, state, effects }: FailureTurn<Subject>,
@@ -226,9 +232,17 @@ export function parkingOverdue<Subject>(
     effects.push(effect.after(`park#${number}`, callDeadlineMs, { type: 'parkingOverdue', number, isLast: true }));
     return undefined;
   }
+  const late = giveUpLate(turn, pending, parking);
+  const { left } = parking;
+  if (left.length === 0) {
+    // The next owner decides. The call must not take a place for ever.
+    state.pendingFailures.called.delete(number);
+    callSinks(turn);
+    return { pending, parked: [], late, left };
+  }
   state.pendingFailures.byNumber.delete(number);
   const error = new Error(`its sink has not settled within ${callDeadlineMs} ms after its signal had aborted`);
-  return { pending, parked: [], late: [], left: parking.left, verdict: notParked(failure, 'crash', error) };
+  return { pending, parked: [], late, left, verdict: notParked(failure, 'crash', error) };
 }
 
 /** The pause of a parking is over. News if its leases have ended in the meantime. */
@@ -267,7 +281,7 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
     const { parking, number } = pending;
     if (parking === undefined) continue;
     const late = giveUpLate(turn, pending, parking);
-    if (parking.left.length === 0 && (parking.phase === 'calling' || parking.phase === 'overdue')) {
+    if (parking.left.length === 0 && isCalled(parking)) {
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };
       turn.effects.push(

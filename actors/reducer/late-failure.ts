@@ -37,6 +37,8 @@ function failReduced(turn: ReducerTurn, job: FoldJob, item: DeliveredItem, error
   const place = job.reduced.indexOf(item, job.noted);
   if (place < 0) return false;
   job.reduced.splice(place, 1);
+  const slot = job.slotOf(item);
+  slot.folded = slot.folded.filter((each) => each !== item);
   returnCredit(turn.state.reports, item);
   itemsFailed(turn, [item], error, 'ack');
   return true;

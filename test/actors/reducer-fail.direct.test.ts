@@ -144,16 +144,30 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
   });
 
   it('delivers the item again if it is not settled yet, without a flush', async () => {
-    const { items, got, called, clock, tell, run, settled } = keeping();
+    const { items, got, called, clock, tell, run, settled, status } = keeping();
     const effects = items([0, 1, 2]);
     const [job] = ofType(effects, 'run');
     const message = job!.done(job!.start(new AbortController().signal) as never);
     got[1]!.ctx.fail(got[1]!.token, new Error('late'));
     const heard = called();
     const done = tell(message);
+    expect(status().holding.map(({ state }) => state)).to.deep.equal(['waiting']);
     expect([settled(heard), settled(done)]).to.deep.equal([[], [0, 2]]);
     clock.move(1_000);
     expect(settled(await run(tell({ type: 'attemptDue' })))).to.deep.equal([1]);
+    expect(status().holding).to.deep.equal([]);
+  });
+
+  it('leaves nothing of the item in the state, if its lease is lost before it comes again', () => {
+    const { items, got, called, tell, revoked, status, tenures } = keeping();
+    const [job] = ofType(items([0]), 'run');
+    const message = job!.done(job!.start(new AbortController().signal) as never);
+    got[0]!.ctx.fail(got[0]!.token, new Error('late'));
+    called();
+    tell(message);
+    tenures[1]!.dead = true;
+    revoked(1);
+    expect(status().holding).to.deep.equal([]);
   });
 
   it('has no effect once the item is settled, and one warning says so', async () => {

@@ -169,6 +169,22 @@ describe('a reducer whose policy is park', () => {
     expect(crash!.error.message).to.include('has not settled');
   });
 
+  it('does not crash for a call that never settles if the lease has ended, and its place is free', async () => {
+    const { itemsOf, fold, overdue, settled, tenures } = parking();
+    await fold(itemsOf([['a', 0]]));
+    overdue(1, false);
+    tenures[1]!.dead = true;
+    const ended = overdue(1, true);
+    expect([ofType(ended, 'fail'), settled(ended)]).to.deep.equal([[], []]);
+  });
+
+  it('does not end a pause by a repeated answer', async () => {
+    const { itemsOf, fold, finishRun, refused, tell } = parking();
+    refused.add(0);
+    await finishRun(await fold(itemsOf([['a', 0]])), 'park#1');
+    expect(tell({ type: 'parkingEnded', number: 1, parked: [], error: new Error('again') })).to.deep.equal([]);
+  });
+
   it('settles what a call keeps after its deadline', async () => {
     const { itemsOf, fold, overdue, finishRun, settled } = parking();
     const failed = await fold(itemsOf([['a', 0]]));

@@ -150,10 +150,10 @@ describe('examples/service.ts', function () {
     await database.crash();
     await putOrders(5);
     await running.until(({ stderr }) => stderr.includes('itemRetrying'));
-    const before = performance.now();
     running.child.kill('SIGTERM');
     expect(await running.ended).to.include({ code: 1 });
-    expect(performance.now() - before).to.be.below(15_000);
+    // That it does not wait for its deadline, a test in virtual time shows (failing-sink.test.ts).
+    expect(running.output.stderr).to.match(/the stop has not drained: .*come again elsewhere.*has waited for/);
     expect(running.output.stdout).to.match(/\ndrained: false\n$/);
     await database.start();
     const next = await start();

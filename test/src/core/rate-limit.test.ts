@@ -14,7 +14,7 @@ import {
 } from '../../../src/core/rate-limit.js';
 
 describe('a rate limit', () => {
-  it('never lets more through than a second of burst and the rate, whoever asks, and starves nobody', () => {
+  it('never lets more through than a second of burst and the rate, however many ask, and starves nobody', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.double({ min: 0.001, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5_000 })),
