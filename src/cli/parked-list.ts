@@ -40,8 +40,12 @@ export async function showParked(args: readonly string[], io: CommandIo): Promis
   const key = required(id, 'id');
   const place = placeOf(options);
   const state = await readPlace(place, io);
-  const lines = await linesOf(state, key, place).finally(() => state.close());
-  await lineWriter(io.stdout).write(lines.map((line) => `${visible(line)}\n`).join(''));
+  try {
+    const lines = await linesOf(state, key, place);
+    await lineWriter(io.stdout).write(lines.map((line) => `${visible(line)}\n`).join(''));
+  } finally {
+    await state.close();
+  }
   return 0;
 }
 

@@ -177,7 +177,9 @@ function heldLock(path: string, holder: Holder, beatMs: number): ReplayLock {
       await file.close();
     }
   };
-  const timer = setInterval(() => (beating = beating.then(raise).catch(() => undefined)), beatMs);
+  const timer = setInterval(() => {
+    beating = beating.then(raise).catch(() => undefined);
+  }, beatMs);
   timer.unref();
   return {
     async confirm() {

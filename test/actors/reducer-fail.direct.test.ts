@@ -186,6 +186,11 @@ describe('a call of ctx that has no effect', () => {
   const strays: readonly (readonly [string, (token: Token, ctx: ReducerContext) => void, string])[] = [
     ['a copy of a token', (token, ctx) => ctx.ack({ idempotencyKey: token.idempotencyKey }), 'pass item.token itself'],
     [
+      'a spread token',
+      (token, ctx) => ctx.ack({ ...token }),
+      'a copy of the token of record 0: a copy identifies no item',
+    ],
+    [
       'no token',
       (_token, ctx) => ctx.ack(7 as never),
       'ctx.ack has no effect for the number 7: pass item.token itself',

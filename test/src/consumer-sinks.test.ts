@@ -1,9 +1,9 @@
 // What `start` looks at in the sinks of the policy, and streams that a consumer would read and park into at once.
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
-import { isKinactError, KinactError } from '../../src/api/errors.js';
+import { isKinactError, type KinactError } from '../../src/api/errors.js';
 import type { OnFailure } from '../../src/api/failure-policy.js';
 import type { ParkSink } from '../../src/api/parking.js';
 import type { SourceSpec } from '../../src/api/source.js';
@@ -70,13 +70,15 @@ describe('sinks when a consumer starts', function () {
     }
   });
 
-  it('refuses a folder that it may not write to', async function () {
-    if (process.getuid?.() === 0) return this.skip();
-    chmodSync(folder.path, 0o500);
-    const error = await refused(made(park(fileSink({ path: folder.path }))).consumer);
-    chmodSync(folder.path, 0o700);
-    expect(error.message).to.include('EACCES');
-    return undefined;
+  it('refuses a folder that it may not write to, or that is read-only', async () => {
+    for (const code of ['EACCES', 'EROFS']) {
+      const create = (): Promise<never> => Promise.reject(Object.assign(new Error(`${code}: no`), { code }));
+      const disk = { ...modelDisk(), create };
+      const sink = openFileSink({ path: '/data/parked' }, { disk, wallNow: () => 0, processId: 1 });
+      const { consumer, opened } = made(park(sink));
+      expect((await refused(consumer)).message).to.include(`items cannot be kept in /data/parked: ${code}`);
+      expect(opened()).to.equal(false);
+    }
   });
 
   it('creates the folder, leaves no file in it, and starts', async () => {

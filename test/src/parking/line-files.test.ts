@@ -70,10 +70,10 @@ describe('the lines of many files', () => {
 
   it('says that a file has changed meanwhile', async () => {
     write(1, 2);
-    const { entries, close } = await readParkedFolder(folder.path, never);
+    const state = await readParkedFolder(folder.path, never);
     writeFileSync(join(folder.path, 'parked-20260131T120000000Z-1.jsonl'), 'short');
-    const error: unknown = await entries[1]!.read().catch((reason: unknown) => reason);
+    const error: unknown = await state.entries[1]!.read().catch((reason: unknown) => reason);
     expect((error as Error).message).to.match(/was changed while it was read/);
-    await close();
+    await state.close();
   });
 });
