@@ -1,5 +1,6 @@
-// Reads the folder of a file sink back. The first pass finds the newest entry of each idempotency key, and keeps only its place. So
-// a folder of any size can be listed. The second one reads the entries. The last line of a file may be torn, because its process was killed: it was never promised.
+// Reads the folder of a file sink back. The first pass finds the newest entry of each idempotency key, and keeps only its place, so
+// a folder of any size can be listed. The second one reads the entries. The last line of a file may be torn, because its process was
+// killed: it was never promised.
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

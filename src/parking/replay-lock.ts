@@ -138,7 +138,7 @@ async function liveHolder(path: string, { silentMs, signal, waiting }: Watching)
   return undefined;
 }
 
-/** Opened anew each time: a network file system shows what others have written then. */
+/** Opened each time: a network file system shows what others have written then. */
 async function contentOf(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
