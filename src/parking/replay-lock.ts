@@ -90,7 +90,7 @@ function heldBy({ processId, place, since }: Partial<Holder>, path: string): Kin
 }
 
 async function locksIn(folder: string, prefix: string): Promise<readonly LockFile[]> {
-  const names = (await readdir(folder)).filter((name) => name.startsWith(prefix));
+  const names = (await readdir(folder)).filter((name) => name.startsWith(prefix)).toSorted();
   return names.flatMap((name) => {
     const number = /^(\d{1,15})\.lock$/.exec(name.slice(prefix.length))?.[1];
     return number === undefined ? [] : [{ name, number: Number(number) }];

@@ -214,6 +214,7 @@ describe('a sink with a stream that the consumer reads', () => {
     ['warned', { streamName: 'orders' }, { streamName: 'orders', region: 'eu-west-1' }],
     ['warned', { streamArn: arn('eu-west-1') }, { streamName: 'orders' }],
     ['warned', { streamName: 'orders', region: 'eu-west-1' }, { streamArn: arn('eu-west-1') }],
+    ['warned', { streamArn: arn('eu-west-1') }, { streamName: 'orders', region: 'us-east-1', client }],
     ['accepted', { streamArn: arn('eu-west-1') }, { streamArn: arn('eu-west-1', '999999999999') }],
     ['accepted', { streamArn: arn('eu-west-1') }, { streamName: 'orders', region: 'us-east-1' }],
     ['accepted', { streamName: 'orders', region: 'eu-west-1' }, { streamName: 'orders', region: 'us-east-1' }],

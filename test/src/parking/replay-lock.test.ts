@@ -1,5 +1,5 @@
 // The lock of a replay: one holder at a time, none that is dead, and a holder that nobody can look for is given time for a sign.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { isKinactError } from '../../../src/api/errors.js';
@@ -17,11 +17,13 @@ describe('the lock of a replay', () => {
     folder = temporaryFolder();
     progress = join(folder.path, 'replayed.jsonl');
     waits.length = 0;
+    whileWaiting = () => undefined;
   });
   afterEach(() => folder.remove());
 
+  let whileWaiting = (): void => undefined;
   const take = (signal = never, beatMs = times.beatMs): Promise<ReplayLock> =>
-    takeReplayLock(progress, { signal, waiting: (text) => waits.push(text) }, { ...times, beatMs });
+    takeReplayLock(progress, { signal, waiting: (text) => (waits.push(text), whileWaiting()) }, { ...times, beatMs });
   const reasonOf = (taking: Promise<unknown>): Promise<string> =>
     taking.then(
       () => 'it was taken',
@@ -130,6 +132,18 @@ describe('the lock of a replay', () => {
       });
     }
     expect(readdirSync(folder.path).filter((name) => !name.endsWith('.1.lock'))).to.deep.equal([]);
+  });
+
+  it('steps back before a holder that came meanwhile, under a new name or that of a dead one', async () => {
+    if (process.platform !== 'linux') return;
+    for (const number of [1, 7]) {
+      leave(1, { processId: 2 ** 22 + 1 });
+      leave(2, { place: 'elsewhere' });
+      whileWaiting = () => leave(number, { id: `new-${number}` });
+      expect(await reasonOf(take())).to.match(new RegExp(`^REFUSED: process ${process.pid} on`));
+      expect(readFileSync(lockOf(number), 'utf8')).to.include(`new-${number}`);
+      for (const name of readdirSync(folder.path)) rmSync(join(folder.path, name));
+    }
   });
 
   it('ends its waiting with its signal', async () => {
