@@ -244,7 +244,7 @@ export const consumerTable = {
   callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, and these still have 30 s.',
     '10_000',
   ),
   workerId: optional(
