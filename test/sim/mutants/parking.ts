@@ -1,4 +1,6 @@
 // Mutants of parking: what a sink has not kept is settled, a sink is not called again, or it gets more than what has failed.
+import { effect } from '../../../actors/protocol/actor.js';
+import type { PendingFailure } from '../../../actors/protocol/pending-failures.js';
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
 import { settleItem } from '../../../actors/reducer/stage-reports.js';
 import type { Actors } from '../../../src/consumer/wiring.js';
@@ -53,11 +55,26 @@ const keyOfTheTenure: Mutant['make'] = () =>
     },
   });
 
-/** What a sink has refused counts as kept once the lease is lost. */
-const lostIsKept = (state: AnyState, message: AnyMessage): AnyMessage => {
-  const pending = state.pendingFailures.byNumber.get(message['number']);
-  const isLost = [...(pending?.tenures ?? [])].some(({ dead }: { readonly dead: boolean }) => dead);
-  return isLost ? refusedIsKept(state, message) : message;
+/** What no sink has kept yet counts as parked once the lease is lost. */
+const lostIsKept: Mutant['make'] = () => {
+  let lost: readonly DeliveredItem[] = [];
+  const leftOf = (state: AnyState, worker: number): readonly DeliveredItem[] =>
+    [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
+      .flatMap(({ parking }) => (parking?.left ?? []) as readonly DeliveredItem[])
+      .filter(({ tenure }) => tenure.worker === worker);
+  return wrapped('reducer', {
+    before: (state, message) => {
+      lost = message.type === 'revoked' ? leftOf(state, message['worker']) : [];
+      return message;
+    },
+    after: (_state, _message, effects) => [
+      ...effects,
+      ...lost.map(({ source, shardId, sequenceNumber, subSequenceNumber = 0, key, idempotencyKey }) => {
+        const data = { source, shardId, sequenceNumber, subSequenceNumber, key, idempotencyKey };
+        return effect.emit({ name: 'itemParked', data: { ...data, at: 'reduce', attempts: 1, error: undefined } });
+      }),
+    ],
+  });
 };
 
 /** What a sink has kept is settled also after its lease is lost. */
@@ -93,7 +110,7 @@ export const parkingMutants: readonly Mutant[] = [
   { name: 'a part that cannot be decoded is parked twice', make: () => given('shardWorker', keptTwice) },
   { name: 'an item is parked twice', make: () => given('reducer', keptTwice) },
   { name: 'what is parked again after a lost lease has another idempotency key', make: keyOfTheTenure },
-  { name: 'an item of a lost lease counts as parked', make: () => wrapped('reducer', { before: lostIsKept }) },
+  { name: 'an item of a lost lease counts as parked', make: lostIsKept },
   {
     name: 'what a sink keeps after the lease is lost is settled in the next tenure',
     make: () => settledInALostLease(),
