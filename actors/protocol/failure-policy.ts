@@ -4,6 +4,7 @@ import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { chainText } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
+import { shownPolicy } from '../../src/api/misplaced.js';
 import {
   isFailurePolicy,
   isNonRetryable,
@@ -56,7 +57,11 @@ function answered(failure: Failure, answer: unknown): Verdict {
   if (isFailurePolicy(answer)) return verdict(failure, answer);
   ignoreRejection(answer);
   const expected = "'crash', 'skip', 'stopShard', retry() or park()";
-  return crash(failure, failure.cause, `onFailure must return ${expected}, got ${shown(answer)}: treated as crash`);
+  return crash(
+    failure,
+    failure.cause,
+    `onFailure must return ${expected}, got ${shownPolicy(answer)}; treated as crash`,
+  );
 }
 
 function threw(failure: Failure, thrown: unknown): Verdict {
@@ -67,7 +72,7 @@ function threw(failure: Failure, thrown: unknown): Verdict {
 
 /** The verdict if a policy function has not answered in time. */
 export function unanswered(failure: Failure, afterMs: number): Verdict {
-  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms: treated as crash`);
+  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms; treated as crash`);
 }
 
 /** The verdict if the sink of `park` has failed, or has not answered in time, and the policy is not to call it again. */
@@ -91,11 +96,6 @@ function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy):
   if (typeof policy === 'string' || policy.type === 'park') return policy;
   const isOver = attempt >= policy.attempts || notRetried.includes(failed.at) || isNonRetryable(cause);
   return isOver ? policy.then : policy;
-}
-
-function shown(answer: unknown): string {
-  if (typeof answer === 'string') return `'${answer}'`;
-  return typeof answer === 'object' && answer !== null ? 'an object' : String(answer);
 }
 
 function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, text: string): KinactError {

@@ -12,6 +12,7 @@ import { chainText } from '../../src/core/thrown.js';
 import type { OnFailure, Park } from '../../src/api/failure-policy.js';
 import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
+import type { DoubtOf } from '../../src/options/policy-sinks.js';
 
 export interface PendingFailure<Subject> {
   readonly number: number;
@@ -93,6 +94,8 @@ export interface FailureOptions {
   readonly callDeadlineMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Says once of a sink that it may park into a stream that the consumer reads. Default: nothing is known of streams. */
+  readonly doubtOf?: DoubtOf;
   /** What waits when a stop gives its shard up. Default: nothing is noted. */
   readonly left?: LeftItems;
 }

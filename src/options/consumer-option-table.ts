@@ -26,6 +26,7 @@ import {
 import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
+import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
 import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
@@ -67,8 +68,10 @@ const onFailure: Kind<OnFailure> = {
   expected: "retry(), park(), 'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {
-    if (typeof value === 'function' || isFailurePolicy(value)) return value as OnFailure;
-    return refuse(path, this.expected, value);
+    // A sink, or a maker of policies or sinks, is a function, too. It would be called at the first failure only.
+    if (isFailurePolicy(value) || (typeof value === 'function' && misplaced(value) === undefined))
+      return value as OnFailure;
+    return refuseShown(path, this.expected, shownPolicy(value));
   },
 };
 
