@@ -59,21 +59,72 @@ describe('a call that has not ended when its shard is given up', () => {
     ['b', 1],
   ] as const;
 
-  it('is named by its item', () => {
+  const behind = (...ids: string[]): string[] =>
+    ids.map((id) => `${id} reduce 0 0 it waits behind a call that has not ended`);
+
+  it('is named by its item, and so are the items behind it: in its call, and in the queue', () => {
     const left = createLeftItems();
     const on = direct({ reduce: () => hung }, { left });
     const effects = on.itemsOf(pairs);
     void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+    on.itemsOf([['c', 2]]);
+    on.items([3], 2);
     left.isStopping = true;
     on.clock.move(700);
     on.revoked(1);
-    expect(texts(left)).to.deep.equal(['a reduce 0 700 its call has not ended']);
+    expect(texts(left)).to.have.members(['a reduce 0 700 its call has not ended', ...behind('b', 'c')]);
+    on.stop();
+    expect(texts(left)).to.include(behind('k')[0]);
+  });
+
+  for (const acknowledge of ['auto', 'manual'] as const)
+    it(`keeps what is folded and not flushed behind it (acknowledge: ${acknowledge})`, async () => {
+      const left = createLeftItems();
+      const reduce = (state: number[], { value, token }: any, { ack }: any): any => {
+        if (value === 2) return hung;
+        if (value === 0 && acknowledge === 'manual') ack(token);
+        return [...state, value];
+      };
+      const on = direct({ reduce: reduce as never, flush: () => [], acknowledge }, { left, batchSize: 10 });
+      await on.end(on.itemsOf(pairs));
+      for (const message of on.told) on.tell(message);
+      const effects = on.itemsOf([['c', 2]]);
+      void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+      left.isStopping = true;
+      on.revoked(1);
+      const folded = acknowledge === 'manual' ? ['b'] : ['a', 'b'];
+      expect(texts(left)).to.have.members(['c reduce 0 0 its call has not ended', ...behind(...folded)]);
+    });
+
+  it('keeps the flush of another shard, the next batch and the items of its key behind it', async () => {
+    const flushed = createLeftItems();
+    const flushing = direct({ flush: () => hung, stateBy: 'shard' }, { left: flushed });
+    await flushing.end(flushing.items([0], 1));
+    const effects = await flushing.end(flushing.items([1], 2));
+    void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+    flushed.isStopping = true;
+    flushing.stop();
+    expect(texts(flushed)).to.have.members(['k flush 0 0 its call has not ended', ...behind('k')]);
+
+    const called = createLeftItems();
+    const calling = direct({ process: () => hung, concurrency: 2 }, { left: called, batchSize: 2 });
+    calling.itemsOf(pairs);
+    calling.itemsOf([
+      ['a', 2],
+      ['c', 3],
+    ]);
+    called.isStopping = true;
+    calling.stop();
+    const named = [...called.noted.values()].map(({ key, sequenceNumber }) => `${key}${sequenceNumber}`);
+    expect(named).to.have.members(['a0', 'b1', 'a2', 'c3']);
+    expect(texts(called)).to.include.members(behind('a'));
   });
 
   it('is named by all items of the flush, the batch or the raw call', async () => {
     const flushed = createLeftItems();
     const flushing = direct({ flush: () => hung }, { left: flushed });
-    await flushing.end(flushing.itemsOf(pairs));
+    const begun = await flushing.end(flushing.itemsOf(pairs));
+    void ofType(begun, 'run')[0]!.start(new AbortController().signal);
     flushed.isStopping = true;
     flushing.stop();
     expect(texts(flushed)).to.deep.equal(['a flush', 'b flush'].map((text) => `${text} 0 0 its call has not ended`));

@@ -51,13 +51,19 @@ describe('a consumer whose calls take long', () => {
     expect(await settled(consumer.stop())).to.include({ drained: true });
   });
 
-  it('names in the report of a stop the item whose call hangs', async () => {
+  it('names in the report of a stop the item whose call hangs, and those behind it', async () => {
     const { consumer, stream } = virtualConsumer(clock, { onItem: () => new Promise(() => {}) });
     await settled(consumer.start());
-    stream.put({ partitionKey: 'k1', data: 'x' });
+    stream.put({ partitionKey: 'k1', data: 'x' }, { partitionKey: 'k1', data: 'y' });
+    await clock.advance(2_000);
+    stream.put({ partitionKey: 'k1', data: 'z' });
     await clock.advance(2_000);
     const { drained, waiting } = await settled(consumer.stop({ deadlineMs: 5_000 }));
     expect(drained).to.equal(false);
-    expect(waiting.map(({ key, error }) => [key, error])).to.deep.equal([['k1', 'its call has not ended']]);
+    expect(waiting.map(({ key, error }) => [key, error])).to.deep.equal([
+      ['k1', 'its call has not ended'],
+      ['k1', 'it waits behind a call that has not ended'],
+      ['k1', 'it waits behind a call that has not ended'],
+    ]);
   });
 });
