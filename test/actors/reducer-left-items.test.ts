@@ -1,6 +1,7 @@
 // A reducer notes for the report of a stop what waits in it: when the worker ends, and when the reducer itself is stopped first.
 import { expect } from 'chai';
 import { createLeftItems } from '../../actors/protocol/left-items.js';
+import { createRateLimit } from '../../src/core/rate-limit.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { direct } from '../support/direct-reducer.js';
 import { ofType } from '../support/direct.js';
@@ -118,6 +119,33 @@ describe('a call that has not ended when its shard is given up', () => {
     const named = [...called.noted.values()].map(({ key, sequenceNumber }) => `${key}${sequenceNumber}`);
     expect(named).to.have.members(['a0', 'b1', 'a2', 'c3']);
     expect(texts(called)).to.include.members(behind('a'));
+  });
+
+  it('keeps the later parts of its batch behind it, and what a failed call had put back', async () => {
+    const parts = createLeftItems();
+    const limit = createRateLimit(1, 1_000);
+    const calling = direct({ process: () => hung }, { left: parts, batchSize: 2, limit });
+    calling.itemsOf(pairs);
+    parts.isStopping = true;
+    calling.stop();
+    expect(texts(parts)).to.have.members(['a process 0 0 its call has not ended', ...behind('b')]);
+
+    const carried = createLeftItems();
+    const bad = { first: true };
+    const folding = direct(
+      { reduce: (state, { value }) => (value > 0 ? hung : bad.first ? expect.fail('no') : state) },
+      { left: carried, batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    );
+    await folding.end(folding.itemsOf([['k', 0]]));
+    await folding.drain(folding.itemsOf([1, 2, 3].map((n) => ['k', n] as const)));
+    bad.first = false;
+    folding.clock.move(100);
+    // Three items are let go, and the next call takes two of them.
+    const freed = await folding.end(folding.tell({ type: 'attemptDue' }));
+    void ofType(freed, 'run')[0]!.start(new AbortController().signal);
+    carried.isStopping = true;
+    folding.stop();
+    expect(texts(carried)).to.have.members(['k reduce 0 0 its call has not ended', ...behind('k', 'k')]);
   });
 
   it('is named by all items of the flush, the batch or the raw call', async () => {

@@ -54,7 +54,7 @@ describe('a failed flush with an item of a lease that has ended', () => {
 describe('a failed message to a raw behaviour whose lease ends before the policy answers', () => {
   it('does not count as stopped by the policy', async () => {
     const answers: ((policy: 'stopShard') => void)[] = [];
-    const behaviour = (state: number, message: any, { ack }: any): number => {
+    const behaviour = (_: number, message: any, { ack }: any): never => {
       for (const { token } of message.items) ack(token);
       throw new Error('no');
     };
