@@ -91,8 +91,6 @@ export interface ChangeRecord<Image = Readonly<Record<string, unknown>>> extends
  */
 export function isTtlRemoval({ eventName, userIdentity }: Pick<Change, 'eventName' | 'userIdentity'>): boolean {
   return (
-    eventName === 'REMOVE' &&
-    userIdentity?.type === 'Service' &&
-    userIdentity.principalId === 'dynamodb.amazonaws.com'
+    eventName === 'REMOVE' && userIdentity?.type === 'Service' && userIdentity.principalId === 'dynamodb.amazonaws.com'
   );
 }

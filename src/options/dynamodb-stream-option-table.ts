@@ -29,10 +29,7 @@ export const dynamodbStreamTable = {
     { example: "'orders'" },
   ),
   streamArn: optional(
-    text(
-      'ARN of a DynamoDB stream',
-      /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/,
-    ),
+    text('ARN of a DynamoDB stream', /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/),
     'The stream, by ARN, which also names its region. A stream that was disabled can be read by ARN for 24 hours.',
     { example: "'arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-31T12:00:00.000'" },
   ),
@@ -72,7 +69,11 @@ export const dynamodbStreamTable = {
     example: "'refund-totals'",
   }),
   client: optional(
-    shaped<DynamodbStreamsClientLike>('a DynamoDB Streams client with a `send` method', ['send'], 'DynamodbStreamsClientLike'),
+    shaped<DynamodbStreamsClientLike>(
+      'a DynamoDB Streams client with a `send` method',
+      ['send'],
+      'DynamodbStreamsClientLike',
+    ),
     'A DynamoDB Streams client of your own; kinact never closes it.',
     { shown: 'one that kinact makes', example: "new DynamoDBStreamsClient({ region: 'eu-central-1' })" },
   ),

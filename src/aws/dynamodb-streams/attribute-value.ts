@@ -148,7 +148,8 @@ function listOf(value: unknown): readonly unknown[] {
 }
 
 function base64Of(value: unknown): string {
-  if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+  if (types.isUint8Array(value))
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
   if (typeof value === 'string') return value;
   throw new TypeError('a binary value is neither bytes nor base64');
 }

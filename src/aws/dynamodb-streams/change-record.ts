@@ -101,7 +101,10 @@ function rawChangeOf({ dynamodb, userIdentity, ...event }: StoredChange): RawCha
   };
 }
 
-function identityOf({ principalId, type }: NonNullable<StoredChange['userIdentity']>): RawChange['userIdentity'] {
+function identityOf({
+  principalId,
+  type,
+}: NonNullable<StoredChange['userIdentity']>): NonNullable<RawChange['userIdentity']> {
   return {
     ...(principalId === undefined ? {} : { PrincipalId: principalId }),
     ...(type === undefined ? {} : { Type: type }),
