@@ -1,7 +1,7 @@
 // The part of a source that a consumer uses: how to open the stream and its lease table. `kinesisStream` makes a source on AWS,
 // `fakeStream` one in memory. The consumer depends on neither of them.
 import type { InitialPosition } from '../core/position.js';
-import type { Clock, LeaseStore, Random, StreamSource, Timers } from './ports.js';
+import type { Clock, LeaseStore, Random, StreamSource, Timers, UserRecord } from './ports.js';
 
 /** The clock, timers and random numbers that every adapter gets. */
 export interface Environment {
@@ -32,8 +32,13 @@ export interface LeaseTableOptions {
   readonly client?: unknown;
 }
 
-/** A stream to consume, made by `kinesisStream`, or by `fakeStream` in tests. Applications only pass it on. */
-export interface SourceSpec {
+declare const carries: unique symbol;
+
+/**
+ * A stream to consume, made by `kinesisStream` or `dynamodbStream`, or by `fakeStream` in tests. Applications only pass it on. `Value` is
+ * the value of its items if there is no `extract`, and `Rec` is what `extract` gets.
+ */
+export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord> {
   /** The name that distinguishes the consumer's sources. Items have it as `item.source`. */
   readonly name: string;
   /** This source's lease table; default: `leases.tableName`, or else the consumer's `application`. */
@@ -46,4 +51,21 @@ export interface SourceSpec {
   readonly open: (environment: Environment) => StreamSource;
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
+  /** Never present at run time: carries the types to `createConsumer`. */
+  readonly [carries]?: { readonly value: Value; readonly record: Rec };
 }
+
+/** A source of any kind. */
+// oxlint-disable-next-line typescript/no-explicit-any -- The types of a source only matter to `createConsumer`.
+export type AnySource = SourceSpec<any, any>;
+
+/** One source of the argument of `createConsumer`. */
+type Each<Source> = Source extends readonly (infer One)[] ? One : Source;
+
+/** The value of the items of these sources if there is no `extract`: a union, if they are of several kinds. */
+export type SourceValue<Source> =
+  Each<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
+
+/** The records of these sources: a union, if they are of several kinds. */
+export type SourceRecord<Source> =
+  Each<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;

@@ -3,6 +3,9 @@
 import { gapsIn } from './hash-range.js';
 import { isOpen, openParent, parentsOf, type ListedShard } from './shard-graph.js';
 
+/** What proves that a listing shows all shards: its open shards cover all hash keys, or the lineage of its shards. */
+export type ListingProof = 'hashRanges' | 'lineage';
+
 /**
  * Why a listing is incomplete; undefined if nothing shows that it is. `shards` must be all pages of one listing. Its open shards
  * must cover all hash keys, if the service reports hash ranges. No open shard may be listed together with its child.
