@@ -133,7 +133,8 @@ export function tableWorld(clock: ManualClock, options: ScriptedTablesOptions = 
     },
     start: (worker) => inVirtualTime(clock, worker.consumer.start()),
     async stop(...workers) {
-      await Promise.all(workers.map((worker) => inVirtualTime(clock, worker.consumer.stop(), 120_000)));
+      const stopped = Promise.all(workers.map(({ consumer }) => consumer.stop()));
+      await inVirtualTime(clock, stopped, 120_000);
     },
     rows: (table = 'app') =>
       new Map(
