@@ -2,7 +2,7 @@
 // `consumer/wiring.ts` (or a test) passes the implementations in, which keeps `src/core` and `actors` deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
-import type { ListingProof } from '../core/shard-listing.js';
+import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
 

@@ -121,7 +121,8 @@ async function planRows(sync: SyncUnderWay, { shards, serviceTimeMs }: ShardList
   const rowContext = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(sync.initialPosition);
 
-  const plan = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, rowContext });
+  const { listingProof } = source;
+  const plan = planSync({ shards, rows, malformed, deletedRows, initial, listingProof, seenAgoMs, rowContext });
 
   // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOutOnPurpose = sync.isFirst && initial === 'LATEST';

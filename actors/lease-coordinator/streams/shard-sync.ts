@@ -6,6 +6,7 @@ import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, noteSourceFailure } from '../sources/source-failure.js';
 import { reportPlacement } from './stream-placement.js';
 import { noteContradictions } from './contradictions.js';
+import { isAuditedByLineage, planLookForLateChildren } from './lineage-audit.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { recreationTimeMs } from '../failover-times.js';
 import { noteIdentity, noteRetention, retryShape } from '../sources/start.js';
@@ -133,6 +134,8 @@ function clearSyncFailures(turn: CoordinatorTurn, stream: Stream): void {
 function planNextSync(turn: CoordinatorTurn, stream: Stream): void {
   const { options, now } = turn;
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
+  // Under `lineage` one worker of the application lists the shards at intervals, and its audit asks for the sync.
+  if (isAuditedByLineage(stream)) return planLookForLateChildren(turn, stream);
   syncBy(stream, now + jittered(turn, options.shardSyncIntervalMs));
 }
 
@@ -159,7 +162,8 @@ function rangesOf(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
 function beginStream(turn: CoordinatorTurn, stream: Stream): void {
   const { options, state, now } = turn;
   stream.sync.done = true;
-  stream.audit.dueAt = now + options.auditIntervalMs;
+  const auditInMs = isAuditedByLineage(stream) ? jittered(turn, options.shardSyncIntervalMs) : options.auditIntervalMs;
+  stream.audit.dueAt = now + auditInMs;
   stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
   stream.history.worked = true;
   if (state.phase === 'syncing') state.phase = 'running';
@@ -213,9 +217,12 @@ function reportUnusualRows(
 ): void {
   const source = stream.sourceOptions.source.name;
   for (const shardId of shardsWithDeletedRow) {
+    const what = isAuditedByLineage(stream)
+      ? 'it was listed late, or its row was deleted. Its row was created'
+      : 'its row was created again';
     warn(
       turn,
-      `Shard ${shardId} had no lease although its parents have ended: its row was created again and it is read from its first record on.`,
+      `Shard ${shardId} had no lease although its parents have ended: ${what} and it is read from its first record on.`,
       { source, shardId },
     );
   }
