@@ -13,8 +13,8 @@ export type Sources = AnySource | readonly AnySource[];
  */
 export type ValueIn<Made, Source> = [ItemsIn<Made>] extends [never] ? Known<SourceValue<Source>> : ItemsIn<Made>;
 
-/** Of a source whose type was lost (`AnySource`), nothing is known. */
-type Known<Value> = 0 extends 1 & Value ? unknown : Value;
+/** A source whose type was lost (`AnySource`, as in options that were declared before) counts as one of bytes. */
+type Known<Value> = 0 extends 1 & Value ? Buffer : Value;
 
 type ItemsIn<Made> = Made extends Iterable<Extracted<infer Value>> ? Value : never;
 

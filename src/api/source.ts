@@ -55,8 +55,9 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
   readonly [carries]?: { readonly value: Value; readonly record: Rec };
 }
 
+// oxlint-disable typescript/no-explicit-any -- Here any stands for whatever the source has. Only `createConsumer` looks at it.
+
 /** A source of any kind. */
-// oxlint-disable-next-line typescript/no-explicit-any -- The types of a source only matter to `createConsumer`.
 export type AnySource = SourceSpec<any, any>;
 
 /** One source of the argument of `createConsumer`. */

@@ -40,7 +40,9 @@ function attributeJson(attribute: unknown, canonical: boolean, depth: number): s
     case 'M':
       return `{"M":${attributesJson(value, canonical, depth + 1)}}`;
     case 'L':
-      return `{"L":[${listOf(value).map((each) => attributeJson(each, canonical, checked(depth + 1)))}]}`;
+      return `{"L":[${listOf(value)
+        .map((each) => attributeJson(each, canonical, checked(depth + 1)))
+        .join(',')}]}`;
     case 'B':
       return `{"B":${JSON.stringify(base64Of(value))}}`;
     case 'BS':

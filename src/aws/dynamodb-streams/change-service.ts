@@ -1,11 +1,16 @@
 // The calls of DynamoDB Streams for the polling reader of ../kinesis. What differs from Kinesis: reading resumes after a record, there is
 // no start at a time, lag is computed here, and a position whose records have expired is refused by name.
 import { bytesOf } from '../../core/record-bytes.js';
-import type { Clock, RawRecord, StreamDescription } from '../../api/ports.js';
+import type { RawRecord, StreamDescription } from '../../api/ports.js';
 import { classifyAwsError } from '../aws-errors.js';
 import type { PolledService } from '../kinesis/polled-service.js';
-import { failedSearch, iteratorIn, missingShardOrStream } from '../kinesis/shard-iterator.js';
-import type { FoundIterator, IteratorPosition } from '../kinesis/shard-iterator.js';
+import {
+  failedSearch,
+  iteratorIn,
+  missingShardOrStream,
+  type FoundIterator,
+  type IteratorPosition,
+} from '../kinesis/shard-iterator.js';
 import type { Ask } from '../shared-request.js';
 import { recordsOf, type ChangesOutput } from './changes-answer.js';
 import type { StreamsAttempt, StreamsCaller } from './streams-client.js';
@@ -20,7 +25,6 @@ const behindBytes = 512 * 1024;
 
 export interface ChangeServiceParts {
   readonly caller: StreamsCaller;
-  readonly clock: Clock;
   /** The stream whose shards are read. */
   readonly arn: Ask<string>;
   readonly describe: Ask<StreamDescription>;

@@ -54,7 +54,6 @@ export interface ChangeSourceOptions {
 /** A source of changes. Opens no connection by itself. */
 export function changeSource(options: ChangeSourceOptions, environment: Environment): StreamSource {
   const { numbers = defaults.numbers, maxRecords = defaults.maxRecords, idleMs = defaults.idleMs } = options;
-  const { clock } = environment;
   const streams = openStreams(options, environment);
   const { configured, caller } = streams;
   const pages = { caller, ...environment };
@@ -91,7 +90,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
         ? description
         : descriptions.ask(signal),
     list: listings.ask,
-    service: changeService({ caller, clock, arn: arnNow, describe: descriptions.ask }),
+    service: changeService({ caller, arn: arnNow, describe: descriptions.ask }),
     names: { StreamName: configured },
     maxRecords,
     idleMs,

@@ -3,7 +3,7 @@
 // written: then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
 import type { Backoff } from '../../core/backoff.js';
 import type { Position } from '../../core/position.js';
-import type { Next, ReaderContext } from '../kinesis/polling-reader.js';
+import type { Next, ReaderContext } from '../kinesis/polled-service.js';
 import { readRetryDelayMs, recover, sleep } from '../kinesis/reading-failure.js';
 import { noteRecordGone, type Progress } from '../kinesis/reading-progress.js';
 import { failureOf } from '../kinesis/shard-iterator.js';

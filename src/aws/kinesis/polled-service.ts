@@ -1,16 +1,25 @@
-// The calls of a service that polling-reader.ts makes. Kinesis is here, DynamoDB Streams in ../dynamodb-streams/change-service.ts. The
-// rules of reading (prefetch, quotas, retries, the proof of an end) are the reader's, and the same for both.
-import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
-import { bytesOf } from '../../core/record-bytes.js';
-import type { RawRecord, StreamDescription } from '../../api/ports.js';
-import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
+// What the polling reader needs of the service that it reads: Kinesis (kinesis-service.ts), or DynamoDB Streams. The rules of reading
+// (prefetch, quotas, retries, the proof of an end) are the reader's, and the same for both.
+import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
+import type { StartPosition } from '../../core/position.js';
+import type {
+  Clock,
+  LeasedRead,
+  Random,
+  RawRecord,
+  ShardListing,
+  SourceNotice,
+  StreamDescription,
+  Timers,
+} from '../../api/ports.js';
+import type { AwsFailure } from '../aws-errors.js';
 import type { Ask } from '../shared-request.js';
-import { recordsOf } from './get-records-answer.js';
-import type { KinesisCaller, StreamNames } from './kinesis-client.js';
-import type { Next, ReaderContext } from './polling-reader.js';
-import { kinesisBytesPerSecond } from './read-quota.js';
+import type { BacklogMeaning } from './end-verdict.js';
+import type { StreamNames } from './kinesis-client.js';
+import type { PrefetchBounds, PrefetchBuffer } from './prefetch-buffer.js';
+import type { ReadAllowance, RecordSizes } from './read-allowance.js';
 import type { Progress } from './reading-progress.js';
-import { findIterator, type FoundIterator, type IteratorPosition, type ReadOperation } from './shard-iterator.js';
+import type { FoundIterator, IteratorPosition, ReadOperation } from './shard-iterator.js';
 
 /** An answer of GetRecords. */
 export interface Answer {
@@ -36,33 +45,37 @@ export interface PolledService {
   getRecords(reading: Reading, iterator: string, limit: number): Promise<Answer | { readonly failure: AwsFailure }>;
   findIterator(reading: Reading, position: IteratorPosition): Promise<FoundIterator>;
   /** Handles an answer that the records at the position have expired, for a service that gives it. */
-  onTrimmed?(reader: ReaderContext, progress: Progress): Promise<Next>;
+  readonly onTrimmed?: (reader: ReaderContext, progress: Progress) => Promise<Next>;
 }
 
-export function kinesisService(service: {
-  readonly caller: KinesisCaller;
+export interface PollingReaderDeps {
+  readonly service: PolledService;
   readonly names: StreamNames;
-  readonly timestampTimeoutMs: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly maxRecords: number;
+  readonly idleMs: number;
+  readonly prefetch: PrefetchBounds;
   readonly describe: Ask<StreamDescription>;
-}): PolledService {
-  const { caller, names } = service;
-  const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
-  return {
-    name: 'kinesis',
-    operations: { describe: 'DescribeStreamSummary', list: 'ListShards' },
-    bytesPerSecond: kinesisBytesPerSecond,
-    async getRecords({ shardId, signal }, iterator, limit) {
-      const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
-      const call = { operation: 'GetRecords', shardId };
-      const answer = await caller.attempt(command, call, signal);
-      if (answer.type === 'failed') return { failure: answer.failure };
-      try {
-        const records = recordsOf(answer.output);
-        return { output: answer.output, records, bytes: bytesOf(records) };
-      } catch (thrown) {
-        return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
-      }
-    },
-    findIterator: ({ shardId, signal }, position) => findIterator({ ...service, shardId, signal }, position),
-  };
+  readonly list: Ask<ShardListing>;
+  readonly sizes: RecordSizes;
+  readonly backlogMeaning: BacklogMeaning;
 }
+
+/** Which shard is read, from where, and under which lease. */
+export interface Opening {
+  readonly shardId: string;
+  readonly start: StartPosition;
+  readonly notice: (notice: SourceNotice) => void;
+  readonly lease: LeasedRead | undefined;
+}
+
+export interface ReaderContext extends PollingReaderDeps, Opening {
+  readonly buffer: PrefetchBuffer;
+  readonly allowance: ReadAllowance;
+  readonly signal: AbortSignal;
+}
+
+/** Whether the reader continues, after a step. `over`: the buffer has the end of the shard, and nothing more is to be read. */
+export type Next = 'readOn' | 'over';

@@ -4,27 +4,16 @@
 // one before. A new chain begins at the position if an iterator is refused, or to prove the end of the shard. The polling source opens
 // one reader per shard worker.
 import type { Backoff } from '../../core/backoff.js';
-import type { StartPosition } from '../../core/position.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
-import type {
-  Clock,
-  LeasedRead,
-  Random,
-  ShardReader,
-  ShardListing,
-  SourceNotice,
-  StreamDescription,
-  Timers,
-} from '../../api/ports.js';
+import type { ShardReader, StreamDescription } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
 import { childrenOf } from './get-records-answer.js';
-import type { StreamNames } from './kinesis-client.js';
-import type { Answer, PolledService } from './polled-service.js';
-import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
-import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
-import { hasNextIterator, noteAnswer, weighEnd, type BacklogMeaning } from './end-verdict.js';
+import type { Answer, Next, Opening, PollingReaderDeps, ReaderContext } from './polled-service.js';
+import { createPrefetchBuffer, stopped } from './prefetch-buffer.js';
+import { createReadAllowance } from './read-allowance.js';
+import { hasNextIterator, noteAnswer, weighEnd } from './end-verdict.js';
 import { fullQuota, type Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import {
@@ -35,38 +24,14 @@ import {
   progressFrom,
   type Progress,
 } from './reading-progress.js';
-import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
-
-export interface PollingReaderDeps {
-  readonly service: PolledService;
-  readonly names: StreamNames;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly maxRecords: number;
-  readonly idleMs: number;
-  readonly prefetch: PrefetchBounds;
-  readonly describe: Ask<StreamDescription>;
-  readonly list: Ask<ShardListing>;
-  readonly sizes: RecordSizes;
-  readonly backlogMeaning: BacklogMeaning;
-}
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
 /** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
 /** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
 const proofMs = 30_000;
-
-/** Which shard is read, from where, and under which lease. */
-export interface Opening {
-  readonly shardId: string;
-  readonly start: StartPosition;
-  readonly notice: (notice: SourceNotice) => void;
-  readonly lease: LeasedRead | undefined;
-}
 
 /** Opens a reader. It sends no request before the first `read`. */
 export function openPollingReader(deps: PollingReaderDeps, opening: Opening): ShardReader {
@@ -105,15 +70,6 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
     },
   };
 }
-
-export interface ReaderContext extends PollingReaderDeps, Opening {
-  readonly buffer: ReturnType<typeof createPrefetchBuffer>;
-  readonly allowance: ReadAllowance;
-  readonly signal: AbortSignal;
-}
-
-/** Whether the reader continues, after a step. `over`: the buffer has the end of the shard, and nothing more is to be read. */
-export type Next = 'readOn' | 'over';
 
 async function poll(reader: ReaderContext): Promise<void> {
   const { clock, signal } = reader;
@@ -178,8 +134,8 @@ async function handleFailure(
   failure: AwsFailure,
   operation: ReadOperation,
 ): Promise<Next> {
-  const { onTrimmed } = reader.service;
-  if (failure.kind === 'trimmed' && onTrimmed !== undefined) return onTrimmed(reader, progress);
+  const { service } = reader;
+  if (failure.kind === 'trimmed' && service.onTrimmed !== undefined) return service.onTrimmed(reader, progress);
   await recover(reader, progress, failure, operation);
   return 'readOn';
 }

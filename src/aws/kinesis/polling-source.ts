@@ -26,7 +26,7 @@ import {
   type KinesisClientLike,
 } from './kinesis-client.js';
 import { openPollingReader } from './polling-reader.js';
-import { kinesisService } from './polled-service.js';
+import { kinesisService } from './kinesis-service.js';
 import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
