@@ -6,6 +6,7 @@ import type { ChangeRecord } from '../../api/change.js';
 import type {
   ItemParts,
   RawRecord,
+  ShardListing,
   ShardReader,
   StreamDescription,
   StreamSource,
@@ -24,7 +25,7 @@ import { changeRecord } from './change-record.js';
 import { changeService } from './change-service.js';
 import type { NumberForm } from './number-text.js';
 import { localRegion, streamArnParts } from './stream-arn.js';
-import { describeStream, listShards } from './stream-pages.js';
+import { describeStream, listShards, noPage } from './stream-pages.js';
 import { streamsCaller, type StreamsCaller } from './streams-client.js';
 import type { loadStreamsSdk } from './streams-sdk.js';
 import { configuredStream, newestStream, type TableStream } from './table-stream.js';
@@ -56,9 +57,10 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
   const { numbers = defaults.numbers, maxRecords = defaults.maxRecords, idleMs = defaults.idleMs } = options;
   const streams = openStreams(options, environment);
   const { configured, caller } = streams;
-  const pages = { caller, ...environment };
+  const pages = { caller, latest: noPage(), ...environment };
 
   let description: StreamDescription | undefined;
+  let lastListing: ShardListing | undefined;
 
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
     const { place } = streams;
@@ -77,7 +79,9 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     streams.place.known ?? (await descriptions.ask(signal)).streamArn;
   const list: StreamSource['listShards'] = async (filter, signal) => {
     await streams.mustFitRegion(signal);
-    return listShards(pages, await arnNow(signal), filter, signal);
+    const listing = await listShards(pages, await arnNow(signal), filter, signal);
+    if (filter.type === 'all') lastListing = listing;
+    return listing;
   };
 
   const descriptions = sharedRequest(describe, environment);
@@ -89,7 +93,6 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       description?.streamArn === streams.place.known && description !== undefined
         ? description
         : descriptions.ask(signal),
-    list: listings.ask,
     service: changeService({ caller, arn: arnNow, describe: descriptions.ask }),
     names: { StreamName: configured },
     maxRecords,
@@ -106,8 +109,12 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     describe,
     listShards: list,
     countsBytes: true,
-    open: (shardId, start, notice, lease) =>
-      streams.tracked(openPollingReader(readerDeps, { shardId, start, notice, lease })),
+    open(shardId, start, notice, lease) {
+      // A shard that was listed as closed stays closed, so its end needs no new listing. Many shards are read long after they closed.
+      const listFor = async (signal: AbortSignal): Promise<ShardListing> =>
+        lastListing !== undefined && isClosed(lastListing, shardId) ? lastListing : listings.ask(signal);
+      return streams.tracked(openPollingReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
+    },
     unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], divisible: true }),
     itemOf: (record: UserRecord): ItemParts => ({ key: recordKey(record), value: (record as ChangeRecord).change }),
     close() {
@@ -116,6 +123,10 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       streams.close();
     },
   };
+}
+
+function isClosed({ shards }: ShardListing, shardId: string): boolean {
+  return shards.find((shard) => shard.shardId === shardId)?.endingSequenceNumber !== undefined;
 }
 
 /** The clients, the place of the stream, and the open readers. */

@@ -20,10 +20,26 @@ const retentionHours = 24;
 /** Not below any sequence number: the longest that the service accepts. */
 const someEnd = '9'.repeat(40);
 
+/** A page is a description, too. One that is so young saves a call: the ARN alone identifies the stream, so it cannot have changed. */
+const freshMs = 1_000;
+
 export interface StreamPages {
   readonly caller: StreamsCaller;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** The last page, of any call. */
+  readonly latest: LatestPage;
+}
+
+export interface LatestPage {
+  arn: string;
+  /** When it was asked for, on the monotonic clock. */
+  at: number;
+  page: Page | undefined;
+}
+
+export function noPage(): LatestPage {
+  return { arn: '', at: -Infinity, page: undefined };
 }
 
 /** The description in an answer of DescribeStream; any member may be missing. */
@@ -50,7 +66,11 @@ export async function describeStream(
   streamArn: string,
   signal: AbortSignal,
 ): Promise<StreamDescription> {
-  const { description, serviceTimeMs } = await pageOf(pages, { StreamArn: streamArn, Limit: 1 }, signal);
+  const { latest, clock } = pages;
+  const isFresh = latest.page !== undefined && latest.arn === streamArn && clock.now() - latest.at < freshMs;
+  const { description, serviceTimeMs } = isFresh
+    ? (latest.page as Page)
+    : await pageOf(pages, { StreamArn: streamArn, Limit: 1 }, signal);
   const parts = streamArnParts(streamArn);
   return {
     streamName: parts === undefined ? streamArn : javaStreamName(parts),
@@ -106,11 +126,12 @@ export async function listShards(
 }
 
 async function pageOf(
-  { caller, clock, timers }: StreamPages,
+  { caller, clock, timers, latest }: StreamPages,
   input: { readonly StreamArn: string; readonly Limit?: number; readonly ExclusiveStartShardId?: string },
   signal: AbortSignal,
 ): Promise<Page> {
   await describeTurn(clock, timers, signal);
+  const at = clock.now();
   const answer = await caller.attempt<{ readonly StreamDescription: Described }>(
     { operation: 'DescribeStream' },
     ({ DescribeStreamCommand }) => new DescribeStreamCommand(input),
@@ -119,7 +140,9 @@ async function pageOf(
   if (answer.type === 'failed') throw answer.failure.error;
   const { StreamDescription: description } = answer.output;
   if (description === undefined) throw badAnswer('no StreamDescription');
-  return { description, serviceTimeMs: answer.serviceTimeMs };
+  const page = { description, serviceTimeMs: answer.serviceTimeMs };
+  Object.assign(latest, { arn: input.StreamArn, at, page });
+  return page;
 }
 
 function closed(shards: readonly Shard[]): readonly Shard[] {

@@ -93,6 +93,17 @@ describe('a reader of the changes of a table', () => {
     expect(on.notices).to.deep.equal([]);
   });
 
+  it('ends without another listing if the shard was listed as closed before', async () => {
+    const on = changeHarness();
+    on.model.put('a');
+    on.model.shard().closed = true;
+    await on.source.listShards({ type: 'all' }, new AbortController().signal);
+    on.consume();
+    await on.clock.advance(1_000);
+    expect(ended(on)).to.have.length(1);
+    expect(on.model.of('DescribeStream').length).to.equal(1);
+  });
+
   it('does not end an open shard whose chain has ended, and says so', async () => {
     const on = changeHarness();
     on.model.put('a');

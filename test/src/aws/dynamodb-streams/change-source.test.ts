@@ -100,20 +100,29 @@ describe('the stream of a table', () => {
     on.open();
     on.model.arn = streamArn;
     table = enabled;
+    await on.clock.advance(1_000);
     expect((await failure(on.source.describe(never))).code).to.equal('STREAM_NOT_FOUND');
     expect((await on.source.describe(never)).streamArn).to.equal(streamArn);
   });
 
   it('that is configured by ARN needs no table', async () => {
-    const { source, model } = changeHarness();
-    model.status = 'DISABLED';
+    const { source, model, clock } = changeHarness();
+    const statuses = { DISABLED: 'ACTIVE', ENABLING: 'CREATING', DISABLING: 'UPDATING', NEW: 'UNKNOWN' };
+    for (const [status, expected] of Object.entries(statuses)) {
+      model.status = status;
+      expect((await source.describe(never)).status).to.equal(expected);
+      await clock.advance(1_000);
+    }
+  });
+
+  it('is described by a listing, too: a description right after it needs no call', async () => {
+    const { source, model, clock } = changeHarness();
+    await source.listShards({ type: 'all' }, never);
     expect((await source.describe(never)).status).to.equal('ACTIVE');
-    model.status = 'ENABLING';
-    expect((await source.describe(never)).status).to.equal('CREATING');
-    model.status = 'DISABLING';
-    expect((await source.describe(never)).status).to.equal('UPDATING');
-    model.status = 'NEW';
-    expect((await source.describe(never)).status).to.equal('UNKNOWN');
+    expect(model.calls.length).to.equal(1);
+    await clock.advance(1_000);
+    await source.describe(never);
+    expect(model.calls.length).to.equal(2);
   });
 
   it('in another region than the client is refused, except that of DynamoDB Local, which is no region', async () => {
