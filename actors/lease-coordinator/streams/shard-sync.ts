@@ -29,7 +29,7 @@ import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { isFirstSync } from '../../../src/core/shard-sync-plan.js';
-import { afterListed } from '../../../src/core/shard-proof.js';
+import { afterAbsent, afterListed } from '../../../src/core/shard-proof.js';
 import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { HashKeyRange, Shard } from '../../../src/api/ports.js';
@@ -69,6 +69,8 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       hasSynced: stream.sync.done,
       deletedRows,
       seenAt: state.table.seenAt,
+      absences: stream.shardEnds.absences,
+      shardGoneAfterMs: options.shardSyncIntervalMs,
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
 
@@ -108,6 +110,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   clearSyncFailures(turn, stream);
   planNextSync(turn, stream);
   noteMissingRows(turn, stream, result);
+  noteDoubtfulShards(turn, stream, result.doubtful);
   stream.ranges = rangesOf(result.shards);
   reportUnusualRows(turn, stream, result);
   if (result.complete) noteContradictions(turn, stream, result.shards);
@@ -148,6 +151,15 @@ function noteMissingRows(turn: CoordinatorTurn, stream: Stream, result: SyncResu
     stream.sync.mayCreateRowsAt ??= turn.now;
     forgetHandledDeletedRows(turn, stream, result);
   }
+}
+
+/** Lists again when the shards can be proven gone. */
+function noteDoubtfulShards({ options, now }: CoordinatorTurn, stream: Stream, doubtful: readonly string[]): void {
+  if (doubtful.length === 0) return;
+  stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, doubtful, now);
+  const { absences } = stream.shardEnds;
+  const since = Math.max(...doubtful.map((shardId) => absences.get(shardId)!));
+  syncBy(stream, Math.max(now, since + options.shardSyncIntervalMs));
 }
 
 function rangesOf(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
