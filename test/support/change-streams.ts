@@ -17,7 +17,7 @@ export const load = (): Promise<StreamsSdk> => Promise.resolve(sdk as unknown as
 export interface ModelShard {
   readonly id: string;
   readonly parent?: string;
-  readonly records: { readonly number: string; readonly key: string; readonly at: number }[];
+  readonly records: { readonly number: string; readonly key: string; readonly at: number; readonly image?: object }[];
   closed: boolean;
   /** Whether the listing shows the end of a closed shard. */
   endIsListed: boolean;
@@ -65,9 +65,9 @@ export class ModelStream {
     return keys.map((key) => this.putAt(this.#clock.wallNow(), key));
   }
 
-  putAt(at: number, key: string, id = shardId): string {
+  putAt(at: number, key: string, id = shardId, image?: object): string {
     const number = numbered((this.#number += 7));
-    this.shard(id).records.push({ number, key, at });
+    this.shard(id).records.push({ number, key, at, ...(image === undefined ? {} : { image }) });
     return number;
   }
 
@@ -129,12 +129,13 @@ export class ModelStream {
     const end = start + records.length;
     const isOver = shard.closed && end >= shard.records.length;
     return {
-      Records: records.map(({ number, key, at }) => ({
+      Records: records.map(({ number, key, at, image }) => ({
         eventID: `e-${number}`,
         eventName: 'INSERT',
         dynamodb: {
           ApproximateCreationDateTime: new Date(Math.floor(at / 1_000) * 1_000),
           Keys: { id: { S: key } },
+          ...(image === undefined ? {} : { NewImage: image }),
           SequenceNumber: number,
           SizeBytes: 10,
           StreamViewType: 'KEYS_ONLY',
