@@ -52,7 +52,12 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
   /** Never present at run time: carries the types to `createConsumer`. */
-  readonly [carries]?: { readonly value: Value; readonly record: Rec };
+  readonly [carries]?: {
+    /** The value of an item. */
+    readonly value: Value;
+    /** What `extract` gets. */
+    readonly record: Rec;
+  };
 }
 
 // oxlint-disable typescript/no-explicit-any -- Here any stands for whatever the source has. Only `createConsumer` looks at it.
