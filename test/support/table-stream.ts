@@ -24,15 +24,15 @@ export interface TableShard {
   readonly records: RawRecord<Buffer>[];
   readonly createdAt: number;
   readonly listedAt: number;
-  closed: { readonly at: number; readonly listedAt: number; readonly end: string } | undefined;
+  closed: { readonly at: number; listedAt: number; readonly end: string } | undefined;
 }
 
 export interface TableStream {
   readonly shards: Map<string, TableShard>;
   /** How often the shards were listed. */
   listings: number;
-  /** The share of listings that fail, or that omit a young shard. */
-  faults: { throttled: number; partial: number };
+  /** The share of listings that fail, or that omit a young shard; whether every change is listed as late as possible. */
+  faults: { throttled: number; partial: number; late?: boolean };
   write(key: number, id: string): void;
   open(): TableShard[];
   rollOver(shard: TableShard): void;
@@ -51,7 +51,8 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
   let label = 1;
   const now = (): number => clock.wallNow();
   const nextNumber = (): string => String((counter += 1 + Math.floor(random.next() * 5))).padStart(21, '0');
-  const lag = (): number => (random.next() < 0.5 ? 0 : random.next() * maxLagMs);
+  const lag = (): number =>
+    stream.faults.late === true ? maxLagMs : random.next() < 0.5 ? 0 : random.next() * maxLagMs;
 
   const add = (low: number, high: number, parentShardId?: string): void => {
     const at = now();
