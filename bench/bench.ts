@@ -1,5 +1,5 @@
-// The benchmark as a command. It compares kinact with a hand-written loop in three cases, and prints a table or one JSON object.
-// The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
+// The benchmark as a command. It compares two sides (kinact with a hand-written loop) in three cases, and prints a table or one JSON
+// object. The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compare, type Comparison, type Side, type SideFigures, type Spread } from './comparison.js';
@@ -41,6 +41,9 @@ function row(name: string, { name: side, recordsPerSecond, cpuMicrosPerRecord }:
   return `${name.padEnd(18)} ${side.padEnd(7)} ${throughput} ${cpu}`;
 }
 
+const pairs = ({ cpuPairs: { median, low, high } }: Comparison): string =>
+  `${median.toFixed(3)} (95 %: ${low.toFixed(3)}–${high.toFixed(3)})`;
+
 function rowsOf(result: Comparison): readonly string[] {
   const times = (value: number): string => value.toFixed(2);
   const [cpu, throughput] = [shown(result.cpuRatio, times), shown(result.throughputRatio, times)];
@@ -48,6 +51,7 @@ function rowsOf(result: Comparison): readonly string[] {
     row(result.name, result.a),
     row('', result.b),
     `${''.padEnd(18)} ratio   CPU per record ${cpu}, records/s ${throughput}`,
+    `${''.padEnd(18)} pairs   CPU per record ${pairs(result)}`,
   ];
 }
 

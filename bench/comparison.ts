@@ -16,6 +16,13 @@ export interface Spread {
   readonly max: number;
 }
 
+/** A median, and the bounds between which the true median is with a confidence of 95 %, whatever the distribution. */
+export interface Interval {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface SideFigures {
   readonly name: string;
   readonly recordsPerSecond: Spread;
@@ -32,6 +39,8 @@ export interface Comparison {
   readonly b: SideFigures;
   /** A to B: the ratio of the medians. Minimum and maximum are over pairs of consecutive runs. */
   readonly cpuRatio: Spread;
+  /** The median over pairs of consecutive runs, and where the true median is with 95 % confidence. */
+  readonly cpuPairs: Interval;
   readonly throughputRatio: Spread;
 }
 
@@ -71,6 +80,7 @@ export async function compare(workload: Workload, a: Side, b: Side, runs: number
       measured.map((pair) => pair.b),
     ),
     cpuRatio: ratioOf(measured, (run) => run.cpuMicrosPerRecord),
+    cpuPairs: medianInterval(measured.map(({ a, b }) => a.cpuMicrosPerRecord / b.cpuMicrosPerRecord)),
     throughputRatio: ratioOf(measured, (run) => run.recordsPerSecond),
   };
 }
@@ -124,4 +134,14 @@ export function spreadOf(values: readonly number[]): Spread {
   const upper = sorted[middle] ?? Number.NaN;
   const lower = sorted.length % 2 === 1 ? upper : (sorted[middle - 1] ?? Number.NaN);
   return { median: (lower + upper) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
+}
+
+/** The bounds are order statistics: half of the values, give or take 1.96 standard deviations of a fair coin thrown as often. */
+export function medianInterval(values: readonly number[]): Interval {
+  const sorted = values.toSorted((left, right) => left - right);
+  const reach = 0.98 * Math.sqrt(sorted.length);
+  const low = Math.max(0, Math.floor(sorted.length / 2 - reach) - 1);
+  const high = Math.min(sorted.length - 1, Math.ceil(sorted.length / 2 + reach));
+  const { median } = spreadOf(sorted);
+  return { median, low: sorted[low] ?? Number.NaN, high: sorted[high] ?? Number.NaN };
 }

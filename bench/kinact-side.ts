@@ -2,6 +2,7 @@
 // things differ from production: leases are in memory, and the limits of five reads and 2 MB/s per shard never apply. Otherwise
 // the benchmark would measure only these limits. Both differences use the ports that a source has anyway.
 import { createConsumer, defineReducer, kinesisStream } from '../src/index.js';
+import type { PlainPolicy } from '../src/api/failure-policy.js';
 import type { Clock } from '../src/api/ports.js';
 import type { SourceSpec } from '../src/api/source.js';
 import { memoryLeaseStore, type MemoryLeaseStore } from '../src/testing/memory-lease-store.js';
@@ -13,7 +14,8 @@ const reducers = 4;
 /** Without a limit, the benchmark would wait forever for a consumer that has lost a record. */
 const longestMs = 60_000;
 
-export async function runKinact(workload: Workload): Promise<Tally> {
+/** `onFailure`: another policy than the default, for a comparison of the two. */
+export async function runKinact(workload: Workload, onFailure?: PlainPolicy): Promise<Tally> {
   const store = memoryLeaseStore();
   const tallies: Tally[] = [];
 
@@ -24,6 +26,7 @@ export async function runKinact(workload: Workload): Promise<Tally> {
   const consumer = createConsumer({
     logger: false,
     application: 'bench',
+    ...(onFailure === undefined ? {} : { onFailure }),
     source: unlimited(kinesisStream({ streamName: 'bench', client: cannedKinesis(workload) }), store),
     reducers,
     reducer: defineReducer({

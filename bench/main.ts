@@ -1,24 +1,28 @@
 // The program of `npm run bench`, which compares kinact with the hand-written loop (--json, --records N, --runs N). With
+// `npm run bench -- policies` it compares the default policy for failures with `crash`, where nothing fails (same options), and with
 // `npm run bench -- hand-over` it measures the cost of moving leases (--json, --rounds N, --picture FILE).
 import { bench } from './bench.js';
+import type { Side } from './comparison.js';
 import { handOver } from './hand-over.js';
 import { runHandOvers } from './hand-over-run.js';
 import { runKinact } from './kinact-side.js';
 import { runLoop } from './loop-side.js';
+import type { PlainPolicy } from '../src/api/failure-policy.js';
 
-const [what, ...rest] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const [what, ...rest] = args;
 const output = {
   stdout: (text: string) => process.stdout.write(text),
   stderr: (text: string) => process.stderr.write(text),
 };
+const kinact = (name: string, onFailure?: PlainPolicy): Side => ({
+  name,
+  run: (workload) => runKinact(workload, onFailure),
+});
+
 process.exitCode =
   what === 'hand-over'
     ? await handOver(rest, runHandOvers, output)
-    : await bench(
-        process.argv.slice(2),
-        [
-          { name: 'kinact', run: runKinact },
-          { name: 'loop', run: runLoop },
-        ],
-        output,
-      );
+    : what === 'policies'
+      ? await bench(rest, [kinact('default'), kinact('crash', 'crash')], output)
+      : await bench(args, [kinact('kinact'), { name: 'loop', run: runLoop }], output);

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { bench } from '../../bench/bench.js';
-import type { Side } from '../../bench/comparison.js';
+import { medianInterval, type Side } from '../../bench/comparison.js';
 import { runKinact } from '../../bench/kinact-side.js';
 import { runLoop } from '../../bench/loop-side.js';
 import type { Tally } from '../../bench/tally.js';
 
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
-const kinact: Side = { name: 'kinact', run: runKinact };
+const kinact: Side = { name: 'kinact', run: (workload) => runKinact(workload) };
 const loop: Side = { name: 'loop', run: runLoop };
 
 async function benchOf(sides: readonly [Side, Side], ...args: string[]) {
@@ -19,6 +19,8 @@ async function benchOf(sides: readonly [Side, Side], ...args: string[]) {
   const code = await bench(['--records', '2000', '--runs', '1', ...args], sides, output);
   return { code, last: printed.trimEnd().split('\n').at(-1) };
 }
+
+const crash: Side = { name: 'crash', run: (workload) => runKinact(workload, 'crash') };
 
 const damaged = (damage: (tally: Tally) => Partial<Tally>): Side => ({
   name: 'damaged',
@@ -29,6 +31,18 @@ const damaged = (damage: (tally: Tally) => Partial<Tally>): Side => ({
 });
 
 describe('the benchmark', () => {
+  it('compares two policies for failures as well', async () => {
+    const { code, last } = await benchOf([{ name: 'default', run: (workload) => runKinact(workload) }, crash]);
+    expect(code).to.equal(0);
+    expect(last).to.match(/^bench: ok, CPU per record, default to crash: /);
+  });
+
+  it('gives the median of pairs with bounds that are order statistics', () => {
+    const values = Array.from({ length: 100 }, (_, index) => index + 1).toReversed();
+    expect(medianInterval(values)).to.deep.equal({ median: 50.5, low: 40, high: 61 });
+    expect(medianInterval([3])).to.deep.equal({ median: 3, low: 3, high: 3 });
+  });
+
   it('prints one JSON report of every case on stdout, and its progress on stderr', async () => {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [
       '--expose-gc',
