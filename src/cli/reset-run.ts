@@ -20,7 +20,7 @@ import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
 import { say, UsageError, type CommandIo } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
-import { isSameOrigin, type SourceReference } from './table-reference.js';
+import { isSameOrigin, isTableStream, type SourceReference } from './table-reference.js';
 import { firstChangedRow } from './table-watch.js';
 
 /**
@@ -179,9 +179,18 @@ async function planSteps(
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...retry, tableName }, signal);
 
+  // In a checkpoint, the numbers of DynamoDB Streams have their leading zeros; the service refuses them otherwise.
+  const behind =
+    to.type === 'behind' && isTableStream(description.streamArn)
+      ? { ...to, sequenceNumber: to.sequenceNumber.padStart(21, '0') }
+      : to;
+
   const workerId = 'kinact reset';
   const plan = planReset({
-    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, retry, to.timestampMs, signal) } : to,
+    position:
+      behind.type === 'at'
+        ? { ...behind, openShardIds: await openAt(source, retry, behind.timestampMs, signal) }
+        : behind,
     only,
     shards,
     rows: scan.rows,

@@ -25,7 +25,7 @@ export function tableOf(text: string): TableReference {
 }
 
 /** Whether the text is the ARN of a table's stream. */
-const isTableStream = (text: string): boolean =>
+export const isTableStream = (text: string): boolean =>
   /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/.test(text);
 
 export function isTable(reference: SourceReference): reference is TableReference {

@@ -66,6 +66,18 @@ describe('the command line on a table', function () {
     });
   });
 
+  it('waits for a child that is listed seconds after its parent has ended', async () => {
+    put('a');
+    const [child] = server.tables.rollShard('orders');
+    put('b');
+    const list = server.tables.listLate('orders', child!);
+    const ending = tail();
+    // As many listings as `tail` makes of a Kinesis stream do not have it.
+    await server.called('streams:DescribeStream', 7);
+    list();
+    expect(idsOf(await ending)).to.deep.equal(['a', 'b']);
+  });
+
   it('goes on behind its checkpoints as a member of an application', async () => {
     put('a', 'b');
     const first = await tail('--application', 'table-app');
@@ -106,6 +118,9 @@ describe('the command line on a table', function () {
     server.tables.advance(60_000);
     const reset = await run('reset', '--application', 'latest-app', '--to', 'LATEST', '--yes');
     expect({ code: reset.code, stderr: reset.stderr }, reset.stdout).to.deep.equal({ code: 0, stderr: '' });
+    expect(reset.stdout)
+      .to.match(/shardId-\S+ +.*SHARD_END\n/)
+      .and.to.match(/shardId-\S+ +.*LATEST/);
     server.tables.advance(60_000);
     put('c');
     const read = await tail('--application', 'latest-app');

@@ -1,5 +1,5 @@
-// Amazon's DynamoDB Local beside the scripted tables: both give equal answers to the same calls. It runs only with
-// KINACT_DYNAMODB_LOCAL=1, because of its licence; the skip says so.
+// Amazon's DynamoDB Local beside the scripted tables: both give equal answers to the same calls. And a consumer reads a table of it,
+// with its lease table there, too. It runs only with KINACT_DYNAMODB_LOCAL=1, because of its licence; the skip says so.
 import {
   BatchWriteItemCommand,
   CreateTableCommand,
@@ -19,6 +19,14 @@ import {
   type _Record as StreamRecord,
 } from '@aws-sdk/client-dynamodb-streams';
 import { expect } from 'chai';
+import {
+  createConsumer,
+  defineReducer,
+  dynamodbStream,
+  type Change,
+  type Consumer,
+  type Item,
+} from '../../src/index.js';
 import { scriptedServer, type ScriptedServer } from '../../src/testing/scripted-server/scripted-server.js';
 import type { LocalClientConfig } from '../../src/testing/index.js';
 import { startDynamoDbLocal, type DynamoDbLocal } from '../support/dynamodb-local.js';
@@ -205,4 +213,70 @@ describe('DynamoDB Local', function () {
     expect(ours.answers).to.deep.equal(theirs.answers);
     expect(ours.records).to.deep.equal(theirs.records);
   });
+
+  for (const initialPosition of ['TRIM_HORIZON', 'LATEST'] as const)
+    it(`is read from ${initialPosition} by a consumer, which goes on behind its checkpoints when another one takes over`, async () => {
+      const table = `changes-${initialPosition.toLowerCase()}`;
+      const dynamodb = new DynamoDBClient(local.clientConfig);
+      await dynamodb.send(
+        new CreateTableCommand({
+          TableName: table,
+          KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+          AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+          BillingMode: 'PAY_PER_REQUEST',
+          StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_IMAGE' },
+        }),
+      );
+      const write = async (from: number, to: number): Promise<void> => {
+        for (let n = from; n < to; n += 1)
+          await dynamodb.send(
+            new PutItemCommand({ TableName: table, Item: { id: { S: `item ${n % 7}` }, n: { N: String(n) } } }),
+          );
+      };
+      const seen: number[] = [];
+      let wake: () => void = () => {};
+      const until = (n: number): Promise<void> =>
+        new Promise((resolve) => {
+          wake = () => (seen.includes(n) ? resolve() : undefined);
+          wake();
+        });
+      const start = async (workerId: string): Promise<Consumer> => {
+        const consumer = createConsumer({
+          ...{ application: `app-${table}`, workerId, logger: false, reducers: 3 },
+          source: dynamodbStream<{ readonly id: string; readonly n: number }>({
+            ...{ tableName: table, initialPosition, idleMs: 100 },
+            ...{ client: new DynamoDBStreamsClient(local.clientConfig), tableClient: dynamodb },
+          }),
+          leases: { client: dynamodb },
+          reducer: defineReducer({
+            init: () => 0,
+            reduce: (count: number, { value }: Item<Change<{ readonly id: string; readonly n: number }>>) => {
+              seen.push(value.newImage!.n);
+              wake();
+              return count + 1;
+            },
+          }),
+        });
+        await consumer.start();
+        return consumer;
+      };
+
+      await write(0, 50);
+      const first = await start('a');
+      await write(50, 100);
+      await until(99);
+      await first.stop();
+      await write(100, 150);
+      const second = await start('b');
+      await until(149);
+      await second.stop();
+      const numbers = Array.from({ length: 150 }, (_, n) => n);
+      const due = initialPosition === 'LATEST' ? numbers.slice(50) : numbers;
+      expect(seen, 'nothing lost').to.include.members(due);
+      expect(new Set(seen).size, 'nothing twice').to.equal(seen.length);
+      for (const item of [0, 1, 2, 3, 4, 5, 6]) {
+        const ofItem = seen.filter((n) => n % 7 === item);
+        expect(ofItem, 'in order').to.deep.equal(ofItem.toSorted((a, b) => a - b));
+      }
+    });
 });

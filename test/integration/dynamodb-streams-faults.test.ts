@@ -120,12 +120,17 @@ describe('a consumer of a table while the service misbehaves', () => {
     const world = tableWorld(clock);
     const worker = world.worker('a');
     await world.start(worker);
+    // The worker is behind when the stream is disabled, and descriptions show the new one before it has read on.
+    world.script = ({ operation }) => (operation === 'GetRecords' ? 'ThrottlingException' : undefined);
     await writeFor(world, 5);
     world.tables.disableStream('orders');
     world.tables.enableStream('orders');
     const old = world.written.length;
     await writeFor(world, 5);
-    await clock.advance(30_000);
+    await clock.advance(240_000);
+    expect(worker.ids()).to.deep.equal([]);
+    world.script = () => undefined;
+    await clock.advance(60_000);
     expect(worker.ids().toSorted()).to.deep.equal(world.written.slice(0, old).toSorted());
     await inVirtualTime(clock, worker.consumer.stop(), 120_000).catch(() => {});
 
@@ -160,6 +165,8 @@ describe('a consumer of a table while the service misbehaves', () => {
     expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
     expect(worker.heard('pipelineRestarted')).to.deep.equal([]);
     expect(throttled).to.be.greaterThan(20);
+    const kinds = worker.heard('retrying').map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind !== 'throttled')).to.deep.equal([]);
     await world.stop(worker);
   });
 
@@ -175,6 +182,7 @@ describe('a consumer of a table while the service misbehaves', () => {
     await clock.advance(30_000);
     expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
     expect(outOfOrder(worker.ids())).to.deep.equal([]);
+    expect(worker.consumer.status().counters.expiredIterators).to.equal(4);
     await world.stop(worker);
   });
 });

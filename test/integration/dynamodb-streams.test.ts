@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { outOfOrder, tableWorld, type TableWorld } from '../support/table-world.js';
 import { virtualClock } from '../support/virtual.js';
 
-const ids = Array.from({ length: 20 }, (_, index) => `order ${index}`);
+const ids = Array.from({ length: 12 }, (_, index) => `order ${index}`);
 
 /** Writes for so many seconds, and rolls a shard over every `rollEvery` seconds, now and then into two. */
 async function run(world: TableWorld, seconds: number, rollEvery: number): Promise<void> {
@@ -24,7 +24,7 @@ describe('a consumer of a table', () => {
     const world = tableWorld(clock);
     const worker = world.worker('a');
     await world.start(worker);
-    await run(world, 120, 7);
+    await run(world, 70, 6);
     await clock.advance(20_000);
     expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
     expect(outOfOrder(worker.ids())).to.deep.equal([]);
@@ -41,7 +41,7 @@ describe('a consumer of a table', () => {
     const world = tableWorld(clock, {}, 4);
     const workers = ['a', 'bb', 'ccc'].map((name) => world.worker(name));
     for (const worker of workers) await world.start(worker);
-    await run(world, 100, 9);
+    await run(world, 60, 9);
     await clock.advance(60_000);
     const seen = workers.flatMap((worker) => worker.ids());
     expect(seen.toSorted()).to.deep.equal(world.written.toSorted());
@@ -121,7 +121,7 @@ describe('a consumer of a table', () => {
     for (const names of [['a'], ['a', 'bb', 'ccc']]) {
       using clock = virtualClock();
       const world = tableWorld(clock, {}, 6);
-      const workers = names.map((name) => world.worker(name));
+      const workers = names.map((name) => world.worker(name, { source: { idleMs: 10_000 } }));
       for (const worker of workers) await world.start(worker);
       await clock.advance(180_000);
       const from = world.of('DescribeStream').length;

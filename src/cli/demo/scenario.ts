@@ -1,5 +1,6 @@
 // The steps of the demo: two consumer processes share a stream. One is killed with open records. The other takes its lease. A
-// shard is split; the shards of a table roll over, too. Writing continues throughout. The scenario only acts and waits; the verdict comes from the sink.
+// shard is split; the shards of a table roll over, too. Writing continues throughout. The scenario only acts and waits; the verdict
+// comes from the sink.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listLeases } from '../../aws/dynamodb/lease-listing.js';
 import { KinactError } from '../../api/errors.js';
