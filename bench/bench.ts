@@ -1,5 +1,5 @@
-// The benchmark as a command. It compares two sides (kinact with a hand-written loop) in three cases, and prints a table or one JSON object.
-// The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
+// The benchmark as a command. It compares two sides (kinact with a hand-written loop) in three cases, and prints a table or one JSON
+// object. The exit code is 1 if a side did not do all of the work, or if the arguments are invalid. Called by main.ts.
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compare, type Comparison, type Side, type SideFigures, type Spread } from './comparison.js';

@@ -29,7 +29,7 @@ const advice = {
   RESTART_INTENSITY: ['`closed`', 'no'],
   PROCESSING_FAILED: ['`pipelineRestarted`; `cause` of POISON_RECORD and SINK_FAILING', 'no'],
   DUPLICATE_RECORD: ['`pipelineRestarted`', 'no'],
-  PARKING_FAILED: ['`fileSink`, `kinesisSink`; `cause` of a failed attempt to park', 'no'],
+  PARKING_FAILED: ['`fileSink`, `kinesisSink`, `start()`; `cause` of a failed attempt to park', 'no'],
   UNDECODABLE_RECORD: ['`onFailure`, `recordSkipped`, `pipelineRestarted`', 'no'],
   ACTOR_STOPPED: ['`kinact/supervision`', 'no'],
   ASK_TIMEOUT: ['`kinact/supervision`', 'always'],

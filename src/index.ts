@@ -55,7 +55,7 @@ export type {
 } from './api/reducer.js';
 export type { FailedItem } from './api/failed-item.js';
 export type { FailurePolicy, FinalPolicy, OnFailure, Park, PlainPolicy, Retry } from './api/failure-policy.js';
-export type { ParkContext, ParkedItem, ParkSink } from './api/parking.js';
+export type { NamedStream, ParkContext, ParkedItem, ParkSink, SinkCheck } from './api/parking.js';
 export type { AggregatedRecord } from './aws/aggregation/aggregate.js';
 export type { ErrorCode, ErrorData, FailureKind } from './api/errors.js';
 export type { ConsumerEventName, ConsumerEvents } from './api/events.js';

@@ -7,7 +7,7 @@ import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
 import { mayStart, type CoordinatorState, type CoordinatorOptions, type Stream } from './state.js';
 import { wishOf } from '../../src/core/lease-wish.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { chainText } from '../../src/core/thrown.js';
 import { failingStatus, type RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { FailingSnapshot, SourceSnapshot } from '../../src/api/status.js';
 
@@ -146,6 +146,6 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
 
 /** Makes an error whose message `JSON.stringify` shows. */
 function legibleError(cause: unknown): Error {
-  const value = messageOf(cause);
+  const value = chainText(cause);
   return Object.defineProperty(new Error(value, { cause }), 'message', { value, enumerable: true });
 }

@@ -1,9 +1,10 @@
 // Asks the application's failure policy when user code fails on a record. The rules are the same wherever the code throws.
 // pending-failures.ts keeps the failures whose answer comes later.
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { chainText } from '../../src/core/thrown.js';
 import { isKinactError, KinactError } from '../../src/api/errors.js';
 import type { FailedItem } from '../../src/api/failed-item.js';
+import { shownPolicy } from '../../src/api/misplaced.js';
 import {
   isFailurePolicy,
   isNonRetryable,
@@ -56,46 +57,45 @@ function answered(failure: Failure, answer: unknown): Verdict {
   if (isFailurePolicy(answer)) return verdict(failure, answer);
   ignoreRejection(answer);
   const expected = "'crash', 'skip', 'stopShard', retry() or park()";
-  return crash(failure, failure.cause, `onFailure must return ${expected}, got ${shown(answer)}: treated as crash`);
+  return crash(
+    failure,
+    failure.cause,
+    `onFailure must return ${expected}, got ${shownPolicy(answer)}; treated as crash`,
+  );
 }
 
 function threw(failure: Failure, thrown: unknown): Verdict {
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'onFailure threw while it handled a failure', { cause });
-  return crash(failure, reason, `onFailure threw: ${messageOf(thrown)}`);
+  return crash(failure, reason, `onFailure threw: ${chainText(thrown)}`);
 }
 
 /** The verdict if a policy function has not answered in time. */
 export function unanswered(failure: Failure, afterMs: number): Verdict {
-  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms: treated as crash`);
+  return crash(failure, failure.cause, `onFailure did not answer within ${afterMs} ms; treated as crash`);
 }
 
 /** The verdict if the sink of `park` has failed, or has not answered in time, and the policy is not to call it again. */
 export function notParked(failure: Failure, policy: PlainPolicy, thrown: unknown): Verdict {
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
-  const text = `${messageOf(cause)} (not parked: ${messageOf(thrown)})`;
+  const text = `${chainText(cause)} (not parked: ${chainText(thrown)})`;
   return { policy, asked: policy, error: errorOf(failure, reason, text) };
 }
 
 function crash(failure: Failure, reason: unknown, note: string): Verdict {
-  return { policy: 'crash', error: errorOf(failure, reason, `${messageOf(failure.cause)} (${note})`), asked: 'crash' };
+  return { policy: 'crash', error: errorOf(failure, reason, `${chainText(failure.cause)} (${note})`), asked: 'crash' };
 }
 
 function verdict(failure: Failure, policy: FailurePolicy): Verdict {
   const { cause } = failure;
-  return { policy: applicable(failure, policy), asked: policy, error: errorOf(failure, cause, messageOf(cause)) };
+  return { policy: applicable(failure, policy), asked: policy, error: errorOf(failure, cause, chainText(cause)) };
 }
 
 function applicable({ cause, failed, attempt }: Failure, policy: FailurePolicy): FinalPolicy | Retry {
   if (typeof policy === 'string' || policy.type === 'park') return policy;
   const isOver = attempt >= policy.attempts || notRetried.includes(failed.at) || isNonRetryable(cause);
   return isOver ? policy.then : policy;
-}
-
-function shown(answer: unknown): string {
-  if (typeof answer === 'string') return `'${answer}'`;
-  return typeof answer === 'object' && answer !== null ? 'an object' : String(answer);
 }
 
 function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, text: string): KinactError {

@@ -48,6 +48,8 @@ export function beginParking<Subject>(
 ): void {
   const { pendingFailures } = turn.state;
   const { policy, items: left, failedSince } = parking;
+  const doubt = turn.options.doubtOf?.(policy.sink);
+  if (doubt !== undefined) turn.effects.push(effect.emit({ name: 'warning', data: { message: doubt } }));
   const tenures = new Set(left.map(({ tenure }) => tenure));
   const begun: Parking = { policy, failedSince, left, attempt: 0, error: undefined, phase: 'queued' };
   const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });

@@ -8,10 +8,11 @@ import type { DeliveredItem } from './item.js';
 import type { LeftItems } from './left-items.js';
 import type { Tenure } from './tenure.js';
 import { createDeque, type Deque } from '../../src/core/deque.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { chainText } from '../../src/core/thrown.js';
 import type { OnFailure, Park } from '../../src/api/failure-policy.js';
 import type { Clock, Random, UserRecord } from '../../src/api/ports.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
+import type { DoubtOf } from '../../src/options/policy-sinks.js';
 
 export interface PendingFailure<Subject> {
   readonly number: number;
@@ -93,6 +94,8 @@ export interface FailureOptions {
   readonly callDeadlineMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Says once of a sink that it may park into a stream that the consumer reads. Default: nothing is known of streams. */
+  readonly doubtOf?: DoubtOf;
   /** What waits when a stop gives its shard up. Default: nothing is noted. */
   readonly left?: LeftItems;
 }
@@ -209,9 +212,9 @@ export function pendingAt(
   return { holder, state: 'waiting', forMs: now - subject.since, error: failure.cause, ...known };
 }
 
-/** Why something waits: its failure, and the last error of the sink that does not keep it. */
+/** Why something waits: its failure, and the last error of the sink that does not keep it. Both with their causes. */
 export function waitingText(error: unknown, refusal: unknown): string {
-  return refusal === undefined ? messageOf(error) : `${messageOf(error)} (not parked: ${messageOf(refusal)})`;
+  return refusal === undefined ? chainText(error) : `${chainText(error)} (not parked: ${chainText(refusal)})`;
 }
 
 /** What sinks have refused, and their last errors. */

@@ -3,7 +3,7 @@
 import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/final-errors.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { chainText } from '../../src/core/thrown.js';
 
 export interface RepeatedFailure {
   /** The monotonic times of the first and the last of these failures. */
@@ -47,6 +47,6 @@ export function failingStatus(
     if (each === undefined || now - each.last > staleMs) return [];
     const { operation, attempts, error } = each;
     const kind = kindOf(error);
-    return [{ operation, kind, attempts, forMs: now - each.since, error: messageOf(error) }];
+    return [{ operation, kind, attempts, forMs: now - each.since, error: chainText(error) }];
   });
 }

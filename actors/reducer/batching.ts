@@ -20,6 +20,8 @@ export function isolatesFailures(definition: ReducerDefinition): boolean {
 export interface Task {
   /** What is still to be called, in order. */
   parts: (readonly DeliveredItem[])[];
+  /** The last part was cut off by the rate limit: it is a batch of its own, with as many tries as any. */
+  hasRest: boolean;
   /** The call under way. */
   call: ProcessCall | undefined;
   /** It repeats a call with one item, which holds its key. */
@@ -32,13 +34,13 @@ export interface Task {
   /** The whole is not tried any more. */
   isBisected: boolean;
   /** The items that have succeeded, in this order. */
-  readonly done: DeliveredItem[];
+  done: DeliveredItem[];
 }
 
 /** `at`: what fails if a call with several items fails. */
 export function createTask(parts: Task['parts'], at: Task['at'], isAttempt = false): Task {
   return {
-    ...{ parts, call: undefined, isAttempt, at },
+    ...{ parts, hasRest: false, call: undefined, isAttempt, at },
     ...{ failures: 0, failedSince: 0, cause: undefined, isBisected: false, done: [] },
   };
 }

@@ -11,8 +11,8 @@ import { callSucceeded, dropGroup, flushFailed, endWait, itemsFailed, leaveKey, 
 import { reportFlushRecovery, reportRecovery } from './failure-reports.js';
 import { isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
-import type { RawJob } from './raw-behaviour.js';
-import type { ReducerTurn } from './state.js';
+import { createRawJob, type RawJob } from './raw-behaviour.js';
+import type { ReducerState, ReducerTurn } from './state.js';
 import { reportDead, returnCredit, settleItem } from './stage-reports.js';
 import { failUnsettled } from './late-failure.js';
 import { noteStray } from './stray-tokens.js';
@@ -30,8 +30,19 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   if (job.failure !== undefined) {
     const { item, cause, at } = job.failure;
     returnCredit(state.reports, item);
-    itemsFailed(turn, [item], cause, at);
+    // It fails once, although it may have failed by hand, too.
+    const isByHand = state.failedInCall.delete(item);
+    const isAcknowledged = turn.options.definition.acknowledge === 'manual' && !state.unacknowledged.has(item);
+    if (isByHand || !isAcknowledged) itemsFailed(turn, [item], cause, at);
+    else acknowledgedFailed(turn, item, cause);
   }
+}
+
+/** A call has failed whose item was acknowledged meanwhile: nothing is delivered again, but the policy runs. */
+function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unknown): void {
+  leaveKey(turn, item);
+  const job = createRawJob([item], { type: 'items', items: [item] }, turn.now);
+  if (!endIfLate(item.tenure, turn.options.clock)) messageFailed(turn, { ...job, failure: { cause } }, [item]);
 }
 
 /**
@@ -46,7 +57,9 @@ export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
 
   job.noted = job.reduced.length;
   for (const item of reduced) returnCredit(state.reports, item);
-  if (isHolding(state.keys)) for (const item of reduced) endWait(turn, item);
+  const byHand = takeFailedInCall(state, reduced);
+  if (isHolding(state.keys)) for (const item of reduced) if (!byHand.has(item)) endWait(turn, item);
+  for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
   // Under manual acknowledgement a call has succeeded when its item is acknowledged, in a stateless reducer when it is flushed.
   if (definition.acknowledge !== 'manual' && !isolatesFailures(definition)) {
     // An attempt comes alone.
@@ -118,7 +131,9 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
     else returnCredit(state.reports, item);
   }
 
-  const handedOut = job.items.filter((item) => !dropped.has(item));
+  const byHand = takeFailedInCall(state, job.items);
+  for (const [item, error] of byHand) itemsFailed(turn, [item], error, 'ack');
+  const handedOut = job.items.filter((item) => !dropped.has(item) && !byHand.has(item));
   if (job.failure === undefined) {
     if (isHolding(state.keys)) for (const item of handedOut) endWait(turn, item);
     return;
@@ -131,6 +146,28 @@ export function afterBehaviour(turn: ReducerTurn, job: RawJob): void {
   if (unacknowledged.length > 0) itemsFailed(turn, unacknowledged, job.failure.cause, 'reduce');
   // The policy runs even if the call had acknowledged all its items: the author must learn that the call has failed.
   else if (job.items.length === 0 || live.length > 0) messageFailed(turn, job, live);
+}
+
+/** Those of the items of a call that has ended which failed by hand during it. Their failure could not be handled beside the call. */
+function takeFailedInCall(
+  { failedInCall }: ReducerState,
+  items: readonly DeliveredItem[],
+): ReadonlyMap<DeliveredItem, unknown> {
+  if (failedInCall.size === 0) return noFailures;
+  const found = new Map<DeliveredItem, unknown>();
+  for (const item of items) if (failedInCall.has(item)) found.set(item, failedInCall.get(item));
+  for (const item of found.keys()) failedInCall.delete(item);
+  return found;
+}
+
+const noFailures: ReadonlyMap<DeliveredItem, unknown> = new Map();
+
+/** Whether the call of this item has not ended, or its end is not handled. */
+function isInCall({ running }: ReducerState, item: DeliveredItem): boolean {
+  if (running?.type === 'raw') return running.job.items.includes(item);
+  if (running?.type !== 'fold') return false;
+  const { current, failure, reduced, noted } = running.job;
+  return current?.item === item || failure?.item === item || reduced.includes(item, noted);
 }
 
 /** Handles the calls of `ctx` that application code has made since the last `take`. */
@@ -157,8 +194,10 @@ export function contextCalled(turn: ReducerTurn): void {
 
   for (const { token, error } of failed) {
     const item = token instanceof DeliveredItem ? token : undefined;
-    if (item !== undefined && state.unacknowledged.has(item)) itemsFailed(turn, [item], error, 'ack');
-    else if (item === undefined || isByHand(options) || !failUnsettled(turn, item, error))
+    if (item !== undefined && state.unacknowledged.has(item)) {
+      if (!isInCall(state, item)) itemsFailed(turn, [item], error, 'ack');
+      else if (state.unacknowledged.delete(item)) state.failedInCall.set(item, error);
+    } else if (item === undefined || isByHand(options) || !failUnsettled(turn, item, error))
       noteStray(turn, { call: 'fail', token, error });
   }
 

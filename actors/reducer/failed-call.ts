@@ -74,7 +74,20 @@ export function messageFailed(turn: ReducerTurn, job: RawJob, live: readonly Del
 export function judge(turn: ReducerTurn, call: FailedCall, failure: Failure): void {
   const verdict = askPolicy(turn, call, failure, new Set(itemsOf(call).map(({ tenure }) => tenure)));
   if (verdict === undefined) waitForVerdict(turn, call);
-  else applyVerdict(turn, call, failure, verdict);
+  else applyFirst(turn, call, failure, verdict);
+}
+
+/** Applies the verdict of the policy. Of a failed flush under manual acknowledgement only what is not acknowledged can be set aside. */
+function applyFirst(turn: ReducerTurn, call: FailedCall, failure: Failure, verdict: Verdict): void {
+  const { policy } = verdict;
+  const isSetAside = policy === 'skip' || (typeof policy === 'object' && policy.type === 'park');
+  if (call.type !== 'flush' || !isSetAside || turn.options.definition.acknowledge !== 'manual')
+    return applyVerdict(turn, call, failure, verdict);
+  const { unacknowledged } = turn.state;
+  const items = call.group.items.filter((item) => unacknowledged.delete(item));
+  const rest: FailedCall = { type: 'flush', group: { ...call.group, items } };
+  if (items.length > 0) applyVerdict(turn, rest, failure, verdict);
+  else renewState(call.group.slot, turn.options.definition);
 }
 
 function itemsOf(call: FailedCall): readonly DeliveredItem[] {
@@ -107,7 +120,7 @@ export function decided(turn: ReducerTurn, message: Decided): void {
 
   const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, turn.options.clock));
   if (isOver) dropGroup(turn, call.group);
-  else applyVerdict(turn, call, failure, verdict);
+  else applyFirst(turn, call, failure, verdict);
   endVerdict(turn, call);
 }
 

@@ -6,7 +6,7 @@ import { itemsFailed } from './failed-call.js';
 import { returnCredit } from './stage-reports.js';
 import type { ReducerState, ReducerTurn } from './state.js';
 import type { FoldJob, StateSlot } from './user-calls.js';
-import { messageOf } from '../../src/core/thrown.js';
+import { chainText } from '../../src/core/thrown.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 
 /** Returns false if the item is settled, or not in this reducer: nothing happens then. */
@@ -22,7 +22,7 @@ export function failUnsettled(turn: ReducerTurn, item: DeliveredItem, error: unk
   if (options.definition.flush === undefined) return jobs.some((job) => failReduced(turn, job, item, error));
   const slot = slotOf(state, item);
   if (slot === undefined) return false;
-  const text = `ctx.fail was called for record ${item.sequenceNumber} after its reduce had returned: ${messageOf(error)}`;
+  const text = `ctx.fail was called for record ${item.sequenceNumber} after its reduce had returned: ${chainText(error)}`;
   slot.condemned ??= new NonRetryableError(text, { cause: error });
   return true;
 }

@@ -17,7 +17,8 @@ export function startMark(turn: ReducerTurn, mark: Mark): void {
   const { options, state, now } = turn;
   if (mark.type === 'heartbeat') state.heartbeatWaits = false;
 
-  if (options.definition.behaviour === undefined) {
+  // A drain that was deferred has been a message already.
+  if (options.definition.behaviour === undefined || state.toldMarks.has(mark)) {
     finishMark(turn, mark);
     return;
   }
@@ -26,14 +27,23 @@ export function startMark(turn: ReducerTurn, mark: Mark): void {
     mark.type === 'revoked'
       ? { type: 'revoked', source: mark.source, shardId: mark.shardId, fence: mark.fence }
       : { type: mark.type === 'punctuation' ? mark.kind : 'heartbeat' };
+  state.toldMarks.add(mark);
   startRaw(turn, createRawJob([], message, now), mark);
 }
 
-/** Answers the drains that have waited for a policy or a sink. */
-export function answerDeferredDrains(turn: ReducerTurn): void {
-  const { state } = turn;
+/**
+ * Puts the drains that have waited for a policy or a sink into the queue again. The answer may have let items go that waited behind
+ * another one: they come before the drain.
+ */
+export function requeueDeferredDrains({ state }: ReducerTurn): void {
   if (state.deferredDrains.length === 0) return;
-  for (const drain of state.deferredDrains.splice(0)) finishMark(turn, drain);
+  for (const drain of state.deferredDrains.splice(0)) {
+    if (awaitsAnswer(state.pendingFailures, drain.worker)) state.deferredDrains.push(drain);
+    else {
+      state.queue.push(drain);
+      state.punctuationInQueue += 1;
+    }
+  }
 }
 
 /**
@@ -42,7 +52,7 @@ export function answerDeferredDrains(turn: ReducerTurn): void {
  */
 export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark): void {
   if (mark.type === 'punctuation') {
-    if (mark.kind === 'drain' && awaitsAnswer(state.pendingFailures, mark.worker)) {
+    if (mark.kind === 'drain' && mustDefer(state, mark.worker)) {
       state.deferredDrains.push(mark);
       return;
     }
@@ -64,6 +74,12 @@ export function finishMark({ options, state, effects }: ReducerTurn, mark: Mark)
     }
     if (handedOut > 0) effects.push(effect.count('foldedAfterLoss', handedOut));
   }
+}
+
+function mustDefer({ pendingFailures, waitingCall, carry }: ReducerState, worker: number): boolean {
+  if (awaitsAnswer(pendingFailures, worker)) return true;
+  // An answer came while a raw behaviour was called with the drain, and let items go.
+  return waitingCall === undefined && carry.some(({ tenure }) => tenure.worker === worker);
 }
 
 /** The ordinals of this worker's records that wait for another attempt, or behind one. */

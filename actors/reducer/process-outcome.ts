@@ -21,7 +21,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   state.batching.calls.delete(call);
   task.call = undefined;
 
-  noteNotHandedOut(turn, call.items.length - handed.length);
+  noteNotHandedOut(turn, notHandedOut(call));
   if (handed.length < call.items.length) {
     const live = new Set(handed);
     for (const item of call.items) if (!live.has(item)) dropInTask(turn, item);
@@ -33,7 +33,8 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
     task.done.push(...rest);
     succeeded(turn, rest, handed.length === 1);
   }
-  for (const [item, error] of failed) hasFailedAlone(turn, item, error, call.isRepeated ? 'reduce' : task.at);
+  const at = call.part?.job.failure?.at ?? task.at;
+  for (const [item, error] of failed) hasFailedAlone(turn, item, error, at);
 
   if (call.isRepeated) callAgain(turn, task, rest);
   else if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
@@ -41,6 +42,13 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
     if (failure !== undefined) for (const item of rest) hasFailedAlone(turn, item, failure.cause, task.at);
     state.batching.idle.push(task);
   }
+}
+
+/** How many of its items the application has not got. Of a `stateless` reducer `handed` says another thing: what was flushed. */
+function notHandedOut({ items, handed, part }: ProcessCall): number {
+  if (part === undefined) return items.length - handed.length;
+  const { dropped, next } = part.job;
+  return dropped.length + items.length - next;
 }
 
 function callAgain({ state }: ReducerTurn, task: Task, items: readonly DeliveredItem[]): void {

@@ -5,9 +5,10 @@ import { DeliveredItem } from '../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait, isTriedOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
 import { isHolding, nextAttemptAt } from './held-keys.js';
-import { allowedItems, noteHandedOut } from './item-tokens.js';
+import { allowedItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { enterLane, leaveLane } from './key-lanes.js';
 import { finishMark } from './marks.js';
+import { drop } from './call-outcome.js';
 import { addTask, createTask, gatheredItems, slotsOf, tasksOf, type OpenMark, type Task } from './batching.js';
 import { startProcess } from './process-call.js';
 import type { ReducerState, ReducerTurn } from './state.js';
@@ -45,13 +46,15 @@ export function continueTask(turn: ReducerTurn): boolean {
   const [task] = place < 0 ? [] : batching.idle.splice(place, 1);
   if (task === undefined) return false;
 
-  for (let part = task.parts.shift(); part !== undefined; part = task.parts.shift()) {
+  for (let part = nextPart(turn, task); part !== undefined; part = nextPart(turn, task)) {
     const isFiltered = !task.isAttempt && isHolding(keys);
-    const items = isFiltered ? part.filter((item) => !isHeldNow(turn, item)) : part;
-    if (items.length === 0) continue;
+    const live = part.every(({ tenure }) => !tenure.dead) ? part : part.filter((item) => !isDropped(turn, item));
     // An attempt has its token already.
+    if (task.isAttempt) noteNotHandedOut(turn, part.length - live.length);
+    const items = isFiltered ? live.filter((item) => !isHeldNow(turn, item)) : live;
+    if (items.length === 0) continue;
     const allowed = task.isAttempt ? items.length : allowedItems(turn, items.length);
-    if (allowed < items.length) task.parts.unshift(items.slice(allowed));
+    if (allowed < items.length) putBack(task, items.slice(allowed), allowed > 0);
     if (allowed === 0) {
       batching.idle.unshift(task);
       return false;
@@ -62,6 +65,34 @@ export function continueTask(turn: ReducerTurn): boolean {
   }
   batching.tasks.delete(task);
   reportBatchRecovery(turn, task);
+  return true;
+}
+
+/** The part of a task to call next. What the rate limit has cut off begins anew: its own failures count, and not those before it. */
+function nextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] | undefined {
+  const part = task.parts.shift();
+  if (!task.hasRest || task.parts.length > 0 || part === undefined) return part;
+  reportBatchRecovery(turn, task);
+  Object.assign(task, { hasRest: false, isBisected: false, failures: 0, failedSince: 0, cause: undefined, done: [] });
+  return part;
+}
+
+/** Puts items back for which there are no tokens. `isCut`: others of their part are called. */
+function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): void {
+  if (!isCut || task.isBisected) {
+    task.parts.unshift(items);
+    return;
+  }
+  const rest = task.hasRest ? task.parts.pop() : undefined;
+  task.parts.push([...items, ...(rest ?? [])]);
+  task.hasRest = true;
+}
+
+/** Drops an item of a lease that has ended. It needs no token. */
+function isDropped(turn: ReducerTurn, item: DeliveredItem): boolean {
+  if (!item.tenure.dead) return false;
+  drop(turn, item);
+  leaveLane(turn, item);
   return true;
 }
 

@@ -23,7 +23,7 @@ import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { noteLeft } from './left-items.js';
-import { answerDeferredDrains, finishMark, startMark } from './marks.js';
+import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { dropGathered } from './key-lanes.js';
 import { createBatching, isolatesFailures, outageKeysOf } from './batching.js';
@@ -82,6 +82,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     flushDue: false,
     heartbeatWaits: false,
     unacknowledged: new Map(),
+    failedInCall: new Map(),
     lastReceived: new Map(),
     reports: createStageReports(),
     controller,
@@ -96,6 +97,7 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
     unwatchLimit: undefined,
     punctuationInQueue: 0,
     lastTries: new WeakSet(),
+    toldMarks: new WeakSet(),
     deferredDrains: [],
     strayKinds: new Set(),
     batching: createBatching(definition, now),
@@ -220,10 +222,10 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
 /** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
+  requeueDeferredDrains(turn);
   if (turn.options.definition.process !== undefined) proceedProcess(turn);
   else
     while (state.running === undefined && (continueTask(turn) || (state.batching.tasks.size === 0 && takeStep(turn))));
-  answerDeferredDrains(turn);
   dropUnneeded(turn);
   setAttemptTimer(turn);
 }
@@ -326,12 +328,11 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
 function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   const { state } = turn;
   const mark = state.running?.type === 'raw' ? state.running.mark : undefined;
-  state.running = undefined;
-  noteNotHandedOut(turn, job.dropped.length);
-
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.
   contextCalled(turn);
+  state.running = undefined;
+  noteNotHandedOut(turn, job.dropped.length);
   afterBehaviour(turn, job);
   if (state.waitingCall !== undefined) creditAllQueued(state);
 

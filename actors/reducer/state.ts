@@ -110,6 +110,8 @@ export interface ReducerState {
   heartbeatWaits: boolean;
   /** The items that wait for `ctx.ack`, and since when. Used only with manual acknowledgement and raw behaviours. */
   readonly unacknowledged: Map<DeliveredItem, number>;
+  /** Those for which `ctx.fail` was called while their call is under way, with the errors. They fail when it has ended. */
+  readonly failedInCall: Map<DeliveredItem, unknown>;
   /** The number of the last numbered message from each stage: a repeated message is dropped. */
   readonly lastReceived: Map<Ref<StageMessage>, number>;
   readonly reports: StageReports;
@@ -132,6 +134,8 @@ export interface ReducerState {
   /** How much punctuation is in the queue, and the drains for which everything that waits was tried once more. */
   punctuationInQueue: number;
   lastTries: WeakSet<Mark>;
+  /** The marks that a raw behaviour has got as a message. */
+  readonly toldMarks: WeakSet<Mark>;
   /** Drains that are answered once a policy or a sink has answered about their worker. */
   deferredDrains: Extract<Mark, { readonly type: 'punctuation' }>[];
   readonly batching: Batching;

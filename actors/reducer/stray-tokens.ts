@@ -41,20 +41,27 @@ const texts: Readonly<Record<Cause, Readonly<Record<'ack' | 'fail', string>>>> =
   },
   automatic: {
     ack: "this reducer acknowledges by itself; leave ctx.ack out, or set acknowledge: 'manual'",
-    fail: "it is acknowledged already; call it before reduce returns, throw, or set acknowledge: 'manual'",
+    fail: "it is acknowledged already, or another reducer has it; call it before reduce returns, throw, or set acknowledge: 'manual'",
   },
 };
 
 function causeOf(token: unknown, isManual: boolean): Cause {
   if (token instanceof DeliveredItem) return isManual ? 'twice' : 'automatic';
-  const { idempotencyKey } = Object(token) as { readonly idempotencyKey?: unknown };
-  return typeof idempotencyKey === 'string' ? 'copy' : 'noToken';
+  return copied(token) === undefined ? 'noToken' : 'copy';
 }
 
 function nameOf(token: unknown): string {
   if (token instanceof DeliveredItem) return `record ${token.sequenceNumber} (key '${token.key}')`;
-  const { idempotencyKey } = Object(token) as { readonly idempotencyKey?: unknown };
-  if (typeof idempotencyKey === 'string') return `a copy of the token ${idempotencyKey}`;
+  const original = copied(token);
+  if (original !== undefined) return `a copy of the token ${original}`;
   if (token === undefined || token === null) return String(token);
   return typeof token === 'object' ? 'an object' : `the ${typeof token} ${excerpt(String(token), 40)}`;
+}
+
+/** What a copy was made of; undefined for what is no copy. `{ ...token }` has the members of the item, but not the computed ones. */
+function copied(token: unknown): string | undefined {
+  const { idempotencyKey, record } = Object(token) as { readonly idempotencyKey?: unknown; readonly record?: unknown };
+  if (typeof idempotencyKey === 'string') return idempotencyKey;
+  const { sequenceNumber } = Object(record) as { readonly sequenceNumber?: unknown };
+  return typeof sequenceNumber === 'string' ? `of record ${sequenceNumber}` : undefined;
 }

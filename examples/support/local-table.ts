@@ -21,8 +21,8 @@ export async function localTable(name: string): Promise<LocalTable> {
   process.env['AWS_ACCESS_KEY_ID'] = 'local';
   process.env['AWS_SECRET_ACCESS_KEY'] = 'local';
   return {
-    put: (item) => void server.tables.put(name, item),
-    expire: (key) => void server.tables.expire(name, key),
+    put: (item) => server.tables.put(name, item),
+    expire: (key) => server.tables.expire(name, key),
     rollShards: () => void server.tables.rollShard(name),
     async [Symbol.asyncDispose]() {
       await server.stop();

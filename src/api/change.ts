@@ -34,35 +34,64 @@ export interface Change<Image = Readonly<Record<string, unknown>>> {
 
 /** An attribute as DynamoDB writes it: one member, named after the type. A number is text. */
 export interface ChangedAttribute {
+  /** Text. */
   readonly S?: string;
+  /** A number, as text. */
   readonly N?: string;
+  /** Bytes. */
   readonly B?: Uint8Array;
+  /** A set of texts. */
   readonly SS?: readonly string[];
+  /** A set of numbers, as texts. */
   readonly NS?: readonly string[];
+  /** A set of bytes. */
   readonly BS?: readonly Uint8Array[];
+  /** A map. */
   readonly M?: Readonly<Record<string, ChangedAttribute>>;
+  /** A list. */
   readonly L?: readonly ChangedAttribute[];
+  /** True: the attribute is null. */
   readonly NULL?: boolean;
+  /** A boolean. */
   readonly BOOL?: boolean;
 }
 
 /** A record as the SDK's client for DynamoDB Streams gives it: its type `_Record`, by shape. */
 export interface RawChange {
+  /** Identifies the event. */
   readonly eventID?: string;
+  /** `INSERT`, `MODIFY` or `REMOVE`. */
   readonly eventName?: string;
+  /** The version of the record's format. */
   readonly eventVersion?: string;
+  /** `aws:dynamodb`. */
   readonly eventSource?: string;
+  /** The region of the table. */
   readonly awsRegion?: string;
+  /** The change. */
   readonly dynamodb?: {
+    /** When the change was made, to the second. */
     readonly ApproximateCreationDateTime?: Date;
+    /** The primary key of the item. */
     readonly Keys?: Readonly<Record<string, ChangedAttribute>>;
+    /** The item after the change. */
     readonly NewImage?: Readonly<Record<string, ChangedAttribute>>;
+    /** The item before the change. */
     readonly OldImage?: Readonly<Record<string, ChangedAttribute>>;
+    /** The place in the shard. */
     readonly SequenceNumber?: string;
+    /** The size of the record, in bytes. */
     readonly SizeBytes?: number;
+    /** Which images the stream has. */
     readonly StreamViewType?: string;
   };
-  readonly userIdentity?: { readonly PrincipalId?: string; readonly Type?: string };
+  /** Who made the change, if no application did. */
+  readonly userIdentity?: {
+    /** `dynamodb.amazonaws.com` for TTL. */
+    readonly PrincipalId?: string;
+    /** `Service` for TTL. */
+    readonly Type?: string;
+  };
 }
 
 /**

@@ -34,7 +34,7 @@ export const errorCodes = {
   PROCESSING_FAILED: 'A user function failed and the failure policy is crash; `cause` is what it threw.',
   DUPLICATE_RECORD: "A record was delivered twice by the service and onDuplicate is 'crash'.",
   PARKING_FAILED:
-    'A sink could not keep a parked item: its folder is full, or a write failed. The message names path, bytes and bound, or the failure.',
+    'A sink could not keep a parked item: its folder is full, or a write failed. The message names path, bytes and bound, or the failure. Or a sink found at the start that it cannot keep any.',
   UNDECODABLE_RECORD: 'An aggregate holds user records that cannot be decoded.',
   ACTOR_STOPPED: 'The actor asked has stopped, or never existed.',
   ASK_TIMEOUT: 'A question was not answered by its deadline.',

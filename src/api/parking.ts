@@ -55,4 +55,34 @@ export interface ParkContext {
  * that it is not parked. So does a result that is no promise, because then the write is not awaited. An item may be parked more than
  * once, with the same `idempotencyKey`.
  */
-export type ParkSink = (item: ParkedItem, context: ParkContext) => PromiseLike<unknown>;
+export interface ParkSink {
+  (item: ParkedItem, context: ParkContext): PromiseLike<unknown>;
+  /**
+   * Looks whether the sink can keep anything. `start()` of the consumer calls it, before it reads or takes anything, and rejects with its
+   * error if it throws or rejects. It has `callDeadlineMs`. Absent: nothing is looked at. The sinks that a function as `onFailure`
+   * picks are not known at the start, so they are not checked.
+   */
+  readonly check?: ((context: SinkCheck) => PromiseLike<unknown>) | undefined;
+  /** The stream that the sink puts items into, if it is one. A consumer refuses one that it reads itself. */
+  readonly stream?: NamedStream | undefined;
+}
+
+/** What the check of a sink gets. */
+export interface SinkCheck {
+  /** Aborts when nobody waits for the check any more: its deadline has passed, or the consumer stops. */
+  readonly signal: AbortSignal;
+  /** Says what could not be found out, or may pass: an event `warning`. The start goes on. */
+  readonly warn: (message: string, error?: Error) => void;
+}
+
+/** A stream as the application has named it. */
+export interface NamedStream {
+  /** The name of the stream; the last part of its ARN. */
+  readonly streamName: string;
+  /** The ARN, if it was given. */
+  readonly streamArn?: string | undefined;
+  /** The region, if it was given, or if the ARN says it. */
+  readonly region?: string | undefined;
+  /** The client that the application has given. */
+  readonly client?: unknown;
+}

@@ -1,5 +1,6 @@
 // The part of a source that a consumer uses: how to open the stream and its lease table. `kinesisStream` makes a source on AWS,
 // `fakeStream` one in memory. The consumer depends on neither of them.
+import type { NamedStream } from './parking.js';
 import type { InitialPosition } from '../core/position.js';
 import type { Clock, LeaseStore, Random, StreamSource, Timers, UserRecord } from './ports.js';
 
@@ -47,12 +48,19 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
   readonly initialPosition: InitialPosition;
   /** A value that `extract` and every item of this source get unchanged. */
   readonly opaque?: unknown;
+  /** The stream as the application has named it. A sink of the same consumer may not put items into it. */
+  readonly stream?: NamedStream | undefined;
   /** Opens the stream. The consumer calls it. */
   readonly open: (environment: Environment) => StreamSource;
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
   /** Never present at run time: carries the types to `createConsumer`. */
-  readonly [carries]?: { readonly value: Value; readonly record: Rec };
+  readonly [carries]?: {
+    /** The value of an item. */
+    readonly value: Value;
+    /** What `extract` gets. */
+    readonly record: Rec;
+  };
 }
 
 // oxlint-disable typescript/no-explicit-any -- Here any stands for whatever the source has. Only `createConsumer` looks at it.

@@ -110,7 +110,7 @@ export interface WaitingSnapshot {
   readonly attempts: number;
   /** The time since the first failure, in milliseconds. */
   readonly forMs: number;
-  /** The message of the last error. */
+  /** The message of the last error, and those of its causes. */
   readonly error: string;
 }
 

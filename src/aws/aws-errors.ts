@@ -230,6 +230,10 @@ function neverLeft(error: ErrorShape): boolean {
   return isCertificateCode(text(error.code));
 }
 
+/** The default of KinesisClient is HTTP/2. A server that speaks only HTTP/1.1, as local ones do, never answers it. */
+const noHttp2 =
+  'the server does not speak HTTP/2; give the client `requestHandler: new NodeHttpHandler()`, or the `clientConfig` of the server of kinact/testing';
+
 function verdict(
   kind: FailureKind,
   error: ErrorShape,
@@ -242,6 +246,8 @@ function verdict(
     case 'throttled':
       return { code: 'AWS_ERROR', retryable: true, message: `${action}${where} was throttled (${said})` };
     case 'network':
+      if (text(error.code) === 'ERR_HTTP2_ERROR' && /protocol error/i.test(text(error.message)))
+        return { code: 'AWS_ERROR', retryable: true, message: `${action}${where}: ${noHttp2} (${said})` };
       return isCertificateCode(text(error.code))
         ? {
             code: 'AWS_ERROR',

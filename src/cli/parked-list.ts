@@ -1,10 +1,17 @@
 // `kinact parked list` and `kinact parked show`: what is parked. They only read. Texts of records and errors come from outside, so
 // they are escaped.
 import { excerpt, visible } from '../core/visible.js';
-import type { ParkedEntry } from '../parking/parked-entries.js';
 import type { StoredError, StoredFault, StoredItem } from '../parking/stored-item.js';
 import { readOptions, required, type CommandIo } from './command.js';
-import { entryOf, placeOf, placeOptions, readPlace, refuseIncomplete } from './parked-source.js';
+import {
+  entryOf,
+  placeOf,
+  placeOptions,
+  readPlace,
+  refuseIncomplete,
+  type ParkedPlace,
+  type ParkedState,
+} from './parked-source.js';
 import { isClosedPipe, lineWriter, timeText } from './record-lines.js';
 
 /** An error's message may be a page. */
@@ -14,11 +21,15 @@ export async function listParked(args: readonly string[], io: CommandIo): Promis
   const { json, ...options } = readOptions(args, { ...placeOptions, json: 'boolean' });
   const state = await readPlace(placeOf(options), io);
   const writer = lineWriter(io.stdout);
-  for (const entry of state.entries) {
-    // A reader of the pipe that has gone has enough. After a signal, the output is incomplete.
-    if (io.signal.aborted) return isClosedPipe(io.stdout.errored) ? 0 : 1;
-    const line = (json ? jsonLine : textLine)(await entry.read(), state.replayed.get(entry.idempotencyKey));
-    await writer.write(`${visible(line)}\n`);
+  try {
+    for (const entry of state.entries) {
+      // A reader of the pipe that has gone has enough. After a signal, the output is incomplete.
+      if (io.signal.aborted) return isClosedPipe(io.stdout.errored) ? 0 : 1;
+      const line = (json ? jsonLine : textLine)(await entry.read(), state.replayed.get(entry.idempotencyKey));
+      await writer.write(`${visible(line)}\n`);
+    }
+  } finally {
+    await state.close();
   }
   refuseIncomplete(state);
   return 0;
@@ -29,10 +40,17 @@ export async function showParked(args: readonly string[], io: CommandIo): Promis
   const key = required(id, 'id');
   const place = placeOf(options);
   const state = await readPlace(place, io);
-  const entry: ParkedEntry = entryOf(state.entries, key, place);
-  const lines = fieldLines(await entry.read(), state.replayed.get(key));
-  await lineWriter(io.stdout).write(lines.map((line) => `${visible(line)}\n`).join(''));
+  try {
+    const lines = await linesOf(state, key, place);
+    await lineWriter(io.stdout).write(lines.map((line) => `${visible(line)}\n`).join(''));
+  } finally {
+    await state.close();
+  }
   return 0;
+}
+
+async function linesOf(state: ParkedState, key: string, place: ParkedPlace): Promise<readonly string[]> {
+  return fieldLines(await entryOf(state.entries, key, place).read(), state.replayed.get(key));
 }
 
 /** A time that no Date can hold is shown as it is. */

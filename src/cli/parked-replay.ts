@@ -1,10 +1,12 @@
 // `kinact parked replay`: which items come again, and what is said about it. Invariants: without --yes nothing happens. An item counts
 // as replayed only after its target has acknowledged it. Its line in the progress file is durable before more is replayed.
-import { KinactError } from '../api/errors.js';
+// Two replays never share a progress file at one time.
+import { isKinactError, KinactError } from '../api/errors.js';
 import { messageOf } from '../core/thrown.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import type { ParkedEntry } from '../parking/parked-entries.js';
 import type { ReplayGroup, ReplayTarget } from './replay-target.js';
+import { takeReplayLock, type ReplayLock } from '../parking/replay-lock.js';
 import { openProgress } from '../parking/replay-progress.js';
 import { readOptions, required, say, UsageError, type CommandIo } from './command.js';
 import { moduleTarget } from './parked-module-target.js';
@@ -32,16 +34,42 @@ export async function replayParked(args: readonly string[], io: CommandIo): Prom
   try {
     const place = placeOf(options);
     const path = required(place.progress, 'progress');
-    const state = await readPlace(place, io);
-    const only = id === undefined ? undefined : entryOf(state.entries, id, place);
-    const selection = select(state, { again, only, limit: count, takesRecords: target.takesRecords });
-    await target.check(io);
-    if (yes) await replayAll(selection, target, path, io);
-    else await print(io, planLines(selection, target));
-    refuseIncomplete(state);
-    return 0;
+    const replay = async (lock?: ReplayLock): Promise<number> => {
+      // Only under the lock: another replay would record more.
+      const state = await readPlace(place, io);
+      try {
+        const only = id === undefined ? undefined : entryOf(state.entries, id, place);
+        const selection = select(state, { again, only, limit: count, takesRecords: target.takesRecords });
+        await target.check(io);
+        if (lock === undefined) await print(io, planLines(selection, target));
+        else await replayAll(selection, target, { path, lock }, io);
+      } finally {
+        await state.close();
+      }
+      refuseIncomplete(state);
+      return 0;
+    };
+    return await (yes ? underLock(path, replay, io) : replay());
   } finally {
     await target.close();
+  }
+}
+
+async function underLock(path: string, replay: (lock: ReplayLock) => Promise<number>, io: CommandIo): Promise<number> {
+  const lock = await lockFor(path, io);
+  try {
+    return await replay(lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function lockFor(path: string, io: CommandIo): Promise<ReplayLock> {
+  try {
+    return await takeReplayLock(path, { signal: io.signal, waiting: (text) => say(io, text) });
+  } catch (cause) {
+    if (isKinactError(cause) || io.signal.aborted) throw cause;
+    throw new KinactError('REFUSED', `no lock beside ${path}: ${messageOf(cause)}`, { cause, data: { path } });
   }
 }
 
@@ -100,7 +128,18 @@ function planLines({ groups, before }: Selection, target: ReplayTarget): readonl
   return [todo, ...leftOut, ...target.consequences, 'nothing was done; --yes does it'];
 }
 
-async function replayAll({ groups }: Selection, target: ReplayTarget, path: string, io: CommandIo): Promise<void> {
+interface Recording {
+  /** The progress file. */
+  readonly path: string;
+  readonly lock: ReplayLock;
+}
+
+async function replayAll(
+  { groups }: Selection,
+  target: ReplayTarget,
+  { path, lock }: Recording,
+  io: CommandIo,
+): Promise<void> {
   const done: ReplayGroup[] = [];
   let failures = 0;
   // A progress that cannot be written must show before the first replay.
@@ -114,6 +153,7 @@ async function replayAll({ groups }: Selection, target: ReplayTarget, path: stri
           await progress.note(some.flat(), target.into).catch((cause: unknown) => {
             throw unrecorded(some, path, cause);
           });
+          await lock.confirm();
         },
         failed(group, reason) {
           failures += 1;

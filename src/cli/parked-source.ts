@@ -64,13 +64,14 @@ function reportNotice(notice: SourceNotice, report: ReportRetry): void {
 
 /** Reads all entries of one application. Names on stderr what cannot be read. */
 export async function readPlace(place: ParkedPlace, io: CommandIo): Promise<ParkedState> {
-  const { entries: all, complaints } = await place.read(io);
+  const parked = await place.read(io);
+  const { entries: all, complaints } = parked;
   const application = applicationOf(place, all);
   const entries = all.filter((entry) => entry.application === application);
   const { progress } = place;
   const replayed = progress === undefined ? new Map() : await readProgress(progress, application, io.signal);
   for (const { place: at, reason } of complaints) say(io, `${at}: left out: ${reason}`);
-  return { entries, complaints, replayed };
+  return { entries, complaints, replayed, close: () => parked.close() };
 }
 
 /** Two applications that read one stream give its items the same keys, so their items are never mixed. */
@@ -92,7 +93,7 @@ export function entryOf(entries: readonly ParkedEntry[], id: string, { name }: P
 }
 
 /** Ends a command whose output lacks what could not be read: it must not look complete. */
-export function refuseIncomplete({ complaints }: ParkedEntries): void {
+export function refuseIncomplete({ complaints }: Pick<ParkedEntries, 'complaints'>): void {
   const count = complaints.length;
   if (count === 0) return;
   throw new KinactError('REFUSED', `${count} ${count === 1 ? 'entry' : 'entries'} could not be read, see above`);

@@ -1,21 +1,16 @@
 // `kinact parked replay --into-stream`: puts the records of parked items into a stream, with their bytes and keys. Invariants: the order
-// of a partition key is kept, because a batch has each key once. Only records that the service has accepted count as replayed.
-import { isKinactError } from '../api/errors.js';
+// of a partition key is kept, because a batch has each key once. Each record that an answer of the service has accepted is recorded
+// before the next request.
+import { isKinactError, type KinactError } from '../api/errors.js';
 import { visible } from '../core/visible.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { USUAL_RECORD_BYTES } from '../aws/aggregation/aggregate-encoder.js';
-import {
-  kinesisProducer,
-  sizeOf,
-  type KinesisProducer,
-  type OutgoingRecord,
-  type PutResult,
-} from '../aws/kinesis/kinesis-producer.js';
+import { kinesisProducer, sizeOf, type KinesisProducer, type OutgoingRecord } from '../aws/kinesis/kinesis-producer.js';
 import type { StoredItem } from '../parking/stored-item.js';
 import { streamReference, UsageError } from './command.js';
 import type { ReplayGroup, ReplayReports, ReplayTarget } from './replay-target.js';
 
-/** What a kill in the middle repeats at most. */
+/** What a kill between an answer and its record on the disk repeats at most. */
 const maxBatchRecords = 100;
 const maxBatchBytes = 4 * 1024 * 1024;
 
@@ -93,26 +88,32 @@ function recordOf({ data, partitionKey, explicitHashKey }: StoredItem): Outgoing
   };
 }
 
+/** Puts a batch. What an answer has accepted is recorded before anything more is sent, also before a refused record is put again. */
 async function put(producer: KinesisProducer, batch: readonly Outgoing[], reports: ReplayReports): Promise<void> {
-  const results = await resultsOf(producer, batch);
-  const accepted = batch.filter((_, index) => results[index]!.type === 'put');
-  if (accepted.length > 0) await reports.done(accepted.map(({ group }) => group));
-  for (const [index, result] of results.entries())
-    if (result.type === 'refused') reports.failed(batch[index]!.group, visible(result.reason));
+  const open = new Set(batch);
+  const accepted = (some: readonly Outgoing[]): Promise<void> => {
+    for (const each of some) open.delete(each);
+    return reports.done(some.map(({ group }) => group));
+  };
+  const send = async (sending: readonly Outgoing[]): Promise<void> => {
+    const records = sending.map(({ record }) => record);
+    const results = await producer.put(records, neverAborted, (some) => accepted(some.map((index) => sending[index]!)));
+    for (const [index, result] of results.entries())
+      if (result.type === 'refused') reports.failed(sending[index]!.group, visible(result.reason));
+  };
+  try {
+    await send(batch);
+  } catch (error) {
+    if (!isInvalid(error)) throw error;
+    // One of the records is the reason, and only the service knows which.
+    for (const each of open)
+      await send([each]).catch((reason: unknown) => {
+        if (!isInvalid(reason)) throw reason;
+        reports.failed(each.group, visible(reason.message));
+      });
+  }
 }
 
-/** The results of a batch. A request that is not valid is sent record by record: one of them is the reason. */
-async function resultsOf(producer: KinesisProducer, batch: readonly Outgoing[]): Promise<readonly PutResult[]> {
-  try {
-    return await producer.put(
-      batch.map(({ record }) => record),
-      neverAborted,
-    );
-  } catch (error) {
-    if (!isKinactError(error) || error.data.kind !== 'invalidArgument') throw error;
-    if (batch.length === 1) return [{ type: 'refused', reason: error.message }];
-    const results: PutResult[] = [];
-    for (const each of batch) results.push(...(await resultsOf(producer, [each])));
-    return results;
-  }
+function isInvalid(error: unknown): error is KinactError {
+  return isKinactError(error) && error.data.kind === 'invalidArgument';
 }

@@ -195,6 +195,7 @@ async function planSteps(
     shards,
     rows: scan.rows,
     malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
+    listingProof: source.listingProof,
     rowContext: {
       keyPrefix: keyPrefixOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,

@@ -13,7 +13,7 @@ import {
   type SupervisorMessage,
 } from '../../supervision/index.js';
 import { sendFromOutside } from '../../supervision/system.js';
-import { environmentOf } from './host-environment.js';
+import { environmentOf, hostEnvironment } from './host-environment.js';
 import { consumerTree } from './tree.js';
 import { whenCoordinatorsStarted } from './coordinator-start.js';
 import { createClosing } from './closing.js';
@@ -22,6 +22,7 @@ import { liveness, readiness, snapshot } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
 import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
+import { checkSinks } from './sink-checks.js';
 import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
@@ -34,6 +35,7 @@ import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
 import { resolveTable } from '../options/option-table.js';
+import { sinksOf } from '../options/policy-sinks.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
@@ -92,6 +94,8 @@ class TreeConsumer implements Consumer {
   readonly #escalation: Escalation;
   readonly #intake = createIntake();
   readonly #limit: RateLimit;
+  /** Ends the checks of the sinks when the consumer stops. */
+  readonly #checks = new AbortController();
   #state: ConsumerStatus['state'] = 'new';
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
@@ -155,6 +159,11 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
+      const checking = this.#checkSinks();
+      checking?.catch(() => undefined);
+      // In virtual time only what is there already gets time, so a real disk must not hold the start up.
+      if (checking !== undefined && this.#environment.timers === hostEnvironment.timers) await checking;
+      if (this.#hasStopped()) throw this.#startFailure();
       this.#wiring = openWiring({
         actors: this.#actors,
         options: this.#options,
@@ -171,7 +180,7 @@ class TreeConsumer implements Consumer {
         () => this.#countThrow('meter'),
       );
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
-      await whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment);
+      await Promise.all([checking, whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment)]);
     } catch (error) {
       const failure = this.#startFailure(error as Error);
       await this.#end(failure, escalationDeadlineMs);
@@ -179,6 +188,18 @@ class TreeConsumer implements Consumer {
     }
     if (this.#state !== 'starting') throw this.#startFailure();
     this.#state = 'running';
+  }
+
+  /** Undefined if no sink has anything to check, so that a start without a sink takes no turn more. */
+  #checkSinks(): Promise<void> | undefined {
+    const { onFailure, doubtOf, callDeadlineMs: deadlineMs } = this.#options;
+    const warn = (message: string, error?: Error): void =>
+      this.#emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
+    const sinks = sinksOf(onFailure).map(({ sink }) => sink);
+    for (const doubt of sinks.map(doubtOf)) if (doubt !== undefined) warn(doubt);
+    if (sinks.every(({ check }) => check === undefined)) return undefined;
+    const { signal } = this.#checks;
+    return checkSinks(sinks, { timers: this.#environment.timers, deadlineMs, signal, warn });
   }
 
   /** The error of a failed start. If the consumer ended by itself or was stopped, `error` shows only that an actor has ended. */
@@ -248,6 +269,7 @@ class TreeConsumer implements Consumer {
 
   async #release(deadlineMs: number): Promise<StopReport> {
     this.#state = 'stopping';
+    this.#checks.abort();
     const report = await releaseEverything(
       {
         environment: this.#environment,

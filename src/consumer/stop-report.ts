@@ -8,8 +8,9 @@ export interface StopReport {
   /** True if every lease was released without open records, and no call of user code still runs. */
   readonly drained: boolean;
   /**
-   * The items that waited for another attempt, or behind one, in shards that were given up with records left; the longest wait first.
-   * They come again at the next owner. `attempts` 0: the item waited behind another one. `error`: the last error, or ''.
+   * The items that waited for another attempt, or behind one, or whose call had not ended, in shards that were given up with records
+   * left; the longest wait first. They come again at the next owner. `attempts` 0: the item waited behind another one, or for the end
+   * of its first call. `error`: the last error with its causes, 'its call has not ended', or ''.
    */
   readonly waiting: readonly WaitingSnapshot[];
 }

@@ -9,14 +9,15 @@ const maxNamed = 3;
 export function waitingTexts(waiting: readonly WaitingSnapshot[]): readonly string[] {
   const named = waiting.slice(0, maxNamed).map(textOf);
   const more = waiting.length - named.length;
-  return more > 0 ? [...named, `${more} more items wait for another attempt`] : named;
+  return more > 0 ? [...named, `${more} more items wait`] : named;
 }
 
 function textOf({ source, shardId, sequenceNumber, key, at, attempts, forMs, error }: WaitingSnapshot): string {
   const record = `record ${sequenceNumber} of ${source}/${shardId}`;
   const item = key === undefined ? record : `key '${key}' (${record})`;
   const what = at === 'flush' ? `a flush from ${record}` : item;
-  return `${what} has waited for ${Math.round(forMs / 1_000)} s, after ${attempts} failed attempts: ${error}`;
+  const after = attempts === 0 ? '' : `, after ${attempts} failed attempts`;
+  return `${what} has waited for ${Math.round(forMs / 1_000)} s${after}${error === '' ? '' : `: ${error}`}`;
 }
 
 /** What a stop that has not drained leaves behind. */

@@ -143,7 +143,8 @@ export function openWiring(input: WiringInput): Wiring {
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...options, ...environment, opaqueOf, itemOf, left: leftItems }),
+      stage: () =>
+        actors.stage({ ...options, ...environment, opaqueOf, itemOf, left: leftItems, ...answerDeadlineOf(options) }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
@@ -155,6 +156,13 @@ export function openWiring(input: WiringInput): Wiring {
     close: (failed) => closeAll(sources, tables, failed),
   };
 }
+
+/** With 0 no restart waits for a call. A policy, a sink or a call whose signal has aborted gets time to answer all the same. */
+function answerDeadlineOf({ callDeadlineMs }: ResolvedOptions): { readonly callDeadlineMs: number } {
+  return { callDeadlineMs: callDeadlineMs === 0 ? defaultAnswerMs : callDeadlineMs };
+}
+
+const defaultAnswerMs = 30_000;
 
 function closeAll(
   sources: readonly OpenSource[],
@@ -257,6 +265,7 @@ function reducerOf(
   const { reducer: definition, batch } = options;
   return actors.reducer({
     ...options,
+    ...answerDeadlineOf(options),
     ...own,
     definition,
     batchSize: batch.size,
@@ -280,6 +289,7 @@ function workerOf(
   lastWorker += 1;
   return actors.shardWorker({
     ...options,
+    ...answerDeadlineOf(options),
     lease,
     workerNumber: lastWorker,
     source,

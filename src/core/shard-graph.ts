@@ -246,8 +246,8 @@ export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => Le
 }
 
 /**
- * The children that a row names. The Java adapter for DynamoDB Streams may write the shard's own id among them, if the service
- * ignores the filter by which the adapter asks for children.
+ * The children that a row names. The Java adapter for DynamoDB Streams may write the shard's own id among them: some servers ignore
+ * its request for children only.
  */
 export function namedChildren(shardId: string, { childShardIds }: LeaseRow): string[] {
   return childShardIds.filter((child) => child !== shardId);

@@ -26,6 +26,7 @@ import {
 import type { CheckpointNotice, NactParent } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
+import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
 import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
@@ -67,8 +68,10 @@ const onFailure: Kind<OnFailure> = {
   expected: "retry(), park(), 'crash', 'skip', 'stopShard' or a function",
   type: 'OnFailure',
   parse(value, path) {
-    if (typeof value === 'function' || isFailurePolicy(value)) return value as OnFailure;
-    return refuse(path, this.expected, value);
+    // A sink, or a maker of policies or sinks, is a function, too. It would be called at the first failure only.
+    if (isFailurePolicy(value) || (typeof value === 'function' && misplaced(value) === undefined))
+      return value as OnFailure;
+    return refuseShown(path, this.expected, shownPolicy(value));
   },
 };
 
@@ -241,7 +244,7 @@ export const consumerTable = {
   callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, and these still have 30 s.',
     '10_000',
   ),
   workerId: optional(

@@ -1,8 +1,9 @@
 // The policy `park`, and its options as a table.
-import type { Park, PlainPolicy } from '../api/failure-policy.js';
 import type { ParkOptions } from '../api/generated/park-options.js';
 import type { ParkSink } from '../api/parking.js';
-import { callback, defaulting, oneOf, resolveTable } from './option-table.js';
+import type { Park, PlainPolicy } from '../api/failure-policy.js';
+import { marked, misplaced, refuseShown, shownSink } from '../api/misplaced.js';
+import { defaulting, oneOf, resolveTable } from './option-table.js';
 
 export const parkTable = {
   then: defaulting(
@@ -32,6 +33,14 @@ export const parkTable = {
  * ```
  */
 export function park(sink: ParkSink, options: ParkOptions = {}): Park {
-  const checked = callback<ParkSink>('ParkSink').parse(sink, 'park.sink');
-  return Object.freeze({ type: 'park', sink: checked, then: resolveTable(parkTable, options, 'park').then });
+  // A function that makes policies or sinks is no sink, and would fail at the first failure only.
+  if (typeof sink !== 'function' || misplaced(sink)?.asSink !== undefined)
+    refuseShown('park.sink', 'a sink', shownSink(sink));
+  return Object.freeze({ type: 'park', sink, then: resolveTable(parkTable, options, 'park').then });
 }
+
+marked(park, {
+  name: 'the function park itself',
+  asPolicy: 'park(fileSink({ path: … }))',
+  asSink: 'fileSink({ path: … })',
+});

@@ -5,6 +5,7 @@ import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
+import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
@@ -20,6 +21,8 @@ export interface ResolvedOptions extends Omit<Table, 'source'> {
   readonly sources: readonly ResolvedSource[];
   /** When a reducer flushes, with the defaults filled in. */
   readonly batch: { readonly size: number; readonly intervalMs: number };
+  /** Says once of a sink that it may park into a stream that the consumer reads. */
+  readonly doubtOf: DoubtOf;
 }
 
 /** The batch of a reducer, with the defaults filled in. */
@@ -47,8 +50,9 @@ export function resolveOptions(options: unknown): ResolvedOptions {
     refuse(path, `less than watchdogMs (${rest.watchdogMs}), or every batch looks stalled`, intervalMs);
   }
 
+  refuseOwnStreams(rest.onFailure, specs);
   const sources = placeSources(specs, rest.application, rest.leases);
-  return Object.freeze({ ...rest, sources, batch });
+  return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs) });
 }
 
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */

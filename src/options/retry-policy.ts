@@ -1,13 +1,15 @@
 // The policy `retry`, its options as a table, and the policy that applies if the application names none.
-import { isFinalPolicy, type FinalPolicy, type Retry } from '../api/failure-policy.js';
+import { isFailurePolicy, isFinalPolicy, type FinalPolicy, type Retry } from '../api/failure-policy.js';
 import type { RetryOptions } from '../api/generated/retry-options.js';
-import { defaulting, milliseconds, refuse, resolveTable, times, type Kind } from './option-table.js';
+import { marked, refuseShown, shownPolicy } from '../api/misplaced.js';
+import { defaulting, milliseconds, resolveTable, times, type Kind } from './option-table.js';
 
 const finalPolicy: Kind<FinalPolicy> = {
   expected: "'crash', 'skip', 'stopShard' or park()",
   type: 'FinalPolicy',
   parse(value, path) {
-    return isFinalPolicy(value) ? value : refuse(path, this.expected, value);
+    if (isFinalPolicy(value)) return value;
+    return refuseShown(path, this.expected, isFailurePolicy(value) ? 'the policy of retry()' : shownPolicy(value));
   },
 };
 
@@ -54,3 +56,5 @@ export function retry(options: RetryOptions = {}): Retry {
   const { attempts, minMs, maxMs, then } = resolveTable(retryTable, options, 'retry');
   return Object.freeze({ type: 'retry', attempts, minMs, maxMs: Math.max(minMs, maxMs), then });
 }
+
+marked(retry, { name: 'the function retry itself', asPolicy: 'retry()', asSink: 'fileSink({ path: … })' });

@@ -4,7 +4,8 @@
 import { resolve } from 'node:path';
 import { KinactError } from '../api/errors.js';
 import type { FileSinkOptions } from '../api/options.js';
-import type { ParkSink } from '../api/parking.js';
+import { marked, markMaker } from '../api/misplaced.js';
+import type { ParkSink, SinkCheck } from '../api/parking.js';
 import { messageOf } from '../core/thrown.js';
 import { resolveTable, type Resolved } from '../options/option-table.js';
 import { fileSinkTable } from '../options/sink-option-tables.js';
@@ -30,6 +31,8 @@ const maxWriteBytes = 8 * 1024 * 1024;
  * file and all new folder entries are synced. Calls that come together share one sync. Each process writes its own files, so
  * several processes may use one folder. They can be read only by the user of the process. No file is ever deleted.
  *
+ * `start()` of a consumer creates the folder and an empty file in it, and removes the file. If that fails, it rejects.
+ *
  * A call rejects with PARKING_FAILED if the folder is full, or if the disk fails. If its signal aborts before its line is written, it
  * rejects with the signal's reason, and the item is not kept.
  *
@@ -48,8 +51,18 @@ export function fileSink(options: FileSinkOptions): ParkSink {
 /** The same, with the given host. */
 export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkSink {
   const writer = new LineWriter(resolveTable(fileSinkTable, options, 'fileSink'), host);
-  return (item, { signal }) => writer.add(parkedLine(item), signal);
+  const sink: ParkSink = (item, { signal }) => writer.add(parkedLine(item), signal);
+  const check: ParkSink['check'] = ({ warn }) => writer.check(warn);
+  return marked(Object.assign(sink, { check }), {
+    name: 'a sink made by fileSink',
+    asPolicy: 'park(fileSink({ path: … }))',
+  });
 }
+
+markMaker(fileSink, 'fileSink', '{ path: … }');
+
+/** A disk without room is no wrong path: others may make room. */
+const full: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
 
 class LineWriter {
   readonly #limits: Resolved<typeof fileSinkTable>;
@@ -75,6 +88,23 @@ class LineWriter {
       this.#queue.push({ line, signal, kept, failed });
       if (!this.#isWriting) void this.#writeAll();
     });
+  }
+
+  /** Creates a file in the folder, as parking does, and removes it. A file that is in use already is proof enough. */
+  async check(warn: SinkCheck['warn']): Promise<void> {
+    if (this.#file !== undefined) return;
+    const { disk, folder: path } = this.#maker;
+    const { maxBytes } = this.#limits;
+    try {
+      await (await createParkingFile(this.#maker)).close();
+      const bytes = await disk.folderBytes(path);
+      if (bytes >= maxBytes) warn(`${path} has ${bytes} bytes, so maxBytes (${maxBytes}) lets no item be parked`);
+    } catch (cause) {
+      const text = `items cannot be kept in ${path}: ${messageOf(cause)}`;
+      const error = new KinactError('PARKING_FAILED', text, { cause, data: { path } });
+      if (!full.includes((cause as { readonly code?: unknown }).code)) throw error;
+      warn(text, error);
+    }
   }
 
   /** Never rejects. The first step waits, so calls of the same turn come into one write. */

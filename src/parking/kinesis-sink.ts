@@ -7,7 +7,8 @@ import type { KinesisClientLike } from '../aws/kinesis/kinesis-client.js';
 import { isKinactError, KinactError } from '../api/errors.js';
 import { NonRetryableError } from '../api/failure-policy.js';
 import type { KinesisSinkOptions } from '../api/options.js';
-import type { ParkedItem, ParkSink } from '../api/parking.js';
+import { marked, markMaker } from '../api/misplaced.js';
+import type { ParkedItem, ParkSink, SinkCheck } from '../api/parking.js';
 import type { Environment } from '../api/source.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { resolveKinesisSink, type ResolvedKinesisSink } from '../options/sink-option-tables.js';
@@ -25,6 +26,9 @@ const neverAborted = new AbortController().signal;
  * What fails for a passing reason, such as a throttle, is put again for a minute, as long as the signal of the call lives. Then the
  * call rejects with PARKING_FAILED, or with the reason of its signal. Another failure rejects with the error of the service, for example
  * ACCESS_DENIED. An item that cannot be put at all rejects with a NonRetryableError.
+ *
+ * `start()` of a consumer describes the stream. It rejects if the stream does not exist, and warns if it cannot know. A consumer may not
+ * read the stream itself: each parked item would come back to it.
  *
  * @throws KinactError INVALID_OPTION (path, expected, got).
  * @see {@link KinesisSinkOptions} for the options.
@@ -57,7 +61,7 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
     return asked;
   };
 
-  return async (item, { signal }) => {
+  const sink: ParkSink = async (item, { signal }) => {
     signal.throwIfAborted();
     const line = parkedLine(item);
     const partitionKey = partitionKeyOf(item);
@@ -78,6 +82,26 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
       await put(USUAL_RECORD_BYTES);
     }
   };
+  const check: ParkSink['check'] = (context) => checkStream(open(), name, context);
+  const streamName = name.slice(name.lastIndexOf('/') + 1);
+  const stream = Object.freeze({ streamName, streamArn, region, client });
+  return marked(Object.assign(sink, { check, stream }), {
+    name: 'a sink made by kinesisSink',
+    asPolicy: 'park(kinesisSink({ streamName: … }))',
+  });
+}
+
+markMaker(kinesisSink, 'kinesisSink', '{ streamName: … }');
+
+/** Rejects if the stream cannot be there, or the client cannot reach it at all. Anything else is a warning: parking may still work. */
+async function checkStream(producer: KinesisProducer, name: string, { signal, warn }: SinkCheck): Promise<void> {
+  try {
+    await producer.describe(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isKinactError(error) || !(error.retryable || error.code === 'ACCESS_DENIED')) throw error;
+    warn(`stream '${name}' for parked items could not be looked at: ${error.message}`, error);
+  }
 }
 
 function partsWithin(line: Buffer, { idempotencyKey }: ParkedItem, maxBytes: number): readonly Buffer[] {

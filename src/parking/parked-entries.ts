@@ -16,6 +16,8 @@ export interface ParkedEntries {
   /** In the order in which they were parked. */
   readonly entries: readonly ParkedEntry[];
   readonly complaints: readonly Complaint[];
+  /** Closes the files that reading has opened. */
+  close(): Promise<void>;
 }
 
 /** Collects entries. */
@@ -25,7 +27,7 @@ export interface EntryList {
   finish(): ParkedEntries;
 }
 
-export function entryList(): EntryList {
+export function entryList(close = (): Promise<void> => Promise.resolve()): EntryList {
   const byKey = new Map<string, ParkedEntry>();
   const complaints: Complaint[] = [];
   return {
@@ -41,6 +43,7 @@ export function entryList(): EntryList {
     finish: () => ({
       entries: [...byKey.values()].toSorted((one, other) => one.parkedAt - other.parkedAt),
       complaints,
+      close,
     }),
   };
 }

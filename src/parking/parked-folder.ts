@@ -1,10 +1,12 @@
-// Reads the folder of a file sink back. The first pass finds the newest entry of each idempotency key, and keeps only its place. So
-// a folder of any size can be listed. The last line of a file may be torn, because its process was killed: it was never promised.
+// Reads the folder of a file sink back. The first pass finds the newest entry of each idempotency key, and keeps only its place, so
+// a folder of any size can be listed. The second one reads the entries. The last line of a file may be torn, because its process was
+// killed: it was never promised.
 import { createReadStream } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KinactError } from '../api/errors.js';
 import { isParkedFileName } from './file-name.js';
+import { lineFiles, type LineFiles, type LinePlace } from './line-files.js';
 import { entryList, type EntryList, type ParkedEntries } from './parked-entries.js';
 import { readParkedLine } from './parked-line.js';
 import type { StoredItem } from './stored-item.js';
@@ -48,10 +50,20 @@ export async function* linesOfFile(path: string, signal: AbortSignal): AsyncGene
 }
 
 /** Rejects with REFUSED if there is no such folder. */
-export async function readParkedFolder(path: string, signal: AbortSignal): Promise<ParkedEntries> {
-  const list = entryList();
-  for (const name of await parkedFiles(path)) await readFile(list, join(path, name), signal);
+export async function readParkedFolder(
+  path: string,
+  signal: AbortSignal,
+  files: LineFiles = lineFiles(),
+): Promise<ParkedEntries> {
+  const list = entryList(() => files.close());
+  for (const name of await parkedFiles(path)) await readFile({ list, files, path: join(path, name) }, signal);
   return list.finish();
+}
+
+interface Reading {
+  readonly list: EntryList;
+  readonly files: LineFiles;
+  readonly path: string;
 }
 
 async function parkedFiles(path: string): Promise<readonly string[]> {
@@ -64,23 +76,20 @@ async function parkedFiles(path: string): Promise<readonly string[]> {
   }
 }
 
-async function readFile(list: EntryList, path: string, signal: AbortSignal): Promise<void> {
+async function readFile({ list, files, path }: Reading, signal: AbortSignal): Promise<void> {
   for await (const { number, offset, bytes } of linesOfFile(path, signal)) {
     const item = bytes === undefined ? `it has more than ${maxLineBytes} bytes` : readParkedLine(bytes);
     if (typeof item === 'string') list.complain(`${path}:${number}`, item);
-    else list.add(item, () => readAgain(path, offset, (bytes as Buffer).length));
+    else {
+      const { length } = bytes as Buffer;
+      list.add(item, () => readAgain(files, { path, offset, length }));
+    }
   }
 }
 
-async function readAgain(path: string, offset: number, length: number): Promise<StoredItem> {
-  const file = await open(path);
-  try {
-    const line = Buffer.alloc(length);
-    await file.read(line, 0, length, offset);
-    const item = readParkedLine(line);
-    if (typeof item === 'string') throw new KinactError('REFUSED', `${path} was changed while it was read: ${item}`);
-    return item;
-  } finally {
-    await file.close();
-  }
+async function readAgain(files: LineFiles, place: LinePlace): Promise<StoredItem> {
+  const item = readParkedLine(await files.read(place));
+  if (typeof item === 'string')
+    throw new KinactError('REFUSED', `${place.path} was changed while it was read: ${item}`);
+  return item;
 }

@@ -74,11 +74,32 @@ export function resolveServerPeers(resolve: (name: string) => string): { kinesal
   return { kinesalite: at('kinesalite'), dynalite: at('dynalite') };
 }
 
+/** The first bytes of a client that speaks HTTP/2. */
+export const http2Preface = 'PRI * HTTP/2';
+
+/** What Node answers to bytes that are no request. HTTP/2 clients fail at once with it. */
+export const badRequest = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
+
+/** Warns the process, once for each server: the client of the SDK says only "Protocol error". */
+export function warnOfHttp2(server: string): void {
+  process.emitWarning(
+    `A client spoke HTTP/2 to ${server}, which takes only HTTP/1.1. KinesisClient does so by default: make it with ` +
+      '`new KinesisClient(servers.clientConfig.kinesis)`, or with `requestHandler: new NodeHttpHandler()`.',
+    { type: 'KinactWarning', code: 'KINACT_HTTP2' },
+  );
+}
+
 /** Runs in the thread. Both servers rethrow a request's `error` event, so `up` removes their listener for it. */
 const boot = `
   const { parentPort, workerData } = require('node:worker_threads');
   const up = (server) => new Promise((resolve, reject) => {
     server.on('request', (request) => { request.removeAllListeners('error'); request.on('error', () => {}); });
+    server.on('clientError', (error, socket) => {
+      const starts = String(error.rawPacket === undefined ? '' : error.rawPacket.subarray(0, 32).toString('latin1'));
+      if (starts.startsWith(workerData.http2Preface)) parentPort.postMessage('http2');
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      else socket.end(workerData.badRequest);
+    });
     server.once('error', reject).listen(0, '127.0.0.1', () => resolve('http://127.0.0.1:' + server.address().port));
   });
   const { createMs, shardLimit } = workerData;
@@ -90,6 +111,9 @@ const boot = `
 /**
  * Starts a local Kinesis (kinesalite) and a local DynamoDB (dynalite), empty, in memory, on free ports of 127.0.0.1. Ready in
  * about 0.2 s. The servers do not keep the process alive.
+ *
+ * An SDK client needs `clientConfig`, or a `requestHandler` for HTTP/1.1 (`new NodeHttpHandler()`). The default of `KinesisClient` is
+ * HTTP/2, which the servers do not speak: its calls fail with "Protocol error", and the process gets a warning that says so.
  *
  * Unlike AWS, the servers have no throttling, no `ChildShards` at the end of a shard, no StreamARN parameters, and no fan-out.
  * `scriptedServer()` covers cases that these servers do not.
@@ -111,7 +135,7 @@ export async function startLocalServers(options: LocalServersOptions = {}): Prom
 
   const worker = new Worker(boot, {
     eval: true,
-    workerData: { ...peers, ...settings },
+    workerData: { ...peers, ...settings, http2Preface, badRequest },
   });
 
   const urls = await new Promise<{ kinesis: string; dynamodb: string }>((resolve, reject) => {
@@ -119,6 +143,9 @@ export async function startLocalServers(options: LocalServersOptions = {}): Prom
     worker.once('error', reject);
   });
 
+  worker.once('message', (message) => {
+    if (message === 'http2') warnOfHttp2('a local server');
+  });
   worker.unref();
   const clientConfig = { kinesis: localClientConfig(urls.kinesis), dynamodb: localClientConfig(urls.dynamodb) };
 

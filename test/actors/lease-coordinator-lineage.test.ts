@@ -88,6 +88,39 @@ describe('a coordinator of a stream without hash ranges', () => {
     expect(driver.startable()).to.include(one);
   });
 
+  it('lets a child wait that is listed before its parent, and reads the parent first', async () => {
+    const stream = listedStream({ lineage: true, shards: 1 });
+    const driver = await holdingAll(stream);
+    stream.rollOver(zero);
+    stream.rollOver(one);
+    const hideAll = hide(stream, one, two);
+    await endWithoutChildren(driver, zero);
+    hideAll();
+    const show = hide(stream, one);
+    await driver.harness.advance(30_000);
+    expect([...driver.store.rows.keys()]).to.deep.equal([zero]);
+    show();
+    await driver.harness.advance(60_000);
+    expect([...driver.store.rows.keys()])
+      .to.include(one)
+      .and.not.include(two);
+  });
+
+  it('reads a child without its parent once listings have lacked the parent for a minute', async () => {
+    const stream = listedStream({ lineage: true, shards: 1 });
+    const driver = await holdingAll(stream);
+    stream.rollOver(zero);
+    stream.rollOver(one);
+    const hideAll = hide(stream, one, two);
+    await endWithoutChildren(driver, zero);
+    hideAll();
+    hide(stream, one);
+    await driver.harness.advance(30_000);
+    expect([...driver.store.rows.keys()]).to.deep.equal([zero]);
+    await driver.harness.advance(60_000);
+    expect(driver.store.row(two)).to.deep.include({ checkpoint: 'TRIM_HORIZON', parentShardIds: [one] });
+  });
+
   it('stops looking for children of a disabled stream after a few listings, and then looks every few minutes', async () => {
     const stream = listedStream({ lineage: true, shards: 1 });
     const driver = await holdingAll(stream);

@@ -176,7 +176,7 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
     for (const { ctx, token } of got) ctx.fail(token, new Error('late'));
     const heard = called();
     expect(warnings(heard)).to.deep.equal([
-      "ctx.fail has no effect for record 0 (key 'k'): it is acknowledged already; call it before reduce returns, throw, or set acknowledge: 'manual'",
+      "ctx.fail has no effect for record 0 (key 'k'): it is acknowledged already, or another reducer has it; call it before reduce returns, throw, or set acknowledge: 'manual'",
     ]);
     expect(counted(heard)).to.deep.equal({ strayAcknowledgements: 2 });
   });
@@ -185,6 +185,11 @@ describe('ctx.fail after the call of its item, under automatic acknowledgement',
 describe('a call of ctx that has no effect', () => {
   const strays: readonly (readonly [string, (token: Token, ctx: ReducerContext) => void, string])[] = [
     ['a copy of a token', (token, ctx) => ctx.ack({ idempotencyKey: token.idempotencyKey }), 'pass item.token itself'],
+    [
+      'a spread token',
+      (token, ctx) => ctx.ack({ ...token }),
+      'a copy of the token of record 0: a copy identifies no item',
+    ],
     [
       'no token',
       (_token, ctx) => ctx.ack(7 as never),

@@ -5,10 +5,13 @@ import type { ReducerMessage } from '../../src/api/reducer.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { createRateLimit, setRate } from '../../src/core/rate-limit.js';
 import { direct, type Effects, type State } from '../support/direct-reducer.js';
+import { failingProcess, punctuated } from '../support/direct-process.js';
 import { ofType, started } from '../support/direct.js';
 
 const timers = (effects: Effects) => ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'attempt' ? [ms] : []));
 const attemptDue = { type: 'attemptDue' } as const;
+const clockNow = 1_000;
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 /** A reducer under a limit of `perSecond`, and the values that it has reduced. */
 function limited(perSecond: number, options: Parameters<typeof direct>[1] = {}) {
@@ -118,5 +121,80 @@ describe('a reducer under a rate limit', () => {
     const { items, end, status } = limited(1_000);
     await end(items([0, 1, 2]));
     expect(status()).to.include({ limited: false, queued: 0 });
+  });
+
+  it('takes no tokens for the items that a stateless reducer did not reduce, because reduce threw before them', async () => {
+    const limit = createRateLimit(100, 1_000);
+    const seen: number[] = [];
+    const down = { flush: true, reduce: false };
+    const { itemsOf, drain, tell, clock } = direct(
+      {
+        stateless: true,
+        reduce: (state, { value }) => {
+          seen.push(value);
+          if (down.reduce && value === 0) throw new Error('no');
+          return state;
+        },
+        flush: () => {
+          if (down.flush) throw new Error('no');
+        },
+      },
+      { limit, batchSize: 3, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    );
+    limit.bucket = { capacity: 1_000, perSecond: 1e-9, tokens: 100, updatedAt: 1_000 };
+    await drain(itemsOf([0, 1, 2].map((n) => [`k${n}`, n] as const)));
+    Object.assign(down, { flush: false, reduce: true });
+    clock.move(100);
+    await drain(tell(attemptDue));
+    expect(Math.round(100 - limit.bucket.tokens)).to.equal(seen.length);
+  });
+});
+
+describe('a batch under a rate limit', () => {
+  const six = upTo(6).map((n) => [`k${n}`, n] as const);
+
+  it('tries the part that the limit cut off three times as a whole, like any batch', async () => {
+    const limit = createRateLimit(3, 1_000);
+    const { itemsOf, drain, wait, calls, settled } = failingProcess(new Set([4]), {
+      ...{ batchSize: 6, limit, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    });
+    await drain(itemsOf(six));
+    limit.bucket = { capacity: 1_000, perSecond: 1e-9, tokens: 1_000, updatedAt: clockNow };
+    await wait(1_000);
+    for (let n = 0; n < 12; n += 1) await wait(100);
+    expect(calls.filter((each) => each.join() === '3,4,5')).to.have.length(3);
+    expect(settled.toSorted()).to.deep.equal([0, 1, 2, 3, 5]);
+  });
+
+  it('is tried once more for a drain as fast as the limit allows, and the drain is answered then', async () => {
+    const limit = createRateLimit(6, 1_000);
+    const { itemsOf, drain, tell, clock, punctuation, calls, stage } = failingProcess(new Set([0, 5]), {
+      ...{ batchSize: 6, limit, onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    });
+    await drain(itemsOf(six));
+    expect(punctuated(await drain(punctuation('drain')), stage)).to.deep.equal([]);
+    expect(calls, 'there are no tokens').to.have.length(1);
+    let answers: unknown[] = [];
+    let seconds = 0;
+    for (; answers.length === 0 && seconds < 20; seconds += 1) {
+      clock.move(1_000);
+      answers = punctuated(await drain(tell(attemptDue)), stage);
+    }
+    const handed = calls.flat().length;
+    expect(handed).to.be.within(12, 6 + 6 * seconds);
+    expect(answers).to.have.length(1);
+  });
+
+  it('is dropped with its reservation if the stop does not wait for its tokens', async () => {
+    const limit = createRateLimit(6, 1_000);
+    const { itemsOf, drain, punctuation, tenures, revoked, status } = failingProcess(new Set([0]), {
+      ...{ batchSize: 6, limit, onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    });
+    await drain(itemsOf(six));
+    await drain(punctuation('drain'));
+    expect(limit.reserved).to.equal(1);
+    tenures[1]!.dead = true;
+    await drain(revoked(1));
+    expect([limit.reserved, status().limited, status().holding]).to.deep.equal([0, false, []]);
   });
 });

@@ -253,6 +253,22 @@ it('of two flushes that wait, the one whose lease has ended is dropped, and the 
   expect(flushed).to.deep.equal([[7]]);
 });
 
+it('a flush that waits ends when its last lease is lost: the reducer goes on at once, without a flush and from a new state', async () => {
+  const flushed: State[] = [];
+  const flush = (state: State): never => {
+    flushed.push(state);
+    throw new Error('down');
+  };
+  const { items, end, tenures, revoked } = direct({ flush }, { batchSize: 1, onFailure: retry({ minMs: 100 }) });
+  await end(await end(items([0])));
+  expect(started(items([7], 2))).to.deep.equal([]);
+  tenures[1]!.dead = true;
+  const next = revoked(1);
+  expect(started(next)).to.deep.equal(['reduce']);
+  await end(await end(next));
+  expect(flushed).to.deep.equal([[0], [7]]);
+});
+
 it('an attempt in an outage whose lease has ended says nothing about the outage: the next key follows at once', async () => {
   const bad = new Set(Array.from({ length: 10 }, (_, n) => n));
   const { itemsOf, calls, clock, drain, end, tell, tenures, status } = failing(bad, retry({ minMs: 100 }));

@@ -296,3 +296,85 @@ describe('the report of a stop', () => {
     ]);
   });
 });
+
+describe('a drain that has waited for a sink', () => {
+  it('is answered after the items that the answer of the sink lets go', async () => {
+    const kept: ParkedItem[] = [];
+    const { itemsOf, tell, punctuation, stage } = direct(
+      {
+        reduce: (state, { value }) => {
+          if (value === 0) throw new Error('no');
+          return state;
+        },
+      },
+      { batchSize: 1, onFailure: park(async (item) => kept.push(item)) },
+    );
+    const parking = await run(
+      tell,
+      itemsOf([
+        ['k', 0],
+        ['k', 1],
+      ]),
+      (name) => name.startsWith('park#'),
+    );
+    expect(punctuated(punctuation('drain'), stage)).to.deep.equal([]);
+    const released = tell(await finish(ofType(parking, 'run').filter(({ name }) => name.startsWith('park#'))));
+    expect([started(released), punctuated(released, stage)]).to.deep.equal([['reduce'], []]);
+    const ended = await run(tell, released);
+    expect([settledIn(ended, stage), punctuated(ended, stage)]).to.deep.equal([[0, 1], [[]]]);
+  });
+});
+
+describe('a drain of a raw behaviour', () => {
+  it('is answered after the items that a sink has let go during its call', async () => {
+    const kept: ParkedItem[] = [];
+    const behaviour: RawReducer<number, number>['behaviour'] = (state, message, { ack }) => {
+      if (message.type !== 'items') return state;
+      for (const { value, token } of message.items) {
+        if (value === 0) throw new Error('no');
+        ack(token);
+      }
+      return state;
+    };
+    const { itemsOf, tell, punctuation, stage } = direct(
+      {},
+      {
+        definition: { init: () => 0, behaviour } as never,
+        batchSize: 1,
+        onFailure: park(async (item) => kept.push(item)),
+      },
+    );
+    const isSink = (name: string): boolean => name.startsWith('park#');
+    const parking = await run(
+      tell,
+      itemsOf([
+        ['k', 0],
+        ['k', 1],
+      ]),
+      isSink,
+    );
+    const drain = punctuation('drain');
+    expect(started(drain)).to.deep.equal(['drain']);
+    tell(await finish(ofType(parking, 'run').filter(({ name }) => isSink(name))));
+    const ended = tell(await finish(drain));
+    expect([started(ended), punctuated(ended, stage)]).to.deep.equal([['items'], []]);
+    expect(punctuated(await run(tell, ended), stage)).to.deep.equal([[]]);
+  });
+});
+
+describe('the timer of a reducer', () => {
+  it('fires for tokens that are due before the batch that waits', async () => {
+    const limit = createRateLimit(2, 1_000);
+    const { itemsOf, tell, clock } = direct(
+      { process: ([first]) => (first?.value === 0 ? expect.fail('no') : undefined), concurrency: 2 },
+      { batchSize: 2, limit, onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    );
+    const timerIn = (effects: Effects): number[] =>
+      ofType(effects, 'after').flatMap(({ key, ms }) => (key === 'attempt' ? [ms] : []));
+    const begun = itemsOf(apart(upTo(4)));
+    expect([started(begun), timerIn(begun)]).to.deep.equal([['process#1'], [500]]);
+    expect(timerIn((await run(tell, begun)).slice(begun.length)), 'the timer stays').to.deep.equal([]);
+    clock.move(500);
+    expect(started(tell(attemptDue))).to.deep.equal(['process#2']);
+  });
+});

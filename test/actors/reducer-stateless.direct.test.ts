@@ -201,3 +201,34 @@ describe('a flush of a stateless reducer that fails', () => {
     );
   });
 });
+
+describe('an item of a stateless reducer that is tried again', () => {
+  for (const [how, at] of [
+    ['ctx.fail', 'ack'],
+    ['throw', 'reduce'],
+  ] as const)
+    it(`tells the policy where it has failed: ${how}`, async () => {
+      const places: FailedItem['at'][] = [];
+      const down = { flush: true };
+      const { itemsOf, wait, drain } = stateless(
+        new Set([0]),
+        { batchSize: 2, onFailure: (_, failed) => (places.push(failed.at), retry({ minMs: 100 })) },
+        {
+          reduce: (state, { value, token }, { fail }) => {
+            if (!down.flush && value === 0 && how === 'throw') throw new Error('no');
+            if (!down.flush && value === 0) fail(token, new Error('no'));
+            return [...(state as State), value];
+          },
+        },
+      );
+      await drain(
+        itemsOf([
+          ['a', 0],
+          ['b', 1],
+        ]),
+      );
+      down.flush = false;
+      await wait(200);
+      expect(places).to.deep.equal(['flush', at]);
+    });
+});

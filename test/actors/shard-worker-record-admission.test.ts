@@ -241,6 +241,23 @@ describe('an aggregate that cannot be decoded to its end', () => {
     });
   }
 
+  for (const answer of ['skip', 'crash', 'stopShard'] as const) {
+    it(`ignores a promise of ${answer} once the lease has ended: the next owner decides`, async () => {
+      const stream = fakeStream();
+      const [, later] = put(stream, data, 'after');
+      let decide: () => void = () => {};
+      const onFailure: OnFailure = () => new Promise((resolve) => (decide = () => resolve(answer)));
+      const { keeper, pipeline } = await deliver(stream, { onFailure });
+      keeper.tenures[0]!.deadline = 0;
+      decide();
+      await pipeline.clock.advance(10);
+      expect(keeper.frontiers.map(({ position }) => position.sequenceNumber)).to.not.include(later);
+      expect(keeper.tenures[0]).to.not.have.property('stopError');
+      const told = pipeline.events.map(({ name }) => name);
+      expect(told).to.not.include.oneOf(['recordSkipped', 'actorCrashed']);
+    });
+  }
+
   it('crashes if the promise does not come within callDeadlineMs', async () => {
     const stream = fakeStream();
     put(stream, data);

@@ -4,6 +4,12 @@ import { expect } from 'chai';
 import { reducerOf } from '../../src/core/routing.js';
 import { defineReducer, type ReducerDefinition, type Token } from '../../src/api/reducer.js';
 import { fakeStream, type FakeStream } from '../../src/testing/fake-stream/fake-stream.js';
+import { stallError } from '../../actors/shard-worker/watchdog.js';
+import type { Whereabouts } from '../../actors/protocol/disposition.js';
+import type { LedgerEntry } from '../../src/core/ledger.js';
+import { tenureOf } from '../support/direct.js';
+import { createRateLimit } from '../../src/core/rate-limit.js';
+import { retry } from '../../src/options/retry-policy.js';
 import { gate, numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { PipelineOptions } from '../support/pipeline.js';
 
@@ -68,6 +74,20 @@ async function endBehind(
   expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
   return ended;
 }
+
+describe('the verdict of the watchdog while the application has paused the intake', () => {
+  it('excuses a reducer that waits for more items, and no call that is under way', () => {
+    const facts = { watchdogMs, stillForMs: watchdogMs, settledNothingForMs: watchdogMs, full: false };
+    const oldest = { ordinal: 1, position: { sequenceNumber: '7', subSequenceNumber: 0 }, admittedAt: 0 };
+    const codeOf = (state: Whereabouts['state'], intakePaused: boolean): string | undefined => {
+      const whereabouts: Whereabouts = { holder: 'reducer/0#1', state, forMs: watchdogMs };
+      return stallError({ ...facts, whereabouts, intakePaused, oldest: oldest as LedgerEntry, tenure: tenureOf(0) })
+        ?.code;
+    };
+    expect([codeOf('folded', true), codeOf('folded', false)]).to.deep.equal([undefined, 'WATCHDOG']);
+    expect([codeOf('running', true), codeOf('queued', true)]).to.deep.equal(['WATCHDOG', 'WATCHDOG']);
+  });
+});
 
 describe('the watchdog (I24)', () => {
   it('fires for a record in a call for watchdogMs, and names the reducer and the record', async () => {
@@ -328,6 +348,39 @@ describe('the watchdog (I24)', () => {
     );
     expect(crash).to.equal(undefined);
     expect(pipeline.counters()['unknownMessage']).to.equal(undefined);
+  });
+
+  it('never fires for a record that waits for another attempt, nor for those behind it', async () => {
+    let calls = 0;
+    const reduce = (): never => {
+      calls += 1;
+      throw new Error('down');
+    };
+    const { crash } = await watched(
+      {
+        reducers: 1,
+        reducer: { onFailure: retry() },
+        definition: defineReducer({ init: () => 0, reduce }),
+      },
+      (stream) => putNumbered(stream, 5, () => left),
+      watchdogMs * 5,
+    );
+    expect(calls).to.be.above(5);
+    expect(crash).to.equal(undefined);
+  });
+
+  it('never fires for a record that waits for the rate limit', async () => {
+    const { crash, pipeline } = await watched(
+      {
+        reducers: 1,
+        reducer: { limit: createRateLimit(1 / (watchdogMs / 250), 0) },
+        definition: defineReducer({ init: () => 0, reduce: (n: number) => n + 1 }),
+      },
+      (stream) => putNumbered(stream, 5, () => left),
+      watchdogMs * 3,
+    );
+    expect(crash).to.equal(undefined);
+    expect(pipeline.events.filter(({ name }) => name === 'actorCrashed')).to.deep.equal([]);
   });
 
   it('never fires on a shard that settles a record within every watchdogMs', async () => {

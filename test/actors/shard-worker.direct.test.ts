@@ -321,4 +321,17 @@ describe('a shard worker, message by message', () => {
     const [failure] = ofType(answer('locate', { ...held, forMs: 1_000 }), 'fail');
     expect(failure?.error).to.include({ code: 'WATCHDOG' });
   });
+
+  it('reports once that reading has stopped, although `heldBack` is repeated', () => {
+    const { grant, read, tell, clock, answer } = direct({ maxPending: 1 });
+    grant();
+    read(1);
+    clock.move(1_000);
+    tell({ type: 'stopDue' });
+    const where = { holder: 'reducer/0#9', state: 'waiting', forMs: 5, key: 'k' } as const;
+    const first = answer('locate', where);
+    const again = tell({ type: 'heldBack', ordinal: 0, whereabouts: where });
+    expect([emitted(first), emitted(again)]).to.deep.equal([['readingStopped'], []]);
+    expect(ofType(again, 'after'), 'nor is it asked again').to.deep.equal([]);
+  });
 });

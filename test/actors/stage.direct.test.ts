@@ -11,6 +11,7 @@ import {
   answers,
   counted,
   emitted,
+  finish,
   handClock,
   ofType,
   recordOf,
@@ -334,5 +335,20 @@ describe('a stage, message by message', () => {
     const effects = tell({ type: 'beat' });
     expect(reducers.map((each) => travels(sent(effects, each)))).to.deep.equal([[], ['heartbeat']]);
     expect(ofType(effects, 'after')).to.deep.equal(ofType(first, 'after'));
+  });
+
+  it('tells a worker that its tenure is dead if it finds that out when a late policy answers', async () => {
+    const { join, notify, extract, tell, tenures, collect } = direct({
+      onFailure: async () => 'skip' as const,
+      key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
+    });
+    join(0, 10);
+    const extracted = extract(notify([left, left]).effects);
+    const answer = await finish(ofType(extracted, 'run').length === 1 ? extracted : []);
+    const { replyTo } = collect();
+    tenures[1]!.deadline = 0;
+    const effects = tell(answer);
+    expect(answers(effects, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    expect(emitted(effects), 'nothing is skipped').to.deep.equal([]);
   });
 });

@@ -159,9 +159,9 @@ describe('the error of a failed record', () => {
       return error.message.slice(error.message.indexOf('bad order'));
     };
     const expected = "onFailure must return 'crash', 'skip', 'stopShard', retry() or park(), got";
-    expect(verdict(() => 'ignore')).to.equal(`bad order (${expected} 'ignore': treated as crash)`);
-    expect(verdict(() => undefined)).to.equal(`bad order (${expected} undefined: treated as crash)`);
-    expect(verdict(() => ({}))).to.equal(`bad order (${expected} an object: treated as crash)`);
+    expect(verdict(() => 'ignore')).to.equal(`bad order (${expected} 'ignore'; treated as crash)`);
+    expect(verdict(() => undefined)).to.equal(`bad order (${expected} undefined; treated as crash)`);
+    expect(verdict(() => ({}))).to.equal(`bad order (${expected} an object; treated as crash)`);
     const thrower = (): never => {
       throw new Error('oops');
     };

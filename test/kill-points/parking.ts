@@ -24,9 +24,8 @@ export function sinkOf(
   };
 }
 
-function idsOf({ at, data, itemIndex }: ParkedItem): readonly string[] {
-  // The items before the rest that cannot be decoded are none.
-  if (at === 'decode') return [];
+function idsOf({ at, sequenceNumber, data, itemIndex }: ParkedItem): readonly string[] {
+  if (at === 'decode') return [partOf(sequenceNumber)];
   const items = JSON.parse(data.toString()) as readonly { readonly value: string }[];
   return (itemIndex === undefined ? items : items.slice(itemIndex, itemIndex + 1)).map(({ value }) => value);
 }
@@ -43,6 +42,16 @@ const undecodable = envelope(
   'kpl',
 );
 
+/** The rest counts as one item with a key of its own: it is not done until a sink keeps it. */
+const partOf = (sequenceNumber: string): string => `rest of ${sequenceNumber}`;
+
+function putUndecodable({ stream, oracle }: World): void {
+  for (const { shardId, sequenceNumber } of stream.put({ partitionKey: 'k', data: undecodable })) {
+    const id = partOf(sequenceNumber);
+    oracle.put({ shardId, sequenceNumber, items: [[], [{ id, key: id }]] });
+  }
+}
+
 export const parkings: readonly Scenario[] = [
   {
     name: 'a sink keeps what has failed',
@@ -51,13 +60,13 @@ export const parkings: readonly Scenario[] = [
     parks: true,
     options: { callDeadlineMs: 600 },
     script: (world) => {
-      const { at, stream, trouble } = world;
+      const { at, trouble } = world;
       feed(world, 7_000);
       const fails = (what: 'extract' | 'reduce'): void => void trouble.throws.set(what, { times: 1, message: 'bad' });
       for (const ms of [700, 3_000, 5_000]) {
         at(ms, () => fails('extract'));
         at(ms + 100, () => fails('reduce'));
-        at(ms + 200, () => void stream.put({ partitionKey: 'k', data: undecodable }));
+        at(ms + 200, () => putUndecodable(world));
       }
       at(2_500, () => (trouble.sink.refuses = 5));
       // Longer than a call of the sink may take before its signal aborts.

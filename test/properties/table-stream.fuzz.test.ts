@@ -1,6 +1,6 @@
 // Whole consumers on a model of a DynamoDB table's stream, in virtual time: shards roll over by the hundred, listings lag, omit shards or
 // are throttled, workers die, records expire, the stream is disabled in the end. Each seed draws another history. KINACT_SEED=n runs one
-// other seed; KINACT_SEEDS=n runs that many.
+// other seed; KINACT_SEEDS=n runs that many. The law on shards and leaves is I56.
 import { expect } from 'chai';
 import type { LeaseStore } from '../../src/api/ports.js';
 import type { SourceSpec } from '../../src/api/source.js';
@@ -12,12 +12,17 @@ import { inVirtualTime, virtualClock } from '../support/virtual.js';
 import { seeded, virtualConsumer, type VirtualConsumer } from '../support/virtual-consumer.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 
+/** No faults. */
+const quiet: TableStream['faults'] = { throttled: 0, partial: 0, falseEnds: 0 };
 const minutes = 30;
 const settleMinutes = 6;
 
+interface Life {
+  over: boolean;
+}
+
 interface Process extends VirtualConsumer {
-  readonly id: string;
-  dead: boolean;
+  readonly life: Life;
 }
 
 /** What a run has seen. */
@@ -30,7 +35,7 @@ interface History {
 }
 
 /** Checks each write against what is true of the stream. A dead process reaches nothing. */
-function watchedStore(store: MemoryLeaseStore, table: TableStream, history: History, owner: () => Process): LeaseStore {
+function watchedStore(store: MemoryLeaseStore, table: TableStream, history: History, life: Life): LeaseStore {
   const { broken, ended, delivered } = history;
   const atLatest = (leaseKey: string): number | undefined => {
     const row = store.rows.get(leaseKey);
@@ -58,7 +63,7 @@ function watchedStore(store: MemoryLeaseStore, table: TableStream, history: Hist
   const isOld = (arrivedAt = 0): boolean =>
     [...store.rows.values()].some(({ kinactLatestAt = 0 }) => arrivedAt < Math.floor(kinactLatestAt / 1_000) * 1_000);
   const gate = async <T>(call: () => Promise<T>): Promise<T> => {
-    if (owner().dead) throw new Error('the process is dead');
+    if (life.over) throw new Error('the process is dead');
     return call();
   };
   return {
@@ -96,23 +101,23 @@ interface Run {
 function startProcess(run: Run): Process {
   const { clock, table, store, history, initialPosition } = run;
   const id = `w${(run.starts += 1)}`;
-  let process: Process;
+  const life: Life = { over: false };
   const source: SourceSpec = {
     name: 'orders',
     initialPosition,
     open: () => table.source(),
-    openLeases: () => watchedStore(store, table, history, () => process),
+    openLeases: () => watchedStore(store, table, history, life),
   };
   const consumer = virtualConsumer(clock, {
     source,
     workerId: id,
     runtime: { random: seeded(run.starts * 7_919 + table.shards.size) },
     onItem: ({ value }) => {
-      if (!process.dead && !history.delivered.has(String(value)))
+      if (!life.over && !history.delivered.has(String(value)))
         history.delivered.set(String(value), history.delivered.size);
     },
   });
-  process = Object.assign(consumer, { id, dead: false });
+  const process: Process = { ...consumer, life };
   void consumer.consumer.start().catch(() => undefined);
   run.processes.push(process);
   return process;
@@ -138,25 +143,55 @@ function act(run: Run, random: { next(): number }): void {
   if (draw < 0.5) table.rollOver(one);
   else if (draw < 0.56 && open.length < 6) table.split(one);
   else if (draw < 0.6) for (const shard of open) table.rollOver(shard);
-  else if (draw < 0.66) table.faults = { throttled: random.next() * 0.6, partial: random.next() * 0.5 };
-  else if (draw < 0.72) table.faults = { throttled: 0, partial: 0 };
+  else if (draw < 0.66)
+    table.faults = { throttled: random.next() * 0.6, partial: random.next() * 0.5, falseEnds: random.next() * 0.1 };
+  else if (draw < 0.72) table.faults = quiet;
   else if (draw < 0.78) {
-    const alive = processes.filter(({ dead }) => !dead);
+    const alive = processes.filter(({ life }) => !life.over);
     const victim = alive[Math.floor(random.next() * alive.length)];
     if (victim !== undefined) {
-      victim.dead = true;
+      victim.life.over = true;
       void victim.consumer.stop().catch(() => undefined);
     }
-  } else if (draw < 0.9 && processes.filter(({ dead }) => !dead).length < 3) startProcess(run);
+  } else if (draw < 0.9 && processes.filter(({ life }) => !life.over).length < 3) startProcess(run);
+}
+
+function newRun(seed: number, clock: ManualClock, random: { next(): number }): Run {
+  const table = tableStream(clock, random, 1 + (seed % 3));
+  const history: History = { written: [], delivered: new Map(), broken: [], ended: new Set() };
+  const initialPosition = seed % 2 === 0 ? 'LATEST' : 'TRIM_HORIZON';
+  return { clock, table, store: memoryLeaseStore(), history, processes: [], initialPosition, starts: 0 };
+}
+
+async function stopAll({ clock, processes }: Run): Promise<void> {
+  await inVirtualTime(
+    clock,
+    Promise.all(processes.map(({ consumer }) => consumer.stop().catch(() => undefined))),
+    300_000,
+  );
+}
+
+/** The last shards are closed before any listing shows them, and their parents have ended without children. */
+async function disableDuringRollOver(run: Run, random: { next(): number }): Promise<void> {
+  const { table, clock } = run;
+  await clock.advance(60_000);
+  table.faults = { ...quiet, late: true };
+  const showEnds = (): void => {
+    for (const { closed } of table.shards.values()) if (closed !== undefined) closed.listedAt = 0;
+  };
+  for (const shard of table.open()) table.rollOver(shard);
+  showEnds();
+  write(run, random, 20);
+  await clock.advance(10_000);
+  table.disable();
+  showEnds();
 }
 
 async function simulate(seed: number): Promise<Run> {
   const random = seeded(seed);
   const clock = virtualClock();
-  const table = tableStream(clock, random, 1 + (seed % 3));
-  const history: History = { written: [], delivered: new Map(), broken: [], ended: new Set() };
-  const initialPosition = seed % 2 === 0 ? 'LATEST' : 'TRIM_HORIZON';
-  const run: Run = { clock, table, store: memoryLeaseStore(), history, processes: [], initialPosition, starts: 0 };
+  const run = newRun(seed, clock, random);
+  const { table } = run;
   try {
     for (let index = 0; index < 20; index += 1) {
       write(run, random, 5);
@@ -169,16 +204,15 @@ async function simulate(seed: number): Promise<Run> {
     for (let step = 0; step < minutes * 6; step += 1) {
       write(run, random, Math.floor(random.next() * 6));
       if (random.next() < 0.7) act(run, random);
-      if (!run.processes.some(({ dead }) => !dead)) startProcess(run);
+      if (!run.processes.some(({ life }) => !life.over)) startProcess(run);
       await clock.advance(10_000);
     }
 
-    table.faults = { throttled: 0, partial: 0 };
-    if (seed % 3 === 0) table.disable();
+    table.faults = quiet;
+    if (seed % 3 === 0) await disableDuringRollOver(run, random);
     await clock.advance(settleMinutes * 60_000);
     judge(run, startedAt);
-    const stopping = run.processes.map(({ consumer }) => consumer.stop().catch(() => undefined));
-    await inVirtualTime(clock, Promise.all(stopping), 300_000);
+    await stopAll(run);
     return run;
   } finally {
     clock.uninstall();
@@ -214,12 +248,12 @@ function judge({ clock, table, store, history, initialPosition }: Run, startedAt
 
   const allMinutes = minutes + settleMinutes;
   const shards = table.shards.size;
-  const bound = 4 * allMinutes + 12 * shards;
+  const bound = 4 * allMinutes + 12 * shards + 4 * table.falseEnds;
   if (table.listings > bound) broken.push(`${table.listings} listings for ${shards} shards, at most ${bound} expected`);
 }
 
 const first = Number(process.env['KINACT_SEED'] ?? 1);
-const count = Number(process.env['KINACT_SEEDS'] ?? (process.env['KINACT_SEED'] === undefined ? 6 : 1));
+const count = Number(process.env['KINACT_SEEDS'] ?? (process.env['KINACT_SEED'] === undefined ? 4 : 1));
 
 describe('consumers of a stream without hash ranges', function () {
   this.timeout(120_000);
@@ -231,4 +265,29 @@ describe('consumers of a stream without hash ranges', function () {
       expect(table.shards.size, 'shards').to.be.above(40);
       expect(history.delivered.size, 'records').to.be.above(200);
     });
+
+  it('stop with STREAM_CHANGED, all of them, once the table has another stream, and leave its shards alone', async () => {
+    const random = seeded(3);
+    const clock = virtualClock();
+    const run = newRun(1, clock, random);
+    try {
+      const processes = [startProcess(run), startProcess(run), startProcess(run)];
+      write(run, random, 40);
+      await clock.advance(60_000);
+      run.table.disable();
+      await clock.advance(60_000);
+      expect(run.history.delivered.size).to.equal(40);
+      run.table.enableAgain();
+      await clock.advance(8 * 60_000);
+      const codes = processes.map(({ heard }) =>
+        heard('sourceFailed').map(({ error }) => (error as { code?: string }).code),
+      );
+      expect(codes).to.deep.equal(processes.map(() => ['STREAM_CHANGED']));
+      const known = [...run.store.rows.keys()].filter((leaseKey) => run.table.shards.has(leaseKey));
+      expect(known).to.deep.equal([]);
+    } finally {
+      await stopAll(run);
+      clock.uninstall();
+    }
+  });
 });

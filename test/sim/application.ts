@@ -19,6 +19,7 @@ import type { Dice } from './dice.js';
 import type { Incarnations } from './incarnations.js';
 import type { Limits } from './limits.js';
 import type { Machine } from './machine.js';
+import { createPartOrder } from './part-order.js';
 import { createSink } from './sink.js';
 import { createTimeouts } from './timeouts.js';
 import type { Tenures } from './tenures.js';
@@ -74,6 +75,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
   const timeouts = createTimeouts(machine, timeoutMs, (invariant, text) =>
     oracle.violate(invariant, `${machine.name}: ${text}, in ${kind.name}`),
   );
+  const partOrder = createPartOrder((invariant, text) => oracle.violate(invariant, `${machine.name}: ${text}`));
   const bad = new Map<string, boolean>();
   let badUntil = -Infinity;
   const wait = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, () => machine.run(resolve)));
@@ -94,6 +96,11 @@ export function application(world: World, machine: Machine, watched: Watched, di
     compute,
     slow: dice.chance(0.5),
     lingers: () => world.lingering > 0 && dice.chance(world.lingering),
+    isBadForAll: ({ value }) => {
+      if (!world.badItems.has(value)) return false;
+      hurt();
+      return true;
+    },
     isBad: (item) => {
       if (world.poison > 0) badUntil = clock.now() + badMs;
       if (clock.now() > badUntil) bad.clear();
@@ -115,8 +122,8 @@ export function application(world: World, machine: Machine, watched: Watched, di
       oracle.acknowledged(items.map(({ value }) => value));
       tenures.acknowledged(items);
     },
-    fail: (items) => {
-      if (isPoisoned()) throw new Poisoned(items);
+    fail: (items, all = items) => {
+      if (isPoisoned() || items.some(work.isBadForAll)) throw new Poisoned(all);
     },
     pause: (ms) => {
       if (!dice.chance(world.hangs)) return wait(ms);
@@ -127,10 +134,24 @@ export function application(world: World, machine: Machine, watched: Watched, di
     call: (items, { reducer, signal }, run, slots) => {
       const end = world.calls.begins(machine.name, items, { reducer, slots });
       const endTimed = timeouts.begins(signal);
-      return run((ms) => waitInCall(items, signal, ms)).finally(() => {
+      const endPart = kind === inCalls ? partOrder.begins(reducer, items) : undefined;
+      const ended = (hasFailed: boolean): void => {
         end();
         endTimed();
-      });
+        endPart?.(hasFailed);
+      };
+      const failed = (error: unknown): never => {
+        ended(true);
+        throw error;
+      };
+      try {
+        return run((ms) => waitInCall(items, signal, ms)).then((result) => {
+          ended(false);
+          return result;
+        }, failed);
+      } catch (error) {
+        return failed(error);
+      }
     },
   };
   const retries = {
@@ -141,7 +162,14 @@ export function application(world: World, machine: Machine, watched: Watched, di
   };
   const { attempts, minMs, maxMs } = retries;
   const thenOfPark = dice.pick(['retry', 'retry', 'retry', 'crash', 'skip', 'stopShard'] as const);
-  const sink = createSink({ world, dice: dice.split(), tenures, then: thenOfPark, pause: (ms) => work.pause(ms) });
+  const sink = createSink({
+    process: machine.name,
+    world,
+    dice: dice.split(),
+    tenures,
+    then: thenOfPark,
+    pause: (ms) => work.pause(ms),
+  });
   const toPark = park(sink.park, { then: thenOfPark });
   const then = retries.then === 'park' ? toPark : retries.then;
   const policyOf = (attempt: number): FailurePolicy => {
@@ -165,13 +193,30 @@ export function application(world: World, machine: Machine, watched: Watched, di
     if (policy !== 'crash') comeAgain(items);
     return typeof policy === 'object' && dice.chance(0.2) ? answerLater(policy) : policy;
   };
+  /** What is not retried goes to `then` at once. A part that cannot be decoded must come to an end some time. */
+  const policyOfPart = (): FailurePolicy => {
+    if (world.onFailure === 'any')
+      return dice.pick<FailurePolicy>(['skip', toPark, toPark, toPark, 'stopShard', 'crash']);
+    return world.onFailure === 'retry' ? retry({ minMs, maxMs, then: toPark }) : policyOf(1);
+  };
+  const judgePart = ({ sequenceNumber }: FailedItem, policy: FailurePolicy): FailurePolicy | Promise<FailurePolicy> => {
+    hurt();
+    const ids = [world.undecodable.of.get(sequenceNumber) ?? `the rest of ${sequenceNumber}`];
+    sink.failed(ids);
+    if (typeof policy === 'object' && dice.chance(0.2)) return answerLater(policy);
+    if (policy === 'skip') oracle.skipped(ids);
+    return policy;
+  };
   const answerLater = (policy: FailurePolicy): Promise<FailurePolicy> =>
     new Promise((resolve) => clock.after(dice.between(1, 2_000), () => machine.run(() => resolve(policy))));
-  const kind = dice.pick([atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless]);
+  // The plainest kind is the commonest: most laws, and most mutants, need no other.
+  const kind = dice.pick([atOnce, atOnce, inBatches, perShard, byHand, early, raw, inCalls, inCalls, stateless]);
   const isolates = kind === inCalls || kind === stateless;
   const judge = (thrown: unknown, failed: FailedItem, attempt: number): FailurePolicy | Promise<FailurePolicy> => {
-    const policy = policyOf(attempt);
+    const policy = failed.at === 'decode' ? policyOfPart() : policyOf(attempt);
     const { at } = failed;
+    if (at === 'decode') return judgePart(failed, policy);
+    if (failed.items === 1 && failed.key !== undefined) partOrder.failedAlone(failed.key);
     const error = isolates && thrown instanceof Poisoned ? aloneOf(thrown, failed) : thrown;
     if (kind === inCalls && error !== thrown)
       oracle.violate('I50', `${String(failed.value)} of ${machine.name} counts as failed, because its neighbours have`);

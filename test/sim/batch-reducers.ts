@@ -10,16 +10,21 @@ type Deal = (
 ) => Promise<{ readonly done: readonly Item<string>[]; readonly bad: readonly Item<string>[] }>;
 
 /** `names`: a bad item is named, and does not fail its neighbours. */
-function dealing({ dice, slow, lingers, fail, isBad, compute }: Work, mostMs: number, names: boolean): Deal {
+function dealing(
+  { dice, slow, lingers, fail, isBad, isBadForAll, compute }: Work,
+  mostMs: number,
+  names: boolean,
+): Deal {
   const hasBadItems = names || dice.chance(0.6);
   return async (items, pause) => {
     if (lingers()) await pause(lingerMs(dice));
     else if (slow && dice.chance(0.5)) await pause(dice.between(1, mostMs));
     compute();
-    const bad = hasBadItems ? items.filter((item) => isBad(item)) : [];
+    const bad = items.filter((item) => isBadForAll(item) || (hasBadItems && isBad(item)));
     if (bad.length > 0 && !(names && dice.chance(0.8))) throw new Poisoned(items);
-    if (!hasBadItems || dice.chance(0.2)) fail(items);
-    return { done: bad.length === 0 ? items : items.filter((item) => !bad.includes(item)), bad };
+    const done = bad.length === 0 ? items : items.filter((item) => !bad.includes(item));
+    if (!hasBadItems || dice.chance(0.2)) fail(done, items);
+    return { done, bad };
   };
 }
 
@@ -41,17 +46,16 @@ export function inCalls(work: Work): ReducerDefinition {
       if (concurrency !== undefined && new Set(items.map(({ key }) => key)).size < items.length)
         throw new Error('a call has two items of a key');
       compute();
-      if (failsAtOnce) fail(items);
-      return call(
-        items,
-        ctx,
-        async (pause) => {
-          const { done, bad } = await deal(items, pause);
-          for (const item of bad) ctx.fail(item.token, new Poisoned([item]));
-          finish(done);
-        },
-        concurrency,
-      );
+      const go = async (pause: Pause): Promise<void> => {
+        const { done, bad } = await deal(items, pause);
+        for (const item of bad) ctx.fail(item.token, new Poisoned([item]));
+        finish(done);
+      };
+      const begin = (pause: Pause): Promise<void> => {
+        if (failsAtOnce) fail(items);
+        return go(pause);
+      };
+      return call(items, ctx, begin, concurrency);
     },
   });
 }

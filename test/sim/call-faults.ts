@@ -1,6 +1,7 @@
 // Faults of the application's calls: they fail, hang or compute. Each depends on the world's dice alone, and ends by itself after a
 // while.
 import { neverBlocks } from './blocking.js';
+import { putRecords } from './workload.js';
 import type { World } from './world.js';
 
 export const poison = (world: World): void => {
@@ -21,6 +22,22 @@ export const outage = (world: World): void => {
   say(`calls fail for ${ms}`);
   world.poison = 1;
   clock.after(ms, () => (world.poison = 0));
+};
+
+/** Records of a burst for few keys or many: some of their items fail in every call, on every machine, until they are mended. */
+export const badItems = (world: World): void => {
+  const { badItems: bad, clock, dice, onFailure, say } = world;
+  // Under these policies nothing else would go on.
+  if (onFailure === 'crash' || onFailure === 'stopShard') return poison(world);
+  const chance = dice.pick([0.03, 0.1, 0.4]);
+  const ms = dice.between(2_000, 40_000);
+  const before = world.items;
+  putRecords(world, dice.between(40, 160), dice.pick([2, 8, 61]));
+  const drawn: string[] = [];
+  for (let number = before + 1; number <= world.items; number += 1) if (dice.chance(chance)) drawn.push(`r${number}`);
+  for (const id of drawn) bad.add(id);
+  say(`${drawn.length} of ${world.items - before} new items fail for ${ms}`);
+  clock.after(ms, () => drawn.forEach((id) => bad.delete(id)));
 };
 
 /** The sink of `park` refuses some items, or all. */

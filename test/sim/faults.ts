@@ -8,7 +8,7 @@ import { errorNames, type Service } from './sdk-answers.js';
 import { drawn, passingErrors, type Mishap, type Rule } from './service-faults.js';
 import { calm } from './wire.js';
 import { putRecords, trimRecords } from './workload.js';
-import { block, hang, outage, overdue, poison, sinkRefuses } from './call-faults.js';
+import { badItems, block, hang, outage, overdue, poison, sinkRefuses } from './call-faults.js';
 import { isAtWork, stopProcess } from './stopping.js';
 import type { Process, World } from './world.js';
 
@@ -79,7 +79,7 @@ const jumpWall: Fault = ({ clock, dice, say }, { machine }) => {
   machine.jumpWall(ms);
 };
 
-const stop: Fault = (world, victim) => {
+export const stop: Fault = (world, victim) => {
   void stopProcess(world, victim, world.dice.pick([100, 5_000, 20_000]));
   startAnother(world);
 };
@@ -429,6 +429,8 @@ const faults: readonly Fault[] = [
   repeat,
   poison,
   outage,
+  badItems,
+  badItems,
   sinkRefuses,
   overdue,
   overdue,

@@ -17,23 +17,26 @@ export interface Catch {
   readonly example: string;
 }
 
-/** How many seeds a mutant gets before it counts as surviving. While a masked mutant is alone, it gets fewer. */
-const most = 96;
+/** How many seeds a mutant gets before it counts as surviving, unless told otherwise. While a masked mutant is alone, it gets fewer. */
+export const usualMost = 96;
 const mostMasked = 8;
 
-/** `only`: hunts the mutants whose name contains this text. */
-export async function hunt(
-  pool: Pool,
-  from: number,
-  only: string,
-  told: (caught: Catch) => void,
-): Promise<readonly Catch[]> {
-  const isClean = cleanSeeds(pool, from);
+export interface Bounds {
+  /** The first seed. */
+  readonly from: number;
+  /** Hunts the mutants whose name contains this text. */
+  readonly only: string;
+  /** How many seeds a mutant gets. */
+  readonly most: number;
+}
+
+export async function hunt(pool: Pool, bounds: Bounds, told: (caught: Catch) => void): Promise<readonly Catch[]> {
+  const isClean = cleanSeeds(pool, bounds.from);
   return Promise.all(
     mutants
-      .filter(({ name }) => name.includes(only))
+      .filter(({ name }) => name.includes(bounds.only))
       .map(async (mutant) => {
-        const caught = await huntOne(pool, from, mutant, isClean);
+        const caught = await huntOne(pool, bounds, mutant, isClean);
         told(caught);
         return caught;
       }),
@@ -54,15 +57,15 @@ function cleanSeeds(pool: Pool, from: number): (seed: number) => Promise<boolean
 
 async function huntOne(
   pool: Pool,
-  from: number,
+  { from, most }: Bounds,
   mutant: Mutant,
   isClean: (seed: number) => Promise<boolean>,
 ): Promise<Catch> {
   const { name, masked } = mutant;
-  const seeds = seedsFor(from, mutant);
+  const seeds = seedsFor(from, most, mutant);
   const alone = await chase(
     pool,
-    seeds.slice(0, masked === undefined ? most : mostMasked),
+    masked === undefined ? seeds : seeds.slice(0, mostMasked),
     { name, how: 'alone' },
     isClean,
   );
@@ -75,7 +78,7 @@ async function huntOne(
   return { ...(await chase(pool, seeds, { name, how: 'unmasked' }, isOfTheMutant)), without: masked.by };
 }
 
-function seedsFor(from: number, { besideJava }: Mutant): readonly number[] {
+function seedsFor(from: number, most: number, { besideJava }: Mutant): readonly number[] {
   const seeds: number[] = [];
   for (let seed = from; seeds.length < most; seed += 1) if (besideJava !== true || isBesideJava(seed)) seeds.push(seed);
   return seeds;

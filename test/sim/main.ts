@@ -1,7 +1,7 @@
-// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT]: see run.ts for what one
-// seed does, hunt.ts for mutants.
+// npm run sim -- --seeds N [--from S] [--faults all] [--trace] [--json], or --mutants [--only TEXT] [--most SEEDS]: see run.ts for what
+// one seed does, hunt.ts for mutants.
 import { parseArgs } from 'node:util';
-import { hunt, type Catch } from './hunt.js';
+import { hunt, usualMost, type Catch } from './hunt.js';
 import { mutants } from './mutants/index.js';
 import { openPool, type Pool } from './pool.js';
 import type { Outcome } from './run.js';
@@ -13,6 +13,7 @@ const options = {
   trace: { type: 'boolean', default: false },
   mutants: { type: 'boolean', default: false },
   only: { type: 'string', default: '' },
+  most: { type: 'string', default: String(usualMost) },
   faults: { type: 'string', default: 'proven' },
   json: { type: 'boolean', default: false },
 } as const;
@@ -33,6 +34,7 @@ interface Given {
   readonly trace: boolean;
   readonly mutants: boolean;
   readonly only: string;
+  readonly most: number;
   readonly json: boolean;
   readonly job: { readonly provisional: boolean };
 }
@@ -40,7 +42,7 @@ interface Given {
 function read(): Given {
   try {
     const { values } = parseArgs({ options, strict: true });
-    const number = (name: 'seeds' | 'from', least: number): number => {
+    const number = (name: 'seeds' | 'from' | 'most', least: number): number => {
       const value = Number(values[name]);
       const fits = Number.isSafeInteger(value) && value >= least && value < 2 ** 31;
       return fits ? value : wrong(`--${name}: expected an integer from ${least} below 2^31, got ${values[name]}`);
@@ -50,7 +52,13 @@ function read(): Given {
     if (!mutants.some(({ name }) => name.includes(only))) return wrong(`--only: no mutant has '${only}' in its name`);
     const { faults } = values;
     if (faults !== 'all' && faults !== 'proven') return wrong(`--faults: expected all or proven, got ${faults}`);
-    return { ...values, job: { provisional: faults === 'all' }, seeds: number('seeds', 1), from: number('from', 0) };
+    return {
+      ...values,
+      job: { provisional: faults === 'all' },
+      seeds: number('seeds', 1),
+      from: number('from', 0),
+      most: number('most', 1),
+    };
   } catch (error) {
     return wrong((error as Error).message);
   }
@@ -107,7 +115,7 @@ async function showMutants(pool: Pool): Promise<Told & Record<string, unknown>> 
   const row = ({ mutant, broken, seeds, without }: Catch): string =>
     `${mutant.padEnd(66)} | ${(broken.join(' ') || 'SURVIVED').padEnd(16)} | ${String(seeds).padStart(2)} | ${without ?? '-'}`;
   say(`${'mutant'.padEnd(66)} | ${'broke'.padEnd(16)} | seeds | with which second defence off`);
-  const caught = await hunt(pool, given.from, given.only, (one) => {
+  const caught = await hunt(pool, given, (one) => {
     say(row(one));
     if (given.trace) say(`      ${one.example}`);
   });

@@ -2,7 +2,8 @@
 import { actors } from '../../src/consumer/wiring.js';
 import { createDice } from './dice.js';
 import { dieEarly } from './early-death.js';
-import { hang, poison } from './call-faults.js';
+import { layAmbush } from './ambush.js';
+import { badItems, hang, poison } from './call-faults.js';
 import { strike } from './faults.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
@@ -122,9 +123,13 @@ async function live(world: World, seed: number, size: Size, tally: { faults: num
   const step = Math.ceil((size.records - world.written) / Math.max(1, size.faults));
   // Every seed has failures of the application, because their effects depend on what the seed draws.
   const poisonedAt = dice.between(0, Math.max(0, size.faults - 1));
+  const badAt = dice.between(0, Math.max(0, size.faults - 1));
+  const ambushAt = dice.between(0, Math.max(0, size.faults - 1));
   const hangsAt = dice.chance(1 / 3) ? dice.between(0, Math.max(0, size.faults - 1)) : -1;
   for (let fault = 0; fault < size.faults; fault += 1) {
     if (fault === poisonedAt) poison(world);
+    if (fault === badAt) badItems(world);
+    if (fault === ambushAt) layAmbush(world);
     if (fault === hangsAt) hang(world);
     putRecords(world, Math.min(step, Math.max(0, size.records - world.written)));
     await clock.advance(dice.between(10, dice.chance(0.8) ? 1_500 : 15_000));

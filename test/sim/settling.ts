@@ -124,6 +124,8 @@ function calmDown(world: World): void {
   world.overdue = 0;
   endThrottling(world);
   world.sinkRefuses = 0;
+  world.badItems.clear();
+  world.ambush = () => false;
   world.lingering = 0;
   world.blocking = neverBlocks;
   world.serviceFaults.clear();

@@ -64,12 +64,13 @@ describe('npm run sim with wrong arguments', function () {
       ['--mutants', '--only', 'no such name'],
       ['--only', 'W8'],
       ['--seeds', '0'],
+      ['--mutants', '--most', '0'],
       ['--from', '2147483648'],
     ];
     for (const args of wrong) {
       const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
       expect({ status, stdout }, args.join(' ')).to.deep.equal({ status: 2, stdout: '' });
-      expect(stderr).to.match(/^--(only|seeds|from): .+\n$/);
+      expect(stderr).to.match(/^--(only|seeds|from|most): .+\n$/);
     }
   });
 });

@@ -29,8 +29,17 @@ export interface FrontierReport {
   };
 }
 
+/** The keeper's answer to a new worker. `tenure` is absent if it refuses. */
+export interface Granted {
+  readonly type: 'tenure';
+  readonly answer: { readonly tenure?: Notify['tenure'] };
+}
+
 /** The tenures of one process. */
 export interface Tenures {
+  granted(message: Granted): void;
+  /** The fence of the last tenure of this shard. */
+  fenceOf(source: string, shardId: string): number | undefined;
   notified(message: Notify): void;
   acknowledged(items: Iterable<Item<string>>): void;
   /** This user record failed and was skipped, so it gave no items. */
@@ -42,6 +51,7 @@ export interface Tenures {
 export type Seen =
   | Notify
   | FrontierReport
+  | Granted
   | { readonly type: 'beginTenure' | 'retire' }
   | { readonly type: 'release'; readonly deadlineMs: number }
   | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } };
@@ -67,6 +77,7 @@ type Violate = (invariant: string, text: string) => void;
 
 export function createTenures(process: string, fences: Fences, violate: Violate): Tenures {
   const tenures = new Map<string, TenureLog>();
+  const fenceOf = new Map<string, number>();
   const lastOf = new Map<string, { readonly fence: number; readonly log: TenureLog }>();
 
   const begin = ({ worker, fence, ...of }: Notify['tenure']): TenureLog => {
@@ -89,6 +100,10 @@ export function createTenures(process: string, fences: Fences, violate: Violate)
   const nameOf = (worker: number, fence: number): string => `${worker}/${fence}`;
 
   return {
+    granted: ({ answer: { tenure } }) => {
+      if (tenure !== undefined) fenceOf.set(`${tenure.source}/${tenure.shardId}`, tenure.fence);
+    },
+    fenceOf: (source, shardId) => fenceOf.get(`${source}/${shardId}`),
     notified: ({ tenure, ordinals, records }) => {
       const name = nameOf(tenure.worker, tenure.fence);
       const log = tenures.get(name) ?? begin(tenure);

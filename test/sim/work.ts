@@ -16,8 +16,10 @@ export interface Work {
   note(item: Item<string>, together?: readonly string[]): void;
   /** These items count as done from now on. */
   finish(items: readonly Item<string>[]): void;
-  /** Throws if the call is poisoned (`world.poison`): these items then fail. */
-  fail(items: readonly Item<string>[]): void;
+  /** Throws if the call is poisoned (`world.poison`), or has a bad item (`world.badItems`): these items then fail, or `all` of the call. */
+  fail(items: readonly Item<string>[], all?: readonly Item<string>[]): void;
+  /** Whether each call with this item fails, wherever it is called (`world.badItems`). */
+  isBadForAll(item: Item<string>): boolean;
   /** Whether each call with this item fails while `world.poison` lasts. */
   isBad(item: Item<string>): boolean;
   /** Computes for a while if the world demands it (`world.blocking`): nothing else in this process runs in that time. */

@@ -6,6 +6,7 @@ import type { ScriptedShard } from '../../src/testing/scripted-server/scripted-s
 import type { Dice } from './dice.js';
 import { isNumber } from './stream-log.js';
 import type { Oracle } from './oracle.js';
+import type { Undecodable } from './undecodable.js';
 import type { World } from './world.js';
 
 /** The streams that are written to, and the oracle that keeps account of the records. */
@@ -25,6 +26,8 @@ export interface Workplace {
   /** The streams that can be written to now, and the oracle's name of a shard. Default: one stream, and its shard ids. */
   readonly streams?: () => readonly string[];
   readonly nameOf?: (stream: string, shardId: string) => string;
+  /** Some aggregates have a part that cannot be decoded. Default: none. */
+  readonly undecodable?: Undecodable;
   /** User records and items written so far, and the items of a raw record by its sequence number. */
   written: number;
   items: number;
@@ -51,13 +54,20 @@ export function putRecords(world: Workplace, count: number, partitionKeys = 61):
       return { partitionKey: key, data: Buffer.from(JSON.stringify(items)), items };
     });
     const [only] = records;
-    const data = users === 1 && only !== undefined ? only.data : encodeAggregate(records);
+    const isBroken = users > 1 && world.undecodable?.draws() === true;
+    const whole = users === 1 && only !== undefined ? only.data : encodeAggregate(records);
+    const data = isBroken ? (world.undecodable?.encode(records) ?? whole) : whole;
     const isKeyless = world.keyless === true && dice.chance(0.5);
     const stream = streams.length === 1 ? (streams[0] as string) : dice.pick(streams);
     const put = kinesis.put(stream, isKeyless ? { data } : { partitionKey, data });
     const { sequenceNumber } = put;
     const shardId = world.nameOf?.(stream, put.shardId) ?? put.shardId;
     const items = records.map((record) => record.items.map(({ key, value }) => ({ id: value, key })));
+    if (isBroken) {
+      const id = `r${(world.items += 1)}`;
+      items.push([{ id, key: `part ${id}` }]);
+      world.undecodable?.of.set(sequenceNumber, id);
+    }
     oracle.put({ shardId, sequenceNumber, items });
     if (users > 1 && world.dropped !== undefined) {
       const outside = world.dropped(

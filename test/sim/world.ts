@@ -6,7 +6,6 @@ import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
 import type { PlainPolicy } from '../../src/api/failure-policy.js';
 import type { Delivery, TraceEntry } from '../../supervision/intercept.js';
-import { levels } from '../../src/consumer/log-line.js';
 import type { ConsumerEventName } from '../../src/api/events.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
@@ -27,6 +26,7 @@ import { createIntakeLaw, type IntakeLaw } from './intake.js';
 import { createLags, type Lags } from './lags.js';
 import { createLayout, type Kind, type Layout } from './layout.js';
 import { createLimits, type Limits } from './limits.js';
+import { listen } from './listening.js';
 import { neverBlocks, type Blocking } from './blocking.js';
 import { leaseView, type LeaseView } from './lease-view.js';
 import { createOracle, type Oracle } from './oracle.js';
@@ -34,7 +34,9 @@ import { createRefusals, type Refusals } from './refusals.js';
 import { createServiceFaults, type ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
 import { createTenures, type Fences, type FrontierReport, type Seen } from './tenures.js';
+import { createParkingKeys, type ParkingKeys } from './parked-once.js';
 import { drawThrottling, pauseIntake, type Throttling } from './throttling.js';
+import { createUndecodable, type Undecodable } from './undecodable.js';
 import { calm, createWire, type Weather, type Wire } from './wire.js';
 import { note, remember } from './trace-log.js';
 import { droppedOf, type Workplace } from './workload.js';
@@ -131,6 +133,12 @@ export interface World {
   overdue: number;
   /** Probability that a sink of `park` refuses an item. */
   sinkRefuses: number;
+  /** A sink of this process keeps something now, and has not said so yet. */
+  ambush: (process: string) => boolean;
+  /** The items that fail wherever they are called, for a while. */
+  readonly badItems: Set<string>;
+  readonly undecodable: Undecodable;
+  readonly parkingKeys: ParkingKeys;
   hasHung: boolean;
   /** Probability that a call of the application's code takes seconds. */
   lingering: number;
@@ -243,6 +251,10 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
     hangs: 0,
     overdue: 0,
     sinkRefuses: 0,
+    ambush: () => false,
+    badItems: new Set(),
+    undecodable: createUndecodable(seed, () => world),
+    parkingKeys: createParkingKeys(oracle.violate),
     hasHung: false,
     lingering: 0,
     blocking: neverBlocks,
@@ -390,7 +402,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
               tenures.notified(message);
               lags.notified(message);
-            } else if (message?.type === 'beginTenure') world.refusals.begins(name);
+            } else if (message?.type === 'tenure') tenures.granted(message);
+            else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
             else if (message?.type === 'workerEnded' && message.how.type === 'stopShard')
@@ -462,26 +475,6 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);
   return process;
-}
-
-/** Keeps all events except checkpoints: they must name every lost item, and every shard that stands still. */
-function listen({ clock, events, layout, oracle }: World, { machine, consumer }: Process): void {
-  for (const name of Object.keys(levels) as ConsumerEventName[]) {
-    if (name === 'checkpoint') continue;
-    consumer.on(name, (data: object) => {
-      const { source, shardId, sequenceNumber, table, leaseKey } = data as Partial<Record<string, string>>;
-      const named =
-        source !== undefined && shardId !== undefined
-          ? layout.nameOf(source, shardId, sequenceNumber)
-          : table !== undefined && leaseKey !== undefined
-            ? layout.nameOfRow(table, leaseKey, undefined)
-            : undefined;
-      if (name === 'pipelineRestarted') oracle.restarted(machine.name);
-      events.push({ at: clock.now(), process: machine.name, name, shardId: named, data });
-      if (name === 'leaseUnread' && named !== undefined && machine.alive)
-        oracle.unread(machine.name, named, String((data as { readonly reason?: string }).reason));
-    });
-  }
 }
 
 /** The codes of an error and of its causes. */

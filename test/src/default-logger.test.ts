@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { createDefaultLogger, linesPerWindow, windowMs } from '../../src/api/default-logger.js';
+import { logLine } from '../../src/consumer/log-line.js';
 
 function printing(isTTY = false) {
   const time = { now: 0 };
@@ -116,4 +117,29 @@ describe('the default logger', () => {
     const [code] = (await once(child, 'close')) as [number];
     expect({ code, output }).to.deep.equal({ code: 0, output: 'survived\n' });
   });
+
+  for (const event of ['itemParked', 'itemRetrying', 'recordSkipped', 'parkingFailed', 'itemRecovered'] as const)
+    it(`is bounded although 10,000 events ${event} come in a minute, and says how many it left out`, () => {
+      const { logger, lines, time } = printing();
+      const place = { source: 'orders', shardId: 's', sequenceNumber: '1', subSequenceNumber: 0, at: 'reduce' };
+      const counted = { attempt: 1, attempts: 1, delayMs: 100, items: 1, forMs: 5, idempotencyKey: 'i' };
+      const say = (n: number): void => {
+        const { level, fields, text } = logLine({
+          name: event,
+          data: { ...place, ...counted, key: `k${n}`, error },
+        } as never);
+        logger[level](fields, text);
+      };
+      for (let n = 0; n < 10_000; n += 1) {
+        time.now = n * 6;
+        say(n);
+      }
+      const isPrinted = event !== 'itemRecovered';
+      expect(lines()).to.have.length(isPrinted ? linesPerWindow : 0);
+      time.now = windowMs;
+      say(10_000);
+      const later = lines();
+      expect(later).to.have.length(isPrinted ? 2 : 0);
+      if (isPrinted) expect(later[0]).to.include(`${event}: ${10_000 - linesPerWindow} more in 60 s were left out`);
+    });
 });

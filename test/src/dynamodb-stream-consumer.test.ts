@@ -3,8 +3,17 @@ import { expect } from 'chai';
 import { changeSource, type ChangeSourceOptions } from '../../src/aws/dynamodb-streams/change-source.js';
 import { loadStreamsSdk } from '../../src/aws/dynamodb-streams/streams-sdk.js';
 import { memoryLeases } from '../../src/parking/memory-leases.js';
-import { createConsumer, defineReducer, isKinactError } from '../../src/index.js';
-import type { Change, ChangeRecord, Consumer, Item, OnFailure, SourceSpec } from '../../src/index.js';
+import {
+  createConsumer,
+  defineReducer,
+  isKinactError,
+  type Change,
+  type ChangeRecord,
+  type Consumer,
+  type Item,
+  type OnFailure,
+  type SourceSpec,
+} from '../../src/index.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import { inVirtualTime } from '../support/virtual.js';
 import { load, ModelStream, shardId, streamArn } from '../support/change-streams.js';

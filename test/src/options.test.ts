@@ -134,9 +134,9 @@ describe('the options of createConsumer', () => {
     const names = Object.keys(consumerTable).filter((name) => !['application', 'source', 'reducer'].includes(name));
     const nothing = Object.fromEntries(names.map((name) => [name, undefined]));
     const given = { ...nothing, ...least, leases: { failoverMs: undefined } };
-    // Every consumer has a worker id and a default logger of its own.
-    const { workerId: _, logger, ...resolved } = resolveOptions(given);
-    const { workerId: __, logger: ___, ...expected } = resolveOptions(least);
+    // Every consumer has a worker id, a default logger, and a memory of its sinks of its own.
+    const { workerId: _, logger, doubtOf: _1, ...resolved } = resolveOptions(given);
+    const { workerId: __, logger: ___, doubtOf: _2, ...expected } = resolveOptions(least);
     expect(resolved).to.deep.equal(expected);
     expect(logger).to.not.equal(silentLogger);
   });

@@ -41,14 +41,16 @@ export async function readBack(files: ReadonlyMap<string, Uint8Array | string>):
   const { path, remove } = temporaryFolder();
   try {
     for (const [name, content] of files) writeFileSync(join(path, name), content);
-    const { entries, complaints } = await readParkedFolder(path, never);
+    const read = await readParkedFolder(path, never);
+    const { entries, complaints } = read;
     const kept = await Promise.all(
       entries.map(async (entry) => {
         const item = await entry.read();
         return { ...entry, read: () => Promise.resolve(item) };
       }),
     );
-    return { entries: kept, complaints };
+    await read.close();
+    return { entries: kept, complaints, close: () => Promise.resolve() };
   } finally {
     remove();
   }

@@ -24,15 +24,22 @@ export interface TableShard {
   readonly records: RawRecord<Buffer>[];
   readonly createdAt: number;
   readonly listedAt: number;
-  closed: { readonly at: number; readonly listedAt: number; readonly end: string } | undefined;
+  falseEndAt: number;
+  closed: { readonly at: number; listedAt: number; readonly end: string } | undefined;
 }
 
 export interface TableStream {
   readonly shards: Map<string, TableShard>;
   /** How often the shards were listed. */
   listings: number;
-  /** The share of listings that fail, or that omit a young shard. */
-  faults: { throttled: number; partial: number };
+  /** How many false ends readers have reported. */
+  falseEnds: number;
+  /**
+   * The share of listings that fail, or that omit a young shard, and of reads at the tip of an older shard that report a false end. (The
+   * adapter asks for a listing before it reports an end, so no such shard closes soon after.) `late`: every change is listed as late as
+   * possible.
+   */
+  faults: { throttled: number; partial: number; falseEnds: number; late?: boolean };
   write(key: number, id: string): void;
   open(): TableShard[];
   rollOver(shard: TableShard): void;
@@ -51,14 +58,26 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
   let label = 1;
   const now = (): number => clock.wallNow();
   const nextNumber = (): string => String((counter += 1 + Math.floor(random.next() * 5))).padStart(21, '0');
-  const lag = (): number => (random.next() < 0.5 ? 0 : random.next() * maxLagMs);
+  const lag = (): number =>
+    stream.faults.late === true ? maxLagMs : random.next() < 0.5 ? 0 : random.next() * maxLagMs;
 
   const add = (low: number, high: number, parentShardId?: string): void => {
     const at = now();
     const start = nextNumber();
     const shardId = `shardId-${String(at).padStart(20, '0')}-${counter.toString(16).padStart(8, '0')}`;
     const listedAt = parentShardId === undefined ? at : at + lag();
-    const made = { shardId, parentShardId, start, low, high, records: [], createdAt: at, listedAt, closed: undefined };
+    const made = {
+      shardId,
+      parentShardId,
+      start,
+      low,
+      high,
+      records: [],
+      createdAt: at,
+      listedAt,
+      falseEndAt: -youngMs,
+      closed: undefined,
+    };
     stream.shards.set(shardId, made);
   };
   const close = (shard: TableShard): void => {
@@ -85,7 +104,8 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
   const stream: TableStream = {
     shards: new Map(),
     listings: 0,
-    faults: { throttled: 0, partial: 0 },
+    falseEnds: 0,
+    faults: { throttled: 0, partial: 0, falseEnds: 0 },
     write(key, id) {
       const shard = stream.open().find(({ low, high }) => key >= low && key < high)!;
       shard.records.push({
@@ -97,12 +117,13 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
     },
     open: () => [...stream.shards.values()].filter(({ closed }) => closed === undefined),
     rollOver(shard) {
+      if (now() - shard.falseEndAt < youngMs) return;
       close(shard);
       add(shard.low, shard.high, shard.shardId);
     },
     split(shard) {
       const middle = (shard.low + shard.high) >> 1;
-      if (middle === shard.low) return;
+      if (middle === shard.low || now() - shard.falseEndAt < youngMs) return;
       close(shard);
       add(shard.low, middle, shard.shardId);
       add(middle, shard.high, shard.shardId);
@@ -145,7 +166,7 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
         );
         return { shards, serviceTimeMs: now() };
       },
-      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice }),
+      open: (shardId, start, notice) => readerOf(stream, clock, { shardId, start, notice, random }),
       unpack: (record) => ({ records: [{ ...record }], divisible: true }),
       itemOf: ({ partitionKey = '', data }) => ({ key: partitionKey, value: data.toString() }),
       close: () => undefined,
@@ -157,16 +178,25 @@ export function tableStream(clock: ManualClock, random: { next(): number }, part
 }
 
 interface Reading {
+  readonly random: { next(): number };
   readonly shardId: string;
   readonly start: StartPosition;
   readonly notice: (notice: SourceNotice) => void;
 }
 
 /** Reads as the adapter does: LATEST leaves out what is older than its time, to the second, up to the first record that is not. */
-function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, notice }: Reading): ShardReader {
+function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, notice, random }: Reading): ShardReader {
   let position = start.type === 'after' ? start.position.sequenceNumber : undefined;
   let leaveOutBefore = start.type === 'atTimestamp' ? Math.floor(start.timestampMs / 1_000) * 1_000 : 0;
   let isClosed = false;
+
+  const isEnd = (shard: TableShard): boolean => {
+    if (shard.closed !== undefined) return true;
+    const now = clock.wallNow();
+    const isFalse = now - shard.createdAt > youngMs && random.next() < stream.faults.falseEnds;
+    if (isFalse) [shard.falseEndAt, stream.falseEnds] = [now, stream.falseEnds + 1];
+    return isFalse;
+  };
 
   const read = (): ReadResult | undefined => {
     const shard = stream.shards.get(shardId);
@@ -180,7 +210,7 @@ function readerOf(stream: TableStream, clock: ManualClock, { shardId, start, not
 
     const batch = kept.slice(0, 20);
     const last = batch.at(-1);
-    if (last === undefined) return shard.closed === undefined ? undefined : { type: 'shardEnd' };
+    if (last === undefined) return isEnd(shard) ? { type: 'shardEnd' } : undefined;
     position = last.sequenceNumber;
     const first = batch.findIndex(({ arrivedAt = 0 }) => arrivedAt >= leaveOutBefore);
     if (first >= 0) leaveOutBefore = 0;

@@ -4,6 +4,10 @@ import { spawn, start } from 'nact';
 import type { ConsumerOptions, NactParent } from '../../src/api/options.js';
 import type { UserRecord } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
+import { park } from '../../src/options/park-policy.js';
+import { retry } from '../../src/options/retry-policy.js';
+import { fileSink } from '../../src/parking/file-sink.js';
+import { kinesisSink } from '../../src/parking/kinesis-sink.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { SourceSpec } from '../../src/api/source.js';
 
@@ -77,3 +81,35 @@ expectTypeOf(({ partitionKey }: UserRecord) => partitionKey).not.toExtend<NonNul
 expectTypeOf(({ partitionKey, sequenceNumber }: UserRecord) => partitionKey ?? sequenceNumber).toExtend<
   NonNullable<ConsumerOptions['key']>
 >();
+
+// A sink is no policy, a policy is no sink, and what makes them must be called.
+const sink = fileSink({ path: 'parked' });
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: park(sink) });
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: park(async () => {}) });
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: retry({ then: park(sink) }) });
+// @ts-expect-error park(sink)
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: sink });
+// @ts-expect-error park(sink)
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: () => sink });
+// @ts-expect-error it must be called
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: park });
+// @ts-expect-error it must be called
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: retry });
+// @ts-expect-error it must be called
+createConsumer({ application: 'a', source, reducer: bytes, onFailure: fileSink });
+// @ts-expect-error park(sink)
+retry({ then: sink });
+// @ts-expect-error it must be called
+retry({ then: park });
+// @ts-expect-error retry ends somewhere
+retry({ then: retry() });
+// @ts-expect-error a policy is no sink
+park(park(sink));
+// @ts-expect-error a policy is no sink
+park(retry());
+// @ts-expect-error fileSink({ path })
+park({ path: 'parked' });
+// @ts-expect-error it must be called
+park(fileSink);
+// @ts-expect-error it must be called
+park(kinesisSink);

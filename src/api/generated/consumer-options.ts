@@ -255,7 +255,9 @@ export interface ConsumerOptions<Value = any> {
     | undefined;
   /**
    * How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up
-   * after failures. A stop has its own deadline: `stop({ deadlineMs })`. Takes: milliseconds, 0 to 2147483647.
+   * after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink
+   * of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, and
+   * these still have 30 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example

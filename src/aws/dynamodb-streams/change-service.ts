@@ -1,5 +1,5 @@
-// The calls of DynamoDB Streams for the polling reader of ../kinesis. What differs from Kinesis: reading resumes after a record, there is
-// no start at a time, lag is computed here, and a position whose records have expired is refused by name.
+// The calls of DynamoDB Streams for the polling reader of ../kinesis. What differs from Kinesis: reading resumes after a record. There
+// is no start at a time. Lag is computed here. The service refuses by name a position whose records have expired.
 import { bytesOf } from '../../core/record-bytes.js';
 import type { RawRecord, StreamDescription } from '../../api/ports.js';
 import { classifyAwsError } from '../aws-errors.js';

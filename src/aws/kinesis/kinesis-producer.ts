@@ -24,12 +24,16 @@ export type PutResult =
   | { readonly type: 'put'; readonly shardId: string; readonly sequenceNumber: string }
   | { readonly type: 'refused'; readonly reason: string };
 
+/** Gets the indices of records that an answer has accepted. */
+export type Accepted = (indices: readonly number[]) => Promise<void>;
+
 export interface KinesisProducer {
   /**
    * Puts any number of records, in as few requests as the limits allow. Resolves with one result per record, in order;
-   * rejects with the KinactError of a request that failed for good, or STOPPED.
+   * rejects with the KinactError of a request that failed for good, or STOPPED. `accepted` is told after each answer which records,
+   * by their indices, the service has accepted; nothing more is sent before its promise is fulfilled.
    */
-  put(records: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]>;
+  put(records: readonly OutgoingRecord[], signal: AbortSignal, accepted?: Accepted): Promise<readonly PutResult[]>;
   /** Describes the stream; rejects with the KinactError of the request. */
   describe(signal: AbortSignal): Promise<StreamDescription>;
   /** The stream's shards that take records now. */
@@ -133,7 +137,11 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
     return { results, reason };
   };
 
-  const putBatch = async (batch: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]> => {
+  const putBatch = async (
+    batch: readonly OutgoingRecord[],
+    signal: AbortSignal,
+    accepted: Accepted | undefined,
+  ): Promise<readonly PutResult[]> => {
     const results: (PutResult | undefined)[] = batch.map(() => undefined);
     let open = batch.map((_, index) => index);
     let giveUpAt = clock.now() + retryForMs;
@@ -146,6 +154,8 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
       );
       for (const [position, index] of sending.entries()) results[index] = got[position];
 
+      const taken = sending.filter((index) => results[index] !== undefined);
+      if (taken.length > 0) await accepted?.(taken);
       open = sending.filter((index) => results[index] === undefined);
       if (open.length === 0) return results as readonly PutResult[];
       // As long as some records get through, the rest will.
@@ -157,11 +167,13 @@ export function kinesisProducer(options: KinesisProducerOptions): KinesisProduce
   };
 
   return {
-    async put(records, signal) {
+    async put(records, signal, accepted) {
       const results: PutResult[] = [];
       for (let from = 0; from < records.length;) {
         const length = batchLength(records, from);
-        results.push(...(await putBatch(records.slice(from, from + length), signal)));
+        const first = from;
+        const each: Accepted | undefined = accepted && ((some) => accepted(some.map((index) => first + index)));
+        results.push(...(await putBatch(records.slice(from, from + length), signal, each)));
         from += length;
       }
       return results;

@@ -27,6 +27,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
     application,
     initialPosition,
     opaque,
+    stream: Object.freeze({ streamName: name.slice(name.lastIndexOf('/') + 1), streamArn, region, client }),
     open: (environment) =>
       kinesisPollingSource(
         {

@@ -6,7 +6,7 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net';
 import { finite, resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedServerOptions } from '../generated/scripted-server-options.js';
-import { localClientConfig, type LocalClientConfig } from '../local-servers.js';
+import { badRequest, http2Preface, localClientConfig, type LocalClientConfig, warnOfHttp2 } from '../local-servers.js';
 import {
   AwsAnswerError,
   errorAnswer,
@@ -108,6 +108,14 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     answerRequest(state, incoming, response).catch(() => reset(response));
   });
 
+  let warned = false;
+  server.on('clientError', (error: Error & { readonly rawPacket?: Buffer }, socket) => {
+    const isHttp2 = error.rawPacket?.subarray(0, http2Preface.length).toString('latin1') === http2Preface;
+    if (isHttp2 && !warned) warnOfHttp2('the scripted server');
+    warned ||= isHttp2;
+    if (socket.writable) socket.end(badRequest);
+    else socket.destroy();
+  });
   server.on('connection', (socket) => {
     lastConnection += 1;
     connections += 1;

@@ -1,4 +1,10 @@
 // Mutants of parking: what a sink has not kept is settled, a sink is not called again, or it gets more than what has failed.
+import { effect } from '../../../actors/protocol/actor.js';
+import type { PendingFailure } from '../../../actors/protocol/pending-failures.js';
+import type { DeliveredItem } from '../../../actors/protocol/item.js';
+import { settleItem } from '../../../actors/reducer/stage-reports.js';
+import type { Actors } from '../../../src/consumer/wiring.js';
+import { settlesByShard } from './fencing.js';
 import type { FailurePolicy, OnFailure } from '../../../src/api/failure-policy.js';
 import type { ParkSink } from '../../../src/api/parking.js';
 import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
@@ -34,6 +40,57 @@ const keptUnheard = withSink((sink) => async (item, context) => {
 
 const wholeRecord = withSink((sink) => (item, context) => sink({ ...item, itemIndex: undefined }, context));
 
+const keptTwice = withSink((sink) => async (item, context) => {
+  await sink(item, context);
+  await sink(item, context);
+});
+
+/** Another idempotency key in each tenure. */
+const keyOfTheTenure: Mutant['make'] = () =>
+  wrapped('shardWorker', {
+    before: (_state, message) => {
+      const tenure = message['answer']?.tenure as { fence: number; idempotencyPrefix: string } | undefined;
+      if (message.type === 'tenure' && tenure !== undefined) tenure.idempotencyPrefix += `#${tenure.fence}`;
+      return message;
+    },
+  });
+
+/** What no sink has kept yet counts as parked once the lease is lost. */
+const lostIsKept: Mutant['make'] = () => {
+  let lost: readonly DeliveredItem[] = [];
+  const leftOf = (state: AnyState, worker: number): readonly DeliveredItem[] =>
+    [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
+      .flatMap(({ parking }) => (parking?.left ?? []) as readonly DeliveredItem[])
+      .filter(({ tenure }) => tenure.worker === worker);
+  return wrapped('reducer', {
+    before: (state, message) => {
+      lost = message.type === 'revoked' ? leftOf(state, message['worker']) : [];
+      return message;
+    },
+    after: (_state, _message, effects) => [
+      ...effects,
+      ...lost.map(({ source, shardId, sequenceNumber, subSequenceNumber = 0, key, idempotencyKey }) => {
+        const data = { source, shardId, sequenceNumber, subSequenceNumber, key, idempotencyKey };
+        return effect.emit({ name: 'itemParked', data: { ...data, at: 'reduce', attempts: 1, error: undefined } });
+      }),
+    ],
+  });
+};
+
+/** What a sink has kept is settled also after its lease is lost. */
+const settledInALostLease = (base?: Actors): Actors =>
+  wrapped(
+    'reducer',
+    {
+      before: (state, message) => {
+        if (message.type !== 'parkingEnded') return message;
+        for (const item of message['parked'] as DeliveredItem[]) if (item.tenure.dead) settleItem(state.reports, item);
+        return message;
+      },
+    },
+    base,
+  );
+
 const neverAgain = (_state: AnyState, message: AnyMessage): AnyMessage | undefined =>
   message.type === 'parkingDue' ? undefined : message;
 
@@ -42,6 +99,27 @@ export const parkingMutants: readonly Mutant[] = [
   { name: 'a record that its sink refuses is settled', make: () => wrapped('stage', { before: refusedIsKept }) },
   { name: 'an item is settled before its sink answers', make: () => given('reducer', keptUnheard) },
   { name: 'a record is settled before its sink answers', make: () => given('stage', keptUnheard) },
+  {
+    name: 'a part that cannot be decoded is settled although its sink refuses it',
+    make: () => wrapped('shardWorker', { before: refusedIsKept }),
+  },
+  {
+    name: 'a part that cannot be decoded is settled before its sink answers',
+    make: () => given('shardWorker', keptUnheard),
+  },
+  { name: 'a part that cannot be decoded is parked twice', make: () => given('shardWorker', keptTwice) },
+  { name: 'an item is parked twice', make: () => given('reducer', keptTwice) },
+  { name: 'what is parked again after a lost lease has another idempotency key', make: keyOfTheTenure },
+  { name: 'an item of a lost lease counts as parked', make: lostIsKept },
+  {
+    name: 'what a sink keeps after the lease is lost is settled in the next tenure',
+    make: () => settledInALostLease(),
+    masked: {
+      by: 'workers are numbered',
+      make: () => settlesByShard(settledInALostLease()),
+      off: () => settlesByShard(),
+    },
+  },
   { name: 'a sink gets the record instead of the item', make: () => given('reducer', wholeRecord) },
   {
     name: 'a sink that has refused an item is not called again',

@@ -196,7 +196,7 @@ describe('the reader of a folder', () => {
   it('reads only files of parked items, and refuses a folder that is none', async () => {
     mkdirSync(join(folder.path, 'sub'));
     writeFileSync(join(folder.path, 'notes.jsonl'), 'x\n');
-    expect(await readParkedFolder(folder.path, never)).to.deep.equal({ entries: [], complaints: [] });
+    expect(await readParkedFolder(folder.path, never)).to.deep.include({ entries: [], complaints: [] });
     const error = await reasonOf(readParkedFolder(join(folder.path, 'missing'), never));
     expect(isKinactError(error) && error.code).to.equal('REFUSED');
   });

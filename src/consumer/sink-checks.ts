@@ -1,0 +1,43 @@
+// Lets the sinks of a consumer's policy look whether they can keep anything, before the consumer starts. A wrong path must show then, and
+// not at the first failure, which may come in months.
+import { KinactError } from '../api/errors.js';
+import type { ParkSink, SinkCheck } from '../api/parking.js';
+import type { Timers } from '../api/ports.js';
+import { messageOf } from '../core/thrown.js';
+
+interface CheckContext extends SinkCheck {
+  readonly timers: Timers;
+  readonly deadlineMs: number;
+}
+
+/** Rejects with PARKING_FAILED if a sink cannot keep anything, or does not say so in time. Resolves early if the signal aborts. */
+export async function checkSinks(sinks: readonly ParkSink[], context: CheckContext): Promise<void> {
+  const { timers, deadlineMs, signal, warn } = context;
+  const own = new AbortController();
+  const overdue = new Error(`its check has not ended within ${deadlineMs} ms`);
+  let stop = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => (stop = resolve));
+  const end = (): void => (own.abort(signal.reason), stop());
+  signal.addEventListener('abort', end, { once: true });
+  const cancel = timers.after(deadlineMs, () => (own.abort(overdue), stop()));
+  const checking = Promise.all(sinks.map((sink) => checked(sink, { signal: own.signal, warn })));
+  checking.catch(() => undefined);
+  try {
+    await Promise.race([checking, stopped]);
+    if (own.signal.reason === overdue) throw overdue;
+  } catch (cause) {
+    if (!signal.aborted) throw notReady(cause);
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', end);
+  }
+}
+
+/** A check that throws counts as one that rejects. */
+async function checked({ check }: ParkSink, context: SinkCheck): Promise<void> {
+  await check?.(context);
+}
+
+function notReady(cause: unknown): KinactError {
+  return new KinactError('PARKING_FAILED', `the sink of park is not ready: ${messageOf(cause)}`, { cause });
+}
