@@ -13,8 +13,11 @@ export interface ScriptedKeyAttribute {
 
 /** An item before and after a write. A write that changes nothing makes no record. */
 export interface ItemChange {
+  /** The item's primary key. */
   readonly keys: ScriptedItem;
+  /** Undefined if the item is new. */
   readonly before: ScriptedItem | undefined;
+  /** Undefined if the item is gone. */
   readonly after: ScriptedItem | undefined;
 }
 

@@ -40,7 +40,7 @@ export interface ScriptedTableShard {
   shownOpen: boolean;
 }
 
-/** The stream of a table. */
+/** The changes of a table in the model, from the moment that they were enabled. `enableStream` makes it. */
 export interface ScriptedTableStream {
   /** The stream's ARN, which ends with its label. */
   readonly arn: string;
