@@ -1,6 +1,6 @@
 // Whole consumers on a model of a DynamoDB table's stream, in virtual time: shards roll over by the hundred, listings lag, omit shards or
 // are throttled, workers die, records expire, the stream is disabled in the end. Each seed draws another history. KINACT_SEED=n runs one
-// other seed; KINACT_SEEDS=n runs that many. The law on shards and leaves is I56.
+// other seed; KINACT_SEEDS=n runs that many. The law on shards and leaves is I58.
 import { expect } from 'chai';
 import type { LeaseStore } from '../../src/api/ports.js';
 import type { SourceSpec } from '../../src/api/source.js';
