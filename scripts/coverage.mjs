@@ -9,17 +9,14 @@ const BRANCHES_OF_THE_RULES = 98;
 const RULES = /^(src\/core|actors)\//;
 
 /**
- * The environment of tests whose coverage counts. The coverage of the processes that these tests start counts, too, because most
- * code of the command line runs only there.
+ * The same groups, which record their coverage. The coverage of the processes that their tests start counts, too, because most code of
+ * the command line runs only there. The first group loads every module, so that a file that no test touches counts as uncovered.
  */
-export function coverageEnv() {
+export function recordingCoverage([first, ...others]) {
   rmSync(join(root, 'coverage'), { recursive: true, force: true });
-  return { NODE_V8_COVERAGE: join(root, 'coverage/tmp') };
-}
-
-/** Makes the first group load every module, so that a file that no test touches counts as uncovered. */
-export function withEveryModule([first, ...others]) {
-  return [{ ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] }, ...others];
+  const env = { NODE_V8_COVERAGE: join(root, 'coverage/tmp') };
+  const loading = { ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] };
+  return [loading, ...others].map((group) => ({ ...group, env }));
 }
 
 /** The percentage that is covered; 100 if there is nothing to cover. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { bin, root, run, say, StepFailed } from './steps.mjs';
+import { lanes } from './test-groups.mjs';
 
 /** @type {{ test: string, message: string }[]} */
 const failures = [];
@@ -41,27 +42,30 @@ export async function mocha(tests, { env = {}, capture = false, yields = false, 
 }
 
 /**
- * Runs each of `groups` ({ name, tests, yields, lane }) in its own mocha process. Groups of one lane run one after the other; the
- * lanes run at the same time. The first group shows its output at once, each other group at its end.
+ * Runs each of `groups` ({ name, tests, lane, env }) in its own mocha process, in this order: a group starts when its lane has room.
+ * The first group shows its output at once, each other group at its end.
  */
-export async function mochaSideBySide(groups, options = {}) {
-  const lanes = new Map();
-  const ends = await Promise.allSettled(
-    groups.map(({ name, tests, yields, lane = name }, place) => {
-      const before = lanes.get(lane) ?? Promise.resolve();
-      const run = before.then(() => mocha(tests, { ...options, yields, capture: place > 0 }));
-      lanes.set(
-        lane,
-        run.catch(() => {}),
-      );
-      return run;
-    }),
-  );
-  const broken = ends.flatMap(({ reason }, place) => (reason === undefined ? [] : [{ reason, group: groups[place] }]));
+export async function mochaSideBySide(groups) {
+  const broken = [];
+  const isComputing = ({ lane }) => lane === 'computing';
+  const yielding = !groups.every(isComputing);
+  const runNext = async (queue) => {
+    for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
+      const { tests, env } = group;
+      const how = { env, yields: yielding && isComputing(group), capture: group !== groups[0] };
+      const reason = await mocha(tests, how).catch((error) => error);
+      if (reason !== undefined) broken.push({ name: group.name, reason });
+    }
+  };
+  const runLane = ([lane, room]) => {
+    const queue = groups.filter((group) => group.lane === lane);
+    return Promise.all(Array.from({ length: room }, () => runNext(queue)));
+  };
+  await Promise.all(Object.entries(lanes).map(runLane));
   const unknown = broken.find(({ reason }) => !(reason instanceof StepFailed));
   if (unknown !== undefined) throw unknown.reason;
   if (broken.length > 0)
-    throw new StepFailed(broken.map(({ reason, group }) => `${group.name}: ${reason.message}`).join('; '));
+    throw new StepFailed(broken.map(({ name, reason }) => `${name}: ${reason.message}`).join('; '));
 }
 
 function readSummary(path) {

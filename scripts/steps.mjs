@@ -101,13 +101,14 @@ const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 /**
  * Runs steps one after the other and stops at the first that fails. A step is `[name, work]`. `work` may return
- * `{ skipped: reason }` if there is nothing to do.
+ * `{ skipped: reason }` if there is nothing to do. A step `{ sideBySide: [steps, steps, …] }` runs several such lists at the same
+ * time. If one list fails, the others still run to their ends.
  */
 export async function runSteps(title, steps, summary = () => ({})) {
   const startedAt = performance.now();
   const done = [];
   let failed;
-  for (const [name, work] of steps) {
+  const runStep = async ([name, work]) => {
     const from = performance.now();
     say(`── ${title}: ${name}`);
     try {
@@ -115,12 +116,21 @@ export async function runSteps(title, steps, summary = () => ({})) {
       const ms = Math.round(performance.now() - from);
       done.push({ name, ms, ...(result?.skipped ? { skipped: result.skipped } : {}) });
       say(`   ${name}: ${result?.skipped ? `skipped, ${result.skipped}` : `ok, ${seconds(ms)}`}`);
+      return true;
     } catch (error) {
-      if (!(error instanceof StepFailed)) say(error.stack);
-      failed = { name, reason: error.message };
-      break;
+      say(error instanceof StepFailed ? `   ${name}: FAILED, ${error.message}` : error.stack);
+      failed ??= { name, reason: error.message };
+      return false;
     }
-  }
+  };
+  const runList = async (list) => {
+    for (const step of list) {
+      const ends = 'sideBySide' in step ? await Promise.all(step.sideBySide.map(runList)) : [await runStep(step)];
+      if (ends.includes(false)) return false;
+    }
+    return true;
+  };
+  await runList(steps);
   const ms = Math.round(performance.now() - startedAt);
   const extra = summary();
   const text = extra.text ? `${extra.text}, ` : '';

@@ -1,21 +1,26 @@
-// The tests in six groups on four lanes. The lanes run side by side. Two groups compute; the other four mostly wait for servers,
-// processes and leases. The two yield, and only two of the four run at a time. With more load, workers on a slow machine would
-// lose their leases, and their tests would fail.
+// The tests in groups, and the lanes on which they run. Lanes run side by side, each with its number of mocha processes. The groups
+// on the lane `computing` yield to the others, which mostly wait for servers, processes and leases. With more load, workers on a slow
+// machine would lose their leases, and their tests would fail.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
-const long = /^test\/(sim|explore|kill-points|properties|soak|bench)\//;
-/** The name of a group, its lane, and whether a test file belongs to the group. */
+const simulates = /^test\/(sim|explore)\//;
+const models = /^test\/(kill-points|properties|soak|bench)\//;
+const apart = /^test\/(integration|integrity|package)\//;
+/** How many mocha processes run at the same time. A hand-over file already plays three cases at a time. */
+export const lanes = { computing: 2, 'hand-over': 1, waiting: 2 };
+/** The name of a group, its lane, whether a test file belongs to the group, and how many files a process gets (default: all). */
 const groups = [
-  ['unit tests', 'rules', (file) => !/^test\/(integration|integrity|package)\//.test(file) && !long.test(file)],
-  ['models, simulations and kill points', 'models', (file) => long.test(file)],
-  ['hand-over tests', 'one', (file) => file.startsWith('test/integrity/hand-over-')],
-  ['command line tests', 'one', (file) => file.startsWith('test/integration/cli-')],
-  ['integrity tests', 'other', (file) => /^test\/integrity\/(?!hand-over-)/.test(file)],
-  ['integration tests', 'other', (file) => /^test\/integration\/(?!cli-)/.test(file)],
+  ['unit tests', 'computing', (file) => ![apart, simulates, models].some((folders) => folders.test(file))],
+  ['models and kill points', 'computing', (file) => models.test(file)],
+  // Last, because its pool of threads can use both processors.
+  ['simulations', 'computing', (file) => simulates.test(file)],
+  ['hand-over tests', 'hand-over', (file) => file.startsWith('test/integrity/hand-over-')],
+  ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
+  ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
+  ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 6],
 ];
-const yielding = ['rules', 'models'];
 
 const below = (place) =>
   readdirSync(join(root, '.build', place), { recursive: true }).map((file) => `${place}/${file.replaceAll('\\', '/')}`);
@@ -28,14 +33,16 @@ export function testFiles(chosen) {
     .toSorted((one, other) => (one < other ? -1 : 1));
 }
 
+/** Parts of at most `most` files. Neighbours get into different parts, because tests with similar names often cost much the same. */
+function partsOf(tests, most) {
+  const count = tests.length === 0 ? 0 : Math.max(1, Math.ceil(tests.length / most));
+  return Array.from({ length: count }, (_, part) => tests.filter((_test, place) => place % count === part));
+}
+
 /** The compiled tests that `chosen` accepts, in groups. The package tests are in no group. */
 export function testGroups(chosen = () => true) {
-  return groups
-    .map(([name, lane, belongs]) => ({
-      name,
-      lane,
-      yields: yielding.includes(lane),
-      tests: testFiles((file) => belongs(file) && chosen(file)),
-    }))
-    .filter(({ tests }) => tests.length > 0);
+  return groups.flatMap(([name, lane, belongs, most = Infinity]) => {
+    const tests = testFiles((file) => belongs(file) && chosen(file));
+    return partsOf(tests, most).map((part) => ({ name, lane, tests: part }));
+  });
 }

@@ -19,6 +19,7 @@ const isChosen = (file) => groups.some(({ files }) => files.test(file)) && parts
 async function quick() {
   const chosen = groups.map(({ name, files }) => ({
     name,
+    lane: 'computing',
     tests: testFiles((file) => files.test(file) && isChosen(file)),
   }));
   await mochaSideBySide(chosen.filter(({ tests }) => tests.length > 0));

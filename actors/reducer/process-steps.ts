@@ -4,12 +4,21 @@ import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait, isTriedOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
-import { isHolding, nextAttemptAt } from './held-keys.js';
+import { holdNew, isHolding, nextAttemptAt } from './held-keys.js';
 import { allowedItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { enterLane, leaveLane } from './key-lanes.js';
 import { finishMark } from './marks.js';
 import { drop } from './call-outcome.js';
-import { addTask, createTask, gatheredItems, slotsOf, tasksOf, type OpenMark, type Task } from './batching.js';
+import {
+  addTask,
+  createTask,
+  gatheredItems,
+  slotsOf,
+  tasksOf,
+  withdraw,
+  type OpenMark,
+  type Task,
+} from './batching.js';
 import { startProcess } from './process-call.js';
 import type { ReducerState, ReducerTurn } from './state.js';
 
@@ -48,10 +57,12 @@ export function continueTask(turn: ReducerTurn): boolean {
 
   for (let part = nextPart(turn, task); part !== undefined; part = nextPart(turn, task)) {
     const isFiltered = !task.isAttempt && isHolding(keys);
-    const live = part.every(({ tenure }) => !tenure.dead) ? part : part.filter((item) => !isDropped(turn, item));
+    // Where no token is needed, the call itself leaves them out.
+    const live = turn.options.limit === undefined ? part : part.filter((item) => !isDropped(turn, item));
     // An attempt has its token already.
     if (task.isAttempt) noteNotHandedOut(turn, part.length - live.length);
     const items = isFiltered ? live.filter((item) => !isHeldNow(turn, item)) : live;
+    if (items.length < live.length) withdrawBehind(turn, live);
     if (items.length === 0) continue;
     const allowed = task.isAttempt ? items.length : allowedItems(turn, items.length);
     if (allowed < items.length) putBack(task, items.slice(allowed), allowed > 0);
@@ -68,7 +79,7 @@ export function continueTask(turn: ReducerTurn): boolean {
   return true;
 }
 
-/** The part of a task to call next. What the rate limit has cut off begins anew: its own failures count, and not those before it. */
+/** The part of a task to call next. What the rate limit has cut off begins again: its own failures count, and not those before it. */
 function nextPart(turn: ReducerTurn, task: Task): readonly DeliveredItem[] | undefined {
   const part = task.parts.shift();
   if (!task.hasRest || task.parts.length > 0 || part === undefined) return part;
@@ -86,6 +97,15 @@ function putBack(task: Task, items: readonly DeliveredItem[], isCut: boolean): v
   const rest = task.hasRest ? task.parts.pop() : undefined;
   task.parts.push([...items, ...(rest ?? [])]);
   task.hasRest = true;
+}
+
+/** The later items of keys that are held wait behind them at once. The key may be free again before their own part is called. */
+function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredItem[]): void {
+  const { batching, keys } = state;
+  for (const key of new Set(items.map((item) => item.key))) {
+    if (!keys.byKey.has(key)) continue;
+    for (const later of withdraw(batching, key)) holdNew(keys, later, now);
+  }
 }
 
 /** Drops an item of a lease that has ended. It needs no token. */

@@ -4,6 +4,7 @@ import { createLeftItems } from '../../actors/protocol/left-items.js';
 import type { ParkedItem } from '../../src/api/parking.js';
 import type { RawReducer } from '../../src/api/reducer.js';
 import { createRateLimit } from '../../src/core/rate-limit.js';
+import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { failingProcess, processing, punctuated, settledIn } from '../support/direct-process.js';
@@ -294,6 +295,29 @@ describe('the report of a stop', () => {
       ['k2', 'no 1'],
       ['k3', 'no 1'],
     ]);
+  });
+});
+
+describe('an item that is failed by hand in a call that throws', () => {
+  it('keeps the later items of its key behind it, also those of later parts', async () => {
+    const kept: ParkedItem[] = [];
+    const { itemsOf, tell, calls } = processing(
+      (items, { fail }) => {
+        if (items.length < 4) return;
+        fail(items[0]!.token, new Error('by hand'));
+        throw new NonRetryableError('never');
+      },
+      { batchSize: 4, onFailure: park(async (item) => kept.push(item)) },
+    );
+    const isSink = (name: string): boolean => name.startsWith('park#');
+    const failed = tell(await finish(itemsOf(['k', 'k', 'a', 'k'].map((key, n) => [key, n] as const))));
+    const [sink, part] = [true, false].map((is) => ofType(failed, 'run').filter(({ name }) => isSink(name) === is));
+    const parked = tell(await finish(sink!));
+    await run(tell, [...parked, ...tell(await finish(part!))]);
+    await run(tell, tell({ type: 'flushDue' }));
+    const after = calls.slice(1).flat();
+    expect(after.toSorted()).to.deep.equal([1, 2, 3]);
+    expect(after.indexOf(1)).to.be.lessThan(after.indexOf(3));
   });
 });
 

@@ -234,7 +234,7 @@ describe(`kinact put, with any input (KINACT_SEED=${seed})`, function () {
           .map((each) => Buffer.from(each, 'latin1').toString('base64'));
         expect(taken).to.deep.equal(kept);
       }),
-      { seed, numRuns: 400 },
+      { seed, numRuns: 150 },
     );
   });
 

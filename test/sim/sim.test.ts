@@ -1,5 +1,5 @@
-// Sixty clusters in virtual time, each with its own workload and faults from one seed. `npm run sim -- --mutants` shows which bugs they
-// find. `KINACT_SEED` sets the first seed. `npm run sim` runs as many seeds as you like.
+// Forty-eight clusters in virtual time, each with its own workload and faults from one seed. `npm run sim -- --mutants` shows which
+// bugs seeds find: nearly all within the first 48. `KINACT_SEED` sets the first seed. `npm run sim` runs as many as you like.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
@@ -9,7 +9,7 @@ import { mutants } from './mutants/index.js';
 import { runCounting, shrink } from './seeds.js';
 
 const from = Number(process.env['KINACT_SEED'] ?? 1);
-const seeds = 60;
+const seeds = 48;
 
 describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function () {
   this.timeout(400_000);
@@ -44,7 +44,9 @@ describe(`a simulated cluster, seeds ${from} to ${from + seeds - 1}`, function (
     const name = 'an acknowledgement before the reducer is done';
     expect(mutants.map((mutant) => mutant.name)).to.include(name);
     const job = { mutant: { name, how: 'alone' as const } };
-    const failing: Outcome = await runCounting(pool, 1, job);
+    // To shrink a cluster of the usual size takes as long as eight seeds.
+    const size = { shards: 4, records: 500, faults: 4 };
+    const failing: Outcome = await runCounting(pool, 1, { ...job, size });
     expect(failing.violations[0]?.invariant).to.equal('I10');
     expect(failing.violations.map(({ invariant }) => invariant)).to.include('I1');
     const small = await shrink(pool, failing, job);

@@ -1,7 +1,7 @@
 // A fleet of real worker processes over real local servers. It starts workers, writes numbered records, kills by pid, and waits for
 // conditions. Each wait has a deadline, with an error that shows the table and the processes.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -118,7 +118,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const workers: (WorkerProcess & { readonly child: ChildProcess })[] = [];
   const written: string[] = [];
   const sinks: string[] = [];
-  const linesOf = countLines();
+  const readSinks = sinkReader();
   let puts = 0;
   // One put at a time: a small one could overtake a large one, and its records would come before earlier ones of their keys.
   let lastPut = Promise.resolve();
@@ -129,7 +129,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       const met = await condition();
       if (met !== undefined && met !== false) return met;
       if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}\n${await picture(fleet)}`);
-      await delay(50);
+      await delay(100);
     }
   };
 
@@ -181,7 +181,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       let waits = 0;
       const done = (async () => {
         while (!controller.signal.aborted) {
-          if (written.length - linesOf(sinks) < mostBehind) await fleet.put(count);
+          if (written.length - readSinks(sinks).length < mostBehind) await fleet.put(count);
           else waits += 1;
           await delay(everyMs, undefined, { signal: controller.signal }).catch(() => {});
         }
@@ -199,7 +199,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       );
       return new Map(named);
     },
-    deliveries: () => sinks.flatMap(readSink).toSorted((a, b) => a.at - b.at),
+    deliveries: () => readSinks(sinks).toSorted((a, b) => a.at - b.at),
     until,
     // On a busy machine a holder sometimes lapses and refuses. After each refusal, the asker leaves the lease alone for longer.
     balanced: async (among, deadlineMs = 2 * patienceMs) => {
@@ -263,38 +263,32 @@ export function heldBy(rows: TableSnapshot, worker: WorkerProcess): readonly str
     .map(([key]) => key);
 }
 
-/** Reads a sink. A line that SIGKILL cut short is no delivery, because its item was not acknowledged. */
-function readSink(path: string): Delivery[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
-  lines.pop();
-  return lines.map((line) => JSON.parse(line) as Delivery);
+/** Reads files of deliveries that only grow. Each call reads only what is new, because waits ask for all deliveries many times. */
+function sinkReader(): (paths: readonly string[]) => Delivery[] {
+  const known = new Map<string, { bytes: number; readonly deliveries: Delivery[] }>();
+  return (paths) =>
+    paths.flatMap((path) => {
+      const of = known.get(path) ?? { bytes: 0, deliveries: [] };
+      known.set(path, of);
+      const news = existsSync(path) ? readFrom(path, of.bytes) : Buffer.alloc(0);
+      // A line that SIGKILL cut short is no delivery, because its item was not acknowledged.
+      const complete = news.subarray(0, news.lastIndexOf('\n') + 1);
+      of.bytes += complete.length;
+      for (const line of complete.toString().split('\n').slice(0, -1)) of.deliveries.push(JSON.parse(line) as Delivery);
+      return of.deliveries;
+    });
 }
 
-/** Counts the lines of files that only grow. Each call reads only the new part. */
-function countLines(): (paths: readonly string[]) => number {
-  const counted = new Map<string, { bytes: number; lines: number }>();
-  return (paths) => {
-    let lines = 0;
-    for (const path of paths) {
-      const of = counted.get(path) ?? { bytes: 0, lines: 0 };
-      counted.set(path, of);
-      const size = existsSync(path) ? statSync(path).size : 0;
-      if (size > of.bytes) {
-        const file = openSync(path, 'r');
-        const news = Buffer.alloc(size - of.bytes);
-        const read = readSync(file, news, 0, news.length, of.bytes);
-        closeSync(file);
-        of.bytes += read;
-        for (const byte of news.subarray(0, read)) if (byte === newline) of.lines += 1;
-      }
-      lines += of.lines;
-    }
-    return lines;
-  };
+function readFrom(path: string, start: number): Buffer {
+  const news = Buffer.alloc(statSync(path).size - start);
+  if (news.length === 0) return news;
+  const file = openSync(path, 'r');
+  try {
+    return news.subarray(0, readSync(file, news, 0, news.length, start));
+  } finally {
+    closeSync(file);
+  }
 }
-
-const newline = 0x0a;
 
 function startWorker(
   name: string,

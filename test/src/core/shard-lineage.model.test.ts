@@ -1,5 +1,5 @@
 // A stream without hash ranges lives by the rules of the core: shards roll over and split, listings omit the newest shards, old ones are
-// trimmed, workers sync, end and clean up in any order. Each shard is read once, after its parent, and none is left out (I56).
+// trimmed, workers sync, end and clean up in any order. Each shard is read once, after its parent, and none is left out (I58).
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
