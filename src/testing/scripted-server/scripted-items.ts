@@ -128,9 +128,8 @@ export function returned({ before, after, touched }: ItemUpdate, wanted: unknown
   }
 }
 
-const nameForm = '(#\\w+|[A-Za-z_]\\w*)';
-const settingForm = new RegExp(`^${nameForm}\\s*=\\s*(:\\w+)$`);
-const nameOnly = new RegExp(`^${nameForm}$`);
+const settingForm = /^(#\w+|[A-Za-z_]\w*)\s*=\s*(:\w+)$/;
+const nameOnly = /^(#\w+|[A-Za-z_]\w*)$/;
 
 /** The new value of each attribute in UpdateExpression; undefined for one to remove. */
 function changesIn(input: WriteInput): [string, ScriptedValue | undefined][] {
@@ -176,7 +175,7 @@ function valueIn(input: WriteInput, value: string): ScriptedValue {
   return normalValue(found);
 }
 
-const existsForm = new RegExp(`^(attribute_exists|attribute_not_exists)\\s*\\(\\s*${nameForm}\\s*\\)$`);
+const existsForm = /^(attribute_exists|attribute_not_exists)\s*\(\s*(#\w+|[A-Za-z_]\w*)\s*\)$/;
 
 /** Conditions may say `attribute_exists`, `attribute_not_exists` and `name = :value`, joined by AND. */
 function checkCondition(input: WriteInput, item: ScriptedItem | undefined): void {
