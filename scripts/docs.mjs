@@ -16,6 +16,7 @@ if (!has('dist/src/options/consumer-option-table.js')) {
 }
 const { consumerTable } = await import('../dist/src/options/consumer-option-table.js');
 const { kinesisStreamTable } = await import('../dist/src/options/kinesis-stream-option-table.js');
+const { dynamodbStreamTable } = await import('../dist/src/options/dynamodb-stream-option-table.js');
 const { fileSinkTable, kinesisSinkTable } = await import('../dist/src/options/sink-option-tables.js');
 const { runTable } = await import('../dist/src/options/stop-option-tables.js');
 const { errorCodes } = await import('../dist/src/api/errors.js');
@@ -30,6 +31,7 @@ const pages = {
     {
       consumer: consumerTable,
       kinesisStream: kinesisStreamTable,
+      dynamodbStream: dynamodbStreamTable,
       run: runTable,
       fileSink: fileSinkTable,
       kinesisSink: kinesisSinkTable,

@@ -32,6 +32,13 @@ export const roots = [
     ...main,
   },
   {
+    module: 'src/options/dynamodb-stream-option-table.js',
+    table: 'dynamodbStreamTable',
+    name: 'DynamodbStreamOptions',
+    doc: 'What `dynamodbStream` takes. `undefined` stands for the default everywhere.',
+    ...main,
+  },
+  {
     module: 'src/options/stop-option-tables.js',
     table: 'runTable',
     name: 'RunOptions',

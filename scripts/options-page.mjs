@@ -37,7 +37,7 @@ function members(source, name) {
 }
 
 /** The first argument holds tables of src. `reducer` is the text of src/api/reducer.ts. */
-export function optionsPage({ consumer, kinesisStream, run, fileSink, kinesisSink }, { reducer }) {
+export function optionsPage({ consumer, kinesisStream, dynamodbStream, run, fileSink, kinesisSink }, { reducer }) {
   const groupsOf = (rows) =>
     Object.entries(rows)
       .filter(([, { type }]) => type.rows !== undefined)
@@ -53,6 +53,10 @@ export function optionsPage({ consumer, kinesisStream, run, fileSink, kinesisSin
     '## kinesisStream',
     table(kinesisStream),
     ...groupsOf(kinesisStream),
+    '## dynamodbStream',
+    'The changes of a DynamoDB table: [dynamodb-streams.md](dynamodb-streams.md).',
+    table(dynamodbStream),
+    ...groupsOf(dynamodbStream),
     '## fileSink',
     'The files of parked items: [parked.md](parked.md).',
     table(fileSink),

@@ -2,6 +2,8 @@
 export { createConsumer } from './consumer/consumer.js';
 export { runUntilSignal } from './consumer/signals.js';
 export { kinesisStream } from './aws/kinesis/kinesis-stream.js';
+export { dynamodbStream } from './aws/dynamodb-streams/dynamodb-stream.js';
+export { isTtlRemoval } from './api/change.js';
 export { defineReducer } from './api/reducer.js';
 export { park } from './options/park-policy.js';
 export { retry } from './options/retry-policy.js';
@@ -19,6 +21,8 @@ export type {
   CheckpointNotice,
   ConsumerOptions,
   DynamoDbClientLike,
+  DynamodbStreamOptions,
+  DynamodbStreamsClientLike,
   FileSinkOptions,
   KinesisClientLike,
   KinesisSinkOptions,
@@ -32,7 +36,8 @@ export type {
   RuntimeSeams,
   StopOptions,
 } from './api/options.js';
-export type { SourceSpec } from './api/source.js';
+export type { Change, ChangeAuthor, ChangedAttribute, ChangeRecord, RawChange } from './api/change.js';
+export type { AnySource, SourceSpec } from './api/source.js';
 export type {
   Batch,
   Extract,

@@ -12,6 +12,8 @@ export interface SyncResult {
   readonly postponed: boolean;
   /** Keys of the lost rows that this sync handled. Unless `postponed`, they exist now or cannot be created as they were. */
   readonly handledDeletedKeys: readonly string[];
+  /** Unlisted shards without a row whose children are listed. Until later listings show that they are gone, the children wait. */
+  readonly doubtful: readonly string[];
   /** Rows that belong to the stream but have no `kinactStream`. */
   readonly unstamped: readonly LeaseRow[];
   /** Why the listing contradicts itself, if it does: then no row was created. */

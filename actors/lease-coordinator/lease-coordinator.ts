@@ -168,7 +168,7 @@ function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
       progress: { created: 0, toCreate: 0, at: undefined },
       stamping: false,
     },
-    audit: { dueAt: 0, holes: new Map(), describing: false },
+    audit: { dueAt: 0, holes: new Map(), describing: false, lateChildren: 0 },
     cleanUp: { running: false, dueAt: 0 },
     shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
     contradictions: new Map(),

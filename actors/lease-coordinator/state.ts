@@ -4,7 +4,8 @@
 //   streams: opening        sources/start.ts, sources/source-failure.ts, streams/shard-sync.ts
 //   streams: sync           streams/shard-sync.ts; dueAt also by `syncBy` (turn.ts), mayCreateRowsAt also failover-times.ts
 //   streams: progress       streams/shard-sync-calls.ts, while the sync runs
-//   streams: audit, cleanUp streams/audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the first ones
+//   streams: audit, cleanUp streams/audit.ts, streams/lineage-audit.ts, streams/clean-up.ts, and streams/shard-sync.ts before the
+//                           first ones
 //   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
 //   streams: history        sources/source-failure.ts, streams/shard-sync.ts
@@ -95,12 +96,14 @@ export interface Sync {
   stamping: boolean;
 }
 
-/** The audit of a stream: do its rows cover all hash keys? */
+/** The audit of a stream: do its rows cover all hash keys, or all leaves? */
 export interface Audit {
   dueAt: number;
   /** The holes of the last audit, each with the number of audits in a row that saw it. */
   holes: ReadonlyMap<string, number>;
   describing: boolean;
+  /** Under `lineage`: how many listings more look for the children of shards that ended without any. */
+  lateChildren: number;
 }
 
 export interface ShardEnds {

@@ -120,10 +120,11 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
   const { opaque } = context;
 
   if (options.extract === undefined) {
-    const key = options.key === undefined ? recordKey(record) : refuseThenable('key', options.key(record));
-    return [
-      new DeliveredItem(stage, checkedKey('key must return', key), record.data, tenure, ordinal, 0, record, opaque),
-    ];
+    const parts = options.itemOf?.(tenure.source, record);
+    const key =
+      options.key === undefined ? (parts?.key ?? recordKey(record)) : refuseThenable('key', options.key(record));
+    const value = parts === undefined ? record.data : parts.value;
+    return [new DeliveredItem(stage, checkedKey('key must return', key), value, tenure, ordinal, 0, record, opaque)];
   }
 
   const items: DeliveredItem[] = [];

@@ -40,7 +40,8 @@ export function recordFailed(
   const { source, shardId } = entry.tenure;
   const { sequenceNumber, subSequenceNumber, data, arrivedAt } = record;
 
-  const at = options.extract === undefined ? 'key' : 'extract';
+  // Without either function, the source has failed to make an item of its record.
+  const at = options.key === undefined ? 'extract' : 'key';
   const failed: FailedItem = { source, shardId, sequenceNumber, subSequenceNumber, data, arrivedAt, at, items: 1 };
   const failure: Failure = { cause, failed, attempt: 1 };
   const subject: FailedRecord = { entry, ordinal, record, since };

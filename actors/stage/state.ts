@@ -5,7 +5,7 @@ import type { DeliveredItem } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { UserRecord } from '../../src/api/ports.js';
+import type { ItemParts, UserRecord } from '../../src/api/ports.js';
 import type { FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { Extract } from '../../src/api/reducer.js';
 import type { WaitingSnapshot } from '../../src/api/status.js';
@@ -15,6 +15,8 @@ export interface StageOptions extends FailureOptions {
   readonly extract?: Extract | undefined;
   readonly key?: ((record: UserRecord) => string) | undefined;
   readonly opaqueOf: (source: string) => unknown;
+  /** What the source makes of a record if there is no `extract`; undefined if it leaves that to the stage. */
+  readonly itemOf?: ((source: string, record: UserRecord) => ItemParts | undefined) | undefined;
   readonly maxPending: number;
   readonly flushIntervalMs: number;
 }

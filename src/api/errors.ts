@@ -68,6 +68,7 @@ export type FailureKind =
   | 'conditionFailed'
   | 'expiredIterator'
   | 'expiredToken'
+  | 'trimmed'
   | 'invalidArgument'
   | 'encryption'
   | 'serverError'

@@ -21,7 +21,8 @@ export interface FailedItem {
   /**
    * Where the failure happened.
    * - `decode`: some user records of an aggregate cannot be decoded.
-   * - `key`, `extract`: this function threw, or returned a value that it must not return.
+   * - `key`, `extract`: this function threw, or returned a value that it must not return. Without either, `extract` means that the source
+   *   could not make an item: a change of a table with a number that does not fit.
    * - `reduce`: `reduce` threw, or a raw behaviour threw at `items`.
    * - `flush`: `flush` threw, or a raw behaviour threw at another message.
    * - `process`: `process` threw, or called `ctx.fail` for this item.

@@ -26,6 +26,7 @@ const finalBeforeFirstRead: ReadonlySet<ErrorCode> = new Set([
   'ACCESS_DENIED',
   'WRONG_REGION',
   'TABLE_NOT_KCL',
+  'PEER_MISSING',
 ]);
 
 /**
@@ -47,7 +48,7 @@ export function isFinalForSource(error: unknown): error is KinactError {
 export function isStreamNotFound(error: unknown): error is KinactError {
   if (!isKinactError(error) || error.code !== 'STREAM_NOT_FOUND') return false;
   const { operation } = error.data;
-  return operation === undefined || operation.startsWith('kinesis:DescribeStream');
+  return operation === undefined || /^(kinesis|dynamodb):Describe(Stream|Table)/.test(operation);
 }
 
 /** Whether this error is final for every source of a table, even if they have worked before. */

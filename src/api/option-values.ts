@@ -29,5 +29,11 @@ export interface KinesisClientLike {
   send(command: never, options?: never): Promise<unknown>;
 }
 
+/** The application's own DynamoDB Streams client, by shape: any `@aws-sdk/client-dynamodb-streams` fits. kinact never closes it. */
+export interface DynamodbStreamsClientLike {
+  /** Sends a command of the SDK, and resolves with the service's answer. */
+  send(command: never, options?: never): Promise<unknown>;
+}
+
 /** The argument of `onCheckpoint`. */
 export type CheckpointNotice = ShardEvent & Position;

@@ -1,5 +1,6 @@
 // Re-exports the types of all options, and of their values.
 export type { ConsumerOptions } from './generated/consumer-options.js';
+export type { DynamodbStreamOptions } from './generated/dynamodb-stream-options.js';
 export type { FileSinkOptions } from './generated/file-sink-options.js';
 export type { KinesisSinkOptions } from './generated/kinesis-sink-options.js';
 export type { KinesisStreamOptions } from './generated/kinesis-stream-options.js';
@@ -10,4 +11,10 @@ export type { RetryOptions } from './generated/retry-options.js';
 export type { RunOptions } from './generated/run-options.js';
 export type { RuntimeSeams } from './generated/runtime-seams.js';
 export type { StopOptions } from './generated/stop-options.js';
-export type { CheckpointNotice, DynamoDbClientLike, KinesisClientLike, NactParent } from './option-values.js';
+export type {
+  CheckpointNotice,
+  DynamoDbClientLike,
+  DynamodbStreamsClientLike,
+  KinesisClientLike,
+  NactParent,
+} from './option-values.js';

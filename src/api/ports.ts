@@ -2,6 +2,7 @@
 // `consumer/wiring.ts` (or a test) passes the implementations in, which keeps `src/core` and `actors` deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
+import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
 
@@ -84,6 +85,12 @@ export interface UserRecord {
   readonly data: Buffer;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number;
+}
+
+/** What a source makes of a record: the parts of its item. */
+export interface ItemParts {
+  readonly key: string;
+  readonly value: unknown;
 }
 
 /** The user records of one raw record. */
@@ -215,6 +222,16 @@ export interface StreamSource {
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
   unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;
+  /**
+   * What proves that a listing shows all shards of the stream. `hashRanges` (the default): its open shards cover all hash keys.
+   * `lineage`, for a service without hash ranges: all pages were read, and no parent of the shard in question is listed as open.
+   */
+  readonly listingProof?: ListingProof;
+  /**
+   * Makes the item of a record if the application gives no `extract`. Absent: the item is the record's data under the record's key.
+   * If it throws, `onFailure` decides, as for an error of `extract`.
+   */
+  itemOf?(record: UserRecord): ItemParts;
   /** How the stream places its records, as far as known. Absent if a source never drops a record because of its hash key. */
   readonly placement?: Pick<Placement, 'seenAuto'> & { state(): PlacementState };
   /** Releases sockets that this source opened itself. */

@@ -2,7 +2,7 @@
 // `fakeStream` one in memory. The consumer depends on neither of them.
 import type { NamedStream } from './parking.js';
 import type { InitialPosition } from '../core/position.js';
-import type { Clock, LeaseStore, Random, StreamSource, Timers } from './ports.js';
+import type { Clock, LeaseStore, Random, StreamSource, Timers, UserRecord } from './ports.js';
 
 /** The clock, timers and random numbers that every adapter gets. */
 export interface Environment {
@@ -33,8 +33,13 @@ export interface LeaseTableOptions {
   readonly client?: unknown;
 }
 
-/** A stream to consume, made by `kinesisStream`, or by `fakeStream` in tests. Applications only pass it on. */
-export interface SourceSpec {
+declare const carries: unique symbol;
+
+/**
+ * A stream to consume, made by `kinesisStream` or `dynamodbStream`, or by `fakeStream` in tests. Applications only pass it on. `Value` is
+ * the value of its items if there is no `extract`, and `Rec` is what `extract` gets.
+ */
+export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord> {
   /** The name that distinguishes the consumer's sources. Items have it as `item.source`. */
   readonly name: string;
   /** This source's lease table; default: `leases.tableName`, or else the consumer's `application`. */
@@ -49,4 +54,27 @@ export interface SourceSpec {
   readonly open: (environment: Environment) => StreamSource;
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
+  /** Never present at run time: carries the types to `createConsumer`. */
+  readonly [carries]?: {
+    /** The value of an item. */
+    readonly value: Value;
+    /** What `extract` gets. */
+    readonly record: Rec;
+  };
 }
+
+// oxlint-disable typescript/no-explicit-any -- Here any stands for whatever the source has. Only `createConsumer` looks at it.
+
+/** A source of any kind. */
+export type AnySource = SourceSpec<any, any>;
+
+/** One source of the argument of `createConsumer`. */
+type Each<Source> = Source extends readonly (infer One)[] ? One : Source;
+
+/** The value of the items of these sources if there is no `extract`: a union, if they are of several kinds. */
+export type SourceValue<Source> =
+  Each<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
+
+/** The records of these sources: a union, if they are of several kinds. */
+export type SourceRecord<Source> =
+  Each<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;

@@ -44,13 +44,20 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   );
 }
 
-/** A stream that is deleted and created again keeps its ARN. So if the rows name another ARN, there are two streams. */
+/** Whether the identity is that of the stream of a DynamoDB table. */
+const isOfTable = (identity: string): boolean => identity.split(':')[2] === 'dynamodb';
+
+/** What stays the same if a stream is made again: the ARN of a Kinesis stream, and the table of a table's stream. */
+const originOf = (identity: string): string => (isOfTable(identity) ? identity.split('/stream/')[0]! : arnOf(identity));
+
+/** A stream that is made again keeps its origin. So if the rows name another one, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...target }: StreamDifference): string {
   const choice = '(or LATEST, or a time; this prints the plan, --yes applies it)';
   const command = (stream: string): string => `${resetCommand({ ...target, stream, liveStream })} ${choice}`;
-  const advice = `If it was created again, stop all workers of the application and set where they begin: ${command(target.stream)}`;
+  const again = isOfTable(liveStream) ? "If the table's stream was enabled again" : 'If it was created again';
+  const advice = `${again}, stop all workers of the application and set where they begin: ${command(target.stream)}`;
 
-  if (rowStream === undefined || arnOf(rowStream) === arnOf(liveStream)) {
+  if (rowStream === undefined || originOf(rowStream) === originOf(liveStream)) {
     const unsure = rowStream === undefined && !multiStream;
     return unsure ? `${advice}. If these are two streams, give each its own application name` : advice;
   }
@@ -71,7 +78,8 @@ export interface ResetTarget {
 
 /** The `kinact reset` command, ready to paste. It names the stream by ARN if the command line would not find it by name. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
-  const streamOption = region === undefined ? stream : arnOf(liveStream);
+  const name = region === undefined ? stream : arnOf(liveStream);
+  const option = isOfTable(liveStream) ? '--table' : '--stream';
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;
-  return `kinact reset --application ${table} --stream ${streamOption}${only} --to TRIM_HORIZON`;
+  return `kinact reset --application ${table} ${option} ${name}${only} --to TRIM_HORIZON`;
 }

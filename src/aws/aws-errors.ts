@@ -80,6 +80,7 @@ const kindByName: ReadonlyMap<string, FailureKind> = new Map<string, FailureKind
   ...names('conditionFailed', ['ConditionalCheckFailedException']),
   ...names('expiredIterator', ['ExpiredIteratorException']),
   ...names('expiredToken', ['ExpiredNextTokenException']),
+  ...names('trimmed', ['TrimmedDataAccessException']),
   ...names('invalidArgument', [
     'InvalidArgumentException',
     'ValidationException',
@@ -210,6 +211,7 @@ function mayHaveHappened(kind: FailureKind, error: ErrorShape): boolean {
     case 'conditionFailed':
     case 'expiredIterator':
     case 'expiredToken':
+    case 'trimmed':
     case 'invalidArgument':
     case 'encryption':
       // A refusal with a status of 500 or above comes from something between us and the service.
@@ -281,6 +283,7 @@ function verdict(
       };
     case 'expiredIterator':
     case 'expiredToken':
+    case 'trimmed':
     case 'invalidArgument':
       return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} was refused (${said})` };
     case 'encryption':
@@ -340,11 +343,11 @@ function credentialsVerdict(
 }
 
 function notFoundVerdict(call: AwsCall, said: string): { code: ErrorCode; retryable: boolean; message: string } {
-  if (call.service === 'kinesis') {
+  if (call.service === 'kinesis' || call.stream !== undefined) {
     return {
       code: 'STREAM_NOT_FOUND',
       retryable: false,
-      message: `kinesis:${call.operation}${targetOf(call)}: not found in this region and account; check name, region and credentials (${said})`,
+      message: `${call.service}:${call.operation}${targetOf(call)}: not found in this region and account; check name, region and credentials (${said})`,
     };
   }
   // DynamoDB gives the same answer for a table that is still being created, so a retry may succeed.

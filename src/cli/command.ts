@@ -75,8 +75,8 @@ export function say({ stderr }: { readonly stderr: Pick<Writable, 'write'> }, te
 
 /** A stream by its name, or by its ARN, which includes account and region. */
 export type StreamReference =
-  | { readonly streamName: string; readonly streamArn?: undefined }
-  | { readonly streamArn: string; readonly streamName?: undefined };
+  | { readonly streamName: string; readonly streamArn?: undefined; readonly tableName?: undefined }
+  | { readonly streamArn: string; readonly streamName?: undefined; readonly tableName?: undefined };
 
 /** By Kinesis's own rules for names and ARNs. Undefined if the text is neither. */
 export function streamReference(text: string): StreamReference | undefined {

@@ -40,7 +40,7 @@ export async function confirmedListing(
 async function completeListing(source: StreamSource, retry: ListingRetry, signal: AbortSignal): Promise<ShardListing> {
   for (let attempt = 1; ; attempt += 1) {
     const listing = await withRetry(retry, () => source.listShards({ type: 'all' }, signal), signal);
-    const reason = incompleteness(listing.shards);
+    const reason = incompleteness(listing.shards, source.listingProof);
     if (reason === undefined) return listing;
     if (attempt === listings) {
       const text = `the listing of stream '${source.name}' is not complete (${reason})`;

@@ -3,11 +3,14 @@
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
+import { scriptedServer } from '../testing/scripted-server/scripted-server.js';
 import { errorLine, readOptions, UsageError, type Command, type CommandIo } from './command.js';
 import type { ConsumerProcess } from './demo/processes.js';
 import { reportLines, shortcomings, verdictLine } from './demo/report.js';
 import { play, type ScenarioOptions, type Story } from './demo/scenario.js';
 import { createSink, type Sink } from './demo/sink.js';
+import { streamScene } from './demo/stream-scene.js';
+import { tableScene } from './demo/table-scene.js';
 import { findPacker } from './demo/writer.js';
 
 const limitMs = 85_000;
@@ -17,16 +20,19 @@ const defaultRecords = 24_000;
 const interrupted = 130;
 
 export const demo: Command = {
-  usage: `Usage: kinact demo
+  usage: `Usage: kinact demo [--table]
 
 Starts a local Kinesis and a local DynamoDB (kinesalite and dynalite have to be installed). Writes 24,000 user records to a
 stream of two shards, half of them in KPL aggregates, and reads them by two consumer processes. One of these is killed, a
 shard is split, and the last line says whether anything was lost. Exit code 1 if so, 130 where a signal interrupts it.
 Takes less than 90 s.
+
+  --table           the same over the changes of a DynamoDB table: 24,000 writes to 97 items of a table in memory, whose shards
+                    also roll over. It needs @aws-sdk/client-dynamodb-streams
 `,
   handlesSignals: true,
   async run(args, io) {
-    readOptions(args, {});
+    const { table } = readOptions(args, { table: 'boolean' });
     // For the demo's own tests: fewer records, and a record that is lost on purpose, in the sink or in the reducer.
     const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
     if (records !== undefined && !/^[1-9]\d{1,6}$/.test(records))
@@ -36,7 +42,8 @@ Takes less than 90 s.
     const damagedId = Math.floor(total / 2) * 2 - 1;
     const sink = createSink(damage === 'sink' ? damagedId : undefined);
     const dropInReducer = damage === 'reducer' ? damagedId : undefined;
-    const story = { consumers: [] as ConsumerProcess[], checkpoints: new Map<string, number>() };
+    const source = table ? 'table' : 'stream';
+    const story: PlayedStory = { source, consumers: [], checkpoints: new Map() };
     const say = narrator(io);
 
     const failure = await perform({ total, dropInReducer, sink, say }, story, io);
@@ -61,10 +68,12 @@ Takes less than 90 s.
   },
 };
 
+type PlayedStory = Story & { consumers: ConsumerProcess[] };
+
 /** Starts the servers, runs the scenario, and always cleans up. Resolves to the error of the scenario. */
 async function perform(
   wanted: Pick<ScenarioOptions, 'total' | 'dropInReducer' | 'sink' | 'say'>,
-  story: Story & { consumers: ConsumerProcess[] },
+  story: PlayedStory,
   io: CommandIo,
 ): Promise<unknown> {
   const { sink, say } = wanted;
@@ -74,22 +83,25 @@ async function perform(
   process.once('exit', killAll);
 
   const servers = await startLocalServers();
+  const tables = story.source === 'table' ? await scriptedServer({ proxy: { upstream: servers.dynamodb } }) : undefined;
   const packer = findPacker();
-  say(`local servers: Kinesis at ${servers.kinesis}, DynamoDB at ${servers.dynamodb}`);
-  say(`aggregates are made by ${packer.name}`);
+  if (tables === undefined) {
+    say(`local servers: Kinesis at ${servers.kinesis}, DynamoDB at ${servers.dynamodb}`);
+    say(`aggregates are made by ${packer.name}`);
+  } else say(`local servers: the table and its stream at ${tables.url}, the lease table at ${servers.dynamodb}`);
 
   const progress = setInterval(() => say(progressText(story, sink)), progressMs);
   try {
     // The AWS clients of this process, too, must reach only these servers.
     for (const name of foreignSettings) delete process.env[name];
-    Object.assign(process.env, localEnvironment(servers));
+    Object.assign(process.env, localEnvironment({ ...servers, tables: tables?.url }));
     const limit = AbortSignal.timeout(limitMs);
-    await play({ ...wanted, packer, env: process.env, signal: AbortSignal.any([io.signal, limit]) }, story).catch(
-      (error: unknown) => {
-        if (limit.aborted) throw new KinactError('STOPPED', `it was not done within ${limitMs / 1_000} s`);
-        throw error;
-      },
-    );
+    const signal = AbortSignal.any([io.signal, limit]);
+    const scene = tables === undefined ? streamScene(packer, signal) : tableScene(tables);
+    await play({ ...wanted, scene, env: process.env, signal }, story).catch((error: unknown) => {
+      if (limit.aborted) throw new KinactError('STOPPED', `it was not done within ${limitMs / 1_000} s`);
+      throw error;
+    });
     return undefined;
   } catch (error) {
     return error;
@@ -97,6 +109,7 @@ async function perform(
     clearInterval(progress);
     killAll();
     await Promise.all(story.consumers.map(({ closed }) => closed));
+    await tables?.stop();
     await servers.stop();
     process.off('exit', killAll);
   }
@@ -105,13 +118,19 @@ async function perform(
 /** Settings that could send an AWS client elsewhere. */
 const foreignSettings = ['AWS_PROFILE', 'AWS_SESSION_TOKEN', 'AWS_ENDPOINT_URL', 'AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
 
-function localEnvironment(servers: { readonly kinesis: string; readonly dynamodb: string }): Record<string, string> {
+function localEnvironment(servers: {
+  readonly kinesis: string;
+  readonly dynamodb: string;
+  readonly tables: string | undefined;
+}): Record<string, string> {
   return {
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
     AWS_ENDPOINT_URL_KINESIS: servers.kinesis,
-    AWS_ENDPOINT_URL_DYNAMODB: servers.dynamodb,
+    // The server of the tables passes calls for the lease table on.
+    AWS_ENDPOINT_URL_DYNAMODB: servers.tables ?? servers.dynamodb,
+    ...(servers.tables === undefined ? {} : { AWS_ENDPOINT_URL_DYNAMODB_STREAMS: servers.tables }),
   };
 }
 

@@ -4,15 +4,14 @@
 import type { InitialPosition } from '../core/position.js';
 import type { ReadResult, ShardReader, StreamSource } from '../api/ports.js';
 import type { LineWriter } from './record-lines.js';
-import type { StreamReference } from './command.js';
+import type { TailOrigin } from './tail-origin.js';
 import { kinesisStreamDefaults } from '../options/kinesis-stream-option-table.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 /** What a user asked `tail` for. */
 export interface TailRequest {
-  readonly stream: StreamReference;
+  readonly origin: TailOrigin;
   readonly from: InitialPosition;
-  readonly asText: boolean;
   readonly untilIdleMs: number | undefined;
 }
 

@@ -60,10 +60,12 @@ export function moduleOf(loaded: Readonly<Record<string, unknown>>): ReplayModul
   const holder = loaded['reducer'] === undefined && main?.['reducer'] !== undefined ? main : loaded;
   const reducer = holder['reducer'] ?? main;
   if (reducer === undefined) refuse('module', 'a reducer as default export, or an export reducer', reducer);
-  const { extract, key } = holder;
+  const { extract, key, numbers } = holder;
   for (const [name, value] of Object.entries({ extract, key }))
     if (value !== undefined && typeof value !== 'function') refuse(`module.${name}`, 'a function', value);
+  if (numbers !== undefined && !['number', 'string', 'bigint'].includes(numbers as string))
+    refuse('module.numbers', "'number', 'string' or 'bigint', as in dynamodbStream", numbers);
   if (extract !== undefined && key !== undefined)
     refuse('module.key', 'nothing beside extract, which gives every item its key', key);
-  return { reducer: defineReducer(reducer as FoldingReducer), extract, key } as ReplayModule;
+  return { reducer: defineReducer(reducer as FoldingReducer), extract, key, numbers } as ReplayModule;
 }

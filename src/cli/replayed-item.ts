@@ -13,7 +13,11 @@ import type {
   ReducerMessage,
   Token,
 } from '../api/reducer.js';
+import type { ChangeRecord } from '../api/change.js';
 import type { UserRecord } from '../api/ports.js';
+import { changeRecord } from '../aws/dynamodb-streams/change-record.js';
+import type { NumberForm } from '../aws/dynamodb-streams/number-text.js';
+import { isTableStream } from '../aws/dynamodb-streams/stream-arn.js';
 import { recordKey } from '../core/record-key.js';
 import type { StoredItem } from '../parking/stored-item.js';
 
@@ -21,6 +25,8 @@ import type { StoredItem } from '../parking/stored-item.js';
 export interface ItemMakers {
   readonly extract?: Extract | undefined;
   readonly key?: ((record: UserRecord) => string) | undefined;
+  /** What the numbers of a table's change become. */
+  readonly numbers?: NumberForm | undefined;
 }
 
 /** The value of an item on its way through the pipeline. */
@@ -46,13 +52,18 @@ export function* itemsOf(
     throw new Error(`the module makes ${itemIndex} items of this record, and its item ${stored.itemIndex} is parked`);
 }
 
-function madeOf(stored: StoredItem, { extract, key }: ItemMakers): ReturnType<Extract> {
-  const record = recordOf(stored);
+function madeOf(stored: StoredItem, { extract, key, numbers = 'number' }: ItemMakers): ReturnType<Extract> {
+  const change = stored.stream !== undefined && isTableStream(stored.stream) ? changeOf(stored, numbers) : undefined;
+  const record = change ?? recordOf(stored);
   const { source, shardId, data } = stored;
   const context: RecordContext = { source, shardId, opaque: undefined };
   if (extract !== undefined) return extract(record, context);
   // The key that the item was parked with is the one that counts.
-  return [{ key: stored.key ?? (key === undefined ? recordKey(record) : key(record)), value: data }];
+  return [{ key: stored.key ?? (key === undefined ? recordKey(record) : key(record)), value: change?.change ?? data }];
+}
+
+function changeOf(stored: StoredItem, numbers: NumberForm): ChangeRecord {
+  return changeRecord({ ...recordOf(stored), data: stored.data }, numbers);
 }
 
 function recordOf(stored: StoredItem): UserRecord {

@@ -2,7 +2,8 @@
 import type { LeaseRow } from '../core/lease.js';
 import { arnOf } from '../core/stream-identity.js';
 import { isDecimal } from '../core/decimal.js';
-import { pastTime, streamReference, timeExpected, timeOf, UsageError, type StreamReference } from './command.js';
+import { pastTime, timeExpected, timeOf, UsageError } from './command.js';
+import { referenceIn, type SourceReference } from './table-reference.js';
 
 /** Where reading is to begin, as given by `--to`. */
 export type AskedPosition =
@@ -47,13 +48,18 @@ export function positionOf(text: string, nowMs: number): AskedPosition {
 }
 
 /** The streams that rows name, each once: by ARN if a row has it, because the stream may be in another account. */
-export function streamsNamedIn(rows: readonly LeaseRow[]): readonly StreamReference[] {
+export function streamsNamedIn(rows: readonly LeaseRow[]): readonly SourceReference[] {
   const texts = new Set(
     rows.map(({ kinactStream, streamName }) =>
       kinactStream === undefined ? (streamName?.split(':')[1] ?? '') : arnOf(kinactStream),
     ),
   );
-  const named = [...texts].flatMap((text) => streamReference(text) ?? []);
+  const named = [...texts].flatMap((text) => referenceIn(text) ?? []);
   const byArn = new Set(named.map(({ streamArn }) => streamArn?.split('/')[1]));
-  return named.filter(({ streamName }) => streamName === undefined || !byArn.has(streamName));
+  const tables = named.map(({ tableName }) => tableName);
+  return named.filter(
+    ({ streamName, tableName }, index) =>
+      (streamName === undefined || !byArn.has(streamName)) &&
+      (tableName === undefined || tables.indexOf(tableName) === index),
+  );
 }

@@ -10,7 +10,7 @@ import { streamIdentifier } from '../core/lease-key.js';
 import { writerPrefixOf, writerOf } from '../core/writer-signature.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
+import { arnOf, readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { LeaseScan, Random, StreamDescription, StreamSource } from '../api/ports.js';
@@ -18,8 +18,9 @@ import type { Environment } from '../api/source.js';
 import { checkpointText } from './checkpoint-text.js';
 import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
-import { say, UsageError, type CommandIo, type StreamReference } from './command.js';
+import { say, UsageError, type CommandIo } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
+import { isSameOrigin, isTableStream, type SourceReference } from './table-reference.js';
 import { firstChangedRow } from './table-watch.js';
 
 /**
@@ -30,7 +31,7 @@ export const minWatchMs = 30_000;
 
 export interface ResetRequest {
   readonly tableName: string;
-  readonly stream: StreamReference | undefined;
+  readonly stream: SourceReference | undefined;
   readonly only: ReadonlySet<string> | undefined;
   readonly to: AskedPosition;
   readonly watchMs: number;
@@ -43,7 +44,7 @@ export interface ResetPlace {
   readonly environment: Environment;
   readonly table: LeaseRewriter;
   /** `runReset` closes every source that it opens. */
-  readonly open: (stream: StreamReference) => StreamSource;
+  readonly open: (source: SourceReference) => StreamSource;
 }
 
 /** The part of `CommandIo` that a reset uses. */
@@ -84,14 +85,14 @@ export async function runReset(request: ResetRequest, place: ResetPlace, io: Res
   }
 }
 
-function onlyStream({ rows }: LeaseScan, tableName: string): StreamReference {
+function onlyStream({ rows }: LeaseScan, tableName: string): SourceReference {
   const named = streamsNamedIn(rows);
   if (named.length === 1) return named[0]!;
   const why =
     named.length === 0
       ? 'do not say which stream they are for'
-      : `name several (${named.map(({ streamArn, streamName }) => streamArn ?? streamName).join(', ')})`;
-  throw new UsageError(`--stream is missing, and the rows of table '${tableName}' ${why}`);
+      : `name several (${named.map((each) => each.streamArn ?? each.streamName ?? each.tableName).join(', ')})`;
+  throw new UsageError(`--stream or --table is missing, and the rows of table '${tableName}' ${why}`);
 }
 
 /** Refuses rows of another stream, which shares the application name, or has the same name elsewhere. */
@@ -100,7 +101,9 @@ function refuseOtherStream(
   { streamArn }: StreamDescription,
   tableName: string,
 ): void {
-  const other = rows.find(({ row }) => row.kinactStream !== undefined && row.kinactStream.split('#')[0] !== streamArn);
+  const other = rows.find(
+    ({ row }) => row.kinactStream !== undefined && !isSameOrigin(arnOf(row.kinactStream), streamArn),
+  );
   if (other === undefined) return;
   const { leaseKey, kinactStream } = other.row;
   throw refused(
@@ -176,13 +179,23 @@ async function planSteps(
   const ids = known.filter(({ isCurrent }) => isCurrent).map(({ shardId }) => shardId);
   const { shards, serviceTimeMs } = await confirmedListing(source, ids, { ...retry, tableName }, signal);
 
+  // In a checkpoint, the numbers of DynamoDB Streams have their leading zeros; the service refuses them otherwise.
+  const behind =
+    to.type === 'behind' && isTableStream(description.streamArn)
+      ? { ...to, sequenceNumber: to.sequenceNumber.padStart(21, '0') }
+      : to;
+
   const workerId = 'kinact reset';
   const plan = planReset({
-    position: to.type === 'at' ? { ...to, openShardIds: await openAt(source, retry, to.timestampMs, signal) } : to,
+    position:
+      behind.type === 'at'
+        ? { ...behind, openShardIds: await openAt(source, retry, behind.timestampMs, signal) }
+        : behind,
     only,
     shards,
     rows: scan.rows,
     malformed: scan.malformed.map(({ leaseKey }) => leaseKey),
+    listingProof: source.listingProof,
     rowContext: {
       keyPrefix: keyPrefixOf(scan, description),
       entityType: scan.rows.find(({ entityType }) => entityType !== undefined)?.entityType,

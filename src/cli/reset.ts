@@ -1,23 +1,26 @@
 // `kinact reset`: sets in the lease rows where an application begins to read a stream. This file reads the command line;
 // reset-run.ts does the work, by the plan of src/core/reset-plan.ts.
-import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import { openLeaseRewriter } from '../aws/dynamodb/lease-rewriter.js';
 import { applicationOf, readOptions, required, say, streamOf, UsageError, type Command } from './command.js';
 import { positionOf, shardArguments } from './reset-arguments.js';
 import { retryReporter } from './retry-report.js';
 import { minWatchMs, runReset, type ResetRequest } from './reset-run.js';
+import { openSource, sourceOf } from './table-reference.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 
 export const reset: Command = {
-  usage: `Usage: kinact reset --application A [--stream S] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER
+  usage: `Usage: kinact reset --application A [--stream S|--table T] [--shard ID...] --to TRIM_HORIZON|LATEST|ISO|SEQUENCE_NUMBER
                     [--failover-ms MS] [--yes]
 
-Sets where an application begins on a stream: after the stream was deleted and created again, or to read a part of it again.
+Sets where an application begins on a stream: after the stream was deleted and created again, after the stream of a table was
+disabled and enabled again, or to read a part of it again.
 Stop the application first. Without --yes it only prints what it would do to each lease row.
 
   --application A   the application, which is the name of its lease table
   --stream S        the stream, by name or ARN. It may be left out where the rows name one stream only. With an ARN, stream
                     and table are in its region, and rows of another stream are rewritten too
+  --table T         for an application that reads the changes of a DynamoDB table: the table by name, or one of its streams by
+                    ARN. Rows of the table's former streams become rows of the stream that it has now
   --shard ID...     these shards only; default: all of the stream. Rows of shards that the stream does not have are removed
   --to P            where to begin: TRIM_HORIZON, LATEST (now), a date (midnight UTC), or a time with its zone, such as
                     2026-01-31T12:00:00Z. The row has a time as LATEST from that time on. With one --shard, P may also be
@@ -32,6 +35,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
     const options = readOptions(rest, {
       application: 'string',
       stream: 'string',
+      table: 'string',
       to: 'string',
       'failover-ms': 'string',
       yes: 'boolean',
@@ -43,7 +47,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
 
     const request: ResetRequest = {
       tableName: applicationOf(required(options.application, 'application')),
-      stream: options.stream === undefined ? undefined : streamOf(options.stream),
+      stream: sourceOf(options, streamOf),
       only: shards,
       to: positionOf(required(options.to, 'to'), hostEnvironment.clock.wallNow()),
       watchMs: Math.max(minWatchMs, Number(failover)),
@@ -60,7 +64,7 @@ Stop the application first. Without --yes it only prints what it would do to eac
     try {
       return await runReset(
         request,
-        { environment: hostEnvironment, table, open: (stream) => kinesisPollingSource(stream, hostEnvironment) },
+        { environment: hostEnvironment, table, open: (stream) => openSource(stream, hostEnvironment) },
         io,
       );
     } finally {

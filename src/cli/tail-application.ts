@@ -1,20 +1,20 @@
 // `kinact tail --application`: a full member of an application, with a reducer that writes lines. Invariant: an item is
 // acknowledged after the write callback of its line has fired, so no checkpoint is ever ahead of the written lines. While a
 // pipe is full, items stay open, which slows the reading; leases are still renewed.
-import { kinesisStream } from '../aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../consumer/consumer.js';
 import { recordKey } from '../core/record-key.js';
 import { maxTimerMs } from '../options/option-table.js';
 import type { UserRecord } from '../api/ports.js';
 import { defineReducer, type RawReducer } from '../api/reducer.js';
-import type { SourceSpec } from '../api/source.js';
+import type { AnySource } from '../api/source.js';
 import type { ConsumerStatus } from '../api/status.js';
 import { say, type CommandIo } from './command.js';
 import { idleMsOf, watchOf, type IdleWatch, type TailRequest } from './idle-watch.js';
 import { retryReporter } from './retry-report.js';
 import { sayEvents } from './tail-events.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
-import { isClosedPipe, lineWriter, recordLine, type LineWriter } from './record-lines.js';
+import { isClosedPipe, lineWriter, type LineWriter } from './record-lines.js';
+import type { TailOrigin } from './tail-origin.js';
 
 /** With a closed pipe nothing can drain: items stay open, and leases are released at their checkpoint. */
 const closedPipeDeadlineMs = 1_000;
@@ -25,15 +25,15 @@ export async function tailApplication(application: string, request: TailRequest,
   const writer = lineWriter(io.stdout);
   const closedPipe = new AbortController();
   const watch = watchOf(request, writer, handOverMs, () => hasOpenedAll(consumer.status()));
-  const { stream, from, asText } = request;
-  const spec = kinesisStream({ ...stream, initialPosition: from, idleMs: idleMsOf(request) });
+  const { origin, from } = request;
+  const spec = origin.spec(from, idleMsOf(request));
 
   const consumer = createConsumer({
     application,
     logger: false,
     source: watch === undefined ? spec : observed(spec, watch),
-    extract: (record) => [{ key: recordKey(record), value: record }],
-    reducer: linesReducer(writer, asText, closedPipe, watch),
+    extract: (record: UserRecord) => [{ key: recordKey(record), value: record }],
+    reducer: linesReducer(writer, origin, closedPipe, watch),
     reducers: 1,
     // A line that cannot be written ends the command.
     onFailure: 'crash',
@@ -109,7 +109,7 @@ async function runToItsEnd(
 
 function linesReducer(
   writer: LineWriter,
-  asText: boolean,
+  origin: TailOrigin,
   closedPipe: AbortController,
   watch: IdleWatch | undefined,
 ): RawReducer<undefined, UserRecord> {
@@ -118,7 +118,7 @@ function linesReducer(
     async behaviour(state, message, ctx) {
       if (message.type !== 'items') return state;
       let text = '';
-      for (const { shardId, value } of message.items) text += recordLine({ ...value, shardId }, asText);
+      for (const { shardId, value } of message.items) text += origin.lineOf(value, shardId);
       try {
         await writer.write(text);
       } catch (error) {
@@ -141,6 +141,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-function observed(spec: SourceSpec, watch: IdleWatch): SourceSpec {
+function observed(spec: AnySource, watch: IdleWatch): AnySource {
   return { ...spec, open: (environment) => watch.observe(spec.open(environment)) };
 }

@@ -20,12 +20,13 @@ import type {
 } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import type { ReportRetry } from './retry-report.js';
-import { recordLine, type LineWriter } from './record-lines.js';
+import type { LineWriter } from './record-lines.js';
+import type { TailOrigin } from './tail-origin.js';
 
 export interface TailJob extends Environment {
   readonly source: StreamSource;
+  readonly origin: Pick<TailOrigin, 'listing' | 'lineOf'>;
   readonly from: InitialPosition;
-  readonly asText: boolean;
   readonly writer: LineWriter;
   readonly signal: AbortSignal;
   /** Prints a message for the user. */
@@ -39,8 +40,11 @@ const latestSlackMs = 2_000;
 const startDeadlineMs = 20_000;
 /** Lines go to stdout in texts of about this many characters. */
 const textChunk = 64 * 1024;
-/** How many listings may lack the children of an ended shard. AWS names them within a moment. */
-const childListings = 5;
+/**
+ * How many listings may lack the children of an ended shard. Kinesis names them within a moment. DynamoDB Streams was seen to need 40 s;
+ * a shard of a stream that was disabled never has any.
+ */
+const childListings = { hashRanges: 5, lineage: 60 };
 const backoff: Backoff = { baseMs: 500, capMs: 5_000 };
 
 /** The time between the two listings that must lack a shard. */
@@ -146,7 +150,7 @@ async function readToAnEnd(job: TailJob, { shardId, start, range }: PlannedShard
           job.say(`${shardId}: malformed aggregate ${raw.sequenceNumber}: ${complaint}`);
         }
         for (const record of records) {
-          text += recordLine({ ...record, shardId }, job.asText);
+          text += job.origin.lineOf(record, shardId);
           if (text.length < textChunk) continue;
           await writer.write(text);
           text = '';
@@ -173,10 +177,11 @@ async function isGone(job: TailJob, shardId: string): Promise<boolean> {
 /** The children that the end names, or else those in a listing, which may lack them at first. */
 async function childrenOf(job: TailJob, shardId: string, end: ShardEnd): Promise<readonly ChildShard[]> {
   if (end.children !== undefined) return end.children;
+  const most = childListings[job.source.listingProof ?? 'hashRanges'];
   for (let listing = 1; ; listing += 1) {
     const { shards } = await listWithRetry(job, { type: 'all' }, Infinity);
     const children = shards.filter((shard) => parentsOf(shard).includes(shardId));
-    if (children.length > 0 || listing === childListings)
+    if (children.length > 0 || listing === most)
       return children.map((shard) => ({ ...shard, parentShards: parentsOf(shard) }));
     await pause(job.timers, 1_000, job.signal, activity(job));
   }
@@ -207,8 +212,8 @@ function listWithRetry(job: TailJob, filter: ShardFilter, retryForMs: number): P
 }
 
 /** The name of the calls, as in the errors of the source. */
-function activity({ source }: TailJob): string {
-  return `kinesis:ListShards on '${source.name}'`;
+function activity({ origin, source }: TailJob): string {
+  return `${origin.listing} on '${source.name}'`;
 }
 
 function sayNotice({ say, reportRetry }: TailJob, notice: SourceNotice): void {

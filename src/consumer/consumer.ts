@@ -39,9 +39,9 @@ import { sinksOf } from '../options/policy-sinks.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
-import type { CreateOptions, ValueIn } from '../api/create-options.js';
+import type { CreateOptions, Sources, ValueIn } from '../api/create-options.js';
 import type { Extracted } from '../api/reducer.js';
-import type { Environment } from '../api/source.js';
+import type { Environment, SourceSpec } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 export type { Consumer } from './consumer-contract.js';
@@ -72,10 +72,11 @@ export type { StopReport } from './stop-report.js';
  * ```
  */
 export function createConsumer<
+  const Source extends Sources = SourceSpec,
   Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
-  Value = ValueIn<Made>,
->(options: CreateOptions<Made, Value>): Consumer {
-  return consumerOf(options as ConsumerOptions, actors);
+  Value = ValueIn<Made, Source>,
+>(options: CreateOptions<Made, Value, Source>): Consumer {
+  return consumerOf(options as unknown as ConsumerOptions, actors);
 }
 
 /** The same as `createConsumer`, with the given behaviours. */

@@ -7,7 +7,7 @@ import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
 import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
-import { stage } from '../../actors/stage/stage.js';
+import { stage, type StageOptions } from '../../actors/stage/stage.js';
 import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
@@ -115,6 +115,7 @@ export function openWiring(input: WiringInput): Wiring {
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
   const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
+  const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
   const budget = createByteBudget(options.maxBytes);
   const settled = options.meter === silentMeter ? undefined : createSettledTally();
@@ -143,7 +144,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () =>
-        actors.stage({ ...options, ...environment, opaqueOf, left: leftItems, ...answerDeadlineOf(options) }),
+        actors.stage({ ...options, ...environment, opaqueOf, itemOf, left: leftItems, ...answerDeadlineOf(options) }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({

@@ -1,13 +1,16 @@
 // The keys of lease rows (KCL clause 1.2). In a single-stream table a key is the shard id. In a multi-stream table it is
 // `<account>:<stream>:<creation epoch>:<shard>`. In both tables, a row names parents and children by shard id alone.
 
-/** The name of a stream in multi-stream keys. A stream that is deleted and created again under its old name gets a new one. */
+/**
+ * The name of a stream in multi-stream keys. A stream that is deleted and created again under its old name gets a new one. Without a
+ * creation time (0) the epoch is 1, as the Java adapter for DynamoDB Streams writes it.
+ */
 export function streamIdentifier(stream: {
   readonly accountId: string;
   readonly streamName: string;
   readonly creationEpochSeconds: number;
 }): string {
-  return `${stream.accountId}:${stream.streamName}:${stream.creationEpochSeconds}`;
+  return `${stream.accountId}:${stream.streamName}:${stream.creationEpochSeconds || 1}`;
 }
 
 /** The key of a shard's row. `keyPrefix` is undefined in a single-stream table. */

@@ -10,7 +10,15 @@ import { leaseKeyOf, otherEpochShardId, shardIdOf } from './lease-key.js';
 import { isForeign } from './writer-signature.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 import { unlisted } from './shard-listing.js';
-import { childrenIn, hasEnded, isOpen, parentsOf, type ListedShard } from './shard-graph.js';
+import {
+  childrenIn,
+  hasEnded,
+  isOpen,
+  leavesOf,
+  parentsOf,
+  type ListedShard,
+  type ListingProof,
+} from './shard-graph.js';
 import { latestMarginMs, newLeaseRow, type RowContext } from './shard-sync-plan.js';
 import { judgeStream } from './stream-verdict.js';
 
@@ -31,6 +39,8 @@ export interface ResetInput {
   /** Every readable lease row of the table; `malformed`: the keys of the unreadable rows. */
   readonly rows: readonly LeaseRow[];
   readonly malformed: readonly string[];
+  /** Default: `hashRanges`. */
+  readonly listingProof?: ListingProof | undefined;
   /** For the stream that has the name now. */
   readonly rowContext: RowContext;
 }
@@ -73,7 +83,7 @@ export function planReset(input: ResetInput): ResetPlan {
     positionOutsideShard(position, shards, only);
   if (reason !== undefined) return { type: 'refused', reason };
 
-  const closedBefore = shardsClosedBefore(position, shards);
+  const closedBefore = shardsClosedBefore(input);
   const steps: ResetStep[] = [];
   const kept = keptParents(shards, current);
   for (const { shardId, row: seen } of kept) {
@@ -192,17 +202,24 @@ function positionOutsideShard(
   return `shard ${shardId} goes from ${start} to ${end ?? 'now'}: ${sequenceNumber} is outside`;
 }
 
-/** Shards that were certainly closed at the position: they have no records after it. */
-function shardsClosedBefore(position: ResetPosition, shards: readonly ListedShard[]): ReadonlySet<string> {
+/**
+ * Shards that were certainly closed at the position: they have no records after it. Under `lineage` every leaf keeps a lease, also a
+ * closed one: its row shows that its ancestors are done with.
+ */
+function shardsClosedBefore({ position, shards, listingProof }: ResetInput): ReadonlySet<string> {
   switch (position.type) {
     case 'trimHorizon':
     case 'behind':
       return new Set();
     case 'latest':
-      return new Set(shards.filter((shard) => !isOpen(shard)).map(({ shardId }) => shardId));
+      return closedShards(shards, new Set(listingProof === 'lineage' ? leavesOf(shards) : []));
     case 'at':
       return ancestorsOf(position.openShardIds, shards);
   }
+}
+
+function closedShards(shards: readonly ListedShard[], except: ReadonlySet<ListedShard>): ReadonlySet<string> {
+  return new Set(shards.filter((shard) => !isOpen(shard) && !except.has(shard)).map(({ shardId }) => shardId));
 }
 
 /** All ancestors of these shards, without those that are in `shardIds` themselves. */

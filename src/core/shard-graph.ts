@@ -5,6 +5,9 @@ import { gapsIn, type HashRangeText } from './hash-range.js';
 import type { LeaseRow } from './lease.js';
 import { compareSequenceNumbers, isSequenceNumber } from './sequence-number.js';
 
+/** What proves that a listing shows all shards: its open shards cover all hash keys, or the lineage of its shards. */
+export type ListingProof = 'hashRanges' | 'lineage';
+
 /** A shard as a listing shows it. A closed shard has an `endingSequenceNumber`. */
 export interface ListedShard {
   readonly shardId: string;
@@ -81,15 +84,30 @@ export function openParent(shards: readonly ListedShard[]): string | undefined {
   return undefined;
 }
 
+/** The shards of which no child is listed. An open shard is a leaf; so is a closed one of a disabled stream. */
+export function leavesOf(shards: readonly ListedShard[]): ListedShard[] {
+  const parents = new Set(shards.flatMap(parentsOf));
+  return shards.filter(({ shardId }) => !parents.has(shardId));
+}
+
+/** The shards that must be covered by leases: each needs a row, or an ancestor that is still read. */
+function frontOf(shards: readonly ListedShard[], proof: ListingProof): readonly ListedShard[] {
+  return proof === 'lineage' ? leavesOf(shards) : shards.filter(isOpen);
+}
+
 /**
  * The leases of a stream that has no row in the table yet. The listing should be filtered by the initial position. If the server
- * ignores filters, LATEST selects the open shards, and other positions the shards without a listed parent.
+ * ignores filters, LATEST selects the open shards (under `lineage` the leaves), and other positions the shards without a listed parent.
  */
-export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckpoint): MissingLeases {
+export function firstLeases(
+  shards: readonly ListedShard[],
+  initial: FirstCheckpoint,
+  proof: ListingProof = 'hashRanges',
+): MissingLeases {
   const listed = new Set(shards.map((shard) => shard.shardId));
   const chosen =
     initial === 'LATEST'
-      ? shards.filter(isOpen)
+      ? frontOf(shards, proof)
       : shards.filter((shard) => !parentsOf(shard).some((parent) => listed.has(parent)));
   if (chosen.length === 0) return { type: 'inconsistent', reason: 'the listing has no shard to start from' };
   if (initial === 'LATEST') {
@@ -117,26 +135,31 @@ export function firstLeases(shards: readonly ListedShard[], initial: FirstCheckp
  * The leases that a stream with rows in the table lacks, by a complete listing. If a shard has a lease, its ancestors need none.
  * Of the unleased ancestors of an open shard, only the oldest generation is created; each later one is created when its parents
  * end. The same holds for a merge child while one parent is read: the end of that parent waits for the row of the other one.
+ *
+ * Under `lineage` this holds for the unleased ancestors of each leaf, open or not. `leased` must then have all ancestors of leased
+ * shards (`ancestorsOfLeased`).
  */
 export function missingLeases(
   shards: readonly ListedShard[],
   leased: ReadonlyMap<string, LeasedShard>,
   initial: FirstCheckpoint,
+  proof: ListingProof = 'hashRanges',
 ): MissingLeases {
   const reason = openParent(shards);
   if (reason !== undefined) return { type: 'inconsistent', reason };
 
   const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const front = new Set(frontOf(shards, proof));
   const missing = new Map<string, MissingLease>();
   const descendants = new Set<string>();
   const isCovered = (shardId: string): boolean =>
     leased.has(shardId) || descendants.has(shardId) || initial !== 'LATEST';
   const inherited: FirstCheckpoint = initial === 'AT_TIMESTAMP' ? 'AT_TIMESTAMP' : 'TRIM_HORIZON';
 
-  for (const shard of unleasedAncestry(shards, byId, leased)) {
+  for (const shard of unleasedAncestry(shards, byId, leased, front)) {
     const parents = parentsOf(shard).filter((parent) => byId.has(parent));
     if (!parents.some(isCovered)) {
-      if (isOpen(shard)) missing.set(shard.shardId, { shard, checkpoint: initial, because: 'initial' });
+      if (front.has(shard)) missing.set(shard.shardId, { shard, checkpoint: initial, because: 'initial' });
       continue;
     }
 
@@ -161,13 +184,14 @@ export function missingLeases(
 }
 
 /**
- * Every shard without a lease that is open, or is a merge child with a parent that is being read, and its unleased ancestors.
+ * Every shard without a lease that is in `front`, or is a merge child with a parent that is being read, and its unleased ancestors.
  * Parents come before children.
  */
 function unleasedAncestry(
   shards: readonly ListedShard[],
   byId: ReadonlyMap<string, ListedShard>,
   leased: ReadonlyMap<string, LeasedShard>,
+  front: ReadonlySet<ListedShard>,
 ): ListedShard[] {
   const order: ListedShard[] = [];
   const visits = new Map<string, 'expanded' | 'done'>();
@@ -185,7 +209,7 @@ function unleasedAncestry(
   };
 
   for (const shard of shards) {
-    if (isOpen(shard) || isAwaited(shard)) visit(shard);
+    if (front.has(shard) || isAwaited(shard)) visit(shard);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       if (visits.has(top.shardId)) {
         stack.pop();
@@ -219,6 +243,14 @@ export function awaitedParents(row: LeaseRow, parentRow: (shardId: string) => Le
     const found = parentRow(parent);
     return found !== undefined && !hasEnded(found);
   });
+}
+
+/**
+ * The children that a row names. The Java adapter for DynamoDB Streams may write the shard's own id among them: some servers ignore
+ * its request for children only.
+ */
+export function namedChildren(shardId: string, { childShardIds }: LeaseRow): string[] {
+  return childShardIds.filter((child) => child !== shardId);
 }
 
 /** The children of a shard in a complete listing, for servers that report no children at the end of a shard. */
@@ -275,8 +307,14 @@ export function childLeases(
  * 3. The shard has no children, or one of its own parents has a row: the row stays.
  * 4. All children have rows that are past TRIM_HORIZON and AT_TIMESTAMP: the row may go. (A child at LATEST needs nothing from its
  *    parents.) Otherwise it stays.
+ *
+ * Under `lineage` case 2 also needs that no parent is listed. If one is, the listing may be older than the shard.
  */
-export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly ListedShard[]): string[] {
+export function removable(
+  rows: ReadonlyMap<string, LeaseRow>,
+  shards: readonly ListedShard[],
+  proof: ListingProof = 'hashRanges',
+): string[] {
   const listed = new Set(shards.map((shard) => shard.shardId));
   const listedChildren = new Map<string, string[]>();
   for (const shard of shards) {
@@ -287,8 +325,9 @@ export function removable(rows: ReadonlyMap<string, LeaseRow>, shards: readonly 
   const removableIds: string[] = [];
   for (const [shardId, row] of rows) {
     if (!hasEnded(row)) continue;
-    const children = [...new Set([...row.childShardIds, ...(listedChildren.get(shardId) ?? [])])];
+    const children = [...new Set([...namedChildren(shardId, row), ...(listedChildren.get(shardId) ?? [])])];
     if (!listed.has(shardId)) {
+      if (proof === 'lineage' && row.parentShardIds.some((parent) => listed.has(parent))) continue;
       // An empty listing does not show that the service has forgotten the shard.
       if (listed.size > 0 && children.every((child) => rows.has(child) || !listed.has(child)))
         removableIds.push(shardId);

@@ -1,13 +1,15 @@
 // Decides whether a listing shows all of a stream's shards. Only a complete listing proves that a shard is gone, or never
 // existed. Callers check this before they conclude anything from the absence of a shard.
 import { gapsIn } from './hash-range.js';
-import { isOpen, openParent, parentsOf, type ListedShard } from './shard-graph.js';
+import { isOpen, openParent, parentsOf, type ListedShard, type ListingProof } from './shard-graph.js';
 
 /**
- * Why a listing is incomplete; undefined if nothing shows that it is. `shards` must be all pages of one listing. Its open shards
- * must cover all hash keys, if the service reports hash ranges. No open shard may be listed together with its child.
+ * Why a listing is incomplete; undefined if nothing shows that it is. `shards` must be all pages of one listing. No open shard may
+ * be listed together with its child. Under `hashRanges` there must be open shards, and they must cover all hash keys, if the service
+ * reports hash ranges. Under `lineage` all shards may be closed, as in a disabled stream.
  */
-export function incompleteness(shards: readonly ListedShard[]): string | undefined {
+export function incompleteness(shards: readonly ListedShard[], proof: ListingProof = 'hashRanges'): string | undefined {
+  if (proof === 'lineage') return shards.length === 0 ? 'no shard is listed' : openParent(shards);
   const open = shards.filter(isOpen);
   if (open.length === 0) return 'no open shard is listed';
   const ranges = open.map((shard) => shard.hashKeyRange).filter((range) => range !== undefined);

@@ -2,7 +2,7 @@
 // missing shard counts as gone only after two complete listings, at least `failoverMs` apart, of a stream that can be read. The
 // coordinator calls this before every SHARD_END.
 import type { LeaseRow } from './lease.js';
-import { parentsOf, type ListedShard } from './shard-graph.js';
+import { parentsOf, type ListedShard, type ListingProof } from './shard-graph.js';
 import { incompleteness } from './shard-listing.js';
 
 export type ShardInListing =
@@ -20,12 +20,13 @@ export function findInListing(
   shards: readonly ListedShard[],
   shardId: string,
   ancestors: readonly string[] = [],
+  proof?: ListingProof,
 ): ShardInListing {
   const shard = shards.find((each) => each.shardId === shardId);
   if (shard !== undefined)
     return shard.endingSequenceNumber === undefined ? { type: 'open' } : { type: 'closed', shard };
 
-  const reason = incompleteness(shards);
+  const reason = incompleteness(shards, proof);
   if (reason !== undefined) return { type: 'unclear', reason };
   const ancestor = shards.find((each) => ancestors.includes(each.shardId) && each.endingSequenceNumber === undefined);
   if (ancestor === undefined) return { type: 'absent' };

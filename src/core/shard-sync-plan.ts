@@ -9,11 +9,13 @@ import {
   hasProgress,
   isOpen,
   missingLeases,
+  namedChildren,
   parentsOf,
   type FirstCheckpoint,
   type LeasedShard,
   type ListedChild,
   type ListedShard,
+  type ListingProof,
   type MissingLease,
   type MissingLeases,
 } from './shard-graph.js';
@@ -76,6 +78,8 @@ export interface SyncInput {
   /** Deleted rows, as they were last read (undefined: never read). Where possible they are created again as they were. */
   readonly deletedRows?: ReadonlyMap<string, LeaseRow | undefined>;
   readonly initial: FirstCheckpoint;
+  /** Default: `hashRanges`. */
+  readonly listingProof?: ListingProof | undefined;
   /** How long before the listing the rows were read. Default: 0. */
   readonly seenAgoMs?: number;
   readonly rowContext: RowContext;
@@ -103,7 +107,7 @@ export function isFirstSync(rows: ReadonlyMap<string, LeaseRow>, malformed: Read
 export function planSync(input: SyncInput): SyncPlan {
   const { shards, rows, malformed, deletedRows = none, initial, rowContext } = input;
   if (isFirstSync(rows, malformed) && deletedRows.size === 0) {
-    const found = firstLeases(shards, initial);
+    const found = firstLeases(shards, initial, input.listingProof);
     if (found.type === 'inconsistent') return found;
     // If another worker has created rows since the table was read, it may have started before the listing. The shards that it
     // reads may have been split since.
@@ -120,9 +124,13 @@ export function planSync(input: SyncInput): SyncPlan {
     [...rows, ...restored].map(([shardId, row]) => [shardId, { ended: hasEnded(row) }]),
   );
   for (const shardId of malformed) leased.set(shardId, { ended: false, malformed: true });
+  if (input.listingProof === 'lineage') {
+    for (const shardId of ancestorsOfLeased(shards, new Map([...rows, ...restored]), malformed))
+      if (!leased.has(shardId)) leased.set(shardId, { ended: true });
+  }
 
   const anchor = earliestLatest([...rows.values(), ...deletedRows.values()]);
-  const found = missingSince(shards, leased, initial, anchor);
+  const found = missingSince(input, leased, anchor);
   if (found.type === 'inconsistent') return found;
   // A parent of a leased shard has been read to its end. A listing that shows this parent as open is outdated.
   const endedParents = new Set([...rows.values()].flatMap(({ parentShardIds }) => parentShardIds));
@@ -199,7 +207,7 @@ function childrenOfAll({ shards, rows, deletedRows = none }: SyncInput): Readonl
   for (const shard of shards) for (const parent of parentsOf(shard)) add(parent, shard.shardId);
   for (const [shardId, row] of [...deletedRows, ...rows]) {
     for (const parent of row?.parentShardIds ?? []) add(parent, shardId);
-    for (const child of row?.childShardIds ?? []) add(shardId, child);
+    for (const child of row === undefined ? [] : namedChildren(shardId, row)) add(shardId, child);
   }
   return children;
 }
@@ -246,19 +254,39 @@ function restoredRow({ writer, serviceTimeMs, stream }: RowContext, row: LeaseRo
 }
 
 /**
+ * The shards with a leased descendant, by the listing and by what rows name. They have been read, and their rows cleaned up: a row
+ * created again would repeat the whole shard. Without hash ranges nothing else shows that.
+ */
+function ancestorsOfLeased(
+  shards: readonly ListedShard[],
+  rows: ReadonlyMap<string, LeaseRow>,
+  malformed: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const byId = new Map(shards.map((shard) => [shard.shardId, shard]));
+  const parentsIn = (shardId: string): readonly string[] => {
+    const shard = byId.get(shardId);
+    return [...(shard === undefined ? [] : parentsOf(shard)), ...(rows.get(shardId)?.parentShardIds ?? [])];
+  };
+
+  const ancestors = new Set([...rows.keys(), ...malformed].flatMap(parentsIn));
+  // Iterating a Set also visits members added during the loop.
+  for (const shardId of ancestors) for (const parent of parentsIn(shardId)) ancestors.add(parent);
+  return ancestors;
+}
+
+/**
  * Once the stream has rows, LATEST is a time in the past. Records since then must be read, even if their shard is closed by now.
  * So lineages start where they would start for AT_TIMESTAMP. A descendant of a leased shard is still read from its first record.
  */
 function missingSince(
-  shards: readonly ListedShard[],
+  { shards, initial, listingProof }: SyncInput,
   leased: ReadonlyMap<string, LeasedShard>,
-  initial: FirstCheckpoint,
   anchor: number | undefined,
 ): MissingLeases {
-  const found = missingLeases(shards, leased, initial);
+  const found = missingLeases(shards, leased, initial, listingProof);
   if (initial !== 'LATEST' || anchor === undefined || found.type === 'inconsistent') return found;
   const inherited = new Map(found.leases.map((lease) => [lease.shard.shardId, lease]));
-  const since = missingLeases(shards, leased, 'AT_TIMESTAMP');
+  const since = missingLeases(shards, leased, 'AT_TIMESTAMP', listingProof);
   if (since.type === 'inconsistent') return since;
 
   const leases = since.leases.map((lease): MissingLease => {

@@ -30,19 +30,19 @@ import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
 import type { UserRecord } from '../api/ports.js';
 import { checkReducerShape } from '../api/reducer-check.js';
 import { defineReducer, type Extract, type FoldingReducer, type ReducerDefinition } from '../api/reducer.js';
-import type { SourceSpec } from '../api/source.js';
+import type { AnySource } from '../api/source.js';
 import { retry } from './retry-policy.js';
 import { runtimeTable } from './runtime-option-table.js';
 import { applicationName, tableName } from './kinesis-stream-option-table.js';
 
-const source: Kind<readonly SourceSpec[], SourceSpec | readonly SourceSpec[]> = {
-  expected: 'a source made by kinesisStream, or a non-empty array of them',
-  type: 'SourceSpec | readonly SourceSpec[]',
+const source: Kind<readonly AnySource[], AnySource | readonly AnySource[]> = {
+  expected: 'a source made by kinesisStream or dynamodbStream, or a non-empty array of them',
+  type: 'AnySource | readonly AnySource[]',
   parse(value, path) {
     const several = Array.isArray(value);
     const list: readonly unknown[] = several ? value : [value];
     if (list.length === 0) refuse(path, this.expected, value);
-    const isSource = shaped<SourceSpec>('a source made by kinesisStream', ['open', 'openLeases']);
+    const isSource = shaped<AnySource>('a source made by kinesisStream or dynamodbStream', ['open', 'openLeases']);
     return Object.freeze(
       list.map((each, index) => {
         const at = several ? `${path}[${index}]` : path;

@@ -4,13 +4,13 @@ import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
 import type { ReducerDefinition } from '../api/reducer.js';
-import type { SourceSpec } from '../api/source.js';
+import type { AnySource } from '../api/source.js';
 import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
 import { applicationName } from './kinesis-stream-option-table.js';
 
 /** One source with the table that holds its leases. */
 export interface ResolvedSource {
-  readonly spec: SourceSpec;
+  readonly spec: AnySource;
   readonly tableName: string;
 }
 
@@ -57,7 +57,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
 
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
 function placeSources(
-  specs: readonly SourceSpec[],
+  specs: readonly AnySource[],
   application: string,
   { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
 ): readonly ResolvedSource[] {

@@ -81,23 +81,28 @@ const proxyTable = {
   ),
 };
 
+/** The clock of a model of the scripted server. */
+const modelClock = optional(callback<() => number>('() => number'), 'Wall clock in epoch milliseconds.', {
+  shown: "the host's, moved by `advance`",
+  example: '() => Date.UTC(2026, 0, 1)',
+});
+
+const endOfShard = defaulting(
+  oneOf('withRecords', 'emptyAnswer'),
+  'withRecords',
+  'Whether the end of a shard comes together with its last records, or in one empty answer later.',
+  "'emptyAnswer'",
+);
+
 export const scriptedKinesisTable = {
-  now: optional(callback<() => number>('() => number'), 'Wall clock in epoch milliseconds.', {
-    shown: "the host's, moved by `advance`",
-    example: '() => Date.UTC(2026, 0, 1)',
-  }),
+  now: modelClock,
   childShards: defaulting(
     flag,
     true,
     'Whether the last answer of a shard names its children. AWS does, kinesalite never does.',
     'false',
   ),
-  endOfShard: defaulting(
-    oneOf('withRecords', 'emptyAnswer'),
-    'withRecords',
-    'Whether the end of a shard comes together with its last records, or in one empty answer later.',
-    "'emptyAnswer'",
-  ),
+  endOfShard,
   missingRecord: defaulting(
     oneOf('invalidArgument', 'resourceNotFound', 'nextRecord'),
     'invalidArgument',
@@ -115,15 +120,52 @@ export const scriptedKinesisTable = {
   accountId: defaulting(text('12 digits', /^\d{12}$/), '123456789012', 'Account in ARNs.', "'210987654321'"),
 };
 
+export const scriptedTablesTable = {
+  now: modelClock,
+  childFilter: defaulting(
+    flag,
+    true,
+    'Whether DescribeStream honours `ShardFilter`. AWS does; DynamoDB Local lists all shards, whatever the filter says.',
+    'false',
+  ),
+  endOfShard,
+  eventTimes: defaulting(
+    oneOf('second', 'minute'),
+    'second',
+    'To what the time of a record is rounded down: a second as on AWS, or a minute as by DynamoDB Local.',
+    "'minute'",
+  ),
+  numbering: defaulting(
+    oneOf('server', 'stream'),
+    'server',
+    'Where sequence numbers rise: over all tables as in DynamoDB Local, or in each stream by itself as in moto. In the second case all streams have the same shard ids, too.',
+    "'stream'",
+  ),
+  pageSize: defaulting(integer(1, 100), 100, 'Shards per DescribeStream page when the caller names no number.', '2'),
+  maxAnswerBytes: defaulting(
+    integer(1),
+    1_048_576,
+    'Bytes of records per GetRecords answer at most; one record always fits. DynamoDB Local has no such limit.',
+    '1_000',
+  ),
+  region: defaulting(text('a non-empty string', /./s), 'us-east-1', 'Region in ARNs.', "'ddblocal'"),
+  accountId: defaulting(text('12 digits', /^\d{12}$/), '123456789012', 'Account in ARNs.', "'000000000000'"),
+};
+
 export const scriptedServerTable = {
   kinesis: group(
     scriptedKinesisTable,
     'How the in-memory Kinesis behaves: where it deviates on purpose, to be like the local servers, and its limits.',
     { name: 'ScriptedKinesisOptions', example: "{ endOfShard: 'emptyAnswer' }" },
   ),
+  tables: group(
+    scriptedTablesTable,
+    'How the in-memory DynamoDB tables and their change streams behave: where they deviate on purpose, to be like the local servers, and their limits.',
+    { name: 'ScriptedTablesOptions', example: "{ eventTimes: 'minute' }" },
+  ),
   proxy: optional(
     members(proxyTable),
-    'Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid over them.',
+    'Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid over them. Calls for the tables of the model stay here.',
     { example: '{ upstream: local.dynamodb }' },
   ),
   hangLimitMs: defaulting(

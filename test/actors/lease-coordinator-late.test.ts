@@ -151,6 +151,7 @@ describe('a coordinator that gets a late message', () => {
         created: [],
         postponed: false,
         handledDeletedKeys: [],
+        doubtful: [],
         unstamped: [],
         inconsistent: undefined,
         shardsWithDeletedRow: [],

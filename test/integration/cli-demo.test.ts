@@ -60,6 +60,24 @@ describe('kinact demo', function () {
     await gone(pidsOf(running));
   });
 
+  it('does the same over a table whose shards roll over, and counts 1 lost when its reducer drops a change', async () => {
+    const limit = { limitMs: 150_000 };
+    const [whole, damaged] = await Promise.all([
+      kinact(['demo', '--table'], envWith({}), limit),
+      kinact(['demo', '--table'], envWith({ KINACT_DEMO_DAMAGE: 'reducer' }), limit),
+    ]);
+    for (const [run, lost] of [
+      [whole, 0],
+      [damaged, 1],
+    ] as const) {
+      const [, written, , counted] = verdict.exec(run.stdout.trimEnd().split('\n').at(-1)!)!;
+      expect({ written, counted, code: run.code }, run.stdout).to.deep.equal({
+        ...{ written: '6000', counted: String(lost), code: lost },
+      });
+      expect(run.stdout).to.include('opened by a roll-over').and.not.to.include('not shown');
+    }
+  });
+
   it('ends its consumer processes when it is stopped, and even when it is killed', async () => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
       const running = startKinact(['demo'], envWith({}));

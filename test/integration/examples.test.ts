@@ -18,6 +18,8 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'per-key-concurrency':
     /^per-key-concurrency: 400 readings written, 40 of 40 sensors in order, several calls at once, drained: true$/,
   'rate-limit': /^rate-limit: 300 orders sent, reducers have waited for the limit, drained: true$/,
+  'dynamodb-stream':
+    /^dynamodb-stream: 1010 changes, 90 orders in the index, 10 expired, equal to the table: true, drained: true$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 

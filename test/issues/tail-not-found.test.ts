@@ -3,6 +3,7 @@
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { lineWriter } from '../../src/cli/record-lines.js';
+import { tailOrigin } from '../../src/cli/tail-origin.js';
 import { tailStream } from '../../src/cli/tail-stream.js';
 import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
 import { modelClient } from '../support/model-kinesis-client.js';
@@ -29,7 +30,7 @@ describe('kinact tail of a stream with a shard that is not found for a while', (
       ...harness,
       source,
       from: 'TRIM_HORIZON',
-      asText: false,
+      origin: tailOrigin({ streamName: 'orders' }, false),
       writer: lineWriter(out),
       signal: stopping.signal,
       say: (text) => said.push(text),

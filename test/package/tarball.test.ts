@@ -173,6 +173,34 @@ describe('the packed tarball', function () {
     expect(strangers).to.deep.equal([]);
   });
 
+  it('has no declaration that imports the optional package for DynamoDB Streams, and works without it until it is used', async () => {
+    const peer = '@aws-sdk/client-dynamodb-streams';
+    const importing = files
+      .filter((file) => file.endsWith('.d.ts'))
+      .filter((file) => {
+        const { importedFiles } = ts.preProcessFile(readFileSync(join(installed, file), 'utf8'));
+        return importedFiles.some(({ fileName }) => fileName === peer);
+      });
+    expect(importing).to.deep.equal([]);
+    const service = `const { createConsumer, defineReducer, dynamodbStream } = require('kinact');
+      const reducer = defineReducer({ init: () => 0, reduce: (count) => count + 1 });
+      const streamArn = 'arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-31T12:00:00.000';
+      const source = dynamodbStream({ streamArn });
+      const consumer = createConsumer({ application: 'tables', source, reducer, logger: false });
+      consumer.closed.catch(() => undefined);
+      consumer.start().catch(({ code, message }) => console.log(code, message));`;
+    writeFileSync(join(home, 'table.cjs'), service);
+    const env = {
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'x',
+      AWS_SECRET_ACCESS_KEY: 'x',
+      PATH: process.env['PATH'],
+    };
+    const { stdout } = await run(process.execPath, ['--no-warnings', 'table.cjs'], { cwd: home, env });
+    expect(stdout).to.match(/^PEER_MISSING .*npm install @aws-sdk\/client-dynamodb-streams/);
+  });
+
   it('gives CommonJS and ESM the same exports', async () => {
     const list = '.map((it) => Object.keys(it).filter((name) => name !== "module.exports").sort().join())';
     const names = JSON.stringify(specifiers());

@@ -166,7 +166,9 @@ describe('docs/operating.md', () => {
     const used = new Set<string>();
     // Only `kinact put`, the demo and tests make records and streams. Only `kinact adopt` deletes tables.
     const others = new Set(['kinesis-producer.ts', 'stream-admin.ts', 'kcl3-remains.ts']);
-    for (const file of sourcesOf('src/aws').filter(({ fileName }) => !others.has(posix.basename(fileName)))) {
+    const isOther = (fileName: string): boolean =>
+      others.has(posix.basename(fileName)) || fileName.includes('/dynamodb-streams/');
+    for (const file of sourcesOf('src/aws').filter(({ fileName }) => !isOther(fileName))) {
       for (const node of nodesOf(file)) {
         const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
         if (made !== undefined) used.add(`${file.text.includes('client-kinesis') ? 'kinesis' : 'dynamodb'}:${made}`);
@@ -177,6 +179,19 @@ describe('docs/operating.md', () => {
     expect([...asked].sort()).to.deep.equal([...used].sort());
     const side = policy.Statement.find(({ Resource }) => Resource.endsWith('-CoordinatorState'));
     expect(side?.Action).to.deep.equal(['dynamodb:GetItem']);
+  });
+
+  it('asks for the stream of a table on the page of such streams', () => {
+    const [, json = ''] = /```json\n([\s\S]*?)```/.exec(read('docs/dynamodb-streams.md')) ?? [];
+    const asked = (JSON.parse(json) as { Action: string[] }[]).flatMap(({ Action }) => Action);
+    const used = new Set<string>();
+    for (const file of sourcesOf('src/aws').filter(({ fileName }) => fileName.includes('/dynamodb-streams/'))) {
+      for (const node of nodesOf(file)) {
+        const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
+        if (made !== undefined) used.add(`dynamodb:${made}`);
+      }
+    }
+    expect(asked.toSorted()).to.deep.equal([...used].toSorted());
   });
 });
 

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import { start, stop } from 'nact';
@@ -77,6 +78,7 @@ const systems: ReturnType<typeof start>[] = [];
 /** The values that examples may use. */
 const values = {
   DynamoDBClient,
+  DynamoDBStreamsClient,
   KinesisClient,
   ManualClock,
   clock: new ManualClock(),
@@ -92,6 +94,7 @@ const values = {
 
 const imports = `
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineReducer, kinesisStream } from 'kinact';
 import { type Behaviour, effect, type Intercept, type TraceEntry } from 'kinact/supervision';

@@ -5,6 +5,7 @@ import { consumerTable } from '../../src/options/consumer-option-table.js';
 import { defineReducer } from '../../src/api/reducer.js';
 import { runTable } from '../../src/options/stop-option-tables.js';
 import { fileSinkTable, kinesisSinkTable } from '../../src/options/sink-option-tables.js';
+import { dynamodbStreamTable } from '../../src/options/dynamodb-stream-option-table.js';
 import { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
 
 const root = new URL('../../../', import.meta.url);
@@ -22,6 +23,7 @@ describe('docs/options.md', () => {
       {
         consumer: consumerTable,
         kinesisStream: kinesisStreamTable,
+        dynamodbStream: dynamodbStreamTable,
         run: runTable,
         fileSink: fileSinkTable,
         kinesisSink: kinesisSinkTable,

@@ -10,6 +10,7 @@ const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 export interface Endpoints {
   readonly kinesis?: string;
   readonly dynamodb?: string;
+  readonly streams?: string;
 }
 
 export interface Ended {
@@ -43,6 +44,7 @@ export function environment(
     AWS_SECRET_ACCESS_KEY: 'local',
     AWS_ENDPOINT_URL_KINESIS: endpoints.kinesis ?? 'http://127.0.0.1:9',
     AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb ?? 'http://127.0.0.1:9',
+    AWS_ENDPOINT_URL_DYNAMODB_STREAMS: endpoints.streams ?? 'http://127.0.0.1:9',
     ...more,
   };
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));

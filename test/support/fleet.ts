@@ -54,7 +54,20 @@ export interface FleetOptions {
   /** Keys in rotation: each record of a key carries that key's next serial number. Default 24. */
   readonly keys?: number;
   /** Endpoints of servers that the test started. Default: the fleet starts its own kinesalite and dynalite. */
-  readonly endpoints?: { readonly kinesis: string; readonly dynamodb: string };
+  readonly endpoints?: Endpoints;
+  /** The workers read the changes of this table, and no stream. `endpoints` must be given. */
+  readonly table?: {
+    readonly name: string;
+    /** Writes the next change of these items. */
+    readonly put: (key: string, serial: number) => void;
+  };
+}
+
+interface Endpoints {
+  readonly kinesis: string;
+  readonly dynamodb: string;
+  /** Of DynamoDB Streams. */
+  readonly streams?: string;
 }
 
 export interface Fleet {
@@ -64,7 +77,7 @@ export interface Fleet {
   readonly streamName: string;
   readonly kinesis: KinesisClient;
   readonly dynamodb: DynamoDBClient;
-  readonly endpoints: { readonly kinesis: string; readonly dynamodb: string };
+  readonly endpoints: Endpoints;
   readonly workers: readonly WorkerProcess[];
   /** Ids of the records that the service has accepted: `key/serial`. */
   readonly written: readonly string[];
@@ -93,7 +106,7 @@ export interface Fleet {
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { shards, application = 'orders-app', streamName = 'orders', moreStreams = [], keys = 24 } = options;
-  const { severalTables = false } = options;
+  const { severalTables = false, table } = options;
   const streams = [streamName, ...moreStreams];
   const tables = severalTables ? streams.map((each) => `${application}-${each}`) : [application];
   const servers = options.endpoints === undefined ? await startLocalServers() : undefined;
@@ -126,9 +139,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       const key = `k${number}`;
       const id = `${key}/${Math.floor(puts / keys)}`;
       puts += 1;
-      return { id, key, stream: streams[number % streams.length] };
+      const serial = Math.floor((puts - 1) / keys);
+      return { id, key, serial, stream: streams[number % streams.length] };
     });
-    for (const StreamName of streams) {
+    for (const { key, serial } of table === undefined ? [] : batch) table?.put(key, serial);
+    for (const StreamName of table === undefined ? streams : []) {
       const own = batch.filter(({ stream }) => stream === StreamName);
       if (own.length === 0) continue;
       const Records = own.map(({ id, key }) => ({ PartitionKey: key, Data: Buffer.from(id) }));
@@ -150,7 +165,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     start: (name, config = {}, at = endpoints) => {
       const sink = join(directory, `${sinks.length}.jsonl`);
       sinks.push(sink);
-      const own = { application, streamName, moreStreams, tables: severalTables ? tables : undefined };
+      const ofTables = { tables: severalTables ? tables : undefined, table: table?.name };
+      const own = { application, streamName, moreStreams, ...ofTables };
       const worker = startWorker(name, at, { ...own, workerId: name, sink, ...config });
       workers.push(worker);
       return worker;
@@ -216,6 +232,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+  if (table !== undefined) return fleet;
   for (const StreamName of streams) await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: shards }));
   for (const each of streams) await until(`stream ${each} ACTIVE`, () => isActive(kinesis, each));
   return fleet;
@@ -275,7 +292,7 @@ function readFrom(path: string, start: number): Buffer {
 
 function startWorker(
   name: string,
-  endpoints: { readonly kinesis: string; readonly dynamodb: string },
+  endpoints: Endpoints,
   config: WorkerConfig,
 ): WorkerProcess & { readonly child: ChildProcess } {
   const full = config.log?.startsWith('stderr') ? openSync(fullDevice, 'w') : undefined;
@@ -288,6 +305,7 @@ function startWorker(
       AWS_SECRET_ACCESS_KEY: 'local',
       AWS_ENDPOINT_URL_KINESIS: endpoints.kinesis,
       AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
+      AWS_ENDPOINT_URL_DYNAMODB_STREAMS: endpoints.streams,
       AWS_EC2_METADATA_DISABLED: 'true',
     },
   });

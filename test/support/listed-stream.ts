@@ -9,6 +9,8 @@ export interface ListedStream extends StreamSource {
   /** Errors that the next calls throw, in order. */
   readonly faults: { describe: unknown[]; listShards: unknown[] };
   readonly filters: ShardFilter[];
+  /** Closes a shard and opens one in its place, as DynamoDB Streams does every few hours. */
+  rollOver(shardId: string): string;
   /** Closes a shard and opens two in its place. */
   split(shardId: string): [string, string];
   /** Closes two shards and opens one in their place. */
@@ -22,12 +24,15 @@ export interface ListedStreamOptions {
   readonly shards?: number;
   /** False: shards without hash ranges, as in DynamoDB Streams. */
   readonly hashRanges?: boolean;
+  /** The source says that lineage proves its listings; implies `hashRanges: false`. */
+  readonly lineage?: boolean;
 }
 
 export function listedStream({
   name = 'orders',
   shards = 2,
-  hashRanges = true,
+  lineage = false,
+  hashRanges = !lineage,
 }: ListedStreamOptions = {}): ListedStream {
   let description: StreamDescription = {
     streamName: name,
@@ -68,6 +73,7 @@ export function listedStream({
   };
   const stream: ListedStream = {
     name,
+    ...(lineage ? { listingProof: 'lineage' } : {}),
     shards: [],
     serviceTimeMs: 1_700_000_500_000,
     faults: { describe: [], listShards: [] },
@@ -86,6 +92,7 @@ export function listedStream({
     },
     unpack: () => ({ records: [], divisible: true }),
     close: () => undefined,
+    rollOver: (shardId) => add([shardId], {}),
     split(shardId) {
       const [start, end] = keysOf(shardId);
       const middle = (start + end) / 2n;

@@ -6,9 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   createConsumer,
   defineReducer,
+  dynamodbStream,
   isKinactError,
   kinesisStream,
   runUntilSignal,
+  type Change,
   type ConsumerEventName,
   type InitialPosition,
   type Item,
@@ -24,6 +26,8 @@ export interface WorkerConfig {
   readonly moreStreams?: readonly string[];
   /** One lease table for each stream, in the order of the streams. */
   readonly tables?: readonly string[] | undefined;
+  /** Reads the changes of this table, and no stream. */
+  readonly table?: string | undefined;
   readonly workerId: string;
   readonly sink: string;
   readonly initialPosition?: InitialPosition;
@@ -142,10 +146,17 @@ function tellEvent(name: ConsumerEventName, data: EventData, tableOf: ReadonlyMa
   tell({ type: 'event', name, data: { ...data, ...known } });
 }
 
-function delivered(config: WorkerConfig, item: Item, began: number): void {
+/** The id in the bytes of a record, or of a change: the item's key and its serial number. */
+function idOf(value: Buffer | Change): string {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString();
+  const { newImage = {} } = value;
+  return `${String(newImage['id'])}/${String(newImage['serial'])}`;
+}
+
+function delivered(config: WorkerConfig, item: Item<Buffer | Change>, began: number): void {
   const { key, sequenceNumber, fence } = item;
   const shardId = leaseKeyOf(item.source, item.shardId);
-  const id = Buffer.from(item.value).toString();
+  const id = idOf(item.value);
   const line: Delivery = { id, key, shardId, sequenceNumber, fence, worker: config.workerId, began, at: Date.now() };
   appendFileSync(config.sink, `${JSON.stringify(line)}\n`);
 }
@@ -186,24 +197,27 @@ async function main(config: WorkerConfig): Promise<void> {
     workerId,
     // A throw is a crash: the tests of restarts need one.
     onFailure: 'crash',
-    source: streams.map((each) =>
-      kinesisStream({
-        streamName: each,
-        application: tableOf.get(each),
-        idleMs,
-        initialPosition:
-          typeof initialPosition === 'string' && /^\d/.test(initialPosition)
-            ? new Date(initialPosition)
-            : initialPosition,
-      }),
-    ),
+    source:
+      config.table !== undefined
+        ? dynamodbStream({ tableName: config.table, idleMs })
+        : streams.map((each) =>
+            kinesisStream({
+              streamName: each,
+              application: tableOf.get(each),
+              idleMs,
+              initialPosition:
+                typeof initialPosition === 'string' && /^\d/.test(initialPosition)
+                  ? new Date(initialPosition)
+                  : initialPosition,
+            }),
+          ),
     reducers: config.reducers ?? 2,
-    reducer: defineReducer({
+    reducer: defineReducer<number, Buffer | Change>({
       init: () => 0,
       acknowledge: wedged ? 'manual' : 'auto',
-      reduce: async (count: number, item) => {
+      reduce: async (count, item) => {
         const began = Date.now();
-        await mischief(Buffer.from(item.value).toString());
+        await mischief(idOf(item.value));
         delivered(config, item, began);
         return count + 1;
       },

@@ -4,6 +4,7 @@ import type * as supervision from '../../supervision/index.js';
 import type * as tables from '../../supervision/option-tables.js';
 import type {
   ConsumerOptions,
+  DynamodbStreamOptions,
   FileSinkOptions,
   KinesisSinkOptions,
   KinesisStreamOptions,
@@ -32,12 +33,14 @@ import type { OptionsOf } from '../../src/options/option-table.js';
 import type { runtimeTable } from '../../src/options/runtime-option-table.js';
 import type { runTable, stopTable } from '../../src/options/stop-option-tables.js';
 import type { fileSinkTable, kinesisSinkTable } from '../../src/options/sink-option-tables.js';
+import type { dynamodbStreamTable } from '../../src/options/dynamodb-stream-option-table.js';
 import type { kinesisStreamTable } from '../../src/options/kinesis-stream-option-table.js';
 
 expectTypeOf<OptionsOf<typeof consumerTable>>().toEqualTypeOf<ConsumerOptions>();
 expectTypeOf<OptionsOf<typeof leaseOptionTable>>().toEqualTypeOf<LeaseOptions>();
 expectTypeOf<OptionsOf<typeof runtimeTable>>().toEqualTypeOf<RuntimeSeams>();
 expectTypeOf<OptionsOf<typeof kinesisStreamTable>>().toEqualTypeOf<KinesisStreamOptions>();
+expectTypeOf<OptionsOf<typeof dynamodbStreamTable>>().toEqualTypeOf<DynamodbStreamOptions>();
 expectTypeOf<OptionsOf<typeof fileSinkTable>>().toEqualTypeOf<FileSinkOptions>();
 expectTypeOf<OptionsOf<typeof kinesisSinkTable>>().toEqualTypeOf<KinesisSinkOptions>();
 expectTypeOf<OptionsOf<typeof runTable>>().toEqualTypeOf<RunOptions>();

@@ -4,7 +4,16 @@ import { defineReducer, type Extract, type Item, type ReducerMessage } from '../
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { SourceSpec } from '../../src/api/source.js';
-import { decodeAggregate, encodeAggregate, type FailedItem, type UserRecord } from '../../src/index.js';
+import {
+  decodeAggregate,
+  dynamodbStream,
+  encodeAggregate,
+  kinesisStream,
+  type Change,
+  type ChangeRecord,
+  type FailedItem,
+  type UserRecord,
+} from '../../src/index.js';
 
 declare const orders: SourceSpec;
 declare const clicks: SourceSpec;
@@ -143,3 +152,115 @@ createConsumer(ofDeclaredNumbers);
 declare const extractMayBeMissing: ConsumerOptions<number>;
 // @ts-expect-error without extract the values are bytes
 createConsumer(extractMayBeMissing);
+
+// A table's changes: typed images, without and with extract.
+type Row = { readonly id: string; readonly cents: number };
+const rows = dynamodbStream<Row>({ tableName: 'orders' });
+const untyped = dynamodbStream({ tableName: 'orders' });
+expectTypeOf(rows).toEqualTypeOf<SourceSpec<Change<Row>, ChangeRecord<Row>>>();
+const table = { application: 'a', source: rows } as const;
+const ofRows = defineReducer({
+  init: () => 0,
+  reduce: (sum, { value }: Item<Change<Row>>) => sum + (value.newImage?.cents ?? 0),
+});
+createConsumer({ ...table, reducer: ofRows });
+createConsumer({ application: 'a', source: dynamodbStream<Row>({ tableName: 'orders' }), reducer: ofRows });
+createConsumer({
+  application: 'a',
+  source: rows,
+  reducer: {
+    init: () => 0,
+    reduce: (sum: number, item) => {
+      expectTypeOf(item.value).toEqualTypeOf<Change<Row>>();
+      expectTypeOf(item.value.keys.id).toEqualTypeOf<string | undefined>();
+      return sum + (item.value.oldImage?.cents ?? 0);
+    },
+  },
+});
+createConsumer({
+  application: 'a',
+  source: rows,
+  extract: (record) => {
+    expectTypeOf(record).toEqualTypeOf<ChangeRecord<Row>>();
+    expectTypeOf(record.raw.dynamodb?.Keys?.['id']?.S).toEqualTypeOf<string | undefined>();
+    return [{ key: 'k', value: record.change.newImage?.cents ?? 0 }];
+  },
+  reducer: ofNumbers,
+});
+createConsumer({ application: 'a', source: rows, key: ({ change }) => change.keys.id ?? '', reducer: ofRows });
+createConsumer({
+  application: 'a',
+  source: untyped,
+  reducer: {
+    init: () => 0,
+    reduce: (sum: number, item) => {
+      expectTypeOf(item.value.newImage).toEqualTypeOf<Readonly<Record<string, unknown>> | undefined>();
+      return sum + 1;
+    },
+  },
+});
+// @ts-expect-error a change is no Buffer
+createConsumer({
+  ...table,
+  reducer: ofBytes,
+});
+const euros = (sum: number, { value }: Item<Change<Row>>): number =>
+  // @ts-expect-error the images are rows, and rows have no euros
+  sum + value.oldImage!.euros;
+createConsumer({ ...table, reducer: { init: () => 0, reduce: euros } });
+createConsumer({
+  ...table,
+  reducer: {
+    init: () => 0,
+    // @ts-expect-error the image may be missing: a REMOVE has no new one
+    reduce: (sum: number, { value }) => sum + value.newImage.cents,
+  },
+});
+createConsumer({
+  ...table,
+  // @ts-expect-error the record has a change, and no items
+  extract: (record) => [{ key: 'k', value: record.items }],
+  reducer: ofAnything,
+});
+// @ts-expect-error these are the rows of another table
+createConsumer({
+  application: 'a',
+  source: dynamodbStream<{ readonly id: number }>({ tableName: 'ids' }),
+  reducer: ofRows,
+});
+// @ts-expect-error a stream of Kinesis gives bytes
+createConsumer({ application: 'a', source: kinesisStream({ streamName: 'orders' }), reducer: ofRows });
+// @ts-expect-error a table's stream starts at no time of your choice
+dynamodbStream({ tableName: 'orders', initialPosition: new Date() });
+
+// Several sources of different kinds: a union of their values, and of their records.
+const mixed = { application: 'a', source: [kinesisStream({ streamName: 'clicks' }), rows] } as const;
+createConsumer({
+  ...mixed,
+  reducer: {
+    init: () => 0,
+    reduce: (sum: number, item) => {
+      expectTypeOf(item.value).toEqualTypeOf<Buffer | Change<Row>>();
+      return sum + (Buffer.isBuffer(item.value) ? item.value.length : item.value.sizeBytes);
+    },
+  },
+});
+createConsumer({
+  application: 'a',
+  source: [kinesisStream({ streamName: 'clicks' }), dynamodbStream<Row>({ tableName: 'orders' })],
+  extract: (record) => {
+    expectTypeOf(record).toEqualTypeOf<UserRecord | ChangeRecord<Row>>();
+    return [{ key: 'k', value: 'change' in record ? record.change.sizeBytes : record.data.length }];
+  },
+  reducer: ofNumbers,
+});
+// @ts-expect-error changes come, too
+createConsumer({
+  ...mixed,
+  reducer: ofBytes,
+});
+// @ts-expect-error bytes come, too
+createConsumer({
+  ...mixed,
+  reducer: ofRows,
+});

@@ -2,7 +2,7 @@
 // news `ended` begins it.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
-import { mayStart, type Lease } from '../state.js';
+import type { Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { readRows } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -20,7 +20,9 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
   state.leftAlone.coolDowns.delete(lease.leaseKey);
 
   for (const other of state.leases.values()) {
-    if (other.stream === lease.stream && other.phase === 'held' && !mayStart(other)) checkParents(turn, other);
+    // Hundreds of leases may wait: only those that wait for this shard are concerned.
+    const mayWaitForThis = other.awaited === undefined || other.awaited.includes(lease.shardId);
+    if (other.stream === lease.stream && other.phase === 'held' && mayWaitForThis) checkParents(turn, other);
   }
 
   const children = childShardIds

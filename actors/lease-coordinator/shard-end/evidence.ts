@@ -6,7 +6,7 @@ import type { CoordinatorSource } from '../options.js';
 import { readRow } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { childLeases, childrenIn, type ListedChild } from '../../../src/core/shard-graph.js';
+import { childLeases, childrenIn, type ListedChild, type ListingProof } from '../../../src/core/shard-graph.js';
 import { incompleteness } from '../../../src/core/shard-listing.js';
 import {
   isSecondAbsence,
@@ -43,6 +43,7 @@ export interface EndCase {
   /** Whether a closed shard without listed children is accepted as one that has none. */
   readonly acceptChildless: boolean;
   readonly absences: Absences;
+  readonly listingProof: ListingProof | undefined;
   /** The minimum time between two listings that prove a shard gone: this worker's `failoverMs`. */
   readonly shardGoneAfterMs: number;
 }
@@ -64,13 +65,15 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
   const liveStream = streamIdentityOf(description);
   if (!isSameStream(rowStream, liveStream)) return { type: 'changed', rowStream, liveStream };
 
-  const found = findInListing(shards, end.shardId, end.ancestors);
+  const found = findInListing(shards, end.shardId, end.ancestors, end.listingProof);
   const obstacle = obstacleOf(end, found, askedAt);
   if (obstacle !== undefined) return obstacle;
 
   const children = childrenOf(end, shards);
   if (children.length === 0 && found.type === 'closed') {
-    const reason = end.acceptChildless ? incompleteness(shards) : 'the listing shows no child of the closed shard yet';
+    const reason = end.acceptChildless
+      ? incompleteness(shards, end.listingProof)
+      : 'the listing shows no child of the closed shard yet';
     if (reason !== undefined) return blockedResult(reason);
   }
 
@@ -135,7 +138,7 @@ async function createChildRows(
   }
 
   // A merge partner without a row counts as gone once two listings lack the partner.
-  const isAbsent = (shardId: string): boolean => findInListing(shards, shardId).type === 'absent';
+  const isAbsent = (shardId: string): boolean => findInListing(shards, shardId, [], end.listingProof).type === 'absent';
   const isGone = (shardId: string): boolean =>
     isAbsent(shardId) && isSecondAbsence(end.absences, shardId, askedAt, end.shardGoneAfterMs);
   const plan = childLeases(end.shardId, children, (shardId) => present.has(shardId), isGone);

@@ -29,7 +29,8 @@ import {
   type CoordinatorTurn,
 } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
-import { rowsOf } from '../streams/stream-rows.js';
+import { watchForLateChildren } from '../streams/lineage-audit.js';
+import { rowsOf, type StreamRows } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
 import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
@@ -108,7 +109,10 @@ export function gathered(turn: CoordinatorTurn, { stream: index, questions, evid
   const stream = turn.state.streams[index]!;
   stream.shardEnds.gathering = false;
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
-  for (const question of questions) startJudging(turn, stream, question, evidence);
+  // Hundreds of shards may end at once, so the rows are looked up once for all of them.
+  const streamRows = rowsOf(turn.state, stream);
+  const latestOfStream = earliestLatest(streamRows.rows.values());
+  for (const question of questions) startJudging(turn, question, evidence, { streamRows, latestOfStream });
   gather(turn, stream);
 }
 
@@ -122,15 +126,25 @@ export function evidenceFailed(
   gather(turn, stream);
 }
 
-function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardEnd, evidence: Evidence): void {
+/** What the questions about one stream have in common. */
+interface KnownRows {
+  readonly streamRows: StreamRows;
+  readonly latestOfStream: number | undefined;
+}
+
+function startJudging(
+  turn: CoordinatorTurn,
+  question: AskShardEnd,
+  evidence: Evidence,
+  { streamRows, latestOfStream }: KnownRows,
+): void {
   const { options, state, effects } = turn;
   const { leaseKey, children, notFound, position } = question;
   const lease = state.leases.get(leaseKey);
   if (lease === undefined)
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
 
-  const { shardId } = lease;
-  const streamRows = rowsOf(state, stream);
+  const { shardId, stream } = lease;
   const scanned = streamRows.rows.get(shardId);
   // The scanned row may be older than the row that the keeper took.
   const row = scanned !== undefined && scanned.leaseCounter > lease.row.leaseCounter ? scanned : lease.row;
@@ -150,9 +164,10 @@ function startJudging(turn: CoordinatorTurn, stream: Stream, question: AskShardE
     children,
     notFound,
     unread: position === undefined,
-    latestAt: earliestLatest([row, lease.row]) ?? earliestLatest(streamRows.rows.values()),
+    latestAt: earliestLatest([row, lease.row]) ?? latestOfStream,
     acceptChildless: lease.endRefusals >= childlessPatience,
     absences: stream.shardEnds.absences,
+    listingProof: stream.sourceOptions.source.listingProof,
     shardGoneAfterMs: options.failoverMs,
   };
 
@@ -177,6 +192,7 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
   switch (result.type) {
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
+      if (result.childless) watchForLateChildren(turn, lease.stream);
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

@@ -1,9 +1,11 @@
 // The audit of each stream (docs/kcl-compatibility.md, 2.10): do its rows cover all hash keys? A hole is a shard without a lease.
-// The audit also fills in the hash ranges that rows lack. Every scan calls `auditWhereDue`.
+// The audit also fills in the hash ranges that rows lack. Every scan calls `auditWhereDue`. lineage-audit.ts audits streams without
+// hash ranges.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { clearFailure, emit, isActive, reportRetryAt, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Stream } from '../state.js';
+import { auditLineage, isAuditedByLineage } from './lineage-audit.js';
 import { syncWhereDue } from './shard-sync.js';
 import { rowsOf } from './stream-rows.js';
 import { describeRanges } from './table-calls.js';
@@ -20,7 +22,13 @@ const fillOperation = 'back-filling hash ranges';
 export function auditWhereDue(turn: CoordinatorTurn): void {
   const { options, state, now } = turn;
   for (const stream of state.streams) {
-    if (!isActive(stream) || stream.audit.dueAt > now || stream.ranges.size === 0) continue;
+    if (!isActive(stream) || stream.audit.dueAt > now) continue;
+    if (isAuditedByLineage(stream)) {
+      auditLineage(turn, stream);
+      syncWhereDue(turn);
+      continue;
+    }
+    if (stream.ranges.size === 0) continue;
     stream.audit.dueAt = now + options.auditIntervalMs;
 
     const { rows, malformed } = rowsOf(state, stream);

@@ -4,6 +4,7 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { clearFailure, isActive, jittered, reportRetryAt, type CoordinatorTurn } from '../turn.js';
+import { auditTurn, isAuditedByLineage, pauseAfter } from './lineage-audit.js';
 import { rowsOf } from './stream-rows.js';
 import { cleanUp } from './table-calls.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
@@ -14,7 +15,9 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
   const { options, state, effects, now } = turn;
   for (const stream of state.streams) {
     if (!isActive(stream) || stream.cleanUp.running || stream.cleanUp.dueAt > now) continue;
-    stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
+    const turnOf = isAuditedByLineage(stream) ? auditTurn(turn, stream) : 'own';
+    stream.cleanUp.dueAt = now + pauseAfter(turnOf) * jittered(turn, options.cleanUpIntervalMs);
+    if (turnOf === 'others') continue;
     const streamRows = rowsOf(state, stream);
     if (![...streamRows.rows.values()].some(hasEnded)) continue;
 

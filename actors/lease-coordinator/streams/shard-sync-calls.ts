@@ -16,6 +16,7 @@ import type { PlacementState } from '../../../src/core/record-placement.js';
 import type { FirstCheckpoint } from '../../../src/core/shard-graph.js';
 import { isFirstSync, planSync, type SyncPlan } from '../../../src/core/shard-sync-plan.js';
 import { isSameListing, unlisted } from '../../../src/core/shard-listing.js';
+import { isSecondAbsence, type Absences } from '../../../src/core/shard-proof.js';
 import type { LeaseStore, Shard, ShardFilter, ShardListing } from '../../../src/api/ports.js';
 import type { InitialPosition } from '../../../src/core/position.js';
 import type { SyncResult, Misidentified } from '../effect-results.js';
@@ -36,6 +37,9 @@ export interface SyncRequest {
   readonly isTooEarly: boolean;
   /** Monotonic: when the scan that showed the rows was sent. */
   readonly seenAt: number;
+  /** Since when complete listings have lacked a shard, and for how long they must have lacked the parents of a shard. */
+  readonly absences: Absences;
+  readonly shardGoneAfterMs: number;
   /** The last readable version of each row that was deleted and not created again, by shard id. */
   readonly deletedRows: ReadonlyMap<string, LeaseRow | undefined>;
 }
@@ -58,6 +62,8 @@ interface CheckedListing {
 interface PlacedPlan {
   readonly plan: SyncPlan;
   readonly placement: PlacementState | undefined;
+  /** Shards that the plan waits for: their children are listed, but only later listings can show that they are gone. */
+  readonly doubtful: readonly string[];
 }
 
 type CreatePlan = Extract<SyncPlan, { readonly type: 'create' }>;
@@ -79,12 +85,12 @@ export async function syncShards(
   const sync: SyncUnderWay = { check, initialPosition, request, isFirst, filter };
 
   const { listing, unstamped } = await listChecked(sync);
-  const { plan, placement } = await planRows(sync, listing);
+  const { plan, placement, doubtful } = await planRows(sync, listing);
   const postponed = isPostponed(sync, plan);
   const handledDeletedKeys = [...deletedRows.keys()].map((shardId) => leaseKeyOf(stream.keyPrefix, shardId));
 
   const { retentionHours } = description;
-  const known = { placement, retentionHours };
+  const known = { placement, retentionHours, doubtful };
   const common = { shards: listing.shards, complete: !isFirst, unstamped, ...known, postponed, handledDeletedKeys };
   if (plan.type === 'create' && !postponed)
     return { ...common, inconsistent: undefined, ...(await createPlanned(sync, plan)) };
@@ -108,38 +114,56 @@ async function listChecked({ check, isFirst, filter }: SyncUnderWay): Promise<Ch
   return { listing: mustListAgain ? await source.listShards(filter, signal) : compared, unstamped };
 }
 
-/** Plans the missing rows. If a row would have a parent that nobody reads, a second listing has to show the same shards. */
+/**
+ * Plans the missing rows. If a row would have a parent that nobody reads, a second listing has to show the same shards. Under
+ * `lineage` no hash keys show that the listing has all new shards. A child may be listed before its parent, and a parent with a leased
+ * child is never created. So the child waits until listings have lacked the parent for a while. The first sync does not wait, because
+ * then the parents of the oldest shards are always missing.
+ */
 async function planRows(sync: SyncUnderWay, { shards, serviceTimeMs }: ShardListing): Promise<PlacedPlan> {
   const { check, request, filter } = sync;
   const { store, source, stream, signal } = check;
   const { rows, malformed, keyPrefix, entityType, rowStamp } = stream;
   const { writer, deletedRows, seenAt } = request;
-  const seenAgoMs = Math.ceil(request.now() - seenAt);
+  const askedAt = request.now();
+  const seenAgoMs = Math.ceil(askedAt - seenAt);
 
   // The source must know the placement before any record is read: it decides which records may be dropped.
   const placement = await notePlacement(store, source, rows, signal);
   const rowContext = { keyPrefix, entityType, writer, serviceTimeMs, stream: rowStamp };
   const initial = firstCheckpoint(sync.initialPosition);
 
-  const plan = planSync({ shards, rows, malformed, deletedRows, initial, seenAgoMs, rowContext });
+  const { listingProof } = source;
+  const plan = planSync({ shards, rows, malformed, deletedRows, initial, listingProof, seenAgoMs, rowContext });
 
   // A first sync at LATEST leaves closed shards out on purpose.
   const leavesOutOnPurpose = sync.isFirst && initial === 'LATEST';
-  if (leavesOutOnPurpose || !skipsParents(plan, stream, shards)) return { plan, placement };
+  const skipped = leavesOutOnPurpose ? [] : skippedParents(plan, stream, shards);
+  if (skipped.length === 0) return { plan, placement, doubtful: [] };
+  if (plan.type === 'create' && listingProof === 'lineage' && !sync.isFirst) {
+    const isGone = (shardId: string): boolean =>
+      isSecondAbsence(request.absences, shardId, askedAt, request.shardGoneAfterMs);
+    const doubtful = skipped.filter((shardId) => !isGone(shardId));
+    const isSure = ({ parentShardIds }: LeaseRow): boolean =>
+      !parentShardIds.some((parent) => doubtful.includes(parent));
+    return { plan: { ...plan, rows: plan.rows.filter(isSure) }, placement, doubtful };
+  }
+
   const again = await source.listShards(filter, signal);
-  if (isSameListing(shards, again.shards)) return { plan, placement };
-  return { plan: { type: 'inconsistent', reason: 'listed twice, it shows other shards' }, placement };
+  if (isSameListing(shards, again.shards)) return { plan, placement, doubtful: [] };
+  return { plan: { type: 'inconsistent', reason: 'listed twice, it shows other shards' }, placement, doubtful: [] };
 }
 
 function firstCheckpoint(initial: InitialPosition): FirstCheckpoint {
   return initial === 'TRIM_HORIZON' || initial === 'LATEST' ? initial : 'AT_TIMESTAMP';
 }
 
-/** Whether the plan creates a row with a parent that has no row and is not listed. That parent would never be read. */
-function skipsParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): boolean {
+/** The parents of planned rows that have no row and are not listed. They would never be read. */
+function skippedParents(plan: SyncPlan, { rows, malformed }: StreamRows, shards: readonly Shard[]): string[] {
   const missing = unlisted(shards);
   const isSkipped = (shardId: string): boolean => missing.has(shardId) && !rows.has(shardId) && !malformed.has(shardId);
-  return plan.type === 'create' && plan.rows.some(({ parentShardIds }) => parentShardIds.some(isSkipped));
+  const parents = plan.type === 'create' ? plan.rows.flatMap(({ parentShardIds }) => parentShardIds) : [];
+  return [...new Set(parents.filter(isSkipped))];
 }
 
 /** Whether rows are missing, and their holders may still create them again. */

@@ -6,6 +6,7 @@ import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, noteSourceFailure } from '../sources/source-failure.js';
 import { reportPlacement } from './stream-placement.js';
 import { noteContradictions } from './contradictions.js';
+import { isAuditedByLineage, planLookForLateChildren } from './lineage-audit.js';
 import { awaitedDeletedRows, forgetHandledDeletedRows, overdueDeletedRows } from '../scan/deleted-rows.js';
 import { recreationTimeMs } from '../failover-times.js';
 import { noteIdentity, noteRetention, retryShape } from '../sources/start.js';
@@ -28,7 +29,7 @@ import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { isFirstSync } from '../../../src/core/shard-sync-plan.js';
-import { afterListed } from '../../../src/core/shard-proof.js';
+import { afterAbsent, afterListed } from '../../../src/core/shard-proof.js';
 import { visible } from '../../../src/core/visible.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import type { HashKeyRange, Shard } from '../../../src/api/ports.js';
@@ -68,6 +69,8 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       hasSynced: stream.sync.done,
       deletedRows,
       seenAt: state.table.seenAt,
+      absences: stream.shardEnds.absences,
+      shardGoneAfterMs: options.shardSyncIntervalMs,
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
 
@@ -107,6 +110,7 @@ export function synced(turn: CoordinatorTurn, { stream: index, result }: Message
   clearSyncFailures(turn, stream);
   planNextSync(turn, stream);
   noteMissingRows(turn, stream, result);
+  noteDoubtfulShards(turn, stream, result.doubtful);
   stream.ranges = rangesOf(result.shards);
   reportUnusualRows(turn, stream, result);
   if (result.complete) noteContradictions(turn, stream, result.shards);
@@ -133,6 +137,8 @@ function clearSyncFailures(turn: CoordinatorTurn, stream: Stream): void {
 function planNextSync(turn: CoordinatorTurn, stream: Stream): void {
   const { options, now } = turn;
   if (stream.sync.dueAt <= now) scanWithin(turn, againMs);
+  // Under `lineage` one worker of the application lists the shards at intervals, and its audit asks for the sync.
+  if (isAuditedByLineage(stream)) return planLookForLateChildren(turn, stream);
   syncBy(stream, now + jittered(turn, options.shardSyncIntervalMs));
 }
 
@@ -147,6 +153,15 @@ function noteMissingRows(turn: CoordinatorTurn, stream: Stream, result: SyncResu
   }
 }
 
+/** Lists again when the shards can be proven gone. */
+function noteDoubtfulShards({ options, now }: CoordinatorTurn, stream: Stream, doubtful: readonly string[]): void {
+  if (doubtful.length === 0) return;
+  stream.shardEnds.absences = afterAbsent(stream.shardEnds.absences, doubtful, now);
+  const { absences } = stream.shardEnds;
+  const since = Math.max(...doubtful.map((shardId) => absences.get(shardId)!));
+  syncBy(stream, Math.max(now, since + options.shardSyncIntervalMs));
+}
+
 function rangesOf(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
   return new Map(
     shards.flatMap(({ shardId, hashKeyRange }) =>
@@ -159,7 +174,8 @@ function rangesOf(shards: readonly Shard[]): ReadonlyMap<string, HashKeyRange> {
 function beginStream(turn: CoordinatorTurn, stream: Stream): void {
   const { options, state, now } = turn;
   stream.sync.done = true;
-  stream.audit.dueAt = now + options.auditIntervalMs;
+  const auditInMs = isAuditedByLineage(stream) ? jittered(turn, options.shardSyncIntervalMs) : options.auditIntervalMs;
+  stream.audit.dueAt = now + auditInMs;
   stream.cleanUp.dueAt = now + jittered(turn, options.cleanUpIntervalMs);
   stream.history.worked = true;
   if (state.phase === 'syncing') state.phase = 'running';
@@ -213,9 +229,12 @@ function reportUnusualRows(
 ): void {
   const source = stream.sourceOptions.source.name;
   for (const shardId of shardsWithDeletedRow) {
+    const what = isAuditedByLineage(stream)
+      ? 'it was listed late, or its row was deleted. Its row was created'
+      : 'its row was created again';
     warn(
       turn,
-      `Shard ${shardId} had no lease although its parents have ended: its row was created again and it is read from its first record on.`,
+      `Shard ${shardId} had no lease although its parents have ended: ${what} and it is read from its first record on.`,
       { source, shardId },
     );
   }

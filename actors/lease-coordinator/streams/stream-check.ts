@@ -57,7 +57,7 @@ export async function checkRows(check: Check, listed: readonly Shard[] | undefin
   const identity = streamIdentityOf(description);
   const shards = listed ?? [];
   const isReadable = status === 'ACTIVE' || status === 'UPDATING';
-  const complete = isReadable && listed !== undefined && incompleteness(shards) === undefined;
+  const complete = isReadable && listed !== undefined && incompleteness(shards, source.listingProof) === undefined;
 
   const judge = (rows: readonly ShardRow[], otherEpochs: readonly ShardRow[]): StreamVerdict =>
     judgeStream({ identity, shards, complete, rows, otherEpochs });

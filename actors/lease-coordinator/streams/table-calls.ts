@@ -4,11 +4,11 @@
 import type { CoordinatorSource } from '../options.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
-import { awaitedParents, removable } from '../../../src/core/shard-graph.js';
+import { awaitedParents, namedChildren, removable } from '../../../src/core/shard-graph.js';
 import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
 import { isSameStream, streamIdentityOf } from '../../../src/core/stream-identity.js';
 import { isKinactError } from '../../../src/api/errors.js';
-import type { HashKeyRange, LeaseStore } from '../../../src/api/ports.js';
+import type { HashKeyRange, LeaseStore, StreamSource } from '../../../src/api/ports.js';
 import type { StreamRows } from './stream-rows.js';
 import type { CleanUpResult } from '../effect-results.js';
 
@@ -77,9 +77,8 @@ export async function cleanUp(
   stream: StreamRows,
   signal: AbortSignal,
 ): Promise<CleanUpResult> {
-  const { shards } = await source.listShards({ type: 'all' }, signal);
   const removed: string[] = [];
-  const shardIds = removable(stream.rows, shards);
+  const shardIds = await removableRows(source, stream, signal);
   if (shardIds.length === 0) return { removed, isAnother: false };
 
   if (!isSameStream(stream.rowStamp, streamIdentityOf(await source.describe(signal))))
@@ -87,22 +86,41 @@ export async function cleanUp(
 
   for (const shardId of shardIds) {
     const row = stream.rows.get(shardId)!;
-    await handDownLatest(store, stream, row, signal);
+    await handDownLatest(store, stream, shardId, signal);
     if (await store.delete(row.leaseKey, row.leaseCounter, signal)) removed.push(shardId);
   }
   return { removed, isAnother: false };
+}
+
+/**
+ * The shards whose rows may go. Under `lineage` a second listing must confirm that a shard is gone: if a listing only omits the last
+ * shard of a line, its row would be created again, and the shard read again.
+ */
+async function removableRows(source: StreamSource, stream: StreamRows, signal: AbortSignal): Promise<string[]> {
+  const { listingProof } = source;
+  const { shards } = await source.listShards({ type: 'all' }, signal);
+  const shardIds = removable(stream.rows, shards, listingProof);
+  const listed = new Set(shards.map(({ shardId }) => shardId));
+  if (listingProof !== 'lineage' || shardIds.every((shardId) => listed.has(shardId))) return shardIds;
+
+  const again = await source.listShards({ type: 'all' }, signal);
+  const confirmed = new Set(removable(stream.rows, again.shards, listingProof));
+  return shardIds.filter((shardId) => confirmed.has(shardId));
 }
 
 /** Copies the time of LATEST to children that a Java worker created. Only the parent's row has it, and that row is deleted next. */
 async function handDownLatest(
   store: LeaseStore,
   stream: StreamRows,
-  row: LeaseRow,
+  shardId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const kinactLatestAt = row.kinactLatestAt;
+  const row = stream.rows.get(shardId)!;
+  const { kinactLatestAt } = row;
   if (kinactLatestAt === undefined) return;
-  const children = row.childShardIds.map((child) => stream.rows.get(child)).filter((child) => child !== undefined);
+  const children = namedChildren(shardId, row)
+    .map((child) => stream.rows.get(child))
+    .filter((child) => child !== undefined);
   if (earliestLatest(children) !== undefined) return;
   for (const child of children) await store.updateMeta(child.leaseKey, { kinactLatestAt }, signal);
 }

@@ -5,7 +5,7 @@ import type { Meter } from '../metrics.js';
 import type { CheckpointNotice, NactParent } from '../option-values.js';
 import type { UserRecord } from '../ports.js';
 import type { Extract, ReducerDefinition } from '../reducer.js';
-import type { SourceSpec } from '../source.js';
+import type { AnySource } from '../source.js';
 import type { LeaseOptions } from './lease-options.js';
 import type { LimitOptions } from './limit-options.js';
 import type { RuntimeSeams } from './runtime-seams.js';
@@ -35,7 +35,7 @@ export interface ConsumerOptions<Value = any> {
    * source: kinesisStream({ streamName: 'orders' })
    * ```
    */
-  readonly source: SourceSpec | readonly SourceSpec[];
+  readonly source: AnySource | readonly AnySource[];
   /**
    * Required. What happens to the items, made by `defineReducer`.
    *

@@ -44,9 +44,15 @@ interface WireAnswer {
   readonly ChildShards?: SdkChildShard[] | null;
 }
 
-/** Puts the fast path on a client of ours. Returns false for an SDK that is built differently, which keeps its own path. */
-export function installFastGetRecords(client: KinesisClient): boolean {
-  const protocol = (client.config as unknown as { readonly protocol?: Protocol }).protocol;
+/**
+ * Puts the fast path on a client of ours: `parse` makes the output of GetRecords from the bytes of an answer. Returns false for an SDK
+ * that is built differently, which keeps its own path.
+ */
+export function installFastGetRecords(
+  client: Pick<KinesisClient, 'config'> | { readonly config: object },
+  parse: (bytes: Buffer) => object = parseAnswer,
+): boolean {
+  const { protocol } = client.config as { readonly protocol?: Protocol };
   const slow = protocol?.deserializeResponse;
   const metadata = protocol?.deserializeMetadata;
   if (protocol === undefined || slow === undefined || metadata === undefined) return false;
@@ -55,7 +61,7 @@ export function installFastGetRecords(client: KinesisClient): boolean {
     if (operation.name !== 'GetRecords' || response.statusCode >= 300) {
       return slow.call(protocol, operation, context, response);
     }
-    return { ...parseAnswer(await collect(response.body)), $metadata: metadata.call(protocol, response) };
+    return { ...parse(await collect(response.body)), $metadata: metadata.call(protocol, response) };
   };
   return true;
 }

@@ -3,29 +3,17 @@
 // pass are reported and retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the
 // one before. A new chain begins at the position if an iterator is refused, or to prove the end of the shard. The polling source opens
 // one reader per shard worker.
-import { GetRecordsCommand, type GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../core/backoff.js';
-import type { StartPosition } from '../../core/position.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
-import type {
-  Clock,
-  LeasedRead,
-  Random,
-  RawRecord,
-  ShardReader,
-  ShardListing,
-  SourceNotice,
-  StreamDescription,
-  Timers,
-} from '../../api/ports.js';
+import type { ShardReader, StreamDescription } from '../../api/ports.js';
 import { bytesOf } from '../../core/record-bytes.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
-import { childrenOf, recordsOf } from './get-records-answer.js';
-import type { KinesisCaller, StreamNames } from './kinesis-client.js';
-import { createPrefetchBuffer, stopped, type PrefetchBounds } from './prefetch-buffer.js';
-import { createReadAllowance, type ReadAllowance, type RecordSizes } from './read-allowance.js';
-import { hasNextIterator, noteAnswer, weighEnd, type BacklogMeaning } from './end-verdict.js';
+import { childrenOf } from './get-records-answer.js';
+import type { Answer, Next, Opening, PollingReaderDeps, ReaderContext } from './polled-service.js';
+import { createPrefetchBuffer, stopped } from './prefetch-buffer.js';
+import { createReadAllowance } from './read-allowance.js';
+import { hasNextIterator, noteAnswer, weighEnd } from './end-verdict.js';
 import { fullQuota, type Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import {
@@ -36,39 +24,14 @@ import {
   progressFrom,
   type Progress,
 } from './reading-progress.js';
-import type { Ask } from '../shared-request.js';
 import { streamDoubt } from './stream-doubt.js';
-import { failureOf, findIterator, iteratorPosition, type FoundIterator } from './shard-iterator.js';
-
-export interface PollingReaderDeps {
-  readonly caller: KinesisCaller;
-  readonly names: StreamNames;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly maxRecords: number;
-  readonly idleMs: number;
-  readonly prefetch: PrefetchBounds;
-  readonly timestampTimeoutMs: number;
-  readonly describe: Ask<StreamDescription>;
-  readonly list: Ask<ShardListing>;
-  readonly sizes: RecordSizes;
-  readonly backlogMeaning: BacklogMeaning;
-}
+import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
 /** How long the service must not find a shard before the reader treats it as gone. */
 const missingMs = 5_000;
 /** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
 const proofMs = 30_000;
-
-/** Which shard is read, from where, and under which lease. */
-export interface Opening {
-  readonly shardId: string;
-  readonly start: StartPosition;
-  readonly notice: (notice: SourceNotice) => void;
-  readonly lease: LeasedRead | undefined;
-}
 
 /** Opens a reader. It sends no request before the first `read`. */
 export function openPollingReader(deps: PollingReaderDeps, opening: Opening): ShardReader {
@@ -86,7 +49,7 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
       buffer.finish(
         isKinactError(thrown)
           ? thrown
-          : classifyAwsError(thrown, { service: 'kinesis', operation: 'GetRecords', shardId }).error,
+          : classifyAwsError(thrown, { service: deps.service.name, operation: 'GetRecords', shardId }).error,
       );
     }
   };
@@ -108,20 +71,11 @@ export function openPollingReader(deps: PollingReaderDeps, opening: Opening): Sh
   };
 }
 
-interface ReaderContext extends PollingReaderDeps, Opening {
-  readonly buffer: ReturnType<typeof createPrefetchBuffer>;
-  readonly allowance: ReadAllowance;
-  readonly signal: AbortSignal;
-}
-
-/** Whether the reader continues, after a step. `over`: the buffer has the end of the shard, and nothing more is to be read. */
-type Next = 'readOn' | 'over';
-
 async function poll(reader: ReaderContext): Promise<void> {
   const { clock, signal } = reader;
-  const quota = fullQuota(clock.now());
+  const quota = fullQuota(clock.now(), reader.service.bytesPerSecond);
   const { iterators, reads, bytes } = quota;
-  const progress = progressFrom(reader.start);
+  const progress = progressFrom(reader.start, reader.service.resumesAfter);
 
   for (;;) {
     await reader.buffer.whenRoom(signal);
@@ -151,18 +105,17 @@ async function readOnce(
   const { clock } = reader;
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
-  const answer = await getRecords(reader, iterator, limit);
+  const answer = await reader.service.getRecords(reader, iterator, limit);
   take(reads, 1, clock.now());
 
   if ('failure' in answer) {
     reader.allowance.answered([]);
-    await recover(reader, progress, answer.failure, 'GetRecords');
-    return 'readOn';
+    return handleFailure(reader, progress, answer.failure, 'GetRecords');
   }
 
   take(bytes, answer.bytes, clock.now());
   const { output } = answer;
-  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit;
+  const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
   handOn(reader, progress, answer, behind);
   reader.allowance.answered(answer.records);
@@ -171,6 +124,19 @@ async function readOnce(
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
   if (!behind) await sleep(reader, reader.idleMs - (clock.now() - askedAt));
+  return 'readOn';
+}
+
+/** Handles a failed call: records that have expired need another start, everything else another attempt. */
+async function handleFailure(
+  reader: ReaderContext,
+  progress: Progress,
+  failure: AwsFailure,
+  operation: ReadOperation,
+): Promise<Next> {
+  const { service } = reader;
+  if (failure.kind === 'trimmed' && service.onTrimmed !== undefined) return service.onTrimmed(reader, progress);
+  await recover(reader, progress, failure, operation);
   return 'readOn';
 }
 
@@ -185,7 +151,7 @@ async function pace(reader: ReaderContext, buckets: readonly TokenBucket[]): Pro
 
 /** Begins a chain. `over`: the service has not found the shard for long enough. */
 async function beginChain(reader: ReaderContext, progress: Progress): Promise<Next> {
-  const found = await findIterator(reader, progress.position);
+  const found = await reader.service.findIterator(reader, progress.position);
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
@@ -196,7 +162,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
 
       const doubt = await streamDoubt({ ...reader, onDescription });
       if (doubt !== undefined) {
-        await recover(reader, progress, doubt, 'DescribeStreamSummary');
+        await recover(reader, progress, doubt, reader.service.operations.describe);
         return 'readOn';
       }
 
@@ -215,8 +181,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
     case 'missing':
       return handleMissingShard(reader, progress, found);
     case 'failed':
-      await recover(reader, progress, found.failure, found.operation);
-      return 'readOn';
+      return handleFailure(reader, progress, found.failure, found.operation);
   }
 }
 
@@ -232,7 +197,7 @@ async function handleMissingShard(
   const doubt = await streamDoubt(reader, description);
   if (doubt !== undefined) {
     progress.failures.missingSince = undefined;
-    await recover(reader, progress, doubt, 'DescribeStreamSummary');
+    await recover(reader, progress, doubt, reader.service.operations.describe);
     return 'readOn';
   }
 
@@ -252,29 +217,6 @@ async function handleMissingShard(
   return 'readOn';
 }
 
-interface Answer {
-  readonly output: Partial<GetRecordsOutput>;
-  readonly records: readonly RawRecord<Buffer>[];
-  readonly bytes: number;
-}
-
-type Failed = { readonly failure: AwsFailure };
-
-async function getRecords(reader: ReaderContext, iterator: string, limit: number): Promise<Answer | Failed> {
-  const { shardId, names } = reader;
-  const arn = names.StreamARN === undefined ? {} : { StreamARN: names.StreamARN };
-  const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
-  const call = { operation: 'GetRecords', shardId };
-  const answer = await reader.caller.attempt(command, call, reader.signal);
-  if (answer.type === 'failed') return { failure: answer.failure };
-  try {
-    const records = recordsOf(answer.output);
-    return { output: answer.output, records, bytes: bytesOf(records) };
-  } catch (thrown) {
-    return { failure: classifyAwsError(thrown, { ...call, service: 'kinesis' }) };
-  }
-}
-
 function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behind: boolean): void {
   const { records, output } = answer;
   progress.failures = noFailures();
@@ -286,7 +228,7 @@ function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behin
   // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
   // because `handleChainEnd` decides what that page means.
   if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
-    reader.buffer.push(fresh, bytesOf(fresh), output.MillisBehindLatest);
+    reader.buffer.push(fresh, bytesOf(fresh), answer.lagMs ?? output.MillisBehindLatest);
 }
 
 /** `certain`: there were more records after the position, and none is left. */
@@ -342,7 +284,8 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
     await reportFalseEnd(reader, progress);
     return 'open';
   } catch (thrown) {
-    await recover(reader, progress, failureOf(thrown, 'ListShards'), 'ListShards');
+    const { list } = reader.service.operations;
+    await recover(reader, progress, failureOf(thrown, list), list);
     return 'unknown';
   }
 }
@@ -350,14 +293,11 @@ async function askWhetherClosed(reader: ReaderContext, progress: Progress): Prom
 /** Reports an end of a chain that was not the end of the shard. */
 async function reportFalseEnd(reader: ReaderContext, progress: Progress): Promise<void> {
   const { shardId } = reader;
-  const error = new KinactError(
-    'AWS_ERROR',
-    'kinesis:GetRecords was answered without NextShardIterator before the end',
-    {
-      retryable: true,
-      data: { shardId, operation: 'kinesis:GetRecords' },
-    },
-  );
+  const operation = `${reader.service.name}:GetRecords`;
+  const error = new KinactError('AWS_ERROR', `${operation} was answered without NextShardIterator before the end`, {
+    retryable: true,
+    data: { shardId, operation },
+  });
   const delayMs = countFalseEnd(reader, progress);
   reader.notice({ type: 'retrying', shardId, operation: 'GetRecords', error, delayMs });
   await sleep(reader, delayMs);
@@ -384,12 +324,12 @@ function continueChain(reader: ReaderContext, progress: Progress, iterator: stri
 /** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */
 async function findLaterStart(reader: ReaderContext, progress: Progress): Promise<void> {
   if (progress.skip.arrivedBefore === undefined || !progress.skip.askAgain) return;
-  const found = await findIterator(reader, iteratorPosition(reader.start));
+  const found = await reader.service.findIterator(reader, iteratorPosition(reader.start));
   if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
   const doubt = await streamDoubt(reader);
   if (doubt !== undefined) {
     progress.iterator = undefined;
-    return recover(reader, progress, doubt, 'DescribeStreamSummary');
+    return recover(reader, progress, doubt, reader.service.operations.describe);
   }
   progress.iterator = found.iterator;
   // `skip.arrivedBefore` stays set: the next chain may begin after a skipped record, and must skip later ones too.

@@ -26,6 +26,7 @@ import {
   type KinesisClientLike,
 } from './kinesis-client.js';
 import { openPollingReader } from './polling-reader.js';
+import { kinesisService } from './kinesis-service.js';
 import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
@@ -104,14 +105,18 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     ...deps,
     describe: descriptions.ask,
     list: listings.ask,
-    caller,
+    service: kinesisService({
+      caller,
+      names,
+      describe: descriptions.ask,
+      timestampTimeoutMs: Math.min(requestTimeoutMs, maxTimestampWaitMs),
+    }),
     names,
     maxRecords,
     idleMs,
     sizes: { recordBytes: undefined },
     backlogMeaning: unknownBacklogMeaning(),
     prefetch: { ...defaults.prefetch, ...options.prefetch },
-    timestampTimeoutMs: Math.min(requestTimeoutMs, maxTimestampWaitMs),
   };
 
   return {

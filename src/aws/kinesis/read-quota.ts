@@ -7,7 +7,7 @@ import { createTokenBucket, type TokenBucket } from '../../core/token-bucket.js'
  * count in whole milliseconds.
  */
 const readsPerSecond = 4.9;
-const bytesPerSecond = 2_000_000;
+export const kinesisBytesPerSecond = 2_000_000;
 
 /** The rate limits of the shard: iterators, reads and bytes. */
 export interface Quota {
@@ -16,7 +16,7 @@ export interface Quota {
   readonly bytes: TokenBucket;
 }
 
-export function fullQuota(now: number): Quota {
+export function fullQuota(now: number, bytesPerSecond: number): Quota {
   return {
     iterators: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),
     reads: createTokenBucket({ capacity: 1, perSecond: readsPerSecond }, now),

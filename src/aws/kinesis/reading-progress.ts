@@ -31,6 +31,8 @@ interface UncertainStart {
 interface SkippedRecords {
   /** Records that arrived before this time are left out. */
   arrivedBefore: number | undefined;
+  /** The service cuts the times of its records, so a record may have arrived later than it says. */
+  readonly timesAreCut: boolean;
   /** Whether asking for the start time again may find a later start. */
   askAgain: boolean;
   /** Set after a fallback to TRIM_HORIZON: everything up to this number was already handed on. */
@@ -72,19 +74,25 @@ interface FailuresInARow {
   refusals: number;
   /** When the service first did not find the shard. */
   missingSince: number | undefined;
+  /** How many of them said that the records at the iterator have expired. */
+  trimmed: number;
 }
 
 export function noFailures(): FailuresInARow {
-  return { inARow: 0, refusals: 0, missingSince: undefined };
+  return { inARow: 0, refusals: 0, missingSince: undefined, trimmed: 0 };
 }
 
-export function progressFrom(start: StartPosition): Progress {
+/** `resumesAfter`: a record never holds several, so reading resumes after the record of the start, not with it. */
+export function progressFrom(start: StartPosition, resumesAfter = false): Progress {
+  const isAfter = resumesAfter && start.type === 'after';
   return {
     iterator: undefined,
-    position: iteratorPosition(start),
+    position: isAfter
+      ? { type: 'afterRecord', sequenceNumber: start.position.sequenceNumber }
+      : iteratorPosition(start),
     moreKnown: false,
-    start: { unseen: start.type === 'after', unjudged: start.type === 'atTimestamp' },
-    skip: { arrivedBefore: undefined, askAgain: false, upTo: undefined },
+    start: { unseen: start.type === 'after' && !isAfter, unjudged: start.type === 'atTimestamp' },
+    skip: { arrivedBefore: undefined, timesAreCut: resumesAfter, askAgain: false, upTo: undefined },
     gap: { unreported: undefined, upTo: undefined },
     end: { awaitsListing: false, proof: undefined, unclear: undefined, falseEnds: 0 },
     failures: noFailures(),
@@ -156,7 +164,10 @@ function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): re
   const { arrivedBefore, upTo } = skip;
 
   if (arrivedBefore !== undefined) {
-    const first = fresh.findIndex((record) => record.arrivedAt === undefined || record.arrivedAt >= arrivedBefore);
+    const first = fresh.findIndex(
+      ({ arrivedAt }) =>
+        arrivedAt === undefined || arrivedAt >= (skip.timesAreCut ? cutLike(arrivedAt, arrivedBefore) : arrivedBefore),
+    );
     fresh = first < 0 ? [] : fresh.slice(first);
     if (first >= 0) skip.arrivedBefore = undefined;
   }
@@ -165,4 +176,13 @@ function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): re
     if (fresh.length > 0) skip.upTo = undefined;
   }
   return fresh;
+}
+
+/**
+ * The start time, rounded down as the service has rounded the time of a record: to the second, or to the minute as DynamoDB Local does.
+ * A record at a full minute counts as cut to the minute: rather a few records too many than one too few.
+ */
+function cutLike(arrivedAt: number, startMs: number): number {
+  const unitMs = arrivedAt % 60_000 === 0 ? 60_000 : 1_000;
+  return Math.floor(startMs / unitMs) * unitMs;
 }

@@ -23,7 +23,12 @@ export function iteratorPosition(start: StartPosition): IteratorPosition {
 }
 
 /** The calls of a polling reader. The event `retrying` names the one that fails. */
-export type ReadOperation = 'GetRecords' | 'GetShardIterator' | 'ListShards' | 'DescribeStreamSummary';
+export type ReadOperation =
+  | 'GetRecords'
+  | 'GetShardIterator'
+  | 'ListShards'
+  | 'DescribeStreamSummary'
+  | 'DescribeStream';
 
 export type FoundIterator =
   | {
@@ -114,8 +119,11 @@ async function fromTrimHorizon(search: IteratorSearch, why: Circumstances): Prom
 }
 
 /** Called when even TRIM_HORIZON is not found: finds out whether the shard is missing, or the stream. */
-async function missingShardOrStream(search: IteratorSearch, failure: AwsFailure): Promise<FoundIterator> {
-  const operation = 'DescribeStreamSummary';
+export async function missingShardOrStream(
+  search: Pick<IteratorSearch, 'describe' | 'shardId' | 'signal'>,
+  failure: AwsFailure,
+  operation: ReadOperation = 'DescribeStreamSummary',
+): Promise<FoundIterator> {
   try {
     const description = await search.describe(search.signal);
     const { status, streamName } = description;
@@ -166,7 +174,7 @@ function inputFor(
   }
 }
 
-function iteratorIn(
+export function iteratorIn(
   asked: Extract<KinesisAttempt<{ readonly ShardIterator?: string | undefined }>, { type: 'answered' }>,
   why: Circumstances,
 ): FoundIterator {
@@ -178,6 +186,6 @@ function iteratorIn(
   return { type: 'iterator', iterator, trimmed: false, askAgain: false, ...why };
 }
 
-function failedSearch(failure: AwsFailure): FoundIterator {
+export function failedSearch(failure: AwsFailure): FoundIterator {
   return { type: 'failed', failure, operation: 'GetShardIterator' };
 }

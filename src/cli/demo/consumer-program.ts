@@ -1,11 +1,20 @@
 // One of the demo's two consumer processes. Invariant: an id is acknowledged only after the demo, another process, has
 // confirmed that it received the id. So every acknowledged id survives the SIGKILL of this process.
+import { dynamodbStream } from '../../aws/dynamodb-streams/dynamodb-stream.js';
 import { kinesisStream } from '../../aws/kinesis/kinesis-stream.js';
+import type { Change } from '../../api/change.js';
 import { createConsumer } from '../../consumer/consumer.js';
 import { defineReducer } from '../../api/reducer.js';
 import { runUntilSignal } from '../../consumer/signals.js';
 import { errorLine, say } from '../command.js';
-import type { ConsumerTask, FromConsumer, ToConsumer } from './messages.js';
+import {
+  application,
+  streamName,
+  tableName,
+  type ConsumerTask,
+  type FromConsumer,
+  type ToConsumer,
+} from './messages.js';
 
 const task = JSON.parse(process.argv[2] ?? '{}') as ConsumerTask;
 
@@ -26,10 +35,14 @@ function passOn(byShard: ReadonlyMap<string, readonly number[]>): Promise<void> 
   });
 }
 
-const reducer = defineReducer<Map<string, number[]>>({
+/** A record begins with its id; an item of the table has it as an attribute. */
+const idOf = (value: Buffer | Change): number =>
+  Buffer.isBuffer(value) ? Number(value.toString().split(' ', 1)[0]) : Number(value.newImage?.['record']);
+
+const reducer = defineReducer<Map<string, number[]>, Buffer | Change>({
   init: () => new Map(),
   reduce(byShard, { shardId, value }) {
-    const id = Number(value.toString().split(' ', 1)[0]);
+    const id = idOf(value);
     if (id === task.dropId) return byShard;
     const ids = byShard.get(shardId);
     if (ids === undefined) byShard.set(shardId, [id]);
@@ -44,9 +57,10 @@ const reducer = defineReducer<Map<string, number[]>>({
 });
 
 const consumer = createConsumer({
-  application: task.application,
+  application,
   logger: false,
-  source: kinesisStream({ streamName: task.streamName, idleMs: 250 }),
+  source:
+    task.source === 'table' ? dynamodbStream({ tableName, idleMs: 250 }) : kinesisStream({ streamName, idleMs: 250 }),
   reducer,
   reducers: task.reducers,
   workerId: task.name,

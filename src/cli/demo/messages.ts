@@ -1,10 +1,14 @@
-// The messages between the demo and its two consumer processes, over IPC.
+// The messages between the demo and its two consumer processes, over IPC, and the names that both use.
+
+export const application = 'kinact-demo';
+export const streamName = 'kinact-demo';
+export const tableName = 'kinact-demo-orders';
 
 /** The only argument of a consumer process, as JSON. */
 export interface ConsumerTask {
   readonly name: string;
-  readonly application: string;
-  readonly streamName: string;
+  /** What the process reads: the Kinesis stream, or the changes of the table. */
+  readonly source: 'stream' | 'table';
   readonly reducers: number;
   readonly failoverMs: number;
   /** To test the verdict: a record that the reducer acknowledges without passing it on. */

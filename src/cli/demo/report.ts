@@ -23,13 +23,14 @@ export function reportLines(story: Story, sink: Sink): readonly string[] {
 }
 
 function remarks(story: Story, process: string, shardId: string): string {
-  const { killed, takenOver, split } = story;
+  const { killed, takenOver, split, rolledOver } = story;
   const all: string[] = [];
   if (killed?.process === process && killed.lease === shardId) all.push('held when it was killed');
   if (takenOver?.newOwner === process && takenOver.shardId === shardId)
     all.push(`the lease changed hands: taken over from ${killed?.process ?? '?'}`);
   if (split?.shardId === shardId) all.push('split');
   if (split?.children.includes(shardId) === true) all.push(`child of ${split.shardId}`);
+  if (rolledOver?.includes(shardId) === true) all.push('opened by a roll-over');
   return all.join(', ');
 }
 
@@ -45,12 +46,16 @@ export function shortcomings(story: Story, sink: Sink): readonly string[] {
     if (killed.lease !== takenOver?.shardId) missing.push('the lease of the killed consumer did not change hands');
   }
 
-  if ((story.mixedAggregates ?? 0) === 0) missing.push('no aggregate held keys of both shards');
+  if (story.source === 'stream' && (story.mixedAggregates ?? 0) === 0)
+    missing.push('no aggregate held keys of both shards');
 
   const withRecords = new Set(sink.byProcess.filter(({ records }) => records > 0).map(({ shardId }) => shardId));
   const children = split?.children ?? [];
   if (children.length !== 2 || !children.every((child) => withRecords.has(child)))
     missing.push('not both children of the split shard had records');
+
+  if (story.source === 'table' && !(story.rolledOver ?? []).some((shardId) => withRecords.has(shardId)))
+    missing.push('no shard that opened by a roll-over had records');
 
   for (const { name, ended } of story.consumers)
     if (name !== killed?.process && ended?.code !== 0) missing.push(`${name} did not drain and end with exit code 0`);

@@ -1,18 +1,16 @@
 // The steps of the demo: two consumer processes share a stream. One is killed with open records. The other takes its lease. A
-// shard is split. Writing continues throughout. The scenario only acts and waits; the verdict comes from the sink.
+// shard is split; the shards of a table roll over, too. Writing continues throughout. The scenario only acts and waits; the verdict
+// comes from the sink.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listLeases } from '../../aws/dynamodb/lease-listing.js';
-import { kinesisProducer } from '../../aws/kinesis/kinesis-producer.js';
-import { streamAdmin } from '../../aws/kinesis/stream-admin.js';
 import { KinactError } from '../../api/errors.js';
+import { hasEnded } from '../../core/shard-graph.js';
 import { hostEnvironment } from '../../consumer/host-environment.js';
-import type { ConsumerTask } from './messages.js';
+import { application, type ConsumerTask } from './messages.js';
 import { startConsumer, type ConsumerProcess } from './processes.js';
+import type { Scene } from './scene.js';
 import type { Sink } from './sink.js';
-import { startWriter, type Packer } from './writer.js';
 
-export const application = 'kinact-demo';
-export const streamName = 'kinact-demo';
 const failoverMs = 3_000;
 const reducers = 4;
 const perSecond = 1_800;
@@ -23,12 +21,17 @@ const victimShare = 0.2;
 /** The shares of all records that may be written until the kill, and until the split. */
 const untilKilled = 0.6;
 const untilSplit = 0.8;
+/** How often the shards of a table roll over, each time after this share of all records. */
+const rollOvers = 3;
+const rollEvery = 0.05;
 /** When nothing came for this long, every shard is read to its tip and no record is open, nothing more will come. */
 const quietMs = 5_000;
 const stalledMs = 30_000;
 
 /** Everything that the report shows besides the sink's numbers. */
 export interface Story {
+  /** What the consumers read. */
+  readonly source: 'stream' | 'table';
   readonly consumers: readonly ConsumerProcess[];
   readonly checkpoints: Map<string, number>;
   killed?: {
@@ -41,11 +44,13 @@ export interface Story {
   /** The number of aggregates with keys of both first shards. */
   mixedAggregates?: number;
   split?: { readonly shardId: string; readonly children: readonly string[] };
+  /** The shards of a table that opened as others rolled over. */
+  rolledOver?: readonly string[];
 }
 
 export interface ScenarioOptions {
   readonly sink: Sink;
-  readonly packer: Packer;
+  readonly scene: Scene;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dropInReducer: number | undefined;
   /** User records to write. */
@@ -69,19 +74,15 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
   const { sink, total, signal, say } = options;
   const stage: Stage = { ...options, story, withheld: undefined, onBatch: () => {}, onLease: () => {} };
 
-  const admin = streamAdmin(streamName, hostEnvironment, signal);
-  const producer = kinesisProducer({ streamName, ...hostEnvironment });
+  const { scene } = options;
   try {
-    await admin.create(2);
+    await scene.prepare();
     for (const name of ['consumer-1', 'consumer-2']) story.consumers.push(start(stage, name));
     await eachHoldsOneLease(stage);
     say('each consumer holds one lease; writing begins');
 
-    const writer = startWriter({
-      ...{ producer, packer: options.packer, shards: await admin.shards(), total, perSecond, signal },
-      limit: Math.floor(total * untilKilled),
-      accepted: (ids) => sink.write(ids),
-    });
+    const limit = Math.floor(total * untilKilled);
+    const writer = await scene.write({ total, limit, perSecond, signal, accepted: (ids) => sink.write(ids) });
     writer.done.catch(() => undefined);
 
     // A failure of the writer fails the scenario at any step.
@@ -90,28 +91,30 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
     await going(killOne(stage));
     writer.limit = Math.floor(total * untilSplit);
     await going(leaseChangesHands(stage));
-    await going(splitOne(stage, admin));
-
+    await going(splitOne(stage));
     writer.limit = total;
+    await going(rollOver(stage));
     await writer.done;
     const { aggregates, ofSeveralShards } = writer.counts;
-    story.mixedAggregates = ofSeveralShards;
-    say(`all ${total} user records are written, half of them in ${aggregates} aggregates`);
-    say(`${ofSeveralShards} of the aggregates hold keys of both shards`);
+    if (scene.source === 'table') say(`all ${total} changes are written`);
+    else {
+      story.mixedAggregates = ofSeveralShards;
+      say(`all ${total} user records are written, half of them in ${aggregates} aggregates`);
+      say(`${ofSeveralShards} of the aggregates hold keys of both shards`);
+    }
 
     await everythingSeen(stage);
     for (const consumer of story.consumers) if (consumer.ended === undefined) consumer.kill('SIGTERM');
     await Promise.all(story.consumers.map(({ closed }) => closed));
   } finally {
-    admin.close();
-    producer.close();
+    scene.close();
   }
 }
 
 function start(stage: Stage, name: string): ConsumerProcess {
-  const { sink, story, dropInReducer } = stage;
+  const { scene, sink, story, dropInReducer } = stage;
   const task: ConsumerTask = {
-    ...{ name, application, streamName, reducers, failoverMs },
+    ...{ name, source: scene.source, reducers, failoverMs },
     ...(dropInReducer === undefined ? {} : { dropId: dropInReducer }),
   };
   const consumer = startConsumer(task, stage.env, (message, from) => {
@@ -170,7 +173,7 @@ async function killOne(stage: Stage): Promise<void> {
     victim.status(),
     listLeases({ tableName: application, ...hostEnvironment }, signal),
   ]);
-  const lease = rows.find(({ leaseOwner }) => leaseOwner === victim.name)?.leaseKey;
+  const lease = rows.find((row) => row.leaseOwner === victim.name && !hasEnded(row))?.leaseKey;
   const openRecords = shards.find(({ shardId }) => shardId === lease)?.openRecords ?? 0;
 
   victim.kill('SIGKILL');
@@ -192,7 +195,7 @@ async function leaseChangesHands(stage: Stage): Promise<void> {
   const at = performance.now();
   await new Promise<void>((resolve, reject) => {
     stage.onLease = (shardId, newOwner, from) => {
-      if (from !== story.killed?.process) return;
+      if (from !== story.killed?.process || shardId !== story.killed?.lease) return;
       story.takenOver = { shardId, newOwner: newOwner.name, afterMs: performance.now() - at };
       resolve();
     };
@@ -203,12 +206,24 @@ async function leaseChangesHands(stage: Stage): Promise<void> {
 }
 
 /** Splits the shard that did not change hands. */
-async function splitOne(stage: Stage, admin: ReturnType<typeof streamAdmin>): Promise<void> {
-  const { story, say } = stage;
-  const shardId = (await admin.shards()).find((shard) => shard.shardId !== story.takenOver?.shardId)!.shardId;
-  const children = await admin.split(shardId);
+async function splitOne({ scene, story, say }: Stage): Promise<void> {
+  const shardId = (await scene.shards()).find((shard) => shard.shardId !== story.takenOver?.shardId)!.shardId;
+  const children = await scene.split(shardId);
   story.split = { shardId, children };
   say(`${shardId} is split into ${children.join(' and ')}`);
+}
+
+/** Rolls all shards over, again and again while it is written, as DynamoDB does every few hours. */
+async function rollOver(stage: Stage): Promise<void> {
+  const { scene, sink, story, total, say } = stage;
+  if (scene.rollOver === undefined) return;
+  const rolled: string[] = [];
+  for (let times = 1; times <= rollOvers; times += 1) {
+    await until(stage, () => Promise.resolve(sink.written >= total * (untilSplit + rollEvery * times)));
+    rolled.push(...scene.rollOver());
+  }
+  story.rolledOver = rolled;
+  say(`all shards have rolled over ${rollOvers} times: ${rolled.length} new shards`);
 }
 
 /** Ends when every record is seen, or when no more records can be expected. */

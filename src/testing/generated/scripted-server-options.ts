@@ -1,5 +1,6 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { ScriptedKinesisOptions } from './scripted-kinesis-options.js';
+import type { ScriptedTablesOptions } from './scripted-tables-options.js';
 
 /** What `scriptedServer` takes. */
 export interface ScriptedServerOptions {
@@ -14,8 +15,19 @@ export interface ScriptedServerOptions {
    */
   readonly kinesis?: ScriptedKinesisOptions | undefined;
   /**
+   * How the in-memory DynamoDB tables and their change streams behave: where they deviate on purpose, to be like the
+   * local servers, and their limits.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * tables: { eventTimes: 'minute' }
+   * ```
+   */
+  readonly tables?: ScriptedTablesOptions | undefined;
+  /**
    * Calls that no script answers go to a server of your own, such as `startLocalServers().dynamodb`; faults can be laid
-   * over them.
+   * over them. Calls for the tables of the model stay here.
    *
    * @default undefined
    * @example

@@ -34,7 +34,14 @@ interface ScriptEntry {
 }
 
 /** The form of all operation names. A script for a name of another form would wait forever. */
-const operationName = text('the name of an operation, such as GetRecords', /^[A-Z][A-Za-z]+$/);
+const operationName = text(
+  'the name of an operation, such as GetRecords or streams:GetRecords',
+  /^(?:(?:kinesis|dynamodb|streams):)?[A-Z][A-Za-z]+$/,
+);
+
+/** Kinesis and DynamoDB Streams share names of operations; `streams:GetRecords` means only the one of DynamoDB Streams. */
+const isNamed = (call: Pick<LoggedCall, 'service' | 'operation'>, name: string): boolean =>
+  name === call.operation || name === `${call.service}:${call.operation}`;
 
 /** The scripted answers of one server, and its log. */
 export interface ScriptBook {
@@ -55,7 +62,7 @@ export function createScriptBook(): ScriptBook {
   const log: LoggedCall[] = [];
   const entries: ScriptEntry[] = [];
   const waiters = new Set<() => void>();
-  const calls = (operation: string): LoggedCall[] => log.filter((call) => call.operation === operation);
+  const calls = (operation: string): LoggedCall[] => log.filter((call) => isNamed(call, operation));
   return {
     log,
     calls,
@@ -76,9 +83,7 @@ export function createScriptBook(): ScriptBook {
       };
     },
     takeAnswer(call) {
-      const order = entries.find(
-        (one) => one.remaining > 0 && one.operation === call.operation && one.when(call.input),
-      );
+      const order = entries.find((one) => one.remaining > 0 && isNamed(call, one.operation) && one.when(call.input));
       if (order !== undefined) order.remaining -= 1;
       log.push({ ...call, at: performance.now(), answeredBy: order?.answer.type ?? 'default' });
       for (const wake of waiters) wake();

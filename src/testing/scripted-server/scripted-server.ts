@@ -1,6 +1,7 @@
-// A real HTTP/1.1 server on loopback for the JSON protocols of Kinesis and DynamoDB, with answers that a test scripts. Without
-// a script, Kinesis calls go to a small in-memory model, and DynamoDB calls to an upstream server, if one is given. It
-// simulates what no local server shows: throttling, partial failures, lost replies, trimmed data, connections that hang.
+// A real HTTP/1.1 server on loopback for the JSON protocols of Kinesis, DynamoDB and DynamoDB Streams, with answers that a test
+// scripts. Without a script, calls go to small in-memory models: Kinesis, and tables with change streams. DynamoDB calls for any
+// other table go to an upstream server, if one is given. It simulates what no local server shows: throttling, partial failures,
+// lost replies, trimmed data, connections that hang.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { finite, resolveTable, type Resolved } from '../../options/option-table.js';
@@ -19,14 +20,21 @@ import {
 import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './script-book.js';
 import { scriptedServerTable } from '../option-tables.js';
 import { ScriptedKinesis } from './scripted-kinesis.js';
+import { ScriptedTables } from './scripted-tables.js';
 
-/** Kinesis and DynamoDB on loopback, with answers that a test scripts. Made by `scriptedServer`. */
+/** Kinesis, DynamoDB and DynamoDB Streams on loopback, with answers that a test scripts. Made by `scriptedServer`. */
 export interface ScriptedServer {
-  /** The endpoint for both Kinesis and DynamoDB, `http://127.0.0.1:…`. */
+  /** The endpoint for Kinesis, DynamoDB and DynamoDB Streams, `http://127.0.0.1:…`. */
   readonly url: string;
   /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
   readonly kinesis: ScriptedKinesis;
-  /** The configuration of SDK clients for both services. */
+  /**
+   * The in-memory DynamoDB tables with change streams: put, roll shards over, trim, list late, move their clock. A table that
+   * was created here, or by a CreateTable call with a StreamSpecification, is one of them. Calls for any other table go to the
+   * server behind `proxy`. Without a `proxy`, all tables are here; there is no Scan, so lease tables cannot be.
+   */
+  readonly tables: ScriptedTables;
+  /** The configuration of SDK clients for all services. */
   readonly clientConfig: LocalClientConfig;
   /** Every call, in order of arrival. */
   readonly log: readonly LoggedCall[];
@@ -34,7 +42,9 @@ export interface ScriptedServer {
   readonly connections: number;
   /**
    * The next `times` calls of `operation` (that `when` accepts) get this answer. Answers for one operation are used in the
-   * order in which they were given. `times` may be `Infinity`.
+   * order in which they were given. `times` may be `Infinity`. Kinesis and DynamoDB Streams share some names: `streams:GetRecords`
+   * means only the operation of DynamoDB Streams, `kinesis:GetRecords` only that of Kinesis. `calls`, `count` and `called` know
+   * these names, too.
    */
   respond(
     operation: string,
@@ -82,6 +92,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
   const state: ServerState = {
     settings,
     kinesis: new ScriptedKinesis(settings.kinesis),
+    tables: new ScriptedTables(settings.tables),
     book: createScriptBook(),
     stopping: new AbortController(),
     connections: new WeakMap(),
@@ -131,6 +142,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
   return {
     url,
     kinesis: state.kinesis,
+    tables: state.tables,
     clientConfig,
     log,
     get connections() {
@@ -152,6 +164,7 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
 interface ServerState {
   readonly settings: Resolved<typeof scriptedServerTable>;
   readonly kinesis: ScriptedKinesis;
+  readonly tables: ScriptedTables;
   readonly book: ScriptBook;
   readonly stopping: AbortController;
   /** The number of each connection. */
@@ -160,7 +173,7 @@ interface ServerState {
 }
 
 async function answerRequest(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { settings, kinesis, book, date } = state;
+  const { settings, kinesis, tables, book, date } = state;
   const body = await readBody(incoming);
   const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
   const service = services[target ?? ''] ?? 'unknown';
@@ -169,15 +182,17 @@ async function answerRequest(state: ServerState, incoming: IncomingMessage, resp
 
   const scripted = book.takeAnswer({ service, operation, input, connection });
 
+  const { proxy } = settings;
+  const isOfTables = service === 'streams' || (service === 'dynamodb' && tables.owns(operation, input));
   response.sendDate = false;
-  if (date !== 'none') response.setHeader('date', new Date(date ?? kinesis.now()).toUTCString());
+  const now = isOfTables ? tables.now() : kinesis.now();
+  if (date !== 'none') response.setHeader('date', new Date(date ?? now).toUTCString());
   response.setHeader('x-amzn-requestid', `scripted-${book.log.length}`);
 
-  const { proxy } = settings;
   const carryOut = (given = input): Promise<WireAnswer> =>
-    proxy !== undefined && proxy.services.some((one) => one === service)
+    proxy !== undefined && !isOfTables && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
-      : callModel(kinesis, service, operation, given);
+      : callModel(state, service, operation, given);
 
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
@@ -185,14 +200,15 @@ async function answerRequest(state: ServerState, incoming: IncomingMessage, resp
 }
 
 async function callModel(
-  kinesis: ScriptedKinesis,
+  { kinesis, tables }: ServerState,
   service: LoggedCall['service'],
   operation: string,
   input: LoggedCall['input'],
 ): Promise<WireAnswer> {
   try {
-    if (service !== 'kinesis') throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
-    return jsonAnswer(kinesis.handle(operation, input), 200, { 'content-type': 'application/x-amz-json-1.1' });
+    if (service === 'unknown') throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
+    const [model, version] = service === 'kinesis' ? [kinesis, '1.1'] : [tables, '1.0'];
+    return jsonAnswer(model.handle(operation, input), 200, { 'content-type': `application/x-amz-json-${version}` });
   } catch (error) {
     if (error instanceof AwsAnswerError) return errorAnswer(error);
     return errorAnswer(new AwsAnswerError('InternalFailure', String(error), 500));

@@ -46,6 +46,7 @@ describe('classifyAwsError', () => {
     ['a busy table', service('ResourceInUseException'), 'inUse', 'AWS_ERROR', true, false],
     ['a failed condition', service('ConditionalCheckFailedException'), 'conditionFailed', 'AWS_ERROR', false, false],
     ['an expired iterator', service('ExpiredIteratorException'), 'expiredIterator', 'AWS_ERROR', false, false],
+    ['trimmed data', service('TrimmedDataAccessException'), 'trimmed', 'AWS_ERROR', false, false],
     ['a key that is not to be had', service('KMSAccessDeniedException'), 'encryption', 'AWS_ERROR', true, false],
     ['a bad argument', service('ValidationException'), 'invalidArgument', 'AWS_ERROR', false, false],
     ['a failing service', service('InternalServerError', 500), 'serverError', 'AWS_ERROR', true, true],

@@ -73,6 +73,80 @@ const golden: readonly (readonly [string, Item, LeaseRow, boolean])[] = [
   ],
 ];
 
+/** As the Java adapter for DynamoDB Streams writes rows: bare shard ids and dummy hash keys, or none (1.x). */
+const changes = 'shardId-00000001764529431000-1f2e3d4c';
+const parent = 'shardId-00000001764515031000-0a1b2c3d';
+const changesFresh: Item = {
+  ...fresh2x,
+  leaseKey: { S: changes },
+  parentShardId: { SS: [parent] },
+  startingHashKey: { S: '0' },
+  endingHashKey: { S: '1' },
+};
+const changesRow: LeaseRow = { ...freshRow2x, leaseKey: changes, parentShardIds: [parent], endingHashKey: '1' };
+const { startingHashKey: _s, endingHashKey: _e, parentShardId: _p, ...changesFresh1x } = changesFresh;
+const { startingHashKey: _s2, endingHashKey: _e2, ...changesRow1x } = changesRow;
+const ofTable = '123456789012:us-east-1$123456789012$orders$2026-01-01T00_00_00.000:1';
+const padded = '000000000000000002373';
+
+const goldenOfAdapter: typeof golden = [
+  ['a fresh lease', changesFresh, changesRow, true],
+  [
+    'a fresh lease of KCL 3.5',
+    { ...changesFresh, entityType: { S: 'LEASE' } },
+    { ...changesRow, entityType: 'LEASE' },
+    true,
+  ],
+  ['a fresh lease of 1.x without a parent', changesFresh1x, { ...changesRow1x, parentShardIds: [] }, true],
+  [
+    'a lease at LATEST that is taken and renewed',
+    {
+      ...changesFresh,
+      checkpoint: { S: 'LATEST' },
+      leaseOwner: { S: 'worker-a' },
+      leaseCounter: { N: '17' },
+      ownerSwitchesSinceCheckpoint: { N: '1' },
+      throughputKBps: { N: '0.250000' },
+    },
+    { ...changesRow, checkpoint: 'LATEST', leaseOwner: 'worker-a', leaseCounter: 17, ownerSwitchesSinceCheckpoint: 1 },
+    false,
+  ],
+  [
+    'a checkpoint with leading zeros',
+    { ...changesFresh, checkpoint: { S: padded } },
+    { ...changesRow, checkpoint: padded },
+    true,
+  ],
+  [
+    'an ended shard that names itself among its children',
+    {
+      ...changesFresh,
+      checkpoint: { S: 'SHARD_END' },
+      leaseOwner: { S: 'a' },
+      childShardIds: { SS: [changes, parent] },
+    },
+    { ...changesRow, checkpoint: 'SHARD_END', leaseOwner: 'a', childShardIds: [changes, parent] },
+    true,
+  ],
+  [
+    'an ended shard without children',
+    { ...changesFresh, checkpoint: { S: 'SHARD_END' } },
+    { ...changesRow, checkpoint: 'SHARD_END' },
+    true,
+  ],
+  [
+    'a multi-stream lease',
+    {
+      ...changesFresh,
+      leaseKey: { S: `${ofTable}:${changes}` },
+      streamName: { S: ofTable },
+      shardId: { S: changes },
+    },
+    { ...changesRow, leaseKey: `${ofTable}:${changes}`, streamName: ofTable, shardId: changes },
+    true,
+  ],
+];
+
 function reasonOf(item: unknown): string | undefined {
   const read = readLeaseRow(item as Item);
   return read.type === 'malformed' ? read.malformed.reason : undefined;
@@ -81,6 +155,13 @@ function reasonOf(item: unknown): string | undefined {
 describe('a lease row', () => {
   for (const [what, item, row, exact] of golden) {
     it(`is read from ${what}${exact ? ' and written back to the letter' : ''}`, () => {
+      expect(readLeaseRow(item)).to.deep.equal({ type: 'lease', row });
+      if (exact) expect(writeLeaseRow(row)).to.deep.equal(item);
+    });
+  }
+
+  for (const [what, item, row, exact] of goldenOfAdapter) {
+    it(`of DynamoDB Streams is read from ${what}${exact ? ' and written back to the letter' : ''}`, () => {
       expect(readLeaseRow(item)).to.deep.equal({ type: 'lease', row });
       if (exact) expect(writeLeaseRow(row)).to.deep.equal(item);
     });

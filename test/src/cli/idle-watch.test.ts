@@ -1,6 +1,7 @@
 // `--until-idle` ends a tail only when every shard has been read to its tip and every line is written, not by time alone.
 import { expect } from 'chai';
 import { idleWatch, watchOf, type IdleWatch } from '../../../src/cli/idle-watch.js';
+import { tailOrigin } from '../../../src/cli/tail-origin.js';
 import { hasOpenedAll } from '../../../src/cli/tail-application.js';
 import type { ConsumerStatus } from '../../../src/api/status.js';
 import type { ReadResult, ShardReader, StreamSource } from '../../../src/api/ports.js';
@@ -137,7 +138,7 @@ describe('the idle watch', () => {
   });
 
   it('exists only with --until-idle, and then waits for the writer', async () => {
-    const request = { stream: { streamName: 's' }, from: 'LATEST', asText: false } as const;
+    const request = { origin: tailOrigin({ streamName: 's' }, false), from: 'LATEST' } as const;
     const writer = { pending: 1, write: () => Promise.resolve() };
     expect(watchOf({ ...request, untilIdleMs: undefined }, writer, 0)).to.equal(undefined);
     const watch = watchOf({ ...request, untilIdleMs: -1 }, writer, -1)!;

@@ -104,6 +104,21 @@ describe('what a keeper knows about its row', () => {
     expect(start({ checkpoint: 'SHARD_END' })).to.equal(undefined);
   });
 
+  it('keeps the leading zeros of numbers, as DynamoDB Streams needs them, and orders the numbers as integers', () => {
+    const [seen, next, last] = ['000000000000000002373', '000000000000000010000', '0000000000000000999999'];
+    const lease = leaseState.leaseStateOf({ ...row, checkpoint: seen });
+    expect(leaseState.startOf(lease, 'LATEST')).to.deep.equal({ type: 'after', position: at(seen) });
+    expect(leaseState.advanceFrontier(lease, at('2373'), 1), 'the same number').to.equal(true);
+    expect(leaseState.nextCheckpoint(lease)).to.equal(undefined);
+    leaseState.advanceFrontier(lease, at(next), 1);
+    expect(leaseState.nextCheckpoint(lease)?.checkpoint).to.equal(next);
+    expect(leaseState.advanceFrontier(lease, at('12000'), 1), 'a higher one').to.equal(true);
+    leaseState.advanceFrontier(lease, at(last), 1);
+    expect(leaseState.advanceFrontier(lease, at('9999'), 1), 'a smaller one').to.equal(false);
+    expect(leaseState.nextCheckpoint(lease)?.checkpoint).to.equal(last);
+    expect(leaseState.startOf(lease, 'LATEST')).to.deep.equal({ type: 'after', position: at(last) });
+  });
+
   it('starts at the frontier or at the row’s checkpoint, whichever is ahead', () => {
     const lease = leaseState.leaseStateOf({ ...row, checkpoint: '12' });
     leaseState.advanceFrontier(lease, at('13', 1), 1);

@@ -163,6 +163,10 @@ describe('a reset to a time', () => {
     expect(ended).not.to.have.nested.property('row.kinactLatestAt');
     expect(latest).to.have.property('row').that.includes({ checkpoint: 'LATEST', kinactLatestAt: 1_700_000_498_999 });
     expect(inShort(stepsOf({ position: { type: 'latest' } }))).to.deep.equal(['create s3 LATEST']);
+    const disabled = lineage.map((shard) => ({ endingSequenceNumber: '999', ...shard }));
+    const without = { shards: disabled, position: { type: 'latest' } as const };
+    expect(inShort(stepsOf({ ...without, listingProof: 'lineage' }))).to.deep.equal(['create s3 LATEST']);
+    expect(inShort(stepsOf(without)), 'a Kinesis stream').to.deep.equal([]);
   });
 
   it('starts, for a past time, in the shards that were open then and in their descendants', () => {

@@ -1,0 +1,77 @@
+// The audit of streams without hash ranges (`listingProof: 'lineage'`): every listed leaf must have a row, or an ancestor with a row
+// that has not ended. The shard sync checks that and creates what is missing; here is decided who lists, and when. Invariant: as
+// long as a lease has a living holder, the number of listings in a minute does not grow with the number of workers.
+import { scanWithin, syncBy, jittered, type CoordinatorTurn } from '../turn.js';
+import type { Stream } from '../state.js';
+import { rowsOf } from './stream-rows.js';
+import { expiresAt } from '../../../src/core/lease-failover.js';
+import { hasEnded } from '../../../src/core/shard-graph.js';
+import { isForeign } from '../../../src/core/writer-signature.js';
+
+/** Whose turn an audit is. `anyones`: no worker holds a lease of the stream, so the rows name none. */
+type AuditTurn = 'own' | 'others' | 'anyones';
+
+/** If any worker may audit, each one pauses this many times longer. */
+const anyonesPauses = 5;
+
+/** How often a worker looks for the children of shards that ended without any, and the first pause. Each pause is twice as long. */
+const looksForChildren = 4;
+const firstLookMs = 5_000;
+
+export function isAuditedByLineage({ sourceOptions }: Stream): boolean {
+  return sourceOptions.source.listingProof === 'lineage';
+}
+
+/**
+ * One worker audits: the one with the smallest lease key. All workers see that in the rows, and when it dies its lease expires.
+ * Java workers do not count, because they may not look.
+ */
+export function auditTurn({ options, state, now }: CoordinatorTurn, stream: Stream): AuditTurn {
+  let smallest: string | undefined;
+  for (const row of rowsOf(state, stream).rows.values()) {
+    const { leaseKey, leaseOwner } = row;
+    if (smallest !== undefined && leaseKey > smallest) continue;
+    const isHeld = state.leases.get(leaseKey)?.phase === 'held';
+    if (!isHeld && (leaseOwner === undefined || hasEnded(row) || isForeign(row))) continue;
+    const since = state.table.observations.get(leaseKey)?.since ?? now;
+    if (isHeld || expiresAt(row, since, options.failoverMs) > now) smallest = leaseKey;
+  }
+  if (smallest === undefined) return 'anyones';
+  return state.leases.get(smallest)?.phase === 'held' ? 'own' : 'others';
+}
+
+/** How many intervals a worker pauses after an audit. */
+export function pauseAfter(turnOf: AuditTurn): number {
+  return turnOf === 'anyones' ? anyonesPauses : 1;
+}
+
+/** Asks for a shard sync, if the audit is this worker's. */
+export function auditLineage(turn: CoordinatorTurn, stream: Stream): void {
+  const { options, now } = turn;
+  const turnOf = auditTurn(turn, stream);
+  stream.audit.dueAt = now + pauseAfter(turnOf) * jittered(turn, options.shardSyncIntervalMs);
+  if (turnOf !== 'others') syncBy(stream, now);
+}
+
+/**
+ * A shard has ended, and no child of it is listed. In a disabled stream that is final. In an enabled one the service lists the child
+ * late, and this worker may be the only one that knows.
+ */
+export function watchForLateChildren(turn: CoordinatorTurn, stream: Stream): void {
+  if (!isAuditedByLineage(stream)) return;
+  stream.audit.lateChildren = looksForChildren;
+  lookIn(turn, stream, firstLookMs);
+}
+
+/** Called after each sync. */
+export function planLookForLateChildren(turn: CoordinatorTurn, stream: Stream): void {
+  const { audit } = stream;
+  if (audit.lateChildren === 0) return;
+  audit.lateChildren -= 1;
+  if (audit.lateChildren > 0) lookIn(turn, stream, firstLookMs * 2 ** (looksForChildren - audit.lateChildren));
+}
+
+function lookIn(turn: CoordinatorTurn, stream: Stream, ms: number): void {
+  syncBy(stream, turn.now + ms);
+  scanWithin(turn, ms);
+}
