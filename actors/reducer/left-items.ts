@@ -1,6 +1,6 @@
-// The items that still wait when their shard is given up in a stop: for another attempt, for the end of their call, or behind such an
-// item. The report of the stop names them. A reducer notes them when their worker ends, and what is left when it is stopped itself. Nothing is noted
-// before a stop has begun.
+// The items that still wait when their shard is given up in a stop: for another attempt, for the end of their call, or behind such
+// an item. The report of the stop names them. A reducer notes them when their worker ends, and what is left when it is stopped itself.
+// Nothing is noted before a stop has begun.
 import { DeliveredItem } from '../protocol/item.js';
 import { refusals, waitingText } from '../protocol/pending-failures.js';
 import { gatheredItems } from './batching.js';

@@ -1,5 +1,5 @@
-// A batch of `process` that the rate limit cuts: what is cut off comes after what has failed, in the order of the batch, and is then a batch
-// of its own. Items whose lease has ended take no token, and leave the lane of their key.
+// A batch of `process` that the rate limit cuts: what is cut off comes after what has failed, in the order of the batch, and is then a
+// batch of its own. Items whose lease has ended take no token, and leave the lane of their key.
 import { expect } from 'chai';
 import { retry } from '../../src/options/retry-policy.js';
 import { createRateLimit, type RateLimit } from '../../src/core/rate-limit.js';
