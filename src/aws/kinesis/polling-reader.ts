@@ -167,6 +167,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
       }
 
       progress.iterator = found.iterator;
+      progress.beganAt = reader.clock.now();
       if (found.skipBefore !== undefined) {
         progress.skip.arrivedBefore = found.skipBefore;
         progress.skip.askAgain = found.askAgain;

@@ -158,6 +158,21 @@ describe('a start at a time, for LATEST', () => {
     expect(on.ids).to.deep.equal(['same minute']);
   });
 
+  it('leaves out older records at a full minute, if a record before or beside them shows that times are cut to the second', async () => {
+    const minute = Math.ceil(changeHarness().clock.wallNow() / 60_000) * 60_000;
+    for (const evidence of [minute - 1_000, minute + 1_000]) {
+      for (const maxRecords of evidence < minute ? [1, 10] : [10]) {
+        const on = changeHarness({ maxRecords });
+        const times = [evidence, minute].toSorted((one, other) => one - other);
+        for (const time of times) on.model.putAt(time, 'before');
+        on.model.putAt(minute + 30_000, 'after');
+        on.consume(at(minute + 30_000));
+        await on.clock.advance(3_000);
+        expect(on.ids).to.deep.equal(['after']);
+      }
+    }
+  });
+
   it('leaves them out also in the chain after an expired iterator', async () => {
     const on = changeHarness({ maxRecords: 1 });
     const startMs = on.clock.wallNow() + 3_600_000;
@@ -220,8 +235,22 @@ describe('records that have expired', () => {
     on.model.shard().trimmed = 2;
     on.model.shard().closed = true;
     on.consume();
-    await on.clock.advance(2_000);
+    await on.clock.advance(20_000);
     expect(ended(on)).to.deep.equal([{ type: 'shardEnd' }]);
+  });
+
+  it('do not end a closed shard that still has others: records may expire between the two calls, a few times in a row', async () => {
+    const on = changeHarness();
+    const [first = ''] = on.model.put('a', 'b', 'c');
+    on.model.shard().trimmed = 2;
+    on.model.shard().closed = true;
+    let refusals = 0;
+    on.model.script = ({ operation }) =>
+      operation === 'GetRecords' && ++refusals <= 4 ? { error: 'TrimmedDataAccessException' } : undefined;
+    on.consume(after(first));
+    await on.clock.advance(60_000);
+    expect(on.ids).to.deep.equal(['c']);
+    expect(ended(on)).to.have.length(1);
   });
 
   it('a number that the shard does not have counts as expired', async () => {
