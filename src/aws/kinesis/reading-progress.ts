@@ -19,6 +19,8 @@ export interface Progress {
   readonly gap: NotedGap;
   readonly end: EndSearch;
   failures: FailuresInARow;
+  /** Old records were read last, and so many empty pages since. Only for a service without MillisBehindLatest. */
+  middle: { readonly lagMs: number; emptyPages: number } | undefined;
 }
 
 /** What is not known yet about the start. */
@@ -101,6 +103,7 @@ export function progressFrom(start: StartPosition, resumesAfter = false): Progre
     gap: { unreported: undefined, upTo: undefined },
     end: { awaitsListing: false, proof: undefined, unclear: undefined, falseEnds: 0 },
     failures: noFailures(),
+    middle: undefined,
   };
 }
 
@@ -118,6 +121,25 @@ export function judgeLateStart(
   if (!unjudged || start.type !== 'atTimestamp' || retentionHours === undefined || describedAtMs === undefined)
     return false;
   return start.timestampMs + retentionHours * 3_600_000 < describedAtMs;
+}
+
+/** So many empty pages in a row count as the tip of a shard. */
+const emptyPagesAtTip = 5;
+
+/**
+ * For a service without MillisBehindLatest: the lag while an empty page may come from the middle of the shard, which is so behind old
+ * records. Otherwise undefined.
+ */
+export function lagInMiddle(
+  progress: Progress,
+  { records, lagMs, isBehind = false }: { records: readonly unknown[]; lagMs?: number; isBehind?: boolean },
+): number | undefined {
+  if (records.length > 0) {
+    progress.middle = isBehind && lagMs !== undefined ? { lagMs, emptyPages: 0 } : undefined;
+    return undefined;
+  }
+  if (progress.middle !== undefined && ++progress.middle.emptyPages >= emptyPagesAtTip) progress.middle = undefined;
+  return progress.middle?.lagMs;
 }
 
 /** Notes that the record at the position is gone, so all records that are left come after it. */

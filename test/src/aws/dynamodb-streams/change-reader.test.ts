@@ -2,6 +2,9 @@
 // time, which the service does not have. Virtual time.
 import { expect } from 'chai';
 import { isKinactError } from '../../../../src/api/errors.js';
+import { trimmedReading } from '../../../../src/aws/dynamodb-streams/trimmed-reading.js';
+import { progressFrom } from '../../../../src/aws/kinesis/reading-progress.js';
+import { ManualClock } from '../../../../src/testing/manual-clock.js';
 import type { StartPosition } from '../../../../src/core/position.js';
 import { changeHarness, numbered, shardId, streamArn } from '../../../support/change-streams.js';
 
@@ -39,11 +42,30 @@ describe('a reader of the changes of a table', () => {
     };
     on.model.put(...'abcdefghij');
     on.consume();
-    await on.clock.advance(2_500);
+    await on.clock.advance(4_000);
     expect(on.ids.length).to.equal(10);
     const busy = on.model.of('GetRecords').length;
     await on.clock.advance(60_000);
     expect(on.model.of('GetRecords').length - busy).to.be.within(59, 61);
+  });
+
+  it('takes a few empty pages behind old records for the middle of the shard: no pause, and no lag of 0', async () => {
+    const on = changeHarness();
+    const old = on.clock.wallNow() - 3_600_000;
+    let reads = 0;
+    on.model.script = ({ operation }) => {
+      if (operation !== 'GetRecords' || reads > 5) return undefined;
+      reads += 1;
+      const { body } = { body: pageOf(reads, old) as { Records: unknown[] } };
+      return { body: reads === 1 || reads === 5 ? body : { ...body, Records: [] } };
+    };
+    on.consume();
+    await on.clock.advance(1_300);
+    expect(on.ids).to.have.length(2);
+    const lags = on.results.map((result) => (result.type === 'records' ? result.millisBehindLatest : undefined));
+    expect(Math.min(...lags.slice(0, 5).map((lag) => lag ?? 0))).to.be.at.least(3_600_000);
+    await on.clock.advance(20_000);
+    expect(on.results.at(-1)).to.have.property('millisBehindLatest', 0);
   });
 
   it('resumes after a record with its number as it came, leading zeros and all', async () => {
@@ -251,6 +273,16 @@ describe('records that have expired', () => {
     await on.clock.advance(60_000);
     expect(on.ids).to.deep.equal(['c']);
     expect(ended(on)).to.have.length(1);
+  });
+
+  it('prove nothing by the refusal of an iterator that has waited', async () => {
+    const progress = progressFrom({ type: 'trimHorizon' }, true);
+    const clock = new ManualClock();
+    const reader = { clock, list: () => expect.fail('no listing'), buffer: { finish: () => expect.fail('no end') } };
+    for (let times = 1; times <= 20; times += 1) {
+      Object.assign(progress, { iterator: 'old', beganAt: clock.now() - 6_000 });
+      expect(await trimmedReading(reader as never, progress)).to.equal('readOn');
+    }
   });
 
   it('a number that the shard does not have counts as expired', async () => {
