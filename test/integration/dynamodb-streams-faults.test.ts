@@ -172,11 +172,12 @@ describe('a consumer of a table while the service misbehaves', () => {
     expect(second.heard('sourceFailed').map(({ error }) => error.code)).to.deep.equal(['STREAM_CHANGED']);
   });
 
-  it("goes on with the other tables of the process when one table's stream is enabled again", async () => {
+  it("goes on with the other tables of the lease table when one table's stream is enabled again", async () => {
     using clock = virtualClock();
     const world = tableWorld(clock);
     world.tables.createTable('others');
-    const worker = world.worker('a', { also: ['others'] });
+    const leases = { client: world.leases.client, multiStream: true };
+    const worker = world.worker('a', { also: ['others'], source: { application: undefined }, options: { leases } });
     await world.start(worker);
     await writeFor(world, 5);
     world.tables.disableStream('orders');
