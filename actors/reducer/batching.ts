@@ -95,11 +95,20 @@ export interface Batching {
 
 /** The lanes of keys with items that are gathered or in a call (key-lanes.ts). */
 export interface KeyLanes {
-  readonly byKey: Map<string, { owner: DeliveredItem; behind: Deque<DeliveredItem> | undefined }>;
+  readonly byKey: Map<string, Lane>;
   /** The owners of lanes whose turn has come, and that no batch has yet. */
   readonly free: Deque<DeliveredItem>;
   /** How many items wait behind owners. */
   waiting: number;
+  /** An item waits behind one in the batch that is being gathered, and would wait for the whole time of the batch. */
+  isCrowded: boolean;
+}
+
+/** `isGathered`: its owner is in the batch that is being gathered. */
+export interface Lane {
+  owner: DeliveredItem;
+  behind: Deque<DeliveredItem> | undefined;
+  isGathered: boolean;
 }
 
 /** How many calls may be under way at once. */
@@ -108,7 +117,7 @@ export function slotsOf(definition: ReducerDefinition): number {
 }
 
 export function createBatching(definition: ReducerDefinition, now: number): Batching {
-  const lanes = { byKey: new Map(), free: createDeque<DeliveredItem>(), waiting: 0 };
+  const lanes = { byKey: new Map(), free: createDeque<DeliveredItem>(), waiting: 0, isCrowded: false };
   return {
     ...{ lanes: definition.concurrency === undefined ? undefined : lanes, begun: 0 },
     ...{ open: [], openSince: now, queuedSince: now, timerIsSet: false },

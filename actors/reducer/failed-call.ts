@@ -168,7 +168,9 @@ function parkCall(
   if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
   waitForVerdict(turn, call, true);
   const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
-  beginParking(turn, call, failure, { policy, items: itemsOf(call), failedSince: since ?? turn.now });
+  // A flush may hold items of a lease that has ended meanwhile.
+  const items = call.type === 'flush' ? giveUpLate(turn, call.group.items) : call.items;
+  beginParking(turn, call, failure, { policy, items, failedSince: since ?? turn.now });
 }
 
 function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
@@ -180,10 +182,10 @@ function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShar
   } else if (call.type === 'flush') {
     // The state cannot be used again: it may be half saved.
     renewState(call.group.slot, options.definition);
-    items = call.group.items;
+    items = giveUpLate(turn, call.group.items);
   } else {
     callFailed(turn, call.job, error);
-    items = policy === 'skip' ? [] : call.live;
+    items = policy === 'skip' ? [] : giveUpLate(turn, call.live);
   }
 
   if (policy === 'skip') skip(turn, items, call.type === 'flush' ? call.group.cause : call.cause);

@@ -2,6 +2,7 @@
 // is settled, held or dropped. Later items of the key wait in the lane, and other keys pass. Without `concurrency` there are no lanes.
 import type { DeliveredItem } from '../protocol/item.js';
 import { creditAtOnce, holdIfItMustWait } from './attempts.js';
+import type { Batching } from './batching.js';
 import { isHolding, mustWait } from './held-keys.js';
 import { returnCredit } from './stage-reports.js';
 import type { ReducerTurn } from './state.js';
@@ -13,7 +14,7 @@ export function enterLane({ state }: ReducerTurn, item: DeliveredItem): boolean 
   if (lanes === undefined) return true;
   const lane = lanes.byKey.get(item.key);
   if (lane === undefined) {
-    lanes.byKey.set(item.key, { owner: item, behind: undefined });
+    lanes.byKey.set(item.key, { owner: item, behind: undefined, isGathered: false });
     return true;
   }
   if (lane.owner === item) return true;
@@ -21,7 +22,26 @@ export function enterLane({ state }: ReducerTurn, item: DeliveredItem): boolean 
   lane.behind ??= createDeque();
   lane.behind.push(item);
   lanes.waiting += 1;
+  if (lane.isGathered) lanes.isCrowded = true;
   return false;
+}
+
+/** Notes that an item is in the batch that is being gathered. */
+export function noteGathered({ lanes }: Batching, { key }: DeliveredItem): void {
+  const lane = lanes?.byKey.get(key);
+  if (lanes === undefined || lane === undefined) return;
+  lane.isGathered = true;
+  if ((lane.behind?.length ?? 0) > 0) lanes.isCrowded = true;
+}
+
+/** Notes that the batch is called. */
+export function noteBatchStarted({ lanes, open }: Batching): void {
+  if (lanes === undefined) return;
+  lanes.isCrowded = false;
+  for (const { key } of open) {
+    const lane = lanes.byKey.get(key);
+    if (lane !== undefined) lane.isGathered = false;
+  }
 }
 
 /** The item is settled, held or dropped: the next one of its key may go, or waits behind it. */
@@ -38,6 +58,7 @@ export function leaveLane(turn: ReducerTurn, item: DeliveredItem): void {
       continue;
     }
     lane.owner = next;
+    lane.isGathered = false;
     lanes.free.push(next);
     return;
   }

@@ -6,7 +6,7 @@ import { creditAtOnce, holdIfItMustWait, isTriedOnceMore, repeatWaitingCall, sta
 import { reportBatchRecovery } from './bisection.js';
 import { holdNew, isHolding, nextAttemptAt } from './held-keys.js';
 import { allowedItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
-import { enterLane, leaveLane } from './key-lanes.js';
+import { enterLane, leaveLane, noteBatchStarted, noteGathered } from './key-lanes.js';
 import { finishMark } from './marks.js';
 import { drop } from './call-outcome.js';
 import {
@@ -169,12 +169,15 @@ function take(turn: ReducerTurn, item: DeliveredItem, since: number): void {
   creditAtOnce(state, item);
   if (batching.open.length === 0) batching.openSince = since;
   batching.open.push(item);
+  noteGathered(batching, item);
 }
 
 function isBatchDue({ options, state, now }: ReducerTurn): boolean {
   const { batching, queue } = state;
   if (batching.open.length >= options.batchSize || state.flushDue) return true;
   if (now - batching.openSince >= options.batchIntervalMs) return true;
+  // Each call has one item of a key. To wait for more keys would hold back the next item of this one.
+  if (batching.lanes?.isCrowded === true) return true;
   if (batching.marks.some(({ mark }) => mark.kind === 'drain')) return true;
   const head = queue.peek();
   return head !== undefined && !(head instanceof DeliveredItem) && head.type === 'punctuation';
@@ -183,6 +186,7 @@ function isBatchDue({ options, state, now }: ReducerTurn): boolean {
 function startBatch({ state, effects }: ReducerTurn): void {
   const { batching } = state;
   const task = createTask([batching.open], 'process');
+  noteBatchStarted(batching);
   batching.open = [];
   if (batching.timerIsSet) effects.push(effect.cancel('flush'));
   batching.timerIsSet = false;

@@ -250,7 +250,8 @@ export interface ProcessReducer<Value = Buffer> {
   readonly batch?: Batch | undefined;
   /**
    * How many calls of one reducer may be under way at once. If it is given, even as 1, the items of one call have different keys,
-   * and no key is in two calls: the order of each key is kept. `batch.size` is then 1 by default.
+   * and no key is in two calls: the order of each key is kept. `batch.size` is then 1 by default. A larger batch is handed out early
+   * when a later item of one of its keys waits.
    * @default 1, and a key may have several items in the call
    */
   readonly concurrency?: number | undefined;

@@ -97,14 +97,40 @@ describe('a reducer with `concurrency`', () => {
     expect(values()).to.equal('0 1 20');
   });
 
-  it('hands out at once what waits behind a key, if a drain waits for it', async () => {
-    const { begin, itemsOf, open, values, punctuation } = openCalls({ concurrency: 2 }, { batchSize: 4 });
-    begin(itemsOf(each('aab')));
+  it('hands out at once what is gathered, if a drain waits for it', () => {
+    const { begin, itemsOf, values, punctuation } = openCalls({ concurrency: 2 }, { batchSize: 4 });
+    begin(itemsOf(each('ab')));
     expect(values()).to.equal('');
     begin(punctuation('drain'));
-    expect(values()).to.equal('02');
+    expect(values()).to.equal('01');
+  });
+
+  it('hands out a batch at once when an item waits behind one of its keys', async () => {
+    const { begin, itemsOf, open, values } = openCalls({ concurrency: 2 }, { batchSize: 50 });
+    begin(itemsOf(each('ab')));
+    expect(values()).to.equal('');
+    begin(itemsOf([['a', 2]]));
+    expect(values()).to.equal('01');
+    begin(itemsOf([['c', 3]]));
+    expect(values()).to.equal('01');
+    // It waits behind the call, not behind an item of the batch that is being gathered.
+    begin(itemsOf([['a', 4]]));
+    expect(values()).to.equal('01');
+    await open[0]!.end();
+    expect(values()).to.equal('32');
+  });
+
+  it('calls a key with a backlog again and again, without the time of a batch in between', async () => {
+    const { begin, itemsOf, open, values } = openCalls({ concurrency: 2 }, { batchSize: 50 });
+    begin(itemsOf(each('aaaa')));
+    expect(values()).to.equal('0');
     await open[0]!.end();
     expect(values()).to.equal('1');
+    await open[0]!.end();
+    expect(values()).to.equal('2');
+    await open[0]!.end();
+    // Nothing waits behind the last one: it may wait for others.
+    expect(values()).to.equal('');
   });
 
   it('names what still waits in the answer to a drain, after one more attempt', async () => {
@@ -181,12 +207,19 @@ describe('a reducer with `concurrency`', () => {
     expect(values()).to.equal('20');
   });
 
-  it('goes on with a key when its item is dropped at `revoked`', () => {
-    const { begin, items, tenures, revoked, tell, values } = openCalls({ concurrency: 1 }, { batchSize: 2 });
+  it('goes on with a key when its item is dropped at `revoked`', async () => {
+    const { begin, items, itemsOf, tenures, revoked, tell, open, values } = openCalls(
+      { concurrency: 1 },
+      { batchSize: 2 },
+    );
+    begin(itemsOf([['b', 1]]));
+    begin(tell({ type: 'flushDue' }));
     begin(items([0], 1));
     begin(items([20], 2));
+    expect(values()).to.equal('1');
     tenures[1]!.dead = true;
     begin(revoked(1));
+    await open[0]!.end();
     begin(tell({ type: 'flushDue' }));
     expect(values()).to.equal('20');
   });

@@ -22,7 +22,9 @@ export function normalNumber(text: unknown): string {
 
   const digits = (whole + fraction).replace(/^0+/, '');
   if (digits === '') return '0';
-  const significant = digits.replace(/0+$/, '');
+  let length = digits.length;
+  while (digits[length - 1] === '0') length -= 1;
+  const significant = digits.slice(0, length);
   // The value is `significant` times ten to the power of `scale`.
   const scale = Number(exponent) - fraction.length + (digits.length - significant.length);
   const magnitude = scale + significant.length;

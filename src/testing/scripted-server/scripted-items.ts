@@ -128,28 +128,34 @@ export function returned({ before, after, touched }: ItemUpdate, wanted: unknown
   }
 }
 
-const nameForm = '(#\\w+|[A-Za-z_]\\w*)';
-const clauseForm = /^(SET|REMOVE)\s+(.*?)(?=\s+(?:SET|REMOVE)\s|$)/is;
-const settingForm = new RegExp(`^${nameForm}\\s*=\\s*(:\\w+)$`);
-const nameOnly = new RegExp(`^${nameForm}$`);
+const settingForm = /^(#\w+|[A-Za-z_]\w*)\s*=\s*(:\w+)$/;
+const nameOnly = /^(#\w+|[A-Za-z_]\w*)$/;
 
 /** The new value of each attribute in UpdateExpression; undefined for one to remove. */
 function changesIn(input: WriteInput): [string, ScriptedValue | undefined][] {
   const changes: [string, ScriptedValue | undefined][] = [];
-  let rest = String(input['UpdateExpression'] ?? '').trim();
-
-  while (rest !== '') {
-    const [whole, verb = '', terms = ''] = clauseForm.exec(rest) ?? [];
-    if (whole === undefined) throw unsupported(input['UpdateExpression']);
-    for (const term of terms.split(',').map((each) => each.trim())) {
-      const form = verb.toUpperCase() === 'SET' ? settingForm : nameOnly;
-      const [, name, value] = form.exec(term) ?? [];
+  for (const { verb, terms } of clausesOf(String(input['UpdateExpression'] ?? ''))) {
+    for (const term of terms.join(' ').split(',')) {
+      const form = verb === 'SET' ? settingForm : nameOnly;
+      const [, name, value] = form.exec(term.trim()) ?? [];
       if (name === undefined) throw unsupported(input['UpdateExpression']);
       changes.push([nameIn(input, name), value === undefined ? undefined : valueIn(input, value)]);
     }
-    rest = rest.slice(whole.length).trim();
   }
   return changes;
+}
+
+/** The clauses of an expression, each with the words behind its verb. */
+function clausesOf(expression: string): readonly { readonly verb: string; readonly terms: readonly string[] }[] {
+  const clauses: { verb: string; terms: string[] }[] = [];
+  for (const word of expression.trim().split(/\s+/)) {
+    const verb = word.toUpperCase();
+    const clause = clauses.at(-1);
+    if (verb === 'SET' || verb === 'REMOVE') clauses.push({ verb, terms: [] });
+    else if (clause !== undefined) clause.terms.push(word);
+    else if (word !== '') throw unsupported(expression);
+  }
+  return clauses;
 }
 
 const unsupported = (expression: unknown): AwsAnswerError =>
@@ -169,7 +175,7 @@ function valueIn(input: WriteInput, value: string): ScriptedValue {
   return normalValue(found);
 }
 
-const existsForm = new RegExp(`^(attribute_exists|attribute_not_exists)\\s*\\(\\s*${nameForm}\\s*\\)$`);
+const existsForm = /^(attribute_exists|attribute_not_exists)\s*\(\s*(#\w+|[A-Za-z_]\w*)\s*\)$/;
 
 /** Conditions may say `attribute_exists`, `attribute_not_exists` and `name = :value`, joined by AND. */
 function checkCondition(input: WriteInput, item: ScriptedItem | undefined): void {
@@ -177,7 +183,9 @@ function checkCondition(input: WriteInput, item: ScriptedItem | undefined): void
   if (condition === undefined) return;
 
   const holds = String(condition)
-    .split(/\s+AND\s+/i)
+    .split(/\s/)
+    .join(' ')
+    .split(/ AND /i)
     .every((each) => {
       const [, call, named] = existsForm.exec(each.trim()) ?? [];
       if (named !== undefined) return (item?.[nameIn(input, named)] !== undefined) === (call === 'attribute_exists');
