@@ -71,6 +71,15 @@ describe('the audit of a stream without hash ranges', function () {
     expect(await listings(600_000)).to.be.within(8, 12);
   });
 
+  it('lists soon again when every shard has ended: the table may have another stream', async () => {
+    const { harness, cluster, stream, listings } = scene(1, { shards: 2 });
+    await harness.advance(60_000);
+    stream.shards = stream.shards.map((shard) => ({ ...shard, endingSequenceNumber: '999999' }));
+    for (const id of [idOf(0), idOf(1)]) await cluster.endShard(id, { type: 'shardEnd', notFound: false });
+    await harness.advance(300_000);
+    expect(await listings(600_000), 'once a minute').to.be.within(8, 14);
+  });
+
   it('shares one listing among shards that end together', async () => {
     const { harness, store, stream, cluster, listings } = scene(1, { shards: 60 });
     await harness.advance(60_000);

@@ -49,8 +49,15 @@ export function pauseAfter(turnOf: AuditTurn): number {
 export function auditLineage(turn: CoordinatorTurn, stream: Stream): void {
   const { options, now } = turn;
   const turnOf = auditTurn(turn, stream);
-  stream.audit.dueAt = now + pauseAfter(turnOf) * jittered(turn, options.shardSyncIntervalMs);
+  const pauses = hasOnlyEnded(turn, stream) ? 1 : pauseAfter(turnOf);
+  stream.audit.dueAt = now + pauses * jittered(turn, options.shardSyncIntervalMs);
   if (turnOf !== 'others') syncBy(stream, now);
+}
+
+/** Nothing is left to read. The stream was disabled, and the table may have another one: that must be noticed soon. */
+function hasOnlyEnded({ state }: CoordinatorTurn, stream: Stream): boolean {
+  const { rows, malformed } = rowsOf(state, stream);
+  return rows.size > 0 && malformed.size === 0 && [...rows.values()].every(hasEnded);
 }
 
 /**
