@@ -168,7 +168,9 @@ function parkCall(
   if (call.type === 'items') for (const item of call.items) endAttempt(turn, item);
   waitForVerdict(turn, call, true);
   const since = call.type === 'flush' ? call.group.failedSince : call.items[0]?.failedSince;
-  beginParking(turn, call, failure, { policy, items: itemsOf(call), failedSince: since ?? turn.now });
+  // A flush may hold items of a lease that has ended meanwhile.
+  const items = call.type === 'flush' ? giveUpLate(turn, call.group.items) : call.items;
+  beginParking(turn, call, failure, { policy, items, failedSince: since ?? turn.now });
 }
 
 function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShard', error: Error): void {
@@ -180,10 +182,10 @@ function endCall(turn: ReducerTurn, call: SimpleCall, policy: 'skip' | 'stopShar
   } else if (call.type === 'flush') {
     // The state cannot be used again: it may be half saved.
     renewState(call.group.slot, options.definition);
-    items = call.group.items;
+    items = giveUpLate(turn, call.group.items);
   } else {
     callFailed(turn, call.job, error);
-    items = policy === 'skip' ? [] : call.live;
+    items = policy === 'skip' ? [] : giveUpLate(turn, call.live);
   }
 
   if (policy === 'skip') skip(turn, items, call.type === 'flush' ? call.group.cause : call.cause);
@@ -230,13 +232,15 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
   const { state, now, effects, options } = turn;
   const { keys } = state;
   if (keys.outage === undefined) {
-    for (const { key } of items) noteFailedKey(keys, key, now);
+    for (const { key } of items) noteFailedKey(keys, key, cause, now);
     if (keys.outage === undefined) return;
     const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
     effects.push(effect.emit({ name: 'outageStarted', data }));
     // Items that were handed out before the outage may fail now, and say nothing new.
-  } else if (keys.outage.isUnderWay) keys.outage.failures += 1;
-  else return;
+  } else if (keys.outage.isUnderWay) {
+    keys.outage.failures += 1;
+    keys.outage.error = cause;
+  } else return;
   pauseOutage(keys, keys.outage, pauseMs(turn, policy, keys.outage.failures + 1), now);
 }
 

@@ -55,7 +55,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
       return [state, turn.effects];
     },
     stopped: (state) => {
-      noteLeft(options.left, state, options.clock.now());
+      noteLeft(options, state, options.clock.now());
       leaveLimit(options, state);
       state.controller.abort();
       return [];
@@ -204,7 +204,7 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   const isLost = (queued: DeliveredItem | Mark): queued is DeliveredItem =>
     queued instanceof DeliveredItem && queued.tenure.worker === message.worker;
 
-  noteLeft(turn.options.left, state, turn.now, message.worker);
+  noteLeft(turn.options, state, turn.now, message.worker);
   for (const item of state.carry) if (isLost(item)) returnCredit(state.reports, item);
   state.carry = state.carry.filter((item) => !isLost(item));
   dropGathered(turn, message.worker);

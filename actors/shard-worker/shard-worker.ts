@@ -51,6 +51,8 @@ export function shardWorker(
       return [state, turn.effects];
     },
     stopped: (state) => {
+      // Its keeper hears of a crash only when the calls of a policy or a sink have ended. Until then items would still be handed out.
+      if (state.tenure !== undefined) state.tenure.dead = true;
       noteLeftParts(options, state);
       state.unwatchIntake?.();
       state.reader?.close();

@@ -1,6 +1,7 @@
 // A reducer notes for the report of a stop what waits in it: when the worker ends, and when the reducer itself is stopped first.
 import { expect } from 'chai';
 import { createLeftItems } from '../../actors/protocol/left-items.js';
+import { createRateLimit } from '../../src/core/rate-limit.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { direct } from '../support/direct-reducer.js';
 import { ofType } from '../support/direct.js';
@@ -59,21 +60,99 @@ describe('a call that has not ended when its shard is given up', () => {
     ['b', 1],
   ] as const;
 
-  it('is named by its item', () => {
+  const behind = (...ids: string[]): string[] =>
+    ids.map((id) => `${id} reduce 0 0 it waits behind a call that has not ended`);
+
+  it('is named by its item, and so are the items behind it: in its call, and in the queue', () => {
     const left = createLeftItems();
     const on = direct({ reduce: () => hung }, { left });
     const effects = on.itemsOf(pairs);
     void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+    on.itemsOf([['c', 2]]);
+    on.items([3], 2);
     left.isStopping = true;
     on.clock.move(700);
     on.revoked(1);
-    expect(texts(left)).to.deep.equal(['a reduce 0 700 its call has not ended']);
+    expect(texts(left)).to.have.members(['a reduce 0 700 its call has not ended', ...behind('b', 'c')]);
+    on.stop();
+    expect(texts(left)).to.include(behind('k')[0]);
+  });
+
+  for (const acknowledge of ['auto', 'manual'] as const)
+    it(`keeps what is folded and not flushed behind it (acknowledge: ${acknowledge})`, async () => {
+      const left = createLeftItems();
+      const reduce = (state: number[], { value, token }: any, { ack }: any): any => {
+        if (value === 2) return hung;
+        if (value === 0 && acknowledge === 'manual') ack(token);
+        return [...state, value];
+      };
+      const on = direct({ reduce: reduce as never, flush: () => [], acknowledge }, { left, batchSize: 10 });
+      await on.end(on.itemsOf(pairs));
+      for (const message of on.told) on.tell(message);
+      const effects = on.itemsOf([['c', 2]]);
+      void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+      left.isStopping = true;
+      on.revoked(1);
+      const folded = acknowledge === 'manual' ? ['b'] : ['a', 'b'];
+      expect(texts(left)).to.have.members(['c reduce 0 0 its call has not ended', ...behind(...folded)]);
+    });
+
+  it('keeps the flush of another shard, the next batch and the items of its key behind it', async () => {
+    const flushed = createLeftItems();
+    const flushing = direct({ flush: () => hung, stateBy: 'shard' }, { left: flushed });
+    await flushing.end(flushing.items([0], 1));
+    const effects = await flushing.end(flushing.items([1], 2));
+    void ofType(effects, 'run')[0]!.start(new AbortController().signal);
+    flushed.isStopping = true;
+    flushing.stop();
+    expect(texts(flushed)).to.have.members(['k flush 0 0 its call has not ended', ...behind('k')]);
+
+    const called = createLeftItems();
+    const calling = direct({ process: () => hung, concurrency: 2 }, { left: called, batchSize: 2 });
+    calling.itemsOf(pairs);
+    calling.itemsOf([
+      ['a', 2],
+      ['c', 3],
+    ]);
+    called.isStopping = true;
+    calling.stop();
+    const named = [...called.noted.values()].map(({ key, sequenceNumber }) => `${key}${sequenceNumber}`);
+    expect(named).to.have.members(['a0', 'b1', 'a2', 'c3']);
+    expect(texts(called)).to.include.members(behind('a'));
+  });
+
+  it('keeps the later parts of its batch behind it, and what a failed call had put back', async () => {
+    const parts = createLeftItems();
+    const limit = createRateLimit(1, 1_000);
+    const calling = direct({ process: () => hung }, { left: parts, batchSize: 2, limit });
+    calling.itemsOf(pairs);
+    parts.isStopping = true;
+    calling.stop();
+    expect(texts(parts)).to.have.members(['a process 0 0 its call has not ended', ...behind('b')]);
+
+    const carried = createLeftItems();
+    const bad = { first: true };
+    const folding = direct(
+      { reduce: (state, { value }) => (value > 0 ? hung : bad.first ? expect.fail('no') : state) },
+      { left: carried, batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+    );
+    await folding.end(folding.itemsOf([['k', 0]]));
+    await folding.drain(folding.itemsOf([1, 2, 3].map((n) => ['k', n] as const)));
+    bad.first = false;
+    folding.clock.move(100);
+    // Three items are let go, and the next call takes two of them.
+    const freed = await folding.end(folding.tell({ type: 'attemptDue' }));
+    void ofType(freed, 'run')[0]!.start(new AbortController().signal);
+    carried.isStopping = true;
+    folding.stop();
+    expect(texts(carried)).to.have.members(['k reduce 0 0 its call has not ended', ...behind('k', 'k')]);
   });
 
   it('is named by all items of the flush, the batch or the raw call', async () => {
     const flushed = createLeftItems();
     const flushing = direct({ flush: () => hung }, { left: flushed });
-    await flushing.end(flushing.itemsOf(pairs));
+    const begun = await flushing.end(flushing.itemsOf(pairs));
+    void ofType(begun, 'run')[0]!.start(new AbortController().signal);
     flushed.isStopping = true;
     flushing.stop();
     expect(texts(flushed)).to.deep.equal(['a flush', 'b flush'].map((text) => `${text} 0 0 its call has not ended`));

@@ -386,6 +386,45 @@ describe('a drain of a raw behaviour', () => {
   });
 });
 
+describe('a drain that waits for a sink', () => {
+  it('is told to a raw behaviour once, however often it is looked at', async () => {
+    const told: string[] = [];
+    const behaviour: RawReducer<number, number>['behaviour'] = (state, message) => {
+      told.push(message.type);
+      return message.type === 'items' ? expect.fail('no') : state;
+    };
+    const { itemsOf, tell, punctuation, stage } = direct(
+      {},
+      { definition: { init: () => 0, behaviour } as never, onFailure: park(async () => {}) },
+    );
+    const isSink = (name: string): boolean => name.startsWith('park#');
+    const parking = await run(tell, itemsOf(apart([0])), isSink);
+    expect(punctuated(await run(tell, punctuation('drain')), stage)).to.deep.equal([]);
+    const over = await run(tell, tell(await finish(ofType(parking, 'run').filter(({ name }) => isSink(name)))));
+    expect(punctuated(over, stage)).to.deep.equal([[]]);
+    expect(told).to.deep.equal(['items', 'drain']);
+  });
+});
+
+describe('a drain behind a flush that waits', () => {
+  it('is answered, and names what a slice of the fold has put back', async () => {
+    const slow: { move: (ms: number) => void } = { move: () => {} };
+    const { items, end, tell, punctuation, stage, clock } = direct(
+      { reduce: (state, { value }) => (slow.move(25), [...state, value]), flush: () => expect.fail('no') },
+      { batchSize: 3, onFailure: retry({ minMs: 60_000, maxMs: 60_000 }) },
+    );
+    slow.move = clock.move;
+    const call = items([0, 1, 2]);
+    const ended = await finish(call);
+    tell({ type: 'flushDue' });
+    const flushing = tell(ended);
+    const again = started(flushing).includes('flush') ? flushing : await end(flushing);
+    await end(again);
+    const answered = await run(tell, punctuation('drain'));
+    expect(punctuated(answered, stage)).to.deep.equal([[0, 1, 2]]);
+  });
+});
+
 describe('the timer of a reducer', () => {
   it('fires for tokens that are due before the batch that waits', async () => {
     const limit = createRateLimit(2, 1_000);

@@ -143,6 +143,23 @@ describe('a call that ends after its timeout', () => {
     expect(started(tell({ type: 'attemptDue' }))).to.deep.equal(['reduce']);
   });
 
+  for (const calls of [1, 2])
+    it(`is a success if a call of \`process\` returns (concurrency: ${calls})`, async () => {
+      const more = calls === 1 ? {} : { concurrency: calls };
+      const { begin, itemsOf, open, clock, tell, settled } = openCalls({ ...more, timeoutMs: 500 }, { batchSize: 2 });
+      begin(
+        itemsOf([
+          ['a', 0],
+          ['b', 1],
+        ]),
+      );
+      clock.move(600);
+      tell(due);
+      expect(open[0]!.context.signal.aborted).to.equal(true);
+      const effects = await open[0]!.end();
+      expect([settled, emitted(effects)]).to.deep.equal([[0, 1], []]);
+    });
+
   it('leaves no timer that fails a later call', async () => {
     const { clock, tell } = await late();
     clock.move(2_000);

@@ -334,4 +334,13 @@ describe('a shard worker, message by message', () => {
     expect([emitted(first), emitted(again)]).to.deep.equal([['readingStopped'], []]);
     expect(ofType(again, 'after'), 'nor is it asked again').to.deep.equal([]);
   });
+
+  it('ends its tenure as soon as it crashes or is stopped, although its keeper may hear of it later', () => {
+    const { grant, read, stop } = direct();
+    const { tenure } = grant();
+    read(1);
+    expect(tenure.dead).to.equal(false);
+    stop();
+    expect(tenure.dead).to.equal(true);
+  });
 });

@@ -351,4 +351,20 @@ describe('a stage, message by message', () => {
     expect(answers(effects, replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
     expect(emitted(effects), 'nothing is skipped').to.deep.equal([]);
   });
+
+  it('tells a worker that its tenure is dead if a late policy stops its shard, or a reducer says so', async () => {
+    const { join, notify, extract, tell, tenures, collect, disposed } = direct({
+      onFailure: async () => 'stopShard' as const,
+      key: ({ sequenceNumber }) => (sequenceNumber === '1' ? (undefined as never) : left),
+    });
+    join(0, 10);
+    const answer = await finish(extract(notify([left, left]).effects));
+    const first = collect();
+    expect(answers(disposed(0, 1, { ...settled(), dead: true }), first.replyTo)).to.deep.equal([
+      { ...nothing, dead: true },
+    ]);
+    const second = collect();
+    expect(answers(tell(answer), second.replyTo)).to.deep.equal([{ ...nothing, dead: true }]);
+    expect(tenures[1]!.stopError).to.be.instanceOf(Error);
+  });
 });

@@ -76,4 +76,34 @@ describe('the lines of many files', () => {
     expect((error as Error).message).to.match(/was changed while it was read/);
     await state.close();
   });
+
+  it('reads a line before the last one, too, and opens again the file that was unused longest', async () => {
+    const paths = Array.from({ length: 33 }, (_, n) => join(folder.path, `file-${n}`));
+    for (const [n, path] of paths.entries()) writeFileSync(path, `${n}:first\n${n}:second\n`);
+    const opened: string[] = [];
+    const host = counting();
+    const files = lineFiles({ ...host, open: (path) => (opened.push(path), host.open(path)) });
+    const read = async (n: number, offset: number, length: number): Promise<string> =>
+      (await files.read({ path: paths[n]!, offset, length })).toString();
+    expect([await read(0, 8, 8), await read(0, 0, 7)]).to.deep.equal(['0:second', '0:first']);
+    for (let n = 1; n < 32; n += 1) await read(n, 0, 7);
+    await read(0, 0, 7);
+    await read(32, 0, 7);
+    await read(0, 0, 7);
+    expect(opened, 'file 1 had to go').to.have.length(33);
+    await read(1, 0, 7);
+    expect(opened.at(-1)).to.equal(paths[1]);
+    await files.close();
+  });
+
+  it('closes what a read under way has opened', async () => {
+    write(1, 1);
+    const host = counting();
+    const files = lineFiles(host);
+    const path = join(folder.path, 'parked-20260131T120000000Z-1.jsonl');
+    const line = files.read({ path, offset: 0, length: 1 });
+    await files.close();
+    await line;
+    expect(host.counts).to.include({ opened: 1, closed: 1 });
+  });
 });

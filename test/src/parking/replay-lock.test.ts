@@ -105,6 +105,31 @@ describe('the lock of a replay', () => {
     expect(existsSync(lockOf(1))).to.equal(true);
   });
 
+  it('never writes over the lock of another, and counts a lock that is gone as lost', async () => {
+    const lock = await take();
+    writeFileSync(lockOf(1), JSON.stringify({ id: 'another' }));
+    // Another lock with the same beat is the clock.
+    const other = join(folder.path, 'other.jsonl');
+    const clock = await takeReplayLock(other, { signal: never, waiting: () => undefined }, times);
+    const beat = (): number => (JSON.parse(readFileSync(`${other}.1.lock`, 'utf8')) as { beat: number }).beat;
+    while (beat() < 4) await new Promise((resolve) => setImmediate(resolve));
+    await clock.release();
+    expect(readFileSync(lockOf(1), 'utf8')).to.equal(JSON.stringify({ id: 'another' }));
+    rmSync(lockOf(1));
+    expect(await reasonOf(lock.confirm())).to.match(/^REFUSED: .* was taken/);
+    await lock.release();
+  });
+
+  it('is taken when the lock that it waits for is removed, and does not mind those of other replays', async () => {
+    leave(1, { place: 'elsewhere' });
+    writeFileSync(join(folder.path, 'another1.jsonl.5.lock'), JSON.stringify({ ...ownMark(), id: 'of another' }));
+    whileWaiting = () => rmSync(lockOf(1));
+    const lock = await take();
+    await lock.confirm();
+    await lock.release();
+    expect(readdirSync(folder.path)).to.deep.equal(['another1.jsonl.5.lock']);
+  });
+
   it('never has two holders, however many want it over a dead lock', async () => {
     for (let round = 0; round < 20; round += 1) {
       leave(1, { processId: 2 ** 22 + 1 });
@@ -142,6 +167,8 @@ describe('the lock of a replay', () => {
       whileWaiting = () => leave(number, { id: `new-${number}` });
       expect(await reasonOf(take())).to.match(new RegExp(`^REFUSED: process ${process.pid} on`));
       expect(readFileSync(lockOf(number), 'utf8')).to.include(`new-${number}`);
+      // A lock of its own that it left would stand for a process that lives.
+      expect(existsSync(lockOf(3))).to.equal(false);
       for (const name of readdirSync(folder.path)) rmSync(join(folder.path, name));
     }
   });
@@ -157,5 +184,6 @@ describe('a process mark', () => {
     const own = ownMark();
     if (process.platform === 'linux') expect(isAlive(own)).to.equal(true);
     expect(isAlive({ ...own, place: 'elsewhere' })).to.equal(undefined);
+    expect(isAlive({ ...own, startedAt: '' }), 'the process id may have another process').to.equal(undefined);
   });
 });
