@@ -23,6 +23,7 @@ export type {
   DynamoDbClientLike,
   DynamodbStreamOptions,
   DynamodbStreamsClientLike,
+  TableOrStreamArn,
   FileSinkOptions,
   KinesisClientLike,
   KinesisSinkOptions,

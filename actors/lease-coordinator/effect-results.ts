@@ -54,6 +54,8 @@ export type ShardEndResult =
       readonly type: 'ready';
       readonly childShardIds: readonly string[];
       readonly childless: boolean;
+      /** The stream was disabled, so it is as it should be that a shard has no children. */
+      readonly disabled?: boolean;
       /** The shard is no longer listed. */
       readonly gone: boolean;
       /** Unread records may have expired. */

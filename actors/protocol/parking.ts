@@ -301,8 +301,10 @@ function reportParked<Subject>({ effects }: FailureTurn<Subject>, failure: Failu
   effects.push(effect.count('parkedItems', parked.length));
   const { at } = failure.failed;
   for (const each of parked) {
-    const { idempotencyKey } = placeOf(each);
-    const data = { ...eventPlace(each), at, attempts: failure.attempt, idempotencyKey, error: failure.cause };
+    const { idempotencyKey, key, partitionKey } = placeOf(each);
+    const named = key === undefined && partitionKey !== undefined ? { partitionKey } : {};
+    const call = { at, attempts: failure.attempt, idempotencyKey, error: failure.cause };
+    const data = { ...eventPlace(each), ...named, ...call };
     effects.push(effect.emit({ name: 'itemParked', data }));
   }
 }

@@ -8,7 +8,7 @@ export const errorCodes = {
   INVALID_OPTION: 'An option is missing, unknown or out of bounds; the message names path, expected and got.',
   STREAM_NOT_FOUND: 'The stream does not exist in this region and account. Check the name, region and credentials.',
   STREAM_CHANGED:
-    'The lease rows belong to another stream than the one that has this name now. The stream was deleted and created again, or another stream is read under the same application name. Its source is not read; the message names both streams.',
+    'The lease rows belong to another stream than the one that has this name now. The stream was deleted and created again (that of a table: disabled and enabled again), or another stream is read under the same application name. Its source is not read; the message names both streams.',
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',

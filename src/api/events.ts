@@ -50,10 +50,7 @@ export interface ConsumerEvents {
     /** Why it was released, in words: `stopping` at a stop. */
     readonly reason: string;
   };
-  /**
-   * This worker has handed a lease over to the worker that asked for it. One write checkpointed and named the new owner. No
-   * record was open.
-   */
+  /** This worker has handed a lease over to the worker that asked, in one write with the checkpoint. No record was open. */
   leaseHandedOver: ShardEvent & {
     /** The key of the lease's row in the lease table. */
     readonly leaseKey: string;
@@ -140,6 +137,8 @@ export interface ConsumerEvents {
   };
   /** The sink of `park` keeps this failed item, which is settled. `idempotencyKey` names it in the sink. */
   itemParked: FailedCallEvent & {
+    /** The record's partition key, if `key` is absent because no item was made. For a table's change: the key of the changed item. */
+    readonly partitionKey?: string;
     /** How often the call had failed. */
     readonly attempts: number;
     /** The same as `ParkedItem.idempotencyKey`. */

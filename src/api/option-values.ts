@@ -37,3 +37,18 @@ export interface DynamodbStreamsClientLike {
 
 /** The argument of `onCheckpoint`. */
 export type CheckpointNotice = ShardEvent & Position;
+
+/** What `dynamodbStream` reads: a table's newest stream, or one stream by its ARN. */
+export type TableOrStreamArn =
+  | {
+      /** The table whose newest stream is read. */
+      readonly tableName: string;
+      /** Not beside `tableName`. */
+      readonly streamArn?: undefined;
+    }
+  | {
+      /** The stream that is read. */
+      readonly streamArn: string;
+      /** Not beside `streamArn`. */
+      readonly tableName?: undefined;
+    };

@@ -17,4 +17,5 @@ export type {
   DynamodbStreamsClientLike,
   KinesisClientLike,
   NactParent,
+  TableOrStreamArn,
 } from './option-values.js';

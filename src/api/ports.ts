@@ -184,6 +184,8 @@ export interface StreamDescription {
   readonly creationEpochSeconds: number;
   /** Only an ACTIVE or UPDATING stream can be read, and only its listings prove anything. */
   readonly status: StreamStatus;
+  /** Whether the stream of a table was disabled: it can still be read, and its last shards have no children. */
+  readonly disabled?: boolean;
   /** How the stream places records; absent if the service offers no choice. */
   readonly distribution?: RecordDistribution;
   /** Whether `distribution` may change, and change back, at any moment, because the stream is in on-demand mode. */

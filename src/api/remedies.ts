@@ -6,7 +6,7 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   INVALID_OPTION: 'Correct the option that `data.option` names.',
   STREAM_NOT_FOUND: 'Create the stream, or correct name, region or account.',
   STREAM_CHANGED:
-    'If the stream was deleted and created again, stop all workers and run `kinact reset`, which sets where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
+    'If the stream was deleted and created again, or the stream of a table disabled and enabled again, stop all workers and run `kinact reset`, which sets where they begin: [reset.md](reset.md). If two streams share an application name, give each its own, or set `leases.multiStream`.',
   ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
   WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
   CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',

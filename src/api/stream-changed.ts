@@ -1,7 +1,7 @@
 // Makes STREAM_CHANGED, the error for lease rows that belong to another stream than the one being read. Also makes the `kinact reset`
 // command that the error recommends. Start, shard sync, readers and keepers report the error in the same words: both streams, and
 // what to do.
-import { arnOf, readableIdentity } from '../core/stream-identity.js';
+import { arnOf, isTableStream, readableIdentity } from '../core/stream-identity.js';
 import { KinactError } from './errors.js';
 
 export interface StreamDifference {
@@ -44,17 +44,17 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
   );
 }
 
-/** Whether the identity is that of the stream of a DynamoDB table. */
-const isOfTable = (identity: string): boolean => identity.split(':')[2] === 'dynamodb';
-
 /** What stays the same if a stream is made again: the ARN of a Kinesis stream, and the table of a table's stream. */
-const originOf = (identity: string): string => (isOfTable(identity) ? identity.split('/stream/')[0]! : arnOf(identity));
+const originOf = (identity: string): string =>
+  isTableStream(identity) ? identity.split('/stream/')[0]! : arnOf(identity);
 
 /** A stream that is made again keeps its origin. So if the rows name another one, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...target }: StreamDifference): string {
   const choice = '(or LATEST, or a time; this prints the plan, --yes applies it)';
   const command = (stream: string): string => `${resetCommand({ ...target, stream, liveStream })} ${choice}`;
-  const again = isOfTable(liveStream) ? "If the table's stream was enabled again" : 'If it was created again';
+  const again = isTableStream(liveStream)
+    ? "If the table's stream was disabled and enabled again"
+    : 'If it was created again';
   const advice = `${again}, stop all workers of the application and set where they begin: ${command(target.stream)}`;
 
   if (rowStream === undefined || originOf(rowStream) === originOf(liveStream)) {
@@ -79,7 +79,7 @@ export interface ResetTarget {
 /** The `kinact reset` command, ready to paste. It names the stream by ARN if the command line would not find it by name. */
 export function resetCommand({ stream, region, table = 'APPLICATION', liveStream, shardId }: ResetTarget): string {
   const name = region === undefined ? stream : arnOf(liveStream);
-  const option = isOfTable(liveStream) ? '--table' : '--stream';
+  const option = isTableStream(liveStream) ? '--table' : '--stream';
   const only = shardId === undefined ? '' : ` --shard ${shardId}`;
   return `kinact reset --application ${table} ${option} ${name}${only} --to TRIM_HORIZON`;
 }

@@ -1,6 +1,7 @@
 // `kinact demo`, which `npm start` runs: the main job of kinact on real local servers. The demo is bounded in time. However it
 // ends, it leaves no process or server behind.
 import { oneLine } from '../core/visible.js';
+import { loadStreamsSdk } from '../aws/dynamodb-streams/streams-sdk.js';
 import { KinactError } from '../api/errors.js';
 import { startLocalServers } from '../testing/local-servers.js';
 import { scriptedServer } from '../testing/scripted-server/scripted-server.js';
@@ -33,6 +34,8 @@ Takes less than 90 s.
   handlesSignals: true,
   async run(args, io) {
     const { table } = readOptions(args, { table: 'boolean' });
+    // Without it neither consumer would start, and the verdict would be about nothing.
+    if (table) await loadStreamsSdk();
     // For the demo's own tests: fewer records, and a record that is lost on purpose, in the sink or in the reducer.
     const { KINACT_DEMO_RECORDS: records, KINACT_DEMO_DAMAGE: damage } = io.env;
     if (records !== undefined && !/^[1-9]\d{1,6}$/.test(records))

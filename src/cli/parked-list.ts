@@ -77,7 +77,9 @@ function errorText({ causes, ...error }: StoredError): string {
 }
 
 function textLine(item: StoredItem, replayedAt: string | undefined): string {
-  const { idempotencyKey, parkedAt, key = '-', attempts, error } = item;
+  const { idempotencyKey, parkedAt, partitionKey = '-', attempts, error } = item;
+  // A record that gave no item has no other key.
+  const { key = partitionKey } = item;
   const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
   const cells = [idempotencyKey, timeOf(parkedAt), positionOf(item), key, times];
   return [

@@ -17,9 +17,9 @@ import type { ChangeRecord } from '../api/change.js';
 import type { UserRecord } from '../api/ports.js';
 import { changeRecord } from '../aws/dynamodb-streams/change-record.js';
 import type { NumberForm } from '../aws/dynamodb-streams/number-text.js';
-import { isTableStream } from '../aws/dynamodb-streams/stream-arn.js';
 import { ignoreRejection, isThenable } from '../core/callback.js';
 import { recordKey } from '../core/record-key.js';
+import { isTableStream } from '../core/stream-identity.js';
 import type { StoredItem } from '../parking/stored-item.js';
 
 /** The functions of a module that make items of records. */

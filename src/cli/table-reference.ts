@@ -4,6 +4,7 @@ import { streamArnParts } from '../aws/dynamodb-streams/stream-arn.js';
 import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import type { StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
+import { isTableStream } from '../core/stream-identity.js';
 import { streamReference, UsageError, type StreamReference } from './command.js';
 
 /** A table by its name, which means its newest stream, or one of its streams by ARN. */
@@ -23,10 +24,6 @@ export function tableOf(text: string): TableReference {
     `--table: expected a table's name (3 to 255 letters, digits, '_', '-', '.') or ${arn}, got '${text}'`,
   );
 }
-
-/** Whether the text is the ARN of a table's stream. */
-export const isTableStream = (text: string): boolean =>
-  /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/.test(text);
 
 export function isTable(reference: SourceReference): reference is TableReference {
   return reference.tableName !== undefined || (reference.streamArn !== undefined && isTableStream(reference.streamArn));

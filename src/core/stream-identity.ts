@@ -10,6 +10,12 @@ export interface IdentifiedStream {
 
 const separator = '#';
 
+/** The ARN of a stream of a DynamoDB table. */
+export const tableStreamArn = /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/;
+
+/** Whether an identity, or an ARN, is that of a stream of a DynamoDB table, and not of Kinesis. */
+export const isTableStream = (identity: string): boolean => tableStreamArn.test(arnOf(identity));
+
 /** The text that a row carries: `<arn>#<creation epoch seconds>`, or `<arn>` if the service has no creation time. */
 export function streamIdentityOf({ streamArn, creationEpochSeconds }: IdentifiedStream): string {
   return creationEpochSeconds === 0 ? streamArn : `${streamArn}${separator}${creationEpochSeconds}`;

@@ -1,5 +1,6 @@
 // The options of `dynamodbStream`, as a table. This file only checks the options; src/aws uses them.
 import type { DynamoDbClientLike, DynamodbStreamOptions, DynamodbStreamsClientLike } from '../api/options.js';
+import { tableStreamArn } from '../core/stream-identity.js';
 import { tableName as leaseTableName } from './kinesis-stream-option-table.js';
 import {
   anything,
@@ -29,7 +30,7 @@ export const dynamodbStreamTable = {
     { example: "'orders'" },
   ),
   streamArn: optional(
-    text('ARN of a DynamoDB stream', /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}\/stream\/[\w.:-]{1,64}$/),
+    text('ARN of a DynamoDB stream', tableStreamArn),
     'The stream, by ARN, which also names its region. A stream that was disabled can be read by ARN for 24 hours.',
     { example: "'arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-31T12:00:00.000'" },
   ),

@@ -55,19 +55,27 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs) });
 }
 
+const sameStream = 'sources of different streams';
+const sameName =
+  'sources of different names, because items and leases are told apart by them; if a table and a Kinesis stream share a name, ' +
+  'give kinesisStream its streamArn instead';
+
+const isOfKinesis = ({ stream }: AnySource): boolean => stream !== undefined;
+
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
 function placeSources(
   specs: readonly AnySource[],
   application: string,
   { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
 ): readonly ResolvedSource[] {
-  const byName = new Set<string>();
+  const byName = new Map<string, AnySource>();
   const byTable = new Map<string, string>();
   return Object.freeze(
     specs.map((spec, index) => {
       const path = specs.length === 1 ? 'source' : `source[${index}]`;
-      if (byName.has(spec.name)) refuse(path, 'sources of different streams', spec.name);
-      byName.add(spec.name);
+      const twin = byName.get(spec.name);
+      if (twin !== undefined) refuse(path, isOfKinesis(twin) === isOfKinesis(spec) ? sameStream : sameName, spec.name);
+      byName.set(spec.name, spec);
       const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
       const other = byTable.get(name);
       if (other !== undefined && !multiStream) {

@@ -27,6 +27,22 @@ async function gone(pids: readonly number[]): Promise<void> {
 describe('kinact demo', function () {
   this.timeout(400_000);
 
+  it('says before it starts any server that --table needs a package, and has no verdict', async () => {
+    const missing = (name: string): string => `export const resolve = (specifier, context, next) => {
+      if (specifier === '${name}') throw Object.assign(new Error('gone'), { code: 'ERR_MODULE_NOT_FOUND' });
+      return next(specifier, context);
+    };`;
+    const asUrl = (text: string): string => `data:text/javascript,${encodeURIComponent(text)}`;
+    const hook = asUrl(missing('@aws-sdk/client-dynamodb-streams'));
+    const register = asUrl(`import { register } from 'node:module'; register(${JSON.stringify(hook)});`);
+    const { code, stdout, stderr } = await kinact(
+      ['demo', '--table'],
+      envWith({ NODE_OPTIONS: `--import=${register}` }),
+    );
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(stderr).to.match(/^PEER_MISSING: .*npm install @aws-sdk\/client-dynamodb-streams\n$/);
+  });
+
   it('counts 1 lost when a reducer acknowledges a record that it drops, or the sink loses an id', async () => {
     const limit = { limitMs: 150_000 };
     const [reducer, sink] = await Promise.all([

@@ -91,7 +91,7 @@ describe('the command line on a table', function () {
     });
   });
 
-  it('names the way out if the stream was enabled again, and `reset` goes it', async () => {
+  it('names the way out if the stream was disabled and enabled again, and `reset` goes it', async () => {
     put('a');
     await tail('--application', 'reset-app');
     server.tables.disableStream('orders');
@@ -99,7 +99,7 @@ describe('the command line on a table', function () {
     put('b');
     const refused = await tail('--application', 'reset-app');
     expect({ code: refused.code, ids: idsOf(refused) }).to.deep.equal({ code: 1, ids: [] });
-    expect(refused.stderr).to.include('STREAM_CHANGED').and.to.include('the table');
+    expect(refused.stderr).to.include('STREAM_CHANGED').and.to.include('disabled and enabled again');
     const way = /kinact (reset --application reset-app --table orders --to TRIM_HORIZON)/.exec(refused.stderr)?.[1];
 
     const plan = await run(...way!.split(' '));

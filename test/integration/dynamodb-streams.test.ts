@@ -36,6 +36,22 @@ describe('a consumer of a table', () => {
     );
   });
 
+  it('reads a disabled stream to its end, and warns of no shard without children', async () => {
+    using clock = virtualClock();
+    const world = tableWorld(clock);
+    const worker = world.worker('a');
+    const said: string[] = [];
+    worker.consumer.on('warning', ({ message }) => void said.push(message));
+    await world.start(worker);
+    world.write(ids);
+    world.tables.disableStream('orders');
+    await clock.advance(120_000);
+    expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
+    expect([...world.rows().values()].map(({ checkpoint }) => checkpoint)).to.deep.equal(['SHARD_END']);
+    expect(said.filter((message) => message.includes('child'))).to.deep.equal([]);
+    await world.stop(worker);
+  });
+
   it('shares its shards among three workers while they roll over, and no worker delivers a change that another has', async () => {
     using clock = virtualClock();
     const world = tableWorld(clock, {}, 4);

@@ -86,10 +86,32 @@ describe('a consumer of the changes of a table', () => {
     expect(failures).to.deep.equal([
       [
         'extract',
-        "The number 9007199254740993 is no JavaScript number without a loss. Set numbers: 'string' or 'bigint' in dynamodbStream.",
+        'newImage.n of the item {"id":{"S":"a"}}: ' +
+          "The number 9007199254740993 is no JavaScript number without a loss. Set numbers: 'string' or 'bigint' in dynamodbStream.",
       ],
     ]);
     await inVirtualTime(clock, consumer.stop());
+  });
+
+  it('looks for the package before it looks for the table', async () => {
+    const missing = (): ReturnType<typeof loadStreamsSdk> => loadStreamsSdk(() => Promise.reject(new Error('gone')));
+    const asked: string[] = [];
+    const tableClient = {
+      send: (command: object) => (asked.push(command.constructor.name), Promise.reject(new Error('no table'))),
+      config: {},
+    };
+    const { clock, consumer } = scene({
+      load: missing,
+      streamArn: undefined,
+      tableName: 'orders',
+      tableClient,
+    } as never);
+    consumer.closed.catch(() => undefined);
+    const error = await inVirtualTime(
+      clock,
+      consumer.start().catch((thrown: unknown) => thrown),
+    );
+    expect({ code: isKinactError(error) && error.code, asked }).to.deep.equal({ code: 'PEER_MISSING', asked: [] });
   });
 
   it('does not start without the package of the SDK: the error comes at once, and has the command', async () => {

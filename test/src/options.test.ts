@@ -7,6 +7,7 @@ import { isKinactError, type KinactError } from '../../src/api/errors.js';
 import { resolveOptions } from '../../src/options/resolved-options.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { defineReducer } from '../../src/api/reducer.js';
+import { dynamodbStream, kinesisStream } from '../../src/index.js';
 import type { SourceSpec } from '../../src/api/source.js';
 import { silentLogger } from '../../src/api/logger.js';
 
@@ -221,6 +222,18 @@ describe('the options of createConsumer', () => {
   it('refuse the same stream twice', () => {
     const error = refusal({ ...least, source: [sourceOf('orders'), sourceOf('orders', 'other')] });
     expect(error.message).to.equal("source[1]: expected sources of different streams, got 'orders'");
+  });
+
+  it('refuse a table and a Kinesis stream of one name, and take the stream by its ARN', () => {
+    const table = dynamodbStream({ tableName: 'orders', application: 'of-table' });
+    for (const source of [
+      [table, kinesisStream({ streamName: 'orders' })],
+      [kinesisStream({ streamName: 'orders' }), table],
+    ])
+      expect(refusal({ ...least, source }).message).to.include('give kinesisStream its streamArn instead');
+    const streamArn = 'arn:aws:kinesis:us-east-1:123456789012:stream/orders';
+    const { sources } = resolveOptions({ ...least, source: [table, kinesisStream({ streamArn })] });
+    expect(sources.map(({ spec }) => spec.name)).to.deep.equal(['orders', streamArn]);
   });
 
   it('refuse an application that cannot name a table, unless leases.tableName is given', () => {

@@ -14,7 +14,7 @@ export function parkedItem(n: number, more: Partial<ParkedItem> = {}): ParkedIte
     idempotencyKey: `s/shardId-000000000000/${n}/-/0`,
     application: 'orders-app',
     source: 'orders',
-    stream: '123456789012:orders:1700000000',
+    stream: 'arn:aws:kinesis:us-east-1:123456789012:stream/orders#1700000000',
     shardId: 'shardId-000000000000',
     sequenceNumber: String(n),
     itemIndex: 0,

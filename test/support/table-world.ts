@@ -9,7 +9,7 @@ import {
   type ConsumerOptions,
   type Item,
 } from '../../src/index.js';
-import type { DynamodbStreamOptions } from '../../src/api/options.js';
+import type { DynamodbStreamOptions, TableOrStreamArn } from '../../src/api/options.js';
 import type { ScriptedTablesOptions } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
 import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
@@ -108,7 +108,7 @@ export function tableWorld(clock: ManualClock, options: ScriptedTablesOptions = 
           tableClient: client,
           ...(also.length === 0 ? {} : { application: `app-${tableName}` }),
           ...source,
-        });
+        } as DynamodbStreamOptions & TableOrStreamArn);
       const made = watched((seen) =>
         createConsumer({
           logger: false,

@@ -248,6 +248,10 @@ createConsumer({
 });
 // @ts-expect-error a stream of Kinesis gives bytes
 createConsumer({ application: 'a', source: kinesisStream({ streamName: 'orders' }), reducer: ofRows });
+// @ts-expect-error a table, or a stream by its ARN
+dynamodbStream({});
+// @ts-expect-error the ARN names its table
+dynamodbStream({ tableName: 'orders', streamArn: 'arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/1' });
 // @ts-expect-error a table's stream starts at no time of your choice
 dynamodbStream({ tableName: 'orders', initialPosition: new Date() });
 

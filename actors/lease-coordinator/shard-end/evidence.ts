@@ -85,6 +85,7 @@ export async function judgeEnd(work: RowWork, end: EndCase, evidence: Evidence):
     type: 'ready',
     childShardIds: children.map((child) => child.shardId),
     childless: children.length === 0,
+    disabled: description.disabled === true,
     gone: found.type === 'absent',
     mayHaveLost:
       found.type === 'absent' ||

@@ -219,7 +219,7 @@ function reportUnusualEnd(
   turn: CoordinatorTurn,
   { shardId, stream }: Lease,
   { position }: AskShardEnd,
-  { childless, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
+  { childless, disabled = false, gone, mayHaveLost }: Extract<ShardEndResult, { readonly type: 'ready' }>,
 ): void {
   const about = { source: stream.sourceOptions.source.name, shardId };
   if (gone)
@@ -228,7 +228,7 @@ function reportUnusualEnd(
       `Shard ${shardId} is no longer listed: it is marked as ended after the last record that was read.`,
       about,
     );
-  else if (childless)
+  else if (childless && !disabled)
     warn(turn, `Shard ${shardId} is closed and no child of it is listed: it ends without children.`, about);
   if (mayHaveLost) emit(turn, { name: 'trimmed', data: { ...about, ...position, certain: false } });
 }

@@ -63,6 +63,33 @@ export function decodeAttributes(attributes: unknown, numbers: NumberForm, depth
   return decoded;
 }
 
+/** Where the first attribute is that `decodeAttributes` does not take: `cents`, `lines[2].price`. Empty if there is none. */
+export function faultyPath(attributes: unknown, numbers: NumberForm): string {
+  for (const [name, attribute] of Object.entries(membersOf(attributes, 0))) {
+    if (isFaulty(attribute, numbers)) return `${name}${pathInside(attribute, numbers)}`;
+  }
+  return '';
+}
+
+function pathInside(attribute: unknown, numbers: NumberForm): string {
+  const [type, value] = valueOf(attribute) ?? [];
+  if (type === 'M' && !Array.isArray(value) && typeof value === 'object') {
+    const path = faultyPath(value, numbers);
+    return path === '' ? '' : `.${path}`;
+  }
+  const index = type === 'L' && Array.isArray(value) ? value.findIndex((each) => isFaulty(each, numbers)) : -1;
+  return index < 0 ? '' : `[${index}]${pathInside((value as unknown[])[index], numbers)}`;
+}
+
+function isFaulty(attribute: unknown, numbers: NumberForm): boolean {
+  try {
+    decodeAttribute(attribute, numbers, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function decodeAttribute(attribute: unknown, numbers: NumberForm, depth: number): unknown {
   const [type, value] = typeAndValue(attribute);
   switch (type) {

@@ -2,8 +2,12 @@
 // in memory, which is what the byte budget counts. Called by the source's `unpack`, and by `kinact parked replay` with stored bytes.
 import type { Change, ChangeAuthor, ChangeRecord, RawChange } from '../../api/change.js';
 import type { RawRecord } from '../../api/ports.js';
-import { decodeAttributes, sdkAttributes } from './attribute-value.js';
+import { excerpt } from '../../core/visible.js';
+import { decodeAttributes, faultyPath, sdkAttributes } from './attribute-value.js';
 import type { NumberForm } from './number-text.js';
+
+/** A name or a key may be long. */
+const maxPlaceCharacters = 200;
 
 /** The JSON that change-json.ts writes. */
 interface StoredChange {
@@ -45,8 +49,16 @@ class DecodedRecord implements ChangeRecord {
   }
 
   get change(): Change {
-    this.#change ??= changeOf(storedIn(this.data), this.#numbers);
+    this.#change ??= this.#decoded(storedIn(this.data));
     return this.#change;
+  }
+
+  #decoded(stored: StoredChange): Change {
+    try {
+      return changeOf(stored, this.#numbers);
+    } catch (error) {
+      throw withPlace(error, placeOf(stored, this.#numbers), this.partitionKey);
+    }
   }
 
   get raw(): RawChange {
@@ -80,6 +92,24 @@ function changeOf({ dynamodb, eventName, userIdentity }: StoredChange, numbers: 
     sizeBytes,
     ...(userIdentity === undefined ? {} : { userIdentity: authorOf(userIdentity) }),
   };
+}
+
+/** The attribute that cannot be decoded, as a member of the change: `newImage.cents`. Searched only after a failure. */
+function placeOf({ dynamodb: { Keys, NewImage, OldImage } }: StoredChange, numbers: NumberForm): string | undefined {
+  for (const [name, attributes] of Object.entries({ keys: Keys, newImage: NewImage, oldImage: OldImage })) {
+    if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) continue;
+    const path = faultyPath(attributes, numbers);
+    if (path !== '') return excerpt(`${name}.${path}`, maxPlaceCharacters);
+  }
+  return undefined;
+}
+
+/** The error with the attribute and the key of the item before its message. */
+function withPlace(error: unknown, place: string | undefined, key: string | undefined): unknown {
+  if (place === undefined || !(error instanceof Error)) return error;
+  const item = key === undefined ? '' : ` of the item ${excerpt(key, maxPlaceCharacters)}`;
+  const message = `${place}${item}: ${error.message}`;
+  return error instanceof RangeError ? new RangeError(message) : new TypeError(message);
 }
 
 function authorOf({ principalId = '', type = '' }: NonNullable<StoredChange['userIdentity']>): ChangeAuthor {

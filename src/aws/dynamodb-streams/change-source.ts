@@ -64,6 +64,8 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
 
   const describe = async (signal: AbortSignal): Promise<StreamDescription> => {
     const { place } = streams;
+    // A missing package is reported before a call of a service can fail for another reason.
+    await caller.client();
     await streams.mustFitRegion(signal);
     try {
       description = await describeStream(pages, await place.arn(signal), signal);

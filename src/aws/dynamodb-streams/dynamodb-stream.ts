@@ -1,7 +1,7 @@
 // `dynamodbStream`: the changes of a DynamoDB table as a source. The options are checked here; nothing is opened before the consumer
 // starts, and the SDK's package for DynamoDB Streams is loaded then.
 import type { Change, ChangeRecord } from '../../api/change.js';
-import type { DynamodbStreamOptions } from '../../api/options.js';
+import type { DynamodbStreamOptions, TableOrStreamArn } from '../../api/options.js';
 import type { SourceSpec } from '../../api/source.js';
 import { resolveDynamodbStream } from '../../options/dynamodb-stream-option-table.js';
 import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
@@ -24,7 +24,7 @@ import { changeSource } from './change-source.js';
  * ```
  */
 export function dynamodbStream<Image = Readonly<Record<string, unknown>>>(
-  options: DynamodbStreamOptions,
+  options: DynamodbStreamOptions & TableOrStreamArn,
 ): SourceSpec<Change<Image>, ChangeRecord<Image>> {
   const resolved = resolveDynamodbStream(options);
   const { name, application, initialPosition, opaque, region } = resolved;

@@ -45,23 +45,27 @@ function numberOf(text: string): number {
   const canonical = canonicalNumber(text);
   if (!Number.isFinite(number) || canonicalNumber(String(number)) !== canonical) {
     throw new RangeError(
-      `The number ${shortened(text)} is no JavaScript number without a loss. Set numbers: 'string' or 'bigint' in dynamodbStream.`,
+      `The number ${shortened(text)} is no JavaScript number without a loss. Set numbers: ${wholeOf(partsOf(text)) === undefined ? "'string'" : "'string' or 'bigint'"} in dynamodbStream.`,
     );
   }
   return number === 0 ? 0 : number;
 }
 
 function bigintOf(text: string): bigint {
-  const { negative, digits, exponent } = partsOf(text);
-  if (digits === '') return 0n;
-  const whole =
-    exponent >= 0 && exponent <= maxDigits ? readDecimal(digits + '0'.repeat(exponent), maxDigits) : undefined;
+  const parts = partsOf(text);
+  const whole = wholeOf(parts);
   if (whole === undefined) {
     throw new RangeError(
       `The number ${shortened(text)} is no integer. Set numbers: 'string' in dynamodbStream, or 'number' if it fits.`,
     );
   }
-  return negative ? -whole : whole;
+  return parts.negative ? -whole : whole;
+}
+
+/** Undefined for a fraction. */
+function wholeOf({ digits, exponent }: Parts): bigint | undefined {
+  if (digits === '') return 0n;
+  return exponent >= 0 && exponent <= maxDigits ? readDecimal(digits + '0'.repeat(exponent), maxDigits) : undefined;
 }
 
 function partsOf(text: string): Parts {

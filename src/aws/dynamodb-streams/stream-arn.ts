@@ -23,8 +23,3 @@ export const localRegion = 'ddblocal';
 export function javaStreamName({ region, table, accountId, label }: StreamArnParts): string {
   return [region, accountId, table, label.replaceAll(':', '_')].join('$');
 }
-
-/** Whether an identifier (lease-key.ts) has such a name. A stream of Kinesis has no `$` in its name. */
-export function isTableStream(streamIdentifier: string): boolean {
-  return (streamIdentifier.split(':')[1] ?? '').split('$').length === 4;
-}

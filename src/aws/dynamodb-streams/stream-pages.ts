@@ -79,6 +79,7 @@ export async function describeStream(
     // The ARN has the time at which the stream was enabled: it alone is the identity.
     creationEpochSeconds: 0,
     status: statusOf(description.StreamStatus),
+    ...(description.StreamStatus === 'DISABLED' ? { disabled: true } : {}),
     retentionHours,
     describedAtMs: serviceTimeMs,
   };

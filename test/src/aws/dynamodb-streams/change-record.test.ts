@@ -133,8 +133,23 @@ describe('a number of a change', () => {
       ['12300000000000000000000', 1.23e22],
     ];
     for (const [text, value] of held) expect(Object.is(one(text, 'number'), value), text).to.equal(true);
-    for (const text of ['9007199254740993', '0.1234567890123456789', '99999999999999999999999999999999999999'])
-      expect(() => one(text, 'number'), text).to.throw(RangeError, "numbers: 'string' or 'bigint'");
+    for (const text of [
+      '9007199254740993',
+      '99999999999999999999999999999999999999',
+      '1E+125'.replace('1E', '1.00000000000000001E'),
+    ])
+      expect(() => one(text, 'number'), text).to.throw(RangeError, "numbers: 'string' or 'bigint' in");
+    expect(() => one('0.1234567890123456789', 'number')).to.throw(RangeError, "Set numbers: 'string' in");
+  });
+
+  it('that does not fit is named by its attribute, however deep, and by the key of the item', () => {
+    const big = { N: '9007199254740993' };
+    const lines = { L: [{ N: '1' }, { M: { price: { N: '1' }, 'tax rate': { L: [big] } } }] };
+    expect(() => image({ a: { N: '1' }, lines }, 'number')).to.throw(
+      RangeError,
+      /^newImage\.lines\[1\]\.tax rate\[0\] of the item \{"id":\{"S":"a"\}\}: The number 9007199254740993/,
+    );
+    expect(() => image({ set: { NS: ['1', '9007199254740993'] } }, 'number')).to.throw(RangeError, 'newImage.set of');
   });
 
   it('is a bigint if it is an integer, however it is written, and fails its record if not', () => {

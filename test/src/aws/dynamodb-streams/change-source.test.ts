@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { dynamodbStream, isKinactError, type ChangeRecord, type KinactError } from '../../../../src/index.js';
 import { changeSource } from '../../../../src/aws/dynamodb-streams/change-source.js';
 import { loadStreamsSdk } from '../../../../src/aws/dynamodb-streams/streams-sdk.js';
+import type { DynamodbStreamOptions } from '../../../../src/api/options.js';
 import type { StreamSource } from '../../../../src/api/ports.js';
 import { ManualClock } from '../../../../src/testing/manual-clock.js';
 import { changeHarness, load, shardId, streamArn } from '../../../support/change-streams.js';
@@ -246,9 +247,9 @@ describe('a source of changes', () => {
   });
 
   it('refuses options that contradict each other, when it is made', () => {
-    const refused = (options: Parameters<typeof dynamodbStream>[0]): string => {
+    const refused = (options: DynamodbStreamOptions): string => {
       try {
-        dynamodbStream(options);
+        dynamodbStream(options as Parameters<typeof dynamodbStream>[0]);
       } catch (error) {
         return isKinactError(error) ? error.message : String(error);
       }
