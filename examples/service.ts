@@ -1,7 +1,17 @@
-// kinact in a service with fastify and PostgreSQL: order totals that stay exact, health checks, and a clean stop. It needs a stream
-// and a database; docs/in-your-service.md goes from an empty folder to this program.
+// kinact in a service with fastify and PostgreSQL: order totals that stay exact, health checks, and a clean stop. It sets bad
+// records aside. It needs a stream and a database; docs/in-your-service.md goes from an empty folder to this program.
 import fastify, { type FastifyReply } from 'fastify';
-import { createConsumer, defineReducer, kinesisStream, retry, runUntilSignal, type Health, type Item } from 'kinact';
+import {
+  createConsumer,
+  defineReducer,
+  fileSink,
+  kinesisStream,
+  park,
+  retry,
+  runUntilSignal,
+  type Health,
+  type Item,
+} from 'kinact';
 import pg from 'pg';
 
 const pool = new pg.Pool({
@@ -11,11 +21,22 @@ const pool = new pg.Pool({
 });
 pool.on('error', ({ message }) => console.error('a connection is lost:', message)); // without it, the process would end
 
-await pool.query(`
+const tables = `
   SELECT pg_advisory_xact_lock(1); -- two processes may start at once
   CREATE TABLE IF NOT EXISTS orders (idempotency_key text PRIMARY KEY, customer text NOT NULL, cents bigint NOT NULL);
   CREATE TABLE IF NOT EXISTS totals (customer text PRIMARY KEY, orders bigint NOT NULL, cents bigint NOT NULL);
-`);
+`;
+let made: Promise<unknown> | undefined;
+
+/** Makes the tables before the first query, not at the start: the service starts while the database is down. */
+async function query(sql: string, values: unknown[]) {
+  made ??= pool.query(tables).catch((error: unknown) => {
+    made = undefined; // the next query tries again
+    throw error;
+  });
+  await made;
+  return pool.query(sql, values);
+}
 
 /** Saves orders, and adds those that are new to the totals: all of it, or nothing. */
 const save = `
@@ -53,7 +74,7 @@ const adding = defineReducer({
   batch: { size: 500, intervalMs: 1_000 },
   flush: async (rows) => {
     const column = (name: 'key' | 'customer' | 'cents') => rows.map((row) => row[name]);
-    await pool.query(save, [column('key'), column('customer'), column('cents')]);
+    await query(save, [column('key'), column('customer'), column('cents')]);
     return [];
   },
 });
@@ -66,11 +87,8 @@ const consumer = createConsumer({
     return [{ key: order.customer, value: order }];
   },
   reducer: adding,
-  onFailure: (error, { at, shardId, sequenceNumber }) => {
-    if (at !== 'extract') return retry(); // the database is down: wait, and lose nothing
-    console.error('skipped', shardId, sequenceNumber, error); // this record will never be an order
-    return 'skip';
-  },
+  // The database is down: wait, and lose nothing. A record will never be an order: set it aside.
+  onFailure: retry({ then: park(fileSink({ path: process.env['PARKED'] ?? 'parked' })) }),
 });
 
 const server = fastify();
@@ -79,7 +97,7 @@ server.get('/live', (_, reply) => answer(reply, consumer.live()));
 server.get('/ready', (_, reply) => answer(reply, consumer.ready()));
 server.get('/status', () => consumer.status());
 server.get<{ Params: { customer: string } }>('/totals/:customer', async ({ params }, reply) => {
-  const { rows } = await pool.query('SELECT orders, cents FROM totals WHERE customer = $1', [params.customer]);
+  const { rows } = await query('SELECT orders, cents FROM totals WHERE customer = $1', [params.customer]);
   return rows[0] ?? reply.code(404).send({ error: 'no such customer' });
 });
 

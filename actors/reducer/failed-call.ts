@@ -232,13 +232,15 @@ function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Re
   const { state, now, effects, options } = turn;
   const { keys } = state;
   if (keys.outage === undefined) {
-    for (const { key } of items) noteFailedKey(keys, key, now);
+    for (const { key } of items) noteFailedKey(keys, key, cause, now);
     if (keys.outage === undefined) return;
     const data = { reducer: options.index, keys: keys.failedKeys.size, error: cause };
     effects.push(effect.emit({ name: 'outageStarted', data }));
     // Items that were handed out before the outage may fail now, and say nothing new.
-  } else if (keys.outage.isUnderWay) keys.outage.failures += 1;
-  else return;
+  } else if (keys.outage.isUnderWay) {
+    keys.outage.failures += 1;
+    keys.outage.error = cause;
+  } else return;
   pauseOutage(keys, keys.outage, pauseMs(turn, policy, keys.outage.failures + 1), now);
 }
 

@@ -44,6 +44,10 @@ export interface Outage {
   pauseMs: number;
   /** Whether the last attempt was with an item that had never been tried. */
   lastWasNew: boolean;
+  /** The key of the attempt under way, or of the last failure. */
+  key: string;
+  /** The last failure, of whichever key. */
+  error: unknown;
 }
 
 export interface HeldKeys {
@@ -172,10 +176,11 @@ export function takeOut(keys: HeldKeys, item: DeliveredItem, now: number): reado
 }
 
 /** Notes that a call with this key has failed. An outage may begin with it. */
-export function noteFailedKey(keys: HeldKeys, key: string, now: number): void {
+export function noteFailedKey(keys: HeldKeys, key: string, error: unknown, now: number): void {
   keys.failedKeys.add(key);
   if (keys.outage !== undefined || keys.failedKeys.size < keys.outageKeys) return;
-  keys.outage = { since: now, failures: 0, dueAt: now, isUnderWay: false, pauseMs: 0, lastWasNew: false };
+  const attempts = { failures: 0, dueAt: now, isUnderWay: false, pauseMs: 0, lastWasNew: false };
+  keys.outage = { since: now, ...attempts, key, error };
   keys.nextAt = undefined;
 }
 
@@ -253,6 +258,7 @@ export function beginAttempt(keys: HeldKeys, held: HeldKey): void {
   keys.lastCallWasAttempt = true;
   if (keys.outage === undefined) return;
   keys.outage.lastWasNew = held.head.failures === 0;
+  keys.outage.key = held.key;
   // One attempt at a time: the next one is due some time after this one has failed.
   keys.outage.isUnderWay = true;
   keys.outage.dueAt = Infinity;

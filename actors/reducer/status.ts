@@ -218,6 +218,24 @@ function* itemsOf(state: ReducerState): Generator<DeliveredItem> {
   }
 }
 
+/** An outage that stands: calls fail for every key, one item at a time is tried, and all others wait. */
+export interface OutageStatus {
+  /** The key of the attempt under way, or of the last one. */
+  readonly key: string;
+  /** How many attempts have failed since the outage began. */
+  readonly failures: number;
+  readonly forMs: number;
+  /** The message of the last error, and those of its causes. */
+  readonly error: string;
+}
+
+/** Nothing waits after the leases of all waiting items have ended. Then nothing is tried, and nobody knows whether calls would fail. */
+function outageOf({ keys: { outage, byKey } }: ReducerState, now: number): OutageStatus | undefined {
+  if (outage === undefined || byKey.size === 0) return undefined;
+  const { key, failures, since, error } = outage;
+  return { key, failures, forMs: Math.round(now - since), error: waitingText(error, undefined) };
+}
+
 /** A reducer as `status()` shows it. `current` names the call under way and the record that the call is about. */
 export interface ReducerStatus {
   /** The oldest record of each worker in this reducer. */
@@ -230,6 +248,7 @@ export interface ReducerStatus {
   readonly unacknowledged: number;
   /** The items and flushes that have failed and wait for another attempt. */
   readonly waiting: readonly WaitingSnapshot[];
+  readonly outage?: OutageStatus;
   readonly current?: {
     readonly shardId: string;
     readonly sequenceNumber: string;
@@ -264,6 +283,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
           : call && { item: call.items[0], since: call.startedAt };
 
   const item = held?.item;
+  const outage = outageOf(state, now);
   return {
     holding: heldBy(state, now),
     doing,
@@ -272,6 +292,7 @@ export function reducerStatus(state: ReducerState, now: number): ReducerStatus {
     unflushed: state.unflushed,
     unacknowledged: state.unacknowledged.size,
     waiting: failing(state, now),
+    ...(outage === undefined ? {} : { outage }),
     ...(item === undefined || held === undefined
       ? {}
       : {

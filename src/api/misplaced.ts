@@ -13,6 +13,8 @@ export interface Misplaced {
   readonly asPolicy: string;
   /** What to write where a sink belongs. Absent: it is a sink, or nothing like one. */
   readonly asSink?: string;
+  /** Of a sink: what it is and where it keeps items, for messages: `fileSink of /var/parked`. */
+  readonly place?: string;
 }
 
 /** Marks a function, and returns it. */

@@ -273,6 +273,13 @@ export type ReducerDefinition<Value = any, State = any> =
   | RawReducer<State, Value>
   | ProcessReducer<Value>;
 
+/** The value that a `reduce` takes: any, if the function has no parameter for the item. */
+type ValueOf<Reduce, Value> = Reduce extends (...parameters: infer Parameters) => unknown
+  ? Parameters['length'] extends 0 | 1
+    ? unknown
+    : Value
+  : Value;
+
 /**
  * Declares a reducer with a raw behaviour, which receives messages and acknowledges items by `ctx.ack`. The definition is checked
  * here, so a mistake shows where it was made.
@@ -332,9 +339,9 @@ export function defineReducer<State, Value = Buffer>(definition: RawReducer<Stat
  * });
  * ```
  */
-export function defineReducer<State, Value = Buffer>(
-  definition: FoldingReducer<State, Value>,
-): FoldingReducer<State, Value>;
+export function defineReducer<State, Value = Buffer, Reduce = unknown>(
+  definition: FoldingReducer<State, Value> & Readonly<Record<'reduce', Reduce>>,
+): FoldingReducer<State, ValueOf<Reduce, Value>>;
 /**
  * Declares a reducer without state: `process` gets a batch of items, which are acknowledged when its promise resolves.
  * @throws KinactError INVALID_OPTION naming the member, expected and got.

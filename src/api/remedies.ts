@@ -10,7 +10,8 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
   WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
   CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',
-  TABLE_NOT_KCL: 'Choose another `application` or `leases.tableName`.',
+  TABLE_NOT_KCL:
+    'Choose another `application` or `leases.tableName`: without the latter, the lease table has the name of the application. So an application cannot have the name of the table whose changes it reads.',
   TABLE_NOT_FOUND:
     'Correct the application name, or start a consumer first. A running consumer recreates a deleted table.',
   KCL3_TABLE:

@@ -1,8 +1,9 @@
 // `kinact parked list` and `kinact parked show`: what is parked. They only read. Texts of records and errors come from outside, so
 // they are escaped.
+import { chainText } from '../core/thrown.js';
 import { excerpt, visible } from '../core/visible.js';
 import type { StoredError, StoredFault, StoredItem } from '../parking/stored-item.js';
-import { readOptions, required, type CommandIo } from './command.js';
+import { readOptions, required, say, type CommandIo } from './command.js';
 import {
   entryOf,
   placeOf,
@@ -19,7 +20,8 @@ const maxErrorCharacters = 200;
 
 export async function listParked(args: readonly string[], io: CommandIo): Promise<number> {
   const { json, ...options } = readOptions(args, { ...placeOptions, json: 'boolean' });
-  const state = await readPlace(placeOf(options), io);
+  const place = placeOf(options);
+  const state = await readPlace(place, io);
   const writer = lineWriter(io.stdout);
   try {
     for (const entry of state.entries) {
@@ -32,6 +34,8 @@ export async function listParked(args: readonly string[], io: CommandIo): Promis
     await state.close();
   }
   refuseIncomplete(state);
+  // An empty output alone would not say whether anything was looked at.
+  if (state.entries.length === 0) say(io, `0 items in ${place.name}`);
   return 0;
 }
 
@@ -65,6 +69,13 @@ function faultText({ name, message, code }: StoredFault): string {
   return `${name}${code === undefined ? '' : ` (${code})`}: ${message}`;
 }
 
+/** An error with its causes in one line, as a replay shows it. */
+function errorText({ causes, ...error }: StoredError): string {
+  const messages = [faultText(error), ...causes.map(({ message }) => message)];
+  const chain = messages.reduceRight<Error | undefined>((cause, message) => new Error(message, { cause }), undefined);
+  return chainText(chain);
+}
+
 function textLine(item: StoredItem, replayedAt: string | undefined): string {
   const { idempotencyKey, parkedAt, key = '-', attempts, error } = item;
   const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
@@ -72,7 +83,7 @@ function textLine(item: StoredItem, replayedAt: string | undefined): string {
   return [
     ...cells,
     ...(replayedAt === undefined ? [] : [`replayed ${replayedAt}`]),
-    excerpt(faultText(error), maxErrorCharacters),
+    excerpt(errorText(error), maxErrorCharacters),
   ].join('  ');
 }
 

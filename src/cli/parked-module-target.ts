@@ -1,15 +1,22 @@
 // `kinact parked replay --module`: runs parked items by the reducer of a module, in this process. Only the parked items run, with their
 // own keys and idempotency keys. Nothing is put into a stream.
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { KinactError } from '../api/errors.js';
+import type { Timers } from '../api/ports.js';
 import { refuse } from '../api/refusal.js';
 import { defineReducer, type FoldingReducer } from '../api/reducer.js';
+import { hostEnvironment } from '../consumer/host-environment.js';
 import { chainText, messageOf } from '../core/thrown.js';
+import { watched } from './call-watch.js';
+import { say } from './command.js';
+import type { ParkedEntry } from '../parking/parked-entries.js';
 import { replayPipeline, type ReplayModule, type ReplayPipeline } from './replay-pipeline.js';
 import type { ReplayTarget } from './replay-target.js';
 
-export function moduleTarget(path: string): ReplayTarget {
+/** `timers`: for the reports of a call that takes long. */
+export function moduleTarget(path: string, timers: Timers = hostEnvironment.timers): ReplayTarget {
   let module: ReplayModule | undefined;
   let pipeline: ReplayPipeline | undefined;
   return {
@@ -23,7 +30,8 @@ export function moduleTarget(path: string): ReplayTarget {
     async check() {
       module = await loadModule(path);
     },
-    async replay(groups, reports, { signal }) {
+    async replay(groups, reports, io) {
+      const { signal } = io;
       const running = (pipeline = replayPipeline(module as ReplayModule));
       const stop = (): void => void running.stop();
       signal.addEventListener('abort', stop, { once: true });
@@ -31,10 +39,14 @@ export function moduleTarget(path: string): ReplayTarget {
       await running.start();
       for (const group of groups) {
         if (signal.aborted) break;
-        const outcome = await running.replay(await group[0]!.read());
+        const [entry] = group as [ParkedEntry];
+        const outcome = await watched(running.replay(await entry.read()), timers, (forMs) =>
+          say(io, `${entry.idempotencyKey}: its call has been under way for ${forMs / 1_000} s`),
+        );
         if (outcome.type === 'left') break;
-        if (outcome.type === 'done') await reports.done([group]);
-        else reports.failed(group, chainText(outcome.error));
+        if (outcome.type === 'failed') reports.failed(group, chainText(outcome.error));
+        else if (outcome.items === 0) await reports.madeNothing(group);
+        else await reports.done([group]);
       }
       signal.removeEventListener('abort', stop);
     },
@@ -44,14 +56,33 @@ export function moduleTarget(path: string): ReplayTarget {
 
 /** Loads the file. It runs as any module does, also in a dry run. */
 async function loadModule(path: string): Promise<ReplayModule> {
+  const file = await stat(path).catch(() => undefined);
+  // The message of an import would name a file of kinact.
+  if (file === undefined) throw new KinactError('REFUSED', `--module: there is no file ${path}`);
+  if (file.isDirectory()) throw new KinactError('REFUSED', `--module: ${path} is a folder, and not a file`);
   let loaded: Readonly<Record<string, unknown>>;
   try {
     // oxlint-disable-next-line kinact/walls -- the file is the user's.
     loaded = (await import(pathToFileURL(resolve(path)).href)) as Readonly<Record<string, unknown>>;
   } catch (cause) {
-    throw new KinactError('REFUSED', `--module: ${path} cannot be loaded: ${messageOf(cause)}`, { cause });
+    throw new KinactError('REFUSED', `--module: ${path} cannot be loaded: ${messageOf(cause)}${cureOf(cause)}`, {
+      cause,
+    });
   }
   return moduleOf(loaded);
+}
+
+/** With these codes Node refuses TypeScript. Newer versions load some of it. */
+const typeScriptCodes: readonly unknown[] = [
+  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
+  'ERR_INVALID_TYPESCRIPT_SYNTAX',
+  'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
+];
+
+function cureOf(cause: unknown): string {
+  const { code, message } = Object(cause) as { readonly code?: unknown; readonly message?: unknown };
+  const isUnknown = code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(String(message));
+  return isUnknown || typeScriptCodes.includes(code) ? '; compile it to JavaScript first' : '';
 }
 
 /** The parts of a module: exports, or the members of its default export, or a reducer as its default export. */

@@ -49,6 +49,7 @@ export async function replayParked(args: readonly string[], io: CommandIo): Prom
       refuseIncomplete(state);
       return 0;
     };
+    await place.refuseMissing();
     return await (yes ? underLock(path, replay, io) : replay());
   } finally {
     await target.close();
@@ -141,20 +142,22 @@ async function replayAll(
   io: CommandIo,
 ): Promise<void> {
   const done: ReplayGroup[] = [];
+  const empty: ReplayGroup[] = [];
   let failures = 0;
   // A progress that cannot be written must show before the first replay.
   const progress = await openProgress(path, () => hostEnvironment.clock.wallNow());
+  const record = async (some: readonly ReplayGroup[]): Promise<void> => {
+    await progress.note(some.flat(), target.into).catch((cause: unknown) => {
+      throw unrecorded(some, path, cause);
+    });
+    await lock.confirm();
+  };
   try {
     await target.replay(
       groups,
       {
-        async done(some) {
-          done.push(...some);
-          await progress.note(some.flat(), target.into).catch((cause: unknown) => {
-            throw unrecorded(some, path, cause);
-          });
-          await lock.confirm();
-        },
+        done: (some) => (done.push(...some), record(some)),
+        madeNothing: (group) => (empty.push(group), record([group])),
         failed(group, reason) {
           failures += 1;
           say(io, `${group[0]!.idempotencyKey} is not replayed: ${reason}`);
@@ -164,19 +167,35 @@ async function replayAll(
     );
   } finally {
     await progress.close();
-    await print(io, [`replay: ${countText(done, target)} went into ${target.name}`]);
+    await print(io, [`replay: ${countText(done, target)} went into ${target.name}`, ...emptyLines(empty)]);
   }
+  const settled = done.length + empty.length;
+  refuseUnfinished({ all: groups.length, settled, failures, path });
+}
 
-  const left = groups.length - done.length - failures;
+function emptyLines({ length }: readonly ReplayGroup[]): readonly string[] {
+  if (length === 0) return [];
+  const [whose, are] = length === 1 ? ['its', 'it is'] : ['their', 'they are'];
+  return [`${plural(length, 'item')} made nothing: ${whose} extract returned no items; ${are} recorded as replayed`];
+}
+
+interface Tally {
+  readonly all: number;
+  /** How many are recorded. */
+  readonly settled: number;
+  readonly failures: number;
+  readonly path: string;
+}
+
+function refuseUnfinished({ all, settled, failures, path }: Tally): void {
+  const left = all - settled - failures;
   if (left > 0) {
     const failed = failures === 0 ? '' : `, and ${failures} could not be replayed`;
-    const text = `the replay is incomplete: ${left} of ${groups.length} are left${failed}; run it again`;
-    throw new KinactError('STOPPED', text);
+    throw new KinactError('STOPPED', `the replay is incomplete: ${left} of ${all} are left${failed}; run it again`);
   }
-  if (failures > 0) {
-    const text = `${failures} of ${groups.length} could not be replayed; the others are recorded in ${path}`;
-    throw new KinactError('REFUSED', text);
-  }
+  if (failures === 0) return;
+  const others = settled === 0 ? '' : `; the others are recorded in ${path}`;
+  throw new KinactError('REFUSED', `${failures} of ${all} could not be replayed${others}`);
 }
 
 function keysOf(groups: readonly ReplayGroup[]): readonly string[] {

@@ -1,5 +1,6 @@
 // Where the command `parked` finds items, and what was replayed of them before.
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
 import { KinactError } from '../api/errors.js';
 import type { SourceNotice } from '../api/ports.js';
@@ -27,6 +28,8 @@ export interface ParkedPlace {
   /** Whose items are wanted; undefined if the place has those of one application. */
   readonly application: string | undefined;
   read(io: CommandIo): Promise<ParkedEntries>;
+  /** Rejects with REFUSED if the folder of the items, or of the progress file, is missing. */
+  refuseMissing(): Promise<void>;
 }
 
 export interface ParkedState extends ParkedEntries {
@@ -36,11 +39,26 @@ export interface ParkedState extends ParkedEntries {
 export function placeOf({ path, stream, progress, application }: PlaceOptions): ParkedPlace {
   if (path === undefined && stream === undefined) throw new UsageError('--path or --stream is missing');
   if (path !== undefined && stream !== undefined) throw new UsageError('expected --path or --stream, got both');
-  if (path === undefined)
-    return { name: `stream '${stream}'`, progress, application, read: streamReading(streamOf(stream!)) };
+  if (path === undefined) {
+    const read = streamReading(streamOf(stream!));
+    const refuseMissing = async (): Promise<void> => {
+      if (progress !== undefined) await refuseNoFolder(dirname(resolve(progress)), `--progress ${progress}: `);
+    };
+    return { name: `stream '${stream}'`, progress, application, read, refuseMissing };
+  }
   if (progress !== undefined) throw new UsageError('--progress goes with --stream: a folder has its own progress file');
   const read: ParkedPlace['read'] = ({ signal }) => readParkedFolder(path, signal);
-  return { name: path, progress: join(path, progressFileName), application, read };
+  const refuseMissing = (): Promise<void> => refuseNoFolder(path);
+  return { name: path, progress: join(path, progressFileName), application, read, refuseMissing };
+}
+
+async function refuseNoFolder(path: string, prefix = ''): Promise<void> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    // Any other failure shows when the folder is read.
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
+  );
+  if (!isFolder) throw new KinactError('REFUSED', `${prefix}${path} is no folder`, { data: { path } });
 }
 
 function streamReading(stream: StreamReference): ParkedPlace['read'] {
@@ -64,6 +82,7 @@ function reportNotice(notice: SourceNotice, report: ReportRetry): void {
 
 /** Reads all entries of one application. Names on stderr what cannot be read. */
 export async function readPlace(place: ParkedPlace, io: CommandIo): Promise<ParkedState> {
+  await place.refuseMissing();
   const parked = await place.read(io);
   const { entries: all, complaints } = parked;
   const application = applicationOf(place, all);

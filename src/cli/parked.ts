@@ -25,7 +25,7 @@ last. PLACE is one of:
   --progress F    with --stream: the file that says what was replayed. replay needs it
   --application A the application that has parked the items. Needed only if the place has items of several
 
-list: a line per item: idempotency key, time, source/shard/sequence number, key, attempts, error.
+list: a line per item: idempotency key, time, source/shard/sequence number, key, attempts, when it was replayed, error.
   --json          a JSON object per item, with all members but the data
 
 show: all of one item, its data as text if it is UTF-8, else as base64.

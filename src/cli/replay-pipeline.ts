@@ -13,7 +13,8 @@ export interface ReplayModule extends ItemMakers {
 }
 
 export type ReplayOutcome =
-  | { readonly type: 'done' }
+  /** `items`: how many the module has made of the entry. */
+  | { readonly type: 'done'; readonly items: number }
   | { readonly type: 'failed'; readonly error: unknown }
   /** The pipeline was stopped first. */
   | { readonly type: 'left' };
@@ -30,6 +31,9 @@ interface Current {
   readonly number: number;
   readonly stored: StoredItem;
   failure: { readonly error: unknown } | undefined;
+  items: number;
+  /** Called for each item that is made. */
+  readonly counted: () => void;
   readonly settled: () => void;
 }
 
@@ -43,7 +47,7 @@ export function replayPipeline(module: ReplayModule): ReplayPipeline {
     application: 'kinact-parked-replay',
     logger: false,
     source: source.spec,
-    extract: () => (current === undefined ? [] : itemsOf(current.stored, module)),
+    extract: () => (current === undefined ? [] : itemsOf(current.stored, module, current.counted)),
     reducer: replayReducer(module.reducer),
     reducers: 1,
     // A reducer that waits for more items is asked to acknowledge what it has.
@@ -67,14 +71,23 @@ export function replayPipeline(module: ReplayModule): ReplayPipeline {
     async replay(stored) {
       const settled = new Promise<'settled'>((resolve) => {
         number += 1;
-        current = { number, stored, failure: undefined, settled: () => resolve('settled') };
+        const settled = (): void => resolve('settled');
+        const entry: Current = {
+          number,
+          stored,
+          failure: undefined,
+          items: 0,
+          counted: () => (entry.items += 1),
+          settled,
+        };
+        current = entry;
       });
       source.give(number);
       const how = await Promise.race([settled, ended.then(() => 'left' as const)]);
-      const { failure } = current as Current;
+      const { failure, items } = current as Current;
       current = undefined;
       if (failure !== undefined) return { type: 'failed', error: failure.error };
-      return how === 'settled' ? { type: 'done' } : { type: 'left' };
+      return how === 'settled' ? { type: 'done', items } : { type: 'left' };
     },
     async stop() {
       if (stopped) return;

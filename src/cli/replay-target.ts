@@ -27,5 +27,7 @@ export interface ReplayTarget {
 
 export interface ReplayReports {
   done(groups: readonly ReplayGroup[]): Promise<void>;
+  /** As `done`, for a group of which the target has made no items, so nothing ran. */
+  madeNothing(group: ReplayGroup): Promise<void>;
   failed(group: ReplayGroup, reason: string): void;
 }

@@ -18,6 +18,7 @@ import type { UserRecord } from '../api/ports.js';
 import { changeRecord } from '../aws/dynamodb-streams/change-record.js';
 import type { NumberForm } from '../aws/dynamodb-streams/number-text.js';
 import { isTableStream } from '../aws/dynamodb-streams/stream-arn.js';
+import { ignoreRejection, isThenable } from '../core/callback.js';
 import { recordKey } from '../core/record-key.js';
 import type { StoredItem } from '../parking/stored-item.js';
 
@@ -36,17 +37,44 @@ interface Carried {
   readonly value: unknown;
 }
 
-/** The items of a parked entry: the one that is parked, or all if the record gave none. */
-export function* itemsOf(
+interface CarriedItem {
+  readonly key: string;
+  readonly value: Carried;
+}
+
+/** The items of a parked entry: the one that is parked, or all if the record gave none. `counted` is called for each. */
+export function itemsOf(
   stored: StoredItem,
   makers: ItemMakers,
-): Generator<{ readonly key: string; readonly value: Carried }> {
+  counted = (): void => undefined,
+): Iterable<CarriedItem> {
+  const made = madeOf(stored, makers);
+  const { [Symbol.iterator]: iterator } = Object(made) as Partial<Iterable<unknown>>;
+  // The pipeline refuses what is no iterable, for example the promise of an async function. It says why.
+  return typeof iterator === 'function' ? chosenOf(stored, made, counted) : (made as Iterable<never>);
+}
+
+function* chosenOf(stored: StoredItem, made: ReturnType<Extract>, counted: () => void): Generator<CarriedItem> {
   let itemIndex = 0;
-  for (const { key, value } of madeOf(stored, makers)) {
-    const isParked = stored.itemIndex === undefined || stored.itemIndex === itemIndex;
-    if (isParked) yield { key: stored.key ?? key, value: { stored, itemIndex, value } };
-    if (stored.itemIndex === itemIndex) return;
-    itemIndex += 1;
+  try {
+    for (const each of made) {
+      if (Object(each) !== each || isThenable(each)) {
+        // No item: the pipeline refuses it, too.
+        yield each as never;
+        continue;
+      }
+      const { key, value } = each;
+      const isParked = stored.itemIndex === undefined || stored.itemIndex === itemIndex;
+      if (isParked) {
+        counted();
+        yield { key: stored.key ?? key, value: { stored, itemIndex, value } };
+      }
+      if (stored.itemIndex === itemIndex) return;
+      itemIndex += 1;
+    }
+  } finally {
+    // What does not run is never awaited, and its rejection must not end the process.
+    if (Array.isArray(made)) made.forEach(ignoreRejection);
   }
   if (stored.itemIndex !== undefined)
     throw new Error(`the module makes ${itemIndex} items of this record, and its item ${stored.itemIndex} is parked`);
@@ -59,7 +87,14 @@ function madeOf(stored: StoredItem, { extract, key, numbers = 'number' }: ItemMa
   const context: RecordContext = { source, shardId, opaque: undefined };
   if (extract !== undefined) return extract(record, context);
   // The key that the item was parked with is the one that counts.
-  return [{ key: stored.key ?? (key === undefined ? recordKey(record) : key(record)), value: change?.change ?? data }];
+  return [{ key: stored.key ?? keyBy(key, record), value: change?.change ?? data }];
+}
+
+function keyBy(key: ItemMakers['key'], record: UserRecord): string {
+  if (key === undefined) return recordKey(record);
+  const made = ignoreRejection(key(record));
+  if (isThenable(made)) throw new TypeError('key must be synchronous, it returned a promise');
+  return made;
 }
 
 function changeOf(stored: StoredItem, numbers: NumberForm): ChangeRecord {

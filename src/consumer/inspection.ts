@@ -68,7 +68,7 @@ const maxFailingMs = 30_000;
  * One reason per operation and kind of failure, for any number of shards. Workers of failed sources are left out, because a
  * failed source retries nothing.
  */
-function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
+function failingCalls(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): readonly string[] {
   const groups = new Map<string, FailingSnapshot[]>();
   for (const actor of walk(tree)) {
     const worker = statusOf(actor, 'shard-worker');
@@ -86,6 +86,16 @@ function outages(tree: readonly ActorSnapshot[], failed: ReadonlySet<string>): r
     const times = group.length > 1 ? ` (in ${group.length} places)` : '';
     return `${longest.operation} has failed for ${Math.round(longest.forMs / 1_000)} s${times}: ${longest.error}`;
   });
+}
+
+/** One reason for the outages of all reducers, from their first moment: what the calls write to is probably one thing. */
+function outageReasons(tree: readonly ActorSnapshot[]): readonly string[] {
+  const standing = [...walk(tree)].flatMap((actor) => statusOf(actor, 'reducer')?.outage ?? []);
+  const [longest] = standing.toSorted((one, other) => other.forMs - one.forMs);
+  if (longest === undefined) return [];
+  const { key, forMs, error } = longest;
+  const places = standing.length > 1 ? ` (in ${standing.length} reducers)` : '';
+  return [`an outage has lasted for ${Math.round(forMs / 1_000)} s${places}: key '${key}' is tried: ${error}`];
 }
 
 /** An item or a flush that has failed this often, or for this long, makes the process not ready. */
@@ -149,7 +159,8 @@ export function readiness({ state, pausedForMs, leases, sources, tree }: Consume
   for (const { kind, state: pipeline } of walk(tree))
     if (kind === 'pipeline' && (pipeline as { readonly operation?: string } | undefined)?.operation === 'delaying')
       reasons.push('the pipeline has crashed, and waits before it restarts');
-  reasons.push(...outages(tree, new Set(failed)), ...waitingReasons(tree), ...retentionReasons(tree));
+  reasons.push(...failingCalls(tree, new Set(failed)), ...outageReasons(tree));
+  reasons.push(...waitingReasons(tree), ...retentionReasons(tree));
   return { ok: reasons.length === 0, reasons: reasons.map(visible) };
 }
 

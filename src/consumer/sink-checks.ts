@@ -1,6 +1,7 @@
 // Lets the sinks of a consumer's policy look whether they can keep anything, before the consumer starts. A wrong path must show then, and
 // not at the first failure, which may come in months.
-import { KinactError } from '../api/errors.js';
+import { isKinactError, KinactError } from '../api/errors.js';
+import { misplaced } from '../api/misplaced.js';
 import type { ParkSink, SinkCheck } from '../api/parking.js';
 import type { Timers } from '../api/ports.js';
 import { messageOf } from '../core/thrown.js';
@@ -14,17 +15,24 @@ interface CheckContext extends SinkCheck {
 export async function checkSinks(sinks: readonly ParkSink[], context: CheckContext): Promise<void> {
   const { timers, deadlineMs, signal, warn } = context;
   const own = new AbortController();
-  const overdue = new Error(`its check has not ended within ${deadlineMs} ms`);
+  const open = new Set(sinks);
+  let overdue: Error | undefined;
   let stop = (): void => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
   const end = (): void => (own.abort(signal.reason), stop());
   signal.addEventListener('abort', end, { once: true });
-  const cancel = timers.after(deadlineMs, () => (own.abort(overdue), stop()));
-  const checking = Promise.all(sinks.map((sink) => checked(sink, { signal: own.signal, warn })));
+  const cancel = timers.after(deadlineMs, () => {
+    overdue = new Error(overdueText(open, deadlineMs));
+    own.abort(overdue);
+    stop();
+  });
+  const checking = Promise.all(
+    sinks.map((sink) => checked(sink, { signal: own.signal, warn }).then(() => open.delete(sink))),
+  );
   checking.catch(() => undefined);
   try {
     await Promise.race([checking, stopped]);
-    if (own.signal.reason === overdue) throw overdue;
+    if (overdue !== undefined) throw overdue;
   } catch (cause) {
     if (!signal.aborted) throw notReady(cause);
   } finally {
@@ -39,5 +47,16 @@ async function checked({ check }: ParkSink, context: SinkCheck): Promise<void> {
 }
 
 function notReady(cause: unknown): KinactError {
-  return new KinactError('PARKING_FAILED', `the sink of park is not ready: ${messageOf(cause)}`, { cause });
+  const text = `the sink of park is not ready: ${messageOf(cause)}`;
+  // The error of a sink says no more than this text, so only its own cause goes with it.
+  return isKinactError(cause) && cause.code === 'PARKING_FAILED'
+    ? new KinactError('PARKING_FAILED', text, { cause: cause.cause, data: cause.data })
+    : new KinactError('PARKING_FAILED', text, { cause });
+}
+
+function overdueText(open: ReadonlySet<ParkSink>, deadlineMs: number): string {
+  const places = [...open].map((sink) => misplaced(sink)?.place);
+  const named = places.some((place) => place !== undefined);
+  const whose = named ? `the check of ${places.map((place) => place ?? 'a sink of yours').join(' and ')}` : 'its check';
+  return `${whose} has not ended within ${deadlineMs} ms`;
 }

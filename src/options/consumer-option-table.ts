@@ -244,7 +244,7 @@ export const consumerTable = {
   callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, and these still have 30 s.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have 30 s.',
     '10_000',
   ),
   workerId: optional(
@@ -267,7 +267,7 @@ export const consumerTable = {
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),
-    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end.',
+    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.',
     {
       shown: 'silent',
       fallback: () => silentMeter,

@@ -50,12 +50,14 @@ export function fileSink(options: FileSinkOptions): ParkSink {
 
 /** The same, with the given host. */
 export function openFileSink(options: FileSinkOptions, host: SinkHost): ParkSink {
-  const writer = new LineWriter(resolveTable(fileSinkTable, options, 'fileSink'), host);
+  const limits = resolveTable(fileSinkTable, options, 'fileSink');
+  const writer = new LineWriter(limits, host);
   const sink: ParkSink = (item, { signal }) => writer.add(parkedLine(item), signal);
   const check: ParkSink['check'] = ({ warn }) => writer.check(warn);
   return marked(Object.assign(sink, { check }), {
     name: 'a sink made by fileSink',
     asPolicy: 'park(fileSink({ path: … }))',
+    place: `fileSink of ${resolve(limits.path)}`,
   });
 }
 

@@ -88,6 +88,7 @@ export function openKinesisSink(options: ResolvedKinesisSink, environment: Envir
   return marked(Object.assign(sink, { check, stream }), {
     name: 'a sink made by kinesisSink',
     asPolicy: 'park(kinesisSink({ streamName: … }))',
+    place: `kinesisSink of stream '${name}'`,
   });
 }
 

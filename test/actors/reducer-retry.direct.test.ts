@@ -282,6 +282,39 @@ it('an attempt in an outage whose lease has ended says nothing about the outage:
   expect(status().waiting).to.deep.equal([]);
 });
 
+describe('the status of a reducer in an outage', () => {
+  async function inOutage() {
+    const bad = new Set(Array.from({ length: 12 }, (_, n) => n));
+    const reducer = failing(bad, retry({ minMs: 100 }));
+    for (let n = 0; n < 9; n += 1) await reducer.end(reducer.itemsOf([[`key ${n}`, n]]));
+    expect(reducer.status()).to.not.have.property('outage');
+    await reducer.end(reducer.itemsOf([['key 9', 9]]));
+    return { ...reducer, bad };
+  }
+
+  it('names at once the key that has failed last, then the key that is tried, and since when; a success ends it', async () => {
+    const { bad, clock, end, itemsOf, status, tell } = await inOutage();
+    expect(status().outage).to.deep.equal({ key: 'key 9', failures: 0, forMs: 0, error: 'no 9' });
+    itemsOf([['key 10', 10]]);
+    clock.move(5_000);
+    const attempt = tell({ type: 'attemptDue' });
+    const tried = { key: 'key 10', failures: 0, forMs: 5_000, error: 'no 9' };
+    expect(status().outage).to.deep.equal(tried);
+    await end(attempt);
+    expect(status().outage).to.deep.equal({ ...tried, failures: 1, error: 'no 10' });
+    bad.clear();
+    clock.move(60_000);
+    await end(tell({ type: 'attemptDue' }));
+    expect(status()).to.not.have.property('outage');
+  });
+
+  it('has no outage while nothing waits: without leases nothing is tried', async () => {
+    const { revoked, status } = await inOutage();
+    revoked(1);
+    expect(status()).to.not.have.property('outage');
+  });
+});
+
 describe('for how long records have waited for an acknowledgement alone', () => {
   const flush = (): readonly number[] => [];
 

@@ -107,6 +107,64 @@ describe('kinact parked replay --module', function () {
     ]);
   });
 
+  it('says so of an item that the module makes nothing of, and records it: nothing ran', async () => {
+    const none = { itemIndex: undefined, key: undefined, at: 'extract' as const };
+    await park(...[1, 2, 3].map((n) => parkedItem(n, { ...none, idempotencyKey: `s/${n}/-/-` })));
+    const file = module(`${print}
+      export const reducer = { init: () => 0, reduce: (n, item) => (print(item), n + 1) };
+      export const extract = ({ data }) => (String(data) === 'data of 3' ? [{ key: 'k', value: data }] : []);`);
+    const one = await replay(file, '--yes', '--limit', '1');
+    expect({ code: one.code, stdout: one.stdout, stderr: one.stderr }).to.deep.equal({
+      code: 0,
+      stdout: `replay: 0 items went into module ${file}\n1 item made nothing: its extract returned no items; it is recorded as replayed\n`,
+      stderr: '',
+    });
+    expect(recorded()).to.deep.equal(['s/1/-/-']);
+    const all = await replay(file, '--yes', '--again');
+    expect(printed(all).map((item) => item[2])).to.deep.equal(['s/3/-/0']);
+    expect(all.stdout).to.include(
+      `replay: 1 item went into module ${file}\n2 items made nothing: their extract returned no items; they are recorded as replayed\n`,
+    );
+    expect(recorded()).to.deep.equal(['s/1/-/-', 's/1/-/-', 's/2/-/-', 's/3/-/-']);
+    expect((await replay(file, '--yes')).stdout).to.equal(`replay: 0 items went into module ${file}\n`);
+  });
+
+  it('mends the bytes of an item by an extract of the module', async () => {
+    await park(parkedItem(1));
+    const file = module(`${print}
+      export const reducer = { init: () => 0, reduce: (n, item) => (print(item), n + 1) };
+      export const extract = ({ partitionKey, data }) => [{ key: partitionKey, value: String(data).replace('1', '4') }];`);
+    expect(printed(await replay(file, '--yes'))[0]!.slice(0, 3)).to.deep.equal(['key-1', 'data of 4', key(1)]);
+  });
+
+  it('says what is wrong with an extract that is no function of kinact', async () => {
+    await park(parkedItem(1), parkedItem(2, { itemIndex: undefined, key: undefined, idempotencyKey: 's/2/-/-' }));
+    const reason = 'extract must return an iterable of { key, value }, got';
+    const cases: Readonly<Record<string, string>> = {
+      'extract = async ({ data }) => [{ key: "a", value: data }]': 'extract must be synchronous, it returned a promise',
+      'extract = async () => { throw new Error("late"); }': 'extract must be synchronous, it returned a promise',
+      'extract = async function* ({ data }) { yield { key: "a", value: data }; }': `${reason} an async iterable: it must be synchronous`,
+      'extract = () => 5': `${reason} a number`,
+      'extract = () => undefined': `${reason} undefined`,
+      'extract = () => [null]': `${reason} one of null`,
+      'extract = () => [Promise.reject(new Error("late")), Promise.reject(new Error("later"))]': `${reason} a promise item: it must be synchronous`,
+      'key = async () => "a"': 'key must be synchronous, it returned a promise',
+    };
+    for (const [at, [text, message]] of Object.entries(cases).entries()) {
+      const reducer = 'export const reducer = { init: () => 0, reduce: (n) => n };';
+      const { code, stderr } = await replay(
+        module(`${reducer} export const ${text};`, `wrong-${at}.mjs`),
+        '--yes',
+        '--id',
+        text.startsWith('key') ? 's/2/-/-' : key(1),
+      );
+      expect({ text, code }).to.deep.equal({ text, code: 1 });
+      expect(stderr.split('\n')[0]).to.equal(
+        `${text.startsWith('key') ? 's/2/-/-' : key(1)} is not replayed: ${message}`,
+      );
+    }
+  });
+
   it('gives a record that gave no key the key of the module', async () => {
     await park(parkedItem(1, { itemIndex: undefined, key: undefined, idempotencyKey: 's/1/-/-' }));
     const file = module(
@@ -169,6 +227,14 @@ describe('kinact parked replay --module', function () {
     }
   });
 
+  it('speaks of other items that are recorded only if there are some', async () => {
+    await park(parkedItem(1), parkedItem(2));
+    const file = module('export default { init: () => 0, reduce: () => { throw new Error("no"); } };');
+    const { code, stderr } = await replay(file, '--yes');
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/\nREFUSED: 2 of 2 could not be replayed\n$/);
+  });
+
   it('refuses an item that the module no longer makes', async () => {
     await park(parkedItem(1, { itemIndex: 3 }));
     const file = module('export default { init: () => 0, reduce: (n) => n };');
@@ -212,6 +278,10 @@ describe('kinact parked replay --module', function () {
     await park(parkedItem(1));
     const cases: readonly (readonly [string, RegExp])[] = [
       ['export default { init: () => { throw new Error("no state"); }, reduce: (n) => n };', /no state/],
+      [
+        'import "./absent.js";',
+        /^REFUSED: --module: .*cannot be loaded: Cannot find module .*absent.js' imported from .*bad-1/,
+      ],
       ['throw new Error("broken");', /^REFUSED: --module: .*cannot be loaded: broken\n/],
       ['export const other = 1;', /^INVALID_OPTION: module: expected a reducer as default export/],
       [
@@ -231,6 +301,17 @@ describe('kinact parked replay --module', function () {
       const { code, stderr } = await replay(module(text, `bad-${at}.mjs`), '--yes');
       expect({ text, code }).to.deep.equal({ text, code: 1 });
       expect(stderr).to.match(error);
+    }
+    const enumeration = module('enum A { b }\nexport default { init: () => 0, reduce: (n: number) => n };', 'bad.ts');
+    const files: readonly (readonly [string, RegExp])[] = [
+      [join(folder.path, 'nosuch.js'), /^REFUSED: --module: there is no file .*nosuch\.js\n$/],
+      [folder.path, /^REFUSED: --module: .* is a folder, and not a file\n$/],
+      [enumeration, /^REFUSED: --module: .*bad\.ts cannot be loaded: .*; compile it to JavaScript first\n$/s],
+    ];
+    for (const [path, error] of files) {
+      const { code, stderr } = await replay(path);
+      expect({ path, code }).to.deep.equal({ path, code: 1 });
+      expect(stderr).to.match(error).and.not.include('parked-module-target');
     }
     expect((await kinact(args('x.js', '--into-stream', 'b'), env)).stderr).to.match(
       /^USAGE: expected --into-stream or --module/,

@@ -37,6 +37,21 @@ describe('kinact parked', function () {
     ]);
   });
 
+  it('lists an error with its causes, in one line', async () => {
+    const error = new Error('outer', { cause: new Error('inside', { cause: new RangeError('innermost') }) });
+    await park(parkedItem(1, { error }));
+    const { stdout } = await parked('list', '--path', folder.path);
+    expect(stdout).to.match(/ {2}Error: outer: inside: innermost\n$/);
+  });
+
+  it('says so if there are no items', async () => {
+    const text = { code: 0, stdout: '', stderr: `0 items in ${folder.path}\n` };
+    for (const more of [[], ['--json']]) {
+      const { code, stdout, stderr } = await parked('list', '--path', folder.path, ...more);
+      expect({ code, stdout, stderr }).to.deep.equal(text);
+    }
+  });
+
   it('lists as JSON lines, and says what was replayed', async () => {
     await park(parkedItem(1, { key: '\u202e' }), parkedItem(2));
     const progress = await openProgress(join(folder.path, 'replayed.jsonl'), () => Date.UTC(2026, 0, 31));
@@ -119,6 +134,24 @@ describe('kinact parked', function () {
   it('explains a wrong folder, a wrong id and wrong usage in one line', async () => {
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [['list', '--path', join(folder.path, 'missing')], 1, /^REFUSED: .*missing is no folder\n$/],
+      [
+        ['replay', '--path', join(folder.path, 'missing'), '--into-stream', 's'],
+        1,
+        /^REFUSED: .*missing is no folder\n$/,
+      ],
+      [
+        ['replay', '--path', join(folder.path, 'missing'), '--into-stream', 's', '--yes'],
+        1,
+        /^REFUSED: [^:]*missing is no folder\n$/,
+      ],
+      ...[['list'], ['replay', '--into-stream', 's'], ['replay', '--into-stream', 's', '--yes']].map(
+        (args) =>
+          [
+            [...args, '--stream', 'o', '--progress', join(folder.path, 'missing', 'f')],
+            1,
+            /^REFUSED: --progress [^:]*missing.f: [^:]*missing is no folder\n$/,
+          ] as const,
+      ),
       [['show', '--path', folder.path, '--id', 'x\u001b'], 1, /^REFUSED: .* has no parked item 'x\\u001b'\n$/],
       [['show', '--path', folder.path], 2, /^USAGE: --id is missing; see kinact parked --help\n$/],
       [['list'], 2, /^USAGE: --path or --stream is missing/],

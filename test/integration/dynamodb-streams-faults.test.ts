@@ -144,6 +144,57 @@ describe('a consumer of a table while the service misbehaves', () => {
     expect(next.ids()).to.deep.equal([]);
   });
 
+  it('hands the former stream on to a worker without shards, which then reads it to its end, and fails loudly', async () => {
+    using clock = virtualClock();
+    const world = tableWorld(clock);
+    const [first, second] = [world.worker('a'), world.worker('bb')];
+    await world.start(first);
+    await writeFor(world, 5);
+    await world.start(second);
+    await writeFor(world, 20);
+    expect(second.ids(), 'one worker has no shard').to.deep.equal([]);
+    world.script = ({ operation }) => (operation === 'GetRecords' ? 'ThrottlingException' : undefined);
+    await writeFor(world, 5);
+    world.tables.disableStream('orders');
+    world.tables.enableStream('orders');
+    await clock.advance(600_000);
+    for (const { heard } of [first, second]) expect(heard('sourceFailed')).to.deep.equal([]);
+
+    await world.stop(first);
+    await clock.advance(200_000);
+    world.script = () => undefined;
+    const ended = second.consumer.closed.catch((error: unknown) => error);
+    await clock.advance(30_000);
+    const seen = [...first.ids(), ...second.ids()];
+    expect(seen.toSorted()).to.deep.equal(world.written.toSorted());
+    expect(outOfOrder(seen)).to.deep.equal([]);
+    expect(await inVirtualTime(clock, ended, 900_000)).to.have.property('code', 'STREAM_CHANGED');
+    expect(second.heard('sourceFailed').map(({ error }) => error.code)).to.deep.equal(['STREAM_CHANGED']);
+  });
+
+  it("goes on with the other tables of the lease table when one table's stream is enabled again", async () => {
+    using clock = virtualClock();
+    const world = tableWorld(clock);
+    world.tables.createTable('others');
+    const leases = { client: world.leases.client, multiStream: true };
+    const worker = world.worker('a', { also: ['others'], source: { application: undefined }, options: { leases } });
+    await world.start(worker);
+    await writeFor(world, 5);
+    world.tables.disableStream('orders');
+    world.tables.enableStream('orders');
+    await clock.advance(600_000);
+    expect(worker.heard('sourceFailed').map(({ source, error }) => [source, error.code])).to.deep.equal([
+      ['orders', 'STREAM_CHANGED'],
+    ]);
+    world.write(['x', 'y'], 'others');
+    world.tables.rollShard('others');
+    world.write(['x', 'y'], 'others');
+    await clock.advance(60_000);
+    expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
+    expect(worker.consumer.status().state).to.equal('running');
+    await world.stop(worker);
+  });
+
   it('goes on after throttled descriptions and reads, and counts no failure', async () => {
     using clock = virtualClock();
     const world = tableWorld(clock);

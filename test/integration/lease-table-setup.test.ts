@@ -150,6 +150,7 @@ describe('ensuring a lease table', () => {
       ],
       /kinesis-client-library/,
     ],
+    ["that is the application's own", [['id', 'S', 'HASH']], /the lease table has the name of the application/],
     ["that is KCL 3's side table", [['key', 'S', 'HASH']], /CoordinatorState/],
     [
       'with a range key',

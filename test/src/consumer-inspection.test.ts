@@ -1,4 +1,5 @@
-// When `ready()` turns false because of what waits for another attempt: after ten failed attempts, or after a minute.
+// When `ready()` turns false because of what waits for another attempt: after ten failed attempts, or after a minute. In an outage it is
+// false at once.
 import { expect } from 'chai';
 import { readiness } from '../../src/consumer/inspection.js';
 import type { ActorSnapshot, ConsumerStatus, WaitingSnapshot } from '../../src/api/status.js';
@@ -42,6 +43,25 @@ describe('a consumer with an item that waits for another attempt', () => {
     const many = [1, 2, 3, 4, 5].map((n) => item(10, n * 1_000, `k${n}`));
     const why = reasons(actor('reducer', many));
     expect(why.map((text) => /^key '(k\d)'/.exec(text)?.[1])).to.deep.equal(['k5', 'k4', 'k3', undefined]);
-    expect(why[3]).to.equal('2 more items wait for another attempt');
+    expect(why[3]).to.equal('2 more items wait');
+  });
+});
+
+describe('a consumer whose reducers are in an outage', () => {
+  const inOutage = (key: string, forMs: number): ActorSnapshot => {
+    const { state, ...rest } = actor('reducer', [item(1, forMs)]);
+    return { ...rest, state: { ...state, outage: { key, failures: 0, forMs, error: 'connect ECONNREFUSED' } } };
+  };
+
+  it('is not ready from its first moment, and names the key that is tried, since when, and the error', () => {
+    expect(reasons(inOutage('k1', 0))).to.deep.equal([
+      "an outage has lasted for 0 s: key 'k1' is tried: connect ECONNREFUSED",
+    ]);
+  });
+
+  it('gives one reason for many reducers, of the longest outage', () => {
+    expect(reasons(inOutage('k1', 1_000), inOutage('k2', 3_000), actor('reducer', []))).to.deep.equal([
+      "an outage has lasted for 3 s (in 2 reducers): key 'k2' is tried: connect ECONNREFUSED",
+    ]);
   });
 });

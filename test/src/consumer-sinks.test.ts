@@ -9,6 +9,7 @@ import type { ParkSink } from '../../src/api/parking.js';
 import type { SourceSpec } from '../../src/api/source.js';
 import { kinesisStream } from '../../src/aws/kinesis/kinesis-stream.js';
 import { createConsumer, type Consumer } from '../../src/consumer/consumer.js';
+import { checkSinks } from '../../src/consumer/sink-checks.js';
 import { park } from '../../src/options/park-policy.js';
 import { retry } from '../../src/options/retry-policy.js';
 import { createDoubts, refuseOwnStreams } from '../../src/options/policy-sinks.js';
@@ -64,6 +65,11 @@ describe('sinks when a consumer starts', function () {
       expect(error.message).to.match(
         /^the sink of park is not ready: items cannot be kept in .*a-file.*: E(EXIST|NOTDIR)/,
       );
+      // The text is there once, and not in the cause again.
+      expect(error.cause)
+        .to.have.property('code')
+        .that.match(/^E(EXIST|NOTDIR)$/);
+      expect(error.data.path).to.match(/a-file/);
       expect(opened()).to.equal(false);
       await consumer.closed.catch(() => undefined);
       expect(consumer.status().state).to.equal('closed');
@@ -129,6 +135,30 @@ describe('sinks when a consumer starts', function () {
     expect(error.message).to.equal('the sink of park is not ready: no bucket');
     const { consumer } = made(park(withCheck(() => new Promise(() => undefined))), { callDeadlineMs: 10 });
     expect((await refused(consumer)).message).to.include('its check has not ended within 10 ms');
+  });
+
+  it('names the sink and the path of a check that does not end, and of no other', async () => {
+    const disk = { ...modelDisk(), makeFolder: () => new Promise<never>(() => undefined) };
+    const host = { disk, wallNow: () => 0, processId: 1 };
+    const hanging = openFileSink({ path: '/data/parked' }, host);
+    const timers = { after: (_: number, callback: () => void) => (setImmediate(callback), () => undefined) };
+    const { signal } = new AbortController();
+    const textOf = (...sinks: readonly ParkSink[]): Promise<string> =>
+      checkSinks(sinks, { timers, deadlineMs: 30_000, signal, warn: () => undefined }).then(
+        () => 'it was ready',
+        (error: Error) => error.message,
+      );
+    const late = 'has not ended within 30000 ms';
+    const prefix = 'the sink of park is not ready: the check of fileSink of /data/parked';
+    expect(await textOf(kept, hanging)).to.equal(`${prefix} ${late}`);
+    const own = withCheck(() => new Promise(() => undefined));
+    expect(await textOf(own, hanging)).to.equal(
+      `the sink of park is not ready: the check of a sink of yours and fileSink of /data/parked ${late}`,
+    );
+    const client = { send: () => new Promise(() => undefined), config: {} } as unknown as KinesisClient;
+    expect(await textOf(kinesisSink({ streamName: 'orders-parked', client }))).to.equal(
+      `the sink of park is not ready: the check of kinesisSink of stream 'orders-parked' ${late}`,
+    );
   });
 
   it('stops while a check runs, and aborts its signal', async () => {

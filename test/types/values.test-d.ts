@@ -1,6 +1,12 @@
 // Checked by tsc alone: the type of a value goes from the source and `extract` to the reducer, whose own claims count for nothing.
 import { expectTypeOf } from 'expect-type';
-import { defineReducer, type Extract, type Item, type ReducerMessage } from '../../src/api/reducer.js';
+import {
+  defineReducer,
+  type Extract,
+  type FoldingReducer,
+  type Item,
+  type ReducerMessage,
+} from '../../src/api/reducer.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
 import { createConsumer } from '../../src/consumer/consumer.js';
 import type { SourceSpec } from '../../src/api/source.js';
@@ -199,6 +205,18 @@ createConsumer({
     },
   },
 });
+// A reducer that does not look at its items takes those of any source.
+const counting = defineReducer({ init: () => 0, reduce: (count) => count + 1 });
+const ticking = defineReducer({ init: () => 'tick', reduce: () => 'tock', flush: (state) => state.length });
+expectTypeOf(counting.init).returns.toEqualTypeOf<number>();
+createConsumer({ ...table, reducer: counting });
+createConsumer({ ...base, reducer: counting });
+createConsumer({ ...base, extract: () => [{ key: 'k', value: 5 }], reducer: counting });
+createConsumer({ ...table, reducer: ticking });
+createConsumer({ ...table, reducer: defineReducer({ init: () => 0, reduce: (count) => count + 1 }) });
+expectTypeOf(defineReducer<number, string>({ init: () => 0, reduce: (count) => count + 1 })).toEqualTypeOf<
+  FoldingReducer<number, string>
+>();
 // @ts-expect-error a change is no Buffer
 createConsumer({
   ...table,

@@ -256,8 +256,9 @@ export interface ConsumerOptions<Value = any> {
   /**
    * How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up
    * after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink
-   * of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, and
-   * these still have 30 s. Takes: milliseconds, 0 to 2147483647.
+   * of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a
+   * call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have
+   * 30 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example
@@ -300,7 +301,7 @@ export interface ConsumerOptions<Value = any> {
   readonly logger?: Logger | false | undefined;
   /**
    * Receives the instruments that docs/operating.md lists: counters as they happen; gauges, `RecordsProcessed` and
-   * `Incidents` every 10 s and at the end.
+   * `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.
    *
    * @default silent
    * @example

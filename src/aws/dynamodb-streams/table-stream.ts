@@ -33,10 +33,14 @@ interface Tables {
 /** The newest stream of a table. */
 export function newestStream({ table, caller, clock, reading }: Tables): TableStream {
   let known: string | undefined;
+  /** The stream that has taken the place of the known one, and when this process first saw it. */
+  let successor: { readonly arn: string; readonly seenAt: number } | undefined;
 
-  const isStillRead = (): boolean => {
+  /** A worker without shards may be about to take those of one that has died, so it waits for as long as the others. */
+  const isStillRead = (latest: string): boolean => {
     const { shards, lastAt } = reading();
-    return shards > 0 || clock.now() - lastAt < quietMs;
+    if (successor?.arn !== latest) successor = { arn: latest, seenAt: clock.now() };
+    return shards > 0 || clock.now() - Math.max(lastAt, successor.seenAt) < quietMs;
   };
 
   return {
@@ -49,7 +53,7 @@ export function newestStream({ table, caller, clock, reading }: Tables): TableSt
     async arn(signal) {
       const { latest, isEnabled } = await describeTable(await caller(), table, signal);
       // Also a stream that was disabled is read to its end.
-      if (known !== undefined && (latest === undefined || latest === known || isStillRead())) return known;
+      if (known !== undefined && (latest === undefined || latest === known || isStillRead(latest))) return known;
       if (latest === undefined) throw noStream(table);
       if (!isEnabled) throw disabledStream(table, latest);
       known = latest;

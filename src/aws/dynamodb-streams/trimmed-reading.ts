@@ -8,13 +8,20 @@ import { readRetryDelayMs, recover, sleep } from '../kinesis/reading-failure.js'
 import { noteRecordGone, type Progress } from '../kinesis/reading-progress.js';
 import { failureOf } from '../kinesis/shard-iterator.js';
 
-const allTrimmedBackoff: Backoff = { baseMs: 1_000, capMs: 10_000 };
+const allTrimmedBackoff: Backoff = { baseMs: 300, capMs: 10_000 };
+/**
+ * While a shard is being trimmed, its oldest record may expire between GetShardIterator and GetRecords. After so many refusals in a row,
+ * none of which can be explained by that, no record is left.
+ */
+const triesForProof = 4;
+/** An iterator that is older may have waited for room or memory, and its refusal proves nothing. */
+const promptMs = 5_000;
 /** A listing costs more than a try. One in so many tries asks whether the shard has been closed. */
 const listEvery = 16;
 
 export async function trimmedReading(reader: ReaderContext, progress: Progress): Promise<Next> {
   const { position, failures } = progress;
-  const times = failures.trimmed++;
+  const isPrompt = progress.iterator === undefined || reader.clock.now() - progress.beganAt <= promptMs;
   progress.iterator = undefined;
 
   if (position.type === 'atRecord' || position.type === 'afterRecord') {
@@ -24,7 +31,8 @@ export async function trimmedReading(reader: ReaderContext, progress: Progress):
     progress.position = { type: 'trimHorizon' };
     return 'readOn';
   }
-  // The first time, records may have expired between the two calls.
+  if (!isPrompt) return 'readOn';
+  const times = failures.trimmed++;
   return times === 0 ? 'readOn' : waitOrEnd(reader, progress, times - 1);
 }
 
@@ -34,7 +42,7 @@ function report({ notice, shardId }: ReaderContext, position: Position | undefin
 
 async function waitOrEnd(reader: ReaderContext, progress: Progress, attempt: number): Promise<Next> {
   const { shardId, signal, buffer } = reader;
-  if (attempt % listEvery === 0) {
+  if (attempt >= triesForProof && (attempt - triesForProof) % listEvery === 0) {
     try {
       const { shards } = await reader.list(signal);
       const shard = shards.find((each) => each.shardId === shardId);
@@ -50,8 +58,8 @@ async function waitOrEnd(reader: ReaderContext, progress: Progress, attempt: num
       return 'readOn';
     }
   }
-  // The shard is read to its tip: there is nothing in it.
-  buffer.push([], 0, 0);
+  // By then the shard is read to its tip: there is nothing in it.
+  if (attempt >= triesForProof) buffer.push([], 0, 0);
   await sleep(reader, readRetryDelayMs(allTrimmedBackoff, attempt, reader.random));
   return 'readOn';
 }

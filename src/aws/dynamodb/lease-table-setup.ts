@@ -142,7 +142,8 @@ function keyComplaint(table: TableDescription): string | undefined {
   const whose = ownerByKey(hash, range);
   return (
     `is not a KCL lease table: its key is ${found}, where a lease table has the string leaseKey alone` +
-    `${whose === undefined ? '' : `; it looks like ${whose}`}. Choose another application name, or leases.tableName`
+    `${whose === undefined ? '' : `; it looks like ${whose}`}. Choose another application name, or leases.tableName: ` +
+    'the lease table has the name of the application unless leases.tableName names it'
   );
 }
 

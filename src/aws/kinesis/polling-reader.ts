@@ -18,6 +18,7 @@ import { fullQuota, type Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import {
   judgeLateStart,
+  lagInMiddle,
   noFailures,
   noteRecordGone,
   noteRecords,
@@ -105,13 +106,16 @@ async function readOnce(
   const { clock } = reader;
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
-  const answer = await reader.service.getRecords(reader, iterator, limit);
+  const asked = await reader.service.getRecords(reader, iterator, limit);
   take(reads, 1, clock.now());
 
-  if ('failure' in answer) {
+  if ('failure' in asked) {
     reader.allowance.answered([]);
-    return handleFailure(reader, progress, answer.failure, 'GetRecords');
+    return handleFailure(reader, progress, asked.failure, 'GetRecords');
   }
+
+  const middleMs = lagInMiddle(progress, asked);
+  const answer: Answer = middleMs === undefined ? asked : { ...asked, lagMs: middleMs, isBehind: true };
 
   take(bytes, answer.bytes, clock.now());
   const { output } = answer;
@@ -167,6 +171,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
       }
 
       progress.iterator = found.iterator;
+      progress.beganAt = reader.clock.now();
       if (found.skipBefore !== undefined) {
         progress.skip.arrivedBefore = found.skipBefore;
         progress.skip.askAgain = found.askAgain;

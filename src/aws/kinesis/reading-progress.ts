@@ -9,6 +9,8 @@ import { iteratorPosition, type IteratorPosition } from './shard-iterator.js';
 export interface Progress {
   /** The next iterator of the chain; undefined when a chain must begin, or begin again. */
   iterator: string | undefined;
+  /** When the chain began (monotonic). */
+  beganAt: number;
   position: IteratorPosition;
   /** The last answer with records reported that there are more. */
   moreKnown: boolean;
@@ -17,6 +19,8 @@ export interface Progress {
   readonly gap: NotedGap;
   readonly end: EndSearch;
   failures: FailuresInARow;
+  /** Old records were read last, and so many empty pages since. Only for a service without MillisBehindLatest. */
+  middle: { readonly lagMs: number; emptyPages: number } | undefined;
 }
 
 /** What is not known yet about the start. */
@@ -31,8 +35,8 @@ interface UncertainStart {
 interface SkippedRecords {
   /** Records that arrived before this time are left out. */
   arrivedBefore: number | undefined;
-  /** The service cuts the times of its records, so a record may have arrived later than it says. */
-  readonly timesAreCut: boolean;
+  /** The service cuts the times of its records to this unit, in milliseconds; undefined if its times are exact. */
+  cutToMs: number | undefined;
   /** Whether asking for the start time again may find a later start. */
   askAgain: boolean;
   /** Set after a fallback to TRIM_HORIZON: everything up to this number was already handed on. */
@@ -78,6 +82,8 @@ interface FailuresInARow {
   trimmed: number;
 }
 
+const minuteMs = 60_000;
+
 export function noFailures(): FailuresInARow {
   return { inARow: 0, refusals: 0, missingSince: undefined, trimmed: 0 };
 }
@@ -87,15 +93,17 @@ export function progressFrom(start: StartPosition, resumesAfter = false): Progre
   const isAfter = resumesAfter && start.type === 'after';
   return {
     iterator: undefined,
+    beganAt: -Infinity,
     position: isAfter
       ? { type: 'afterRecord', sequenceNumber: start.position.sequenceNumber }
       : iteratorPosition(start),
     moreKnown: false,
     start: { unseen: start.type === 'after' && !isAfter, unjudged: start.type === 'atTimestamp' },
-    skip: { arrivedBefore: undefined, timesAreCut: resumesAfter, askAgain: false, upTo: undefined },
+    skip: { arrivedBefore: undefined, cutToMs: resumesAfter ? minuteMs : undefined, askAgain: false, upTo: undefined },
     gap: { unreported: undefined, upTo: undefined },
     end: { awaitsListing: false, proof: undefined, unclear: undefined, falseEnds: 0 },
     failures: noFailures(),
+    middle: undefined,
   };
 }
 
@@ -113,6 +121,25 @@ export function judgeLateStart(
   if (!unjudged || start.type !== 'atTimestamp' || retentionHours === undefined || describedAtMs === undefined)
     return false;
   return start.timestampMs + retentionHours * 3_600_000 < describedAtMs;
+}
+
+/** So many empty pages in a row count as the tip of a shard. */
+const emptyPagesAtTip = 5;
+
+/**
+ * For a service without MillisBehindLatest: the lag while an empty page may come from the middle of the shard, which is so behind old
+ * records. Otherwise undefined.
+ */
+export function lagInMiddle(
+  progress: Progress,
+  { records, lagMs, isBehind = false }: { records: readonly unknown[]; lagMs?: number; isBehind?: boolean },
+): number | undefined {
+  if (records.length > 0) {
+    progress.middle = isBehind && lagMs !== undefined ? { lagMs, emptyPages: 0 } : undefined;
+    return undefined;
+  }
+  if (progress.middle !== undefined && ++progress.middle.emptyPages >= emptyPagesAtTip) progress.middle = undefined;
+  return progress.middle?.lagMs;
 }
 
 /** Notes that the record at the position is gone, so all records that are left come after it. */
@@ -164,10 +191,10 @@ function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): re
   const { arrivedBefore, upTo } = skip;
 
   if (arrivedBefore !== undefined) {
-    const first = fresh.findIndex(
-      ({ arrivedAt }) =>
-        arrivedAt === undefined || arrivedAt >= (skip.timesAreCut ? cutLike(arrivedAt, arrivedBefore) : arrivedBefore),
-    );
+    noteUnit(skip, records);
+    const unitMs = skip.cutToMs ?? 1;
+    const startMs = Math.floor(arrivedBefore / unitMs) * unitMs;
+    const first = fresh.findIndex(({ arrivedAt }) => arrivedAt === undefined || arrivedAt >= startMs);
     fresh = first < 0 ? [] : fresh.slice(first);
     if (first >= 0) skip.arrivedBefore = undefined;
   }
@@ -179,10 +206,12 @@ function leaveOut(progress: Progress, records: readonly RawRecord<Buffer>[]): re
 }
 
 /**
- * The start time, rounded down as the service has rounded the time of a record: to the second, or to the minute as DynamoDB Local does.
- * A record at a full minute counts as cut to the minute: rather a few records too many than one too few.
+ * DynamoDB cuts times to the second, DynamoDB Local to the minute. Until a record of the shard has a time within a minute, the unit may be
+ * the minute: rather a few records too many than one too few.
  */
-function cutLike(arrivedAt: number, startMs: number): number {
-  const unitMs = arrivedAt % 60_000 === 0 ? 60_000 : 1_000;
-  return Math.floor(startMs / unitMs) * unitMs;
+function noteUnit(skip: SkippedRecords, records: readonly RawRecord<Buffer>[]): void {
+  if (skip.cutToMs !== minuteMs) return;
+  const isWithinMinute = ({ arrivedAt }: RawRecord<Buffer>): boolean =>
+    arrivedAt !== undefined && arrivedAt % minuteMs !== 0;
+  if (records.some(isWithinMinute)) skip.cutToMs = 1_000;
 }

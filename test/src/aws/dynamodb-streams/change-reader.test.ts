@@ -2,6 +2,9 @@
 // time, which the service does not have. Virtual time.
 import { expect } from 'chai';
 import { isKinactError } from '../../../../src/api/errors.js';
+import { trimmedReading } from '../../../../src/aws/dynamodb-streams/trimmed-reading.js';
+import { progressFrom } from '../../../../src/aws/kinesis/reading-progress.js';
+import { ManualClock } from '../../../../src/testing/manual-clock.js';
 import type { StartPosition } from '../../../../src/core/position.js';
 import { changeHarness, numbered, shardId, streamArn } from '../../../support/change-streams.js';
 
@@ -39,11 +42,30 @@ describe('a reader of the changes of a table', () => {
     };
     on.model.put(...'abcdefghij');
     on.consume();
-    await on.clock.advance(2_500);
+    await on.clock.advance(4_000);
     expect(on.ids.length).to.equal(10);
     const busy = on.model.of('GetRecords').length;
     await on.clock.advance(60_000);
     expect(on.model.of('GetRecords').length - busy).to.be.within(59, 61);
+  });
+
+  it('takes a few empty pages behind old records for the middle of the shard: no pause, and no lag of 0', async () => {
+    const on = changeHarness();
+    const old = on.clock.wallNow() - 3_600_000;
+    let reads = 0;
+    on.model.script = ({ operation }) => {
+      if (operation !== 'GetRecords' || reads > 5) return undefined;
+      reads += 1;
+      const { body } = { body: pageOf(reads, old) as { Records: unknown[] } };
+      return { body: reads === 1 || reads === 5 ? body : { ...body, Records: [] } };
+    };
+    on.consume();
+    await on.clock.advance(1_300);
+    expect(on.ids).to.have.length(2);
+    const lags = on.results.map((result) => (result.type === 'records' ? result.millisBehindLatest : undefined));
+    expect(Math.min(...lags.slice(0, 5).map((lag) => lag ?? 0))).to.be.at.least(3_600_000);
+    await on.clock.advance(20_000);
+    expect(on.results.at(-1)).to.have.property('millisBehindLatest', 0);
   });
 
   it('resumes after a record with its number as it came, leading zeros and all', async () => {
@@ -158,6 +180,21 @@ describe('a start at a time, for LATEST', () => {
     expect(on.ids).to.deep.equal(['same minute']);
   });
 
+  it('leaves out older records at a full minute, if a record before or beside them shows that times are cut to the second', async () => {
+    const minute = Math.ceil(changeHarness().clock.wallNow() / 60_000) * 60_000;
+    for (const evidence of [minute - 1_000, minute + 1_000]) {
+      for (const maxRecords of evidence < minute ? [1, 10] : [10]) {
+        const on = changeHarness({ maxRecords });
+        const times = [evidence, minute].toSorted((one, other) => one - other);
+        for (const time of times) on.model.putAt(time, 'before');
+        on.model.putAt(minute + 30_000, 'after');
+        on.consume(at(minute + 30_000));
+        await on.clock.advance(3_000);
+        expect(on.ids).to.deep.equal(['after']);
+      }
+    }
+  });
+
   it('leaves them out also in the chain after an expired iterator', async () => {
     const on = changeHarness({ maxRecords: 1 });
     const startMs = on.clock.wallNow() + 3_600_000;
@@ -220,8 +257,32 @@ describe('records that have expired', () => {
     on.model.shard().trimmed = 2;
     on.model.shard().closed = true;
     on.consume();
-    await on.clock.advance(2_000);
+    await on.clock.advance(20_000);
     expect(ended(on)).to.deep.equal([{ type: 'shardEnd' }]);
+  });
+
+  it('do not end a closed shard that still has others: records may expire between the two calls, a few times in a row', async () => {
+    const on = changeHarness();
+    const [first = ''] = on.model.put('a', 'b', 'c');
+    on.model.shard().trimmed = 2;
+    on.model.shard().closed = true;
+    let refusals = 0;
+    on.model.script = ({ operation }) =>
+      operation === 'GetRecords' && ++refusals <= 4 ? { error: 'TrimmedDataAccessException' } : undefined;
+    on.consume(after(first));
+    await on.clock.advance(60_000);
+    expect(on.ids).to.deep.equal(['c']);
+    expect(ended(on)).to.have.length(1);
+  });
+
+  it('prove nothing by the refusal of an iterator that has waited', async () => {
+    const progress = progressFrom({ type: 'trimHorizon' }, true);
+    const clock = new ManualClock();
+    const reader = { clock, list: () => expect.fail('no listing'), buffer: { finish: () => expect.fail('no end') } };
+    for (let times = 1; times <= 20; times += 1) {
+      Object.assign(progress, { iterator: 'old', beganAt: clock.now() - 6_000 });
+      expect(await trimmedReading(reader as never, progress)).to.equal('readOn');
+    }
   });
 
   it('a number that the shard does not have counts as expired', async () => {

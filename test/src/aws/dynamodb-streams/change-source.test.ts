@@ -92,6 +92,22 @@ describe('the stream of a table', () => {
     expect(await arnNow()).to.equal(streamArn);
   });
 
+  it('stays the former one for a minute where none of its shards is read: a worker without shards may take those of others', async () => {
+    let table: object = { ...enabled, LatestStreamArn: older };
+    const on = changeHarness({ tableName: 'orders', tableClient: tables(() => table) });
+    on.model.arn = older;
+    const arnNow = async (): Promise<string> => (await on.source.describe(never)).streamArn;
+    expect(await arnNow()).to.equal(older);
+    await on.clock.advance(600_000);
+    table = enabled;
+    expect(await arnNow()).to.equal(older);
+    await on.clock.advance(59_000);
+    expect(await arnNow()).to.equal(older);
+    on.model.arn = streamArn;
+    await on.clock.advance(2_000);
+    expect(await arnNow()).to.equal(streamArn);
+  });
+
   it('is the new one when the service no longer has the former', async () => {
     let table: object = { ...enabled, LatestStreamArn: older };
     const on = changeHarness({ tableName: 'orders', tableClient: tables(() => table) });
