@@ -18,7 +18,10 @@ export interface ChangeAuthor {
 export interface Change<Image = Readonly<Record<string, unknown>>> {
   /** `INSERT`: the item is new. `MODIFY`: it was there. `REMOVE`: it is gone, by a delete or by TTL. */
   readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-  /** The primary key of the item: one attribute, or two. */
+  /**
+   * The primary key of the item: one attribute, or two. The type does not say which ones. You know them:
+   * `change.keys as Pick<Order, 'id'>`.
+   */
   readonly keys: Partial<Image>;
   /** The item after the change. Absent at `REMOVE`, and if the stream's view type has no new images. */
   readonly newImage?: Image;

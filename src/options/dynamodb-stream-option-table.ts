@@ -41,13 +41,13 @@ export const dynamodbStreamTable = {
   initialPosition: defaulting(
     oneOf('TRIM_HORIZON', 'LATEST'),
     'TRIM_HORIZON',
-    'Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few earlier changes may come.',
+    'Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; changes of up to four seconds before may come.',
     "'LATEST'",
   ),
   numbers: defaulting(
     oneOf('number', 'string', 'bigint'),
     'number',
-    'What the numbers of an item become. DynamoDB has 38 digits, JavaScript about 16. `number`: a number that JavaScript cannot hold unchanged fails its record, and `onFailure` decides. `bigint`: the same for a number that is no integer. `string`: the text as DynamoDB gives it, for any number.',
+    'What the numbers of an item become. DynamoDB has 38 digits, JavaScript about 16. `number`: a number that JavaScript cannot hold unchanged fails its record, and `onFailure` decides. By default the consumer then restarts its pipeline a few times, and ends. `bigint`: the same for a number that is no integer. `string`: the text as DynamoDB gives it, for any number.',
     "'string'",
   ),
   maxRecords: defaulting(integer(1, 1_000), 1_000, 'Records per GetRecords call.', '100'),

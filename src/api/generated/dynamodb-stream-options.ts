@@ -36,8 +36,8 @@ export interface DynamodbStreamOptions {
    */
   readonly region?: string | undefined;
   /**
-   * Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; a few
-   * earlier changes may come.
+   * Where a shard without a checkpoint starts. `LATEST` means at the time its lease was created, without a gap; changes
+   * of up to four seconds before may come.
    *
    * @default 'TRIM_HORIZON'
    * @example
@@ -48,8 +48,9 @@ export interface DynamodbStreamOptions {
   readonly initialPosition?: 'TRIM_HORIZON' | 'LATEST' | undefined;
   /**
    * What the numbers of an item become. DynamoDB has 38 digits, JavaScript about 16. `number`: a number that JavaScript
-   * cannot hold unchanged fails its record, and `onFailure` decides. `bigint`: the same for a number that is no
-   * integer. `string`: the text as DynamoDB gives it, for any number.
+   * cannot hold unchanged fails its record, and `onFailure` decides. By default the consumer then restarts its pipeline
+   * a few times, and ends. `bigint`: the same for a number that is no integer. `string`: the text as DynamoDB gives it,
+   * for any number.
    *
    * @default 'number'
    * @example

@@ -12,6 +12,9 @@ import { changeSource } from './change-source.js';
  * The changes of a DynamoDB table to consume, from its stream. Without `extract`, the value of an item is its {@link Change}, and its key
  * is the primary key of the changed item: all changes of one item reach one reducer, in order. `Image` is the type of the table's items.
  *
+ * A number that JavaScript cannot hold unchanged fails its record. Such a failure is not retried, so by default it ends the consumer
+ * after some restarts. `onFailure: retry({ then: park(…) })` sets the record aside, and `numbers: 'string'` makes every number fit.
+ *
  * It needs the package `@aws-sdk/client-dynamodb-streams`, which is loaded when the consumer starts. Region, credentials and endpoints
  * come from the usual AWS environment unless given. The lease table lives in the table's region.
  * @throws KinactError INVALID_OPTION naming path, expected and got. `consumer.start()` rejects with PEER_MISSING without the package,
