@@ -23,11 +23,11 @@ async function pack() {
 }
 
 const packageTests = () =>
-  mocha(['.build/test/package/*.test.js'], { env: { KINACT_TARBALL: tarball }, capture: true });
+  mocha(['.build/test/package/*.test.js'], { env: { KINACT_TARBALL: tarball }, capture: true, yields: true });
 
 /** The demo counts as one test: no record is lost, and each of at least 20,000 is seen. */
 async function demo() {
-  const { code, printed } = await run('npm', ['start', '--silent'], { capture: true, limitMs: 300_000 });
+  const { code, printed } = await run('npm', ['start', '--silent'], { capture: true, yields: true, limitMs: 300_000 });
   const last = printed.trimEnd().split('\n').at(-1);
   const [, written, seen] =
     /^verdict: ([0-9,]+) written, ([0-9,]+) seen, 0 lost, [0-9,]+ delivered more than once$/.exec(last) ?? [];

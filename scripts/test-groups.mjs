@@ -8,15 +8,16 @@ import { root } from './steps.mjs';
 const simulates = /^test\/(sim|explore)\//;
 const models = /^test\/(kill-points|properties|soak|bench)\//;
 const apart = /^test\/(integration|integrity|package)\//;
-/** How many mocha processes run at the same time. A hand-over file already plays three cases at a time. */
-export const lanes = { computing: 2, 'hand-over': 1, waiting: 2 };
+/** How many mocha processes run at the same time. With a third that waits, workers lose their leases on a busy machine. */
+export const lanes = { computing: 2, waiting: 2 };
 /** The name of a group, its lane, whether a test file belongs to the group, and how many files a process gets (default: all). */
 const groups = [
   ['unit tests', 'computing', (file) => ![apart, simulates, models].some((folders) => folders.test(file))],
   ['models and kill points', 'computing', (file) => models.test(file)],
   // Last, because its pool of threads can use both processors.
   ['simulations', 'computing', (file) => simulates.test(file)],
-  ['hand-over tests', 'hand-over', (file) => file.startsWith('test/integrity/hand-over-')],
+  // First, because a file already plays three cases at a time.
+  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
   ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
   ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
   ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 6],
