@@ -12,7 +12,10 @@ export interface ParkedItem {
   readonly application: string;
   /** The source's name. */
   readonly source: string;
-  /** The identity of the stream: `<arn>#<creation epoch seconds>`, or the ARN alone for a table's stream. Absent if the service has not told it. */
+  /**
+   * The identity of the stream: `<arn>#<creation epoch seconds>`, or the ARN alone for a table's stream. Absent if the service has not
+   * told it.
+   */
   readonly stream?: string | undefined;
   /** The shard that the record came from. */
   readonly shardId: string;
