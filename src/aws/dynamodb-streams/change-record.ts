@@ -94,7 +94,7 @@ function changeOf({ dynamodb, eventName, userIdentity }: StoredChange, numbers: 
   };
 }
 
-/** The attribute that cannot be decoded, as a path in the change that begins with `newImage`, for example. Searched only after a failure. */
+/** The attribute that cannot be decoded, as a path in the change, from `newImage` on for example. Searched only after a failure. */
 function placeOf({ dynamodb: { Keys, NewImage, OldImage } }: StoredChange, numbers: NumberForm): string | undefined {
   for (const [name, attributes] of Object.entries({ keys: Keys, newImage: NewImage, oldImage: OldImage })) {
     if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) continue;
