@@ -192,7 +192,7 @@ class TreeConsumer implements Consumer {
 
   /** Undefined if no sink has anything to check, so that a start without a sink takes no turn more. */
   #checkSinks(): Promise<void> | undefined {
-    const { onFailure, doubtOf, callDeadlineMs: deadlineMs } = this.#options;
+    const { onFailure, doubtOf, answerDeadlineMs: deadlineMs } = this.#options;
     const warn = (message: string, error?: Error): void =>
       this.#emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
     const sinks = sinksOf(onFailure).map(({ sink }) => sink);

@@ -143,8 +143,7 @@ export function openWiring(input: WiringInput): Wiring {
           coordinators.set(table, self);
         });
       },
-      stage: () =>
-        actors.stage({ ...options, ...environment, opaqueOf, itemOf, left: leftItems, ...answerDeadlineOf(options) }),
+      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, left: leftItems }),
       reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
@@ -157,12 +156,10 @@ export function openWiring(input: WiringInput): Wiring {
   };
 }
 
-/** With 0 no restart waits for a call. A policy, a sink or a call whose signal has aborted gets time to answer all the same. */
-function answerDeadlineOf({ callDeadlineMs }: ResolvedOptions): { readonly callDeadlineMs: number } {
-  return { callDeadlineMs: callDeadlineMs === 0 ? defaultAnswerMs : callDeadlineMs };
+/** The options of an actor that waits for answers of user code. */
+function answering(options: ResolvedOptions): ResolvedOptions {
+  return { ...options, callDeadlineMs: options.answerDeadlineMs };
 }
-
-const defaultAnswerMs = 30_000;
 
 function closeAll(
   sources: readonly OpenSource[],
@@ -264,8 +261,7 @@ function reducerOf(
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
-    ...options,
-    ...answerDeadlineOf(options),
+    ...answering(options),
     ...own,
     definition,
     batchSize: batch.size,
@@ -288,8 +284,7 @@ function workerOf(
   const gathers = definition.process !== undefined && batch.size > 1;
   lastWorker += 1;
   return actors.shardWorker({
-    ...options,
-    ...answerDeadlineOf(options),
+    ...answering(options),
     lease,
     workerNumber: lastWorker,
     source,

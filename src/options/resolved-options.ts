@@ -23,7 +23,14 @@ export interface ResolvedOptions extends Omit<Table, 'source'> {
   readonly batch: { readonly size: number; readonly intervalMs: number };
   /** Says once of a sink that it may park into a stream that the consumer reads. */
   readonly doubtOf: DoubtOf;
+  /**
+   * How long a policy, a sink and its check, and a call whose signal has aborted may take to answer. With a `callDeadlineMs` of 0 no
+   * restart waits for a call, but an answer gets time all the same.
+   */
+  readonly answerDeadlineMs: number;
 }
+
+const answerMs = 30_000;
 
 /** The batch of a reducer, with the defaults filled in. */
 export function batchOf({ batch, concurrency }: ReducerDefinition, flushIntervalMs: number): ResolvedOptions['batch'] {
@@ -52,7 +59,8 @@ export function resolveOptions(options: unknown): ResolvedOptions {
 
   refuseOwnStreams(rest.onFailure, specs);
   const sources = placeSources(specs, rest.application, rest.leases);
-  return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs) });
+  const answerDeadlineMs = rest.callDeadlineMs === 0 ? answerMs : rest.callDeadlineMs;
+  return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs), answerDeadlineMs });
 }
 
 const sameStream = 'sources of different streams';

@@ -137,6 +137,15 @@ describe('sinks when a consumer starts', function () {
     expect((await refused(consumer)).message).to.include('its check has not ended within 10 ms');
   });
 
+  it('gives a check time although `callDeadlineMs` is 0', async () => {
+    // The deadline's timer is set before this one, so a deadline of 0 would come first.
+    const { consumer } = made(park(withCheck(() => new Promise((resolve) => setTimeout(resolve, 1)))), {
+      callDeadlineMs: 0,
+    });
+    await consumer.start();
+    await consumer.stop();
+  });
+
   it('names the sink and the path of a check that does not end, and of no other', async () => {
     const disk = { ...modelDisk(), makeFolder: () => new Promise<never>(() => undefined) };
     const host = { disk, wallNow: () => 0, processId: 1 };
