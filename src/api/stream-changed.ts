@@ -1,7 +1,7 @@
 // Makes STREAM_CHANGED, the error for lease rows that belong to another stream than the one being read. Also makes the `kinact reset`
 // command that the error recommends. Start, shard sync, readers and keepers report the error in the same words: both streams, and
 // what to do.
-import { arnOf, isTableStream, readableIdentity } from '../core/stream-identity.js';
+import { arnOf, isTableStream, originOf, readableIdentity } from '../core/stream-identity.js';
 import { KinactError } from './errors.js';
 
 export interface StreamDifference {
@@ -43,10 +43,6 @@ export function streamChanged(difference: StreamDifference, about: { readonly sh
     },
   );
 }
-
-/** What stays the same if a stream is made again: the ARN of a Kinesis stream, and the table of a table's stream. */
-const originOf = (identity: string): string =>
-  isTableStream(identity) ? identity.split('/stream/')[0]! : arnOf(identity);
 
 /** A stream that is made again keeps its origin. So if the rows name another one, there are two streams. */
 function wayOut({ multiStream = false, rowStream, liveStream, ...target }: StreamDifference): string {

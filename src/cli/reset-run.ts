@@ -10,7 +10,7 @@ import { streamIdentifier } from '../core/lease-key.js';
 import { writerPrefixOf, writerOf } from '../core/writer-signature.js';
 import { planReset, rowsOfStream, type ResetStep } from '../core/reset-plan.js';
 import { hasEnded } from '../core/shard-graph.js';
-import { arnOf, isTableStream, readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
+import { isTableStream, originOf, readableIdentity, streamIdentityOf } from '../core/stream-identity.js';
 import { oneLine } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { LeaseScan, Random, StreamDescription, StreamSource } from '../api/ports.js';
@@ -20,7 +20,7 @@ import { alignColumns } from './columns.js';
 import { confirmedListing } from './confirmed-listing.js';
 import { say, UsageError, type CommandIo } from './command.js';
 import { streamsNamedIn, type AskedPosition } from './reset-arguments.js';
-import { isSameOrigin, type SourceReference } from './table-reference.js';
+import type { SourceReference } from './table-reference.js';
 import { firstChangedRow } from './table-watch.js';
 
 /**
@@ -102,7 +102,7 @@ function refuseOtherStream(
   tableName: string,
 ): void {
   const other = rows.find(
-    ({ row }) => row.kinactStream !== undefined && !isSameOrigin(arnOf(row.kinactStream), streamArn),
+    ({ row }) => row.kinactStream !== undefined && originOf(row.kinactStream) !== originOf(streamArn),
   );
   if (other === undefined) return;
   const { leaseKey, kinactStream } = other.row;

@@ -49,12 +49,6 @@ export function referenceIn(text: string): SourceReference | undefined {
   return table === undefined ? streamReference(text) : { tableName: table };
 }
 
-/** Whether both ARNs are of one Kinesis stream, or of streams of one table. */
-export function isSameOrigin(one: string, other: string): boolean {
-  const originOf = (arn: string): string => (isTableStream(arn) ? arn.slice(0, arn.indexOf('/stream/')) : arn);
-  return originOf(one) === originOf(other);
-}
-
 /** Opens the source of a reference. */
 export function openSource(
   reference: SourceReference,

@@ -16,6 +16,11 @@ export const tableStreamArn = /^arn:[\w-]+:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{
 /** Whether an identity, or an ARN, is that of a stream of a DynamoDB table, and not of Kinesis. */
 export const isTableStream = (identity: string): boolean => tableStreamArn.test(arnOf(identity));
 
+/** What stays the same if a stream is made again: the ARN of a Kinesis stream, and the table of a table's stream. */
+export function originOf(identity: string): string {
+  return isTableStream(identity) ? identity.slice(0, identity.indexOf('/stream/')) : arnOf(identity);
+}
+
 /** The text that a row carries: `<arn>#<creation epoch seconds>`, or `<arn>` if the service has no creation time. */
 export function streamIdentityOf({ streamArn, creationEpochSeconds }: IdentifiedStream): string {
   return creationEpochSeconds === 0 ? streamArn : `${streamArn}${separator}${creationEpochSeconds}`;

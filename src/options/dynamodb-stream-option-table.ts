@@ -1,9 +1,8 @@
 // The options of `dynamodbStream`, as a table. This file only checks the options; src/aws uses them.
 import type { DynamoDbClientLike, DynamodbStreamOptions, DynamodbStreamsClientLike } from '../api/options.js';
 import { tableStreamArn } from '../core/stream-identity.js';
-import { tableName as leaseTableName } from './kinesis-stream-option-table.js';
+import { prefetchExample, prefetchText, regionOf, sourceRows } from './kinesis-stream-option-table.js';
 import {
-  anything,
   defaulting,
   group,
   integer,
@@ -51,24 +50,15 @@ export const dynamodbStreamTable = {
     "'string'",
   ),
   maxRecords: defaulting(integer(1, 1_000), 1_000, 'Records per GetRecords call.', '100'),
-  prefetch: group(
-    prefetchTable,
-    'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
-    { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
-  ),
+  prefetch: group(prefetchTable, prefetchText, prefetchExample),
   idleMs: defaulting(
     milliseconds(0),
     1_000,
     'Time between two reads of a shard that is read to its tip. A shard that is behind is read without a pause.',
     '250',
   ),
-  opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
-    example: "{ tenant: 'acme' }",
-  }),
-  application: optional(leaseTableName, "This source's lease table.", {
-    shown: "the consumer's",
-    example: "'refund-totals'",
-  }),
+  opaque: sourceRows.opaque,
+  application: sourceRows.application,
   client: optional(
     shaped<DynamodbStreamsClientLike>(
       'a DynamoDB Streams client with a `send` method',
@@ -111,9 +101,5 @@ export function resolveDynamodbStream(options: DynamodbStreamOptions): ResolvedD
   if (tableName !== undefined && streamArn !== undefined && streamArn.split('/')[1] !== tableName) {
     refuse('dynamodbStream.tableName', 'one of tableName and streamArn, or both naming the same table', tableName);
   }
-  const arnRegion = streamArn?.split(':')[3];
-  if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
-    refuse('dynamodbStream.region', `'${arnRegion}', as in streamArn`, region);
-  }
-  return Object.freeze({ ...resolved, name, region: region ?? arnRegion });
+  return Object.freeze({ ...resolved, name, region: regionOf({ streamArn, region }, 'dynamodbStream') });
 }

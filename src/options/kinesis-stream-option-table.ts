@@ -42,6 +42,21 @@ const prefetchTable = {
   bytes: defaulting(integer(1), 8 * 1024 * 1024, 'Bytes of the records that were read ahead.', '32 * 1024 * 1024'),
 };
 
+export const prefetchText =
+  'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.';
+export const prefetchExample = { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' };
+
+/** Rows that the tables of all sources have. */
+export const sourceRows = {
+  opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
+    example: "{ tenant: 'acme' }",
+  }),
+  application: optional(tableName, "This source's lease table.", {
+    shown: "the consumer's",
+    example: "'refund-totals'",
+  }),
+};
+
 export const kinesisStreamTable = {
   streamName: optional(
     text('stream name of 1 to 128 letters, digits, `_`, `-` and `.`', /^[\w.-]{1,128}$/),
@@ -73,19 +88,10 @@ export const kinesisStreamTable = {
     "'dropRecord'",
   ),
   maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
-  prefetch: group(
-    prefetchTable,
-    'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.',
-    { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' },
-  ),
+  prefetch: group(prefetchTable, prefetchText, prefetchExample),
   idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that is read to its tip.', '250'),
-  opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
-    example: "{ tenant: 'acme' }",
-  }),
-  application: optional(tableName, "This source's lease table.", {
-    shown: "the consumer's",
-    example: "'refund-totals'",
-  }),
+  opaque: sourceRows.opaque,
+  application: sourceRows.application,
   client: optional(
     shaped<KinesisClientLike>('a Kinesis client with a `send` method', ['send'], 'KinesisClientLike'),
     'A Kinesis client of your own; kinact never closes it.',
@@ -126,11 +132,16 @@ export function placedStream(
   if (streamName !== undefined && streamArn !== undefined && !streamArn.endsWith(`/${streamName}`)) {
     refuse(`${path}.streamName`, 'one of streamName and streamArn, or both naming the same stream', streamName);
   }
+  return { name, region: regionOf({ streamArn, region }, path) };
+}
+
+/** The region that the options name. Throws INVALID_OPTION if the ARN names another one. */
+export function regionOf({ streamArn, region }: Omit<StreamPlace, 'streamName'>, path: string): string | undefined {
   const arnRegion = streamArn?.split(':')[3];
   if (region !== undefined && arnRegion !== undefined && region !== arnRegion) {
     refuse(`${path}.region`, `'${arnRegion}', as in streamArn`, region);
   }
-  return { name, region: region ?? arnRegion };
+  return region ?? arnRegion;
 }
 
 interface StreamPlace {

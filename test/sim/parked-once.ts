@@ -1,4 +1,4 @@
-// I57: what a sink keeps has one idempotency key, whoever parks it and however often, and no other thing has that key. Within one
+// I57: what a sink keeps has one idempotency key, at every worker and however often, and no other thing has that key. Within one
 // tenure, a sink that says that it has kept something is not called for it again. An event says that something is parked only if a sink
 // keeps it.
 import type { ParkedItem } from '../../src/api/parking.js';

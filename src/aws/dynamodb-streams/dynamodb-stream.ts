@@ -4,8 +4,7 @@ import type { Change, ChangeRecord } from '../../api/change.js';
 import type { DynamodbStreamOptions, TableOrStreamArn } from '../../api/options.js';
 import type { SourceSpec } from '../../api/source.js';
 import { resolveDynamodbStream } from '../../options/dynamodb-stream-option-table.js';
-import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
-import { openLeaseTable } from '../dynamodb/lease-table.js';
+import { leaseTableIn } from '../dynamodb/lease-table.js';
 import { changeSource } from './change-source.js';
 
 /**
@@ -51,15 +50,6 @@ export function dynamodbStream<Image = Readonly<Record<string, unknown>>>(
         },
         environment,
       ),
-    openLeases: ({ clock, timers }, { client: own, tableName: leaseTable, failoverMs, billing }) =>
-      openLeaseTable({
-        tableName: leaseTable,
-        failoverMs,
-        billing,
-        clock,
-        timers,
-        ...(region === undefined ? {} : { region }),
-        ...(own === undefined ? {} : { client: own as DynamoDbClientLike }),
-      }),
+    openLeases: leaseTableIn(region),
   } satisfies SourceSpec<Change<Image>, ChangeRecord<Image>>);
 }

@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
+import type { SourceSpec } from '../../api/source.js';
 import { leaseDefaults } from '../../options/lease-option-table.js';
 import type {
   Clock,
@@ -63,6 +64,16 @@ interface Context {
   /** When the side table was last read; monotonic milliseconds. */
   sideTableAskedAt: number;
   readonly now: () => number;
+}
+
+/** How a source in this region opens its lease table. */
+export function leaseTableIn(region: string | undefined): SourceSpec['openLeases'] {
+  return ({ clock, timers }, { client, tableName, failoverMs, billing }) =>
+    openLeaseTable({
+      ...{ tableName, failoverMs, billing, clock, timers },
+      ...(region === undefined ? {} : { region }),
+      ...(client === undefined ? {} : { client: client as DynamoDbClientLike }),
+    });
 }
 
 /** Opens a lease table. Nothing is sent before the first call. */

@@ -1,6 +1,5 @@
 // `kinesisStream`: a Kinesis stream as a source. The options are checked here; nothing is opened before the consumer starts.
-import { openLeaseTable } from '../dynamodb/lease-table.js';
-import type { DynamoDbClientLike } from '../dynamodb/dynamodb-client.js';
+import { leaseTableIn } from '../dynamodb/lease-table.js';
 import { kinesisPollingSource } from './polling-source.js';
 import { resolveKinesisStream } from '../../options/kinesis-stream-option-table.js';
 import type { KinesisStreamOptions } from '../../api/options.js';
@@ -41,15 +40,6 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
         },
         environment,
       ),
-    openLeases: ({ clock, timers }, { client: own, tableName, failoverMs, billing }) =>
-      openLeaseTable({
-        tableName,
-        failoverMs,
-        billing,
-        clock,
-        timers,
-        ...(region === undefined ? {} : { region }),
-        ...(own === undefined ? {} : { client: own as DynamoDbClientLike }),
-      }),
+    openLeases: leaseTableIn(region),
   } satisfies SourceSpec);
 }
