@@ -172,6 +172,20 @@ describe('a consumer of a table while the service misbehaves', () => {
     expect(second.heard('sourceFailed').map(({ error }) => error.code)).to.deep.equal(['STREAM_CHANGED']);
   });
 
+  it('says within four minutes that the table has another stream, also if a lone worker has read the former one to its end', async () => {
+    using clock = virtualClock();
+    const world = tableWorld(clock);
+    const worker = world.worker('a');
+    await world.start(worker);
+    await writeFor(world, 5);
+    await clock.advance(10_000);
+    world.tables.disableStream('orders');
+    world.tables.enableStream('orders');
+    const ended = worker.consumer.closed.catch((error: unknown) => error);
+    expect(await inVirtualTime(clock, ended, 240_000)).to.have.property('code', 'STREAM_CHANGED');
+    expect(worker.ids().toSorted()).to.deep.equal(world.written.toSorted());
+  });
+
   it("goes on with the other tables of the lease table when one table's stream is enabled again", async () => {
     using clock = virtualClock();
     const world = tableWorld(clock);
