@@ -15,6 +15,8 @@ import type {
   HashKeyRange,
   RawRecord,
   ReadResult,
+  RetrievalReason,
+  RetrievalWay,
   ShardReader,
   SourceNotice,
   StreamSource,
@@ -134,6 +136,13 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** How the reader fetches records, and since when (monotonic). */
+  retrieval: {
+    readonly by: RetrievalWay;
+    readonly since: number;
+    readonly why?: RetrievalReason;
+    readonly error?: unknown;
+  };
   /** When the last read brought an answer, or the tenure began. */
   readAt: number;
   /** What is known about a record that may expire: see retention.ts. */

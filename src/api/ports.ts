@@ -140,6 +140,8 @@ export interface LeasedRead {
   readonly multiStream?: boolean;
   /** The account that a reader of a source with `countsBytes` asks before each fetch, and charges with the fetched bytes. */
   readonly bytes?: ByteAccount;
+  /** When the last renewal began that succeeded (monotonic milliseconds): the lease was ours later than that. */
+  readonly renewalBegunAt?: () => number;
 }
 
 /** Reads one shard from one position to its end. It throttles its reads, retries and prefetches by itself, within bounds. */
@@ -158,10 +160,37 @@ export interface ShardReader {
   close(): void;
 }
 
+/** How the records of a shard are fetched. */
+export type RetrievalWay = 'fan-out' | 'polling';
+
+/**
+ * Why a shard is polled although enhanced fan-out is wanted: there is no consumer yet (`noConsumer`); the service has refused the
+ * subscription (`refused`); it broke off (`broken`); nothing came for a minute (`silent`); another process has taken it over.
+ */
+export type RetrievalReason = 'noConsumer' | 'refused' | 'broken' | 'silent' | 'takenOver';
+
+/**
+ * How a subscription ended: after its time (`renewed`), with the shard, for lack of room for records (`unused`), or as in
+ * `RetrievalReason`. `refused`: it never began.
+ */
+export type SubscriptionOutcome = 'renewed' | 'shardEnd' | 'unused' | Exclude<RetrievalReason, 'noConsumer'>;
+
 /** A notice from a reader. A shard worker turns it into an event or a counter. */
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
+  /** From now on the shard is read in this way. */
+  | {
+      readonly type: 'retrieval';
+      readonly shardId: string;
+      readonly by: RetrievalWay;
+      readonly why?: RetrievalReason;
+      readonly error?: unknown;
+    }
+  /** A subscription has begun, or has ended in this way. */
+  | { readonly type: 'subscription'; readonly shardId: string; readonly outcome: 'begun' | SubscriptionOutcome }
+  /** Subscriptions of this shard were taken over so many times in a row, although the lease stayed ours. */
+  | { readonly type: 'takenOver'; readonly shardId: string; readonly consumer: string; readonly times: number }
   /** Records after `position` may have expired unread; without a position, any of the shard. `certain`: some have expired. */
   | { readonly type: 'trimmed'; readonly shardId: string; readonly position?: Position; readonly certain: boolean }
   | {
