@@ -18,6 +18,7 @@ import { kinesisStreamDefaults as defaults } from '../../options/kinesis-stream-
 import { unpackRecord } from '../aggregation/aggregate.js';
 import { unknownBacklogMeaning } from './end-verdict.js';
 import { createFanOut, type FanOutOptions } from './fan-out/fan-out.js';
+import { subscribingHandler } from './fan-out/http2-handler.js';
 import { hashKeyVetting, type HashKeyVetting } from '../aggregation/hash-key-vetting.js';
 import {
   checkRegion,
@@ -75,7 +76,13 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
   const region = options.region ?? arnRegion;
   const ownClient: KinesisClient | undefined =
     options.client === undefined
-      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
+      ? createKinesisClient({
+          requestTimeoutMs,
+          ...(region === undefined ? {} : { region }),
+          ...(options.fanOut === undefined
+            ? {}
+            : { requestHandler: subscribingHandler(requestTimeoutMs, deps.timers) }),
+        })
       : undefined;
   const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });

@@ -168,12 +168,18 @@ describe('the consumer of a stream', () => {
 });
 
 describe('a source with enhanced fan-out', () => {
-  const opened = (isRequired: boolean): { readonly source: StreamSource; readonly client: ModelClient; clock: ManualClock } => {
+  const opened = (
+    isRequired: boolean,
+  ): { readonly source: StreamSource; readonly client: ModelClient; clock: ManualClock } => {
     const clock = new ManualClock();
     const client = modelClient(clock);
     client.kinesis.createStream(stream);
     client.script = only('RegisterStreamConsumer', () => ({ error: 'AccessDeniedException' }));
-    const options: KinesisSourceOptions = { streamName: stream, client, fanOut: { consumer: { consumerName }, isRequired } };
+    const options: KinesisSourceOptions = {
+      streamName: stream,
+      client,
+      fanOut: { consumer: { consumerName }, isRequired },
+    };
     const source = kinesisSource(options, { clock, timers: clock, random: { next: () => 0.5 } });
     return { source, client, clock };
   };
