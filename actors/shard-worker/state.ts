@@ -15,14 +15,13 @@ import type {
   HashKeyRange,
   RawRecord,
   ReadResult,
-  RetrievalReason,
-  RetrievalWay,
   ShardReader,
   SourceNotice,
   StreamSource,
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';

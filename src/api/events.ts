@@ -4,7 +4,7 @@ import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placem
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
 import type { FailedCallEvent, RecordEvent, ShardEvent } from './event-members.js';
-import type { RetrievalReason, RetrievalWay } from './ports.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
 export interface ConsumerEvents {

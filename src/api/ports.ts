@@ -4,6 +4,7 @@ import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
 import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
+import type { RetrievalReason, RetrievalWay, SubscriptionOutcome } from './retrieval.js';
 import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
@@ -159,21 +160,6 @@ export interface ShardReader {
   /** Ends every request and timer of this reader. A second call has no effect. */
   close(): void;
 }
-
-/** How the records of a shard are fetched. */
-export type RetrievalWay = 'fan-out' | 'polling';
-
-/**
- * Why a shard is polled although enhanced fan-out is wanted: there is no consumer yet (`noConsumer`); the service has refused the
- * subscription (`refused`); it broke off (`broken`); nothing came for a minute (`silent`); another process has taken it over.
- */
-export type RetrievalReason = 'noConsumer' | 'refused' | 'broken' | 'silent' | 'takenOver';
-
-/**
- * How a subscription ended: after its time (`renewed`), with the shard, for lack of room for records (`unused`), or as in
- * `RetrievalReason`. `refused`: it never began.
- */
-export type SubscriptionOutcome = 'renewed' | 'shardEnd' | 'unused' | Exclude<RetrievalReason, 'noConsumer'>;
 
 /** A notice from a reader. A shard worker turns it into an event or a counter. */
 export type SourceNotice =

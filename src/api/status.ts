@@ -2,7 +2,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { FailedItem } from './failed-item.js';
-import type { RetrievalReason, RetrievalWay } from './ports.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */

@@ -1,7 +1,8 @@
 // One shard of the scripted Kinesis, a reader of this shard, and a worker that reads everything after `consume`, in virtual time. With
 // `retrieval: 'fan-out'` the reader subscribes, with a consumer that is registered already.
 import type { StartPosition } from '../../src/core/position.js';
-import type { LeasedRead, ReadResult, RetrievalWay, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
+import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
+import type { RetrievalWay } from '../../src/api/retrieval.js';
 import { kinesisSource, type KinesisSourceOptions } from '../../src/aws/kinesis/kinesis-source.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/index.js';

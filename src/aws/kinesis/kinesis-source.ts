@@ -74,16 +74,7 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
   const { requestTimeoutMs = 30_000 } = options;
 
   const region = options.region ?? arnRegion;
-  const ownClient: KinesisClient | undefined =
-    options.client === undefined
-      ? createKinesisClient({
-          requestTimeoutMs,
-          ...(region === undefined ? {} : { region }),
-          ...(options.fanOut === undefined
-            ? {}
-            : { requestHandler: subscribingHandler(requestTimeoutMs, deps.timers) }),
-        })
-      : undefined;
+  const ownClient = options.client === undefined ? clientOf(options.fanOut, requestTimeoutMs, region, deps) : undefined;
   const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
 
@@ -177,6 +168,20 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
       ownClient?.destroy();
     },
   };
+}
+
+/** Our own client, which subscribes over HTTP/2 if it is to subscribe. */
+function clientOf(
+  fanOut: FanOutOptions | undefined,
+  requestTimeoutMs: number,
+  region: string | undefined,
+  { timers }: KinesisSourceDeps,
+): KinesisClient {
+  return createKinesisClient({
+    requestTimeoutMs,
+    ...(region === undefined ? {} : { region }),
+    ...(fanOut === undefined ? {} : { requestHandler: subscribingHandler(requestTimeoutMs, timers) }),
+  });
 }
 
 /** Refuses to drop records of an AUTO stream, but only at the first description: a later switch must not stop a consumer. */

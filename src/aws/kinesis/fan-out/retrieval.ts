@@ -3,7 +3,7 @@
 // has shown the lease ours: otherwise a former owner would fight the new one. Used by shard-reader.ts and subscription-follower.ts.
 import type { StartingPosition } from '@aws-sdk/client-kinesis';
 import type { Backoff } from '../../../core/backoff.js';
-import type { RetrievalReason, SubscriptionOutcome } from '../../../api/ports.js';
+import type { RetrievalReason, SubscriptionOutcome } from '../../../api/retrieval.js';
 import type { AwsFailure } from '../../aws-errors.js';
 import type { ReaderContext } from '../polled-service.js';
 import { failedReadBackoff, readRetryDelayMs } from '../reading-failure.js';
