@@ -23,7 +23,7 @@ import { ScriptedKinesis } from './scripted-kinesis.js';
 import { ScriptedTables } from './scripted-tables.js';
 import type { ScriptedSubscription } from './scripted-subscriptions.js';
 import {
-  subscriptionFaults,
+  faultNames,
   subscriptionStream,
   type SubscriptionFault,
   type SubscriptionStream,
@@ -254,7 +254,7 @@ function breakSubscriptions(
   fault: SubscriptionFault,
   which: (subscription: ScriptedSubscription) => boolean,
 ): number {
-  oneOf(...subscriptionFaults).parse(fault.fault, 'fault.fault');
+  oneOf(...faultNames).parse(fault.fault, 'fault.fault');
   const broken = [...streams].filter((stream) => which(stream.subscription));
   for (const stream of broken) stream.break(fault);
   return broken.length;

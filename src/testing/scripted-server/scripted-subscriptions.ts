@@ -181,7 +181,8 @@ class Subscription implements ScriptedSubscription {
 
   get dueAt(): number {
     const { heartbeatMs, subscriptionMs } = this.#model.options;
-    return Math.min(this.#sentAt + heartbeatMs, this.since + subscriptionMs);
+    const scalingAt = this.#place.stream.scalings[0]?.at ?? Infinity;
+    return Math.min(this.#sentAt + heartbeatMs, this.since + subscriptionMs, scalingAt);
   }
 
   onChange(listener: () => void): () => void {
