@@ -1,7 +1,7 @@
 // An object with the shape of a Kinesis client. It calls the scripted Kinesis directly, without HTTP, so readers run in virtual time.
 import type { Clock } from '../../src/api/ports.js';
 import type { KinesisClientLike } from '../../src/aws/kinesis/kinesis-client.js';
-import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 
