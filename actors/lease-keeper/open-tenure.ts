@@ -68,6 +68,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.timing.liveUntil,
+    renewalBegunAt: state.timing.liveUntil - options.failoverMs + options.marginMs,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),

@@ -100,6 +100,7 @@ function initial(
     settledAt: now,
     tallied: 0,
     millisBehindLatest: undefined,
+    retrieval: { by: 'polling', since: 0 },
     unlocated: undefined,
     readAt: now,
     atRisk: undefined,

@@ -21,6 +21,7 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
@@ -134,6 +135,13 @@ export interface ShardWorkerState {
   millisBehindLatest: number | undefined;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** How the reader fetches records, and since when (monotonic). */
+  retrieval: {
+    readonly by: RetrievalWay;
+    readonly since: number;
+    readonly why?: RetrievalReason;
+    readonly error?: unknown;
+  };
   /** When the last read brought an answer, or the tenure began. */
   readAt: number;
   /** What is known about a record that may expire: see retention.ts. */

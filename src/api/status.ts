@@ -2,6 +2,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { FailedItem } from './failed-item.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */
@@ -44,6 +45,18 @@ export interface OldestOpen extends Position {
   readonly forMs: number;
 }
 
+/** How the records of a shard are fetched. */
+export interface RetrievalSnapshot {
+  /** `fan-out`: a subscription brings them. `polling`: GetRecords. */
+  readonly by: RetrievalWay;
+  /** For how long it has been so, in milliseconds. */
+  readonly forMs: number;
+  /** Why the shard is polled although fan-out is wanted; absent otherwise. */
+  readonly why?: RetrievalReason;
+  /** The message of the error behind it, if there is one. */
+  readonly error?: string;
+}
+
 /** A shard that this process reads. */
 export interface ShardSnapshot {
   /** The source's name. */
@@ -64,6 +77,8 @@ export interface ShardSnapshot {
   readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last reported; null if it has not reported any. */
   readonly millisBehindLatest: number | null;
+  /** How its records are fetched now. */
+  readonly retrieval: RetrievalSnapshot;
   /** The record that holds the checkpoint back; null if no record is open. */
   readonly oldestOpen: OldestOpen | null;
 }

@@ -49,6 +49,7 @@ function shardOf(path: string, status: WorkerStatus, holders: Holders): ShardSna
   return {
     ...{ source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes },
     millisBehindLatest: status.millisBehindLatest ?? null,
+    retrieval: status.retrieval,
     oldestOpen:
       oldestOpen === undefined
         ? null

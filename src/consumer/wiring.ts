@@ -106,7 +106,7 @@ export function openWiring(input: WiringInput): Wiring {
   const { actors, options, environment } = input;
   const sources = options.sources.map((placed): OpenSource => ({
     ...placed,
-    source: placed.spec.open(environment),
+    source: placed.spec.open(environment, placed.tableName),
     history: { worked: false, failure: undefined, atRisk: new Set() },
   }));
   const tables = openTables(options, environment, sources);
