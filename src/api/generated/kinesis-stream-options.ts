@@ -1,6 +1,6 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { InitialPosition } from '../../core/position.js';
-import type { KinesisClientLike } from '../option-values.js';
+import type { DynamoDbClientLike, KinesisClientLike } from '../option-values.js';
 
 /** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
 export interface KinesisStreamOptions {
@@ -187,6 +187,40 @@ export interface KinesisStreamOptions {
    * ```
    */
   readonly application?: string | undefined;
+  /**
+   * Where this source's lease table is. If it does not exist there, but a table of this name exists in the stream's
+   * region, the start is refused: a take-over must not begin with an empty table.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * leases: { region: 'eu-central-1' }
+   * ```
+   */
+  readonly leases?:
+    | {
+        /**
+         * The region of the lease table. Either this or `client`, or neither. Takes: AWS region.
+         *
+         * @default the stream's
+         * @example
+         * ```ts
+         * leases: { region: 'eu-central-1' }
+         * ```
+         */
+        readonly region?: string | undefined;
+        /**
+         * A DynamoDB client of your own for the lease table; kinact never closes it.
+         *
+         * @default the consumer's `leases.client`
+         * @example
+         * ```ts
+         * leases: { client: new DynamoDBClient({ region: 'eu-central-1' }) }
+         * ```
+         */
+        readonly client?: DynamoDbClientLike | undefined;
+      }
+    | undefined;
   /**
    * A Kinesis client of your own; kinact never closes it.
    *

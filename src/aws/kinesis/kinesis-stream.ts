@@ -1,5 +1,5 @@
 // `kinesisStream`: a Kinesis stream as a source. The options are checked here; nothing is opened before the consumer starts.
-import { leaseTableIn } from '../dynamodb/lease-table.js';
+import { leasePlace, leaseTableIn } from '../dynamodb/lease-place.js';
 import { kinesisSource } from './kinesis-source.js';
 import { consumerNameOf, resolveKinesisStream } from '../../options/kinesis-stream-option-table.js';
 import type { KinesisStreamOptions } from '../../api/options.js';
@@ -22,7 +22,7 @@ import type { FanOutOptions } from './fan-out/fan-out.js';
  * ```
  */
 export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
-  const { name, application, initialPosition, opaque, streamName, streamArn, region, client, ...reading } =
+  const { name, application, initialPosition, opaque, leases, streamName, streamArn, region, client, ...reading } =
     resolveKinesisStream(options);
   const { outOfRange, maxRecords, idleMs, prefetch, retrieval, consumerName, consumerArn, subscriptionClient } =
     reading;
@@ -40,6 +40,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
     application,
     initialPosition,
     opaque,
+    leases: leasePlace(region, leases),
     stream: Object.freeze({ streamName: name.slice(name.lastIndexOf('/') + 1), streamArn, region, client }),
     open: (environment, leaseTable) =>
       kinesisSource(
@@ -55,6 +56,6 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
         },
         environment,
       ),
-    openLeases: leaseTableIn(region),
+    openLeases: leaseTableIn(region, leases),
   } satisfies SourceSpec);
 }
