@@ -118,6 +118,8 @@ export type ReadResult =
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
+      /** When the answer came, epoch milliseconds, for records that were fetched ahead. Default: when the worker gets them. */
+      readonly fetchedAt?: number;
     }
   /**
    * Reading finds no more records: a second chain of iterators after the last record has ended, too. Only a listing can show
@@ -140,6 +142,8 @@ export interface LeasedRead {
   readonly multiStream?: boolean;
   /** The account that a reader of a source with `countsBytes` asks before each fetch, and charges with the fetched bytes. */
   readonly bytes?: ByteAccount;
+  /** Gets the time of each call of GetRecords that the service has answered, also with an error. Absent without a meter. */
+  readonly noteRead?: (ms: number) => void;
 }
 
 /** Reads one shard from one position to its end. It throttles its reads, retries and prefetches by itself, within bounds. */
@@ -221,6 +225,8 @@ export interface StreamSource {
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
   /** Whether readers charge each fetch to the account of their lease. Otherwise the shard worker asks it before each read. */
   readonly countsBytes?: boolean;
+  /** Whether readers answer an idle shard again and again, so that silence means that reading has stopped. Default false. */
+  readonly answersIdle?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
   unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;

@@ -107,7 +107,9 @@ async function readOnce(
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
   const asked = await reader.service.getRecords(reader, iterator, limit);
-  take(reads, 1, clock.now());
+  const answeredAt = clock.now();
+  take(reads, 1, answeredAt);
+  reader.lease?.noteRead?.(answeredAt - askedAt);
 
   if ('failure' in asked) {
     reader.allowance.answered([]);
@@ -233,7 +235,7 @@ function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behin
   // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
   // because `handleChainEnd` decides what that page means.
   if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
-    reader.buffer.push(fresh, bytesOf(fresh), answer.lagMs ?? output.MillisBehindLatest);
+    reader.buffer.push(fresh, bytesOf(fresh), answer.lagMs ?? output.MillisBehindLatest, reader.clock.wallNow());
 }
 
 /** `certain`: there were more records after the position, and none is left. */

@@ -134,6 +134,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       return listing;
     },
     countsBytes: true,
+    answersIdle: true,
     open(shardId, start, notice, lease) {
       const reader = openPollingReader(readerDeps, { shardId, start, notice, lease });
       const tracked: ShardReader = {
