@@ -98,4 +98,6 @@ export interface FrontierReport {
   readonly position: Position;
   /** How many of the worker's records this covers, from the first one on. */
   readonly records: number;
+  /** When the oldest record arrived that the last report did not cover, epoch milliseconds; NaN or absent if that is not known. */
+  readonly arrivedAt?: number;
 }

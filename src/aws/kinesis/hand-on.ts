@@ -28,7 +28,7 @@ export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetch
   // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
   // because it is not known yet what that page means.
   if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !behind)))
-    reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs);
+    reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow());
 }
 
 /** `certain`: there were more records after the position, and none is left. */

@@ -51,7 +51,9 @@ async function readOnce(
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
   const asked = await reader.service.getRecords(reader, iterator, limit);
-  take(reads, 1, clock.now());
+  const answeredAt = clock.now();
+  take(reads, 1, answeredAt);
+  reader.lease?.noteRead?.(answeredAt - askedAt);
 
   if ('failure' in asked) {
     reader.allowance.answered([]);
