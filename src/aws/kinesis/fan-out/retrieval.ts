@@ -33,7 +33,7 @@ export interface Retrieval {
   start(progress: Progress): StartingPosition;
   /** A call of SubscribeToShard was answered. */
   called(): void;
-  /** The first event has come. */
+  /** A subscription was accepted, and the stream is the one that the lease belongs to. */
   begun(): void;
   handedOn(progress: Progress, continuation: string | undefined): void;
   ended(end: SubscriptionEnd): void;

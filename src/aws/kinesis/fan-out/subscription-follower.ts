@@ -37,8 +37,10 @@ export async function followSubscription(
   try {
     // Asked after the subscription: if the stream has this identity now, it had it when the subscription was accepted.
     const doubt = await chainDoubt(reader, progress);
-    if (doubt === undefined) await follow(reader, progress, retrieval, subscription);
-    else {
+    if (doubt === undefined) {
+      retrieval.begun();
+      await follow(reader, progress, retrieval, subscription);
+    } else {
       subscription.close();
       await recover(reader, progress, doubt, reader.service.operations.describe);
     }
@@ -59,7 +61,6 @@ async function follow(
     if (reader.signal.aborted) throw stopped();
     switch (step.type) {
       case 'event':
-        if (events === 0) retrieval.begun();
         handOnEvent(reader, progress, step.event);
         retrieval.handedOn(progress, step.event.continuation);
         if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });
