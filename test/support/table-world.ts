@@ -16,7 +16,8 @@ import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.
 import { ScriptedTables } from '../../src/testing/scripted-server/scripted-tables.js';
 import { answered } from '../sim/sdk-answers.js';
 import { watched, type Watched } from './consumer-harness.js';
-import { awsError, type ModelCall } from './model-kinesis-client.js';
+import { awsError } from './aws-error.js';
+import type { ModelCall } from './model-kinesis-client.js';
 import { seeded } from './virtual-consumer.js';
 import { inVirtualTime } from './virtual.js';
 import { virtualTables, type VirtualTables } from './virtual-tables.js';
