@@ -61,7 +61,7 @@ export function leaseKeeper(
 }
 
 /**
- * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/design.md, section 5). During a suspension
+ * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/leases.md). During a suspension
  * the wall clock advances, but the monotonic clock may not. Returns true after a suspension.
  */
 function noticeSuspension(turn: KeeperTurn): boolean {

@@ -1,4 +1,4 @@
-// The shard sync of each stream (docs/kcl-compatibility.md, 2.6): when one begins, and what follows from its result. The calls of
+// The shard sync of each stream (KCL clause 2.6): when one begins, and what follows from its result. The calls of
 // a sync are in shard-sync-calls.ts. Every scan calls `syncWhereDue`.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
