@@ -39,7 +39,9 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (awaitsCalls(state, now)) return undefined;
   if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
-  if (now < state.setbacks.nextWorkerAt) return 'the shard repeatedly seemed to end: reading resumes later';
+  const { falseEnds, nextWorkerAt } = state.setbacks;
+  if (now < nextWorkerAt)
+    return `the shard has seemed to end ${falseEnds.count} times: reading resumes in ${Math.ceil(nextWorkerAt - now)} ms`;
   return undefined;
 }
 
