@@ -55,7 +55,7 @@ function relation(source: NamedStream | undefined, sink: NamedStream | undefined
   return source.client !== undefined || regions[0] === regions[1] ? 'same' : 'maybe';
 }
 
-/** An own client may be set to another region than the option names. */
+/** Your own client may be set to another region than the option names. */
 function regionOf({ streamArn, region, client }: NamedStream): string | undefined {
   if (streamArn !== undefined) return streamArn.split(':')[3];
   return client === undefined ? region : undefined;

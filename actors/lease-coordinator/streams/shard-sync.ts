@@ -195,7 +195,7 @@ function postponeCreation(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
+/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows could be taken for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { options, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;

@@ -10,13 +10,13 @@ import { failureOf } from '../kinesis/shard-iterator.js';
 
 const allTrimmedBackoff: Backoff = { baseMs: 300, capMs: 10_000 };
 /**
- * While a shard is being trimmed, its oldest record may expire between GetShardIterator and GetRecords. After so many refusals in a row,
+ * While a shard is being trimmed, its oldest record may expire between GetShardIterator and GetRecords. After this many refusals in a row,
  * none of which can be explained by that, no record is left.
  */
 const triesForProof = 4;
 /** An iterator that is older may have waited for room or memory, and its refusal proves nothing. */
 const promptMs = 5_000;
-/** A listing costs more than a try. One in so many tries asks whether the shard has been closed. */
+/** A listing costs more than a try. One in this many tries asks whether the shard has been closed. */
 const listEvery = 16;
 
 export async function trimmedReading(reader: ReaderContext, progress: Progress): Promise<Next> {
