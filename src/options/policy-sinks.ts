@@ -1,4 +1,4 @@
-// The sinks of a failure policy, and whether one of them puts items into a stream that the consumer reads: each of them would come back,
+// The sinks of a failure policy, and whether one of them puts items into a stream that the consumer reads. Each of them would come back,
 // fail again and be parked again, for ever. A function as `onFailure` shows its sinks only at its first answers.
 import type { OnFailure } from '../api/failure-policy.js';
 import { refuseShown } from '../api/misplaced.js';

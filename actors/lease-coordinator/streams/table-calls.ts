@@ -93,7 +93,7 @@ export async function cleanUp(
 }
 
 /**
- * The shards whose rows may go. Under `lineage` a second listing must confirm that a shard is gone: if a listing only omits the last
+ * The shards whose rows may go. Under `lineage` a second listing must confirm that a shard is gone. If a listing only omits the last
  * shard of a line, its row would be created again, and the shard read again.
  */
 async function removableRows(source: StreamSource, stream: StreamRows, signal: AbortSignal): Promise<string[]> {

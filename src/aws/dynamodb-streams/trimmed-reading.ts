@@ -1,6 +1,6 @@
 // What a reader does when DynamoDB Streams says that the records at its position have expired (TrimmedDataAccessException): it goes on
 // with the oldest record that is left. If all records of a shard have expired, the service says the same of TRIM_HORIZON until a record is
-// written: then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
+// written. Then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
 import type { Backoff } from '../../core/backoff.js';
 import type { Position } from '../../core/position.js';
 import type { Next, ReaderContext } from '../kinesis/polled-service.js';

@@ -230,8 +230,8 @@ function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behin
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
   reportGap(reader, progress, knewMore && records.length === 0 && !behind);
-  // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
-  // because `handleChainEnd` decides what that page means.
+  // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends
+  // the chain: `handleChainEnd` decides what it means.
   if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
     reader.buffer.push(fresh, bytesOf(fresh), answer.lagMs ?? output.MillisBehindLatest);
 }
