@@ -153,7 +153,7 @@ export interface LeasedRead {
 export interface ShardReader {
   /**
    * Resolves with the next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a
-   * service may pass. Without a lease it also rejects with errors that no retry can repair (KinactError).
+   * service counts as temporary. Without a lease it also rejects with errors that no retry can repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
   /**

@@ -139,7 +139,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
 }
 
 /**
- * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the shard counts
+ * Handles a missing shard of an existing stream. That may be temporary, for instance while a stream is being recreated. So the shard counts
  * as gone only after a while.
  */
 async function handleMissingShard(
