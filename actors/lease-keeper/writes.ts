@@ -116,7 +116,10 @@ function writeSucceeded(
   const { counter, wish } = outcome;
   const before = state.lease.row;
   leaseState.applyWritten(state.lease, write.change, counter, options.writer);
-  if (write.change.checkpoint !== undefined) state.timing.checkpointAt = write.startedAt;
+  if (write.change.checkpoint !== undefined) {
+    state.timing.checkpointAt = write.startedAt;
+    leaseState.noteCheckpointDurable(state.lease);
+  }
   state.lease.uncheckpointedRecords -= write.coveredRecords;
   reportDurable(turn);
 

@@ -1,6 +1,6 @@
 // Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
 // may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
-// same failure: a call that has not settled may still succeed.
+// same failure. A call that has not settled may still succeed.
 import { effect } from './actor.js';
 import { notParked, type Failure, type Verdict } from './failure-policy.js';
 import { DeliveredItem } from './item.js';

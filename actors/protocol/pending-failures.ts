@@ -26,11 +26,14 @@ export interface PendingFailure<Subject> {
 
 export interface PendingFailures<Subject> {
   readonly byNumber: Map<number, PendingFailure<Subject>>;
-  /** How many there have been. */
+  /** How many failures have been added so far: the next one gets the next number. */
   count: number;
-  /** The numbers of those that wait for a free call of a sink. */
+  /** The numbers of the failures that wait for a free call of a sink. */
   readonly queued: Deque<number>;
-  /** The numbers of those whose sink is called. Some may be over otherwise. */
+  /**
+   * The numbers of the failures whose sink is being called. A number stays here until its call ends or has been overdue twice, even if
+   * its failure was dropped.
+   */
   readonly called: Set<number>;
 }
 

@@ -2,6 +2,7 @@
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
+import { lagMs, readLagMs } from './lag.js';
 import { waitingParts } from './undecoded-part.js';
 import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
@@ -101,6 +102,9 @@ export interface WorkerStatus {
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
   readonly retrieval: RetrievalSnapshot;
+  /** The ages of the oldest record that is not read, and of the oldest one that is not settled; undefined while unknown. */
+  readonly readLagMs: number | undefined;
+  readonly lagMs: number | undefined;
   readonly failing: readonly FailingSnapshot[];
   /** The parts of aggregates that cannot be decoded and that a sink does not keep yet. */
   readonly waiting: readonly WaitingSnapshot[];
@@ -108,6 +112,8 @@ export interface WorkerStatus {
   readonly retentionAtRisk?: string;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
 }
+
+const rounded = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : Math.round(ms));
 
 export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerState): WorkerStatus {
   const { ledger, tenure } = state;
@@ -140,6 +146,8 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
     retrieval: retrievalStatus(state, now),
+    readLagMs: rounded(readLagMs({ options, state, now })),
+    lagMs: rounded(lagMs({ options, state, now })),
     waiting: waitingParts(state, now),
     failing: failingStatus(state.reading ? [state.failing] : [], now),
     ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),

@@ -47,7 +47,7 @@ export const errorCodes = {
   REFUSED: 'A command, or a `ManualClock`, refused to start or to continue; the message names the reason.',
   INJECTED_FAULT: 'A test injected this fault with `nemesis`, and gave no error of its own.',
   STOPPED: 'The consumer was stopped.',
-  AWS_ERROR: 'The service answered with an error for which kinact has no own code: see `cause`.',
+  AWS_ERROR: 'The service answered with an error for which kinact has no code of its own: see `cause`.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;

@@ -79,7 +79,7 @@ export interface ConsumerEvents {
     readonly forMs: number;
   };
   /**
-   * A shard is read no further, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
+   * Reading of a shard has stopped, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
    * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
    */
   readingStopped: RecordEvent & {

@@ -119,6 +119,8 @@ export type ReadResult =
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
+      /** When the answer came, epoch milliseconds, for records that were fetched ahead. Default: when the worker gets them. */
+      readonly fetchedAt?: number;
     }
   /**
    * Reading finds no more records: a second chain of iterators after the last record has ended, too. Only a listing can show
@@ -143,13 +145,15 @@ export interface LeasedRead {
   readonly bytes?: ByteAccount;
   /** When the last renewal began that succeeded (monotonic milliseconds): the lease was ours later than that. */
   readonly renewalBegunAt?: () => number;
+  /** Gets the time of each call of GetRecords that the service has answered, also with an error. Absent without a meter. */
+  readonly noteRead?: (ms: number) => void;
 }
 
 /** Reads one shard from one position to its end. It throttles its reads, retries and prefetches by itself, within bounds. */
 export interface ShardReader {
   /**
    * Resolves with the next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a
-   * service may pass. Without a lease it also rejects with errors that no retry can repair (KinactError).
+   * service counts as temporary. Without a lease it also rejects with errors that no retry can repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
   /**
@@ -236,6 +240,8 @@ export interface StreamSource {
   listShards(filter: ShardFilter, signal: AbortSignal): Promise<ShardListing>;
   /** Whether readers charge each fetch to the account of their lease. Otherwise the shard worker asks it before each read. */
   readonly countsBytes?: boolean;
+  /** Whether readers answer an idle shard again and again, so that silence means that reading has stopped. Default false. */
+  readonly answersIdle?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
   unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;

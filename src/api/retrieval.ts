@@ -4,8 +4,9 @@
 export type RetrievalWay = 'fan-out' | 'polling';
 
 /**
- * Why a shard is polled although enhanced fan-out is wanted: there is no consumer yet (`noConsumer`); the service has refused the
- * subscription (`refused`); it broke off (`broken`); nothing came for a minute (`silent`); another process has taken it over.
+ * Why a shard is polled although enhanced fan-out is wanted. There is no consumer yet (`noConsumer`). The service has refused the
+ * subscription (`refused`), or it broke off (`broken`). Nothing came for a minute (`silent`). Another process has taken it over
+ * (`takenOver`).
  */
 export type RetrievalReason = 'noConsumer' | 'refused' | 'broken' | 'silent' | 'takenOver';
 

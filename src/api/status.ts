@@ -79,6 +79,13 @@ export interface ShardSnapshot {
   readonly millisBehindLatest: number | null;
   /** How its records are fetched now. */
   readonly retrieval: RetrievalSnapshot;
+  /**
+   * The age of the oldest record that is not settled, read or not, in milliseconds, from its arrival in the stream. 0: everything is
+   * settled, and the last answer of the service, ten seconds old at most, reached the tip. Null while the first answer is awaited.
+   */
+  readonly lagMs: number | null;
+  /** The age of the oldest record that no durable checkpoint covers: what would be delivered again after a crash. Null as `lagMs`. */
+  readonly checkpointAgeMs: number | null;
   /** The record that holds the checkpoint back; null if no record is open. */
   readonly oldestOpen: OldestOpen | null;
 }
@@ -129,6 +136,26 @@ export interface WaitingSnapshot {
   readonly error: string;
 }
 
+/** How far the application is behind, as this process knows. docs/lag.md says what each case means. */
+export interface LagSnapshot {
+  /**
+   * The largest read lag of a shard that this process reads. If a shard of its tables has had no reader for longer than that: this time.
+   * Null until something is known.
+   */
+  readonly maxMillisBehindLatest: number | null;
+  /** The same for the largest `checkpointAgeMs` of a shard. */
+  readonly checkpointAgeMs: number | null;
+  /** The lease without a reader that has waited the longest; null if every shard that can be read has one. */
+  readonly unread: {
+    /** The lease table. */
+    readonly table: string;
+    /** The key of the lease's row. */
+    readonly leaseKey: string;
+    /** For how long this process has known that no worker reads the shard, in milliseconds. */
+    readonly forMs: number;
+  } | null;
+}
+
 /** One source of the consumer. */
 export interface SourceSnapshot {
   /** The source's name. */
@@ -162,6 +189,8 @@ export interface ConsumerStatus {
   readonly restarts: number;
   /** The shards that this process reads now. */
   readonly shards: readonly ShardSnapshot[];
+  /** How far the application is behind, in one figure for reading and one for checkpoints. */
+  readonly lag: LagSnapshot;
   /** Every source. If a source is not read, its `error` is the reason. */
   readonly sources: readonly SourceSnapshot[];
   /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes to read on. */

@@ -58,7 +58,7 @@ async function refuseNoFolder(path: string, prefix = ''): Promise<void> {
     // Any other failure shows when the folder is read.
     ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   );
-  if (!isFolder) throw new KinactError('REFUSED', `${prefix}${path} is no folder`, { data: { path } });
+  if (!isFolder) throw new KinactError('REFUSED', `${prefix}${path} is not a folder`, { data: { path } });
 }
 
 function streamReading(stream: StreamReference): ParkedPlace['read'] {

@@ -103,7 +103,7 @@ function isTooOften(
 }
 
 function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], cause: Error): KinactError {
-  const text = `The pipeline restarted more than ${intensity} times within ${periodMs} ms; last cause: ${cause.message}`;
+  const text = `The pipeline restarted more than ${intensity} times within ${periodMs / 1_000} s; last cause: ${cause.message}`;
   return new KinactError('RESTART_INTENSITY', text, { cause });
 }
 

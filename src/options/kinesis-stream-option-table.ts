@@ -1,5 +1,5 @@
 // The options of `kinesisStream`, as a table. This file only checks the options; src/aws uses them.
-import type { KinesisClientLike, KinesisStreamOptions } from '../api/options.js';
+import type { DynamoDbClientLike, KinesisClientLike, KinesisStreamOptions } from '../api/options.js';
 import type { InitialPosition } from '../core/position.js';
 import {
   anything,
@@ -49,8 +49,26 @@ export const prefetchText =
   'How far a shard is read ahead: until one of these limits is reached. The last answer may exceed it. `maxBytes` of the consumer bounds all shards together; see memory.md.';
 export const prefetchExample = { example: '{ batches: 8, bytes: 32 * 1024 * 1024 }' };
 
+const placeTable = {
+  region: optional(
+    text('AWS region', /^[a-z]{2}[a-z0-9-]+$/),
+    'The region of the lease table. Either this or `client`, or neither.',
+    { shown: "the stream's", example: "'eu-central-1'" },
+  ),
+  client: optional(
+    shaped<DynamoDbClientLike>('a DynamoDB client with a `send` method', ['send'], 'DynamoDbClientLike'),
+    'A DynamoDB client of your own for the lease table; kinact never closes it.',
+    { shown: "the consumer's `leases.client`", example: "new DynamoDBClient({ region: 'eu-central-1' })" },
+  ),
+};
+
 /** Rows that the tables of all sources have. */
 export const sourceRows = {
+  leases: group(
+    placeTable,
+    "Where this source's lease table is. If it does not exist there, but a table of this name exists in the stream's region, the start is refused: a take-over must not begin with an empty table.",
+    { example: "{ region: 'eu-central-1' }" },
+  ),
   opaque: optional(anything, 'Passed unchanged to `extract` and every item of this source.', {
     example: "{ tenant: 'acme' }",
   }),
@@ -96,7 +114,7 @@ export const kinesisStreamTable = {
   retrieval: defaulting(
     oneOf('polling', 'fan-out', 'auto'),
     'polling',
-    'How records are fetched. `fan-out` is enhanced fan-out: each consumer has 2 MB/s of every shard to itself, and records come within a tenth of a second; AWS charges for it by shard hour and by gigabyte. It is worth it for latency, or if several applications read the stream. `auto` prefers it and polls while it cannot be had, where `fan-out` fails at the start. See streams.md.',
+    'How records are fetched. `fan-out` is enhanced fan-out: each application has 2 MB/s of every shard to itself, and records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for latency, or if more than two applications read the stream. `auto` prefers it and polls while it cannot be had, where `fan-out` fails at the start. See streams.md.',
     "'auto'",
   ),
   consumerName: optional(
@@ -119,6 +137,7 @@ export const kinesisStreamTable = {
   ),
   opaque: sourceRows.opaque,
   application: sourceRows.application,
+  leases: sourceRows.leases,
   client: optional(
     shaped<KinesisClientLike>('a Kinesis client with a `send` method', ['send'], 'KinesisClientLike'),
     'A Kinesis client of your own; kinact never closes it.',
@@ -146,6 +165,7 @@ export type ResolvedKinesisStream = Resolved<typeof kinesisStreamTable> & {
 export function resolveKinesisStream(options: KinesisStreamOptions): ResolvedKinesisStream {
   const resolved = resolveTable(kinesisStreamTable, options, 'kinesisStream');
   checkFanOut(resolved);
+  checkPlace(resolved.leases, 'kinesisStream');
   return Object.freeze({ ...resolved, ...placedStream(resolved, 'kinesisStream') });
 }
 
@@ -183,6 +203,12 @@ export function placedStream(
     refuse(`${path}.streamName`, 'one of streamName and streamArn, or both naming the same stream', streamName);
   }
   return { name, region: regionOf({ streamArn, region }, path) };
+}
+
+/** Throws INVALID_OPTION if the place of the lease table is given twice. */
+export function checkPlace({ region, client }: ResolvedKinesisStream['leases'], path: string): void {
+  if (region !== undefined && client !== undefined)
+    refuse(`${path}.leases.region`, 'region or client, not both', region);
 }
 
 /** The region that the options name. Throws INVALID_OPTION if the ARN names another one. */

@@ -3,6 +3,7 @@
 import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
+import { refuseName } from '../api/refusal.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
 import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
@@ -47,7 +48,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
 
   if (rest.extract !== undefined && rest.key !== undefined) {
-    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
+    refuseName('key', 'allowed only without extract, which gives every item its key');
   }
 
   const batch = batchOf(rest.reducer, rest.flushIntervalMs);
@@ -67,6 +68,21 @@ const sameStream = 'sources of different streams';
 const sameName =
   'sources of different names, because items and leases are told apart by them; if a table and a Kinesis stream share a name, ' +
   'give kinesisStream its streamArn instead';
+
+/** Refuses a source whose lease table would be in another place than that of another source with the same table. */
+function samePlace(path: string, { leases: place = {} }: AnySource, other: AnySource | undefined): void {
+  if (other === undefined) return;
+  const { region, client } = other.leases ?? {};
+  const differs = place.region !== undefined && region !== undefined && place.region !== region;
+  if (differs)
+    refuse(
+      `${path}.leases.region`,
+      `'${region}', where '${other.name}' has the lease table that both share`,
+      place.region,
+    );
+  if (place.client !== client)
+    refuse(`${path}.leases.client`, `the client of '${other.name}', because both share a lease table`, place.client);
+}
 
 const isOfKinesis = ({ stream }: AnySource): boolean => stream !== undefined;
 
@@ -95,6 +111,11 @@ function placeSources(
         );
       }
       byTable.set(name, spec.name);
+      samePlace(
+        path,
+        spec,
+        specs.find((each) => each.name === other),
+      );
       return Object.freeze({ spec, tableName: name });
     }),
   );

@@ -116,6 +116,12 @@ export const scriptedKinesisTable = {
     'true',
   ),
   pageSize: defaulting(integer(1), 1_000, 'Shards per ListShards page when the caller names no number.', '2'),
+  updateMs: defaulting(
+    milliseconds(0),
+    0,
+    'How long a stream stays UPDATING after its shards have changed. Meanwhile the API refuses further changes.',
+    '2_000',
+  ),
   consumerMs: defaulting(
     milliseconds(0),
     0,

@@ -331,7 +331,7 @@ describe('a keeper whose shard has ended', () => {
     }
     expect(keeper.newsOf('released')[0]).to.deep.include({
       coolDown: true,
-      reason: 'the end of the shard is not proven for too long',
+      reason: 'the end of the shard has not been proven for 66000 ms',
     });
     expect(keeper.row.checkpoint).to.equal('100');
   });

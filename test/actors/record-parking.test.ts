@@ -115,7 +115,7 @@ for (const [what, { at, seen: expected, sub }] of Object.entries(failures)) {
       expect(noted).to.deep.equal([[shard0, bad, at]]);
     });
 
-    it('is named when the shard is read no further', async () => {
+    it('is named when reading of the shard has stopped', async () => {
       const { pipeline, bad, stream } = await run(what as 'key', ['refuse'], 600_000, what === 'decode' ? 2 : 1);
       stream.put(...Array.from({ length: 200 }, () => ({ partitionKey: 'k', data: 'more' })));
       await pipeline.clock.advance(10_000);

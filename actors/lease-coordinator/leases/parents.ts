@@ -10,7 +10,7 @@ import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
 import { leaseOf } from './keepers.js';
 
 /**
- * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). It may start at once if it has progress, or if this
+ * Finds out whether a held lease may start (KCL clause 2.8). It may start at once if it has progress, or if this
  * process has written SHARD_END for all parents. Otherwise the parents' rows are read consistently. Called when the lease is
  * taken, and when the answer may have changed.
  */

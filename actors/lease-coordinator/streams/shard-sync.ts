@@ -1,4 +1,4 @@
-// The shard sync of each stream (docs/kcl-compatibility.md, 2.6): when one begins, and what follows from its result. The calls of
+// The shard sync of each stream (KCL clause 2.6): when one begins, and what follows from its result. The calls of
 // a sync are in shard-sync-calls.ts. Every scan calls `syncWhereDue`.
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
@@ -24,6 +24,7 @@ import {
 } from '../turn.js';
 import type { Stream } from '../state.js';
 import { stampRows } from './table-calls.js';
+import { objectionTo, refuseTable } from './table-check.js';
 import { rowsOf } from './stream-rows.js';
 import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
@@ -74,11 +75,15 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
 
+    const objection = stream.history.worked ? undefined : objectionTo(state, stream, options.multiStream);
     effects.push(
       effect.run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(options.store, sourceOptions, request, signal),
+        start: async (signal) => {
+          if (objection !== undefined) await refuseTable(options.store, sourceOptions.source.name, objection, signal);
+          return syncShards(options.store, sourceOptions, request, signal);
+        },
         done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -195,7 +200,7 @@ function postponeCreation(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
+/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows could be taken for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { options, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;

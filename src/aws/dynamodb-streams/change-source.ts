@@ -111,6 +111,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     describe,
     listShards: list,
     countsBytes: true,
+    answersIdle: true,
     open(shardId, start, notice, lease) {
       // A shard that was listed as closed stays closed, so its end needs no new listing. Many shards are read long after they closed.
       const listFor = async (signal: AbortSignal): Promise<ShardListing> =>

@@ -141,6 +141,7 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
       return listing;
     },
     countsBytes: true,
+    answersIdle: true,
     open(shardId, start, notice, lease) {
       const reader = openShardReader(readerDeps, { shardId, start, notice, lease });
       const tracked: ShardReader = {

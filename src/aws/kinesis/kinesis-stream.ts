@@ -1,5 +1,5 @@
 // `kinesisStream`: a Kinesis stream as a source. The options are checked here; nothing is opened before the consumer starts.
-import { leaseTableIn } from '../dynamodb/lease-table.js';
+import { leasePlace, leaseTableIn } from '../dynamodb/lease-place.js';
 import { kinesisSource } from './kinesis-source.js';
 import { consumerNameOf, resolveKinesisStream } from '../../options/kinesis-stream-option-table.js';
 import type { KinesisStreamOptions } from '../../api/options.js';
@@ -11,9 +11,9 @@ import type { FanOutOptions } from './fan-out/fan-out.js';
  *
  * Region, credentials and endpoints come from the usual AWS environment unless given. The lease table lives in the stream's
  * region.
- * Enhanced fan-out costs about 0.015 USD for each shard and hour, and 0.013 USD for each GB, in most regions; polling costs nothing
- * more than the stream. It is worth it if records must arrive within a tenth of a second, or if more than two applications read
- * the stream, because all that poll share 2 MB/s of a shard. Otherwise stay with polling: nothing else changes.
+ * Enhanced fan-out costs about 0.015 USD for each shard and hour, and 0.013 USD for each GB; polling costs nothing beyond the stream. It
+ * is worth it if records must arrive within a tenth of a second, or if more than two applications share the 2 MB/s of a shard. Otherwise
+ * stay with polling, because nothing else differs.
  * @throws KinactError INVALID_OPTION naming path, expected and got.
  *
  * @example
@@ -22,7 +22,7 @@ import type { FanOutOptions } from './fan-out/fan-out.js';
  * ```
  */
 export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
-  const { name, application, initialPosition, opaque, streamName, streamArn, region, client, ...reading } =
+  const { name, application, initialPosition, opaque, leases, streamName, streamArn, region, client, ...reading } =
     resolveKinesisStream(options);
   const { outOfRange, maxRecords, idleMs, prefetch, retrieval, consumerName, consumerArn, subscriptionClient } =
     reading;
@@ -40,6 +40,7 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
     application,
     initialPosition,
     opaque,
+    leases: leasePlace(region, leases),
     stream: Object.freeze({ streamName: name.slice(name.lastIndexOf('/') + 1), streamArn, region, client }),
     open: (environment, leaseTable) =>
       kinesisSource(
@@ -55,6 +56,6 @@ export function kinesisStream(options: KinesisStreamOptions): SourceSpec {
         },
         environment,
       ),
-    openLeases: leaseTableIn(region),
+    openLeases: leaseTableIn(region, leases),
   } satisfies SourceSpec);
 }

@@ -51,7 +51,9 @@ async function readOnce(
   const limit = await reader.allowance.ask(reader.signal);
   const askedAt = clock.now();
   const asked = await reader.service.getRecords(reader, iterator, limit);
-  take(reads, 1, clock.now());
+  const answeredAt = clock.now();
+  take(reads, 1, answeredAt);
+  reader.lease?.noteRead?.(answeredAt - askedAt);
 
   if ('failure' in asked) {
     reader.allowance.answered([]);
@@ -137,7 +139,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
 }
 
 /**
- * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the shard counts
+ * Handles a missing shard of an existing stream. That may be temporary, for instance while a stream is being recreated. So the shard counts
  * as gone only after a while.
  */
 async function handleMissingShard(

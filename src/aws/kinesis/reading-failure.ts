@@ -60,7 +60,7 @@ export async function recover(
     if (kind === 'invalidArgument' && refusals > 0 && context.lease === undefined) throw error;
     return refusals === 0 ? undefined : wait(failedReadBackoff, refusals - 1, retrying);
   }
-  // Under a lease, any failure of a service may pass; the coordinator finds out which ones do not.
+  // Under a lease, any failure of a service counts as temporary; the coordinator finds out which ones do not.
   if (kind === 'aborted' || error.retryable || context.lease !== undefined)
     return wait(failedReadBackoff, attempt, retrying);
   throw error;

@@ -19,7 +19,7 @@ export interface Progress {
   readonly gap: NotedGap;
   readonly end: EndSearch;
   failures: FailuresInARow;
-  /** Old records were read last, and so many empty pages since. Only for a service without MillisBehindLatest. */
+  /** Old records were read last, and this many empty pages since. Only for a service without MillisBehindLatest. */
   middle: { readonly lagMs: number; emptyPages: number } | undefined;
 }
 

@@ -64,6 +64,17 @@ export interface ScriptedKinesisOptions {
    */
   readonly pageSize?: number | undefined;
   /**
+   * How long a stream stays UPDATING after its shards have changed. Meanwhile the API refuses further changes. Takes:
+   * milliseconds, 0 to 2147483647.
+   *
+   * @default 0
+   * @example
+   * ```ts
+   * kinesis: { updateMs: 2_000 }
+   * ```
+   */
+  readonly updateMs?: number | undefined;
+  /**
    * How long a consumer of enhanced fan-out stays CREATING, and DELETING. On AWS it takes seconds. Takes: milliseconds,
    * 0 to 2147483647.
    *

@@ -40,6 +40,8 @@ export interface ScriptedConnections {
   numberOf(incoming: Incoming): number;
   /** Ends the whole connection, so that the client sees ECONNRESET. */
   reset(response: Outgoing): void;
+  /** Ends the whole connection after what was written. */
+  hangUp(response: Outgoing): void;
   /** From now on not a byte is sent or heard on the connection, nor its end: the network is gone. */
   silence(response: Outgoing): void;
   /** Sends GOAWAY. Does nothing on a connection of HTTP/1.1, which has no such message. */
@@ -73,6 +75,7 @@ export function scriptedConnections(
     http2.emit('connection', wire);
   };
 
+  // Without delay, as servers that listen themselves: a client that waits for room to send would wait 40 ms for each acknowledgement.
   const listener = createListener({ noDelay: true }, (socket) => {
     last += 1;
     open.set(socket, last);
@@ -103,6 +106,7 @@ export function scriptedConnections(
     },
     numberOf: (incoming) => open.get(socketOf(incoming)!) ?? 0,
     reset: (response) => socketOf(response)?.resetAndDestroy(),
+    hangUp: (response) => socketOf(response)?.destroySoon(),
     silence: (response) => {
       const session = sessionOf(response);
       if (session === undefined) return;

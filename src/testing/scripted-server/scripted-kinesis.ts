@@ -1,11 +1,12 @@
 // The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It handles one
 // operation at a time, from plain JSON to plain JSON, without HTTP. Called by scripted-server.ts and by tests.
-import { resolveTable, type Resolved } from '../../options/option-table.js';
+import { integer, resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedKinesisOptions } from '../generated/scripted-kinesis-options.js';
 import { scriptedKinesisTable } from '../option-tables.js';
 import { AwsAnswerError, invalidArgument, notFound, requiredText } from './answer-errors.js';
 import { consumerOperation, present } from './scripted-consumers.js';
 import { ShardReads, type ReadModel } from './scripted-reads.js';
+import { beginUpdate, requireActive, settle, updateShardCount, type ScalingModel } from './scripted-scaling.js';
 import {
   listShards,
   type ScriptedPlace,
@@ -29,6 +30,7 @@ import { ScriptedSubscriptions, type ScriptedSubscription } from './scripted-sub
 type Input = Record<string, unknown>;
 
 const hashKeys = 2n ** 128n;
+const shardCount = integer(1);
 /** Sequence numbers on AWS have 56 digits. Ours start in the same range, and rise in the order of creation. */
 const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
 
@@ -41,6 +43,7 @@ export class ScriptedKinesis {
   #skewMs = 0;
   #sequence = 0;
   readonly #model: ReadModel;
+  readonly #scaling: ScalingModel;
   readonly #reads: ShardReads;
   readonly #subscriptions: ScriptedSubscriptions;
 
@@ -56,6 +59,12 @@ export class ScriptedKinesis {
       lastSequence: () => String(firstSequenceNumber + BigInt(this.#sequence) * 16n),
     };
     this.#model = model;
+    this.#scaling = {
+      updateMs: this.options.updateMs,
+      now: () => this.now(),
+      split: (...input) => this.split(...input),
+      merge: (...input) => this.merge(...input),
+    };
     this.#reads = new ShardReads(model);
     this.#subscriptions = new ScriptedSubscriptions(model);
   }
@@ -125,6 +134,7 @@ export class ScriptedKinesis {
       placed: 0,
       shards: new Map(),
       shardNumber: 0,
+      scalings: [],
       consumers: new Map(),
     };
 
@@ -144,6 +154,7 @@ export class ScriptedKinesis {
   stream(name: string): ScriptedStream {
     const stream = this.streams.get(name);
     if (stream === undefined) throw notFound(`Stream ${name} under account 123456789012 not found.`);
+    settle(this.#scaling, stream);
     return stream;
   }
 
@@ -215,6 +226,29 @@ export class ScriptedKinesis {
     return child;
   }
 
+  /**
+   * The stream scales by itself to so many open shards, as an on-demand stream does: now, or once the server's clock has moved on by
+   * `afterMs`. Splits and merges make the shards equally wide.
+   *
+   * @example
+   * ```ts
+   * import { scriptedServer } from 'kinact/testing';
+   *
+   * await using server = await scriptedServer();
+   * server.kinesis.createStream('orders', 4, { mode: 'ON_DEMAND' });
+   * server.kinesis.scale('orders', 8, 60_000);
+   * server.kinesis.advance(60_000);
+   * ```
+   */
+  scale(streamName: string, shards: number, afterMs = 0): void {
+    shardCount.parse(shards, 'shards');
+    const stream = this.stream(streamName);
+    stream.scalings.push({ at: this.now() + afterMs, shards });
+    stream.scalings.sort((a, b) => a.at - b.at);
+    settle(this.#scaling, stream);
+    this.#subscriptions.wake();
+  }
+
   /** Removes the first `count` records of a shard, as retention does. */
   trim(streamName: string, shardId: string, count = Infinity): void {
     const shard = this.shard(streamName, shardId);
@@ -250,19 +284,10 @@ export class ScriptedKinesis {
         return listShards(input, page, (name, arn) => this.#streamOf({ StreamName: name, StreamARN: arn }));
       }
       case 'SplitShard':
-        this.split(
-          this.#streamOf(input).name,
-          requiredText(input['ShardToSplit']),
-          requiredText(input['NewStartingHashKey']),
-        );
-        return {};
       case 'MergeShards':
-        this.merge(
-          this.#streamOf(input).name,
-          requiredText(input['ShardToMerge']),
-          requiredText(input['AdjacentShardToMerge']),
-        );
-        return {};
+        return this.#reshard(operation, this.#streamOf(input), input);
+      case 'UpdateShardCount':
+        return updateShardCount(this.#scaling, this.#streamOf(input), input);
       case 'PutRecord':
         return this.#putRecord(this.#streamOf(input).name, input);
       case 'PutRecords': {
@@ -293,6 +318,15 @@ export class ScriptedKinesis {
     return this.stream(
       typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : requiredText(input['StreamName']),
     );
+  }
+
+  #reshard(operation: 'SplitShard' | 'MergeShards', stream: ScriptedStream, input: Input): object {
+    requireActive(stream);
+    const member = (name: string): string => requiredText(input[name]);
+    if (operation === 'SplitShard') this.split(stream.name, member('ShardToSplit'), member('NewStartingHashKey'));
+    else this.merge(stream.name, member('ShardToMerge'), member('AdjacentShardToMerge'));
+    beginUpdate(this.#scaling, stream);
+    return {};
   }
 
   #deleteStream(stream: ScriptedStream, withConsumers: boolean): void {

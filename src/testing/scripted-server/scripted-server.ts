@@ -23,7 +23,7 @@ import { ScriptedKinesis } from './scripted-kinesis.js';
 import { ScriptedTables } from './scripted-tables.js';
 import type { ScriptedSubscription } from './scripted-subscriptions.js';
 import {
-  subscriptionFaults,
+  faultNames,
   subscriptionStream,
   type SubscriptionFault,
   type SubscriptionStream,
@@ -33,7 +33,7 @@ import {
 export interface ScriptedServer {
   /** The endpoint for Kinesis, DynamoDB and DynamoDB Streams, `http://127.0.0.1:…`. */
   readonly url: string;
-  /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
+  /** The in-memory Kinesis: put, split, merge, scale, trim, expire iterators, see open subscriptions, move its clock. */
   readonly kinesis: ScriptedKinesis;
   /**
    * The in-memory DynamoDB tables with change streams: put, roll shards over, trim, list late, move their clock. A table that
@@ -254,7 +254,7 @@ function breakSubscriptions(
   fault: SubscriptionFault,
   which: (subscription: ScriptedSubscription) => boolean,
 ): number {
-  oneOf(...subscriptionFaults).parse(fault.fault, 'fault.fault');
+  oneOf(...faultNames).parse(fault.fault, 'fault.fault');
   const broken = [...streams].filter((stream) => which(stream.subscription));
   for (const stream of broken) stream.break(fault);
   return broken.length;

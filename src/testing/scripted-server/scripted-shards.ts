@@ -104,6 +104,15 @@ export interface ScriptedStream {
   readonly shards: Map<string, ScriptedShard>;
   /** The number of the next shard. */
   shardNumber: number;
+  /** Set by a change of the shards: until then the stream is UPDATING, milliseconds since the epoch. */
+  updatingUntil?: number;
+  /** When it scales by itself, and to how many shards; the earliest first. `scale` adds to it. */
+  readonly scalings: {
+    /** Milliseconds since the epoch. */
+    readonly at: number;
+    /** How many shards are open then. */
+    readonly shards: number;
+  }[];
   /** The registered consumers of enhanced fan-out, by name. */
   readonly consumers: Map<string, ScriptedConsumer>;
 }

@@ -181,7 +181,8 @@ class Subscription implements ScriptedSubscription {
 
   get dueAt(): number {
     const { heartbeatMs, subscriptionMs } = this.#model.options;
-    return Math.min(this.#sentAt + heartbeatMs, this.since + subscriptionMs);
+    const scalingAt = this.#place.stream.scalings[0]?.at ?? Infinity;
+    return Math.min(this.#sentAt + heartbeatMs, this.since + subscriptionMs, scalingAt);
   }
 
   onChange(listener: () => void): () => void {
@@ -273,7 +274,7 @@ class Subscription implements ScriptedSubscription {
   #whatIsGone(): string | undefined {
     const { stream, shard, consumer } = this.#place;
     try {
-      if (this.#model.stream(stream.name) !== stream) return `Stream ${stream.name}`;
+      // A new stream of the same name has other shards.
       if (this.#model.shard(stream.name, shard.shardId) !== shard) return `Shard ${shard.shardId}`;
     } catch {
       return `Shard ${shard.shardId} of stream ${stream.name}`;

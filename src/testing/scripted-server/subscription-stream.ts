@@ -20,7 +20,7 @@ export type SubscriptionFault =
   | { readonly fault: 'stall' }
   /** The network is gone: nothing comes on this connection for any of its requests, not even its end. */
   | { readonly fault: 'halfOpen' }
-  /** One half of a frame, and then the connection is reset. */
+  /** One half of a frame, and then the connection ends. */
   | { readonly fault: 'cut' }
   /** A frame whose checksum is wrong. What follows is in order. */
   | { readonly fault: 'garble' }
@@ -40,11 +40,11 @@ const known: Readonly<Record<SubscriptionFault['fault'], true>> = {
   garble: true,
   goAway: true,
 };
-export const subscriptionFaults = Object.keys(known) as readonly SubscriptionFault['fault'][];
+export const faultNames = Object.keys(known) as readonly SubscriptionFault['fault'][];
 
 /** What a stream needs of the server. */
 export interface StreamHost {
-  readonly connections: Pick<ScriptedConnections, 'reset' | 'silence' | 'goAway'>;
+  readonly connections: Pick<ScriptedConnections, 'hangUp' | 'silence' | 'goAway'>;
   readonly now: () => number;
   /** A clock of the caller's own may be moved without notice, so it is looked at this often. */
   readonly lookEveryMs: number;
@@ -110,7 +110,7 @@ export function subscriptionStream(
         return host.connections.silence(response);
       case 'cut': {
         const bytes = frameOf(subscription.nextOrHeartbeat());
-        response.write(bytes.subarray(0, bytes.length >> 1), () => host.connections.reset(response));
+        response.write(bytes.subarray(0, bytes.length >> 1), () => host.connections.hangUp(response));
         isStalled = true;
         return undefined;
       }
