@@ -70,6 +70,7 @@ export type {
   FailingSnapshot,
   Health,
   OldestOpen,
+  RetrievalSnapshot,
   ShardSnapshot,
   SourceSnapshot,
   WaitingSnapshot,
