@@ -112,7 +112,7 @@ export interface Lane {
 }
 
 /** How many calls may be under way at once. */
-export function slotsOf(definition: ReducerDefinition): number {
+export function maxCallsOf(definition: ReducerDefinition): number {
   return definition.concurrency ?? 1;
 }
 

@@ -55,7 +55,7 @@ export interface Wiring {
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>>;
   /** The leases that keepers still held when the tree ended. */
-  readonly left: Pick<LeftLeases, 'inTables'>;
+  readonly leftLeases: Pick<LeftLeases, 'inTables'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
@@ -113,7 +113,7 @@ export function openWiring(input: WiringInput): Wiring {
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
 
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
-  const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
+  const remembered = { leftLeases: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
@@ -127,7 +127,7 @@ export function openWiring(input: WiringInput): Wiring {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
     coordinators,
-    left: remembered.left,
+    leftLeases: remembered.leftLeases,
     budget,
     progress,
     leftItems,
@@ -139,12 +139,12 @@ export function openWiring(input: WiringInput): Wiring {
       coordinator: (table) => {
         const tableParts = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...remembered };
         return onStart(coordinatorOf(input, tableParts), (self) => {
-          remembered.left.supersede(table);
+          remembered.leftLeases.supersede(table);
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, left: leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
+      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -202,7 +202,7 @@ function openTables(
 
 function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
-  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
+  table: Table & { readonly isSuccessor: boolean; readonly leftLeases: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs, onCheckpoint } = options;
   const {
@@ -250,14 +250,14 @@ function coordinatorOf(
         callDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
       };
-      return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
+      return table.leftLeases.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
   }) as unknown as Behaviour<never, never>;
 }
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -275,7 +275,7 @@ function reducerOf(
 
 function workerOf(
   { actors, options, environment: { clock, random }, intake }: WiringInput,
-  { sources, budget, settled, leftItems: left }: WorkerContext,
+  { sources, budget, settled, leftItems }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
@@ -291,7 +291,7 @@ function workerOf(
     history,
     budget,
     intake,
-    left,
+    leftItems,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
