@@ -106,7 +106,9 @@ function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, te
   return new KinactError(code, `${at} failed for ${what} of ${shardId}${times}: ${text}`, {
     cause,
     data: {
-      ...{ source, shardId, sequenceNumber },
+      source,
+      shardId,
+      sequenceNumber,
       ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
       ...(key === undefined ? {} : { key }),
     },

@@ -136,8 +136,15 @@ function placeOf(parkable: Parkable): Place {
       : { idempotencyKey: `${idempotencyPrefix}/${sequenceNumber}/${subSequenceNumber ?? '-'}/-` };
   return {
     ...item,
-    ...{ source, stream, shardId, sequenceNumber, subSequenceNumber },
-    ...{ partitionKey, explicitHashKey, data, arrivedAt },
+    source,
+    stream,
+    shardId,
+    sequenceNumber,
+    subSequenceNumber,
+    partitionKey,
+    explicitHashKey,
+    data,
+    arrivedAt,
   };
 }
 

@@ -40,8 +40,16 @@ export interface Task {
 /** `at`: what fails if a call with several items fails. */
 export function createTask(parts: Task['parts'], at: Task['at'], isAttempt = false): Task {
   return {
-    ...{ parts, hasRest: false, call: undefined, isAttempt, at },
-    ...{ failures: 0, failedSince: 0, cause: undefined, isBisected: false, done: [] },
+    parts,
+    hasRest: false,
+    call: undefined,
+    isAttempt,
+    at,
+    failures: 0,
+    failedSince: 0,
+    cause: undefined,
+    isBisected: false,
+    done: [],
   };
 }
 
@@ -119,9 +127,16 @@ export function maxCallsOf(definition: ReducerDefinition): number {
 export function createBatching(definition: ReducerDefinition, now: number): Batching {
   const lanes = { byKey: new Map(), free: createDeque<DeliveredItem>(), waiting: 0, isCrowded: false };
   return {
-    ...{ lanes: definition.concurrency === undefined ? undefined : lanes, begun: 0 },
-    ...{ open: [], openSince: now, queuedSince: now, timerIsSet: false },
-    ...{ tasks: new Set(), idle: [], calls: new Set(), marks: [] },
+    lanes: definition.concurrency === undefined ? undefined : lanes,
+    begun: 0,
+    open: [],
+    openSince: now,
+    queuedSince: now,
+    timerIsSet: false,
+    tasks: new Set(),
+    idle: [],
+    calls: new Set(),
+    marks: [],
   };
 }
 

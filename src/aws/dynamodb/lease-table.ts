@@ -70,7 +70,11 @@ interface Context {
 export function leaseTableIn(region: string | undefined): SourceSpec['openLeases'] {
   return ({ clock, timers }, { client, tableName, failoverMs, billing }) =>
     openLeaseTable({
-      ...{ tableName, failoverMs, billing, clock, timers },
+      tableName,
+      failoverMs,
+      billing,
+      clock,
+      timers,
       ...(region === undefined ? {} : { region }),
       ...(client === undefined ? {} : { client: client as DynamoDbClientLike }),
     });
