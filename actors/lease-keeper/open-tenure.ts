@@ -70,6 +70,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.timing.liveUntil,
+    renewalBegunAt: state.timing.liveUntil - options.failoverMs + options.marginMs,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),
@@ -137,13 +138,16 @@ export function tenureOf({ state }: KeeperTurn, worker: number, fence: number): 
   return tenure?.shared.worker === worker && tenure.shared.fence === fence ? tenure : undefined;
 }
 
-export function noteFrontier(turn: KeeperTurn, { worker, fence, position, records }: FrontierReport): void {
+export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
+  const { worker, fence, position, records, arrivedAt = Number.NaN } = report;
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleFrontier');
 
   const passed = records - tenure.records;
   tenure.records = records;
-  if (!advanceFrontier(turn.state.lease, position, passed)) return count(turn, 'frontierNotAhead');
+  // Records without a known time count from now.
+  const oldestAt = Number.isNaN(arrivedAt) ? turn.options.clock.wallNow() : arrivedAt;
+  if (!advanceFrontier(turn.state.lease, position, passed, oldestAt)) return count(turn, 'frontierNotAhead');
 
   if (tenure.advanced) return;
   tenure.advanced = true;

@@ -5,15 +5,22 @@ import { failingStatus } from '../protocol/repeated-failure.js';
 
 export type KeeperStatus = ReturnType<typeof keeperStatus>;
 
+/** The age of the oldest settled record that no durable checkpoint covers; 0 without one. */
+function ageOf({ clock }: LeaseKeeperOptions, arrivedAt: number): number {
+  return Number.isNaN(arrivedAt) ? 0 : Math.max(0, Math.round(clock.wallNow() - arrivedAt));
+}
+
 export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperState) {
   return {
     leaseKey: options.leaseKey,
+    source: options.source,
     shardId: options.shardId,
     phase: state.phase,
     counter: state.lease.row.leaseCounter,
     checkpoint: state.lease.row.checkpoint,
     subSequenceNumber: state.lease.row.checkpointSubSequenceNumber,
     frontier: state.lease.frontier,
+    uncheckpointedMs: ageOf(options, state.lease.uncheckpointed.oldestAt),
     fence: state.tenure?.shared.fence,
     liveForMs: Math.max(0, state.timing.liveUntil - options.clock.now()),
     writing: state.writes.current?.kind,

@@ -1,6 +1,6 @@
 // The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
-// shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline` and
-// `wallDeadline`. Reducers compare both with the clocks before every call.
+// shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
+// `wallDeadline` and `renewalBegunAt`. Reducers compare both with the clocks before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
@@ -26,6 +26,8 @@ export interface Tenure {
    * renewal (`renewal start + failover - margin`), and sets it to 0 when the lease is lost or the worker ends.
    */
   deadline: number;
+  /** When the last renewal began that succeeded: the lease was still ours after that. Monotonic milliseconds. */
+  renewalBegunAt?: number;
   /**
    * The same moment on the wall clock, with some slack. The monotonic clock stands still while a machine is suspended. The first
    * actor to run after a suspension must not believe that the lease is still live.
@@ -99,4 +101,6 @@ export interface FrontierReport {
   readonly position: Position;
   /** How many of the worker's records this covers, from the first one on. */
   readonly records: number;
+  /** When the oldest record arrived that the last report did not cover, epoch milliseconds; NaN or absent if that is not known. */
+  readonly arrivedAt?: number;
 }

@@ -2,6 +2,7 @@
 // bisection.ts decides about several that have failed together.
 import type { DeliveredItem } from '../protocol/item.js';
 import { batchFailed } from './bisection.js';
+import { measureCall } from './call-meter.js';
 import { acknowledge, drop } from './call-outcome.js';
 import { callSucceeded, endWait, itemsFailed } from './failed-call.js';
 import { reportRecovery } from './failure-reports.js';
@@ -20,6 +21,7 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
   const { task, handed, failed, failure } = call;
   state.batching.calls.delete(call);
   task.call = undefined;
+  measureCall(turn, call.part === undefined ? 'process' : 'flush', call.startedAt);
 
   noteNotHandedOut(turn, notHandedOut(call));
   if (handed.length < call.items.length) {

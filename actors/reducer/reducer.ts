@@ -27,6 +27,7 @@ import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { dropGathered } from './key-lanes.js';
 import { createBatching, isolatesFailures, outageKeysOf } from './batching.js';
+import { measureCall } from './call-meter.js';
 import { processed } from './process-outcome.js';
 import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
@@ -175,6 +176,7 @@ function flushDue({ state }: ReducerTurn): void {
 
 function folded(turn: ReducerTurn, { job }: Message<'folded'>): void {
   turn.state.running = undefined;
+  measureCall(turn, 'reduce', job.startedAt ?? turn.now);
   noteNotHandedOut(turn, job.items.length - job.next + job.dropped.length);
   afterFold(turn, job);
 }
@@ -329,6 +331,7 @@ function flushed(turn: ReducerTurn, { job }: Message<'flushed'>): void {
     return;
   }
 
+  measureCall(turn, 'flush', job.startedAt);
   state.running = undefined;
   if (state.waitingCall !== undefined) creditAllQueued(state);
   state.flushDue = false;
@@ -341,6 +344,7 @@ function behaved(turn: ReducerTurn, { job }: Message<'behaved'>): void {
   // Acknowledgements made during this call count, even if the call has failed. They must be sent before a punctuation is
   // answered.
   contextCalled(turn);
+  if (job.message.type !== 'heartbeat') measureCall(turn, 'behaviour', job.startedAt);
   state.running = undefined;
   noteNotHandedOut(turn, job.dropped.length);
   afterBehaviour(turn, job);

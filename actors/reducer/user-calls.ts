@@ -57,6 +57,8 @@ export interface FoldJob {
   next: number;
   /** Items for which `reduce` has returned. */
   readonly reduced: DeliveredItem[];
+  /** When the first run over the items began, monotonic milliseconds. */
+  startedAt: number | undefined;
   /** How many of `reduced` the actor has noted (`noteReduced`, also during a long call). */
   noted: number;
   /** Items not handed out, because their tenure had ended. */
@@ -77,7 +79,10 @@ interface CurrentCall {
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
 
 export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
-  return { items, slotOf, next: 0, reduced: [], noted: 0, dropped: [], current: undefined, failure: undefined };
+  return {
+    ...{ items, slotOf, startedAt: undefined, next: 0, reduced: [], noted: 0, dropped: [] },
+    ...{ current: undefined, failure: undefined },
+  };
 }
 
 /** What all calls of one run have in common. */
@@ -90,6 +95,7 @@ interface FoldRun {
 
 export function fold(job: FoldJob, reduce: Reduce, contexts: CallContexts, clock: Clock): FoldJob | Promise<FoldJob> {
   const run: FoldRun = { reduce, contexts, clock, startedAt: clock.now() };
+  job.startedAt ??= run.startedAt;
   for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
     const pending = callReduce(job, item, run);
     if (pending !== undefined) return foldRest(job, item, pending, run);

@@ -21,7 +21,9 @@ export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
   if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
   if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
-  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId });
+  const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
+  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
+  state.retrieval = { by: 'polling', since: turn.now };
   effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
 }
 
@@ -49,14 +51,18 @@ export function startRead({ options, state, effects }: WorkerTurn): void {
 }
 
 export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
-  const { state } = turn;
+  const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;
 
   if (result.type === 'records') {
-    state.readAt = turn.now;
-    state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) bufferRecords(state.admission, result.records);
+    const { records, millisBehindLatest, fetchedAt } = result;
+    const wallNow = options.clock.wallNow();
+    const waitedMs = fetchedAt === undefined ? 0 : Math.max(0, wallNow - fetchedAt);
+    state.readAt = turn.now - waitedMs;
+    state.millisBehindLatest = millisBehindLatest;
+    if (records.length > 0) state.fetch = { fetchedAt: wallNow - waitedMs, millisBehindLatest };
+    if (state.ending === undefined) bufferRecords(state.admission, records);
   } else {
     const { children, notFound } = result;
     state.foundEnd = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };

@@ -28,7 +28,14 @@ import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import { watchIntake } from '../../src/core/intake.js';
-import { createLedger, expectItems, frontier, oldestOpen, settle } from '../../src/core/ledger.js';
+import {
+  createLedger,
+  expectItems,
+  frontier as frontierOf,
+  oldestOpen,
+  settle,
+  takePassed,
+} from '../../src/core/ledger.js';
 import { stageOf } from '../../src/core/routing.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
@@ -98,8 +105,10 @@ function initial(
     reportedOrdinal: -1,
     advancedAt: now,
     settledAt: now,
-    tallied: 0,
+    tallied: { records: 0, bytes: 0 },
     millisBehindLatest: undefined,
+    retrieval: { by: 'polling', since: 0 },
+    fetch: { fetchedAt: 0, millisBehindLatest: undefined },
     unlocated: undefined,
     readAt: now,
     atRisk: undefined,
@@ -281,12 +290,13 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
 
   state.reportedOrdinal = ledger.frontierOrdinal;
   state.advancedAt = now;
-  const position = frontier(ledger);
-  if (position === undefined) return;
+  const reached = frontierOf(ledger);
+  if (reached === undefined) return;
 
   const { worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
-  effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
+  const frontier = { worker, fence, position: reached, records, arrivedAt: takePassed(ledger) };
+  effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier }));
 }
 
 function watchdog(turn: WorkerTurn): void {

@@ -4,6 +4,7 @@ import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
+import type { Fetch } from '../protocol/item.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -21,6 +22,7 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
@@ -129,12 +131,21 @@ export interface ShardWorkerState {
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
-  /** How many of the settled records the meter's tally has counted. */
-  tallied: number;
+  /** How many of the settled records and bytes the meter's tally has counted. */
+  readonly tallied: { records: number; bytes: number };
   millisBehindLatest: number | undefined;
+  /** The read that brought the records that are being admitted. */
+  fetch: Fetch;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
-  /** When the last read brought an answer, or the tenure began. */
+  /** How the reader fetches records, and since when (monotonic). */
+  retrieval: {
+    readonly by: RetrievalWay;
+    readonly since: number;
+    readonly why?: RetrievalReason;
+    readonly error?: unknown;
+  };
+  /** When the service gave the last answer that the worker has, or the tenure began. */
   readAt: number;
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
@@ -177,6 +188,8 @@ export interface Channel {
   readonly stage: Ref<StageMessage>;
   ordinals: number[];
   records: UserRecord[];
+  /** The read that brought each record. */
+  fetches: Fetch[];
   notifying: boolean;
   collecting: boolean;
   /** A notify was sent. Before the first, the stage answers no collect. */

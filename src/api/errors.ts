@@ -12,6 +12,8 @@ export const errorCodes = {
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
+  FAN_OUT_UNAVAILABLE:
+    "With retrieval 'fan-out', the stream's consumer cannot be had for a reason that lasts; the message says which.",
   TABLE_NOT_KCL:
     "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
   TABLE_NOT_FOUND:

@@ -25,6 +25,7 @@ const finalBeforeFirstRead: ReadonlySet<ErrorCode> = new Set([
   'STREAM_NOT_FOUND',
   'ACCESS_DENIED',
   'WRONG_REGION',
+  'FAN_OUT_UNAVAILABLE',
   'TABLE_NOT_KCL',
   'PEER_MISSING',
 ]);

@@ -1,7 +1,7 @@
 // Where the command `parked` finds items, and what was replayed of them before.
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { kinesisSource } from '../aws/kinesis/kinesis-source.js';
 import { KinactError } from '../api/errors.js';
 import type { SourceNotice } from '../api/ports.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
@@ -63,7 +63,7 @@ async function refuseNoFolder(path: string, prefix = ''): Promise<void> {
 
 function streamReading(stream: StreamReference): ParkedPlace['read'] {
   return async (io) => {
-    const source = kinesisPollingSource({ ...stream, idleMs: tipIdleMs }, hostEnvironment);
+    const source = kinesisSource({ ...stream, idleMs: tipIdleMs }, hostEnvironment);
     const report = retryReporter((text) => say(io, text), hostEnvironment.clock);
     try {
       return await readParkedStream(source, (notice) => reportNotice(notice, report), io.signal);

@@ -35,6 +35,7 @@ import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
+import { guardMeter } from '../api/metrics.js';
 import { resolveTable } from '../options/option-table.js';
 import { sinksOf } from '../options/policy-sinks.js';
 import { stopTable } from '../options/stop-option-tables.js';
@@ -165,21 +166,20 @@ class TreeConsumer implements Consumer {
       // In virtual time only what is there already gets time, so a real disk must not hold the start up.
       if (checking !== undefined && this.#environment.timers === hostEnvironment.timers) await checking;
       if (this.#hasStopped()) throw this.#startFailure();
+      const meter = guardMeter(this.#options.meter, () => this.#countThrow('meter'));
       this.#wiring = openWiring({
         actors: this.#actors,
         options: this.#options,
+        meter,
         environment: this.#environment,
         processNonce: randomUUID(),
         intake: this.#intake,
         limit: this.#limit,
       });
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
-      this.#metering = startMetering(
-        this.#options.meter,
-        { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
-        this.#environment.timers,
-        () => this.#countThrow('meter'),
-      );
+      const { settled, calls } = this.#wiring;
+      const measured = { emitter: this.#emitter, settled, calls, status: () => this.status() };
+      this.#metering = startMetering(meter, measured, this.#environment.timers);
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await Promise.all([checking, whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment)]);
     } catch (error) {

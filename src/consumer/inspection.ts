@@ -5,7 +5,7 @@ import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
 import { visible } from '../core/visible.js';
-import { shardsOf, statusOf } from './actor-status.js';
+import { lagOf, shardsOf, statusOf } from './actor-status.js';
 import { waitingTexts } from './waiting-text.js';
 import { walk, type ActorSnapshot, type ConsumerStatus, type FailingSnapshot, type Health } from '../api/status.js';
 
@@ -33,6 +33,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, workerId, pausedForMs, perSecond, restarts, orphans, failures, runtime } = inspected;
   const tree = treeOf(runtime);
+  const shards = shardsOf(tree);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([callback, times]) =>
     times > 0 ? [[`${callback}Failures`, times]] : [],
@@ -44,7 +45,8 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     pausedForMs,
     limit: perSecond === undefined ? null : { perSecond, waiting: limitedReducers(tree) },
     restarts,
-    shards: shardsOf(tree),
+    shards,
+    lag: lagOf(tree, shards),
     sources: leases.flatMap(({ table, state: coordinator }) =>
       (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),

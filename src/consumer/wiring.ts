@@ -3,6 +3,7 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
+import { callKinds, type CallKind } from '../../actors/reducer/call-meter.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
@@ -17,11 +18,12 @@ import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
-import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
+import { createCallTally, type CallTally } from '../core/call-tally.js';
+import { createSettledTally, openEntry, type SettledTally, type TallyEntry } from '../core/settled-tally.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
 import type { SourceHistory } from '../api/final-errors.js';
-import { silentMeter } from '../api/metrics.js';
+import { silentMeter, type Meter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { SourceSpec, Environment } from '../api/source.js';
 import { throughTraffic, type TableTraffic } from './store-traffic.js';
@@ -62,8 +64,10 @@ export interface Wiring {
   readonly progress: { readonly settled: number };
   /** What reducers have noted of items that still wait in a stop. */
   readonly leftItems: LeftItems;
-  /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
+  /** Counts settled records and reads for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
+  /** The calls of reducers, by kind. Empty without a meter. */
+  readonly calls: ReadonlyMap<string, CallTally>;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
   close(failed: (resource: string, error: unknown) => void): void;
 }
@@ -92,6 +96,8 @@ interface WiringInput {
   readonly actors: Actors;
   readonly options: ResolvedOptions;
   readonly environment: Environment;
+  /** A meter that never throws. */
+  readonly meter: Meter;
   readonly processNonce: string;
   readonly intake: Intake;
   readonly limit: RateLimit;
@@ -106,7 +112,7 @@ export function openWiring(input: WiringInput): Wiring {
   const { actors, options, environment } = input;
   const sources = options.sources.map((placed): OpenSource => ({
     ...placed,
-    source: placed.spec.open(environment),
+    source: placed.spec.open(environment, placed.tableName),
     history: { worked: false, failure: undefined, atRisk: new Set() },
   }));
   const tables = openTables(options, environment, sources);
@@ -118,7 +124,8 @@ export function openWiring(input: WiringInput): Wiring {
   const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
   const budget = createByteBudget(options.maxBytes);
-  const settled = options.meter === silentMeter ? undefined : createSettledTally();
+  const settled = input.meter === silentMeter ? undefined : createSettledTally();
+  const calls = callTallies(input.meter);
   const progress = { settled: 0 };
   const leftItems = createLeftItems();
   const workerContext: WorkerContext = { sources: byName, budget, settled, leftItems };
@@ -132,6 +139,7 @@ export function openWiring(input: WiringInput): Wiring {
     progress,
     leftItems,
     settled,
+    calls,
     parts: {
       tables: [...tables.keys()],
       stages: options.stages,
@@ -144,7 +152,7 @@ export function openWiring(input: WiringInput): Wiring {
         });
       },
       stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -257,7 +265,7 @@ function coordinatorOf(
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -274,7 +282,7 @@ function reducerOf(
 }
 
 function workerOf(
-  { actors, options, environment: { clock, random }, intake }: WiringInput,
+  { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
   { sources, budget, settled, leftItems }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
@@ -292,7 +300,7 @@ function workerOf(
     budget,
     intake,
     leftItems,
-    ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
+    ...(settled === undefined ? {} : { tallyEntry: tallyEntryOf(settled, meter, lease) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
@@ -301,6 +309,21 @@ function workerOf(
     random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
+}
+
+function tallyEntryOf(settled: SettledTally, meter: Meter, { source, shardId }: HeldLease): TallyEntry {
+  const labels = { source, shardId };
+  const isKept = meter.record !== undefined;
+  return openEntry(settled, labels, isKept ? (ms) => meter.record?.('GetRecordsTime', ms, labels) : undefined);
+}
+
+function callTallies(meter: Meter): ReadonlyMap<CallKind, CallTally> {
+  if (meter === silentMeter) return new Map();
+  const tallyOf = (call: CallKind): CallTally =>
+    createCallTally(
+      meter.record === undefined ? undefined : (ms) => meter.record?.('ProcessRecordsTime', ms, { call }),
+    );
+  return new Map(callKinds.map((call) => [call, tallyOf(call)]));
 }
 
 function onStart(

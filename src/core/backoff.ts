@@ -8,7 +8,9 @@
 //   actors/lease-keeper/writes.ts                    the same: a deleted row that cannot be created again
 //   actors/lease-keeper/lease-end.ts                 failoverMs / 10 to failoverMs: reads after a shard end that proved false
 //   src/aws/kinesis/reading-failure.ts               0.5 to 20 s: reads; 1 to 20 s: reads that the service throttles
-//   src/aws/kinesis/polling-reader.ts                0.5 to 3 s: reads of a shard that was not found
+//   src/aws/kinesis/polling-step.ts                  0.5 to 3 s: reads of a shard that was not found
+//   src/aws/kinesis/fan-out/retrieval.ts             1 to 20 s: subscriptions that the service refuses for now; 0.5 to 20 s: others
+//   src/aws/kinesis/fan-out/stream-consumer.ts       1 to 5 s: until a new consumer is ACTIVE; 1 to 20 s, 30 to 60 s: if it cannot be had
 //   src/aws/kinesis/kinesis-producer.ts              0.2 to 5 s: puts of the producer
 //   src/aws/dynamodb-streams/trimmed-reading.ts      0.3 to 10 s: reads of a table's shard that is being trimmed
 //   src/aws/retry.ts                                 0.2 to 3 s: calls of commands

@@ -267,7 +267,7 @@ export const consumerTable = {
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),
-    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.',
+    'Receives the instruments that metrics.md lists: counters of incidents as they rise, the others and gauges every 10 s and at the end. Gauges of shards first come 10 s after the start.',
     {
       shown: 'silent',
       fallback: () => silentMeter,

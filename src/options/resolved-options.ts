@@ -69,6 +69,21 @@ const sameName =
   'sources of different names, because items and leases are told apart by them; if a table and a Kinesis stream share a name, ' +
   'give kinesisStream its streamArn instead';
 
+/** Refuses a source whose lease table would be in another place than that of another source with the same table. */
+function samePlace(path: string, { leases: place = {} }: AnySource, other: AnySource | undefined): void {
+  if (other === undefined) return;
+  const { region, client } = other.leases ?? {};
+  const differs = place.region !== undefined && region !== undefined && place.region !== region;
+  if (differs)
+    refuse(
+      `${path}.leases.region`,
+      `'${region}', where '${other.name}' has the lease table that both share`,
+      place.region,
+    );
+  if (place.client !== client)
+    refuse(`${path}.leases.client`, `the client of '${other.name}', because both share a lease table`, place.client);
+}
+
 const isOfKinesis = ({ stream }: AnySource): boolean => stream !== undefined;
 
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
@@ -96,6 +111,11 @@ function placeSources(
         );
       }
       byTable.set(name, spec.name);
+      samePlace(
+        path,
+        spec,
+        specs.find((each) => each.name === other),
+      );
       return Object.freeze({ spec, tableName: name });
     }),
   );

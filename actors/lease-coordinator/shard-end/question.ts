@@ -1,7 +1,7 @@
 // Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
 // at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
 // these steps through the code:
-//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-reader.ts) finds the shard open, a second begins.
+//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-step.ts) finds the shard open, a second begins.
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `read` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`

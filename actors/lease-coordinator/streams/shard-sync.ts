@@ -24,6 +24,7 @@ import {
 } from '../turn.js';
 import type { Stream } from '../state.js';
 import { stampRows } from './table-calls.js';
+import { objectionTo, refuseTable } from './table-check.js';
 import { rowsOf } from './stream-rows.js';
 import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
@@ -74,11 +75,15 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
 
+    const objection = stream.history.worked ? undefined : objectionTo(state, stream, options.multiStream);
     effects.push(
       effect.run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(options.store, sourceOptions, request, signal),
+        start: async (signal) => {
+          if (objection !== undefined) await refuseTable(options.store, sourceOptions.source.name, objection, signal);
+          return syncShards(options.store, sourceOptions, request, signal);
+        },
         done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),

@@ -300,8 +300,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly logger?: Logger | false | undefined;
   /**
-   * Receives the instruments that docs/operating.md lists: counters as they happen; gauges, `RecordsProcessed` and
-   * `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.
+   * Receives the instruments that docs/metrics.md lists: counters of incidents as they rise, the others and gauges
+   * every 10 s and at the end. Gauges of shards first come 10 s after the start.
    *
    * @default silent
    * @example

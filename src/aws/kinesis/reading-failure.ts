@@ -1,5 +1,5 @@
-// Handles a failed call of a polling reader: reports it, waits, and gives up only if waiting cannot repair it. Invariant: no loop
-// that keeps failing continues without a wait. Called by polling-reader.ts.
+// Handles a failed call of a reader: reports it, waits, and gives up only if waiting cannot repair it. Invariant: no loop
+// that keeps failing continues without a wait. Called by polling-step.ts and fan-out/subscription-follower.ts.
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
