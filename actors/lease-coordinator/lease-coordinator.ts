@@ -180,7 +180,7 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
   awaitStart: startOutcome.awaitStart,
-  askShardEnd: shardEnd.askShardEnd,
+  askShardEnd: shardEnd.shardEndAsked,
   releaseAll: (turn, message) => {
     startOutcome.abandonStart(turn);
     release.releaseAll(turn, message);

@@ -95,13 +95,13 @@ function endExpiredTenure(turn: KeeperTurn): void {
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure,
   frontier,
-  reads: reads,
+  reads,
   workerEnded,
   workerDown,
   cannotDrain,
   streamDoubted,
   release,
-  mayStart,
+  startAllowed,
   callsEnded,
   wake,
   permitCame,
@@ -126,7 +126,7 @@ function streamDoubted(turn: KeeperTurn): void {
   if (turn.state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
 }
 
-function mayStart({ state, now }: KeeperTurn): void {
+function startAllowed({ state, now }: KeeperTurn): void {
   state.workers.noWorkerMayStart = false;
   state.workers.idleSince = now;
 }

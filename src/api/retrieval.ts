@@ -4,8 +4,8 @@
 export type RetrievalWay = 'fan-out' | 'polling';
 
 /**
- * Why a shard is polled although enhanced fan-out is wanted: there is no consumer yet (`noConsumer`); the service has refused the
- * subscription (`refused`); it broke off (`broken`); nothing came for a minute (`silent`); another process has taken it over.
+ * Why a shard is polled although enhanced fan-out is wanted. `noConsumer`: there is no consumer yet. `refused`: the service has refused the
+ * subscription. `broken`: it broke off. `silent`: nothing came for a minute. `takenOver`: another process has it.
  */
 export type RetrievalReason = 'noConsumer' | 'refused' | 'broken' | 'silent' | 'takenOver';
 

@@ -57,7 +57,7 @@ export interface Wiring {
   /** Coordinators that are running now, by table. */
   readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>>;
   /** The leases that keepers still held when the tree ended. */
-  readonly left: Pick<LeftLeases, 'inTables'>;
+  readonly leftLeases: Pick<LeftLeases, 'inTables'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
@@ -119,7 +119,7 @@ export function openWiring(input: WiringInput): Wiring {
   const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
 
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
-  const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
+  const remembered = { leftLeases: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
@@ -134,7 +134,7 @@ export function openWiring(input: WiringInput): Wiring {
     tables: [...tables.keys()],
     histories: sources.map(({ history }) => history),
     coordinators,
-    left: remembered.left,
+    leftLeases: remembered.leftLeases,
     budget,
     progress,
     leftItems,
@@ -147,12 +147,12 @@ export function openWiring(input: WiringInput): Wiring {
       coordinator: (table) => {
         const tableParts = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...remembered };
         return onStart(coordinatorOf(input, tableParts), (self) => {
-          remembered.left.supersede(table);
+          remembered.leftLeases.supersede(table);
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, left: leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems, calls }),
+      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
       shardWorkerSupervisor: (stages, coordinatorRefs) =>
         actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -210,7 +210,7 @@ function openTables(
 
 function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
-  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
+  table: Table & { readonly isSuccessor: boolean; readonly leftLeases: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs, onCheckpoint } = options;
   const {
@@ -258,14 +258,14 @@ function coordinatorOf(
         callDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
       };
-      return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
+      return table.leftLeases.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
   }) as unknown as Behaviour<never, never>;
 }
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left' | 'calls'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -283,7 +283,7 @@ function reducerOf(
 
 function workerOf(
   { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
-  { sources, budget, settled, leftItems: left }: WorkerContext,
+  { sources, budget, settled, leftItems }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> {
@@ -299,7 +299,7 @@ function workerOf(
     history,
     budget,
     intake,
-    left,
+    leftItems,
     ...(settled === undefined ? {} : { tallyEntry: tallyEntryOf(settled, meter, lease) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),

@@ -5,7 +5,7 @@
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `read` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `askShardEnd`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
@@ -48,7 +48,7 @@ const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
 
-export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void {
+export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)

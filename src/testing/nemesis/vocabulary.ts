@@ -140,7 +140,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       cannotDrain: true,
       streamDoubted: true,
       release: true,
-      mayStart: true,
+      startAllowed: true,
       wake: true,
       permitCame: true,
       written: true,

@@ -1,4 +1,4 @@
-// One subscription as the body of an answer: it writes what the model sends, when it is due and when the client takes it, until one
+// One subscription as the body of an answer. It writes what the model sends, when it is due and when the client takes it, until one
 // side ends it or a fault strikes. Called by scripted-server.ts.
 import { eventFrame, exceptionFrame } from './event-stream.js';
 import type { Outgoing, ScriptedConnections } from './scripted-connections.js';

@@ -1,5 +1,5 @@
 // The HTTP/2 sessions to one server, as many as its streams need. Invariants: a session has no more streams than the server's setting
-// allows, and none before that setting has come: a stream beyond it would get neither an answer nor an error. A session that answers
+// allows, and none before that setting has come. A stream beyond it would get neither an answer nor an error. A session that answers
 // no ping is destroyed, which ends its streams. Used by http2-handler.ts.
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
 import type { Timers } from '../../../api/ports.js';
