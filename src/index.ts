@@ -14,7 +14,7 @@ export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
-export type { Consumer, StopReport } from './consumer/consumer.js';
+export type { Consumer, RemovalReport, StopReport } from './consumer/consumer.js';
 export type { ReleasedLease } from './consumer/stop-report.js';
 export type { Listener } from './consumer/emitter.js';
 export type {

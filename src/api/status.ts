@@ -120,8 +120,11 @@ export interface SourceSnapshot {
   readonly source: string;
   /** The lease table of the source. */
   readonly table: string;
-  /** `starting`: the source is not read yet; kinact keeps trying. `failed`: the source is not read again. */
-  readonly state: 'starting' | 'running' | 'failed';
+  /**
+   * `starting`: the source is not read yet; kinact keeps trying. `removing`: `removeSource` is under way. `failed`: the source is not
+   * read again.
+   */
+  readonly state: 'starting' | 'running' | 'removing' | 'failed';
   /** Why the source is not running: its failure, or the last error of the calls that are repeated. */
   readonly error?: Error;
   /** How the stream places its records; absent until this is known. */

@@ -1,13 +1,14 @@
 // What an application can do with a consumer. consumer.ts implements it, and exports these types to everyone else.
 import type { Runtime } from '../../supervision/index.js';
-import type { StopReport } from './stop-report.js';
+import type { RemovalReport, StopReport } from './stop-report.js';
+import type { AnySource } from '../api/source.js';
 import type { Listener } from './emitter.js';
 import type { ConsumerEventName } from '../api/events.js';
 import type { StopOptions } from '../api/options.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
-/** A consumer, started or not. `createConsumer` makes it. */
-export interface Consumer extends AsyncDisposable {
+/** A consumer, started or not. `createConsumer` makes it. `Source` is the kind of its sources, or a union of several. */
+export interface Consumer<Source = AnySource> extends AsyncDisposable {
   /**
    * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
    * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
@@ -32,6 +33,35 @@ export interface Consumer extends AsyncDisposable {
    * ```
    */
   stop(options?: StopOptions): Promise<StopReport>;
+  /**
+   * Reads one more source from now on. It is of the kinds of sources that the consumer was made with, and has the same reducers. The
+   * promise resolves when the leases of the source may be taken, as in `start`. If it rejects, the source is not part of the consumer.
+   *
+   * @throws KinactError INVALID_OPTION if the source has the name of another one, or if its lease table does not fit. Other codes are
+   * those of `start`: STREAM_NOT_FOUND, START_TIMEOUT after `leases.startDeadlineMs`, STOPPED if the consumer was stopped or the source
+   * removed meanwhile. REFUSED before `start()`.
+   *
+   * @example
+   * ```ts
+   * await consumer.addSource(kinesisStream({ streamName: 'refunds', application: 'refund-totals' }));
+   * ```
+   */
+  addSource(source: Source): Promise<void>;
+  /**
+   * Ends the reading of one source: its shards drain, and each of its leases is released with its last checkpoint. A shard that is not
+   * drained within `deadlineMs` (default 20,000) is released at its last settled record. When the promise resolves, none of its records
+   * goes to your code any more, and the source may be added again. Other workers go on reading it. A second call meanwhile returns the
+   * same promise. A consumer without a source runs on.
+   *
+   * @throws KinactError INVALID_OPTION if there is no such source, or for an invalid deadline. STOPPED if the consumer was stopped.
+   * REFUSED before `start()`.
+   *
+   * @example
+   * ```ts
+   * const { drained } = await consumer.removeSource('refunds', { deadlineMs: 10_000 });
+   * ```
+   */
+  removeSource(name: string, options?: StopOptions): Promise<RemovalReport>;
   /**
    * Pauses the whole process: nothing more is read of any shard, and no more records go to your code. What is in flight is finished
    * and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be handed over to another

@@ -22,30 +22,30 @@ import { liveness, readiness, snapshot } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
 import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
-import { checkSinks } from './sink-checks.js';
+import { checkSinksOf } from './sink-checks.js';
 import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
 import type { Consumer } from './consumer-contract.js';
-import type { StopReport } from './stop-report.js';
+import type { RemovalReport, StopReport } from './stop-report.js';
+import { createSourceChanges, type SourceChanges } from './source-changes.js';
 import { undrainedText } from './waiting-text.js';
 import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
 import { resolveTable } from '../options/option-table.js';
-import { sinksOf } from '../options/policy-sinks.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { CreateOptions, Sources, ValueIn } from '../api/create-options.js';
 import type { Extracted } from '../api/reducer.js';
-import type { Environment, SourceSpec } from '../api/source.js';
+import type { AnySource, EachSource, Environment, SourceSpec } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 export type { Consumer } from './consumer-contract.js';
-export type { StopReport } from './stop-report.js';
+export type { RemovalReport, StopReport } from './stop-report.js';
 
 /**
  * Makes a consumer. Nothing is opened before `start()`.
@@ -75,7 +75,7 @@ export function createConsumer<
   const Source extends Sources = SourceSpec,
   Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
   Value = ValueIn<Made, Source>,
->(options: CreateOptions<Made, Value, Source>): Consumer {
+>(options: CreateOptions<Made, Value, Source>): Consumer<EachSource<Source>> {
   return consumerOf(options as unknown as ConsumerOptions, actors);
 }
 
@@ -100,6 +100,8 @@ class TreeConsumer implements Consumer {
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
   #pipeline: Ref<SupervisorMessage> | undefined;
+  #coordinators: Ref<SupervisorMessage> | undefined;
+  #changes: SourceChanges | undefined;
   #metering = noMetering;
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
@@ -159,7 +161,11 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
-      const checking = this.#checkSinks();
+      const checking = checkSinksOf(this.#options, {
+        timers: this.#environment.timers,
+        signal: this.#checks.signal,
+        emit: this.#emitter.emit,
+      });
       checking?.catch(() => undefined);
       // In virtual time only what is there already gets time, so a real disk must not hold the start up.
       if (checking !== undefined && this.#environment.timers === hostEnvironment.timers) await checking;
@@ -172,6 +178,7 @@ class TreeConsumer implements Consumer {
         intake: this.#intake,
         limit: this.#limit,
       });
+      this.#changes = this.#changesOf(this.#wiring);
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       this.#metering = startMetering(
         this.#options.meter,
@@ -190,16 +197,21 @@ class TreeConsumer implements Consumer {
     this.#state = 'running';
   }
 
-  /** Undefined if no sink has anything to check, so that a start without a sink takes no turn more. */
-  #checkSinks(): Promise<void> | undefined {
-    const { onFailure, doubtOf, answerDeadlineMs: deadlineMs } = this.#options;
-    const warn = (message: string, error?: Error): void =>
-      this.#emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
-    const sinks = sinksOf(onFailure).map(({ sink }) => sink);
-    for (const doubt of sinks.map(doubtOf)) if (doubt !== undefined) warn(doubt);
-    if (sinks.every(({ check }) => check === undefined)) return undefined;
-    const { signal } = this.#checks;
-    return checkSinks(sinks, { timers: this.#environment.timers, deadlineMs, signal, warn });
+  #changesOf(wiring: Wiring): SourceChanges {
+    return createSourceChanges({
+      wiring,
+      environment: this.#environment,
+      actors: this.#actors,
+      options: this.#options,
+      coordinators: () => this.#coordinators,
+      stopping: () => this.#stopping,
+      emit: (event) => this.#handleEvent(event),
+      closeFailed: (resource, error) => this.#closeFailed(resource, error),
+    });
+  }
+
+  #closeFailed(resource: string, error: unknown): void {
+    this.#handleEvent({ name: 'warning', data: { message: `${resource} could not be closed`, error } });
   }
 
   /** The error of a failed start. If the consumer ended by itself or was stopped, `error` shows only that an actor has ended. */
@@ -215,6 +227,7 @@ class TreeConsumer implements Consumer {
       restart,
       callDeadlineMs,
       coordinators: () => [...wiring.coordinators.values()],
+      coordinatorsStarted: (coordinators) => (this.#coordinators = coordinators),
       pipelineStarted: (pipeline) => {
         this.#pipeline = pipeline;
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
@@ -283,16 +296,18 @@ class TreeConsumer implements Consumer {
       },
       deadlineMs,
     );
+    await this.#changes?.whenQuiet();
     this.#metering.end();
-    this.#wiring?.close((resource, error) =>
-      this.#handleEvent({ name: 'warning', data: { message: `${resource} could not be closed`, error } }),
-    );
+    this.#wiring?.close((resource, error) => this.#closeFailed(resource, error));
     return report;
   }
 
   /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
   #sourceFailed(error: Error): void {
-    if (this.#wiring?.histories.every(({ failure }) => failure !== undefined) !== true) return;
+    const histories = [...(this.#wiring?.sources.byName.values() ?? [])].map(({ history }) => history);
+    // `addSource` reports the failure of a source that is being added.
+    const isRead = histories.some(({ failure, joining }) => failure === undefined || joining === true);
+    if (isRead || histories.every(({ removed }) => removed === true)) return;
     void this.#end(error, this.#options.callDeadlineMs);
   }
 
@@ -319,6 +334,22 @@ class TreeConsumer implements Consumer {
     this.#state = 'closed';
     this.#emitter.emit({ name: 'closed', data: error === undefined ? {} : { error } });
     this.#closing.settle(error);
+  }
+
+  async addSource(source: AnySource): Promise<void> {
+    await (await this.#changesWhenStarted()).add(source);
+  }
+
+  async removeSource(name: string, options: StopOptions = {}): Promise<RemovalReport> {
+    const { deadlineMs } = resolveTable(stopTable, options, '');
+    return (await this.#changesWhenStarted()).remove(name, deadlineMs);
+  }
+
+  async #changesWhenStarted(): Promise<SourceChanges> {
+    if (this.#state === 'starting') await this.#starting;
+    if (this.#changes !== undefined && !this.#hasStopped()) return this.#changes;
+    if (this.#state === 'new') throw new KinactError('REFUSED', 'Sources are added and removed after start().');
+    throw new KinactError('STOPPED', 'The consumer was stopped.');
   }
 
   pause(): void {

@@ -150,6 +150,7 @@ export function readiness({ state, pausedForMs, leases, sources, tree }: Consume
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
 
+  if (state === 'running' && sources.length === 0) reasons.push('the consumer has no source');
   for (const { source, state, error } of sources) {
     const why = error === undefined ? '' : `: ${error.message}`;
     if (state === 'failed') reasons.push(`the source ${source} has failed for good${why}`);
