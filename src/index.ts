@@ -63,6 +63,7 @@ export type { ConsumerEventName, ConsumerEvents } from './api/events.js';
 export type { Logger } from './api/logger.js';
 export type { CounterName, GaugeName, Labels, Meter } from './api/metrics.js';
 export type { Clock, Random, Timers, UserRecord } from './api/ports.js';
+export type { IntakePart } from './core/intake.js';
 export type { InitialPosition, Position } from './core/position.js';
 export type {
   ActorSnapshot,
@@ -70,6 +71,7 @@ export type {
   FailingSnapshot,
   Health,
   OldestOpen,
+  PauseSnapshot,
   ShardSnapshot,
   SourceSnapshot,
   WaitingSnapshot,

@@ -26,10 +26,15 @@
 //   release                 release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, LeaseKeeperRequest, ReleaseOutcome, HeldLeases } from '../protocol/lease-messages.js';
+import type {
+  CoordinatorSource,
+  CoordinatorStarted,
+  LeaseKeeperRequest,
+  ReleaseOutcome,
+  HeldLeases,
+} from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
 import type { KeeperArguments, TableHistory, DeletedRow } from './options.js';
-import type { CoordinatorSource } from '../protocol/lease-messages.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';

@@ -1,5 +1,4 @@
-// The events of a consumer: a closed map from event name to payload. The comment of each event says when it fires. An event
-// without listeners is only logged. A listener that throws is counted and reported, and has no other effect.
+// The events of a consumer: a closed map from event name to payload. A listener that throws is counted, and has no other effect.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
@@ -12,6 +11,9 @@ export interface ShardEvent {
   /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
   readonly shardId: string;
 }
+
+/** What a pause is about: a source, a shard of it, or, without both, the whole process. */
+export type PauseEvent = Partial<ShardEvent>;
 
 /** The members of events about one record, or an item of it. */
 export interface RecordEvent extends ShardEvent, Position {
@@ -333,13 +335,13 @@ export interface ConsumerEvents {
     /** How many writes per second the table has taken lately. */
     readonly writesPerSecond: number;
   };
-  /** The application has called `consumer.pause()`: no shard of this process is read until `resume`. */
-  paused: {
+  /** The application has called `consumer.pause`: nothing of the process, the source or the shard is read here until `resume`. */
+  paused: PauseEvent & {
     /** What follows, in words. */
     readonly message: string;
   };
-  /** The application has called `consumer.resume()`, after a pause of `forMs`. */
-  resumed: {
+  /** The application has called `consumer.resume`, after a pause of `forMs`. */
+  resumed: PauseEvent & {
     /** How long the pause was, in milliseconds. */
     readonly forMs: number;
   };

@@ -2,6 +2,7 @@
 import type { Runtime } from '../../supervision/index.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
 import type { AnySource } from '../api/source.js';
+import type { IntakePart } from '../core/intake.js';
 import type { Listener } from './emitter.js';
 import type { ConsumerEventName } from '../api/events.js';
 import type { StopOptions } from '../api/options.js';
@@ -63,23 +64,32 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    */
   removeSource(name: string, options?: StopOptions): Promise<RemovalReport>;
   /**
-   * Pauses the whole process: nothing more is read of any shard, and no more records go to your code. What is in flight is finished
-   * and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be handed over to another
-   * worker, which is not paused. A read that is under way may still bring records, which wait here.
+   * Pauses the whole process, one source of it, or one shard: nothing more is read of it, and no more records of it go to your code. What
+   * is in flight is finished and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be
+   * handed over to another worker, which is not paused. A read that is under way may still bring records, which wait here.
    *
-   * The pause lasts until `resume`, also over restarts of the pipeline and for shards that are taken later. It may begin before
-   * `start`. A second call, and a call after `stop` or after the end, have no effect. While it lasts, `ready()` is false and says why.
-   * Records that expire from the stream meanwhile are lost.
+   * The pause lasts until `resume` is called with the same argument, also over restarts of the pipeline and for shards that are taken
+   * later. It may begin before `start`. A second call, and a call after `stop` or after the end, have no effect. While it lasts, `ready()`
+   * is false and says why. Records that expire from the stream meanwhile are lost.
+   *
+   * @throws KinactError INVALID_OPTION if there is no source of this name.
    *
    * @example
    * ```ts
    * consumer.pause();
    * setTimeout(() => consumer.resume(), 60_000);
+   * consumer.pause({ source: 'orders' });
+   * consumer.pause({ source: 'orders', shardId: 'shardId-000000000000' });
    * ```
    */
-  pause(): void;
-  /** Ends a pause: every shard is read on where it was. Without a pause, or after `stop`, it has no effect. */
-  resume(): void;
+  pause(part?: IntakePart): void;
+  /**
+   * Ends the pause of the process, of a source, or of a shard: what no other pause holds is read on where it was. Without such a pause, or
+   * after `stop`, it has no effect.
+   *
+   * @throws KinactError INVALID_OPTION if there is no source of this name.
+   */
+  resume(part?: IntakePart): void;
   /**
    * Changes the rate limit: how many items this process hands to your code per second, over all reducers, retries included.
    * `undefined` removes it. It takes effect at once, and may be called at any time. See the option `limit`.

@@ -21,7 +21,9 @@ import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalati
 import { liveness, readiness, snapshot } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
-import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
+import type { IntakePart } from '../core/intake.js';
+import { haveAllFailed, warnOfClose } from './open-sources.js';
+import { createPausing, type Pausing } from './pausing.js';
 import { checkSinksOf } from './sink-checks.js';
 import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
@@ -92,7 +94,7 @@ class TreeConsumer implements Consumer {
   readonly #environment: Environment;
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
-  readonly #intake = createIntake();
+  readonly #pausing: Pausing;
   readonly #limit: RateLimit;
   /** Ends the checks of the sinks when the consumer stops. */
   readonly #checks = new AbortController();
@@ -121,6 +123,12 @@ class TreeConsumer implements Consumer {
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
+    this.#pausing = createPausing({
+      now: () => this.#environment.clock.now(),
+      emitter: this.#emitter,
+      hasStopped: () => this.#hasStopped(),
+      sources: () => [...(this.#wiring?.sources.byName.keys() ?? options.sources.map(({ spec }) => spec.name))],
+    });
     this.#limit = createRateLimit(options.limit?.perSecond, this.#environment.clock.now());
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
@@ -161,21 +169,18 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
-      const checking = checkSinksOf(this.#options, {
-        timers: this.#environment.timers,
-        signal: this.#checks.signal,
-        emit: this.#emitter.emit,
-      });
+      const { timers } = this.#environment;
+      const checking = checkSinksOf(this.#options, { timers, signal: this.#checks.signal, emitter: this.#emitter });
       checking?.catch(() => undefined);
       // In virtual time only what is there already gets time, so a real disk must not hold the start up.
-      if (checking !== undefined && this.#environment.timers === hostEnvironment.timers) await checking;
+      if (checking !== undefined && timers === hostEnvironment.timers) await checking;
       if (this.#hasStopped()) throw this.#startFailure();
       this.#wiring = openWiring({
         actors: this.#actors,
         options: this.#options,
         environment: this.#environment,
         processNonce: randomUUID(),
-        intake: this.#intake,
+        intake: this.#pausing.intake,
         limit: this.#limit,
       });
       this.#changes = this.#changesOf(this.#wiring);
@@ -203,15 +208,11 @@ class TreeConsumer implements Consumer {
       environment: this.#environment,
       actors: this.#actors,
       options: this.#options,
+      pausing: this.#pausing,
       coordinators: () => this.#coordinators,
       stopping: () => this.#stopping,
       emit: (event) => this.#handleEvent(event),
-      closeFailed: (resource, error) => this.#closeFailed(resource, error),
     });
-  }
-
-  #closeFailed(resource: string, error: unknown): void {
-    this.#handleEvent({ name: 'warning', data: { message: `${resource} could not be closed`, error } });
   }
 
   /** The error of a failed start. If the consumer ended by itself or was stopped, `error` shows only that an actor has ended. */
@@ -298,16 +299,13 @@ class TreeConsumer implements Consumer {
     );
     await this.#changes?.whenQuiet();
     this.#metering.end();
-    this.#wiring?.close((resource, error) => this.#closeFailed(resource, error));
+    this.#wiring?.close(warnOfClose((event) => this.#handleEvent(event)));
     return report;
   }
 
   /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
   #sourceFailed(error: Error): void {
-    const histories = [...(this.#wiring?.sources.byName.values() ?? [])].map(({ history }) => history);
-    // `addSource` reports the failure of a source that is being added.
-    const isRead = histories.some(({ failure, joining }) => failure === undefined || joining === true);
-    if (isRead || histories.every(({ removed }) => removed === true)) return;
+    if (this.#wiring === undefined || !haveAllFailed(this.#wiring.sources)) return;
     void this.#end(error, this.#options.callDeadlineMs);
   }
 
@@ -352,15 +350,12 @@ class TreeConsumer implements Consumer {
     throw new KinactError('STOPPED', 'The consumer was stopped.');
   }
 
-  pause(): void {
-    if (this.#hasStopped() || !pauseIntake(this.#intake, this.#environment.clock.now())) return;
-    const message = 'the application has paused the consumer: no shard is read until it resumes it';
-    this.#emitter.emit({ name: 'paused', data: { message } });
+  pause(part?: IntakePart): void {
+    this.#pausing.pause(part);
   }
 
-  resume(): void {
-    const forMs = this.#hasStopped() ? undefined : resumeIntake(this.#intake, this.#environment.clock.now());
-    if (forMs !== undefined) this.#emitter.emit({ name: 'resumed', data: { forMs: Math.round(forMs) } });
+  resume(part?: IntakePart): void {
+    this.#pausing.resume(part);
   }
 
   setLimit(perSecond: number | undefined): void {
@@ -372,21 +367,17 @@ class TreeConsumer implements Consumer {
   }
 
   status(): ConsumerStatus {
-    const { pausedAt } = this.#intake;
     return snapshot({
       state: this.#state,
       workerId: this.#options.workerId,
       perSecond: this.#limit.bucket?.perSecond,
-      pausedForMs: pausedAt === undefined ? null : Math.round(this.#environment.clock.now() - pausedAt),
+      pausing: this.#pausing,
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },
       runtime: this.runtime,
-      bytes: {
-        max: this.#options.maxBytes,
-        held: this.#wiring?.budget.heldBytes ?? 0,
-        waiting: this.#wiring?.budget.waiting.size ?? 0,
-      },
+      maxBytes: this.#options.maxBytes,
+      budget: this.#wiring?.budget,
       coordinators: this.#wiring?.coordinators,
     });
   }

@@ -2,6 +2,7 @@
 // open as long as a source has its leases in it. wiring.ts makes actors from them; source-changes.ts adds and removes.
 import type { TableHistory } from '../../actors/lease-coordinator/options.js';
 import type { CoordinatorSource } from '../../actors/protocol/lease-messages.js';
+import type { KinactEvent } from '../api/events.js';
 import type { SourceHistory } from '../api/final-errors.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import type { Environment, SourceSpec } from '../api/source.js';
@@ -28,6 +29,10 @@ export interface Table {
 
 /** Called for each source or table that cannot be closed. */
 export type CloseFailed = (resource: string, error: unknown) => void;
+
+export function warnOfClose(emit: (event: KinactEvent) => void): CloseFailed {
+  return (resource, error) => emit({ name: 'warning', data: { message: `${resource} could not be closed`, error } });
+}
 
 export interface OpenSources {
   /** By name. */
@@ -96,4 +101,10 @@ function closeOne(resource: string, close: () => void, failed: CloseFailed): voi
 /** The source as its coordinator knows it. */
 export function forCoordinator({ spec, source, history }: OpenSource): CoordinatorSource {
   return { source, initialPosition: spec.initialPosition, history };
+}
+
+/** Whether nothing is left to read. `addSource` itself reports the failure of a source that is being added. */
+export function haveAllFailed({ byName }: OpenSources): boolean {
+  const left = [...byName.values()].filter(({ history }) => history.removed !== true);
+  return left.length > 0 && left.every(({ history }) => history.failure !== undefined && history.joining !== true);
 }

@@ -1,10 +1,10 @@
 // Lets the sinks of a consumer's policy look whether they can keep anything, before the consumer starts. A wrong path must show then, and
 // not at the first failure, which may come in months.
 import { isKinactError, KinactError } from '../api/errors.js';
-import type { KinactEvent } from '../api/events.js';
 import { misplaced } from '../api/misplaced.js';
 import type { ParkSink, SinkCheck } from '../api/parking.js';
 import type { Timers } from '../api/ports.js';
+import type { Emitter } from './emitter.js';
 import { messageOf } from '../core/thrown.js';
 import { sinksOf } from '../options/policy-sinks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
@@ -17,10 +17,10 @@ interface CheckContext extends SinkCheck {
 /** Checks the sinks of the policy. Undefined if none has anything to check, so that a start without a sink takes no turn more. */
 export function checkSinksOf(
   { onFailure, doubtOf, answerDeadlineMs: deadlineMs }: ResolvedOptions,
-  given: Pick<CheckContext, 'timers' | 'signal'> & { readonly emit: (event: KinactEvent) => void },
+  given: Pick<CheckContext, 'timers' | 'signal'> & { readonly emitter: Pick<Emitter, 'emit'> },
 ): Promise<void> | undefined {
   const warn = (message: string, error?: Error): void =>
-    given.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
+    given.emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
   const sinks = sinksOf(onFailure).map(({ sink }) => sink);
   for (const doubt of sinks.map(doubtOf)) if (doubt !== undefined) warn(doubt);
   if (sinks.every(({ check }) => check === undefined)) return undefined;

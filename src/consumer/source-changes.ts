@@ -1,5 +1,5 @@
-// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other, and so do the end
-// of a lease table's coordinator and the start of the next one. A coordinator may crash at any moment: then its successor is asked. The
+// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of a
+// lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is asked. The
 // consumer makes one of these at its start.
 import type { CoordinatorStarted, ReleaseOutcome } from '../../actors/protocol/lease-messages.js';
 import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
@@ -11,7 +11,8 @@ import { refuse } from '../options/option-table.js';
 import { placeAdded, type ResolvedOptions } from '../options/resolved-options.js';
 import { releasedLease } from './consumer-stop.js';
 import { releaseLeft, type ReleaseContext } from './left-leases.js';
-import { forCoordinator, type CloseFailed, type OpenSource } from './open-sources.js';
+import { forCoordinator, warnOfClose, type OpenSource } from './open-sources.js';
+import type { Pausing } from './pausing.js';
 import type { RemovalReport, StopReport } from './stop-report.js';
 import { coordinatorSpec } from './tree.js';
 import type { Wiring } from './wiring.js';
@@ -22,9 +23,9 @@ export interface ChangingConsumer extends ReleaseContext {
   readonly wiring: Wiring;
   /** The supervisor of the coordinators that is running now. */
   readonly coordinators: () => Ref<SupervisorMessage> | undefined;
+  readonly pausing: Pick<Pausing, 'forget'>;
   /** The stop of the consumer, once it has begun. */
   readonly stopping: () => Promise<StopReport> | undefined;
-  readonly closeFailed: CloseFailed;
 }
 
 export interface SourceChanges {
@@ -155,7 +156,7 @@ async function removeNow(
   deadlineMs: number,
   { tableEnds, writing }: Work,
 ): Promise<RemovalReport> {
-  const { wiring, environment, stopping, closeFailed } = consumer;
+  const { wiring, environment, stopping, emit, pausing } = consumer;
   const { tableName, history, source } = opened;
   const until = environment.clock.now() + deadlineMs;
   const remainingMs = (): number => Math.max(0, until - environment.clock.now());
@@ -180,7 +181,9 @@ async function removeNow(
   wiring.left.forget(source.name);
   const close = (): void => {
     // A stop closes all sources itself.
-    if (stopping() === undefined) wiring.sources.close(opened, closeFailed);
+    if (stopping() !== undefined) return;
+    wiring.sources.close(opened, warnOfClose(emit));
+    pausing.forget(source.name);
   };
   if (wiring.sources.isLast(opened)) {
     const ending = endCoordinator(consumer, tableName)

@@ -15,7 +15,7 @@ import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
-import type { Intake } from '../core/intake.js';
+import { intakeOfShard, type Intake } from '../core/intake.js';
 import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
@@ -249,7 +249,7 @@ function workerOf(
     source,
     history,
     budget,
-    intake,
+    intake: intakeOfShard(intake, lease),
     left,
     ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
     stages,

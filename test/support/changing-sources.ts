@@ -224,7 +224,8 @@ function act(world: Scene, step: Step, deadlineMs: number): Promise<void> | unde
     case 'remove':
       return change(world, step, deadlineMs);
     case 'put':
-      return void world.put(step.name);
+      world.put(step.name);
+      return undefined;
     case 'kill': {
       const of = actorsOf(consumer.runtime).filter(({ path }) => path.split(/[/#]/, 1)[0] === step.kind);
       const victim = of[step.which % Math.max(1, of.length)];

@@ -1,5 +1,5 @@
-// Adds a source to a running coordinator. The question is answered when the source is read for the first time, when it has failed, or at
-// its deadline, which counts again from each lease row that is created. A source that a former coordinator has been told of is in the
+// Adds a source to a running coordinator. The question is answered when the source is read for the first time, or has failed, or at its
+// deadline. The deadline counts again from each lease row that is created. A source that a former coordinator has been told of is in the
 // options of this one, so `addSource` may be asked again.
 import { effect } from '../../protocol/actor.js';
 import type { Message } from '../messages.js';
