@@ -27,7 +27,6 @@ import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { watchIntake } from '../../src/core/intake.js';
 import {
   createLedger,
   expectItems,
@@ -213,7 +212,7 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else watchAge(turn);
   if (intake !== undefined)
-    state.unwatchIntake = watchIntake(intake, () => sendFromOutside(state.self, { type: 'intakeChanged' }));
+    state.unwatchIntake = intake.watch(() => sendFromOutside(state.self, { type: 'intakeChanged' }));
 
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }

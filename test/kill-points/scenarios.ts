@@ -9,6 +9,7 @@ import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
 import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
+import { sourceChanges } from './source-changes.js';
 import { twin, type World } from './world.js';
 
 /** A worker that does not know wishes takes a lease from its owner, and does nothing with it. */
@@ -372,6 +373,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   ...parkings,
+  ...sourceChanges,
 ];
 
 /** The scenario whose name includes `part`. */

@@ -128,7 +128,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     { read: true, onFailure: true, park: true },
   ),
   'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
-    { held: true, started: true, ended: true, again: true },
+    { held: true, tableAdded: true, started: true, ended: true, again: true },
     {},
   ),
   'lease-keeper': vocabulary<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint'>(
@@ -177,6 +177,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       callsEnded: true,
       pipelineDelayed: true,
       awaitStart: true,
+      addSource: true,
+      removeSource: true,
+      joinOverdue: true,
       keeperNotice: true,
       streamOpened: true,
       openStreamFailed: true,
