@@ -7,6 +7,7 @@ import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
+import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
 import { twin, type World } from './world.js';
@@ -372,6 +373,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   ...parkings,
+  ...hooked,
 ];
 
 /** The scenario whose name includes `part`. */
