@@ -8,7 +8,9 @@ import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, st
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
+import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
+import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
@@ -90,6 +92,7 @@ function initial(
     sliceIsDue: false,
     channels: createChannels(usedStages),
     reading: false,
+    startHook: createHookCall(),
     foundEnd: undefined,
     unwatchIntake: undefined,
     failing: undefined,
@@ -147,6 +150,9 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   parkingEnded,
   parkingOverdue,
   parkingDue,
+  hookEnded,
+  hookOverdue,
+  hookDue,
   watchdog,
   located,
   limitDue,

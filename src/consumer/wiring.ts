@@ -172,7 +172,8 @@ function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
   table: Table & { readonly isSuccessor: boolean; readonly leftLeases: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
-  const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs, onCheckpoint } = options;
+  const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs } = options;
+  const { onCheckpoint, onShardEnded, answerDeadlineMs: hookDeadlineMs } = options;
   const {
     failoverMs,
     handOverMs = Math.max(failoverMs, minHandOverMs),
@@ -214,6 +215,7 @@ function coordinatorOf(
         checkpointRecords,
         callDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
+        ...(onShardEnded === undefined ? {} : { onShardEnded, hookDeadlineMs }),
       };
       return table.leftLeases.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },

@@ -196,6 +196,8 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
       if (result.childless) watchForLateChildren(turn, lease.stream);
+      // Nothing is left to read: the keeper may still wait for calls of the application, or for the table.
+      lease.idleSince = undefined;
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)
