@@ -57,7 +57,7 @@ export interface Parking {
   /** When the call first failed. Monotonic milliseconds. */
   readonly failedSince: number;
   /** What the sink has not kept yet. */
-  left: readonly Parkable[];
+  notParked: readonly Parkable[];
   /** The number of the last call, and why it has failed. */
   attempt: number;
   error: unknown;
@@ -100,7 +100,7 @@ export interface FailureOptions {
   /** Says once of a sink that it may park into a stream that the consumer reads. Default: nothing is known of streams. */
   readonly doubtOf?: DoubtOf;
   /** What waits when a stop gives its shard up. Default: nothing is noted. */
-  readonly left?: LeftItems;
+  readonly leftItems?: LeftItems;
 }
 
 /** The part of an actor's turn that these functions use. */
@@ -224,6 +224,6 @@ export function waitingText(error: unknown, refusal: unknown): string {
 export function refusals({ byNumber }: PendingFailures<unknown>): ReadonlyMap<Parkable, unknown> {
   const found = new Map<Parkable, unknown>();
   for (const { parking } of byNumber.values())
-    if (parking?.error !== undefined) for (const each of parking.left) found.set(each, parking.error);
+    if (parking?.error !== undefined) for (const each of parking.notParked) found.set(each, parking.error);
   return found;
 }

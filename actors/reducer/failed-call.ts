@@ -129,7 +129,7 @@ export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<Fl
   for (const { subject, parking } of pendingFailures.byNumber.values()) {
     if (subject.type !== 'flush') continue;
     // Reducers park nothing but items.
-    const items = (parking?.left ?? subject.group.items) as readonly DeliveredItem[];
+    const items = (parking?.notParked ?? subject.group.items) as readonly DeliveredItem[];
     yield { ...subject.group, items };
   }
 }

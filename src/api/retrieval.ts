@@ -4,9 +4,8 @@
 export type RetrievalWay = 'fan-out' | 'polling';
 
 /**
- * Why a shard is polled although enhanced fan-out is wanted. There is no consumer yet (`noConsumer`). The service has refused the
- * subscription (`refused`), or it broke off (`broken`). Nothing came for a minute (`silent`). Another process has taken it over
- * (`takenOver`).
+ * Why a shard is polled although enhanced fan-out is wanted. `noConsumer`: there is no consumer yet. `refused`: the service has refused the
+ * subscription. `broken`: it broke off. `silent`: nothing came for a minute. `takenOver`: another process has it.
  */
 export type RetrievalReason = 'noConsumer' | 'refused' | 'broken' | 'silent' | 'takenOver';
 

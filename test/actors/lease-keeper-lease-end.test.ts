@@ -20,7 +20,7 @@ describe('a keeper that releases its lease', () => {
     const [drain] = keeper.controls.get(1) ?? [];
     expect(drain).to.deep.include({ type: 'drain', fence: tenure.fence });
     expect(tenure.dead, 'a draining worker delivers').to.equal(false);
-    await keeper.frontier(tenure, '100', 4);
+    await keeper.frontier(tenure, '100', { subSequenceNumber: 4 });
     const before = updates(keeper).length;
     await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(updates(keeper).slice(before)).to.have.length(1);
@@ -424,7 +424,7 @@ describe('a keeper that may release its lease by itself', () => {
     const keeper = await driveKeeper({ noWorkerMayStart: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1);

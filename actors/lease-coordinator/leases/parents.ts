@@ -73,7 +73,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (couldStart || !mayStart(lease)) return;
   lease.idleSince = turn.now;
   turn.state.publishing.changed = true;
-  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'mayStart' }));
+  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'startAllowed' }));
 }
 
 /** After a scan, checks the parents of each waiting lease again, unless the scan shows that one of them has not ended. */

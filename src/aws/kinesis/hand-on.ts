@@ -25,8 +25,8 @@ export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetch
   const knewMore = progress.moreKnown;
   const fresh = noteRecords(progress, records, fetched.more);
   reportGap(reader, progress, knewMore && records.length === 0 && !behind);
-  // Two kinds of pages are not pushed. One has only skipped records, and is not at the tip. The other is empty and ends the chain: it
-  // is not known yet what it means.
+  // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends
+  // the chain: it is not known yet what that page means.
   if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !behind)))
     reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow());
 }

@@ -57,7 +57,7 @@ const lostIsKept: Mutant['make'] = () => {
   let lost: readonly DeliveredItem[] = [];
   const leftOf = (state: AnyState, worker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
-      .flatMap(({ parking }) => (parking?.left ?? []) as readonly DeliveredItem[])
+      .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
       .filter(({ tenure }) => tenure.worker === worker);
   return wrapped('reducer', {
     before: (state, message) => {
