@@ -369,15 +369,15 @@ class TreeConsumer implements Consumer {
   status(): ConsumerStatus {
     return snapshot({
       state: this.#state,
-      workerId: this.#options.workerId,
       perSecond: this.#limit.bucket?.perSecond,
       pausing: this.#pausing,
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },
       runtime: this.runtime,
-      maxBytes: this.#options.maxBytes,
+      options: this.#options,
       budget: this.#wiring?.budget,
+      calls: this.#wiring?.sources.calls,
       coordinators: this.#wiring?.coordinators,
     });
   }

@@ -12,6 +12,7 @@ import type {
   StreamDescription,
   Timers,
 } from '../../api/ports.js';
+import type { SourceSlots } from '../../core/call-slots.js';
 import type { AwsFailure } from '../aws-errors.js';
 import type { Ask } from '../shared-request.js';
 import type { BacklogMeaning } from './end-verdict.js';
@@ -61,6 +62,8 @@ export interface PollingReaderDeps {
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
   readonly backlogMeaning: BacklogMeaning;
+  /** Bounds the calls under way. Default: no bound. */
+  readonly slots?: SourceSlots | undefined;
 }
 
 /** Which shard is read, from where, and under which lease. */

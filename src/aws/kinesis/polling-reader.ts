@@ -4,6 +4,7 @@
 // one before. A new chain begins at the position if an iterator is refused, or to prove the end of the shard. The polling source opens
 // one reader per shard worker.
 import type { Backoff } from '../../core/backoff.js';
+import { inSlot } from '../../core/call-slots.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
 import type { ShardReader, StreamDescription } from '../../api/ports.js';
@@ -105,8 +106,11 @@ async function readOnce(
 ): Promise<Next> {
   const { clock } = reader;
   const limit = await reader.allowance.ask(reader.signal);
-  const askedAt = clock.now();
-  const asked = await reader.service.getRecords(reader, iterator, limit);
+  let askedAt = clock.now();
+  const asked = await calling(reader, () => {
+    askedAt = clock.now();
+    return reader.service.getRecords(reader, iterator, limit);
+  });
   take(reads, 1, clock.now());
 
   if ('failure' in asked) {
@@ -129,6 +133,11 @@ async function readOnce(
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
   if (!behind) await sleep(reader, reader.idleMs - (clock.now() - askedAt));
   return 'readOn';
+}
+
+/** Makes a call when the source has a slot for it. A source that hangs has at most its share of the slots. */
+function calling<Result>({ slots, signal }: ReaderContext, call: () => Promise<Result>): Promise<Result> {
+  return inSlot(slots, call, { signal, stopped });
 }
 
 /** Handles a failed call: records that have expired need another start, everything else another attempt. */
@@ -155,7 +164,7 @@ async function pace(reader: ReaderContext, buckets: readonly TokenBucket[]): Pro
 
 /** Begins a chain. `over`: the service has not found the shard for long enough. */
 async function beginChain(reader: ReaderContext, progress: Progress): Promise<Next> {
-  const found = await reader.service.findIterator(reader, progress.position);
+  const found = await calling(reader, () => reader.service.findIterator(reader, progress.position));
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
@@ -329,7 +338,7 @@ function continueChain(reader: ReaderContext, progress: Progress, iterator: stri
 /** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */
 async function findLaterStart(reader: ReaderContext, progress: Progress): Promise<void> {
   if (progress.skip.arrivedBefore === undefined || !progress.skip.askAgain) return;
-  const found = await reader.service.findIterator(reader, iteratorPosition(reader.start));
+  const found = await calling(reader, () => reader.service.findIterator(reader, iteratorPosition(reader.start)));
   if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
   const doubt = await streamDoubt(reader);
   if (doubt !== undefined) {
