@@ -105,9 +105,11 @@ async function readOnce(
   { reads, bytes }: Quota,
 ): Promise<Next> {
   const { clock } = reader;
-  const limit = await reader.allowance.ask(reader.signal);
+  let limit = 0;
   let askedAt = clock.now();
-  const asked = await calling(reader, () => {
+  const asked = await calling(reader, async () => {
+    // Bytes are asked for with a slot only: hundreds of calls that wait for a slot would reserve all of `maxBytes`.
+    limit = await reader.allowance.ask(reader.signal);
     askedAt = clock.now();
     return reader.service.getRecords(reader, iterator, limit);
   });
