@@ -19,7 +19,47 @@ interface Input {
 const largestHashKey = 2n ** 128n - 1n;
 const pageSize = 100;
 
-export function nearlyIdle(kind: 'kinesis' | 'table', name: string, shards: number): NearlyIdle {
+type Kind = 'kinesis' | 'table';
+
+/** Makes records, each with a number of its own. */
+function recordsOf(kind: Kind): () => object {
+  let number = 10n ** 20n;
+  return () => {
+    number += 1n;
+    const SequenceNumber = String(number);
+    const at = new Date();
+    if (kind === 'kinesis')
+      return {
+        Data: Buffer.from('x'),
+        PartitionKey: SequenceNumber,
+        SequenceNumber,
+        ApproximateArrivalTimestamp: at,
+      };
+    const dynamodb = {
+      SequenceNumber,
+      Keys: { id: { S: SequenceNumber } },
+      SizeBytes: 20,
+      StreamViewType: 'KEYS_ONLY',
+      ApproximateCreationDateTime: at,
+    };
+    return { eventName: 'INSERT', eventID: SequenceNumber, dynamodb };
+  };
+}
+
+/** A shard as the service lists it. */
+function listed(
+  kind: Kind,
+  id: string,
+  { index, shards }: { readonly index: number; readonly shards: number },
+): object {
+  if (kind === 'table')
+    return { ShardId: id, SequenceNumberRange: { StartingSequenceNumber: '100000000000000000000' } };
+  const at = (part: number): bigint => ((largestHashKey + 1n) * BigInt(part)) / BigInt(shards);
+  const HashKeyRange = { StartingHashKey: String(at(index)), EndingHashKey: String(at(index + 1) - 1n) };
+  return { ShardId: id, SequenceNumberRange: { StartingSequenceNumber: '1' }, HashKeyRange };
+}
+
+export function nearlyIdle(kind: Kind, name: string, shards: number): NearlyIdle {
   const streamArn =
     kind === 'kinesis'
       ? `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`
@@ -31,30 +71,9 @@ export function nearlyIdle(kind: 'kinesis' | 'table', name: string, shards: numb
   const ids = Array.from({ length: shards }, (_, index) => idOf(index));
   const pending = new Map(ids.map((id) => [id, 0]));
   const read = new Set<string>();
-  let number = 10n ** 20n;
+  const record = recordsOf(kind);
+  const shardOf = (id: string, index: number): object => listed(kind, id, { index, shards });
 
-  const record = (): object => {
-    number += 1n;
-    const SequenceNumber = String(number);
-    if (kind === 'kinesis')
-      return {
-        Data: Buffer.from('x'),
-        PartitionKey: SequenceNumber,
-        SequenceNumber,
-        ApproximateArrivalTimestamp: new Date(),
-      };
-    const dynamodb = {
-      SequenceNumber,
-      Keys: { id: { S: SequenceNumber } },
-      SizeBytes: 20,
-      StreamViewType: 'KEYS_ONLY',
-    };
-    return {
-      eventName: 'INSERT',
-      eventID: SequenceNumber,
-      dynamodb: { ...dynamodb, ApproximateCreationDateTime: new Date() },
-    };
-  };
   const records = (iterator: string): object => {
     const id = iterator.split(' ')[0]!;
     read.add(id);
@@ -62,13 +81,6 @@ export function nearlyIdle(kind: 'kinesis' | 'table', name: string, shards: numb
     pending.set(id, 0);
     const Records = Array.from({ length: count }, record);
     return { Records, NextShardIterator: iterator, ...(kind === 'kinesis' ? { MillisBehindLatest: 0 } : {}) };
-  };
-  const shardOf = (id: string, index: number): object => {
-    if (kind === 'table')
-      return { ShardId: id, SequenceNumberRange: { StartingSequenceNumber: '100000000000000000000' } };
-    const at = (part: number): bigint => ((largestHashKey + 1n) * BigInt(part)) / BigInt(shards);
-    const HashKeyRange = { StartingHashKey: String(at(index)), EndingHashKey: String(at(index + 1) - 1n) };
-    return { ShardId: id, SequenceNumberRange: { StartingSequenceNumber: '1' }, HashKeyRange };
   };
   const describe = (after: string | undefined): object => {
     const from = after === undefined ? 0 : ids.indexOf(after) + 1;

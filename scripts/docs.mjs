@@ -40,7 +40,7 @@ const pages = {
   ),
   'docs/errors.md': errorsPage(errorCodes, remedies),
   'docs/events.md': eventsPage(read('src/api/events.ts'), levels),
-  'docs/operating.md': withMetrics(read('docs/operating.md'), metricsTable(instruments)),
+  'docs/metrics.md': withMetrics(read('docs/metrics.md'), metricsTable(instruments)),
   'docs/status.md': withCounters(read('docs/status.md'), countersTable(counterGroups)),
 };
 const declarations = await optionDeclarations((module) => import(`../dist/${module}`));

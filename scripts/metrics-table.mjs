@@ -1,4 +1,4 @@
-// Writes the table of instruments between two marks in docs/operating.md. Called by scripts/docs.mjs.
+// Writes the table of instruments between two marks in docs/metrics.md. Called by scripts/docs.mjs.
 // test/repository/docs-pages.test.ts checks that the page is current.
 const marks = ['<!-- metrics: generated from src/api/metrics.ts by scripts/docs.mjs -->', '<!-- /metrics -->'];
 
@@ -14,6 +14,6 @@ export function metricsTable(instruments) {
 /** Returns the page with the text between the marks replaced. */
 export function withMetrics(page, table) {
   const [start, end] = marks.map((mark) => page.indexOf(mark));
-  if (start < 0 || end < start) throw new Error('docs/operating.md has lost its marks');
+  if (start < 0 || end < start) throw new Error('docs/metrics.md has lost its marks');
   return `${page.slice(0, start)}${marks[0]}\n${table}\n${page.slice(end)}`;
 }

@@ -19,6 +19,8 @@ export type { ReleasedLease } from './consumer/stop-report.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
   CheckpointNotice,
+  EndedShard,
+  StartedShard,
   ConsumerOptions,
   DynamoDbClientLike,
   DynamodbStreamOptions,
@@ -72,6 +74,7 @@ export type {
   Health,
   OldestOpen,
   PauseSnapshot,
+  RetrievalSnapshot,
   ShardSnapshot,
   SourceSnapshot,
   WaitingSnapshot,

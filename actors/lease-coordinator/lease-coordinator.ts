@@ -1,6 +1,6 @@
-// The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
-// scans it only reacts to messages. Invariant: only the keeper of a held lease moves its owner, counter or checkpoint. This file
-// dispatches each message to its part; the other files of this folder are the parts.
+// The actor of one lease table. It finds shards, creates their rows, plans which leases this process takes, decides which shards may
+// start, and cleans up. It takes no lease itself: it spawns a keeper for each. Invariant: only a keeper moves the owner, counter or
+// checkpoint of a row. This file dispatches each message to its part; the other files of this folder are the parts.
 import { effect, type Behaviour, type Effect } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { childrenRead } from './leases/ended-leases.js';
@@ -156,7 +156,7 @@ const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
   awaitStart: startOutcome.awaitStart,
-  askShardEnd: shardEnd.askShardEnd,
+  askShardEnd: shardEnd.shardEndAsked,
   releaseAll: (turn, message) => {
     startOutcome.abandonStart(turn);
     abandonJoins(turn);

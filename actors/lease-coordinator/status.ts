@@ -2,6 +2,7 @@
 import { isKinactError } from '../../src/api/errors.js';
 import { placementSnapshot } from './streams/stream-placement.js';
 import { contradictionsOf } from './streams/contradictions.js';
+import { longestUnread } from './unread/unread-age.js';
 import { unreadLeases } from './unread/unread-leases.js';
 import { standingStill } from './unread/standstill.js';
 import { failingStreamOf, hasFailed } from './turn.js';
@@ -54,6 +55,8 @@ export interface CoordinatorStatus {
   readonly standingStill: readonly { readonly leaseKey: string; readonly tenures: number; readonly reason: string }[];
   /** Leases held here that no worker reads, without an excuse such as a parent that has not ended. */
   readonly unread: readonly { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[];
+  /** The shard that has had no reader for the longest time, as far as this worker knows. */
+  readonly longestUnread: { readonly leaseKey: string; readonly ms: number } | undefined;
   /** Keys of rows at SHARD_END, of shards that listings show open. */
   readonly contradictions: readonly string[];
   readonly leases: readonly LeaseStatus[];
@@ -79,6 +82,7 @@ export function coordinatorStatus(options: CoordinatorOptions, state: Coordinato
     busy: state.planning.busy,
     standingStill: standingStill(state.standstills, state.leases),
     unread: unreadLeases(options, state),
+    longestUnread: longestUnread(options, state),
     contradictions: contradictionsOf(state.streams),
     leases: rows,
   };

@@ -6,9 +6,11 @@ import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/a
 import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnreleased } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
+import { hookDue, hookEnded, hookOverdue, proceedEndHook } from './end-hook.js';
 import { callsEnded, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
+import { createHookCall } from '../protocol/hook-call.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
 import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
@@ -61,7 +63,7 @@ export function leaseKeeper(
 }
 
 /**
- * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/design.md, section 5). During a suspension
+ * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/leases.md). During a suspension
  * the wall clock advances, but the monotonic clock may not. Returns true after a suspension.
  */
 function noticeSuspension(turn: KeeperTurn): boolean {
@@ -95,13 +97,13 @@ function endExpiredTenure(turn: KeeperTurn): void {
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure,
   frontier,
-  reads: reads,
+  reads,
   workerEnded,
   workerDown,
   cannotDrain,
   streamDoubted,
   release,
-  mayStart,
+  startAllowed,
   callsEnded,
   wake,
   permitCame,
@@ -113,6 +115,9 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   lookFailed,
   shardEndPlanned,
   onCheckpointSettled,
+  hookEnded,
+  hookOverdue,
+  hookDue,
 };
 
 /** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
@@ -126,7 +131,7 @@ function streamDoubted(turn: KeeperTurn): void {
   if (turn.state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
 }
 
-function mayStart({ state, now }: KeeperTurn): void {
+function startAllowed({ state, now }: KeeperTurn): void {
   state.workers.noWorkerMayStart = false;
   state.workers.idleSince = now;
 }
@@ -160,8 +165,10 @@ function proceed(turn: KeeperTurn): void {
   // 2. Gives up a lease without progress. This makes a release order, so it comes before the steps of a release.
   if (schedule.idleTooLong(state, limits, now)) {
     const reason =
-      state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
-    giveUp(turn, `${reason} for too long`);
+      state.shardEnd === undefined
+        ? `no worker has asked for the shard for ${limits.idleLimitMs} ms`
+        : `the end of the shard has not been proven for ${limits.endLimitMs} ms`;
+    giveUp(turn, reason);
   }
 
   // 3. A release cuts its worker off, and ends the keeper if it could not be written in time.
@@ -169,9 +176,11 @@ function proceed(turn: KeeperTurn): void {
     revokeTenure(turn, state.releaseOrder.reason);
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
 
-  // 4. Asks whether SHARD_END may be written, also during a release: SHARD_END may still replace the release.
+  // 4. Asks whether SHARD_END may be written, and calls `onShardEnded` before it. Also during a release: SHARD_END may still
+  // replace the release.
   if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
     askShardEnd(turn, state.shardEnd);
+  proceedEndHook(turn);
 
   // 5. Ends a keeper that gets no permit for its take.
   if (shouldGiveUpTake(turn)) return finishNotHeld(turn, 'its take got no permit to write');
@@ -192,11 +201,13 @@ function proceed(turn: KeeperTurn): void {
 }
 
 function giveUpOverdueWrite(turn: KeeperTurn, limits: schedule.ScheduleLimits): void {
-  const { state, now, effects } = turn;
-  if (state.writes.current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
-  const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
-  effects.push(effect.abort(effectName(state.writes.current), error));
-  noteUnknownOutcome(turn, state.writes.current, error);
+  const { options, state, now, effects } = turn;
+  const { current } = state.writes;
+  if (current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
+  const text = `The lease table did not answer within ${limits.writeTimeoutMs} ms: ${current.kind} of ${options.shardId}.`;
+  const error = new KinactError('AWS_ERROR', text, { retryable: true });
+  effects.push(effect.abort(effectName(current), error));
+  noteUnknownOutcome(turn, current, error);
 }
 
 /** Whether a step has ended the keeper. A function, because TypeScript would take the phase for the one that was checked before. */
@@ -256,6 +267,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     yielding: undefined,
     releaseOrder: undefined,
     shardEnd: undefined,
+    endHook: createHookCall(),
     setbacks: {
       watchdog: { count: 0, at: undefined },
       falseEnds: { count: 0, at: undefined },
@@ -285,7 +297,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     workers: { ...fresh.workers, noWorkerMayStart: true },
     leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsMayBeLeft: false },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
-    // before.
-    shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
+    // before, and the hook of the application has succeeded.
+    shardEnd: shardEnd?.childShardIds === undefined || shardEnd.awaitsHook ? undefined : shardEnd,
   };
 }

@@ -116,7 +116,10 @@ function writeSucceeded(
   const { counter, wish } = outcome;
   const before = state.lease.row;
   leaseState.applyWritten(state.lease, write.change, counter, options.writer);
-  if (write.change.checkpoint !== undefined) state.timing.checkpointAt = write.startedAt;
+  if (write.change.checkpoint !== undefined) {
+    state.timing.checkpointAt = write.startedAt;
+    leaseState.noteCheckpointDurable(state.lease);
+  }
   state.lease.uncheckpointedRecords -= write.coveredRecords;
   reportDurable(turn);
 
@@ -147,6 +150,7 @@ function extendLease(turn: KeeperTurn, startedAt: number): void {
   if (state.tenure?.shared.dead === false) {
     state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
+    state.tenure.shared.renewalBegunAt = startedAt;
   }
 }
 

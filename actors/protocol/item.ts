@@ -6,6 +6,16 @@ import type { Tenure } from './tenure.js';
 import type { Item, Token } from '../../src/api/reducer.js';
 import type { UserRecord } from '../../src/api/ports.js';
 
+/** What one read of a shard has in common for all its records: one object for all of them. */
+export interface Fetch {
+  /** When this process got the answer, epoch milliseconds. */
+  readonly fetchedAt: number;
+  /** How far the read was behind the tip of the shard. */
+  readonly millisBehindLatest: number | undefined;
+}
+
+const unknownFetch: Fetch = { fetchedAt: 0, millisBehindLatest: undefined };
+
 export class DeliveredItem implements Item<unknown>, Token {
   readonly key: string;
   readonly value: unknown;
@@ -16,6 +26,7 @@ export class DeliveredItem implements Item<unknown>, Token {
   /** The stage that routed this item, and that routes its disposition back. */
   readonly stage: Ref<Disposed>;
   readonly opaque: unknown;
+  readonly fetch: Fetch;
   /** Raised before each further delivery. */
   attempt = 1;
   /** When its first call failed, monotonic milliseconds. Only items that have failed have this member. */
@@ -31,6 +42,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     index: number,
     record: UserRecord,
     opaque: unknown,
+    fetch: Fetch = unknownFetch,
   ) {
     this.stage = stage;
     this.key = key;
@@ -40,6 +52,7 @@ export class DeliveredItem implements Item<unknown>, Token {
     this.index = index;
     this.record = record;
     this.opaque = opaque;
+    this.fetch = fetch;
   }
 
   get token(): Token {
@@ -69,6 +82,14 @@ export class DeliveredItem implements Item<unknown>, Token {
 
   get arrivedAt(): number | undefined {
     return this.record.arrivedAt;
+  }
+
+  get fetchedAt(): number {
+    return this.fetch.fetchedAt;
+  }
+
+  get millisBehindLatest(): number | undefined {
+    return this.fetch.millisBehindLatest;
   }
 
   get fence(): number {

@@ -144,7 +144,7 @@ export type LeaseKeeperRequest =
   /** Give the lease up: drain the worker for at most `deadlineMs`, then checkpoint and release in one write. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: a worker may start the shard, because all its parents have ended. */
-  | { readonly type: 'mayStart' }
+  | { readonly type: 'startAllowed' }
   /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 

@@ -2,7 +2,7 @@
 import type { Ref, ReplyTo } from './actor.js';
 import type { Disposed, Dispositions, Whereabouts } from './disposition.js';
 import type { FailureMessage } from './pending-failures.js';
-import type { DeliveredItem } from './item.js';
+import type { DeliveredItem, Fetch } from './item.js';
 import type { Tenure } from './tenure.js';
 import type { UserRecord } from '../../src/api/ports.js';
 
@@ -19,6 +19,8 @@ export type StageMessage =
       readonly workerRef: Ref<never>;
       readonly ordinals: readonly number[];
       readonly records: readonly UserRecord[];
+      /** The read that brought each record. */
+      readonly fetches: readonly Fetch[];
       readonly replyTo: ReplyTo<Dispositions>;
     }
   /** A stage's message to itself: extract the next slice. */

@@ -1,6 +1,6 @@
 // The `ctx` of each call. With `timeoutMs` every call has a context with a signal of its own, and is listed until it has ended.
 // Otherwise all calls share one, which costs nothing per call.
-import type { DeliveredItem } from '../protocol/item.js';
+import type { DeliveredItem, Fetch } from '../protocol/item.js';
 import type { ContextController, OwnContext } from './reducer-context.js';
 import type { Clock } from '../../src/api/ports.js';
 import type { FlushContext, ReducerContext } from '../../src/api/reducer.js';
@@ -46,7 +46,9 @@ export function createCallContexts(
   const timed = new Set<TimedCall>();
   const shared: CallContext = { context: controller.context, end: () => {} };
   return {
-    ...{ shared: controller.context, timed, timerIsSet: false },
+    shared: controller.context,
+    timed,
+    timerIsSet: false,
     takeFailed: (item: DeliveredItem) => (takesFailures ? controller.takeFailed(item) : undefined),
     open: (name, item) => {
       if (!isTimed) return shared;
@@ -71,7 +73,19 @@ export function openFlush(
   items: readonly DeliveredItem[],
 ): CallContext & { readonly context: FlushContext } {
   const { context, end } = contexts.open(name, items[0]);
-  return { context: { ...context, fences: fencesOf(items) }, end };
+  return { context: { ...context, fences: fencesOf(items), ...fetchOf(items) }, end };
+}
+
+/** When the first of the items was fetched, and how far the reads of them were behind at most. */
+function fetchOf(items: readonly DeliveredItem[]): Fetch {
+  let fetchedAt = Infinity;
+  let millisBehindLatest: number | undefined;
+  for (const { fetch } of items) {
+    fetchedAt = Math.min(fetchedAt, fetch.fetchedAt);
+    const behindMs = fetch.millisBehindLatest;
+    if (behindMs !== undefined && behindMs > (millisBehindLatest ?? -1)) millisBehindLatest = behindMs;
+  }
+  return { fetchedAt, millisBehindLatest };
 }
 
 /** The highest fence per shard: the state may hold items of the old and of the new tenure of a shard. */

@@ -8,6 +8,7 @@ import type { StateSlot, FlushGroup, FlushJob, FoldJob } from './user-calls.js';
 import type { Batching, ProcessCall, Task } from './batching.js';
 import type { RawJob } from './raw-behaviour.js';
 import type { StageReports } from './stage-reports.js';
+import type { CallTally } from '../../src/core/call-tally.js';
 import type { Deque } from '../../src/core/deque.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { Verdict } from '../protocol/failure-policy.js';
@@ -26,6 +27,8 @@ export interface ReducerOptions extends FailureOptions {
   readonly batchIntervalMs: number;
   /** Counts the items that this and other reducers have settled after a call. */
   readonly progress: { settled: number };
+  /** Counts the calls that have ended, by kind (call-meter.ts). Absent, or empty, without a meter. */
+  readonly calls?: ReadonlyMap<string, CallTally>;
   /** The rate limit that all reducers of the process share. Default: there is none. */
   readonly limit?: RateLimit;
   /** Sends a message from outside any behaviour: `ctx.ack` may be called at any time. */

@@ -1,8 +1,8 @@
-// Calls the application's code, strictly one call after the other: `reduce` over a slice of items, and `flush`. Before each call
-// it compares the deadline of the items with the clock (docs/design.md, section 5): after a stall, timers and messages come too
-// late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way only between two calls
-// (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer starts another effect
-// for the rest in a later turn.
+// Calls the code of a reducer that folds, one call after the other: `reduce` over a slice of items, and `flush`. (`process` and raw
+// behaviours are called elsewhere.) Before each call it compares the deadline of the items with the clock (docs/leases.md): after a
+// stall, timers and messages come too late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way
+// only between two calls (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer
+// starts another effect for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
@@ -57,6 +57,8 @@ export interface FoldJob {
   next: number;
   /** Items for which `reduce` has returned. */
   readonly reduced: DeliveredItem[];
+  /** When the first run over the items began, monotonic milliseconds. */
+  startedAt: number | undefined;
   /** How many of `reduced` the actor has noted (`noteReduced`, also during a long call). */
   noted: number;
   /** Items not handed out, because their tenure had ended. */
@@ -77,7 +79,10 @@ interface CurrentCall {
 type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => unknown;
 
 export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
-  return { items, slotOf, next: 0, reduced: [], noted: 0, dropped: [], current: undefined, failure: undefined };
+  return {
+    ...{ items, slotOf, startedAt: undefined, next: 0, reduced: [], noted: 0, dropped: [] },
+    ...{ current: undefined, failure: undefined },
+  };
 }
 
 /** What all calls of one run have in common. */
@@ -90,6 +95,7 @@ interface FoldRun {
 
 export function fold(job: FoldJob, reduce: Reduce, contexts: CallContexts, clock: Clock): FoldJob | Promise<FoldJob> {
   const run: FoldRun = { reduce, contexts, clock, startedAt: clock.now() };
+  job.startedAt ??= run.startedAt;
   for (let item = nextItem(job, run); item !== undefined; item = nextItem(job, run)) {
     const pending = callReduce(job, item, run);
     if (pending !== undefined) return foldRest(job, item, pending, run);

@@ -15,10 +15,11 @@ import {
 } from '../../src/core/byte-budget.js';
 import type { StartPosition } from '../../src/core/position.js';
 import { bytesOf } from '../../src/core/record-bytes.js';
+import { addRead } from '../../src/core/settled-tally.js';
 import type { LeasedRead, ShardReader, SourceNotice } from '../../src/api/ports.js';
 
 export function openReader({ options, state }: WorkerTurn, start: StartPosition, lease: LeasedRead): ShardReader {
-  const { source, sendFromOutside } = options;
+  const { source, sendFromOutside, tallyEntry } = options;
   const { self } = state;
   const account = openAccount(options.budget ?? createByteBudget(Infinity), () =>
     sendFromOutside(self, { type: 'askedToFlush' }),
@@ -26,7 +27,8 @@ export function openReader({ options, state }: WorkerTurn, start: StartPosition,
   state.account = account;
 
   const passNotice = (notice: SourceNotice): void => sendFromOutside(self, { type: 'notice', notice });
-  const reader = source.open(options.lease.shardId, start, passNotice, { ...lease, bytes: account });
+  const noteRead = tallyEntry === undefined ? {} : { noteRead: (ms: number) => addRead(tallyEntry, ms) };
+  const reader = source.open(options.lease.shardId, start, passNotice, { ...lease, ...noteRead, bytes: account });
 
   return source.countsBytes === true ? reader : countingReader(reader, account);
 }

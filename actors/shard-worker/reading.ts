@@ -7,6 +7,7 @@ import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
+import { mayReadAfterHook } from './start-hook.js';
 import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasRoom } from '../../src/core/ledger.js';
@@ -15,13 +16,16 @@ import type { ReadResult } from '../../src/api/ports.js';
 
 type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
-/** Opens the reader of a tenure that reads, unless the intake is paused. */
+/** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, effects } = turn;
   if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
   if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
+  if (!mayReadAfterHook(turn, tenure)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
-  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId });
+  const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
+  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
+  state.retrieval = { by: 'polling', since: turn.now };
   effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
 }
 
@@ -49,14 +53,18 @@ export function startRead({ options, state, effects }: WorkerTurn): void {
 }
 
 export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
-  const { state } = turn;
+  const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;
 
   if (result.type === 'records') {
-    state.readAt = turn.now;
-    state.millisBehindLatest = result.millisBehindLatest;
-    if (state.ending === undefined) bufferRecords(state.admission, result.records);
+    const { records, millisBehindLatest, fetchedAt } = result;
+    const wallNow = options.clock.wallNow();
+    const waitedMs = fetchedAt === undefined ? 0 : Math.max(0, wallNow - fetchedAt);
+    state.readAt = turn.now - waitedMs;
+    state.millisBehindLatest = millisBehindLatest;
+    if (records.length > 0) state.fetch = { fetchedAt: wallNow - waitedMs, millisBehindLatest };
+    if (state.ending === undefined) bufferRecords(state.admission, records);
   } else {
     const { children, notFound } = result;
     state.foundEnd = { type: 'shardEnd', notFound: notFound === true, ...(children === undefined ? {} : { children }) };

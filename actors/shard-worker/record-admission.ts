@@ -14,7 +14,17 @@ import {
 } from './state.js';
 import { buffered } from '../../src/core/buffer-view.js';
 import { createDeque } from '../../src/core/deque.js';
-import { admit, admitInside, expectItems, pin, hasRoom, settle, unpin, type Ledger } from '../../src/core/ledger.js';
+import {
+  admit,
+  admitInside,
+  expectItems,
+  hasRoom,
+  noteArrival,
+  pin,
+  settle,
+  unpin,
+  type Ledger,
+} from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { compareSequenceNumbers } from '../../src/core/sequence-number.js';
 import { startSlice } from '../../src/core/time-slice.js';
@@ -167,6 +177,7 @@ function admitAggregateEnd(
   const position = { sequenceNumber, subSequenceNumber };
   const ordinal = admit(ledger, position, 0, turn.now);
   if (ordinal === -1) return handleDuplicate(turn, tenure, position);
+  noteArrivalOf(turn.state, ordinal, record.arrivedAt);
   if (undecoded !== undefined) return partNotDecoded(turn, tenure, { ordinal, position, record }, undecoded.reason);
   expectItems(ledger, ordinal, 0);
   return undefined;
@@ -208,6 +219,7 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   const isLast = current.next === records.length - 1 && undecoded === undefined;
   const ordinal = divisible || isLast ? admit(ledger, position, bytes, now) : admitInside(ledger, position, bytes, now);
   if (ordinal === -1) return handleDuplicate(turn, tenure, position);
+  noteArrivalOf(state, ordinal, record.arrivedAt);
 
   if (isFiltered) {
     settle(ledger, ordinal, 0);
@@ -224,11 +236,17 @@ function admitOne(turn: WorkerTurn, tenure: Tenure, record: UserRecord, bytes: n
   return undefined;
 }
 
+/** Notes when a record arrived. A record without that time counts from when it was fetched. */
+function noteArrivalOf({ ledger, fetch }: ShardWorkerState, ordinal: number, arrivedAt: number | undefined): void {
+  noteArrival(ledger, ordinal, arrivedAt ?? fetch.fetchedAt);
+}
+
 /** Hands a record to a channel. If there are several channels, the ordinal spreads the records evenly. */
-function addToChannel({ channels }: ShardWorkerState, ordinal: number, record: UserRecord): void {
+function addToChannel({ channels, fetch }: ShardWorkerState, ordinal: number, record: UserRecord): void {
   const channel = channels[ordinal % channels.length] as Channel;
   channel.ordinals.push(ordinal);
   channel.records.push(record);
+  channel.fetches.push(fetch);
 }
 
 /**

@@ -2,6 +2,7 @@
 // stream's retention. Of an open record the reducers know when it came. If nothing is open, the first fetched record counts, or how far
 // reading is behind. Once per shard and process, and again after it has recovered (`SourceHistory.atRisk`).
 import { effect } from '../protocol/actor.js';
+import { lagMs } from './lag.js';
 import { locate } from './stage-channel.js';
 import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
 import type { MessageOf } from '../protocol/handlers.js';
@@ -59,14 +60,9 @@ const reasons: Readonly<Record<Whereabouts['state'], string>> = {
 };
 
 /** The age of the next record, if nothing is open. While reads wait at the tip of the shard, there is none. */
-function unreadAge({ options, state, now }: WorkerTurn): Oldest {
-  const { admission, failingSince, millisBehindLatest = 0, readAt } = state;
-  const isPaused = isIntakePaused(options);
-  const why = isPaused ? 'the application has paused the consumer' : 'it has not been read';
-  const next = admission.current?.record ?? admission.rawRecords.peek();
-  if (next?.arrivedAt !== undefined) return { ageMs: options.clock.wallNow() - next.arrivedAt, why, known: {} };
-  const isBehind = millisBehindLatest > 0 || isPaused || failingSince !== undefined;
-  return { ageMs: isBehind ? millisBehindLatest + (now - readAt) : 0, why, known: {} };
+function unreadAge(turn: WorkerTurn): Oldest {
+  const why = isIntakePaused(turn.options) ? 'the application has paused the consumer' : 'it has not been read';
+  return { ageMs: lagMs(turn) ?? 0, why, known: {} };
 }
 
 function judge({ options, state, effects }: WorkerTurn, { ageMs, why, known }: Oldest): void {

@@ -6,6 +6,8 @@ import { addSettled } from '../../src/core/settled-tally.js';
 /** Called at the end of each turn. */
 export function countSettled({ options: { tallyEntry }, state }: WorkerTurn): void {
   if (tallyEntry === undefined) return;
-  addSettled(tallyEntry, state.ledger.settled - state.tallied);
-  state.tallied = state.ledger.settled;
+  const { settled, settledBytes } = state.ledger;
+  addSettled(tallyEntry, settled - state.tallied.records, settledBytes - state.tallied.bytes);
+  state.tallied.records = settled;
+  state.tallied.bytes = settledBytes;
 }

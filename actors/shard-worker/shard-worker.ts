@@ -8,7 +8,9 @@ import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, st
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
+import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
+import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
@@ -27,7 +29,14 @@ import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { createLedger, expectItems, frontier, oldestOpen, settle } from '../../src/core/ledger.js';
+import {
+  createLedger,
+  expectItems,
+  frontier as frontierOf,
+  oldestOpen,
+  settle,
+  takePassed,
+} from '../../src/core/ledger.js';
 import { stageOf } from '../../src/core/routing.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
@@ -83,6 +92,7 @@ function initial(
     sliceIsDue: false,
     channels: createChannels(usedStages),
     reading: false,
+    startHook: createHookCall(),
     foundEnd: undefined,
     unwatchIntake: undefined,
     failing: undefined,
@@ -97,8 +107,10 @@ function initial(
     reportedOrdinal: -1,
     advancedAt: now,
     settledAt: now,
-    tallied: 0,
+    tallied: { records: 0, bytes: 0 },
     millisBehindLatest: undefined,
+    retrieval: { by: 'polling', since: 0 },
+    fetch: { fetchedAt: 0, millisBehindLatest: undefined },
     unlocated: undefined,
     readAt: now,
     atRisk: undefined,
@@ -138,6 +150,9 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   parkingEnded,
   parkingOverdue,
   parkingDue,
+  hookEnded,
+  hookOverdue,
+  hookDue,
   watchdog,
   located,
   limitDue,
@@ -280,12 +295,13 @@ function report({ options, state, now, effects }: WorkerTurn, tenure: Tenure): v
 
   state.reportedOrdinal = ledger.frontierOrdinal;
   state.advancedAt = now;
-  const position = frontier(ledger);
-  if (position === undefined) return;
+  const reached = frontierOf(ledger);
+  if (reached === undefined) return;
 
   const { worker, fence } = tenure;
   const records = ledger.frontierOrdinal + 1;
-  effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier: { worker, fence, position, records } }));
+  const frontier = { worker, fence, position: reached, records, arrivedAt: takePassed(ledger) };
+  effects.push(effect.send(options.lease.keeper, { type: 'frontier', frontier }));
 }
 
 function watchdog(turn: WorkerTurn): void {

@@ -25,6 +25,7 @@ export function createChannels(stages: readonly Ref<StageMessage>[]): readonly C
     stage,
     ordinals: [],
     records: [],
+    fetches: [],
     notifying: false,
     collecting: false,
     hasNotified: false,
@@ -47,9 +48,10 @@ export function askStages(turn: WorkerTurn, tenure: Tenure): void {
 function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel, index: number): void {
   if (channel.notifying || channel.records.length === 0) return;
 
-  const { ordinals, records } = channel;
+  const { ordinals, records, fetches } = channel;
   channel.ordinals = [];
   channel.records = [];
+  channel.fetches = [];
   channel.notifying = true;
   channel.hasNotified = true;
 
@@ -59,7 +61,7 @@ function notify({ state, effects }: WorkerTurn, tenure: Tenure, channel: Channel
   effects.push(
     effect.ask(
       channel.stage,
-      (replyTo) => ({ type: 'notify', tenure, workerRef: state.self, ordinals, records, replyTo }),
+      (replyTo) => ({ type: 'notify', tenure, workerRef: state.self, ordinals, records, fetches, replyTo }),
       {
         answered: (dispositions) => ({ type: 'notified', channel: index, dispositions }),
         failed: askFailed,

@@ -4,6 +4,8 @@ import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
+import type { HookCall, HookMessage } from '../protocol/hook-call.js';
+import type { Fetch } from '../protocol/item.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -21,9 +23,11 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { StartedShard } from '../../src/api/option-values.js';
 
 export interface ShardWorkerOptions extends FailureOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
@@ -45,6 +49,8 @@ export interface ShardWorkerOptions extends FailureOptions {
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
+  /** The application's hook, called before the shard is read. */
+  readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
   /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
@@ -66,6 +72,7 @@ export type ShardWorkerMessage =
   /** `waiting`: the ordinals of records that wait for another attempt. */
   | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
   | FailureMessage
+  | HookMessage
   /** The worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
@@ -99,6 +106,8 @@ export interface ShardWorkerState {
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
+  /** The call of `onShardStarted`: see start-hook.ts. */
+  readonly startHook: HookCall;
   /** The end of the shard that a read has found. It waits while the application has paused the intake. */
   foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
   /** Ends the messages `intakeChanged`. */
@@ -129,12 +138,21 @@ export interface ShardWorkerState {
   reportedOrdinal: number;
   advancedAt: number;
   settledAt: number;
-  /** How many of the settled records the meter's tally has counted. */
-  tallied: number;
+  /** How many of the settled records and bytes the meter's tally has counted. */
+  readonly tallied: { records: number; bytes: number };
   millisBehindLatest: number | undefined;
+  /** The read that brought the records that are being admitted. */
+  fetch: Fetch;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
-  /** When the last read brought an answer, or the tenure began. */
+  /** How the reader fetches records, and since when (monotonic). */
+  retrieval: {
+    readonly by: RetrievalWay;
+    readonly since: number;
+    readonly why?: RetrievalReason;
+    readonly error?: unknown;
+  };
+  /** When the service gave the last answer that the worker has, or the tenure began. */
   readAt: number;
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
@@ -177,6 +195,8 @@ export interface Channel {
   readonly stage: Ref<StageMessage>;
   ordinals: number[];
   records: UserRecord[];
+  /** The read that brought each record. */
+  fetches: Fetch[];
   notifying: boolean;
   collecting: boolean;
   /** A notify was sent. Before the first, the stage answers no collect. */

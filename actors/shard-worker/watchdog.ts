@@ -2,14 +2,16 @@
 // oldest open record is, and passes the answer in.
 import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
+import { lagMs, readLagMs } from './lag.js';
 import { waitingParts } from './undecoded-part.js';
-import type { FailingSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
+import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { KinactError } from '../../src/api/errors.js';
+import { chainText } from '../../src/core/thrown.js';
 
 /** What the decision is made of. */
 export interface StallFacts {
@@ -99,12 +101,22 @@ export interface WorkerStatus {
   readonly settled: number;
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
+  readonly retrieval: RetrievalSnapshot;
+  /** The ages of the oldest record that is not read, and of the oldest one that is not settled; undefined while unknown. */
+  readonly readLagMs: number | undefined;
+  readonly lagMs: number | undefined;
   readonly failing: readonly FailingSnapshot[];
   /** The parts of aggregates that cannot be decoded and that a sink does not keep yet. */
   readonly waiting: readonly WaitingSnapshot[];
   /** Why records of the shard may expire before they are done, if they may. */
   readonly retentionAtRisk?: string;
   readonly oldestOpen?: Position & { readonly ordinal: number; readonly ageMs: number };
+}
+
+const rounded = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : Math.round(ms));
+
+function isHookAwaited({ startHook: { phase, attempt }, reader }: ShardWorkerState): boolean {
+  return reader === undefined && attempt > 0 && phase !== 'done';
 }
 
 export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerState): WorkerStatus {
@@ -115,7 +127,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
 
   const doing = state.finished
     ? 'ended'
-    : tenure === undefined
+    : tenure === undefined || isHookAwaited(state)
       ? 'starting'
       : state.ending !== undefined || state.paused
         ? 'draining'
@@ -137,11 +149,19 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     settled: ledger.settled,
     duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
+    retrieval: retrievalStatus(state, now),
+    readLagMs: rounded(readLagMs({ options, state, now })),
+    lagMs: rounded(lagMs({ options, state, now })),
     waiting: waitingParts(state, now),
-    failing: failingStatus(state.reading ? [state.failing] : [], now),
+    failing: failingStatus([state.reading ? state.failing : undefined, state.startHook.failing], now),
     ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
     ...(oldest === undefined
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),
   };
+}
+
+function retrievalStatus({ retrieval }: ShardWorkerState, now: number): RetrievalSnapshot {
+  const { since, error, ...rest } = retrieval;
+  return { ...rest, forMs: Math.round(now - since), ...(error === undefined ? {} : { error: chainText(error) }) };
 }

@@ -4,7 +4,7 @@
 import { endIfLate } from '../protocol/tenure.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';
 import { recordFailed } from './failed-record.js';
-import { DeliveredItem } from '../protocol/item.js';
+import { DeliveredItem, type Fetch } from '../protocol/item.js';
 import { enqueue, queueOf } from './reducer-queue.js';
 import type { Batch, StageTurn, WaitingRecord, WorkerEntry } from './state.js';
 import { reducerOf } from '../../src/core/routing.js';
@@ -97,7 +97,7 @@ function extractOne(extraction: Extraction, index: number): boolean {
 
   let items: DeliveredItem[];
   try {
-    items = itemsOf(extraction, record, ordinal);
+    items = itemsOf(extraction, index);
   } catch (error) {
     return recordFailed(extraction.turn, entry, { record, ordinal }, error);
   }
@@ -113,7 +113,10 @@ function extractOne(extraction: Extraction, index: number): boolean {
 }
 
 /** Makes all items of a record, or throws: if an iterable throws half way, none of its items may be routed. */
-function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordinal: number): DeliveredItem[] {
+function itemsOf({ turn, entry, batch, context }: Extraction, index: number): DeliveredItem[] {
+  const record = batch.records[index] as UserRecord;
+  const ordinal = batch.ordinals[index] as number;
+  const fetch = batch.fetches[index] as Fetch;
   const { options, state } = turn;
   const stage = state.self;
   const { tenure } = entry;
@@ -124,7 +127,8 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
     const key =
       options.key === undefined ? (parts?.key ?? recordKey(record)) : refuseThenable('key', options.key(record));
     const value = parts === undefined ? record.data : parts.value;
-    return [new DeliveredItem(stage, checkedKey('key must return', key), value, tenure, ordinal, 0, record, opaque)];
+    const checked = checkedKey('key must return', key);
+    return [new DeliveredItem(stage, checked, value, tenure, ordinal, 0, record, opaque, fetch)];
   }
 
   const items: DeliveredItem[] = [];
@@ -136,7 +140,7 @@ function itemsOf({ turn, entry, context }: Extraction, record: UserRecord, ordin
       // A value may be a promise that the application awaits later. If it rejects before that, the process must not end.
       const value = ignoreRejection(made.value);
       const key = checkedKey('extract must return items whose key is', made.key);
-      items.push(new DeliveredItem(stage, key, value, tenure, ordinal, items.length, record, opaque));
+      items.push(new DeliveredItem(stage, key, value, tenure, ordinal, items.length, record, opaque, fetch));
     }
   } catch (error) {
     // The record has failed, so promises in the other elements are never awaited.

@@ -157,11 +157,11 @@ function openEntry({ state, now, effects }: StageTurn, tenure: Tenure, workerRef
 }
 
 function notify(turn: StageTurn, message: Message<'notify'>): void {
-  const { tenure, workerRef, ordinals, records, replyTo } = message;
+  const { tenure, workerRef, ordinals, records, fetches, replyTo } = message;
   const entry = openEntry(turn, tenure, workerRef);
   if (!acceptQuestion(turn, entry, replyTo)) return;
 
-  entry.openNotify = { replyTo, batch: { ordinals, records, next: 0, recordsQueued: 0 } };
+  entry.openNotify = { replyTo, batch: { ordinals, records, fetches, next: 0, recordsQueued: 0 } };
   entry.extractedAt = turn.now;
   turn.state.extractionQueue.push(entry);
   askForSlice(turn);

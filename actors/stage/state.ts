@@ -1,7 +1,7 @@
 // The options and state of a stage, and its turn: one call of `receive`.
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { Dispositions, HeldRecord } from '../protocol/disposition.js';
-import type { DeliveredItem } from '../protocol/item.js';
+import type { DeliveredItem, Fetch } from '../protocol/item.js';
 import type { ReducerRequest, StageMessage } from '../protocol/pipeline-messages.js';
 import type { Tenure } from '../protocol/tenure.js';
 import type { Deque } from '../../src/core/deque.js';
@@ -43,6 +43,8 @@ export interface WorkerEntry {
 export interface Batch {
   readonly ordinals: readonly number[];
   readonly records: readonly UserRecord[];
+  /** The read that brought each record. */
+  readonly fetches: readonly Fetch[];
   /** The index of the first record that has not been extracted. */
   next: number;
   /** How many of the records have an item in a queue. */

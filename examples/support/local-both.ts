@@ -1,5 +1,5 @@
-// What an example of both kinds of streams needs: a Kinesis stream, a table with a stream in the scripted server, a server for the lease
-// tables, and the environment by which kinact finds them.
+// What an example of both kinds of streams needs: a Kinesis stream, a table with a stream, and a server for the lease tables. It sets the
+// environment by which kinact finds them.
 import { CreateStreamCommand, KinesisClient, PutRecordsCommand, waitUntilStreamExists } from '@aws-sdk/client-kinesis';
 import { scriptedServer, startLocalServers } from 'kinact/testing';
 

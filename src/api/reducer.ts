@@ -36,6 +36,13 @@ export interface Item<Value = Buffer> {
   readonly subSequenceNumber?: number | undefined;
   /** When Kinesis received the record, milliseconds since the epoch; absent if the service does not report it. */
   readonly arrivedAt?: number | undefined;
+  /** When this process got the record from the service, milliseconds since the epoch. Before that it waited in the stream. */
+  readonly fetchedAt: number;
+  /**
+   * How far the read that brought the record was behind the tip of its shard, in milliseconds; 0 at the tip. Absent if the service did
+   * not report it.
+   */
+  readonly millisBehindLatest?: number | undefined;
   /** How often the item has been delivered in this incarnation, this time included: 1, or more after a `retry`. */
   readonly attempt: number;
   /**
@@ -112,6 +119,10 @@ export interface FlushContext extends ReducerContext {
    * `<source>/<shard id>`, also with one source: a store that keeps fences still knows them when a source is added.
    */
   readonly fences: ReadonlyMap<string, number>;
+  /** The earliest `fetchedAt` of these items, milliseconds since the epoch. */
+  readonly fetchedAt: number;
+  /** The largest `millisBehindLatest` of these items; absent if the service reported none. */
+  readonly millisBehindLatest?: number | undefined;
 }
 
 /** The messages that a raw behaviour receives. No message arrives while the behaviour's promise is pending. */
@@ -193,7 +204,7 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
   /**
-   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected: some of its items are
+   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected. Some of its items are
    * folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are acknowledged. It needs
    * `flush`, and does not go with `acknowledge: 'manual'`.
    * @default false

@@ -63,8 +63,8 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
   readonly leases?: LeasePlace | undefined;
   /** The stream as the application has named it. A sink of the same consumer may not put items into it. */
   readonly stream?: NamedStream | undefined;
-  /** Opens the stream. The consumer calls it. */
-  readonly open: (environment: Environment) => StreamSource;
+  /** Opens the stream. The consumer calls it, with the name of the source's lease table. */
+  readonly open: (environment: Environment, leaseTable?: string) => StreamSource;
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
   /** Never present at run time: carries the types to `createConsumer`. */

@@ -2,6 +2,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { FailedItem } from './failed-item.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */
@@ -44,6 +45,18 @@ export interface OldestOpen extends Position {
   readonly forMs: number;
 }
 
+/** How the records of a shard are fetched. */
+export interface RetrievalSnapshot {
+  /** `fan-out`: a subscription brings them. `polling`: GetRecords. */
+  readonly by: RetrievalWay;
+  /** For how long it has been so, in milliseconds. */
+  readonly forMs: number;
+  /** Why the shard is polled although fan-out is wanted; absent otherwise. */
+  readonly why?: RetrievalReason;
+  /** The message of the error behind it, if there is one. */
+  readonly error?: string;
+}
+
 /** A shard that this process reads. */
 export interface ShardSnapshot {
   /** The source's name. */
@@ -64,6 +77,15 @@ export interface ShardSnapshot {
   readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last reported; null if it has not reported any. */
   readonly millisBehindLatest: number | null;
+  /** How its records are fetched now. */
+  readonly retrieval: RetrievalSnapshot;
+  /**
+   * The age of the oldest record that is not settled, read or not, in milliseconds, from its arrival in the stream. 0: everything is
+   * settled, and the last answer of the service, ten seconds old at most, reached the tip. Null while the first answer is awaited.
+   */
+  readonly lagMs: number | null;
+  /** The age of the oldest record that no durable checkpoint covers: what would be delivered again after a crash. Null as `lagMs`. */
+  readonly checkpointAgeMs: number | null;
   /** The record that holds the checkpoint back; null if no record is open. */
   readonly oldestOpen: OldestOpen | null;
 }
@@ -114,6 +136,26 @@ export interface WaitingSnapshot {
   readonly error: string;
 }
 
+/** How far the application is behind, as this process knows. docs/lag.md says what each case means. */
+export interface LagSnapshot {
+  /**
+   * The largest read lag of a shard that this process reads. If a shard of its tables has had no reader for longer than that: this time.
+   * Null until something is known.
+   */
+  readonly maxMillisBehindLatest: number | null;
+  /** The same for the largest `checkpointAgeMs` of a shard. */
+  readonly checkpointAgeMs: number | null;
+  /** The lease without a reader that has waited the longest; null if every shard that can be read has one. */
+  readonly unread: {
+    /** The lease table. */
+    readonly table: string;
+    /** The key of the lease's row. */
+    readonly leaseKey: string;
+    /** For how long this process has known that no worker reads the shard, in milliseconds. */
+    readonly forMs: number;
+  } | null;
+}
+
 /** One source of the consumer. */
 export interface SourceSnapshot {
   /** The source's name. */
@@ -162,6 +204,8 @@ export interface ConsumerStatus {
   readonly restarts: number;
   /** The shards that this process reads now. */
   readonly shards: readonly ShardSnapshot[];
+  /** How far the application is behind, in one figure for reading and one for checkpoints. */
+  readonly lag: LagSnapshot;
   /** Every source. If a source is not read, its `error` is the reason. */
   readonly sources: readonly SourceSnapshot[];
   /** `max`: the option `maxBytes`. `held`: bytes of records that this process holds. `waiting`: shards that wait for bytes to read on. */
@@ -173,7 +217,7 @@ export interface ConsumerStatus {
     /** How many shards wait for bytes before they read on. */
     readonly waiting: number;
   };
-  /** `max`: the option `maxPollingCalls`. `underWay`: polling calls of all sources. `waiting`: calls that wait for the share of their source. */
+  /** The polling calls of all sources: how many may be under way, how many are, and how many wait for the share of their source. */
   readonly polling: {
     /** The option `maxPollingCalls`. */
     readonly max: number;

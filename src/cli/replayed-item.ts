@@ -128,7 +128,7 @@ function processing({ process, timeoutMs }: ProcessReducer, tokens: Tokens): Pro
     process: (items, context) =>
       process(
         items.map((item) => replayed(item, tokens)),
-        { ...contextOf(context, tokens), fences: new Map<string, number>() },
+        flushContextOf(context, tokens),
       ),
     batch: { size: 1 },
     timeoutMs,
@@ -143,8 +143,7 @@ function folding(definition: FoldingReducer, tokens: Tokens): FoldingReducer {
     ...(flush === undefined
       ? {}
       : {
-          flush: (state: unknown, context: FlushContext) =>
-            flush(state, { ...contextOf(context, tokens), fences: new Map<string, number>() }),
+          flush: (state: unknown, context: FlushContext) => flush(state, flushContextOf(context, tokens)),
         }),
     batch: { ...batch, size: 1 },
   } as FoldingReducer;
@@ -174,6 +173,10 @@ function contextOf({ reducer, signal, ...calls }: ReducerContext, tokens: Tokens
   };
 }
 
+function flushContextOf(context: FlushContext, tokens: Tokens): FlushContext {
+  return { ...contextOf(context, tokens), fences: new Map<string, number>(), fetchedAt: context.fetchedAt };
+}
+
 function replayed(item: Item, tokens: Tokens): Item {
   const { stored, itemIndex, value } = item.value as unknown as Carried;
   const { source, shardId, sequenceNumber, subSequenceNumber, arrivedAt } = stored;
@@ -188,6 +191,7 @@ function replayed(item: Item, tokens: Tokens): Item {
     sequenceNumber,
     subSequenceNumber,
     arrivedAt,
+    fetchedAt: item.fetchedAt,
     attempt: item.attempt,
     fence: 0,
     replayed: true,

@@ -5,7 +5,7 @@ import type { HeldRecord } from '../../actors/protocol/disposition.js';
 import type { ReducerStatus } from '../../actors/reducer/status.js';
 import type { WorkerStatus } from '../../actors/shard-worker/watchdog.js';
 import type { StageStatus } from '../../actors/stage/state.js';
-import { walk, type ActorSnapshot, type ShardSnapshot } from '../api/status.js';
+import { walk, type ActorSnapshot, type LagSnapshot, type ShardSnapshot } from '../api/status.js';
 import type { KeeperStatus } from '../../actors/lease-keeper/status.js';
 
 export interface StatusByKind {
@@ -37,18 +37,62 @@ export function shardsOf(tree: readonly ActorSnapshot[]): readonly ShardSnapshot
       if (!holders.has(name)) holders.set(name, { path: actor.path, ...held });
     }
   }
+  const uncheckpointed = uncheckpointedMs(actors);
   return actors.flatMap((actor) => {
     const status = statusOf(actor, 'shard-worker');
-    return status === undefined ? [] : [shardOf(actor.path, status, holders)];
+    if (status === undefined) return [];
+    const { source, shardId, lagMs = null } = status;
+    const keeperMs = uncheckpointed.get(`${source} ${shardId}`) ?? 0;
+    const checkpointAgeMs = lagMs === null && keeperMs === 0 ? null : Math.max(lagMs ?? 0, keeperMs);
+    return [{ ...shardOf(actor.path, status, holders), lagMs, checkpointAgeMs }];
   });
 }
 
-function shardOf(path: string, status: WorkerStatus, holders: Holders): ShardSnapshot {
+/** By source and shard: the age of the oldest record that is settled and that no durable checkpoint covers. */
+function uncheckpointedMs(actors: readonly ActorSnapshot[]): ReadonlyMap<string, number> {
+  return new Map(
+    actors.flatMap((actor): [string, number][] => {
+      const keeper = statusOf(actor, 'lease-keeper');
+      return keeper === undefined ? [] : [[`${keeper.source} ${keeper.shardId}`, keeper.uncheckpointedMs]];
+    }),
+  );
+}
+
+/** The figures of the application: the worst shard that is read here, or the table's shard that has had no reader for the longest time. */
+export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnapshot[]): LagSnapshot {
+  const actors = walk(tree);
+  const readLags = actors.flatMap((actor) => statusOf(actor, 'shard-worker')?.readLagMs ?? []);
+  const ages = shards.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []);
+  const scanned = actors.flatMap((actor) => {
+    const coordinator = statusOf(actor, 'lease-coordinator');
+    return coordinator?.scanAgeMs === undefined ? [] : [coordinator];
+  });
+  const [unread] = scanned
+    .flatMap(({ table, longestUnread }) =>
+      longestUnread === undefined ? [] : [{ table, leaseKey: longestUnread.leaseKey, forMs: longestUnread.ms }],
+    )
+    .toSorted((one, other) => other.forMs - one.forMs);
+
+  // Without a lease this process knows of no lag, once it has seen the table.
+  const known = scanned.length > 0 && shards.length === 0 ? [0] : [];
+  const largest = (of: readonly number[]): number | null => {
+    const all = [...of, ...known, ...(unread === undefined ? [] : [unread.forMs])];
+    return all.length === 0 ? null : all.reduce((one, other) => Math.max(one, other), 0);
+  };
+  return { maxMillisBehindLatest: largest(readLags), checkpointAgeMs: largest(ages), unread: unread ?? null };
+}
+
+function shardOf(
+  path: string,
+  status: WorkerStatus,
+  holders: Holders,
+): Omit<ShardSnapshot, 'lagMs' | 'checkpointAgeMs'> {
   const { source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes, oldestOpen } = status;
   const held = oldestOpen === undefined ? undefined : holders.get(`${status.worker} ${oldestOpen.ordinal}`);
   return {
     ...{ source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes },
     millisBehindLatest: status.millisBehindLatest ?? null,
+    retrieval: status.retrieval,
     oldestOpen:
       oldestOpen === undefined
         ? null

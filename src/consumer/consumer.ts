@@ -1,5 +1,5 @@
-// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
-// first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
+// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order: leases first. A consumer ends by
+// itself after a failed start, after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import {
@@ -37,6 +37,7 @@ import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
+import { guardMeter } from '../api/metrics.js';
 import { resolveTable } from '../options/option-table.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
@@ -175,9 +176,11 @@ class TreeConsumer implements Consumer {
       // In virtual time only what is there already gets time, so a real disk must not hold the start up.
       if (checking !== undefined && timers === hostEnvironment.timers) await checking;
       if (this.#hasStopped()) throw this.#startFailure();
+      const meter = guardMeter(this.#options.meter, () => this.#countThrow('meter'));
       this.#wiring = openWiring({
         actors: this.#actors,
         options: this.#options,
+        meter,
         environment: this.#environment,
         processNonce: randomUUID(),
         intake: this.#pausing.intake,
@@ -185,12 +188,9 @@ class TreeConsumer implements Consumer {
       });
       this.#changes = this.#changesOf(this.#wiring);
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
-      this.#metering = startMetering(
-        this.#options.meter,
-        { emitter: this.#emitter, settled: this.#wiring.settled, status: () => this.status() },
-        this.#environment.timers,
-        () => this.#countThrow('meter'),
-      );
+      const { settled, calls } = this.#wiring;
+      const measured = { emitter: this.#emitter, settled, calls, status: () => this.status() };
+      this.#metering = startMetering(meter, measured, this.#environment.timers);
       void watch(this.#root).then((ending) => this.#escalation.rootEnded(ending));
       await Promise.all([checking, whenCoordinatorsStarted(this.#root, this.#wiring, this.#environment)]);
     } catch (error) {

@@ -9,7 +9,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { ByteBudget } from '../core/byte-budget.js';
 import type { Pausing } from './pausing.js';
 import { visible } from '../core/visible.js';
-import { shardsOf, statusOf } from './actor-status.js';
+import { lagOf, shardsOf, statusOf } from './actor-status.js';
 import { waitingTexts } from './waiting-text.js';
 import { walk, type ActorSnapshot, type ConsumerStatus, type FailingSnapshot, type Health } from '../api/status.js';
 
@@ -39,6 +39,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   const { state, pausing, perSecond, restarts, orphans, failures, runtime, budget, calls, options } = inspected;
   const { workerId, maxBytes, maxPollingCalls } = options;
   const tree = treeOf(runtime);
+  const shards = shardsOf(tree);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
   const thrown = Object.entries(failures).flatMap(([callback, times]) =>
     times > 0 ? [[`${callback}Failures`, times]] : [],
@@ -51,7 +52,8 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     paused: pausing.parts(),
     limit: perSecond === undefined ? null : { perSecond, waiting: limitedReducers(tree) },
     restarts,
-    shards: shardsOf(tree),
+    shards,
+    lag: lagOf(tree, shards),
     sources: leases.flatMap(({ table, state: coordinator }) =>
       (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),

@@ -1,7 +1,8 @@
 // Reports to the meter: events as they happen, and the state of every shard at an interval. Costs nothing without a meter.
+import { takeCalls, type CallTally } from '../core/call-tally.js';
 import { takeSettled, type SettledTally } from '../core/settled-tally.js';
 import type { Emitter } from './emitter.js';
-import { guardMeter, silentMeter, type Labels, type Meter } from '../api/metrics.js';
+import { silentMeter, type CounterName, type Labels, type Meter } from '../api/metrics.js';
 import type { Timers } from '../api/ports.js';
 import type { ConsumerStatus } from '../api/status.js';
 
@@ -28,24 +29,19 @@ export const noMetering: Metering = { end: () => {} };
 export interface Measured {
   readonly emitter: Emitter;
   readonly settled: SettledTally | undefined;
+  readonly calls: ReadonlyMap<string, CallTally>;
   readonly status: () => ConsumerStatus;
 }
 
-/** Starts the metering. `failed` is called whenever the meter throws. */
-export function startMetering(
-  given: Meter,
-  { emitter, settled, status }: Measured,
-  timers: Timers,
-  failed: () => void,
-): Metering {
-  if (given === silentMeter || settled === undefined) return noMetering;
-  const meter = guardMeter(given, failed);
+/** Starts the metering with a meter that never throws (`guardMeter`). */
+export function startMetering(meter: Meter, { emitter, settled, calls, status }: Measured, timers: Timers): Metering {
+  if (meter === silentMeter || settled === undefined) return noMetering;
   const ends = countEvents(meter, emitter);
   const lastReport: LastReport = { incidents: {}, shards: new Map(), sources: new Set() };
 
   let cancel = (): void => {};
   const look = (): void => {
-    for (const { records, ...shard } of takeSettled(settled)) meter.count('RecordsProcessed', records, shard);
+    reportWork(meter, settled, calls);
     sample(meter, status(), lastReport);
   };
   const lookRegularly = (): void => {
@@ -58,9 +54,29 @@ export function startMetering(
     end: () => {
       cancel();
       look();
+      // What has left keeps no value: other processes report on the shards from now on.
+      for (const gauge of applicationGauges) meter.gauge(gauge, 0, {});
       for (const end of ends) end();
     },
   };
+}
+
+/** What was done since the last report. */
+function reportWork(meter: Meter, settled: SettledTally, calls: ReadonlyMap<string, CallTally>): void {
+  const add = (name: CounterName, by: number, labels: Labels): void => {
+    if (by > 0) meter.count(name, by, labels);
+  };
+  for (const { records, bytes, reads, ...shard } of takeSettled(settled)) {
+    add('RecordsProcessed', records, shard);
+    add('DataBytesProcessed', bytes, shard);
+    add('GetRecordsCalls', reads.calls, shard);
+    add('GetRecordsMillis', reads.ms, shard);
+  }
+  for (const [call, tally] of calls) {
+    const { calls: ended, ms } = takeCalls(tally);
+    add('ProcessRecordsCalls', ended, { call });
+    add('ProcessRecordsMillis', ms, { call });
+  }
 }
 
 function countEvents(meter: Meter, emitter: Emitter): readonly (() => void)[] {
@@ -87,7 +103,11 @@ function sample(meter: Meter, status: ConsumerStatus, lastReport: LastReport): v
   lastReport.incidents = status.counters;
 }
 
-const shardGauges = ['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis', 'MillisBehindLatest'] as const;
+const applicationGauges = ['MaxMillisBehindLatest', 'CheckpointAgeMillis'] as const;
+const shardGauges = [
+  ...(['OpenRecords', 'OpenBytes', 'PrefetchedBytes', 'OldestOpenMillis'] as const),
+  ...(['MillisBehindLatest', 'LagMillis'] as const),
+];
 
 function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport): void {
   const leases = new Map<string, number>();
@@ -95,9 +115,12 @@ function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport)
 
   meter.gauge('HeldBytes', status.bytes.held, {});
   meter.gauge('WaitingShards', status.bytes.waiting, {});
+  const { maxMillisBehindLatest, checkpointAgeMs } = status.lag;
+  if (maxMillisBehindLatest !== null) meter.gauge('MaxMillisBehindLatest', maxMillisBehindLatest, {});
+  if (checkpointAgeMs !== null) meter.gauge('CheckpointAgeMillis', checkpointAgeMs, {});
 
   for (const shard of status.shards) {
-    const { source, shardId, openRecords, openBytes, prefetchedBytes, oldestOpen, millisBehindLatest } = shard;
+    const { source, shardId, openRecords, openBytes, prefetchedBytes, oldestOpen, millisBehindLatest, lagMs } = shard;
     const labels = { source, shardId };
     leases.set(source, (leases.get(source) ?? 0) + 1);
     shards.set(`${source} ${shardId}`, labels);
@@ -106,6 +129,7 @@ function setGauges(meter: Meter, status: ConsumerStatus, lastReport: LastReport)
     meter.gauge('PrefetchedBytes', prefetchedBytes, labels);
     meter.gauge('OldestOpenMillis', oldestOpen?.ageMs ?? 0, labels);
     if (millisBehindLatest !== null) meter.gauge('MillisBehindLatest', millisBehindLatest, labels);
+    if (lagMs !== null) meter.gauge('LagMillis', lagMs, labels);
   }
 
   for (const [name, labels] of lastReport.shards) {

@@ -61,8 +61,8 @@ export function openSources(options: ResolvedOptions, environment: Environment):
     open: (placed) => {
       const history: SourceHistory = { worked: false, failure: undefined, atRisk: new Set() };
       const slots = joinSlots(calls);
-      const opened: OpenSource = { ...placed, source: placed.spec.open({ ...environment, slots }), history, slots };
-      const { tableName } = placed;
+      const { spec, tableName } = placed;
+      const opened: OpenSource = { ...placed, source: spec.open({ ...environment, slots }, tableName), history, slots };
       const table = tables.get(tableName) ?? openTable(options, environment, opened);
       table.sources = [...table.sources, opened];
       tables.set(tableName, table);

@@ -1,6 +1,6 @@
-// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of a
-// lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is asked. The
-// consumer makes one of these at its start.
+// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of
+// a lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is
+// asked. The consumer makes one of these at its start.
 import type { CoordinatorStarted, ReleaseOutcome } from '../../actors/protocol/lease-messages.js';
 import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ask, type SupervisorMessage } from '../../supervision/index.js';
@@ -171,14 +171,14 @@ async function removeNow(
   if (released === undefined && stop !== undefined) return ofSource(await stop, source.name);
 
   // What keepers held when their coordinator crashed, and no coordinator has taken again.
-  const left = wiring.left.inTables(new Set([tableName])).filter(({ options }) => options.source === source.name);
+  const left = wiring.leftLeases.inTables(new Set([tableName])).filter(({ options }) => options.source === source.name);
   const releasing =
     stop === undefined
       ? releaseLeft(consumer, left, 'its source is being removed', lateReleaseMs)
       : Promise.resolve([]);
   writing.add(releasing);
   const late = await releasing.finally(() => writing.delete(releasing));
-  wiring.left.forget(source.name);
+  wiring.leftLeases.forget(source.name);
   const close = (): void => {
     // A stop closes all sources itself.
     if (stopping() !== undefined) return;

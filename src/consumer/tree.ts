@@ -46,10 +46,10 @@ export interface TreeParts {
   /** Called when a pipeline supervisor has started. The consumer then watches for its end. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /**
-   * What to do when the pipeline restarts; a `fail` effect ends it for good. `pipelineDelayMs`, asked after it: how long the restart
-   * waits.
+   * What to do when the pipeline restarts. A `fail` effect among the returned effects ends the pipeline for good.
    */
   readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
+  /** How long this restart waits, in milliseconds. It is called after `pipelineRestarting`. */
   readonly pipelineDelayMs: () => number;
   /** What to do when coordinators restart, and the pipeline with them. */
   readonly coordinatorsRestarting: (error: Error) => readonly Effect<never>[];

@@ -3,6 +3,7 @@
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref } from '../../actors/protocol/actor.js';
+import { callKinds, type CallKind } from '../../actors/reducer/call-meter.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
@@ -19,9 +20,10 @@ import { intakeOfShard, type Intake } from '../core/intake.js';
 import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
-import { createSettledTally, openEntry, type SettledTally } from '../core/settled-tally.js';
+import { createCallTally, type CallTally } from '../core/call-tally.js';
+import { createSettledTally, openEntry, type SettledTally, type TallyEntry } from '../core/settled-tally.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
-import { silentMeter } from '../api/metrics.js';
+import { silentMeter, type Meter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Environment } from '../api/source.js';
 import {
@@ -46,15 +48,17 @@ export interface Wiring {
   /** The actor that runs the shard workers now; undefined before the pipeline has started. */
   readonly workers: () => Ref<ShardWorkerSupervisorMessage> | undefined;
   /** The leases that keepers still held when the tree ended. */
-  readonly left: Pick<LeftLeases, 'inTables' | 'forget'>;
+  readonly leftLeases: Pick<LeftLeases, 'inTables' | 'forget'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
   readonly progress: { readonly settled: number };
   /** What reducers have noted of items that still wait in a stop. */
   readonly leftItems: LeftItems;
-  /** Counts settled records for the meter. Undefined without a meter, because nothing would empty the tally. */
+  /** Counts settled records and reads for the meter. Undefined without a meter, because nothing would empty the tally. */
   readonly settled: SettledTally | undefined;
+  /** The calls of reducers, by kind. Empty without a meter. */
+  readonly calls: ReadonlyMap<string, CallTally>;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
   close(failed: CloseFailed): void;
 }
@@ -83,6 +87,8 @@ interface WiringInput {
   readonly actors: Actors;
   readonly options: ResolvedOptions;
   readonly environment: Environment;
+  /** A meter that never throws. */
+  readonly meter: Meter;
   readonly processNonce: string;
   readonly intake: Intake;
   readonly limit: RateLimit;
@@ -99,12 +105,13 @@ export function openWiring(input: WiringInput): Wiring {
   const { byName, tables } = sources;
 
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
-  const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
+  const remembered = { leftLeases: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
   const budget = createByteBudget(options.maxBytes);
-  const settled = options.meter === silentMeter ? undefined : createSettledTally();
+  const settled = input.meter === silentMeter ? undefined : createSettledTally();
+  const calls = callTallies(input.meter);
   const progress = { settled: 0 };
   const leftItems = createLeftItems();
   const workerContext: WorkerContext = { sources: byName, budget, settled, leftItems };
@@ -115,11 +122,12 @@ export function openWiring(input: WiringInput): Wiring {
     sources,
     coordinators,
     workers: () => workers,
-    left: remembered.left,
+    leftLeases: remembered.leftLeases,
     budget,
     progress,
     leftItems,
     settled,
+    calls,
     parts: {
       tables: () => [...tables.keys()],
       stages: options.stages,
@@ -130,12 +138,12 @@ export function openWiring(input: WiringInput): Wiring {
         if (opened === undefined) return idle;
         const tableParts = { ...opened, isSuccessor: coordinators.has(table), ...remembered };
         return onStart(coordinatorOf(input, tableParts), (self: Ref<LeaseCoordinatorRequest>) => {
-          remembered.left.supersede(table);
+          remembered.leftLeases.supersede(table);
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, left: leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems }),
+      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
       shardWorkerSupervisor: (stages, coordinatorRefs) => {
         const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
@@ -162,9 +170,10 @@ function answering(options: ResolvedOptions): ResolvedOptions {
 
 function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
-  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
+  table: Table & { readonly isSuccessor: boolean; readonly leftLeases: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
-  const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs, onCheckpoint } = options;
+  const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs } = options;
+  const { onCheckpoint, onShardEnded, answerDeadlineMs: hookDeadlineMs } = options;
   const {
     failoverMs,
     handOverMs = Math.max(failoverMs, minHandOverMs),
@@ -206,15 +215,16 @@ function coordinatorOf(
         checkpointRecords,
         callDeadlineMs,
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
+        ...(onShardEnded === undefined ? {} : { onShardEnded, hookDeadlineMs }),
       };
-      return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
+      return table.leftLeases.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
   }) as unknown as Behaviour<never, never>;
 }
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -231,8 +241,8 @@ function reducerOf(
 }
 
 function workerOf(
-  { actors, options, environment: { clock, random }, intake }: WiringInput,
-  { sources, budget, settled, leftItems: left }: WorkerContext,
+  { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
+  { sources, budget, settled, leftItems }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
 ): Behaviour<never, never> | undefined {
@@ -250,8 +260,8 @@ function workerOf(
     history,
     budget,
     intake: intakeOfShard(intake, lease),
-    left,
-    ...(settled === undefined ? {} : { tallyEntry: openEntry(settled, lease.source, lease.shardId) }),
+    leftItems,
+    ...(settled === undefined ? {} : { tallyEntry: tallyEntryOf(settled, meter, lease) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
     flushes: [definition.flush, definition.behaviour].some((each) => each !== undefined) || gathers,
@@ -260,6 +270,21 @@ function workerOf(
     random,
     sendFromOutside: (to, message) => sendFromOutside(to, message),
   }) as unknown as Behaviour<never, never>;
+}
+
+function tallyEntryOf(settled: SettledTally, meter: Meter, { source, shardId }: HeldLease): TallyEntry {
+  const labels = { source, shardId };
+  const isKept = meter.record !== undefined;
+  return openEntry(settled, labels, isKept ? (ms) => meter.record?.('GetRecordsTime', ms, labels) : undefined);
+}
+
+function callTallies(meter: Meter): ReadonlyMap<CallKind, CallTally> {
+  if (meter === silentMeter) return new Map();
+  const tallyOf = (call: CallKind): CallTally =>
+    createCallTally(
+      meter.record === undefined ? undefined : (ms) => meter.record?.('ProcessRecordsTime', ms, { call }),
+    );
+  return new Map(callKinds.map((call) => [call, tallyOf(call)]));
 }
 
 function onStart<Message>(

@@ -10,7 +10,7 @@ export interface CallSlots {
 
 /** The slots of one source. */
 export interface SourceSlots {
-  readonly process: CallSlots;
+  readonly all: CallSlots;
   underWay: number;
   /** The calls that wait, the oldest first. Each is called when it has a slot. */
   readonly waiting: Set<() => void>;
@@ -27,16 +27,16 @@ export function createCallSlots(max: number): CallSlots {
 }
 
 /** The slots of a new source. The shares of the others become smaller; calls that are under way go on. */
-export function joinSlots(process: CallSlots): SourceSlots {
-  const slots: SourceSlots = { process, underWay: 0, waiting: new Set() };
-  process.sources.add(slots);
+export function joinSlots(all: CallSlots): SourceSlots {
+  const slots: SourceSlots = { all, underWay: 0, waiting: new Set() };
+  all.sources.add(slots);
   return slots;
 }
 
 /** The source has ended: the shares of the others become larger. */
 export function leaveSlots(slots: SourceSlots): void {
-  slots.process.sources.delete(slots);
-  for (const other of slots.process.sources) beginWaiting(other);
+  slots.all.sources.delete(slots);
+  for (const other of slots.all.sources) beginWaiting(other);
 }
 
 /** How many calls a source may have under way; at least one. */
@@ -51,7 +51,7 @@ export async function inSlot<Result>(
   wait: Wait,
 ): Promise<Result> {
   if (slots === undefined) return call();
-  if (slots.underWay < shareOf(slots.process)) slots.underWay += 1;
+  if (slots.underWay < shareOf(slots.all)) slots.underWay += 1;
   else await slotOf(slots, wait);
   try {
     return await call();
@@ -76,7 +76,7 @@ function slotOf({ waiting }: SourceSlots, { signal, stopped }: Wait): Promise<vo
 }
 
 function beginWaiting(slots: SourceSlots): void {
-  const share = shareOf(slots.process);
+  const share = shareOf(slots.all);
   for (const begin of slots.waiting) {
     if (slots.underWay >= share) return;
     slots.underWay += 1;

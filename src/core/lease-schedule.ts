@@ -14,7 +14,17 @@ export type LeaseWriteKind =
   | 'release'
   | 'shardEnd';
 
-export type KeeperPhase = 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
+export type KeeperPhase =
+  /** The keeper asks the holder for the lease, by a wish in the row. */
+  | 'wishing'
+  /** The keeper makes this process the owner of the row. */
+  | 'taking'
+  /** The row of the held lease was deleted, and the keeper creates it again. */
+  | 'recreating'
+  /** This process has the lease: the keeper renews it. */
+  | 'held'
+  /** The keeper keeps nothing any more, and ends. */
+  | 'over';
 
 /** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =
@@ -79,7 +89,7 @@ export interface KeeperSituation {
   readonly leftovers: {
     /** Calls of user code for this shard may still run, although the shard has no worker. */
     readonly callsMayBeLeft: boolean;
-    /** How many calls of `onCheckpoint` are running. */
+    /** How many calls of `onCheckpoint` and `onShardEnded` are running. */
     readonly onCheckpointCalls: number;
   };
   /** The wish of another worker for this lease. */
@@ -94,6 +104,8 @@ export interface KeeperSituation {
         readonly asking: boolean;
         readonly askAt: number;
         readonly blocked: boolean;
+        /** `onShardEnded` has not succeeded yet. Default: there is no such hook. */
+        readonly awaitsHook?: boolean;
         readonly childShardIds: readonly string[] | undefined;
         /** SHARD_END waits until this time for calls of `onCheckpoint`. */
         readonly callsUntil: number;
@@ -155,11 +167,11 @@ function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWrite
 }
 
 /**
- * Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, or its time is up (`callsUntil`). The
- * children start right after SHARD_END.
+ * Whether SHARD_END may be written: the end is proven, `onShardEnded` has succeeded, and no `onCheckpoint` call runs, or its time is up
+ * (`callsUntil`). The children start right after SHARD_END.
  */
 function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): boolean {
-  if (shardEnd?.childShardIds === undefined) return false;
+  if (shardEnd?.childShardIds === undefined || shardEnd.awaitsHook === true) return false;
   return leftovers.onCheckpointCalls === 0 || now >= shardEnd.callsUntil;
 }
 

@@ -19,6 +19,11 @@ export interface LeaseState {
    * too high, but never too low.
    */
   uncheckpointedRecords: number;
+  /**
+   * When the oldest settled record arrived that the row's checkpoint does not cover, epoch milliseconds. `nextOldestAt`: the oldest one
+   * that the write under way does not cover either. NaN: there is none. Too old after a write whose reply was lost, but never too young.
+   */
+  uncheckpointed: { oldestAt: number; nextOldestAt: number };
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */
   unknownWrites: UnknownWrite[];
 }
@@ -36,7 +41,13 @@ export interface RowChange {
 }
 
 export function leaseStateOf(row: LeaseRow): LeaseState {
-  return { row, frontier: undefined, uncheckpointedRecords: 0, unknownWrites: [] };
+  return {
+    row,
+    frontier: undefined,
+    uncheckpointedRecords: 0,
+    uncheckpointed: { oldestAt: Number.NaN, nextOldestAt: Number.NaN },
+    unknownWrites: [],
+  };
 }
 
 export function durableCheckpoint(row: LeaseRow): Checkpoint {
@@ -44,15 +55,23 @@ export function durableCheckpoint(row: LeaseRow): Checkpoint {
 }
 
 /**
- * Moves the frontier to `position`, forward over `records` records. Returns false, and changes nothing, if the position is not
- * ahead of the frontier.
+ * Moves the frontier to `position`, forward over `records` records, the oldest of which arrived at `arrivedAt`. Returns false, and
+ * changes nothing, if the position is not ahead of the frontier.
  */
-export function advanceFrontier(lease: LeaseState, position: Position, records: number): boolean {
+export function advanceFrontier(
+  lease: LeaseState,
+  position: Position,
+  records: number,
+  arrivedAt = Number.NaN,
+): boolean {
   if (lease.frontier !== undefined && compareCheckpoints(checkpointOf(position), checkpointOf(lease.frontier)) <= 0) {
     return false;
   }
   lease.frontier = position;
   lease.uncheckpointedRecords += records;
+  const { uncheckpointed } = lease;
+  if (Number.isNaN(uncheckpointed.oldestAt)) uncheckpointed.oldestAt = arrivedAt;
+  if (Number.isNaN(uncheckpointed.nextOldestAt)) uncheckpointed.nextOldestAt = arrivedAt;
   return true;
 }
 
@@ -143,7 +162,9 @@ export function noteUnknownWrite(lease: LeaseState, change: RowChange): void {
 export function adoptRow(lease: LeaseState, row: LeaseRow): void {
   lease.row = row;
   lease.unknownWrites = [];
-  if (nextCheckpoint(lease) === undefined) lease.uncheckpointedRecords = 0;
+  if (nextCheckpoint(lease) !== undefined) return;
+  lease.uncheckpointedRecords = 0;
+  lease.uncheckpointed = { oldestAt: Number.NaN, nextOldestAt: Number.NaN };
 }
 
 /**
@@ -164,6 +185,16 @@ export function recreatedRow(lease: LeaseState, writer: string, serviceTimeMs: n
     leaseCounter: Math.max(lease.row.leaseCounter + 2, Math.floor(serviceTimeMs)),
     kinactWriter: writer,
   };
+}
+
+/** A write with a checkpoint begins: it covers everything up to the frontier. */
+export function noteCheckpointBegun({ uncheckpointed }: LeaseState): void {
+  uncheckpointed.nextOldestAt = Number.NaN;
+}
+
+/** The row has the checkpoint of the last write that began. */
+export function noteCheckpointDurable({ uncheckpointed }: LeaseState): void {
+  uncheckpointed.oldestAt = uncheckpointed.nextOldestAt;
 }
 
 /** Where a worker starts; undefined if the shard has ended. */

@@ -1,7 +1,8 @@
 // The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the
 // checkpoint may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never
-// stops inside an indivisible aggregate. There is one ledger per fence, so a late settle of an old incarnation cannot touch the new
-// ledger. The shard worker calls the ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
+// stops inside an indivisible aggregate. (That is one of erlmld, not of the KPL: a checkpoint covers all of its records or none.)
+// There is one ledger per fence, so a late settle of an old incarnation cannot touch the new ledger. The shard worker calls the
+// ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 
@@ -25,8 +26,9 @@ export interface Ledger {
   readonly maxSpan: number;
   /** Records admitted so far, which is also the next ordinal. */
   admitted: number;
-  /** Records with all items settled. */
+  /** Records with all items settled, and their bytes. */
   settled: number;
+  settledBytes: number;
   openRecords: number;
   openBytes: number;
   /** Bytes that open records keep in memory. For records that share a buffer (`Pin`), the whole buffer counts, once. */
@@ -37,6 +39,8 @@ export interface Ledger {
   frontierOrdinal: number;
   frontierPosition: Position | undefined;
   newest: Position | undefined;
+  /** When the first record arrived that the frontier has passed since `takePassed`; NaN if it has passed none with a known time. */
+  passedArrivedAt: number;
   /** The buffer that contains all records admitted from `pin` to `unpin`. */
   pinned: Pin | undefined;
   /** The oldest open ordinal: everything before it is settled. Equal to `admitted` when nothing is open. */
@@ -50,6 +54,8 @@ export interface LedgerEntry {
   readonly position: Position;
   /** The clock's `now()` when the record was admitted. */
   readonly admittedAt: number;
+  /** `noteArrival`: when the record arrived, epoch milliseconds; NaN if that was not noted. */
+  readonly arrivedAt: number;
   readonly bytes: number;
   /** Items not settled yet; 0 for a settled record after an open one. */
   readonly itemsOpen: number;
@@ -72,6 +78,7 @@ interface Ring {
   readonly positions: Position[];
   readonly bytes: Float64Array;
   readonly admittedAt: Float64Array;
+  readonly arrivedAt: Float64Array;
   readonly checkpointable: Uint8Array;
   readonly pins: (Pin | undefined)[];
   /** How many items the record has; `uncounted` counts as one. */
@@ -97,6 +104,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     maxSpan: bounds.maxSpan ?? spanPerPending * bounds.maxPending,
     admitted: 0,
     settled: 0,
+    settledBytes: 0,
     openRecords: 0,
     openBytes: 0,
     heldBytes: 0,
@@ -104,6 +112,7 @@ export function createLedger(bounds: LedgerBounds): Ledger {
     frontierOrdinal: -1,
     frontierPosition: undefined,
     newest: undefined,
+    passedArrivedAt: Number.NaN,
     pinned: undefined,
     head: 0,
     ring: createRing(firstCapacity),
@@ -140,6 +149,7 @@ export function admit(ledger: Ledger, position: Position, bytes: number, nowMs: 
   ring.positions[slot] = position;
   ring.bytes[slot] = bytes;
   ring.admittedAt[slot] = nowMs;
+  ring.arrivedAt[slot] = Number.NaN;
   ring.checkpointable[slot] = 1;
   ring.items[slot] = uncounted;
   ring.itemsOpen[slot] = 1;
@@ -160,6 +170,18 @@ export function admitInside(ledger: Ledger, position: Position, bytes: number, n
   const ordinal = admit(ledger, position, bytes, nowMs);
   if (ordinal !== -1) ledger.ring.checkpointable[ordinal & ledger.ring.mask] = 0;
   return ordinal;
+}
+
+/** Notes when an open record arrived, epoch milliseconds: lag is counted from then. */
+export function noteArrival(ledger: Ledger, ordinal: number, arrivedAtMs: number): void {
+  if (isInRing(ledger, ordinal)) ledger.ring.arrivedAt[ordinal & ledger.ring.mask] = arrivedAtMs;
+}
+
+/** Returns `passedArrivedAt`, and begins it again. */
+export function takePassed(ledger: Ledger): number {
+  const { passedArrivedAt } = ledger;
+  ledger.passedArrivedAt = Number.NaN;
+  return passedArrivedAt;
 }
 
 /** Notes a buffer of `bytes` bytes: all records admitted until `unpin` are parts of it. */
@@ -248,6 +270,7 @@ export function recordAt(ledger: Ledger, ordinal: number): LedgerEntry | undefin
     ordinal,
     position: ring.positions[slot] as Position,
     admittedAt: ring.admittedAt[slot] as number,
+    arrivedAt: ring.arrivedAt[slot] as number,
     bytes: ring.bytes[slot] as number,
     itemsOpen: ring.itemsOpen[slot] as number,
   };
@@ -278,6 +301,7 @@ function markItem(ring: Ring, ordinal: number, slot: number, item: number): bool
 function complete(ledger: Ledger, ordinal: number, slot: number): void {
   const { ring } = ledger;
   ledger.settled++;
+  ledger.settledBytes += ring.bytes[slot] as number;
   ledger.openRecords--;
   ledger.openBytes -= ring.bytes[slot] as number;
 
@@ -300,6 +324,8 @@ function advance(ledger: Ledger): void {
   while (head < admitted) {
     const slot = head & ring.mask;
     if (ring.itemsOpen[slot] !== 0) break;
+    // The first one is the oldest. A comparison with NaN is false.
+    if (!(ledger.passedArrivedAt <= Infinity)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;
       ledger.frontierPosition = ring.positions[slot];
@@ -317,6 +343,7 @@ function createRing(capacity: number, moreItems = new Map<number, Int32Array>())
     positions: new Array<Position>(capacity).fill(nowhere),
     bytes: new Float64Array(capacity),
     admittedAt: new Float64Array(capacity),
+    arrivedAt: new Float64Array(capacity),
     checkpointable: new Uint8Array(capacity),
     pins: new Array<Pin | undefined>(capacity).fill(undefined),
     items: new Int32Array(capacity),
@@ -337,6 +364,7 @@ function doubledRing(ledger: Ledger): Ring {
     ring.positions[to] = old.positions[from] as Position;
     ring.bytes[to] = old.bytes[from] as number;
     ring.admittedAt[to] = old.admittedAt[from] as number;
+    ring.arrivedAt[to] = old.arrivedAt[from] as number;
     ring.checkpointable[to] = old.checkpointable[from] as number;
     ring.pins[to] = old.pins[from];
     ring.items[to] = old.items[from] as number;

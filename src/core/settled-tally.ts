@@ -1,8 +1,9 @@
-// Counts the user records that the shard workers of a process have settled since the last report to the meter. The tally outlives
-// the workers, so records settled right before a worker ends count, too. Each message of a worker costs one addition, and each
-// report empties the tally.
+// Counts what the shard workers of a process have done since the last report to the meter: user records settled, their bytes, and the
+// reads of their readers. The tally outlives the workers, so what was settled right before a worker ends counts, too. Each message
+// of a worker costs a few additions, and each report empties the tally.
+import { addCall, createCallTally, takeCalls, type CallTally } from './call-tally.js';
 
-/** The settled records that are not reported yet. A worker without unreported records has no entry. */
+/** What is not reported yet. A worker with nothing to report has no entry. */
 export interface SettledTally {
   unreported: TallyEntry[];
 }
@@ -12,8 +13,17 @@ export interface TallyEntry {
   readonly tally: SettledTally;
   readonly source: string;
   readonly shardId: string;
-  /** User records settled since the last report. */
+  /** User records settled since the last report, and their bytes. */
   records: number;
+  bytes: number;
+  /** Calls of GetRecords since the last report. */
+  readonly reads: CallTally;
+  isListed: boolean;
+}
+
+/** What one worker has done since the last report. */
+export interface WorkDone extends Pick<TallyEntry, 'source' | 'shardId' | 'records' | 'bytes'> {
+  readonly reads: { readonly calls: number; readonly ms: number };
 }
 
 /** Creates an empty tally. */
@@ -21,25 +31,44 @@ export function createSettledTally(): SettledTally {
   return { unreported: [] };
 }
 
-/** Creates the entry of one worker. A shard may have several workers, one after the other. */
-export function openEntry(tally: SettledTally, source: string, shardId: string): TallyEntry {
-  return { tally, source, shardId, records: 0 };
+/** Creates the entry of one worker. A shard may have several workers, one after the other. `each` gets the time of each read. */
+export function openEntry(
+  tally: SettledTally,
+  { source, shardId }: Pick<TallyEntry, 'source' | 'shardId'>,
+  each?: (ms: number) => void,
+): TallyEntry {
+  return { tally, source, shardId, records: 0, bytes: 0, reads: createCallTally(each), isListed: false };
 }
 
-/** Counts `records` more. */
-export function addSettled(entry: TallyEntry, records: number): void {
+/** Counts `records` more, of `bytes` bytes. */
+export function addSettled(entry: TallyEntry, records: number, bytes: number): void {
   if (records === 0) return;
-  if (entry.records === 0) entry.tally.unreported.push(entry);
+  list(entry);
   entry.records += records;
+  entry.bytes += bytes;
 }
 
-/** Empties the tally, and returns what was settled since the last call, with one element per worker of a shard. */
-export function takeSettled(tally: SettledTally): readonly Pick<TallyEntry, 'source' | 'shardId' | 'records'>[] {
+/** Counts a call of GetRecords. */
+export function addRead(entry: TallyEntry, ms: number): void {
+  list(entry);
+  addCall(entry.reads, ms);
+}
+
+function list(entry: TallyEntry): void {
+  if (entry.isListed) return;
+  entry.isListed = true;
+  entry.tally.unreported.push(entry);
+}
+
+/** Empties the tally, and returns what was done since the last call, with one element per worker of a shard. */
+export function takeSettled(tally: SettledTally): readonly WorkDone[] {
   const { unreported } = tally;
   tally.unreported = [];
   return unreported.map((entry) => {
-    const { source, shardId, records } = entry;
+    const { source, shardId, records, bytes } = entry;
     entry.records = 0;
-    return { source, shardId, records };
+    entry.bytes = 0;
+    entry.isListed = false;
+    return { source, shardId, records, bytes, reads: takeCalls(entry.reads) };
   });
 }

@@ -23,7 +23,7 @@ import {
   text,
   type Kind,
 } from './option-table.js';
-import type { CheckpointNotice, NactParent } from '../api/options.js';
+import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
@@ -230,7 +230,7 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other keys go on; `park()` sets the failed item aside; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
+    'What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip` settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy` decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
       shown: '`retry()`',
       fallback: (): OnFailure => retry(),
@@ -242,6 +242,16 @@ export const consumerTable = {
     'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. If it throws, the error is counted and reported.',
     { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
   ),
+  onShardStarted: optional(
+    callback<(shard: StartedShard) => unknown>('(shard: StartedShard) => unknown'),
+    'Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call that fails is repeated after a growing pause. See hooks.md.',
+    { example: '({ shardId }) => console.log(shardId)' },
+  ),
+  onShardEnded: optional(
+    callback<(shard: EndedShard) => unknown>('(shard: EndedShard) => unknown'),
+    'Called with `{ source, shardId, fence, children, signal }` when the last item of a shard that has ended is settled. Its end becomes durable, and its children start, only when it has succeeded; a call that fails is repeated. It may be called again in another process. See hooks.md.',
+    { example: '({ shardId, children }) => console.log(shardId, children)' },
+  ),
   restart: group(
     restartTable,
     'How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.',
@@ -250,7 +260,7 @@ export const consumerTable = {
   callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have 30 s.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()`, a hook, and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a call that hangs may run beside its repetition. A policy function, a sink, a hook and a call past its `timeoutMs` still have 30 s.',
     '10_000',
   ),
   workerId: optional(
@@ -273,7 +283,7 @@ export const consumerTable = {
   ),
   meter: optional(
     shaped<Meter>('a meter with count and gauge', ['count', 'gauge'], 'Meter'),
-    'Receives the instruments that operating.md lists: counters as they happen; gauges, `RecordsProcessed` and `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.',
+    'Receives the instruments that metrics.md lists: counters of incidents as they rise, the others and gauges every 10 s and at the end. Gauges of shards first come 10 s after the start.',
     {
       shown: 'silent',
       fallback: () => silentMeter,

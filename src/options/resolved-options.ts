@@ -3,6 +3,7 @@
 import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
+import { refuseName } from '../api/refusal.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
 import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
@@ -47,7 +48,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
 
   if (rest.extract !== undefined && rest.key !== undefined) {
-    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
+    refuseName('key', 'allowed only without extract, which gives every item its key');
   }
 
   const batch = batchOf(rest.reducer, rest.flushIntervalMs);

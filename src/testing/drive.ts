@@ -51,6 +51,10 @@ export interface DrivenItem {
   readonly subSequenceNumber?: number;
   /** When Kinesis received the record, milliseconds since the epoch. */
   readonly arrivedAt?: number;
+  /** When it was fetched, milliseconds since the epoch. Default: now, by the driver's clock. */
+  readonly fetchedAt?: number;
+  /** How far the read was behind the tip of the shard, in milliseconds. */
+  readonly millisBehindLatest?: number;
   /** What `item.opaque` is. Default undefined. */
   readonly opaque?: unknown;
 }
@@ -99,6 +103,8 @@ const itemKinds: Readonly<Record<keyof DrivenItem, Kind<unknown>>> = {
   sequenceNumber: text('digits', /^\d+$/),
   subSequenceNumber: integer(0),
   arrivedAt: finite,
+  fetchedAt: finite,
+  millisBehindLatest: finite,
   opaque: anything,
 };
 
@@ -150,7 +156,8 @@ export function drive(definition: ReducerDefinition, options: DriveOptions = {})
     items: async (items) => {
       checkItems(items);
       const delivered = items.map((item) => {
-        const made = makeItem(item, leaseOf(item.shardId ?? 'shard').tenure, stage, (ordinal += 1));
+        const { tenure } = leaseOf(item.shardId ?? 'shard');
+        const made = makeItem(item, (ordinal += 1), { tenure, stage, now: clock.wallNow() });
         runner.given.set(made.ordinal, item);
         return made;
       });
@@ -211,8 +218,14 @@ function createLease(shardId: string, fence: number): Lease {
   return { controller, tenure: { worker: fence, ...names, fence, start, ...bounds, signal: controller.signal } };
 }
 
-function makeItem(item: DrivenItem, tenure: Tenure, stage: Ref<StageMessage>, ordinal: number): DeliveredItem {
-  const { key, opaque, subSequenceNumber, arrivedAt } = item;
+interface ItemPlace {
+  readonly tenure: Tenure;
+  readonly stage: Ref<StageMessage>;
+  readonly now: number;
+}
+
+function makeItem(item: DrivenItem, ordinal: number, place: ItemPlace): DeliveredItem {
+  const { key, opaque, subSequenceNumber, arrivedAt, millisBehindLatest } = item;
   const value = types.isUint8Array(item.value) ? bufferOf(item.value) : item.value;
   const record = {
     sequenceNumber: item.sequenceNumber ?? String(ordinal),
@@ -221,7 +234,8 @@ function makeItem(item: DrivenItem, tenure: Tenure, stage: Ref<StageMessage>, or
     ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
     ...(arrivedAt === undefined ? {} : { arrivedAt }),
   };
-  return new DeliveredItem(stage, key, value, tenure, ordinal, 0, record, opaque);
+  const fetch = { fetchedAt: item.fetchedAt ?? place.now, millisBehindLatest };
+  return new DeliveredItem(place.stage, key, value, place.tenure, ordinal, 0, record, opaque, fetch);
 }
 
 interface Runner {
@@ -345,7 +359,16 @@ function createRunner(
     }
   };
   return {
-    ...{ stage, state, given, acknowledged, skipped, parked, counts, events, deliver, rest },
+    stage,
+    state,
+    given,
+    acknowledged,
+    skipped,
+    parked,
+    counts,
+    events,
+    deliver,
+    rest,
     stop: () => void behaviour.stopped?.(state, 'shutdown'),
     failed: () => failed,
   };

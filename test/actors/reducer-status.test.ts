@@ -139,7 +139,15 @@ describe('a stage whose reducers have not joined yet', () => {
     const typesOf = (effects: readonly Effect<StageMessage>[]): string[] =>
       effects.map((effect) => (effect.type === 'send' ? (effect.message as { type: string }).type : effect.type));
     const locate = (ordinal: number): any => tell({ type: 'locate', worker: 1, ordinal, replyTo } as StageMessage)[0];
-    tell({ type: 'notify', tenure, workerRef: other, ordinals: [0], records: [record], replyTo } as StageMessage);
+    tell({
+      type: 'notify',
+      tenure,
+      workerRef: other,
+      ordinals: [0],
+      records: [record],
+      fetches: [],
+      replyTo,
+    } as StageMessage);
     tell({ type: 'punctuate', worker: 1, kind: 'drain', replyTo: later });
     expect(typesOf(tell({ type: 'beat' }))).to.deep.equal(['after']);
     expect(locate(0).answer).to.include({ holder: self.path, state: 'queued' });
@@ -161,6 +169,7 @@ describe('a stage whose reducers have not joined yet', () => {
       workerRef: other,
       ordinals: [0],
       records: [record],
+      fetches: [],
       replyTo,
     } as StageMessage);
     tell({ type: 'punctuate', worker: 1, kind: 'flush', replyTo: later });

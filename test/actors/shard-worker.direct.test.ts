@@ -1,117 +1,17 @@
 // What a shard worker's `receive` returns, one message at a time and without a runtime. The test itself answers as keeper, reader and
 // stages. The other files shard-worker*.test.ts test workers among other actors.
 import { expect } from 'chai';
-import type { Effect } from '../../actors/protocol/actor.js';
-import type { Dispositions } from '../../actors/protocol/disposition.js';
-import type { LeaseKeeperRequest } from '../../actors/protocol/lease-messages.js';
-import type { StageMessage } from '../../actors/protocol/pipeline-messages.js';
-import type { Tenure, WorkerEnd } from '../../actors/protocol/tenure.js';
-import {
-  shardWorker,
-  type ShardWorkerMessage,
-  type ShardWorkerOptions,
-} from '../../actors/shard-worker/shard-worker.js';
-import type { ReadResult, StreamSource } from '../../src/api/ports.js';
+import type { WorkerEnd } from '../../actors/protocol/tenure.js';
+import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
 import type { StartPosition } from '../../src/core/position.js';
-import {
-  asked,
-  counted,
-  emitted,
-  handClock,
-  ofType,
-  recordOf,
-  ref,
-  sent,
-  started,
-  stepped,
-  tenureOf,
-} from '../support/direct.js';
-
-type Effects = readonly Effect<ShardWorkerMessage>[];
-
-const nothing: Dispositions = { itemCounts: [], ordinals: [], items: [] };
-
-/** Worker 1 of a shard with fence 1, and the messages of its keeper, its reader and its stages. */
-function direct(options: Partial<ShardWorkerOptions> = {}, stageCount = 1) {
-  const clock = handClock();
-  const self = ref<ShardWorkerMessage>('shard-worker/shardId-1#1');
-  const keeper = ref<LeaseKeeperRequest>('lease-keeper/shardId-1#2');
-  const stages = Array.from({ length: stageCount }, (_, index) => ref<StageMessage>(`stage/${index}#3`));
-  const opened: StartPosition[] = [];
-  const closed: number[] = [];
-  const reader = { read: () => Promise.reject(new Error('the test answers')), close: () => void closed.push(1) };
-  const open: StreamSource['open'] = (_, start) => (opened.push(start), reader);
-  const behaviour = shardWorker({
-    lease: { leaseKey: 'shardId-1', shardId: 'shardId-1', source: 'orders', keeper, startable: true },
-    ...{
-      workerNumber: 1,
-      stages,
-      spread: 'round-robin',
-      onDuplicate: 'skip',
-      onFailure: 'crash',
-      application: 'test',
-      random: { next: () => 0 },
-      callDeadlineMs: 1_000,
-      clock,
-    },
-    ...{ maxPending: 4, maxPendingBytes: 1_000_000, watchdogMs: 1_000, flushes: false, acksEarly: false },
-    source: { name: 'orders', open } as StreamSource,
-    unpack: (record) => ({ records: [record], divisible: true }),
-    sendFromOutside: () => {},
-    ...options,
-  });
-  const step = stepped(behaviour, self);
-  const questions = new Map<string, (answer: unknown) => ShardWorkerMessage>();
-  /** Every step goes through here, so that questions can be answered later. */
-  const noted = (effects: Effects): Effects => {
-    for (const [index, stage] of stages.entries())
-      for (const { question, answered } of asked(effects, stage)) questions.set(`${question.type}/${index}`, answered);
-    return effects;
-  };
-  const tell = (message: ShardWorkerMessage): Effects => noted(step.tell(message));
-  const heard = (result: ReadResult): Effects => tell({ type: 'read', result });
-  return {
-    ...step,
-    ...{ clock, self, keeper, stages, opened, closed, tell },
-    grant: (more: Partial<Tenure> = {}) => {
-      const tenure = tenureOf(1, more);
-      const [begin] = asked(step.first, keeper);
-      return { tenure, effects: tell(begin!.answered({ type: 'granted', tenure })) };
-    },
-    read: (...numbers: number[]) => heard({ type: 'records', records: numbers.map((n) => recordOf(n)) }),
-    shardEnd: () => heard({ type: 'shardEnd', children: [] }),
-    /** The answer to the last question of this type. */
-    answer: (type: StageMessage['type'], answer: unknown = nothing, stage = 0) =>
-      tell(questions.get(`${type}/${stage}`)!(answer)),
-    control: (type: 'drain' | 'revoked', fence = 1) => tell({ type, fence, reason: 'lost' }),
-    pause: (number: number) => tell({ type: 'pause', fence: 1, number }),
-    resume: (number: number) => tell({ type: 'resume', fence: 1, number }),
-    /** How the worker has ended, according to its report to the keeper. */
-    endOf: (effects: Effects): WorkerEnd | undefined =>
-      sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.how] : []))[0],
-    /** Of each reported frontier the sequence number, and how many records it covers. */
-    frontiers: (effects: Effects) =>
-      sent(effects, keeper).flatMap((message) =>
-        message.type === 'frontier' ? [[message.frontier.position.sequenceNumber, message.frontier.records]] : [],
-      ),
-    /** The questions to a stage; a punctuation by its kind. */
-    asks: (effects: Effects, stage = 0): string[] =>
-      asked(effects, stages[stage]!).map(({ question: each }) => (each.type === 'punctuate' ? each.kind : each.type)),
-    /** The ordinals that each `notify` hands over. */
-    notified: (effects: Effects, stage = 0) =>
-      asked(effects, stages[stage]!).flatMap(({ question: each }) => (each.type === 'notify' ? [each.ordinals] : [])),
-  };
-}
-
-function settled(...ordinals: number[]): Dispositions {
-  return { ...nothing, ordinals, items: ordinals.map(() => 0) };
-}
+import { asked, counted, emitted, ofType, sent, started } from '../support/direct.js';
+import { directWorker, nothing, settled } from '../support/direct-worker.js';
 
 const drained: WorkerEnd = { type: 'drained', open: 0 };
 
 describe('a shard worker, message by message', () => {
   it('asks its keeper for a tenure first, and ends if the tenure is refused', () => {
-    const { first, keeper, self, tell, opened, status } = direct();
+    const { first, keeper, self, tell, opened, status } = directWorker();
     expect(first).to.have.length(1);
     const [begin] = asked(first, keeper);
     expect(begin?.question).to.include({ type: 'beginTenure', worker: 1, control: self });
@@ -121,7 +21,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('opens its reader at the start position of the tenure, and reads', () => {
-    const { grant, opened } = direct();
+    const { grant, opened } = directWorker();
     const start: StartPosition = { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } };
     const { effects } = grant({ start });
     expect(opened).to.deep.equal([start]);
@@ -131,7 +31,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('has one read open at a time, and only while the ledger has room', () => {
-    const { grant, read, answer, tell, notified, status } = direct({ maxPending: 2 });
+    const { grant, read, answer, tell, notified, status } = directWorker({ maxPending: 2 });
     grant();
     expect(started(tell({ type: 'askedToFlush' })), 'while it reads').to.deep.equal([]);
     expect(started(read(1))).to.deep.equal(['read']);
@@ -143,14 +43,14 @@ describe('a shard worker, message by message', () => {
   });
 
   it('starts no read while a fetched record does not fit into the ledger', () => {
-    const { grant, read, status } = direct({ maxPendingBytes: 5 });
+    const { grant, read, status } = directWorker({ maxPendingBytes: 5 });
     grant();
     expect(started(read(1, 2, 3))).to.deep.equal([]);
     expect(status()).to.include({ admitted: 2, openBytes: 4 });
   });
 
   it('has at most one `notify` and one `collect` open per stage, and none without need', () => {
-    const { grant, read, answer, asks, notified } = direct({ maxPending: 100 }, 2);
+    const { grant, read, answer, asks, notified } = directWorker({ maxPending: 100 }, 2);
     expect(asks(grant().effects)).to.deep.equal([]);
     const first = read(1, 2, 3);
     expect([notified(first, 0), notified(first, 1)]).to.deep.equal([[[0, 2]], [[1]]]);
@@ -165,7 +65,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reports only a frontier that moves forward, in whatever order records are settled', () => {
-    const { grant, read, answer, frontiers } = direct();
+    const { grant, read, answer, frontiers } = directWorker();
     grant();
     read(10, 11, 12);
     expect(frontiers(answer('collect', settled(1)))).to.deep.equal([]);
@@ -175,7 +75,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('settles a record with its last item, and a record without items at once', () => {
-    const { grant, read, answer, frontiers, status } = direct();
+    const { grant, read, answer, frontiers, status } = directWorker();
     grant();
     read(10, 11);
     expect(frontiers(answer('notify', { ...settled(1), itemCounts: [0, 0, 1, 2] }))).to.deep.equal([['10', 1]]);
@@ -184,7 +84,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('skips duplicates and records that the checkpoint covers, and counts the duplicates', () => {
-    const { grant, read, notified, status } = direct();
+    const { grant, read, notified, status } = directWorker();
     grant({ start: { type: 'after', position: { sequenceNumber: '7', subSequenceNumber: 0 } } });
     const effects = read(6, 7, 8, 8, 9);
     expect(notified(effects)).to.deep.equal([[0, 1]]);
@@ -193,7 +93,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('aborts its read on `drain`, sends the drain punctuation, and ends when everything is settled', () => {
-    const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = direct();
+    const { grant, read, answer, control, asks, endOf, keeper, stages, closed, status } = directWorker();
     const { tenure } = grant();
     read(1, 2);
     const effects = control('drain');
@@ -211,7 +111,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('is not drained while a call that has acknowledged early may still run', () => {
-    const { grant, read, answer, control, asks, endOf } = direct({ acksEarly: true });
+    const { grant, read, answer, control, asks, endOf } = directWorker({ acksEarly: true });
     grant();
     read(1);
     answer('collect', settled(0));
@@ -222,7 +122,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reads and admits nothing while paused, and ends only after a drain punctuation behind the last settle', () => {
-    const { grant, read, answer, pause, asks, endOf, status } = direct();
+    const { grant, read, answer, pause, asks, endOf, status } = directWorker();
     grant();
     read(1);
     expect(asks(pause(1))).to.deep.equal(['drain']);
@@ -235,7 +135,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('sends the drain punctuation at a pause even if nothing is open, because a call may run', () => {
-    const { grant, read, answer, pause, asks, endOf } = direct();
+    const { grant, read, answer, pause, asks, endOf } = directWorker();
     grant();
     read(1);
     answer('notify', settled(0));
@@ -246,7 +146,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('obeys only a `resume` with the number of its last pause', () => {
-    const { grant, read, pause, resume, answer, notified, status } = direct();
+    const { grant, read, pause, resume, answer, notified, status } = directWorker();
     grant();
     read(1);
     pause(2);
@@ -262,7 +162,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('ends with shardEnd only when everything is settled', () => {
-    const { grant, read, shardEnd, answer, asks, endOf } = direct();
+    const { grant, read, shardEnd, answer, asks, endOf } = directWorker();
     grant();
     read(1, 2);
     const effects = shardEnd();
@@ -274,7 +174,7 @@ describe('a shard worker, message by message', () => {
 
   it('ends when its tenure is dead, revoked or stopped by policy, after its last frontier', () => {
     for (const how of ['dead', 'revoked', 'stopShard'] as const) {
-      const { grant, read, answer, control, tell, endOf, frontiers } = direct();
+      const { grant, read, answer, control, tell, endOf, frontiers } = directWorker();
       const { tenure } = grant();
       read(1, 2);
       if (how !== 'revoked') tenure.dead = true;
@@ -287,7 +187,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('counts and ignores a control message with another fence', () => {
-    const { grant, control, pause, status } = direct();
+    const { grant, control, pause, status } = directWorker();
     expect(counted(pause(1)), 'before its tenure').to.deep.equal({ staleControls: 1 });
     grant();
     for (const type of ['drain', 'revoked'] as const) {
@@ -297,7 +197,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('asks for a flush when its ledger is full, and again only after a change', () => {
-    const { grant, read, answer, tell, asks } = direct({ maxPending: 2, flushes: true });
+    const { grant, read, answer, tell, asks } = directWorker({ maxPending: 2, flushes: true });
     grant();
     expect(asks(read(1, 2))).to.deep.equal(['notify', 'collect', 'flush']);
     answer('punctuate', true);
@@ -308,7 +208,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('locates its oldest record when the frontier stands still, and fails if that record is stuck', () => {
-    const { grant, read, tell, answer, clock, asks } = direct();
+    const { grant, read, tell, answer, clock, asks } = directWorker();
     grant();
     read(1);
     const watchdog: ShardWorkerMessage = { type: 'watchdog' };
@@ -323,7 +223,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('reports once that reading has stopped, although `heldBack` is repeated', () => {
-    const { grant, read, tell, clock, answer } = direct({ maxPending: 1 });
+    const { grant, read, tell, clock, answer } = directWorker({ maxPending: 1 });
     grant();
     read(1);
     clock.move(1_000);
@@ -336,7 +236,7 @@ describe('a shard worker, message by message', () => {
   });
 
   it('ends its tenure as soon as it crashes or is stopped, although its keeper may hear of it later', () => {
-    const { grant, read, stop } = direct();
+    const { grant, read, stop } = directWorker();
     const { tenure } = grant();
     read(1);
     expect(tenure.dead).to.equal(false);

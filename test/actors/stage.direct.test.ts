@@ -1,5 +1,5 @@
-// What a stage's `receive` returns, one message at a time and without a runtime. stage.test.ts and stage-extraction.test.ts test stages
-// among other actors.
+// What a stage's `receive` returns, one message at a time and without a runtime. stage.test.ts and stage-extraction-slices.test.ts test
+// stages among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';
@@ -41,6 +41,8 @@ function keyTo(reducer: number): string {
 }
 
 /** A stage of two reducers, and the messages of other actors to it. */
+const fetch = { fetchedAt: 1, millisBehindLatest: 2 };
+
 function direct(options: Partial<StageOptions> = {}) {
   const clock = handClock();
   const self = ref<StageMessage>('stage/0#1');
@@ -63,7 +65,8 @@ function direct(options: Partial<StageOptions> = {}) {
     /** Hands over records with these keys. */
     notify: (keys: readonly string[], first = 0, worker = 1) => {
       const records = keys.map((key, index) => recordOf(first + index, key));
-      const batch = { ordinals: keys.map((_, index) => first + index), records };
+      const ordinals = keys.map((_, index) => first + index);
+      const batch = { ordinals, records, fetches: keys.map(() => fetch) };
       const asker = { tenure: tenures[worker], workerRef: workers[worker] };
       return ask<Dispositions>(worker, { type: 'notify', ...asker, ...batch });
     },

@@ -7,6 +7,7 @@ import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
+import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
 import { sourceChanges } from './source-changes.js';
@@ -374,6 +375,7 @@ export const scenarios: readonly Scenario[] = [
   },
   ...parkings,
   ...sourceChanges,
+  ...hooked,
 ];
 
 /** The scenario whose name includes `part`. */

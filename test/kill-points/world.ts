@@ -17,6 +17,7 @@ import { createOracle, type Oracle } from '../sim/oracle.js';
 import { watchedStore } from '../sim/watched-store.js';
 import type { Workplace } from '../sim/workload.js';
 import { application, type Form } from './application.js';
+import { hooksOf, type Hooks, type HookTrouble } from './hooks.js';
 import { sinkOf } from './parking.js';
 
 export const failoverMs = 3_000;
@@ -39,6 +40,7 @@ export interface Trouble {
   callMs: number;
   /** How long a call of the sink takes, and how many of the next ones it refuses. */
   readonly sink: { ms: number; refuses: number };
+  readonly hooks: HookTrouble;
   /** Whether mail may come late. Then an item of a worker that has just ended may still be handed out. */
   lateMail: boolean;
 }
@@ -69,6 +71,9 @@ export interface World extends Workplace {
   readonly trouble: Trouble;
   readonly members: Member[];
   readonly ids: Set<string>;
+  /** The shard of each item, and the shards whose `onShardEnded` has succeeded. */
+  readonly shardOf: Map<string, string>;
+  readonly endedByHook: Set<string>;
   /** The items that a sink keeps. */
   readonly parked: Set<string>;
   /** Calls `act` when `ms` have passed from now. */
@@ -86,6 +91,8 @@ export interface Setting {
   readonly options?: Partial<ConsumerOptions>;
   /** A sink keeps what fails. */
   readonly parks?: true;
+  /** The application has hooks for shards. */
+  readonly hooks?: true;
   readonly actors?: Actors;
 }
 
@@ -103,6 +110,7 @@ export function createWorld(setting: Setting): World {
   };
   const lineage = new Map<string, readonly string[]>();
   const ids = new Set<string>();
+  const shardOf = new Map<string, string>();
   const oracle = createOracle({
     now: () => clock.now(),
     failoverMsOf: () => failoverMs,
@@ -113,7 +121,10 @@ export function createWorld(setting: Setting): World {
   });
   const told = (record: Parameters<Oracle['put']>[0]): void => {
     oracle.put(record);
-    for (const { id } of record.items.flat()) ids.add(id);
+    for (const { id } of record.items.flat()) {
+      ids.add(id);
+      shardOf.set(id, record.shardId);
+    }
     void parents();
   };
   const world: World = {
@@ -128,9 +139,12 @@ export function createWorld(setting: Setting): World {
       callMs: 0,
       lateMail: false,
       sink: { ms: 20, refuses: 0 },
+      hooks: { ms: 20, fails: 0 },
     },
     members: [],
     ids,
+    shardOf,
+    endedByHook: new Set(),
     parked: new Set(),
     dice: createDice(42),
     kinesis: { put: (_, record) => stream.put(record)[0] as { shardId: string; sequenceNumber: string } },
@@ -162,6 +176,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
     hooks: new Map(),
     effects: 0,
   };
+  const hooks = setting.hooks === true ? hooksOf(world, world.endedByHook, (ms) => pause(clock, ms)) : undefined;
   const consumer = consumerOf(
     {
       logger: false,
@@ -173,11 +188,12 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
         fail(world, 'extract');
         return JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[];
       },
-      reducer: applicationOf(world, setting.form, incarnations, parts),
+      reducer: applicationOf(world, setting.form, incarnations, { ...parts, hooks }),
       flushIntervalMs: 300,
       callDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
+      ...(hooks === undefined ? {} : { onShardStarted: hooks.onShardStarted, onShardEnded: hooks.onShardEnded }),
       ...(setting.parks === true ? { onFailure: park(sinkOf(world, name, (ms) => pause(clock, ms))) } : {}),
       ...setting.options,
       leases: { failoverMs, ...setting.options?.leases },
@@ -190,6 +206,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
   consumer.on('shardStarted', ({ shardId, fence }) => void member.fences.set(shardId, fence));
   consumer.on('checkpoint', (at) => oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber));
+  if (hooks !== undefined) consumer.on('shardEnded', ({ shardId }) => hooks.rowEnded(shardId));
   attach?.(member);
   const failed = (error: unknown): void => void (member.ended ??= error as Error);
   consumer.start().catch((error: unknown) => {
@@ -279,7 +296,7 @@ function applicationOf(
   { clock, oracle, trouble }: World,
   form: Form,
   incarnations: Incarnations,
-  { name, seen, handedOut }: Omit<Member, 'consumer'>,
+  { name, seen, handedOut, hooks }: Pick<Member, 'name' | 'seen' | 'handedOut'> & { readonly hooks: Hooks | undefined },
 ): ReturnType<typeof application> {
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
@@ -293,6 +310,7 @@ function applicationOf(
       oracle.delivered({ process: name, id, shardId, fence, attempt, isOver: tenure.dead || hasEnded(tenure.worker) });
       seen.push(id);
       handedOut.set(id, { shardId, fence });
+      hooks?.delivered(shardId, fence);
       fail({ trouble }, 'reduce');
     },
     acknowledged: (done) => oracle.acknowledged(done),

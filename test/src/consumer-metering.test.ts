@@ -14,6 +14,7 @@ describe('the meter of a consumer', () => {
     const stream = fakeStream({ shards: 2, clock });
     const totals = new Map<string, number>();
     const gauges = new Map<string, number>();
+    const recorded = new Map<string, number[]>();
     const take = (name: keyof typeof instruments, value: number, labels: object): void => {
       expect(Object.keys(labels).toSorted(), name).to.deep.equal([...instruments[name].labels].toSorted());
       totals.set(name, (totals.get(name) ?? 0) + value);
@@ -33,6 +34,10 @@ describe('the meter of a consumer', () => {
       onFailure: 'skip',
       meter: {
         count: take,
+        record: (name, value, labels) => {
+          expect(Object.keys(labels).toSorted(), name).to.deep.equal([...instruments[name].labels].toSorted());
+          recorded.set(name, [...(recorded.get(name) ?? []), value]);
+        },
         gauge: (name, value, labels) => void gauges.set(`${name} ${JSON.stringify(labels)}`, value),
       },
       runtime: { clock, timers: clock },
@@ -50,10 +55,20 @@ describe('the meter of a consumer', () => {
     clock.uninstall();
     expect(Object.fromEntries(totals)).to.include({
       RecordsProcessed: 150,
+      // The byte of each record, and its key.
+      DataBytesProcessed: 150 * 2 + 90 + 40 + 150,
       SkippedRecords: 1,
       TakenLeases: 2,
       ReleasedLeases: 2,
     });
+    const runs = totals.get('ProcessRecordsCalls')!;
+    expect(recorded.get('ProcessRecordsTime'), 'one value for each call of the counter').to.have.length(runs);
+    expect(runs).to.be.within(2, 150);
+    expect([...gauges.keys()]).to.include.members([
+      'MaxMillisBehindLatest {}',
+      'CheckpointAgeMillis {}',
+      'LagMillis {"source":"fake","shardId":"shardId-000000000000"}',
+    ]);
     expect([...gauges.values()], 'what has left keeps no value').to.satisfy((all: number[]) =>
       all.every((v) => v === 0),
     );

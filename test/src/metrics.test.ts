@@ -6,6 +6,7 @@ describe('the metrics', () => {
   it("have the KCL's names, so that its dashboards keep working (KCL clause 5)", () => {
     expect(instruments).to.include.all.keys(
       'RecordsProcessed',
+      'DataBytesProcessed',
       'MillisBehindLatest',
       'CurrentLeases',
       'LostLeases',
@@ -26,6 +27,7 @@ describe('the metrics', () => {
     const good = guardMeter({ count: take, gauge: take }, () => expect.fail('nothing failed'));
     good.count('Checkpoints', 2, { shardId: 'a' });
     good.gauge('CurrentLeases', 3, { source: 's' });
+    expect(good.record, 'a meter without distributions').to.equal(undefined);
     expect(seen).to.deep.equal([
       ['Checkpoints', 2, { shardId: 'a' }],
       ['CurrentLeases', 3, { source: 's' }],
@@ -34,12 +36,13 @@ describe('the metrics', () => {
     const broken = (): never => {
       throw new Error('no registry');
     };
-    const meter: Meter = { count: broken, gauge: broken };
+    const meter: Meter = { count: broken, gauge: broken, record: broken };
     let failures = 0;
     const guarded = guardMeter(meter, () => (failures += 1));
     guarded.count('Checkpoints', 1, {});
     guarded.gauge('CurrentLeases', 1, {});
-    expect(failures).to.equal(2);
+    guarded.record!('GetRecordsTime', 1, {});
+    expect(failures).to.equal(3);
   });
 
   it('go nowhere by default', () => {

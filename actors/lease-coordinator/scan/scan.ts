@@ -220,8 +220,8 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   });
   state.planning.plan = plan;
 
-  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
-  const heldByPeers = new Set(plan.fromPeers);
+  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.steal]);
+  const heldByPeers = new Set(plan.steal);
   const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
   for (const row of toTake) if (!heldByPeers.has(row)) takeLease(turn, row);
   askOrTake(

@@ -1,11 +1,11 @@
 // Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
 // at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
 // these steps through the code:
-//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-reader.ts) finds the shard open, a second begins.
+//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-step.ts) finds the shard open, a second begins.
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `read` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `askShardEnd`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
@@ -49,7 +49,7 @@ const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
 
-export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void {
+export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)
@@ -196,6 +196,8 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
       if (result.childless) watchForLateChildren(turn, lease.stream);
+      // Nothing is left to read: the keeper may still wait for calls of the application, or for the table.
+      lease.idleSince = undefined;
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

@@ -1,4 +1,4 @@
-// The audit of each stream (docs/kcl-compatibility.md, 2.10): do its rows cover all hash keys? A hole is a shard without a lease.
+// The audit of each stream (KCL clause 2.10): do its rows cover all hash keys? A hole is a shard without a lease.
 // The audit also fills in the hash ranges that rows lack. Every scan calls `auditWhereDue`. lineage-audit.ts audits streams without
 // hash ranges.
 import { effect } from '../../protocol/actor.js';

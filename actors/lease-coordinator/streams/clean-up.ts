@@ -1,4 +1,4 @@
-// The clean-up of each stream (docs/kcl-compatibility.md, 2.9): it removes the rows of shards that have ended. Every scan calls
+// The clean-up of each stream (KCL clause 2.9): it removes the rows of shards that have ended. Every scan calls
 // `cleanUpWhereDue`.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';

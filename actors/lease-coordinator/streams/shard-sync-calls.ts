@@ -1,4 +1,4 @@
-// The calls of one shard sync (docs/kcl-compatibility.md, 2.6). Invariant: nothing is written before the rows are known to belong
+// The calls of one shard sync (KCL clause 2.6). Invariant: nothing is written before the rows are known to belong
 // to the stream. The steps, each with its function:
 //   1. identify   `isIdentified` (stream-check.ts) compares the stream's description with the identity that the rows have
 //   2. list       `listChecked` lists the shards; `checkRows` (stream-check.ts) compares the listing with the rows

@@ -1,4 +1,4 @@
-// The shard sync of each stream (docs/kcl-compatibility.md, 2.6): when one begins, and what follows from its result. The calls of
+// The shard sync of each stream (KCL clause 2.6): when one begins, and what follows from its result. The calls of
 // a sync are in shard-sync-calls.ts. Every scan calls `syncWhereDue`.
 import { answerJoins } from '../sources/joins.js';
 import { answerStart } from '../sources/start-outcome.js';
@@ -203,7 +203,7 @@ function postponeCreation(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
+/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows could be taken for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { options, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;

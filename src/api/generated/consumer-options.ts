@@ -2,7 +2,7 @@
 import type { OnFailure } from '../failure-policy.js';
 import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
-import type { CheckpointNotice, NactParent } from '../option-values.js';
+import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../option-values.js';
 import type { UserRecord } from '../ports.js';
 import type { Extract, ReducerDefinition } from '../reducer.js';
 import type { AnySource } from '../source.js';
@@ -206,11 +206,11 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onDuplicate?: 'skip' | 'crash' | undefined;
   /**
-   * What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other
-   * keys go on; `park()` sets the failed item aside; `crash` restarts the pipeline and checkpoints nothing; `skip`
-   * settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) =>
-   * policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart
-   * the pipeline, or follow `then` of your `retry`.
+   * What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other
+   * keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip`
+   * settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy`
+   * decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they
+   * restart the pipeline, or follow `then` of your `retry`.
    *
    * @default the value of retry()
    * @example
@@ -230,6 +230,30 @@ export interface ConsumerOptions<Value = any> {
    * ```
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
+  /**
+   * Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every
+   * restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call
+   * that fails is repeated after a growing pause. See docs/hooks.md.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * onShardStarted: ({ shardId }) => console.log(shardId)
+   * ```
+   */
+  readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
+  /**
+   * Called with `{ source, shardId, fence, children, signal }` when the last item of a shard that has ended is settled.
+   * Its end becomes durable, and its children start, only when it has succeeded; a call that fails is repeated. It may
+   * be called again in another process. See docs/hooks.md.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * onShardEnded: ({ shardId, children }) => console.log(shardId, children)
+   * ```
+   */
+  readonly onShardEnded?: ((shard: EndedShard) => unknown) | undefined;
   /**
    * How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see
    * docs/errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.
@@ -267,9 +291,9 @@ export interface ConsumerOptions<Value = any> {
   /**
    * How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up
    * after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink
-   * of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a
-   * call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have
-   * 30 s. Takes: milliseconds, 0 to 2147483647.
+   * of `park()`, a hook, and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease
+   * waits, so a call that hangs may run beside its repetition. A policy function, a sink, a hook and a call past its
+   * `timeoutMs` still have 30 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example
@@ -311,8 +335,8 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly logger?: Logger | false | undefined;
   /**
-   * Receives the instruments that docs/operating.md lists: counters as they happen; gauges, `RecordsProcessed` and
-   * `Incidents` every 10 s and at the end. Gauges of shards first come 10 s after the start.
+   * Receives the instruments that docs/metrics.md lists: counters of incidents as they rise, the others and gauges
+   * every 10 s and at the end. Gauges of shards first come 10 s after the start.
    *
    * @default silent
    * @example

@@ -123,6 +123,51 @@ export interface KinesisStreamOptions {
    */
   readonly idleMs?: number | undefined;
   /**
+   * How records are fetched. `fan-out` is enhanced fan-out: each consumer has 2 MB/s of every shard to itself, and
+   * records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for
+   * latency, or if several applications read the stream. `auto` prefers it and polls while it cannot be had, where
+   * `fan-out` fails at the start. See docs/streams.md.
+   *
+   * @default 'polling'
+   * @example
+   * ```ts
+   * retrieval: 'auto'
+   * ```
+   */
+  readonly retrieval?: 'polling' | 'fan-out' | 'auto' | undefined;
+  /**
+   * The consumer of enhanced fan-out. kinact registers it if it is missing, and never deregisters it. Applications need
+   * different names. Takes: consumer name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   *
+   * @default the lease table's name
+   * @example
+   * ```ts
+   * consumerName: 'invoicing'
+   * ```
+   */
+  readonly consumerName?: string | undefined;
+  /**
+   * A registered consumer, in place of `consumerName`. kinact then registers none. Takes: ARN of a consumer of a
+   * Kinesis stream.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * consumerArn: 'arn:aws:kinesis:eu-central-1:123456789012:stream/orders/consumer/invoicing:1700000000'
+   * ```
+   */
+  readonly consumerArn?: string | undefined;
+  /**
+   * A Kinesis client of your own for SubscribeToShard only; AWS wants HTTP/2 there. kinact never closes it.
+   *
+   * @default `client`, else one that kinact makes
+   * @example
+   * ```ts
+   * subscriptionClient: new KinesisClient({ region: 'eu-central-1' })
+   * ```
+   */
+  readonly subscriptionClient?: KinesisClientLike | undefined;
+  /**
    * Passed unchanged to `extract` and every item of this source.
    *
    * @default undefined

@@ -15,7 +15,13 @@ export interface PrefetchBounds {
 export interface PrefetchBuffer {
   /** Resolves when fetching may continue; rejects when `signal` aborts. */
   whenRoom(signal: AbortSignal): Promise<void>;
-  push(records: readonly RawRecord<Buffer>[], bytes: number, millisBehindLatest: number | undefined): void;
+  /** `fetchedAt`: when the answer came, epoch milliseconds; of no interest for an empty one. */
+  push(
+    records: readonly RawRecord<Buffer>[],
+    bytes: number,
+    millisBehindLatest: number | undefined,
+    fetchedAt?: number,
+  ): void;
   /** Sets what every read gets after all pushed batches. Only the first call counts. */
   finish(end: Extract<ReadResult, { type: 'shardEnd' }> | KinactError): void;
   read(signal: AbortSignal): Promise<ReadResult>;
@@ -69,9 +75,10 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
 
   return {
     whenRoom: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
-    push(fetched, size, millisBehindLatest) {
+    push(fetched, size, millisBehindLatest, fetchedAt) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
-      const result = { type: 'records' as const, records: fetched, ...lag };
+      const at = fetchedAt === undefined || fetched.length === 0 ? {} : { fetchedAt };
+      const result = { type: 'records' as const, records: fetched, ...lag, ...at };
 
       const newest = batches.at(batches.length - 1);
       // Empty batches of an idle shard are merged into one while the worker does not read.

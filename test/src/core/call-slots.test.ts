@@ -68,7 +68,7 @@ describe('the slots for polling calls', () => {
     await turn();
     begun[2]!.end();
     expect(await Promise.all(all)).to.deep.equal(['failed', '2', '3']);
-    expect(slotCounts(slots.process)).to.deep.equal({ underWay: 0, waiting: 0 });
+    expect(slotCounts(slots.all)).to.deep.equal({ underWay: 0, waiting: 0 });
   });
 
   it('are not waited for once the signal has aborted, and no slot is lost by that', async () => {
@@ -84,7 +84,7 @@ describe('the slots for polling calls', () => {
     expect(await make(slots, 'late', closing.signal).catch((error: unknown) => (error as Error).message)).to.equal(
       'stopped',
     );
-    expect(slotCounts(slots.process)).to.deep.equal({ underWay: 1, waiting: 1 });
+    expect(slotCounts(slots.all)).to.deep.equal({ underWay: 1, waiting: 1 });
     begun[0]!.end();
     await turn();
     begun[1]!.end();

@@ -7,10 +7,12 @@ import {
   createLedger,
   expectItems,
   frontier,
+  noteArrival,
   oldestOpen,
   recordAt,
   hasRoom,
   settle,
+  takePassed,
   type Ledger,
 } from '../../../src/core/ledger.js';
 import type { Position } from '../../../src/core/position.js';
@@ -291,15 +293,17 @@ describe('a stray settle', () => {
 });
 
 describe('the oldest open record', () => {
-  it('is reported with its position, admission time, bytes and open items', () => {
+  it('is reported with its position, admission time, arrival, bytes and open items', () => {
     const ledger = ledgerOf(3);
     expectItems(ledger, 1, 3);
     settle(ledger, 0, 0);
     settle(ledger, 1, 1);
+    noteArrival(ledger, 1, 7_000);
     expect(oldestOpen(ledger)).to.deep.equal({
       ordinal: 1,
       position: at(2),
       admittedAt: 200,
+      arrivedAt: 7_000,
       bytes: 10,
       itemsOpen: 2,
     });
@@ -325,5 +329,41 @@ describe('the cost of a settle', () => {
     // A ledger that visits all open records at each settle would make 1.8e9 visits.
     expect(visits).to.be.below(20 * many);
     expect(ledger.frontierOrdinal).to.equal(many);
+  });
+});
+
+describe('the arrival of records', () => {
+  it('is that of the oldest open record, also after the ring has grown', () => {
+    const ledger = createLedger(wide);
+    for (let number = 1; number <= 40; number++) {
+      noteArrival(ledger, admit(ledger, at(number), 10, 0), 1_000 + number);
+      if (number < 20) settle(ledger, number - 1, 0);
+    }
+    expect(oldestOpen(ledger)?.arrivedAt).to.equal(1_020);
+    settle(ledger, 30, 0);
+    settle(ledger, 19, 0);
+    expect(oldestOpen(ledger)?.arrivedAt).to.equal(1_021);
+    noteArrival(ledger, 3, 7);
+    expect(oldestOpen(ledger)?.arrivedAt, 'a settled record is forgotten').to.equal(1_021);
+  });
+
+  it('of the first record that the frontier has passed is kept until it is taken', () => {
+    const ledger = createLedger(wide);
+    for (let number = 1; number <= 5; number++) noteArrival(ledger, admit(ledger, at(number), 10, 0), 1_000 + number);
+    settle(ledger, 1, 0);
+    expect(takePassed(ledger)).to.be.NaN;
+    settle(ledger, 0, 0);
+    settle(ledger, 2, 0);
+    expect(takePassed(ledger)).to.equal(1_001);
+    expect(takePassed(ledger)).to.be.NaN;
+    settle(ledger, 3, 0);
+    expect(takePassed(ledger)).to.equal(1_004);
+  });
+
+  it('counts the bytes of settled records', () => {
+    const ledger = ledgerOf(3);
+    settle(ledger, 1, 0);
+    settle(ledger, 1, 0);
+    expect(ledger.settledBytes).to.equal(10);
   });
 });

@@ -1,31 +1,48 @@
-// Every settled record is counted once, even if its worker has ended. A worker that settles nothing leaves no entry.
+// Every settled record, its bytes and every read are counted once, even if the worker has ended. A worker that does nothing leaves no
+// entry.
 import { expect } from 'chai';
-import { addSettled, createSettledTally, openEntry, takeSettled } from '../../../src/core/settled-tally.js';
+import { addRead, addSettled, createSettledTally, openEntry, takeSettled } from '../../../src/core/settled-tally.js';
+
+const shard = { source: 'orders', shardId: 's0' };
+const noReads = { calls: 0, ms: 0 };
 
 describe('the tally of settled records', () => {
   it('reports each record once, for an ended shard worker and for its successor', () => {
     const tally = createSettledTally();
-    const first = openEntry(tally, 'orders', 's0');
-    addSettled(first, 3);
-    addSettled(first, 4);
-    const second = openEntry(tally, 'orders', 's0');
-    addSettled(second, 5);
+    const first = openEntry(tally, shard);
+    addSettled(first, 3, 30);
+    addSettled(first, 4, 400);
+    const second = openEntry(tally, shard);
+    addSettled(second, 5, 5);
     expect(takeSettled(tally)).to.deep.equal([
-      { source: 'orders', shardId: 's0', records: 7 },
-      { source: 'orders', shardId: 's0', records: 5 },
+      { ...shard, records: 7, bytes: 430, reads: noReads },
+      { ...shard, records: 5, bytes: 5, reads: noReads },
     ]);
     expect(takeSettled(tally)).to.deep.equal([]);
-    addSettled(first, 1);
-    expect(takeSettled(tally)).to.deep.equal([{ source: 'orders', shardId: 's0', records: 1 }]);
+    addSettled(first, 1, 1);
+    expect(takeSettled(tally)).to.deep.equal([{ ...shard, records: 1, bytes: 1, reads: noReads }]);
   });
 
   it('keeps no entry for a worker that settles nothing more', () => {
     const tally = createSettledTally();
     for (let worker = 0; worker < 10; worker += 1) {
-      addSettled(openEntry(tally, 'orders', 's0'), 1);
-      addSettled(openEntry(tally, 'orders', 's0'), 0);
+      addSettled(openEntry(tally, shard), 1, 1);
+      addSettled(openEntry(tally, shard), 0, 0);
       takeSettled(tally);
     }
     expect(tally.unreported).to.deep.equal([]);
+  });
+
+  it('reports the reads of a shard that settles nothing, and each of them as it happens', () => {
+    const tally = createSettledTally();
+    const each: number[] = [];
+    const entry = openEntry(tally, shard, (ms) => each.push(ms));
+    addRead(entry, 12);
+    addRead(entry, 30);
+    // A clock that was set back.
+    addRead(entry, -5);
+    expect(each).to.deep.equal([12, 30, 0]);
+    expect(takeSettled(tally)).to.deep.equal([{ ...shard, records: 0, bytes: 0, reads: { calls: 3, ms: 42 } }]);
+    expect(takeSettled(tally)).to.deep.equal([]);
   });
 });

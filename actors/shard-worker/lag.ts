@@ -1,0 +1,45 @@
+// How far a shard is behind, by time. Each figure is a bound that is never too low, as far as the worker can know, and takes one look at
+// the ledger. The wall clock may be wrong, so a record is never younger than the time for which the worker has had it.
+//   readLagMs   the age of the oldest record that is not read. 0: the last answer, a few seconds old at most, reached the tip.
+//   lagMs       the age of the oldest record that is not settled; if every record that was read is settled, readLagMs.
+// `workerStatus` and retention.ts call it.
+import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState } from './state.js';
+import { oldestOpen } from '../../src/core/ledger.js';
+
+/** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that. */
+const freshMs = 10_000;
+
+interface Worker {
+  readonly options: Pick<ShardWorkerOptions, 'clock' | 'intake' | 'source'>;
+  readonly state: ShardWorkerState;
+  /** Monotonic. */
+  readonly now: number;
+}
+
+/** Undefined: no answer has come yet, and the worker is not old enough for that to mean anything. */
+export function readLagMs({ options, state, now }: Worker): number | undefined {
+  const { failingSince, foundEnd, hasRead, millisBehindLatest = 0, readAt, reading, tenure } = state;
+  // Nothing is left to read.
+  if (foundEnd !== undefined || state.ending?.type === 'shardEnd' || tenure?.onlyAwaitsCalls === true) return 0;
+  const answerAgeMs = now - readAt;
+  const answersIdle = options.source.answersIdle === true;
+  // A read that waits says nothing if the source answers only with records.
+  const isSilent = answerAgeMs > freshMs && (answersIdle || !reading);
+  if (isSilent || millisBehindLatest > 0 || isIntakePaused(options) || failingSince !== undefined)
+    return millisBehindLatest + answerAgeMs;
+  return hasRead || (reading && !answersIdle) ? 0 : undefined;
+}
+
+/** Undefined as `readLagMs`. */
+export function lagMs(worker: Worker): number | undefined {
+  const { options, state, now } = worker;
+  const oldest = oldestOpen(state.ledger);
+  if (oldest !== undefined) {
+    const heldMs = now - oldest.admittedAt;
+    return Number.isNaN(oldest.arrivedAt) ? heldMs : Math.max(heldMs, options.clock.wallNow() - oldest.arrivedAt);
+  }
+  const { current, rawRecords } = state.admission;
+  const next = current?.record ?? rawRecords.peek();
+  if (next === undefined) return readLagMs(worker);
+  return Math.max(now - state.readAt, options.clock.wallNow() - (next.arrivedAt ?? state.fetch.fetchedAt));
+}
