@@ -58,6 +58,8 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['onDuplicate', ['exit'], "'skip', 'crash'"],
   ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), park(), 'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],
+  ['onShardStarted', ['log'], 'function'],
+  ['onShardEnded', [{}], 'function'],
   ['restart', [2, null, []], 'object'],
   ['restart.intensity', [-1, 0.5], 'integer >= 0'],
   ['restart.periodMs', [0], 'milliseconds, 1 to 2147483647'],

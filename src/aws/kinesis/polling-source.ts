@@ -26,6 +26,7 @@ import {
   type KinesisClientLike,
 } from './kinesis-client.js';
 import { openPollingReader } from './polling-reader.js';
+import { looking } from './position-look.js';
 import { kinesisService } from './kinesis-service.js';
 import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
@@ -152,6 +153,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       readers.add(tracked);
       return tracked;
     },
+    look: looking({ ...readerDeps, unpack: (record) => unpackRecord(record, undefined, 'emit') }),
     unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked =>
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
