@@ -28,6 +28,7 @@ import {
   streamNames,
   type KinesisClientLike,
 } from './kinesis-client.js';
+import { looking } from './position-look.js';
 import { openShardReader } from './shard-reader.js';
 import { kinesisService } from './kinesis-service.js';
 import { sharedRequest } from '../shared-request.js';
@@ -161,6 +162,7 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
       readers.add(tracked);
       return tracked;
     },
+    look: looking({ ...readerDeps, unpack: (record) => unpackRecord(record, undefined, 'emit') }),
     unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked =>
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
