@@ -109,7 +109,7 @@ export type LeaseKeeperRequest =
   /** `forMs` 0: a read has succeeded, for the first time or again. Otherwise: reads have failed for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
+  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly end: WorkerEnd }
   /** From a worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
   | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
   /**

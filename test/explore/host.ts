@@ -382,7 +382,7 @@ function endWorker(world: World, node: Node, how: WorkerEnd): void {
   const { number, tenure } = node.worker!;
   tenure!.dead = true;
   node.worker = undefined;
-  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, how });
+  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, end: how });
   say(world, node.index, `worker ${number} ends: ${how.type}`);
 }
 

@@ -265,7 +265,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       });
     },
     end({ worker, fence }: Tenure, how: WorkerEnd) {
-      return driver.tell({ type: 'workerEnded', worker, fence, how });
+      return driver.tell({ type: 'workerEnded', worker, fence, end: how });
     },
     down(worker: number, how: Partial<Ending> = {}) {
       const down = watched.get(worker);

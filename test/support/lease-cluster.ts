@@ -151,7 +151,10 @@ export function leaseCluster(
             stopDelivering(running);
             const { type, fence } = message.control;
             const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureDead' };
-            return [state, [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, how })]];
+            return [
+              state,
+              [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, end: how })],
+            ];
           }
           case 'endShard': {
             const running = state.get(message.leaseKey);
@@ -164,7 +167,7 @@ export function leaseCluster(
                   type: 'workerEnded',
                   worker: running.worker,
                   fence: running.delivery.fence,
-                  how: message.how,
+                  end: message.how,
                 }),
               ],
             ];

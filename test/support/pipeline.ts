@@ -227,7 +227,7 @@ function stubKeeper(
         return [null, [effect.reply(message.replyTo, { type: 'granted', tenure })]];
       }
       if (message.type === 'frontier') frontiers.push(message.frontier);
-      if (message.type === 'workerEnded') ends.push(message.how);
+      if (message.type === 'workerEnded') ends.push(message.end);
       return [null, []];
     },
   };

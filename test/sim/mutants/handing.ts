@@ -128,7 +128,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
-      if (message.type === 'workerEnded' && message['how'].type === 'stopShard') stoppedByFailure.add(state);
+      if (message.type === 'workerEnded' && message['end'].type === 'stopShard') stoppedByFailure.add(state);
       if (stoppedByFailure.has(state)) state.leftovers.callsMayBeLeft = false;
     }),
   },
