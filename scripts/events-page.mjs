@@ -87,6 +87,7 @@ function dataOf(type, file) {
   const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
   const named = {
     ShardEvent: record.slice(0, 2),
+    PauseEvent: ['source?', 'shardId?'],
     Position: record.slice(2),
     RecordEvent: [...record, 'key?'],
     FailedCallEvent: [...record, 'key?', 'at'],

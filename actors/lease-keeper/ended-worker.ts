@@ -30,6 +30,7 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'w
         asking: false,
         askAt: turn.now,
         blocked: false,
+        awaitsHook: turn.options.onShardEnded !== undefined,
         childShardIds: undefined,
       };
       return;

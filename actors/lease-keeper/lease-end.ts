@@ -6,6 +6,7 @@
 //   from until on      `finishUnreleased`: the keeper ends, and peers wait until the lease expires. `giveUp` sets no until, because
 //                      its release has no deadline.
 import { effect, type ReplyTo } from '../protocol/actor.js';
+import { abandonHook } from '../protocol/hook-call.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { leaveQueue } from './permit.js';
@@ -17,6 +18,7 @@ import { positionOf } from '../../src/core/checkpoint.js';
 import { nextCheckpoint, durableCheckpoint } from '../../src/core/lease-state.js';
 import { isInForce } from '../../src/core/lease-schedule.js';
 import type { LeaseRow } from '../../src/core/lease.js';
+import { KinactError } from '../../src/api/errors.js';
 
 /** Fractions of the reserve: how much of it lies after `cutAt`, and how much lies between `cutAt` and `writeAt`. */
 const afterCut = 1 / 2;
@@ -135,7 +137,7 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
   setbacks.nextWorkerAt = falseEnds.count === 1 ? now : now + backoffMs(shape, falseEnds.count, options.random);
 }
 
-/** Sends the keeper's last news about its lease. The keeper itself ends once the last `onCheckpoint` call has settled. */
+/** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
   const callsEnded = state.tenure === undefined && !state.leftovers.lastWorkerMayHaveLeftCalls;
@@ -149,8 +151,18 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   state.writes.current = undefined;
 
   notifyCoordinator(turn, news);
-  effects.push(effect.cancel('wake'));
+  effects.push(effect.cancel('wake'), ...dropEndHook(turn, reason));
   if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
+}
+
+/** The result of a call of `onShardEnded` that is under way does not matter any more. */
+function dropEndHook({ options: { leaseKey, shardId }, state }: KeeperTurn, reason: string): KeeperTurn['effects'] {
+  const message = `The lease of ${shardId} has ended while onShardEnded was running: ${reason}.`;
+  return abandonHook(
+    state.endHook,
+    'onShardEnded',
+    new KinactError('LEASE_LOST', message, { data: { leaseKey, shardId } }),
+  );
 }
 
 export function finishReleased(turn: KeeperTurn, written: boolean): void {

@@ -6,9 +6,11 @@ import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/a
 import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnreleased } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
+import { hookDue, hookEnded, hookOverdue, proceedEndHook } from './end-hook.js';
 import { callsEnded, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
+import { createHookCall } from '../protocol/hook-call.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
 import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
@@ -113,6 +115,9 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   lookFailed,
   shardEndPlanned,
   onCheckpointSettled,
+  hookEnded,
+  hookOverdue,
+  hookDue,
 };
 
 /** Extends a drain if the frontier moved. A late message of an earlier worker does not move it. */
@@ -171,9 +176,11 @@ function proceed(turn: KeeperTurn): void {
     revokeTenure(turn, state.releaseOrder.reason);
   if (state.releaseOrder !== undefined && now >= state.releaseOrder.until) return finishUnreleased(turn);
 
-  // 4. Asks whether SHARD_END may be written, also during a release: SHARD_END may still replace the release.
+  // 4. Asks whether SHARD_END may be written, and calls `onShardEnded` before it. Also during a release: SHARD_END may still
+  // replace the release.
   if (state.shardEnd !== undefined && schedule.shouldAskShardEnd(state.shardEnd, now))
     askShardEnd(turn, state.shardEnd);
+  proceedEndHook(turn);
 
   // 5. Ends a keeper that gets no permit for its take.
   if (shouldGiveUpTake(turn)) return finishNotHeld(turn, 'its take got no permit to write');
@@ -260,6 +267,7 @@ function initialState(options: LeaseKeeperOptions, self: Ref<LeaseKeeperMessage>
     yielding: undefined,
     releaseOrder: undefined,
     shardEnd: undefined,
+    endHook: createHookCall(),
     setbacks: {
       watchdog: { count: 0, at: undefined },
       falseEnds: { count: 0, at: undefined },
@@ -289,7 +297,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     workers: { ...fresh.workers, noWorkerMayStart: true },
     leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsMayBeLeft: false },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
-    // before.
-    shardEnd: shardEnd?.childShardIds === undefined ? undefined : shardEnd,
+    // before, and the hook of the application has succeeded.
+    shardEnd: shardEnd?.childShardIds === undefined || shardEnd.awaitsHook ? undefined : shardEnd,
   };
 }

@@ -7,6 +7,7 @@ import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
 import type { ShardEvent } from '../../src/api/event-members.js';
+import type { EndedShard } from '../../src/api/option-values.js';
 
 export interface LeaseKeeperOptions {
   readonly leaseKey: string;
@@ -52,6 +53,10 @@ export interface LeaseKeeperOptions {
   readonly checkpointRecords: number;
   readonly callDeadlineMs: number;
   readonly onCheckpoint?: (at: ShardEvent & Position) => unknown;
+  /** The application's hook, called before SHARD_END is written. */
+  readonly onShardEnded?: (shard: EndedShard) => unknown;
+  /** How long a call of `onShardEnded` may take. Default: `callDeadlineMs`. */
+  readonly hookDeadlineMs?: number;
   readonly coordinator: KeeperCoordinator;
   /**
    * The state of an earlier keeper of this lease, with the same options, when that keeper was stopped. The new keeper only

@@ -4,9 +4,10 @@
 //   yielding      hand-over-holder.ts alone
 //   wishing       hand-over-asker.ts alone
 //   clocks        lease-keeper.ts alone
-//   leftovers     leftovers.ts; the counts of `onCheckpoint` calls: checkpoint-report.ts
+//   leftovers     leftovers.ts; the counts of calls of the keeper: checkpoint-report.ts, end-hook.ts
 //   tenure        open-tenure.ts; its deadlines: writes.ts
-//   shardEnd      ended-worker.ts notes it, lease-end.ts changes it and withdraws it
+//   shardEnd      ended-worker.ts notes it, lease-end.ts changes it and withdraws it; its hook: end-hook.ts
+//   endHook       end-hook.ts alone
 //   releaseOrder  lease-end.ts; `recordsLeft` also ended-worker.ts, hand-over-asker.ts
 //   setbacks      `watchdog`: ended-worker.ts; `falseEnds`, `nextWorkerAt`: lease-end.ts; `failedDrains`: hand-over-holder.ts
 //   phase         writes.ts, hand-over-asker.ts, lease-end.ts
@@ -18,6 +19,7 @@
 //   workers       open-tenure.ts, ended-worker.ts; `noWorkerMayStart`: lease-keeper.ts; `pauses`: hand-over-holder.ts;
 //                 `idleSince`: also lease-keeper.ts, writes.ts, lease-end.ts
 import type { MessageOf } from '../protocol/handlers.js';
+import type { HookCall, HookMessage } from '../protocol/hook-call.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Ending, Ref, ReplyTo } from '../protocol/actor.js';
 import type { LeaseKeeperRequest, ShardEndPlan, ShardWorkerRequest } from '../protocol/lease-messages.js';
@@ -46,7 +48,8 @@ type Internal =
   | { readonly type: 'writeFailed'; readonly id: number; readonly error: unknown }
   | { readonly type: 'workerDown'; readonly worker: number; readonly how: Ending }
   | { readonly type: 'shardEndPlanned'; readonly shardEnd: ShardEnd; readonly plan: ShardEndPlan }
-  | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined };
+  | { readonly type: 'onCheckpointSettled'; readonly failure: { readonly error: unknown } | undefined }
+  | HookMessage;
 
 export type LeaseKeeperMessage = LeaseKeeperRequest | Internal;
 
@@ -137,6 +140,8 @@ export interface ShardEnd {
   asking: boolean;
   askAt: number;
   blocked: boolean;
+  /** `onShardEnded` has not succeeded yet. */
+  awaitsHook: boolean;
   /** Set once SHARD_END may be written. */
   childShardIds: readonly string[] | undefined;
 }
@@ -265,9 +270,9 @@ export interface Leftovers {
   callsMayBeLeft: boolean;
   /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
   lastWorkerMayHaveLeftCalls: boolean;
-  /** `onCheckpoint` calls that have not settled. */
+  /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
   onCheckpointCalls: number;
-  /** All `onCheckpoint` calls so far. */
+  /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }
 
@@ -301,5 +306,7 @@ export interface LeaseKeeperState {
   yielding: Yielding | undefined;
   releaseOrder: ReleaseOrder | undefined;
   shardEnd: ShardEnd | undefined;
+  /** The call of `onShardEnded`. */
+  readonly endHook: HookCall;
   readonly setbacks: Setbacks;
 }

@@ -25,7 +25,7 @@ export function keeperStatus(options: LeaseKeeperOptions, state: LeaseKeeperStat
     liveForMs: Math.max(0, state.timing.liveUntil - options.clock.now()),
     writing: state.writes.current?.kind,
     failedAttempts: state.writes.failed,
-    failing: failingStatus([state.writes.failing], options.clock.now()),
+    failing: failingStatus([state.writes.failing, state.endHook.failing], options.clock.now()),
     releasing: state.releaseOrder?.reason,
     wishing: state.phase === 'wishing' ? state.wishing?.holder.owner : undefined,
     yielding: state.yielding === undefined ? undefined : `${state.yielding.phase}: ${state.yielding.wish.workerId}`,

@@ -1,6 +1,7 @@
 // Records that are open in a shard worker, and calls of the application that may still run for its shard. A call may outlive its
 // record: the call acknowledged early, or it belongs to an earlier worker. So only the reducers know, and the worker asks them with a
 // drain punctuation. The answer holds until more records are handed over or settled.
+import { isHookRunning } from '../protocol/hook-call.js';
 import { isEmpty, mustFinishCurrent } from './record-admission.js';
 import { pausedParts } from './undecoded-part.js';
 import type { Channel, ShardWorkerOptions, ShardWorkerState, WorkerTurn } from './state.js';
@@ -14,6 +15,7 @@ export function punctuatingChannel({ channels }: Pick<ShardWorkerState, 'channel
 export function isQuiet(state: ShardWorkerState): boolean {
   const { admission, ledger, lastPunctuation } = state;
   if (ledger.openRecords > 0 || punctuatingChannel(state) !== undefined || mustFinishCurrent(admission)) return false;
+  if (isHookRunning(state.startHook)) return false;
   return !mayHaveCalls(state) || (lastPunctuation.kind === 'drain' && !hasMovedSince(state));
 }
 
@@ -38,7 +40,7 @@ export function onlyWaits(state: ShardWorkerState): boolean {
 
 /** Whether everything is settled and no call of the application for this shard can still run. */
 export function isDrained({ options, state }: WorkerTurn): boolean {
-  if (state.ledger.openRecords > 0 || !isEmpty(state.admission)) return false;
+  if (state.ledger.openRecords > 0 || !isEmpty(state.admission) || isHookRunning(state.startHook)) return false;
   return !callsMayOutlive(options, state) || isQuiet(state);
 }
 

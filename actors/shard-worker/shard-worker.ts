@@ -8,7 +8,9 @@ import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, st
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
+import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
+import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
@@ -27,7 +29,6 @@ import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { watchIntake } from '../../src/core/intake.js';
 import {
   createLedger,
   expectItems,
@@ -91,6 +92,7 @@ function initial(
     sliceIsDue: false,
     channels: createChannels(usedStages),
     reading: false,
+    startHook: createHookCall(),
     foundEnd: undefined,
     unwatchIntake: undefined,
     failing: undefined,
@@ -148,6 +150,9 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   parkingEnded,
   parkingOverdue,
   parkingDue,
+  hookEnded,
+  hookOverdue,
+  hookDue,
   watchdog,
   located,
   limitDue,
@@ -213,7 +218,7 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else watchAge(turn);
   if (intake !== undefined)
-    state.unwatchIntake = watchIntake(intake, () => sendFromOutside(state.self, { type: 'intakeChanged' }));
+    state.unwatchIntake = intake.watch(() => sendFromOutside(state.self, { type: 'intakeChanged' }));
 
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }

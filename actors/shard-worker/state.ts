@@ -4,11 +4,12 @@ import type { RepeatedFailure } from '../protocol/repeated-failure.js';
 import type { Dispositions, Whereabouts } from '../protocol/disposition.js';
 import type { StageMessage } from '../protocol/pipeline-messages.js';
 import type { LeaseKeeperRequest, ShardWorkerRequest, HeldLease } from '../protocol/lease-messages.js';
+import type { HookCall, HookMessage } from '../protocol/hook-call.js';
 import type { Fetch } from '../protocol/item.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Intake } from '../../src/core/intake.js';
+import type { ShardIntake } from '../../src/core/intake.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
@@ -26,6 +27,7 @@ import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { StartedShard } from '../../src/api/option-values.js';
 
 export interface ShardWorkerOptions extends FailureOptions {
   readonly unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined) => Unpacked;
@@ -41,12 +43,14 @@ export interface ShardWorkerOptions extends FailureOptions {
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
   /** Whether the application has paused the reading of all shards. Default: it never does. */
-  readonly intake?: Intake;
+  readonly intake?: ShardIntake;
   /** The history of the source, with the stream's retention. Default: the retention is not known. */
   readonly history?: SourceHistory;
   /** Counts the settled records for the meter. Absent if there is no meter. */
   readonly tallyEntry?: TallyEntry;
   readonly watchdogMs: number;
+  /** The application's hook, called before the shard is read. */
+  readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
   /** Whether acknowledgements may wait for a flush. If so, a worker with a full ledger asks for one. */
   readonly flushes: boolean;
   /** Whether the application may acknowledge an item before its call has ended. */
@@ -68,6 +72,7 @@ export type ShardWorkerMessage =
   /** `waiting`: the ordinals of records that wait for another attempt. */
   | { readonly type: 'punctuated'; readonly channel: number; readonly waiting: readonly number[] }
   | FailureMessage
+  | HookMessage
   /** The worker's message to itself: admit the next slice. */
   | { readonly type: 'admit'; readonly slice: number }
   /** The byte budget of the process is full, and this worker holds much of it or waits for some. */
@@ -101,6 +106,8 @@ export interface ShardWorkerState {
   sliceIsDue: boolean;
   readonly channels: readonly Channel[];
   reading: boolean;
+  /** The call of `onShardStarted`: see start-hook.ts. */
+  readonly startHook: HookCall;
   /** The end of the shard that a read has found. It waits while the application has paused the intake. */
   foundEnd: Extract<WorkerEnd, { readonly type: 'shardEnd' }> | undefined;
   /** Ends the messages `intakeChanged`. */
@@ -238,7 +245,7 @@ export interface WorkerTurn {
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
-/** Whether the application has paused the reading of all shards. */
+/** Whether the application has paused the reading of this shard, its source or all. */
 export function isIntakePaused({ intake }: Pick<ShardWorkerOptions, 'intake'>): boolean {
   return intake !== undefined && intake.pausedAt !== undefined;
 }

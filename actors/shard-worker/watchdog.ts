@@ -115,6 +115,10 @@ export interface WorkerStatus {
 
 const rounded = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : Math.round(ms));
 
+function isHookAwaited({ startHook: { phase, attempt }, reader }: ShardWorkerState): boolean {
+  return reader === undefined && attempt > 0 && phase !== 'done';
+}
+
 export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerState): WorkerStatus {
   const { ledger, tenure } = state;
   const { source, shardId } = options.lease;
@@ -123,7 +127,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
 
   const doing = state.finished
     ? 'ended'
-    : tenure === undefined
+    : tenure === undefined || isHookAwaited(state)
       ? 'starting'
       : state.ending !== undefined || state.paused
         ? 'draining'
@@ -149,7 +153,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     readLagMs: rounded(readLagMs({ options, state, now })),
     lagMs: rounded(lagMs({ options, state, now })),
     waiting: waitingParts(state, now),
-    failing: failingStatus(state.reading ? [state.failing] : [], now),
+    failing: failingStatus([state.reading ? state.failing : undefined, state.startHook.failing], now),
     ...(state.atRisk === undefined ? {} : { retentionAtRisk: state.atRisk.message }),
     ...(oldest === undefined
       ? {}

@@ -44,7 +44,8 @@ export const errorCodes = {
     "An actor's behaviour returned something other than [state, effects], or an effect that does not exist or that it may not ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The application stopped the actor system or parent under which the consumer runs.',
-  REFUSED: 'A command, or a `ManualClock`, refused to start or to continue; the message names the reason.',
+  REFUSED:
+    'A command, a `ManualClock`, or a consumer that has not started, refused to start or to continue; the message names the reason.',
   INJECTED_FAULT: 'A test injected this fault with `nemesis`, and gave no error of its own.',
   STOPPED: 'The consumer was stopped.',
   AWS_ERROR: 'The service answered with an error for which kinact has no code of its own: see `cause`.',

@@ -10,6 +10,9 @@ export interface ShardEvent {
   readonly shardId: string;
 }
 
+/** What a pause is about: a source, a shard of it, or, without both, the whole process. */
+export type PauseEvent = Partial<ShardEvent>;
+
 /** The members of events about one record, or an item of it. */
 export interface RecordEvent extends ShardEvent, Position {
   /** The item's key; absent if none is known. */

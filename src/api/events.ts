@@ -1,9 +1,8 @@
-// The events of a consumer: a closed map from event name to payload. The comment of each event says when it fires. An event
-// without listeners is only logged. A listener that throws is counted and reported, and has no other effect.
+// The events of a consumer: a closed map from event name to payload. A listener that throws is counted, and has no other effect.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
-import type { FailedCallEvent, RecordEvent, ShardEvent } from './event-members.js';
+import type { FailedCallEvent, PauseEvent, RecordEvent, ShardEvent } from './event-members.js';
 import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
@@ -334,13 +333,13 @@ export interface ConsumerEvents {
     /** How many writes per second the table has taken lately. */
     readonly writesPerSecond: number;
   };
-  /** The application has called `consumer.pause()`: no shard of this process is read until `resume`. */
-  paused: {
+  /** The application has called `consumer.pause`: nothing of the process, the source or the shard is read here until `resume`. */
+  paused: PauseEvent & {
     /** What follows, in words. */
     readonly message: string;
   };
-  /** The application has called `consumer.resume()`, after a pause of `forMs`. */
-  resumed: {
+  /** The application has called `consumer.resume`, after a pause of `forMs`. */
+  resumed: PauseEvent & {
     /** How long the pause was, in milliseconds. */
     readonly forMs: number;
   };

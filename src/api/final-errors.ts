@@ -8,6 +8,10 @@ export interface SourceHistory {
   worked: boolean;
   /** The error with which the source has failed for good. */
   failure: KinactError | undefined;
+  /** The source is being added, and `addSource` will say whether that succeeds. */
+  joining?: boolean;
+  /** The source is being removed. Then `failure` says so, and nothing of it is read any longer. */
+  removed?: boolean;
   /** How long the stream keeps its records; absent if the service does not report it. */
   retentionMs?: number;
   /** Ids of the shards that were reported as `retentionAtRisk` and have not recovered since. */

@@ -2,6 +2,7 @@
 // themselves are in generated/.
 import type { Position } from '../core/position.js';
 import type { ShardEvent } from './event-members.js';
+import type { HashKeyRange } from './ports.js';
 
 /**
  * A nact reference: the actor or system under which the tree is spawned. All members are optional, because nact's own typings
@@ -37,6 +38,26 @@ export interface DynamodbStreamsClientLike {
 
 /** The argument of `onCheckpoint`. */
 export type CheckpointNotice = ShardEvent & Position;
+
+/** The argument of `onShardStarted`. */
+export interface StartedShard extends ShardEvent {
+  /** The `fence` of the items to come: higher than that of any earlier start of the shard. */
+  readonly fence: number;
+  /** The hash keys of the shard; absent if they are not known, and for a table's stream. */
+  readonly hashKeyRange?: HashKeyRange;
+  /** Aborts when the lease is lost, when the pipeline stops, and when the call has taken `callDeadlineMs`. */
+  readonly signal: AbortSignal;
+}
+
+/** The argument of `onShardEnded`. */
+export interface EndedShard extends ShardEvent {
+  /** A fencing token that is higher than the `fence` of any item of the shard. */
+  readonly fence: number;
+  /** The ids of the shards that continue it; empty if none is known. */
+  readonly children: readonly string[];
+  /** Aborts when the lease is lost, and when the call has taken `callDeadlineMs`. */
+  readonly signal: AbortSignal;
+}
 
 /** What `dynamodbStream` reads: a table's newest stream, or one stream by its ARN. */
 export type TableOrStreamArn =

@@ -13,6 +13,8 @@ export type { RuntimeSeams } from './generated/runtime-seams.js';
 export type { StopOptions } from './generated/stop-options.js';
 export type {
   CheckpointNotice,
+  EndedShard,
+  StartedShard,
   DynamoDbClientLike,
   DynamodbStreamsClientLike,
   KinesisClientLike,

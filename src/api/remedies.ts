@@ -11,7 +11,7 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
   CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',
   FAN_OUT_UNAVAILABLE:
-    "Grant the permissions of [operating.md](operating.md), deregister a consumer that nobody uses, or correct `consumerArn`. With `retrieval: 'auto'` kinact polls until the consumer can be had.",
+    "Grant the permissions of [streams.md](streams.md#enhanced-fan-out), deregister a consumer that nobody uses, or correct `consumerArn`. With `retrieval: 'auto'` kinact polls until the consumer can be had.",
   TABLE_NOT_KCL:
     'Choose another `application` or `leases.tableName`: without the latter, the lease table has the name of the application. So an application cannot have the name of the table whose changes it reads.',
   TABLE_NOT_FOUND:

@@ -79,12 +79,12 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
 export type AnySource = SourceSpec<any, any>;
 
 /** One source of the argument of `createConsumer`. */
-type Each<Source> = Source extends readonly (infer One)[] ? One : Source;
+export type EachSource<Source> = Source extends readonly (infer One)[] ? One : Source;
 
 /** The value of the items of these sources if there is no `extract`: a union, if they are of several kinds. */
 export type SourceValue<Source> =
-  Each<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
+  EachSource<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
 
 /** The records of these sources: a union, if they are of several kinds. */
 export type SourceRecord<Source> =
-  Each<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;
+  EachSource<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;

@@ -65,7 +65,7 @@ export interface ShardSnapshot {
   readonly shardId: string;
   /** The fence of its items; undefined until the first renewal has given one. */
   readonly fence: number | undefined;
-  /** `paused`: the application has called `consumer.pause()`. `draining`: before a stop, a hand-over or the end of the shard. */
+  /** `paused`: the application has paused it by `consumer.pause`. `draining`: before a stop, a hand-over or the end of the shard. */
   readonly doing: 'starting' | 'reading' | 'paused' | 'draining' | 'ended';
   /** How many records are handed out and not settled. */
   readonly openRecords: number;
@@ -162,12 +162,25 @@ export interface SourceSnapshot {
   readonly source: string;
   /** The lease table of the source. */
   readonly table: string;
-  /** `starting`: the source is not read yet; kinact keeps trying. `failed`: the source is not read again. */
-  readonly state: 'starting' | 'running' | 'failed';
+  /**
+   * `starting`: the source is not read yet; kinact keeps trying. `removing`: `removeSource` is under way. `failed`: the source is not
+   * read again.
+   */
+  readonly state: 'starting' | 'running' | 'removing' | 'failed';
   /** Why the source is not running: its failure, or the last error of the calls that are repeated. */
   readonly error?: Error;
   /** How the stream places its records; absent until this is known. */
   readonly placement?: PlacementSnapshot;
+}
+
+/** A source or a shard that the application has paused. */
+export interface PauseSnapshot {
+  /** The source's name. */
+  readonly source: string;
+  /** The shard; absent if the whole source is paused. */
+  readonly shardId?: string;
+  /** For how long, in milliseconds. */
+  readonly forMs: number;
 }
 
 /** The result of `consumer.status()`. docs/status.md says when to look at which member. */
@@ -176,8 +189,10 @@ export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   /** The name of this process in the lease table: the option `workerId`, or the one that kinact has made. */
   readonly workerId: string;
-  /** For how long `consumer.pause()` has held, in milliseconds; null if the consumer is not paused. */
+  /** For how long `consumer.pause()` has held, in milliseconds; null if the whole consumer is not paused. */
   readonly pausedForMs: number | null;
+  /** The sources and shards that `consumer.pause({ source, shardId })` has paused in this process, the oldest pause first. */
+  readonly paused: readonly PauseSnapshot[];
   /** The rate limit, and how many reducers wait for it now; null without a limit. */
   readonly limit: {
     /** How many items a second go to the application's code. */

@@ -88,7 +88,8 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   };
 }
 
-function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
+/** The entry in a report. */
+export function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
   return { ...outcome, recordsLeft: outcome.recordsLeft === 'unknown' ? -1 : outcome.recordsLeft };
 }
 

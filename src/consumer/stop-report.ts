@@ -20,6 +20,14 @@ export interface StopReport {
   readonly waiting: readonly WaitingSnapshot[];
 }
 
+/** The result of `removeSource()`. */
+export interface RemovalReport {
+  /** What became of each lease of the source that this process held. */
+  readonly leases: readonly ReleasedLease[];
+  /** True if every lease was released without open records. */
+  readonly drained: boolean;
+}
+
 /** One line of the report that `consumer.stop()` returns. */
 export interface ReleasedLease {
   /** The source's name. */

@@ -24,6 +24,7 @@
 //                                                    a row that this process wrote, before it is taken again: 0.25 s to failoverMs
 //   actors/lease-coordinator/unread/failing-reads.ts 60 s to 10 minutes: a source whose reads fail
 //   actors/lease-coordinator/shard-end/question.ts   0.5 to 10 s: the keeper asks again about a shard end that is not proven
+//   actors/protocol/hook-call.ts                     0.1 to 30 s: `onShardStarted` and `onShardEnded` are called again
 //   actors/lease-keeper/hand-over-holder.ts          failoverMs to 10 minutes: wishes are refused after a failed drain
 //
 // Pauses that double (`exponentialMs`), each with a jitter of its own:

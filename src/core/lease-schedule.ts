@@ -89,7 +89,7 @@ export interface KeeperSituation {
   readonly leftovers: {
     /** Calls of user code for this shard may still run, although the shard has no worker. */
     readonly callsMayBeLeft: boolean;
-    /** How many calls of `onCheckpoint` are running. */
+    /** How many calls of `onCheckpoint` and `onShardEnded` are running. */
     readonly onCheckpointCalls: number;
   };
   /** The wish of another worker for this lease. */
@@ -104,6 +104,8 @@ export interface KeeperSituation {
         readonly asking: boolean;
         readonly askAt: number;
         readonly blocked: boolean;
+        /** `onShardEnded` has not succeeded yet. Default: there is no such hook. */
+        readonly awaitsHook?: boolean;
         readonly childShardIds: readonly string[] | undefined;
         /** SHARD_END waits until this time for calls of `onCheckpoint`. */
         readonly callsUntil: number;
@@ -165,11 +167,11 @@ function wishWrite(wishing: KeeperSituation['wishing'], now: number): LeaseWrite
 }
 
 /**
- * Whether SHARD_END may be written: the end is proven, and no `onCheckpoint` call runs, or its time is up (`callsUntil`). The
- * children start right after SHARD_END.
+ * Whether SHARD_END may be written: the end is proven, `onShardEnded` has succeeded, and no `onCheckpoint` call runs, or its time is up
+ * (`callsUntil`). The children start right after SHARD_END.
  */
 function shardEndIsDue({ shardEnd, leftovers }: KeeperSituation, now: number): boolean {
-  if (shardEnd?.childShardIds === undefined) return false;
+  if (shardEnd?.childShardIds === undefined || shardEnd.awaitsHook === true) return false;
   return leftovers.onCheckpointCalls === 0 || now >= shardEnd.callsUntil;
 }
 

@@ -23,7 +23,7 @@ import {
   text,
   type Kind,
 } from './option-table.js';
-import type { CheckpointNotice, NactParent } from '../api/options.js';
+import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../api/options.js';
 import { leaseOptionTable } from './lease-option-table.js';
 import { isFailurePolicy, type OnFailure } from '../api/failure-policy.js';
 import { misplaced, refuseShown, shownPolicy } from '../api/misplaced.js';
@@ -236,6 +236,16 @@ export const consumerTable = {
     'Called with `{ source, shardId, sequenceNumber, subSequenceNumber }` after a checkpoint has become durable. If it throws, the error is counted and reported.',
     { example: '({ shardId, sequenceNumber }) => console.log(shardId, sequenceNumber)' },
   ),
+  onShardStarted: optional(
+    callback<(shard: StartedShard) => unknown>('(shard: StartedShard) => unknown'),
+    'Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call that fails is repeated after a growing pause. See hooks.md.',
+    { example: '({ shardId }) => console.log(shardId)' },
+  ),
+  onShardEnded: optional(
+    callback<(shard: EndedShard) => unknown>('(shard: EndedShard) => unknown'),
+    'Called with `{ source, shardId, fence, children, signal }` when the last item of a shard that has ended is settled. Its end becomes durable, and its children start, only when it has succeeded; a call that fails is repeated. It may be called again in another process. See hooks.md.',
+    { example: '({ shardId, children }) => console.log(shardId, children)' },
+  ),
   restart: group(
     restartTable,
     'How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.',
@@ -244,7 +254,7 @@ export const consumerTable = {
   callDeadlineMs: defaulting(
     milliseconds(0),
     30_000,
-    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have 30 s.',
+    'How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink of `park()`, a hook, and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a call that hangs may run beside its repetition. A policy function, a sink, a hook and a call past its `timeoutMs` still have 30 s.',
     '10_000',
   ),
   workerId: optional(

@@ -59,7 +59,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   }
 
   refuseOwnStreams(rest.onFailure, specs);
-  const sources = placeSources(specs, rest.application, rest.leases);
+  const sources = placeSources(specs, rest);
   const answerDeadlineMs = rest.callDeadlineMs === 0 ? answerMs : rest.callDeadlineMs;
   return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs), answerDeadlineMs });
 }
@@ -89,14 +89,14 @@ const isOfKinesis = ({ stream }: AnySource): boolean => stream !== undefined;
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
 function placeSources(
   specs: readonly AnySource[],
-  application: string,
-  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
+  { application, leases: { tableName, multiStream } }: Pick<Table, 'application' | 'leases'>,
+  pathOf = (index: number): string => (specs.length === 1 ? 'source' : `source[${index}]`),
 ): readonly ResolvedSource[] {
   const byName = new Map<string, AnySource>();
   const byTable = new Map<string, string>();
   return Object.freeze(
     specs.map((spec, index) => {
-      const path = specs.length === 1 ? 'source' : `source[${index}]`;
+      const path = pathOf(index);
       const twin = byName.get(spec.name);
       if (twin !== undefined) refuse(path, isOfKinesis(twin) === isOfKinesis(spec) ? sameStream : sameName, spec.name);
       byName.set(spec.name, spec);
@@ -119,4 +119,16 @@ function placeSources(
       return Object.freeze({ spec, tableName: name });
     }),
   );
+}
+
+/**
+ * Checks a source that is added to these, and gives it its table.
+ *
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
+ */
+export function placeAdded(options: ResolvedOptions, others: readonly AnySource[], added: unknown): ResolvedSource {
+  const [spec, ...more] = consumerTable.source.parse(added, 'source');
+  if (more.length > 0 || spec === undefined) return refuse('source', 'one source', added);
+  refuseOwnStreams(options.onFailure, [spec]);
+  return placeSources([...others, spec], options, () => 'source').at(-1) as ResolvedSource;
 }

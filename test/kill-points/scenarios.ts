@@ -7,8 +7,10 @@ import { given } from '../sim/mutants/around.js';
 import { putRecords } from '../sim/workload.js';
 import { handOvers } from './hand-overs.js';
 import { kindOf } from './moment.js';
+import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
+import { sourceChanges } from './source-changes.js';
 import { twin, type World } from './world.js';
 
 /** A worker that does not know wishes takes a lease from its owner, and does nothing with it. */
@@ -372,6 +374,8 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   ...parkings,
+  ...sourceChanges,
+  ...hooked,
 ];
 
 /** The scenario whose name includes `part`. */

@@ -3,6 +3,7 @@
 import { consumerOf, type Consumer, type StopReport } from '../../src/consumer/consumer.js';
 import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
+import type { AnySource } from '../../src/api/source.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import type { Item } from '../../src/api/reducer.js';
 import { park } from '../../src/options/park-policy.js';
@@ -16,6 +17,7 @@ import { createOracle, type Oracle } from '../sim/oracle.js';
 import { watchedStore } from '../sim/watched-store.js';
 import type { Workplace } from '../sim/workload.js';
 import { application, type Form } from './application.js';
+import { hooksOf, type Hooks, type HookTrouble } from './hooks.js';
 import { sinkOf } from './parking.js';
 
 export const failoverMs = 3_000;
@@ -38,6 +40,7 @@ export interface Trouble {
   callMs: number;
   /** How long a call of the sink takes, and how many of the next ones it refuses. */
   readonly sink: { ms: number; refuses: number };
+  readonly hooks: HookTrouble;
   /** Whether mail may come late. Then an item of a worker that has just ended may still be handed out. */
   lateMail: boolean;
 }
@@ -68,6 +71,9 @@ export interface World extends Workplace {
   readonly trouble: Trouble;
   readonly members: Member[];
   readonly ids: Set<string>;
+  /** The shard of each item, and the shards whose `onShardEnded` has succeeded. */
+  readonly shardOf: Map<string, string>;
+  readonly endedByHook: Set<string>;
   /** The items that a sink keeps. */
   readonly parked: Set<string>;
   /** Calls `act` when `ms` have passed from now. */
@@ -75,6 +81,8 @@ export interface World extends Workplace {
   /** Makes and starts a consumer. `attach` sees it before the start. */
   start(name: string, attach?: (member: Member) => void): Member;
   stop(member: Member, deadlineMs?: number): void;
+  /** The source that a consumer of this name has at its start. */
+  source(name: string): AnySource;
 }
 
 export interface Setting {
@@ -83,6 +91,8 @@ export interface Setting {
   readonly options?: Partial<ConsumerOptions>;
   /** A sink keeps what fails. */
   readonly parks?: true;
+  /** The application has hooks for shards. */
+  readonly hooks?: true;
   readonly actors?: Actors;
 }
 
@@ -100,6 +110,7 @@ export function createWorld(setting: Setting): World {
   };
   const lineage = new Map<string, readonly string[]>();
   const ids = new Set<string>();
+  const shardOf = new Map<string, string>();
   const oracle = createOracle({
     now: () => clock.now(),
     failoverMsOf: () => failoverMs,
@@ -110,7 +121,10 @@ export function createWorld(setting: Setting): World {
   });
   const told = (record: Parameters<Oracle['put']>[0]): void => {
     oracle.put(record);
-    for (const { id } of record.items.flat()) ids.add(id);
+    for (const { id } of record.items.flat()) {
+      ids.add(id);
+      shardOf.set(id, record.shardId);
+    }
     void parents();
   };
   const world: World = {
@@ -125,9 +139,12 @@ export function createWorld(setting: Setting): World {
       callMs: 0,
       lateMail: false,
       sink: { ms: 20, refuses: 0 },
+      hooks: { ms: 20, fails: 0 },
     },
     members: [],
     ids,
+    shardOf,
+    endedByHook: new Set(),
     parked: new Set(),
     dice: createDice(42),
     kinesis: { put: (_, record) => stream.put(record)[0] as { shardId: string; sequenceNumber: string } },
@@ -137,6 +154,7 @@ export function createWorld(setting: Setting): World {
     at: (ms, act) => void clock.after(ms, act),
     start: (name, attach) => startMember(world, setting, name, attach),
     stop: (member, deadlineMs = 5_000) => stopMember(world, member, deadlineMs),
+    source: (name) => sourceOf(world, name),
   };
   return world;
 }
@@ -158,6 +176,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
     hooks: new Map(),
     effects: 0,
   };
+  const hooks = setting.hooks === true ? hooksOf(world, world.endedByHook, (ms) => pause(clock, ms)) : undefined;
   const consumer = consumerOf(
     {
       logger: false,
@@ -169,11 +188,12 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
         fail(world, 'extract');
         return JSON.parse(Buffer.from(record.data).toString()) as { key: string; value: string }[];
       },
-      reducer: applicationOf(world, setting.form, incarnations, parts),
+      reducer: applicationOf(world, setting.form, incarnations, { ...parts, hooks }),
       flushIntervalMs: 300,
       callDeadlineMs: 2_000,
       restart: { intensity: 5, periodMs: 10_000 },
       onCheckpoint: () => pause(clock, 5),
+      ...(hooks === undefined ? {} : { onShardStarted: hooks.onShardStarted, onShardEnded: hooks.onShardEnded }),
       ...(setting.parks === true ? { onFailure: park(sinkOf(world, name, (ms) => pause(clock, ms))) } : {}),
       ...setting.options,
       leases: { failoverMs, ...setting.options?.leases },
@@ -186,6 +206,7 @@ function startMember(world: World, setting: Setting, name: string, attach?: (mem
   consumer.on('orphaned', ({ actor }) => incarnations.orphaned(actor));
   consumer.on('shardStarted', ({ shardId, fence }) => void member.fences.set(shardId, fence));
   consumer.on('checkpoint', (at) => oracle.told(at.shardId, at.sequenceNumber, at.subSequenceNumber));
+  if (hooks !== undefined) consumer.on('shardEnded', ({ shardId }) => hooks.rowEnded(shardId));
   attach?.(member);
   const failed = (error: unknown): void => void (member.ended ??= error as Error);
   consumer.start().catch((error: unknown) => {
@@ -275,7 +296,7 @@ function applicationOf(
   { clock, oracle, trouble }: World,
   form: Form,
   incarnations: Incarnations,
-  { name, seen, handedOut }: Omit<Member, 'consumer'>,
+  { name, seen, handedOut, hooks }: Pick<Member, 'name' | 'seen' | 'handedOut'> & { readonly hooks: Hooks | undefined },
 ): ReturnType<typeof application> {
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
@@ -289,6 +310,7 @@ function applicationOf(
       oracle.delivered({ process: name, id, shardId, fence, attempt, isOver: tenure.dead || hasEnded(tenure.worker) });
       seen.push(id);
       handedOut.set(id, { shardId, fence });
+      hooks?.delivered(shardId, fence);
       fail({ trouble }, 'reduce');
     },
     acknowledged: (done) => oracle.acknowledged(done),
@@ -313,7 +335,7 @@ export function pause(clock: ManualClock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.after(ms, resolve));
 }
 
-function sourceOf(world: World, process: string): ConsumerOptions['source'] {
+function sourceOf(world: World, process: string): AnySource {
   const { clock, stream, leases, oracle, trouble } = world;
   const call = async <T>(name: string, effect: () => Promise<T>): Promise<T> => {
     await pause(clock, wayMs);

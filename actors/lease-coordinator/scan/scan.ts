@@ -89,8 +89,8 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
 
 export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanned'>): void {
   const { state } = turn;
-  if (state.phase === 'failed') return;
   state.scan.running = false;
+  if (state.phase === 'failed') return;
   state.scan.attempt = 0;
   state.table.lastError = undefined;
   clearFailure(turn, operation);

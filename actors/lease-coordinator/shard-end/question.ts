@@ -28,8 +28,9 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import type { Lease, Stream } from '../state.js';
+import { streamAt, type Lease, type Stream } from '../state.js';
 import { watchForLateChildren } from '../streams/lineage-audit.js';
+import { callFor } from '../streams/stream-calls.js';
 import { rowsOf, type StreamRows } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
@@ -55,7 +56,7 @@ export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): voi
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
 
   const { failure } = lease.stream.history;
-  if (failure !== undefined)
+  if (failure !== undefined && lease.stream.leaving === undefined)
     return answer(turn, question, {
       type: 'blocked',
       reason: `its source has failed: ${failure.code}`,
@@ -94,7 +95,7 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
     effect.run({
       name: `evidence/${index}`,
       kind: 'io',
-      start: (signal) => gatherEvidence(sourceOptions, now, signal),
+      start: callFor<Evidence>(stream, (signal) => gatherEvidence(sourceOptions, now, signal)),
       done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, questions, evidence }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, questions, error }),
     }),
@@ -102,11 +103,11 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
 }
 
 export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gatherDue'>): void {
-  gather(turn, turn.state.streams[index]!);
+  gather(turn, streamAt(turn.state, index));
 }
 
 export function gathered(turn: CoordinatorTurn, { stream: index, questions, evidence }: Message<'gathered'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.shardEnds.gathering = false;
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
   // Hundreds of shards may end at once, so the rows are looked up once for all of them.
@@ -120,7 +121,7 @@ export function evidenceFailed(
   turn: CoordinatorTurn,
   { stream: index, questions, error }: Message<'evidenceFailed'>,
 ): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.shardEnds.gathering = false;
   for (const question of questions) shardEndFailed(turn, { question, error });
   gather(turn, stream);
@@ -175,7 +176,9 @@ function startJudging(
     effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+      start: callFor<ShardEndResult>(stream, (signal) =>
+        judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+      ),
       done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', question, result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', question, error }),
     }),
@@ -193,6 +196,8 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
       if (result.childless) watchForLateChildren(turn, lease.stream);
+      // Nothing is left to read: the keeper may still wait for calls of the application, or for the table.
+      lease.idleSince = undefined;
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

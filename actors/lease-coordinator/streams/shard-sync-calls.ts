@@ -5,7 +5,7 @@
 //   3. plan       `planRows`, by `planSync` (src/core/shard-sync-plan.ts); a plan that leaves parents out is checked by a second listing
 //   4. postpone   `isPostponed`: the holders of the missing rows may still create them again
 //   5. create     `createPlanned`, by `createRows` (row-creation.ts)
-import type { CoordinatorSource } from '../options.js';
+import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import { checkRows, isIdentified, type Check } from './stream-check.js';
 import type { StreamRows } from './stream-rows.js';
 import { notePlacement } from './stream-placement.js';

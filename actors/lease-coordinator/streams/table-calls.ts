@@ -1,7 +1,7 @@
 // The coordinator's calls to the table and the streams, apart from a shard sync and the end of a shard. They run as effects: short
 // sequences of calls, each with one message as its result. Every write is conditional, so any number of workers may make the same
 // writes at once. The coordinator repeats an effect that rejects.
-import type { CoordinatorSource } from '../options.js';
+import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { awaitedParents, namedChildren, removable } from '../../../src/core/shard-graph.js';

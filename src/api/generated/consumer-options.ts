@@ -2,7 +2,7 @@
 import type { OnFailure } from '../failure-policy.js';
 import type { Logger } from '../logger.js';
 import type { Meter } from '../metrics.js';
-import type { CheckpointNotice, NactParent } from '../option-values.js';
+import type { CheckpointNotice, EndedShard, NactParent, StartedShard } from '../option-values.js';
 import type { UserRecord } from '../ports.js';
 import type { Extract, ReducerDefinition } from '../reducer.js';
 import type { AnySource } from '../source.js';
@@ -220,6 +220,30 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly onCheckpoint?: ((at: CheckpointNotice) => unknown) | undefined;
   /**
+   * Called with `{ source, shardId, fence, hashKeyRange, signal }` before this process reads a shard, after every
+   * restart and hand-over again. Nothing of the shard is read until it has succeeded: a promise is awaited, and a call
+   * that fails is repeated after a growing pause. See docs/hooks.md.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * onShardStarted: ({ shardId }) => console.log(shardId)
+   * ```
+   */
+  readonly onShardStarted?: ((shard: StartedShard) => unknown) | undefined;
+  /**
+   * Called with `{ source, shardId, fence, children, signal }` when the last item of a shard that has ended is settled.
+   * Its end becomes durable, and its children start, only when it has succeeded; a call that fails is repeated. It may
+   * be called again in another process. See docs/hooks.md.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * onShardEnded: ({ shardId, children }) => console.log(shardId, children)
+   * ```
+   */
+  readonly onShardEnded?: ((shard: EndedShard) => unknown) | undefined;
+  /**
    * How often the pipeline may restart before the consumer ends, after crashes that your code has not caused (see
    * docs/errors.md for those). Restarts of the lease coordinators also restart the pipeline, but count separately.
    *
@@ -256,9 +280,9 @@ export interface ConsumerOptions<Value = any> {
   /**
    * How long to wait for running calls of your code when the pipeline restarts, a shard ends, or a lease is given up
    * after failures. A stop has its own deadline: `stop({ deadlineMs })`. It is also how long a policy function, a sink
-   * of `park()` and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease waits, so a
-   * call that hangs may run beside its repetition. A policy function, a sink and a call past its `timeoutMs` still have
-   * 30 s. Takes: milliseconds, 0 to 2147483647.
+   * of `park()`, a hook, and a call whose `timeoutMs` is over may take. With 0 no end of the pipeline or of a lease
+   * waits, so a call that hangs may run beside its repetition. A policy function, a sink, a hook and a call past its
+   * `timeoutMs` still have 30 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 30_000
    * @example

@@ -95,7 +95,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       park: true,
     },
   ),
-  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onFailure' | 'park'>(
+  'shard-worker': vocabulary<ShardWorkerMessage['type'], 'read' | 'onShardStarted' | 'onFailure' | 'park'>(
     {
       revoked: true,
       drain: true,
@@ -119,19 +119,22 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       aged: true,
       stopDue: true,
       heldBack: true,
+      hookEnded: true,
+      hookOverdue: true,
+      hookDue: true,
       askFailed: true,
       decided: true,
       parkingEnded: true,
       parkingOverdue: true,
       parkingDue: true,
     },
-    { read: true, onFailure: true, park: true },
+    { read: true, onShardStarted: true, onFailure: true, park: true },
   ),
   'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
-    { held: true, started: true, ended: true, again: true },
+    { held: true, tableAdded: true, started: true, ended: true, again: true },
     {},
   ),
-  'lease-keeper': vocabulary<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint'>(
+  'lease-keeper': vocabulary<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint' | 'onShardEnded'>(
     {
       beginTenure: true,
       frontier: true,
@@ -152,6 +155,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       workerDown: true,
       shardEndPlanned: true,
       onCheckpointSettled: true,
+      hookEnded: true,
+      hookOverdue: true,
+      hookDue: true,
       callsEnded: true,
     },
     {
@@ -167,6 +173,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       release: true,
       shardEnd: true,
       onCheckpoint: true,
+      onShardEnded: true,
     },
   ),
   'lease-coordinator': vocabulary<LeaseCoordinatorMessage['type'], string>(
@@ -177,6 +184,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       callsEnded: true,
       pipelineDelayed: true,
       awaitStart: true,
+      addSource: true,
+      removeSource: true,
+      joinOverdue: true,
       keeperNotice: true,
       streamOpened: true,
       openStreamFailed: true,

@@ -121,7 +121,15 @@ const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
   omit: true,
   breakSubscription: true,
 };
-export const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
+const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
+const notForSubscriptions: readonly ScriptedAnswer['type'][] = ['omit', 'failRecords'];
+
+/** The types of answers that an operation can have. A subscription has no members to omit, and only it can break. */
+export function answerTypesOf(operation: string): readonly ScriptedAnswer['type'][] {
+  return operation.endsWith('SubscribeToShard')
+    ? answerTypes.filter((type) => !notForSubscriptions.includes(type))
+    : answerTypes.filter((type) => type !== 'breakSubscription');
+}
 
 export function jsonAnswer(body: object, status = 200, headers: Record<string, string> = {}): WireAnswer {
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
@@ -205,7 +213,6 @@ export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall)
     }
     case 'omit': {
       const answer = await carryOut();
-      if (answer.stream !== undefined) return write(response, answer);
       const whole = JSON.parse(answer.body.toString()) as object;
       const left = Object.entries(whole).filter(([member]) => !scripted.members.includes(member));
       return write(response, { ...answer, body: Buffer.from(JSON.stringify(Object.fromEntries(left))) });

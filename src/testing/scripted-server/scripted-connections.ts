@@ -75,6 +75,7 @@ export function scriptedConnections(
     http2.emit('connection', wire);
   };
 
+  // Without delay, as servers that listen themselves: a client that waits for room to send would wait 40 ms for each acknowledgement.
   const listener = createListener({ noDelay: true }, (socket) => {
     last += 1;
     open.set(socket, last);

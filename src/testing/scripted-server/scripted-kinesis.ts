@@ -108,7 +108,6 @@ export class ScriptedKinesis {
   /** Moves the server's clock: retention passes, iterators age, subscriptions end. */
   advance(ms: number): void {
     this.#skewMs += ms;
-    for (const name of this.streams.keys()) this.stream(name);
     this.#subscriptions.wake();
   }
 

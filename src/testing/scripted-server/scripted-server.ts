@@ -33,7 +33,7 @@ import {
 export interface ScriptedServer {
   /** The endpoint for Kinesis, DynamoDB and DynamoDB Streams, `http://127.0.0.1:…`. */
   readonly url: string;
-  /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
+  /** The in-memory Kinesis: put, split, merge, scale, trim, expire iterators, see open subscriptions, move its clock. */
   readonly kinesis: ScriptedKinesis;
   /**
    * The in-memory DynamoDB tables with change streams: put, roll shards over, trim, list late, move their clock. A table that

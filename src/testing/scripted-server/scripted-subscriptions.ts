@@ -274,7 +274,7 @@ class Subscription implements ScriptedSubscription {
   #whatIsGone(): string | undefined {
     const { stream, shard, consumer } = this.#place;
     try {
-      if (this.#model.stream(stream.name) !== stream) return `Stream ${stream.name}`;
+      // A new stream of the same name has other shards.
       if (this.#model.shard(stream.name, shard.shardId) !== shard) return `Shard ${shard.shardId}`;
     } catch {
       return `Shard ${shard.shardId} of stream ${stream.name}`;

@@ -1,5 +1,5 @@
-// One subscription as the body of an answer. It writes what the model sends, when it is due and when the client takes it, until one
-// side ends it or a fault strikes. Called by scripted-server.ts.
+// One subscription as the body of an answer. It writes what the model sends, when it is due and when the client takes it. It ends when
+// one side ends it, or when a fault breaks it. Called by scripted-server.ts.
 import { eventFrame, exceptionFrame } from './event-stream.js';
 import type { Outgoing, ScriptedConnections } from './scripted-connections.js';
 import type { ScriptedSubscription, SubscriptionMessage } from './scripted-subscriptions.js';

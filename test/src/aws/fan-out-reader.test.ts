@@ -4,6 +4,7 @@ import { closeAccount, createByteBudget, openAccount, setWorkerBytes } from '../
 import type { SourceNotice } from '../../../src/api/ports.js';
 import {
   consumerName,
+  end,
   harness,
   most,
   only,
@@ -47,7 +48,7 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     const [a] = on.put('a');
     on.consume();
     await on.clock.advance(299_000);
-    on.put('b');
+    const [b] = on.put('b');
     await on.clock.advance(1_050);
     on.put('c');
     await on.clock.advance(300);
@@ -55,11 +56,55 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     const [first, second] = starts(on);
     expect(first).to.deep.equal({ Type: 'TRIM_HORIZON' });
     expect(second!.Type).to.equal('AFTER_SEQUENCE_NUMBER');
-    expect(second!.SequenceNumber).to.not.equal(a);
+    expect(second!.SequenceNumber).to.not.be.oneOf([a, b]);
     expect(outcomes(on)).to.deep.equal(['begun', 'renewed', 'begun']);
     expect(on.client.of('GetRecords')).to.deep.equal([]);
     expect(ways(on)).to.deep.equal(['fan-out']);
     on.reader.close();
+  });
+
+  it('proves the end of a shard by polling, without another subscription, and keeps the children that the subscription named', async () => {
+    const on = fanOut({ model: { childShards: false } });
+    on.put('a');
+    on.consume();
+    await on.clock.advance(1_000);
+    const children = on.client.kinesis.split(stream, shardId);
+    on.client.script = only('ListShards', () => ({ error: 'LimitExceededException' }));
+    await on.clock.advance(20_000);
+    expect(end(on)).to.equal(undefined);
+    on.client.script = () => undefined;
+    await on.clock.advance(20_000);
+    const over = end(on);
+    expect(over?.type === 'shardEnd' && over.children?.map((child) => child.shardId)).to.deep.equal(children);
+    expect(on.client.of('SubscribeToShard')).to.have.length(1);
+    expect(outcomes(on)).to.deep.equal(['begun', 'shardEnd']);
+  });
+
+  it('subscribes at the oldest record if the one to resume after is gone, and none has come since', async () => {
+    for (const startsAt of ['checkpoint', 'last record']) {
+      const on = fanOut({}, (put) => {
+        const [, b] = put('a', 'b');
+        const position = { sequenceNumber: b!, subSequenceNumber: 0 };
+        return startsAt === 'checkpoint' ? { type: 'after', position } : trimHorizon;
+      });
+      if (startsAt === 'checkpoint') on.client.kinesis.trim(stream, shardId, 2);
+      on.consume();
+      await on.clock.advance(1_000);
+      if (startsAt === 'last record') {
+        on.client.kinesis.trim(stream, shardId, 2);
+        on.client.script = only('SubscribeToShard', () => ({ error: 'InvalidArgumentException' }));
+        subscription(on).end('InternalFailureException');
+        await on.clock.advance(3_000);
+        on.client.script = () => undefined;
+      }
+      await on.clock.advance(30_000);
+      expect(ways(on).at(-1), startsAt).to.equal('fan-out');
+      expect(starts(on).at(-1), startsAt).to.deep.equal({ Type: 'TRIM_HORIZON' });
+      on.put('c');
+      await on.clock.advance(1_000);
+      expect(on.keys, startsAt).to.deep.equal(startsAt === 'checkpoint' ? ['c'] : ['a', 'b', 'c']);
+      on.reader.close();
+    }
   });
 
   it('makes at most one SubscribeToShard a second, even if every subscription ends at once, and polls meanwhile', async () => {
@@ -164,6 +209,8 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     on.consume();
     await on.clock.advance(10_000);
     expect(outcomes(on)).to.deep.equal(['begun', 'broken', 'begun']);
+    const why = on.notices.flatMap((notice) => (notice.type === 'retrieval' && 'why' in notice ? [notice.error] : []));
+    expect((why[0] as Error).message).to.contain('InternalFailureException: sorry');
     expect(on.keys).to.deep.equal(['a']);
     on.reader.close();
   });

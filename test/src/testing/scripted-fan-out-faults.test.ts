@@ -15,7 +15,7 @@ describe('a subscription of the scripted server breaks', function () {
   let ConsumerARN: string;
   const ends: (() => void)[] = [];
   beforeEach(async () => {
-    server = await scriptedServer({ kinesis: { heartbeatMs: 60_000 }, maxConcurrentStreams: 2 });
+    server = await scriptedServer({ kinesis: { heartbeatMs: 60_000 }, maxConcurrentStreams: 3 });
     const { arn } = server.kinesis.createStream('orders', 4);
     const registered = server.kinesis.handle('RegisterStreamConsumer', { StreamARN: arn, ConsumerName: 'app' });
     ConsumerARN = (registered as { Consumer: { ConsumerARN: string } }).Consumer.ConsumerARN;
@@ -84,6 +84,8 @@ describe('a subscription of the scripted server breaks', function () {
           expect(await next()).to.deep.equal(['one']);
           expect(await next()).to.include({ name: code, message: 'no key' });
           expect(server.kinesis.subscriptions).to.deep.equal([]);
+          server.kinesis.advance(1_000);
+          await subscribe(client); // not refused, though five seconds have not passed
         });
 
       it('by its end, before its time', async () => {
@@ -104,9 +106,12 @@ describe('a subscription of the scripted server breaks', function () {
           () => undefined,
         );
         put('lost on the way');
-        put('other', 1);
+        for (const data of ['some', 'others', 'come']) {
+          put(data, 1);
+          expect(await other.next()).to.deep.equal([data]);
+        }
         server.kinesis.advance(60_000);
-        expect(await other.next()).to.deep.equal(['other']);
+        expect(await other.next(), 'a heartbeat').to.deep.equal([]);
         expect(hasCome).to.equal(undefined);
         expect(server.kinesis.subscriptions).to.have.length(2);
         stalled.leave();
@@ -175,16 +180,16 @@ describe('a subscription of the scripted server breaks', function () {
     const frame = async (stream: ClientHttp2Stream): Promise<string> => String((await once(stream, 'data'))[0]);
 
     it('does not answer more requests at a time than its settings say, until one has ended', async () => {
-      expect(session.remoteSettings.maxConcurrentStreams).to.equal(2);
-      const open = [request('SubscribeToShard', inputOf(0)), request('SubscribeToShard', inputOf(1))];
+      expect(session.remoteSettings.maxConcurrentStreams).to.equal(3);
+      const open = [0, 1, 2].map((shard) => request('SubscribeToShard', inputOf(shard)));
       await Promise.all(open.map((stream) => once(stream, 'response')));
-      const third = request('SubscribeToShard', inputOf(2));
+      const next = request('SubscribeToShard', inputOf(3));
       let isAnswered = false;
-      third.once('response', () => (isAnswered = true));
+      next.once('response', () => (isAnswered = true));
       await new Promise((resolve) => session.ping(resolve)); // the server answers in order
       expect(isAnswered).to.equal(false);
-      expect(server.count('SubscribeToShard')).to.equal(2);
-      const answered = once(third, 'response');
+      expect(server.count('SubscribeToShard')).to.equal(3);
+      const answered = once(next, 'response');
       open[0]!.close();
       await answered;
     });
@@ -193,11 +198,14 @@ describe('a subscription of the scripted server breaks', function () {
       const stream = request('SubscribeToShard', inputOf(0));
       await frame(stream);
       let heard = 0;
-      for (const one of [stream, session]) one.once('close', () => (heard += 1));
-      stream.on('data', () => (heard += 1));
-      server.breakSubscriptions({ fault: 'halfOpen' });
+      const beside = request('SubscribeToShard', inputOf(2));
+      await frame(beside);
+      for (const one of [stream, beside, session]) one.once('close', () => (heard += 1));
+      for (const one of [stream, beside]) one.on('data', () => (heard += 1));
+      server.breakSubscriptions({ fault: 'halfOpen' }, (one) => one.shardId === shardId(0));
       await turn();
       put('one');
+      put('three', 2);
       const other = request('ListStreams', {});
       other.once('response', () => (heard += 1));
       session.ping(() => (heard += 1));
@@ -236,5 +244,9 @@ describe('a subscription of the scripted server breaks', function () {
     expect(() => server.breakSubscriptions({ fault: 'explode' } as never)).to.throw('fault.fault');
     const answer = { type: 'breakSubscription', fault: { fault: 'explode' } } as never;
     expect(() => server.respond('SubscribeToShard', 1, answer)).to.throw('answer.fault.fault');
+    const end = { type: 'breakSubscription', fault: { fault: 'end' } } as const;
+    expect(() => server.respond('GetRecords', 1, end)).to.throw('answer.type');
+    const omit = { type: 'omit', members: ['EventStream'] } as const;
+    expect(() => server.respond('kinesis:SubscribeToShard', 1, omit)).to.throw('answer.type');
   });
 });

@@ -175,7 +175,7 @@ function unavailable(name: string, stream: string, cause: KinactError): KinactEr
   const { operation, kind } = cause.data;
   const why: Partial<Record<NonNullable<typeof kind>, string>> = {
     throttled: 'the stream has as many consumers as it may have (20, or 50): deregister one that nobody uses',
-    accessDenied: 'the credentials lack a permission: grant the fan-out actions of operating.md',
+    accessDenied: 'the credentials lack a permission: grant the actions of streams.md (Enhanced fan-out)',
     notFound: 'no such consumer exists: correct the ARN, or give `consumerName`, which kinact registers by itself',
   };
   const said = (kind && why[kind]) ?? 'the service refuses it';

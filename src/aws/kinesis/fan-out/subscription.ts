@@ -51,21 +51,16 @@ export async function openSubscription(
   { readonly type: 'open'; readonly subscription: Subscription } | Extract<SubscriptionStep, { type: 'failed' }>
 > {
   const ending = new AbortController();
-  const end = (): void => ending.abort();
-  const close = (): void => {
-    signal.removeEventListener('abort', end);
-    end();
-  };
+  const close = (): void => ending.abort();
   const failed = (cause: unknown): Extract<SubscriptionStep, { type: 'failed' }> => {
     close();
     return { type: 'failed', failure: classifyAwsError(cause, { service: 'kinesis', operation, stream, shardId }) };
   };
 
-  signal.addEventListener('abort', end, { once: true });
   const command = new SubscribeToShardCommand({ ConsumerARN: consumerArn, ShardId: shardId, StartingPosition: start });
   const limits = { signal, timers, timeoutMs: requestTimeoutMs };
   const { output, failure } = await oneAttempt(command, limits, (attempt) => {
-    attempt.addEventListener('abort', end, { once: true });
+    attempt.addEventListener('abort', close, { once: true });
     // The only cast from the structural type to the SDK's; only `send` is used.
     return (client as unknown as Pick<KinesisClient, 'send'>).send(command, { abortSignal: ending.signal });
   });

@@ -1,0 +1,64 @@
+// `onShardStarted`: the worker opens its reader only when the hook has succeeded. So the hook ends before the first record of this tenure
+// is read, and before any item reaches a reducer. A hook that is stuck crashes the worker, as a stuck call of a reducer does.
+import { effect } from '../protocol/actor.js';
+import {
+  callHook,
+  noteHookDue,
+  noteHookEnded,
+  noteHookOverdue,
+  stuckText,
+  type Hook,
+  type HookMessage,
+} from '../protocol/hook-call.js';
+import type { MessageOf } from '../protocol/handlers.js';
+import type { Tenure } from '../protocol/tenure.js';
+import type { ShardWorkerOptions, WorkerTurn } from './state.js';
+import { KinactError } from '../../src/api/errors.js';
+
+/** Whether the worker may read. Calls the hook if that is due. */
+export function mayReadAfterHook({ options, state, effects }: WorkerTurn, tenure: Tenure): boolean {
+  const { onShardStarted } = options;
+  const { startHook } = state;
+  if (onShardStarted === undefined || startHook.phase === 'done') return true;
+  if (startHook.phase !== 'due') return false;
+  const { source, shardId, fence, hashKeyRange } = tenure;
+  const range = hashKeyRange === undefined ? {} : { hashKeyRange };
+  effects.push(
+    ...callHook(startHook, hookOf(options), (signal) =>
+      // The tenure's signal aborts when the lease is lost; this effect's own one at the deadline, and when the pipeline stops.
+      onShardStarted({ source, shardId, fence, ...range, signal: AbortSignal.any([signal, tenure.signal]) }),
+    ),
+  );
+  return false;
+}
+
+function hookOf({ lease: { source, shardId }, callDeadlineMs }: ShardWorkerOptions): Hook {
+  return { name: 'onShardStarted', place: { source, shardId }, deadlineMs: callDeadlineMs };
+}
+
+/** The call has ended. `proceed` does the rest. */
+export function hookEnded(
+  { options, state, now, effects }: WorkerTurn,
+  message: MessageOf<HookMessage, 'hookEnded'>,
+): void {
+  const noted = noteHookEnded(state.startHook, hookOf(options), message, now);
+  effects.push(...(noted?.effects ?? [effect.count('repeatedMessages')]));
+}
+
+export function hookDue({ state, effects }: WorkerTurn, message: MessageOf<HookMessage, 'hookDue'>): void {
+  effects.push(...noteHookDue(state.startHook, message));
+}
+
+export function hookOverdue(
+  { options, state, effects }: WorkerTurn,
+  message: MessageOf<HookMessage, 'hookOverdue'>,
+): void {
+  const hook = hookOf(options);
+  const overdue = noteHookOverdue(state.startHook, hook, message);
+  if (overdue !== 'stuck') {
+    effects.push(...overdue);
+    return;
+  }
+  const data = { ...hook.place, actor: state.self.path, ageMs: 2 * hook.deadlineMs };
+  effects.push(effect.fail(new KinactError('WATCHDOG', `${stuckText(hook)}.`, { data })));
+}
