@@ -125,7 +125,7 @@ export type LeaseKeeperRequest =
   | {
       readonly type: 'beginTenure';
       readonly worker: number;
-      readonly control: Ref<ShardWorkerRequest>;
+      readonly workerRef: Ref<ShardWorkerRequest>;
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to this position is settled, and durable with the next checkpoint. A stale fence is counted and dropped. */

@@ -261,7 +261,7 @@ export function startWorker(world: World, node: Node): void {
   };
   const control: Ref<ShardWorkerRequest> = { path: `shard-worker#${number}`, id: controlId(number) };
   const replyTo = { asker: { path: `shard-worker#${number}`, id: controlId(number) }, question: number };
-  node.keeper?.mail.push({ type: 'beginTenure', worker: number, control, replyTo });
+  node.keeper?.mail.push({ type: 'beginTenure', worker: number, workerRef: control, replyTo });
   say(world, node.index, `worker ${number} asks to begin`);
 }
 

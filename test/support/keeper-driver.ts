@@ -243,7 +243,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     },
     async begin(worker: number) {
       const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: worker };
-      await driver.tell({ type: 'beginTenure', worker, control: controlOf(worker), replyTo });
+      await driver.tell({ type: 'beginTenure', worker, workerRef: controlOf(worker), replyTo });
       return driver.answers.get(worker);
     },
     async work(worker: number) {

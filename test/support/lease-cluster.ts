@@ -119,7 +119,7 @@ export function leaseCluster(
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
-                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }), {
+                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, workerRef: control, replyTo }), {
                   answered: (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
                   failed: () => ({ type: 'unanswered', leaseKey }),
                 }),

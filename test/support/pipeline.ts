@@ -223,7 +223,7 @@ function stubKeeper(
           ...differing,
         };
         tenures.push(tenure);
-        workers.push(message.control);
+        workers.push(message.workerRef);
         return [null, [effect.reply(message.replyTo, { type: 'granted', tenure })]];
       }
       if (message.type === 'frontier') frontiers.push(message.frontier);

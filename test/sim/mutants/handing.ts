@@ -85,7 +85,10 @@ const robbedUnheard: Mutant['make'] = () => {
       if (!goesOn) return effects;
       goesOn = false;
       yielding.phase = 'stale';
-      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses })];
+      return [
+        ...effects,
+        send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses }),
+      ];
     },
   });
 };
