@@ -1,6 +1,5 @@
-// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
-// first, then the actors stop. A consumer ends by itself after a failed start, after its last source (`#sourceFailed`), or as
-// `escalation.ts` decides.
+// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree: first the leases are released, then actors
+// stop. It ends by itself after a failed start, after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import {
