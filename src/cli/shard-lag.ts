@@ -179,8 +179,8 @@ function rateOf(arrivals: readonly number[], until: number | undefined): number 
 }
 
 /**
- * How many records a second became durable between two looks at a shard: an estimate, from the rate of arrivals and how far the oldest
- * record moved in the time of the stream. Undefined if a look knows too little.
+ * How many records a second became durable between two looks at a shard. It is an estimate, from the rate of arrivals and how far
+ * the oldest record moved in the time of the stream. Undefined if a look knows too little.
  */
 export function settledPerSecond(before: ShardLag | undefined, now: ShardLag): number | undefined {
   if (before?.settledLagMs === undefined || now.settledLagMs === undefined || now.at <= before.at) return undefined;

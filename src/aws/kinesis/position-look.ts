@@ -1,6 +1,6 @@
 // One look at what comes after a position of a shard, for `kinact lag`: when the next record arrived, and how many arrive a second. It is
-// bounded, because these calls are taken from the five reads a second that all readers of the shard share: one iterator and at most four
-// GetRecords, of two records first and then of about 64 KiB. A call that is throttled is made once more, a second later.
+// bounded, because these calls are taken from the five reads a second that all readers of the shard share. It takes one iterator and
+// at most four GetRecords, of two records first and then of about 64 KiB. A call that is throttled is made once more, a second later.
 import type { Position, StartPosition } from '../../core/position.js';
 import { recordBytes } from '../../core/record-bytes.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
