@@ -64,8 +64,20 @@ export async function runHandOvers(setup: HandOverSetup, say: (line: string) => 
   const servers = await startLocalServers();
   const kinesis = new KinesisClient(localClientConfig(servers.kinesis));
   const harness: Harness = {
-    ...{ setup, servers, kinesis, started: 0, working: [], deliverers: new Map(), stops: new Map() },
-    ...{ written: [], deliveries: [], orders: [], calls: [], reads: [], undrained: [], troubles: [] },
+    setup,
+    servers,
+    kinesis,
+    started: 0,
+    working: [],
+    deliverers: new Map(),
+    stops: new Map(),
+    written: [],
+    deliveries: [],
+    orders: [],
+    calls: [],
+    reads: [],
+    undrained: [],
+    troubles: [],
   };
 
   try {

@@ -149,7 +149,13 @@ export async function handOver(
 
     const { lost, twice, together } = judged;
     report = {
-      ...{ written: written.length, lost, twice, together, undrained, figures, moves },
+      written: written.length,
+      lost,
+      twice,
+      together,
+      undrained,
+      figures,
+      moves,
       costs: Object.fromEntries(
         [...costs].map(([kind, cost]) => [kind, { moves: cost.moves, calls: Object.fromEntries(cost.calls) }]),
       ),

@@ -1,12 +1,14 @@
 // The program of `npm run bench`, which compares kinact with the hand-written loop (--json, --records N, --runs N). With
 // `npm run bench -- policies` it compares the default policy for failures with `crash`, where nothing fails (same options), and with
-// `npm run bench -- hand-over` it measures the cost of moving leases (--json, --rounds N, --picture FILE).
+// `npm run bench -- hand-over` it measures the cost of moving leases (--json, --rounds N, --picture FILE). `npm run bench -- retrieval`
+// measures the latency of enhanced fan-out beside polling (--json, --puts N).
 import { bench } from './bench.js';
 import type { Side } from './comparison.js';
 import { handOver } from './hand-over.js';
 import { runHandOvers } from './hand-over-run.js';
 import { runKinact } from './kinact-side.js';
 import { runLoop } from './loop-side.js';
+import { retrieval } from './retrieval.js';
 import type { PlainPolicy } from '../src/api/failure-policy.js';
 
 const args = process.argv.slice(2);
@@ -23,6 +25,8 @@ const kinact = (name: string, onFailure?: PlainPolicy): Side => ({
 process.exitCode =
   what === 'hand-over'
     ? await handOver(rest, runHandOvers, output)
-    : what === 'policies'
-      ? await bench(rest, [kinact('default'), kinact('crash', 'crash')], output)
-      : await bench(args, [kinact('kinact'), { name: 'loop', run: runLoop }], output);
+    : what === 'retrieval'
+      ? await retrieval(rest, output)
+      : what === 'policies'
+        ? await bench(rest, [kinact('default'), kinact('crash', 'crash')], output)
+        : await bench(args, [kinact('kinact'), { name: 'loop', run: runLoop }], output);

@@ -60,7 +60,7 @@ consumer.on('itemParked', ({ key, error }) => {
   onChange();
 });
 
-/** Resolves once so many orders are saved and parked. */
+/** Resolves once this many orders are saved and parked. */
 async function until(savedNow: number, parkedNow: number): Promise<void> {
   while (saved < savedNow || parked < parkedNow) await new Promise<void>((resolve) => (onChange = resolve));
 }

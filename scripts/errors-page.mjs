@@ -11,6 +11,7 @@ const advice = {
   STREAM_CHANGED: ['start, `sourceFailed`, `closed`', 'no'],
   ACCESS_DENIED: ['start, `sourceFailed`, `closed`; later in `retrying`', 'no'],
   WRONG_REGION: ['start, `sourceFailed`, `closed`', 'no'],
+  FAN_OUT_UNAVAILABLE: ['start, `sourceFailed`, `closed`', 'no'],
   CREDENTIALS_MISSING: [
     'start, `sourceFailed`, `closed`, `cause` of START_TIMEOUT, `retrying`',
     'if the session has expired or the clock was wrong: the SDK repairs both by itself',
@@ -85,9 +86,9 @@ source is not read again. The other sources continue. When no source is left, th
 the last source.
 
 - **At start**, before a source has been read once, these errors end the source at once: STREAM_NOT_FOUND, STREAM_CHANGED,
-  ACCESS_DENIED, WRONG_REGION, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an \`outOfRange\` that drops, on a
-  stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every source of that table. After any
-  other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
+  ACCESS_DENIED, WRONG_REGION, FAN_OUT_UNAVAILABLE, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an
+  \`outOfRange\` that drops, on a stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every
+  source of that table. After any other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
   \`ready().ok\` is false, and \`reasons\` names the other sources. A late source joins when it can be read.
 - **Later**, after a source has been read once, STREAM_CHANGED ends it. STREAM_NOT_FOUND ends it if no description finds the stream
   for over 60 s, in at least five attempts. KCL3_TABLE ends all sources of a table. Any other error of Kinesis or DynamoDB, even a

@@ -36,6 +36,10 @@ const advice = {
   throttled:
     'Several applications poll this shard, or its records are large. A shard allows 5 reads/s and 2 MB/s in all.',
   retrying: 'Nothing to do, if the failure passes. For the lease table it must pass within `failoverMs`.',
+  retrievalChanged:
+    'Nothing, if `by` is `fan-out`, or soon after. Otherwise `error` says what is missing; kinact keeps trying. See [streams.md](streams.md).',
+  subscriptionTakenOver:
+    'Two applications use one consumer name, and take the subscriptions from each other. Give each its own `consumerName`.',
   recordDistribution:
     'Somebody has set the stream’s `RecordDistributionStrategy`: see [streams.md](streams.md). Under AUTO the records of a key have no order.',
   malformedLease:
@@ -83,6 +87,7 @@ function dataOf(type, file) {
   const record = ['source', 'shardId', 'sequenceNumber', 'subSequenceNumber'];
   const named = {
     ShardEvent: record.slice(0, 2),
+    PauseEvent: ['source?', 'shardId?'],
     Position: record.slice(2),
     RecordEvent: [...record, 'key?'],
     FailedCallEvent: [...record, 'key?', 'at'],

@@ -1,4 +1,4 @@
-// npm run test:quick: runs the unit tests of core, aws, actors, supervision, testing and consumer, in a minute with a cold build.
+// npm run test:quick: runs the unit tests of src, actors and supervision, in a minute with a cold build on two quiet cores.
 // With --watch it keeps running. After every change it runs the unit tests that import a changed file.
 import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { mocha, mochaSideBySide, testSummary } from './mocha.mjs';
 import { bin, rest, root, runSteps, say } from './steps.mjs';
 
 const groups = [
-  { name: 'rules and adapters', files: /^test\/src\/((core|aws|testing)\/|[^/]+$)/ },
+  { name: 'rules and adapters', files: /^test\/src\// },
   { name: 'actors and their runtime', files: /^test\/(actors|supervision)\// },
 ];
 const parts = rest.filter((part) => part !== '--watch');

@@ -14,7 +14,7 @@ export { decodeAggregate } from './aws/aggregation/aggregate.js';
 export { encodeAggregate } from './aws/aggregation/aggregate-encoder.js';
 export { KinactError, isKinactError, errorCodes } from './api/errors.js';
 
-export type { Consumer, StopReport } from './consumer/consumer.js';
+export type { Consumer, RemovalReport, StopReport } from './consumer/consumer.js';
 export type { ReleasedLease } from './consumer/stop-report.js';
 export type { Listener } from './consumer/emitter.js';
 export type {
@@ -65,6 +65,7 @@ export type { ConsumerEventName, ConsumerEvents } from './api/events.js';
 export type { Logger } from './api/logger.js';
 export type { CounterName, GaugeName, Labels, Meter } from './api/metrics.js';
 export type { Clock, Random, Timers, UserRecord } from './api/ports.js';
+export type { IntakePart } from './core/intake.js';
 export type { InitialPosition, Position } from './core/position.js';
 export type {
   ActorSnapshot,
@@ -72,6 +73,8 @@ export type {
   FailingSnapshot,
   Health,
   OldestOpen,
+  PauseSnapshot,
+  RetrievalSnapshot,
   ShardSnapshot,
   SourceSnapshot,
   WaitingSnapshot,

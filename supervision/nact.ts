@@ -1,5 +1,5 @@
 // The only file that imports nact (7.6.2): it wraps four functions in types of our own. nact's reset, query and typings are not
-// used (docs/design.md section 4). nact actors resume after a crash, but no throw should ever reach nact.
+// used (docs/actors-on-nact.md). nact actors resume after a crash, but no throw should ever reach nact.
 import { dispatch, spawn, start, stop } from 'nact';
 
 /**

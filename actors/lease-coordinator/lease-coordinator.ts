@@ -1,6 +1,6 @@
-// The actor of one lease table: it finds shards, plans and takes leases, decides which shards may start, and cleans up. Between
-// scans it only reacts to messages. Invariant: only the keeper of a held lease moves its owner, counter or checkpoint. This file
-// dispatches each message to its part; the other files of this folder are the parts.
+// The actor of one lease table. It finds shards, creates their rows, plans which leases this process takes, decides which shards may
+// start, and cleans up. It takes no lease itself: it spawns a keeper for each. Invariant: only a keeper moves the owner, counter or
+// checkpoint of a row. This file dispatches each message to its part; the other files of this folder are the parts.
 import { effect, type Behaviour, type Effect } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { childrenRead } from './leases/ended-leases.js';
@@ -9,7 +9,7 @@ import { keeperDown, keeperSpawned } from './leases/keepers.js';
 import { parentsRead, parentsReadFailed } from './leases/parents.js';
 import { publish, subscribe, subscriberDown } from './leases/subscribers.js';
 import type { LeaseCoordinatorMessage } from './messages.js';
-import type { CoordinatorSource, LeaseCoordinatorOptions } from './options.js';
+import type { LeaseCoordinatorOptions } from './options.js';
 import * as release from './release.js';
 import { pipelineDelayed } from './unread/unread-leases.js';
 import { scan, scanFailed, scanned } from './scan/scan.js';
@@ -19,7 +19,11 @@ import * as start from './sources/start.js';
 import * as audit from './streams/audit.js';
 import * as cleanUp from './streams/clean-up.js';
 import * as shardSync from './streams/shard-sync.js';
-import type { CoordinatorState, CoordinatorOptions, Stream } from './state.js';
+import { newStream } from './sources/new-stream.js';
+import { addSource, joinOverdue } from './sources/added-source.js';
+import { abandonJoins } from './sources/joins.js';
+import { removeSource } from './sources/removed-source.js';
+import { streamAt, type CoordinatorState, type CoordinatorOptions } from './state.js';
 import type { CoordinatorTurn } from './turn.js';
 import { coordinatorStatus, type CoordinatorStatus } from './status.js';
 import { writerPrefixOf } from '../../src/core/writer-signature.js';
@@ -33,7 +37,7 @@ export type {
 } from '../protocol/lease-messages.js';
 export type * from './messages.js';
 
-/** Throws INVALID_OPTION unless there is exactly one source, or `multiStream` is true: then keys distinguish streams. */
+/** Throws INVALID_OPTION for several sources, unless `multiStream` is true: then keys distinguish streams. */
 export function leaseCoordinator<KeeperState, KeeperMessage>(
   given: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
 ): Behaviour<CoordinatorState, LeaseCoordinatorMessage, CoordinatorStatus> {
@@ -54,6 +58,8 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
     },
     receive(state, message) {
       const turn = turnOf(state);
+      // The result of a call that was under way when its source was forgotten.
+      if ('stream' in message && streamAt(state, message.stream) === undefined) return [state, []];
       handle(handlers, turn, message);
       publish(turn);
       return [state, turn.effects];
@@ -66,7 +72,7 @@ function withDefaults<KeeperState, KeeperMessage>(
   given: LeaseCoordinatorOptions<KeeperState, KeeperMessage>,
 ): CoordinatorOptions {
   const { makeKeeper, processNonce, multiStream = false, maxLeases = Infinity, ...others } = given;
-  if (!multiStream && others.sources.length !== 1) {
+  if (!multiStream && others.sources.length > 1) {
     throw new KinactError(
       'INVALID_OPTION',
       `A lease table serves one stream unless leases.multiStream is true; got ${others.sources.length}.`,
@@ -115,6 +121,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     phase: 'opening',
     start: { openingTable: false, openAttempt: 0, outcome: undefined, waiters: [] },
     streams: given.map(newStream),
+    nextStream: given.length,
     publishing: { subscribers: new Map(), version: 0, changed: false },
     failing: new Map(),
     scan: { running: false, attempt: 0, sentAt: now, answeredAt: undefined, dueAt: Infinity },
@@ -145,46 +152,19 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
   };
 }
 
-/** The initial state of a stream. */
-function newStream(sourceOptions: CoordinatorSource, index: number): Stream {
-  return {
-    index,
-    sourceOptions,
-    history: sourceOptions.history ?? { worked: false, failure: undefined },
-    opened: false,
-    opening: { attempt: 0, error: undefined, missing: undefined },
-    keyPrefix: undefined,
-    idempotencyName: '',
-    rowStamp: '',
-    placement: undefined,
-    ranges: new Map(),
-    sync: {
-      running: false,
-      dueAt: 0,
-      attempt: 0,
-      done: false,
-      mayCreateRowsAt: undefined,
-      postponed: false,
-      progress: { created: 0, toCreate: 0, at: undefined },
-      stamping: false,
-    },
-    audit: { dueAt: 0, holes: new Map(), describing: false, lateChildren: 0 },
-    cleanUp: { running: false, dueAt: 0 },
-    shardEnds: { questions: [], gathering: false, gatherDueAt: 0, absences: new Map() },
-    contradictions: new Map(),
-    reads: { failures: 0, againAt: 0 },
-  };
-}
-
 const handlers: Handlers<CoordinatorTurn, LeaseCoordinatorMessage> = {
   subscribe,
   subscriberDown,
   awaitStart: startOutcome.awaitStart,
-  askShardEnd: shardEnd.askShardEnd,
+  askShardEnd: shardEnd.shardEndAsked,
   releaseAll: (turn, message) => {
     startOutcome.abandonStart(turn);
+    abandonJoins(turn);
     release.releaseAll(turn, message);
   },
+  addSource,
+  removeSource,
+  joinOverdue,
   callsEnded: release.tellKeepersCallsEnded,
   pipelineDelayed,
   releaseOverdue: release.releaseOverdue,

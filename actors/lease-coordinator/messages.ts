@@ -19,6 +19,7 @@ export type LeaseCoordinatorMessage =
   | { readonly type: 'streamOpened'; readonly stream: number; readonly description: StreamDescription }
   | { readonly type: 'openStreamFailed'; readonly stream: number; readonly error: unknown }
   | { readonly type: 'openStreamAgain'; readonly stream: number }
+  | { readonly type: 'joinOverdue'; readonly stream: number }
   | { readonly type: 'tableOpened' }
   | { readonly type: 'openTableFailed'; readonly error: unknown }
   | { readonly type: 'openTableAgain' }

@@ -1,19 +1,10 @@
 // The options of a lease coordinator, and the histories that outlive it.
 import type { Behaviour } from '../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../lease-keeper/lease-keeper.js';
-import type { KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
-import type { InitialPosition } from '../../src/core/position.js';
-import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { CoordinatorSource, KeeperCoordinator, LeaseKeeperRequest } from '../protocol/lease-messages.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { Clock, LeaseStore, Random, StreamSource } from '../../src/api/ports.js';
-
-export interface CoordinatorSource {
-  readonly source: StreamSource;
-  readonly initialPosition: InitialPosition;
-  /** Whether the source has worked, and whether it has failed for good. Lives as long as the consumer. Default: a new history. */
-  readonly history?: SourceHistory;
-}
+import type { Clock, LeaseStore, Random } from '../../src/api/ports.js';
 
 /** A row that somebody has deleted. */
 export interface DeletedRow {

@@ -36,7 +36,7 @@ export function finishRelease(turn: CoordinatorTurn): void {
   answerRelease(turn, state.release);
 }
 
-function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleaseOutcome {
+export function unreleasedLine({ leaseKey, shardId, stream, row }: Lease): ReleaseOutcome {
   const { checkpoint, checkpointSubSequenceNumber: subSequenceNumber } = row;
   const source = stream.sourceOptions.source.name;
   return { source, shardId, leaseKey, recordsLeft: 'unknown', checkpoint, subSequenceNumber, released: false };

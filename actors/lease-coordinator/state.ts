@@ -9,6 +9,7 @@
 //   streams: shardEnds      shard-end/question.ts; absences also streams/shard-sync.ts, leases/keepers.ts
 //   streams: identity       sources/start.ts: opened, keyPrefix, idempotencyName, rowStamp
 //   streams: history        sources/source-failure.ts, streams/shard-sync.ts
+//   streams: joining        sources/added-source.ts; leaving: sources/removed-source.ts, leases/keeper-news.ts
 //   streams: others         ranges: streams/shard-sync.ts; contradictions: streams/contradictions.ts; reads:
 //                           unread/failing-reads.ts; placement: streams/stream-placement.ts
 //   publishing              leases/subscribers.ts; `changed` also the other files of leases, unread/unread-leases.ts
@@ -25,9 +26,15 @@
 //   release                 release.ts; a released lease also leases/keeper-news.ts
 import type { Effect, Ref, ReplyTo } from '../protocol/actor.js';
 import type { RepeatedFailure } from '../protocol/repeated-failure.js';
-import type { CoordinatorStarted, LeaseKeeperRequest, ReleaseOutcome, HeldLeases } from '../protocol/lease-messages.js';
+import type {
+  CoordinatorSource,
+  CoordinatorStarted,
+  LeaseKeeperRequest,
+  ReleaseOutcome,
+  HeldLeases,
+} from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
-import type { CoordinatorSource, KeeperArguments, TableHistory, DeletedRow } from './options.js';
+import type { KeeperArguments, TableHistory, DeletedRow } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
@@ -115,11 +122,24 @@ export interface ShardEnds {
   absences: Absences;
 }
 
+/** The removal of a source, until its last lease is gone. */
+export interface Leaving {
+  readonly deadlineAt: number;
+  readonly replyTo: ReplyTo<readonly ReleaseOutcome[]>[];
+  readonly report: ReleaseOutcome[];
+}
+
 /** One stream of this table. */
 export interface Stream {
   readonly index: number;
   readonly sourceOptions: CoordinatorSource;
   readonly history: SourceHistory;
+  /** Who waits for the source to be read, after `addSource`. */
+  readonly joining: ReplyTo<CoordinatorStarted>[];
+  /** The source is being removed. */
+  leaving: Leaving | undefined;
+  /** Aborts when the source has been removed. */
+  readonly forgotten: AbortController;
   /** The identity of the stream is known. Before that, no row can be assigned to the stream. */
   opened: boolean;
   readonly opening: Opening;
@@ -180,6 +200,11 @@ export interface Lease {
   givenBack: boolean;
   /** The number of the keeper's last question about the end of the shard. A repeated question is dropped. */
   lastEndQuestion: number;
+}
+
+/** The stream of a message. `receive` drops the messages about streams that have been forgotten. */
+export function streamAt({ streams }: Pick<CoordinatorState, 'streams'>, index: number): Stream {
+  return streams.find((stream) => stream.index === index)!;
 }
 
 /** Whether the shard may start, because all its parents have ended. False while that is not known. */
@@ -315,7 +340,9 @@ export interface CoordinatorState {
   readonly self: Ref<LeaseCoordinatorMessage>;
   phase: 'opening' | 'syncing' | 'running' | 'releasing' | 'failed';
   readonly start: Start;
-  readonly streams: Stream[];
+  streams: Stream[];
+  /** The index of the next stream. No index is used twice. */
+  nextStream: number;
   readonly publishing: Publishing;
   /** The calls that fail and are being repeated, by operation and stream. */
   readonly failing: Map<string, RepeatedFailure>;

@@ -141,6 +141,7 @@ function sourceStatus(stream: Stream, tableError: unknown): Omit<SourceSnapshot,
     ...(placement === undefined ? {} : { placement: placementSnapshot(placement) }),
   };
 
+  if (stream.history.removed === true) return { ...named, state: 'removing' };
   if (hasFailed(stream)) return { ...named, state: 'failed', error: stream.history.failure! };
   if (stream.sync.done) return { ...named, state: 'running' };
   const error = stream.opening.error ?? tableError;

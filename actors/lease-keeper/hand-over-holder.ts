@@ -1,4 +1,4 @@
-// How a keeper gives its lease to a peer (another process) that has asked for it: it answers, delivers for one more second so that the
+// How a keeper gives its lease to a peer (another process) that has asked for it. It answers, delivers for one more second so that the
 // peer sees the answer, drains, and hands over in one write. Invariants: it sends the hand-over only when no worker and no call of the
 // application can touch the shard. After that, no worker begins under this keeper until the outcome is known.
 //

@@ -63,7 +63,7 @@ export function leaseKeeper(
 }
 
 /**
- * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/design.md, section 5). During a suspension
+ * Ends the tenure if the machine was suspended, and trusts no earlier renewal (docs/leases.md). During a suspension
  * the wall clock advances, but the monotonic clock may not. Returns true after a suspension.
  */
 function noticeSuspension(turn: KeeperTurn): boolean {
@@ -97,13 +97,13 @@ function endExpiredTenure(turn: KeeperTurn): void {
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   beginTenure,
   frontier,
-  reads: reads,
+  reads,
   workerEnded,
   workerDown,
   cannotDrain,
   streamDoubted,
   release,
-  mayStart,
+  startAllowed,
   callsEnded,
   wake,
   permitCame,
@@ -131,7 +131,7 @@ function streamDoubted(turn: KeeperTurn): void {
   if (turn.state.phase !== 'over') notifyCoordinator(turn, { type: 'streamDoubted' });
 }
 
-function mayStart({ state, now }: KeeperTurn): void {
+function startAllowed({ state, now }: KeeperTurn): void {
   state.workers.noWorkerMayStart = false;
   state.workers.idleSince = now;
 }
@@ -165,8 +165,10 @@ function proceed(turn: KeeperTurn): void {
   // 2. Gives up a lease without progress. This makes a release order, so it comes before the steps of a release.
   if (schedule.idleTooLong(state, limits, now)) {
     const reason =
-      state.shardEnd === undefined ? 'no worker has asked for the shard' : 'the end of the shard is not proven';
-    giveUp(turn, `${reason} for too long`);
+      state.shardEnd === undefined
+        ? `no worker has asked for the shard for ${limits.idleLimitMs} ms`
+        : `the end of the shard has not been proven for ${limits.endLimitMs} ms`;
+    giveUp(turn, reason);
   }
 
   // 3. A release cuts its worker off, and ends the keeper if it could not be written in time.
@@ -199,11 +201,13 @@ function proceed(turn: KeeperTurn): void {
 }
 
 function giveUpOverdueWrite(turn: KeeperTurn, limits: schedule.ScheduleLimits): void {
-  const { state, now, effects } = turn;
-  if (state.writes.current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
-  const error = new KinactError('AWS_ERROR', 'The lease table did not answer in time.', { retryable: true });
-  effects.push(effect.abort(effectName(state.writes.current), error));
-  noteUnknownOutcome(turn, state.writes.current, error);
+  const { options, state, now, effects } = turn;
+  const { current } = state.writes;
+  if (current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
+  const text = `The lease table did not answer within ${limits.writeTimeoutMs} ms: ${current.kind} of ${options.shardId}.`;
+  const error = new KinactError('AWS_ERROR', text, { retryable: true });
+  effects.push(effect.abort(effectName(current), error));
+  noteUnknownOutcome(turn, current, error);
 }
 
 /** Whether a step has ended the keeper. A function, because TypeScript would take the phase for the one that was checked before. */

@@ -1,5 +1,5 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
-// tenure is open, and a tenure that has ended is never revived (docs/design.md, section 5). It ends in one of three ways:
+// tenure is open, and a tenure that has ended is never revived (docs/leases.md). It ends in one of three ways:
 //   revokeTenure   the right to deliver is over; the worker is informed, and its last frontier and its end still count
 //   closeTenure    the worker has ended; it reports nothing more
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
@@ -39,7 +39,9 @@ function refusalOf({ state, now }: KeeperTurn): string | undefined {
   if (awaitsCalls(state, now)) return undefined;
   if (state.releaseOrder !== undefined) return `the lease is being released: ${state.releaseOrder.reason}`;
   if (isHandingOver(state.yielding)) return 'the lease is being handed over';
-  if (now < state.setbacks.nextWorkerAt) return 'the shard repeatedly seemed to end: reading resumes later';
+  const { falseEnds, nextWorkerAt } = state.setbacks;
+  if (now < nextWorkerAt)
+    return `the shard has seemed to end ${falseEnds.count} times: reading resumes in ${Math.ceil(nextWorkerAt - now)} ms`;
   return undefined;
 }
 
@@ -68,6 +70,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
     table: options.store.tableName,
     ...(range === undefined ? {} : { hashKeyRange: range }),
     deadline: state.timing.liveUntil,
+    renewalBegunAt: state.timing.liveUntil - options.failoverMs + options.marginMs,
     wallDeadline: wallDeadlineOf(turn),
     dead: false,
     hasPredecessor: callsMayRun(turn),

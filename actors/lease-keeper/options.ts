@@ -6,7 +6,7 @@ import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { InitialPosition, Position } from '../../src/core/position.js';
-import type { ShardEvent } from '../../src/api/events.js';
+import type { ShardEvent } from '../../src/api/event-members.js';
 import type { EndedShard } from '../../src/api/option-values.js';
 
 export interface LeaseKeeperOptions {

@@ -150,6 +150,7 @@ function extendLease(turn: KeeperTurn, startedAt: number): void {
   if (state.tenure?.shared.dead === false) {
     state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
+    state.tenure.shared.renewalBegunAt = startedAt;
   }
 }
 

@@ -76,7 +76,7 @@ export function unanswered(failure: Failure, afterMs: number): Verdict {
 }
 
 /** The verdict if the sink of `park` has failed, or has not answered in time, and the policy is not to call it again. */
-export function notParked(failure: Failure, policy: PlainPolicy, thrown: unknown): Verdict {
+export function verdictNotParked(failure: Failure, policy: PlainPolicy, thrown: unknown): Verdict {
   const { cause } = failure;
   const reason = new AggregateError([cause, thrown], 'the sink of park failed', { cause });
   const text = `${chainText(cause)} (not parked: ${chainText(thrown)})`;
@@ -106,7 +106,9 @@ function errorOf({ failed, cause: thrown, attempt }: Failure, cause: unknown, te
   return new KinactError(code, `${at} failed for ${what} of ${shardId}${times}: ${text}`, {
     cause,
     data: {
-      ...{ source, shardId, sequenceNumber },
+      source,
+      shardId,
+      sequenceNumber,
       ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
       ...(key === undefined ? {} : { key }),
     },

@@ -4,7 +4,7 @@
 import { effect, type Effect } from './actor.js';
 import { failedAgain, retryingEvent, type RepeatedFailure } from './repeated-failure.js';
 import { exponentialMs } from '../../src/core/backoff.js';
-import type { ShardEvent } from '../../src/api/events.js';
+import type { ShardEvent } from '../../src/api/event-members.js';
 
 /** The messages of an actor to itself about its hook. `attempt` tells a late one from those of the present call. */
 export type HookMessage =

@@ -6,9 +6,10 @@ import type { Ref, ReplyTo } from './actor.js';
 import type { FrontierReport, TenureAnswer, WorkerEnd } from './tenure.js';
 import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
-import type { Position } from '../../src/core/position.js';
+import type { InitialPosition, Position } from '../../src/core/position.js';
 import type { KinactError } from '../../src/api/errors.js';
-import type { ChildShard } from '../../src/api/ports.js';
+import type { SourceHistory } from '../../src/api/final-errors.js';
+import type { ChildShard, StreamSource } from '../../src/api/ports.js';
 
 /** The answer to `askShardEnd`: what the keeper may do. */
 export type ShardEndPlan =
@@ -47,6 +48,14 @@ export type CoordinatorStarted =
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly error: KinactError };
 
+/** A source as its coordinator knows it. */
+export interface CoordinatorSource {
+  readonly source: StreamSource;
+  readonly initialPosition: InitialPosition;
+  /** Whether the source has worked, and whether it has failed for good. Lives as long as the consumer. Default: a new history. */
+  readonly history?: SourceHistory;
+}
+
 export type LeaseCoordinatorRequest =
   /** Sends HeldLeases at once and after every change, until the subscriber stops. */
   | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
@@ -72,6 +81,21 @@ export type LeaseCoordinatorRequest =
       readonly type: 'releaseAll';
       readonly deadlineMs: number;
       readonly replyTo: ReplyTo<readonly ReleaseOutcome[] | undefined>;
+    }
+  /**
+   * From the consumer: read this source as well, unless it is read already. The answer comes when its leases may be taken, or when that
+   * has failed or has taken too long.
+   */
+  | { readonly type: 'addSource'; readonly source: CoordinatorSource; readonly replyTo: ReplyTo<CoordinatorStarted> }
+  /**
+   * From the consumer: release every lease of this source when its shard is drained, or at its frontier once `deadlineMs` have passed,
+   * and forget the source. The answer comes when it is forgotten.
+   */
+  | {
+      readonly type: 'removeSource';
+      readonly source: string;
+      readonly deadlineMs: number;
+      readonly replyTo: ReplyTo<readonly ReleaseOutcome[]>;
     }
   /** From the consumer: its pipeline has crashed, and starts again after this delay. Until then no worker can read a shard. */
   | { readonly type: 'pipelineDelayed'; readonly forMs: number }
@@ -120,7 +144,7 @@ export type LeaseKeeperRequest =
   /** Give the lease up: drain the worker for at most `deadlineMs`, then checkpoint and release in one write. */
   | { readonly type: 'release'; readonly reason: string; readonly deadlineMs: number }
   /** From the coordinator: a worker may start the shard, because all its parents have ended. */
-  | { readonly type: 'mayStart' }
+  | { readonly type: 'startAllowed' }
   /** From the coordinator: the user calls of a crashed pipeline have settled, or the process no longer waits for them. */
   | { readonly type: 'callsEnded' };
 

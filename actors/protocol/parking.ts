@@ -1,8 +1,8 @@
 // Parks what has failed: calls the sink of the policy `park`, again and again if it fails, and says what the sink has kept. Only that
 // may be settled. At most `maxCalls` calls of one actor are under way, because a sink may be a remote service, and never two for the
-// same failure: a call that has not settled may still succeed.
+// same failure. A call that has not settled may still succeed.
 import { effect } from './actor.js';
-import { notParked, type Failure, type Verdict } from './failure-policy.js';
+import { verdictNotParked, type Failure, type Verdict } from './failure-policy.js';
 import { DeliveredItem } from './item.js';
 import {
   addPending,
@@ -29,7 +29,7 @@ export interface ParkingNews<Subject> {
   /** What belongs to leases that have ended: the next owner decides about it. */
   readonly late: readonly Parkable[];
   /** What is not parked. If there is no verdict, the sink is called again. */
-  readonly left: readonly Parkable[];
+  readonly notParked: readonly Parkable[];
   readonly verdict?: Verdict;
 }
 
@@ -47,11 +47,11 @@ export function beginParking<Subject>(
   parking: { readonly policy: Park; readonly items: readonly Parkable[]; readonly failedSince: number },
 ): void {
   const { pendingFailures } = turn.state;
-  const { policy, items: left, failedSince } = parking;
+  const { policy, items: notParked, failedSince } = parking;
   const doubt = turn.options.doubtOf?.(policy.sink);
   if (doubt !== undefined) turn.effects.push(effect.emit({ name: 'warning', data: { message: doubt } }));
-  const tenures = new Set(left.map(({ tenure }) => tenure));
-  const begun: Parking = { policy, failedSince, left, attempt: 0, error: undefined, phase: 'queued' };
+  const tenures = new Set(notParked.map(({ tenure }) => tenure));
+  const begun: Parking = { policy, failedSince, notParked, attempt: 0, error: undefined, phase: 'queued' };
   const { number } = addPending(pendingFailures, { subject, failure, tenures, parking: begun });
   pendingFailures.queued.push(number);
   callSinks(turn);
@@ -74,7 +74,7 @@ function callSink<Subject>(
   parking: Parking,
 ): void {
   const { clock, callDeadlineMs, application } = options;
-  const { policy, left, failedSince } = parking;
+  const { policy, notParked, failedSince } = parking;
   parking.phase = 'calling';
   parking.attempt += 1;
   state.pendingFailures.called.add(number);
@@ -89,7 +89,7 @@ function callSink<Subject>(
     effect.run({
       name,
       kind: 'user',
-      start: (signal) => parkAll(policy.sink, left, parked, signal),
+      start: (signal) => parkAll(policy.sink, notParked, parked, signal),
       done: (answer: Answer): ParkingEnded => ({ type: 'parkingEnded', number, ...answer }),
       failed: (error): ParkingEnded => ({ type: 'parkingEnded', number, parked: [], error }),
     }),
@@ -136,8 +136,15 @@ function placeOf(parkable: Parkable): Place {
       : { idempotencyKey: `${idempotencyPrefix}/${sequenceNumber}/${subSequenceNumber ?? '-'}/-` };
   return {
     ...item,
-    ...{ source, stream, shardId, sequenceNumber, subSequenceNumber },
-    ...{ partitionKey, explicitHashKey, data, arrivedAt },
+    source,
+    stream,
+    shardId,
+    sequenceNumber,
+    subSequenceNumber,
+    partitionKey,
+    explicitHashKey,
+    data,
+    arrivedAt,
   };
 }
 
@@ -161,19 +168,25 @@ export function parkingEnded<Subject>(
   const { parked, error } = message;
   reportParked(turn, failure, parked);
   const kept = new Set(parked);
-  parking.left = parking.left.filter((each) => !kept.has(each));
+  parking.notParked = parking.notParked.filter((each) => !kept.has(each));
   const late = giveUpLate(turn, pending, parking);
-  const { left } = parking;
-  if (left.length === 0) return { pending, parked, late, left };
+  const { notParked } = parking;
+  if (notParked.length === 0) return { pending, parked, late, notParked };
 
   const { then } = parking.policy;
   if (then !== 'retry' || isNonRetryable(error)) {
     pendingFailures.byNumber.delete(number);
     // The sink would refuse it for ever.
-    return { pending, parked, late, left, verdict: notParked(failure, then === 'retry' ? 'crash' : then, error) };
+    return {
+      pending,
+      parked,
+      late,
+      notParked,
+      verdict: verdictNotParked(failure, then === 'retry' ? 'crash' : then, error),
+    };
   }
   pause(turn, pending, parking, error);
-  return { pending, parked, late, left };
+  return { pending, parked, late, notParked };
 }
 
 function pause<Subject>(
@@ -182,7 +195,7 @@ function pause<Subject>(
   parking: Parking,
   error: unknown,
 ): void {
-  const { attempt, left } = parking;
+  const { attempt, notParked } = parking;
   const ceilingMs = exponentialMs(pauses, attempt);
   const delayMs = Math.floor(pauses.baseMs + options.random.next() * (ceilingMs - pauses.baseMs));
   parking.phase = 'paused';
@@ -190,8 +203,8 @@ function pause<Subject>(
   effects.push(effect.after(`park#${number}`, delayMs, { type: 'parkingDue', number }), effect.count('failedParkings'));
   // The first, second, fourth, eighth … failure.
   if ((attempt & (attempt - 1)) !== 0) return;
-  const [oldest] = left as [Parkable, ...Parkable[]];
-  const data = { ...eventPlace(oldest), at: failure.failed.at, items: left.length, attempt, delayMs, error };
+  const [oldest] = notParked as [Parkable, ...Parkable[]];
+  const data = { ...eventPlace(oldest), at: failure.failed.at, items: notParked.length, attempt, delayMs, error };
   effects.push(effect.emit({ name: 'parkingFailed', data }));
 }
 
@@ -205,9 +218,9 @@ function giveUpLate<Subject>(
   { number }: PendingFailure<Subject>,
   parking: Parking,
 ): readonly Parkable[] {
-  const late = parking.left.filter(({ tenure }) => endIfLate(tenure, options.clock));
-  if (late.length > 0) parking.left = parking.left.filter(({ tenure }) => !tenure.dead);
-  if (parking.left.length > 0) return late;
+  const late = parking.notParked.filter(({ tenure }) => endIfLate(tenure, options.clock));
+  if (late.length > 0) parking.notParked = parking.notParked.filter(({ tenure }) => !tenure.dead);
+  if (parking.notParked.length > 0) return late;
   state.pendingFailures.byNumber.delete(number);
   if (parking.phase === 'paused') effects.push(effect.cancel(`park#${number}`));
   return late;
@@ -235,16 +248,16 @@ export function parkingOverdue<Subject>(
     return undefined;
   }
   const late = giveUpLate(turn, pending, parking);
-  const { left } = parking;
-  if (left.length === 0) {
+  const { notParked } = parking;
+  if (notParked.length === 0) {
     // The next owner decides. The call must not take a place for ever.
     state.pendingFailures.called.delete(number);
     callSinks(turn);
-    return { pending, parked: [], late, left };
+    return { pending, parked: [], late, notParked };
   }
   state.pendingFailures.byNumber.delete(number);
   const error = new Error(`its sink has not settled within ${callDeadlineMs} ms after its signal had aborted`);
-  return { pending, parked: [], late, left, verdict: notParked(failure, 'crash', error) };
+  return { pending, parked: [], late, notParked, verdict: verdictNotParked(failure, 'crash', error) };
 }
 
 /** The pause of a parking is over. News if its leases have ended in the meantime. */
@@ -255,13 +268,13 @@ export function parkingDue<Subject>(
   const pending = turn.state.pendingFailures.byNumber.get(number);
   if (pending?.parking?.phase !== 'paused') return undefined;
   const late = giveUpLate(turn, pending, pending.parking);
-  const { left } = pending.parking;
-  if (left.length > 0) {
+  const { notParked } = pending.parking;
+  if (notParked.length > 0) {
     pending.parking.phase = 'queued';
     turn.state.pendingFailures.queued.push(number);
     callSinks(turn);
   }
-  return late.length === 0 ? undefined : { pending, parked: [], late, left };
+  return late.length === 0 ? undefined : { pending, parked: [], late, notParked };
 }
 
 /** Ends the pauses of the parkings that have a part in such a tenure. */
@@ -283,7 +296,7 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
     const { parking, number } = pending;
     if (parking === undefined) continue;
     const late = giveUpLate(turn, pending, parking);
-    if (parking.left.length === 0 && isCalled(parking)) {
+    if (parking.notParked.length === 0 && isCalled(parking)) {
       // Nobody waits for this call any more. If it never ends, it must not take a place for ever.
       const overdue: ParkingOverdue = { type: 'parkingOverdue', number, isLast: true };
       turn.effects.push(
@@ -291,7 +304,7 @@ export function dropParkings<Subject>(turn: FailureTurn<Subject>, worker: number
         effect.abort(`park#${number}`, new Error('its lease has ended')),
       );
     }
-    if (late.length > 0) news.push({ pending, parked: [], late, left: parking.left });
+    if (late.length > 0) news.push({ pending, parked: [], late, notParked: parking.notParked });
   }
   return news;
 }

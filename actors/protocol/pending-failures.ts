@@ -26,11 +26,14 @@ export interface PendingFailure<Subject> {
 
 export interface PendingFailures<Subject> {
   readonly byNumber: Map<number, PendingFailure<Subject>>;
-  /** How many there have been. */
+  /** How many failures have been added so far: the next one gets the next number. */
   count: number;
-  /** The numbers of those that wait for a free call of a sink. */
+  /** The numbers of the failures that wait for a free call of a sink. */
   readonly queued: Deque<number>;
-  /** The numbers of those whose sink is called. Some may be over otherwise. */
+  /**
+   * The numbers of the failures whose sink is being called. A number stays here until its call ends or has been overdue twice, even if
+   * its failure was dropped.
+   */
   readonly called: Set<number>;
 }
 
@@ -54,7 +57,7 @@ export interface Parking {
   /** When the call first failed. Monotonic milliseconds. */
   readonly failedSince: number;
   /** What the sink has not kept yet. */
-  left: readonly Parkable[];
+  notParked: readonly Parkable[];
   /** The number of the last call, and why it has failed. */
   attempt: number;
   error: unknown;
@@ -97,7 +100,7 @@ export interface FailureOptions {
   /** Says once of a sink that it may park into a stream that the consumer reads. Default: nothing is known of streams. */
   readonly doubtOf?: DoubtOf;
   /** What waits when a stop gives its shard up. Default: nothing is noted. */
-  readonly left?: LeftItems;
+  readonly leftItems?: LeftItems;
 }
 
 /** The part of an actor's turn that these functions use. */
@@ -221,6 +224,6 @@ export function waitingText(error: unknown, refusal: unknown): string {
 export function refusals({ byNumber }: PendingFailures<unknown>): ReadonlyMap<Parkable, unknown> {
   const found = new Map<Parkable, unknown>();
   for (const { parking } of byNumber.values())
-    if (parking?.error !== undefined) for (const each of parking.left) found.set(each, parking.error);
+    if (parking?.error !== undefined) for (const each of parking.notParked) found.set(each, parking.error);
   return found;
 }

@@ -1,6 +1,7 @@
 // Counts the calls of one kind that fail in a row. The event `retrying` reports each failure, and `ready()` reports failures that
 // last. The actor that repeats the call keeps the count, and clears it at the first success.
-import type { ShardEvent, KinactEvent } from '../../src/api/events.js';
+import type { ShardEvent } from '../../src/api/event-members.js';
+import type { KinactEvent } from '../../src/api/events.js';
 import { kindOf } from '../../src/api/final-errors.js';
 import type { FailingSnapshot } from '../../src/api/status.js';
 import { chainText } from '../../src/core/thrown.js';

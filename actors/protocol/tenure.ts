@@ -1,6 +1,6 @@
 // The tenure: one worker's right to deliver, as an object that keeper, shard worker, stage and reducers share. Each start of a
-// shard worker has its own. A tenure ends once and is never revived (docs/design.md, section 5). The keeper moves `deadline` and
-// `wallDeadline`. Reducers compare both with the clocks before every call.
+// shard worker has its own. A tenure ends once and is never revived (docs/leases.md). The keeper moves `deadline`,
+// `wallDeadline` and `renewalBegunAt`. Reducers compare both with the clocks before every call.
 import type { Position, StartPosition } from '../../src/core/position.js';
 import type { ChildShard, Clock, HashKeyRange } from '../../src/api/ports.js';
 
@@ -26,6 +26,8 @@ export interface Tenure {
    * renewal (`renewal start + failover - margin`), and sets it to 0 when the lease is lost or the worker ends.
    */
   deadline: number;
+  /** When the last renewal began that succeeded: the lease was still ours after that. Monotonic milliseconds. */
+  renewalBegunAt?: number;
   /**
    * The same moment on the wall clock, with some slack. The monotonic clock stands still while a machine is suspended. The first
    * actor to run after a suspension must not believe that the lease is still live.
@@ -35,7 +37,7 @@ export interface Tenure {
    * True once the tenure has ended, and never false again. It is set by
    * - `endIfLate`, when a stage or a reducer finds that the deadline has passed;
    * - `stopTenure`, when the failure policy stops the shard;
-   * - the shard worker when it ends (`finish`);
+   * - the shard worker when it ends (`finish`), or its stop hook (`stopped`) after a crash;
    * - a stage whose worker has ended or died (`retire`);
    * - the keeper when it ends the tenure (`endTenure`).
    */
@@ -83,7 +85,10 @@ export type TenureAnswer =
 export type WorkerEnd =
   /** Every record that was read is settled, and as far as the reader can tell there are no more. */
   | { readonly type: 'shardEnd'; readonly children?: readonly ChildShard[]; readonly notFound: boolean }
-  /** The worker was asked to drain. `isCut`: its tenure ended first, so `open` records were left behind and calls may still run. */
+  /**
+   * The worker was asked to drain. `isCut`: `open` records were left behind. Either the tenure ended first, and calls may still run,
+   * or only records that wait for another attempt were left.
+   */
   | { readonly type: 'drained'; readonly open: number; readonly isCut?: boolean }
   /** The tenure died (lost lease, deadline passed, suspended machine). */
   | { readonly type: 'tenureDead' }

@@ -9,7 +9,7 @@ import { allowedItems, noteHandedOut } from './item-tokens.js';
 import { finishMark } from './marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../protocol/parking.js';
-import { addTask, createTask, isolatesFailures, repeatTask, slotsOf, tasksOf, type Task } from './batching.js';
+import { addTask, createTask, isolatesFailures, repeatTask, maxCallsOf, tasksOf, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -58,8 +58,8 @@ export function startAttempt(turn: ReducerTurn, newItemsWait: boolean): boolean 
   return true;
 }
 
-/** Whether everything that waits must be tried once more before this mark is answered. Makes it due, once per mark. */
-export function isTriedOnceMore(turn: ReducerTurn, mark: Mark): boolean {
+/** Before a drain is answered, makes everything that waits due once more. Returns true if it did: once per mark. */
+export function tryOnceMore(turn: ReducerTurn, mark: Mark): boolean {
   const { keys, lastTries } = turn.state;
   if (mark.type !== 'punctuation' || mark.kind !== 'drain' || !isHolding(keys) || lastTries.has(mark)) return false;
   lastTries.add(mark);
@@ -162,7 +162,7 @@ export function dropWaiting(turn: ReducerTurn, worker: number): void {
 export function setAttemptTimer({ options, state, now, effects }: ReducerTurn): void {
   const { keys, running, waitingCall, reservation, batching } = state;
   // The end of the call that is under way comes here again.
-  const isFull = reservation === undefined && batching.tasks.size >= slotsOf(options.definition);
+  const isFull = reservation === undefined && batching.tasks.size >= maxCallsOf(options.definition);
   if (running !== undefined || isFull) return;
   const { undecided = 0, dueAt } = waitingCall ?? {};
   const callAt = undecided > 0 ? Infinity : (dueAt ?? (reservation === undefined ? nextAttemptAt(keys) : Infinity));

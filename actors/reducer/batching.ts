@@ -40,8 +40,16 @@ export interface Task {
 /** `at`: what fails if a call with several items fails. */
 export function createTask(parts: Task['parts'], at: Task['at'], isAttempt = false): Task {
   return {
-    ...{ parts, hasRest: false, call: undefined, isAttempt, at },
-    ...{ failures: 0, failedSince: 0, cause: undefined, isBisected: false, done: [] },
+    parts,
+    hasRest: false,
+    call: undefined,
+    isAttempt,
+    at,
+    failures: 0,
+    failedSince: 0,
+    cause: undefined,
+    isBisected: false,
+    done: [],
   };
 }
 
@@ -112,16 +120,23 @@ export interface Lane {
 }
 
 /** How many calls may be under way at once. */
-export function slotsOf(definition: ReducerDefinition): number {
+export function maxCallsOf(definition: ReducerDefinition): number {
   return definition.concurrency ?? 1;
 }
 
 export function createBatching(definition: ReducerDefinition, now: number): Batching {
   const lanes = { byKey: new Map(), free: createDeque<DeliveredItem>(), waiting: 0, isCrowded: false };
   return {
-    ...{ lanes: definition.concurrency === undefined ? undefined : lanes, begun: 0 },
-    ...{ open: [], openSince: now, queuedSince: now, timerIsSet: false },
-    ...{ tasks: new Set(), idle: [], calls: new Set(), marks: [] },
+    lanes: definition.concurrency === undefined ? undefined : lanes,
+    begun: 0,
+    open: [],
+    openSince: now,
+    queuedSince: now,
+    timerIsSet: false,
+    tasks: new Set(),
+    idle: [],
+    calls: new Set(),
+    marks: [],
   };
 }
 

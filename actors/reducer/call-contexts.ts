@@ -46,7 +46,9 @@ export function createCallContexts(
   const timed = new Set<TimedCall>();
   const shared: CallContext = { context: controller.context, end: () => {} };
   return {
-    ...{ shared: controller.context, timed, timerIsSet: false },
+    shared: controller.context,
+    timed,
+    timerIsSet: false,
     takeFailed: (item: DeliveredItem) => (takesFailures ? controller.takeFailed(item) : undefined),
     open: (name, item) => {
       if (!isTimed) return shared;

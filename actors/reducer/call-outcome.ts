@@ -1,7 +1,12 @@
-// Handles a finished call of user code: returns credit, and settles items. failed-call.ts handles failures. Every item that was in
-// a call ends in these two files and in process-outcome.ts. The others end earlier. Filtered or undecodable records end in
-// shard-worker/record-admission.ts. Records whose `extract` fails or returns no items end in stage/extraction.ts. `revoked` (reducer.ts)
-// drops items that are queued for a lost lease.
+// Handles a finished call of user code: returns credit, and settles items. An item that was in a call ends in one of five files:
+// - call-outcome.ts and process-outcome.ts: its call has succeeded.
+// - failed-call.ts: its call has failed, and the policy has decided.
+// - parked-call.ts: a sink has kept it, or has refused it.
+// - attempts.ts: its worker has ended while it waited for another attempt.
+//
+// All others end earlier. Filtered or undecodable records end in shard-worker/record-admission.ts. Records whose `extract` fails or
+// returns no items end in stage/failed-record.ts and stage/extraction.ts. `revoked` (reducer.ts) drops items that are queued for a
+// lost lease.
 import { effect } from '../protocol/actor.js';
 import { endIfLate } from '../protocol/tenure.js';
 import { isolatesFailures } from './batching.js';

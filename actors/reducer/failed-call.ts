@@ -1,5 +1,5 @@
-// What follows a failed call: the failure policy is asked, at once or by a promise, and its verdict is applied. Failures of items hold
-// their keys until then, a failed flush or message holds the reducer. If the lease has ended in the meantime, no verdict applies.
+// What follows a failed call: the failure policy is asked, and its verdict is applied. The policy answers at once or by a promise.
+// Until then a failed item holds its key, and a failed flush or message holds the reducer. If the lease has ended, no verdict applies.
 // parked-call.ts handles what the sinks of `park` answer.
 import { effect } from '../protocol/actor.js';
 import type { Failure, Verdict } from '../protocol/failure-policy.js';
@@ -129,7 +129,7 @@ export function* pendingFlushes({ pendingFailures }: ReducerState): Generator<Fl
   for (const { subject, parking } of pendingFailures.byNumber.values()) {
     if (subject.type !== 'flush') continue;
     // Reducers park nothing but items.
-    const items = (parking?.left ?? subject.group.items) as readonly DeliveredItem[];
+    const items = (parking?.notParked ?? subject.group.items) as readonly DeliveredItem[];
     yield { ...subject.group, items };
   }
 }
@@ -227,7 +227,7 @@ function holdForRetry(turn: ReducerTurn, item: DeliveredItem, call: FailedItems,
   reportRetry(turn, failedItemOf(item, call.at, 1), { attempt: item.attempt, delayMs, error: call.cause });
 }
 
-/** Begins an outage if so many keys have failed, or delays its next attempt. */
+/** Begins an outage if enough keys have failed (`noteFailedKey`), or delays its next attempt. */
 function noteOutage(turn: ReducerTurn, { items, cause }: FailedItems, policy: Retry): void {
   const { state, now, effects, options } = turn;
   const { keys } = state;
@@ -313,8 +313,8 @@ function endAttempt({ state, now }: ReducerTurn, item: DeliveredItem): void {
 }
 
 /**
- * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. That
- * a call has failed after its lease is no failure, and no policy runs (docs/design.md, section 6).
+ * Gives up the items whose leases have ended, even if a renewal still comes: the new owner will process them. Returns the others. A
+ * call that fails after its lease has ended counts as no failure, and no policy runs (docs/design.md, section 3).
  */
 export function giveUpLate(turn: ReducerTurn, items: readonly DeliveredItem[]): readonly DeliveredItem[] {
   for (const item of items) {

@@ -65,8 +65,12 @@ export interface HeldKeys {
 
 export function createHeldKeys(outageKeys: number): HeldKeys {
   return {
-    ...{ outageKeys, byKey: new Map(), failedKeys: new Set() },
-    ...{ outage: undefined, lastCallWasAttempt: false, nextAt: Infinity },
+    outageKeys,
+    byKey: new Map(),
+    failedKeys: new Set(),
+    outage: undefined,
+    lastCallWasAttempt: false,
+    nextAt: Infinity,
   };
 }
 

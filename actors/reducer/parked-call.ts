@@ -35,19 +35,23 @@ function applyNews(turn: ReducerTurn, news: ParkingNews<FailedCall> | undefined)
   const { state, options } = turn;
   const { subject: call, failure } = news.pending;
   // Reducers park nothing but items.
-  const [parked, late, left] = [news.parked, news.late, news.left] as readonly (readonly DeliveredItem[])[] as Lists;
+  const [parked, late, notParked] = [
+    news.parked,
+    news.late,
+    news.notParked,
+  ] as readonly (readonly DeliveredItem[])[] as Lists;
 
   for (const item of [...parked, ...late]) {
     if (call.type === 'items') leaveKey(turn, item);
     if (item.tenure.dead) reportDead(state.reports, item);
     else settleItem(state.reports, item);
   }
-  if (left.length > 0 && news.verdict === undefined) return;
+  if (notParked.length > 0 && news.verdict === undefined) return;
 
   if (call.type === 'items') {
-    if (news.verdict !== undefined) applyVerdict(turn, { ...call, items: left }, failure, news.verdict);
+    if (news.verdict !== undefined) applyVerdict(turn, { ...call, items: notParked }, failure, news.verdict);
   } else if (call.type === 'flush') {
-    const group = { ...call.group, items: left };
+    const group = { ...call.group, items: notParked };
     if (news.verdict === undefined) renewState(group.slot, options.definition);
     else applyVerdict(turn, { ...call, group }, failure, news.verdict);
     endVerdict(turn, call);

@@ -17,8 +17,14 @@ export function startProcess(turn: ReducerTurn, task: Task, items: readonly Deli
   const { options, state, now } = turn;
   const { definition } = options;
   const call: ProcessCall = {
-    ...{ task, items, startedAt: now, handed: [], failed: new Map() },
-    ...{ isOver: false, isRepeated: false, failure: undefined },
+    task,
+    items,
+    startedAt: now,
+    handed: [],
+    failed: new Map(),
+    isOver: false,
+    isRepeated: false,
+    failure: undefined,
   };
   if (definition.reduce !== undefined) call.part = createPart(definition, items);
   task.call = call;

@@ -36,12 +36,12 @@ export function processed(turn: ReducerTurn, { call }: { readonly call: ProcessC
     succeeded(turn, rest, handed.length === 1);
   }
   const at = call.part?.job.failure?.at ?? task.at;
-  for (const [item, error] of failed) hasFailedAlone(turn, item, error, at);
+  for (const [item, error] of failed) failAlone(turn, item, error, at);
 
   if (call.isRepeated) callAgain(turn, task, rest);
   else if (failure !== undefined && handed.length > 1) batchFailed(turn, task, rest, failure.cause);
   else {
-    if (failure !== undefined) for (const item of rest) hasFailedAlone(turn, item, failure.cause, task.at);
+    if (failure !== undefined) for (const item of rest) failAlone(turn, item, failure.cause, task.at);
     state.batching.idle.push(task);
   }
 }
@@ -69,7 +69,7 @@ function succeeded(turn: ReducerTurn, items: readonly DeliveredItem[], isAlone: 
   for (const item of items) leaveLane(turn, item);
 }
 
-function hasFailedAlone(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
+function failAlone(turn: ReducerTurn, item: DeliveredItem, cause: unknown, at: FailedItem['at']): void {
   itemsFailed(turn, [item], cause, at);
   leaveLane(turn, item);
 }

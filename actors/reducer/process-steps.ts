@@ -2,7 +2,7 @@
 // what is behind it: it waits beside the queue until the calls that it is about have ended.
 import { effect } from '../protocol/actor.js';
 import { DeliveredItem } from '../protocol/item.js';
-import { creditAtOnce, holdIfItMustWait, isTriedOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
+import { creditAtOnce, holdIfItMustWait, tryOnceMore, repeatWaitingCall, startAttempt } from './attempts.js';
 import { reportBatchRecovery } from './bisection.js';
 import { holdNew, isHolding, nextAttemptAt } from './held-keys.js';
 import { allowedItems, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
@@ -13,7 +13,7 @@ import {
   addTask,
   createTask,
   gatheredItems,
-  slotsOf,
+  maxCallsOf,
   tasksOf,
   withdraw,
   type OpenMark,
@@ -33,7 +33,7 @@ function takeStep(turn: ReducerTurn): boolean {
   if (continueTask(turn)) return true;
   if (waitingCall !== undefined) return repeatWaitingCall(turn, waitingCall) || answerMarks(turn);
 
-  const hasSlot = batching.tasks.size < slotsOf(turn.options.definition);
+  const hasSlot = batching.tasks.size < maxCallsOf(turn.options.definition);
   // A batch grows while others are called. A single item need not be chosen before there is a slot for it.
   if (hasSlot || turn.options.batchSize > 1) gather(turn);
   const isDue = batching.open.length > 0 && isBatchDue(turn);
@@ -50,7 +50,7 @@ function takeStep(turn: ReducerTurn): boolean {
 /** Calls the next part of a task whose last call has ended. */
 export function continueTask(turn: ReducerTurn): boolean {
   const { batching, keys } = turn.state;
-  if (batching.calls.size >= slotsOf(turn.options.definition)) return false;
+  if (batching.calls.size >= maxCallsOf(turn.options.definition)) return false;
   const place = batching.idle.findIndex((each) => !mayBeOutage(turn, each));
   const [task] = place < 0 ? [] : batching.idle.splice(place, 1);
   if (task === undefined) return false;
@@ -58,10 +58,10 @@ export function continueTask(turn: ReducerTurn): boolean {
   for (let part = nextPart(turn, task); part !== undefined; part = nextPart(turn, task)) {
     const isFiltered = !task.isAttempt && isHolding(keys);
     // Where no token is needed, the call itself leaves them out.
-    const live = turn.options.limit === undefined ? part : part.filter((item) => !isDropped(turn, item));
+    const live = turn.options.limit === undefined ? part : part.filter((item) => !dropIfDead(turn, item));
     // An attempt has its token already.
     if (task.isAttempt) noteNotHandedOut(turn, part.length - live.length);
-    const items = isFiltered ? live.filter((item) => !isHeldNow(turn, item)) : live;
+    const items = isFiltered ? live.filter((item) => !holdIfHeld(turn, item)) : live;
     if (items.length < live.length) withdrawBehind(turn, live);
     if (items.length === 0) continue;
     const allowed = task.isAttempt ? items.length : allowedItems(turn, items.length);
@@ -108,16 +108,16 @@ function withdrawBehind({ state, now }: ReducerTurn, items: readonly DeliveredIt
   }
 }
 
-/** Drops an item of a lease that has ended. It needs no token. */
-function isDropped(turn: ReducerTurn, item: DeliveredItem): boolean {
+/** Drops an item of a lease that has ended: true then. It needs no token. */
+function dropIfDead(turn: ReducerTurn, item: DeliveredItem): boolean {
   if (!item.tenure.dead) return false;
   drop(turn, item);
   leaveLane(turn, item);
   return true;
 }
 
-/** Holds an item that has been gathered, if it has to wait. */
-function isHeldNow(turn: ReducerTurn, item: DeliveredItem): boolean {
+/** Holds an item that has been gathered, if it has to wait: true then. */
+function holdIfHeld(turn: ReducerTurn, item: DeliveredItem): boolean {
   if (!holdIfItMustWait(turn, item)) return false;
   leaveLane(turn, item);
   return true;
@@ -165,7 +165,7 @@ function take(turn: ReducerTurn, item: DeliveredItem, since: number): void {
   const { state } = turn;
   const { batching } = state;
   // First the lane: behind a call under way, an item must wait for its end and not for an attempt.
-  if (!enterLane(turn, item) || (isHolding(state.keys) && isHeldNow(turn, item))) return;
+  if (!enterLane(turn, item) || (isHolding(state.keys) && holdIfHeld(turn, item))) return;
   creditAtOnce(state, item);
   if (batching.open.length === 0) batching.openSince = since;
   batching.open.push(item);
@@ -221,7 +221,7 @@ function answerMarks(turn: ReducerTurn): boolean {
   let isTried = false;
   for (const open of batching.marks) {
     const mayEnd = hasEnded(turn, open);
-    if (mayEnd && isTriedOnceMore(turn, open.mark)) isTried = true;
+    if (mayEnd && tryOnceMore(turn, open.mark)) isTried = true;
     else if (mayEnd && !isAttemptDue(turn)) {
       finishMark(turn, open.mark);
       continue;

@@ -1,14 +1,14 @@
 // The actor that runs the application's code. Calls into one reducer never overlap, except with `concurrency` (process-steps.ts). While
 // a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
 // items folded before it began.
-import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
+import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
   creditAllQueued,
   creditAtOnce,
   dropWaiting,
   holdIfItMustWait,
-  isTriedOnceMore,
+  tryOnceMore,
   repeatWaitingCall,
   setAttemptTimer,
   startAttempt,
@@ -22,7 +22,7 @@ import { createHeldKeys, dueKey, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
-import { noteLeft } from './left-items.js';
+import { noteLeft } from './still-waiting.js';
 import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
 import { dropGathered } from './key-lanes.js';
@@ -44,7 +44,7 @@ export type { ReducerActorMessage, ReducerOptions, ReducerState } from './state.
 export function reducer(options: ReducerOptions): Behaviour<ReducerState, ReducerActorMessage, ReducerStatus> {
   return {
     kind: 'reducer',
-    initial: (self) => initial(options, self),
+    initial: (self) => [initialState(options, self), joinStages(options, self)],
     receive: (state, message) => {
       const turn: ReducerTurn = { options, state, now: options.clock.now(), effects: [] };
       if (isCallRunning(state)) state.calledAt = turn.now;
@@ -65,7 +65,7 @@ export function reducer(options: ReducerOptions): Behaviour<ReducerState, Reduce
   };
 }
 
-function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<ReducerState, ReducerActorMessage> {
+function initialState(options: ReducerOptions, self: Ref<ReducerActorMessage>): ReducerState {
   const { clock, definition } = options;
   const now = clock.now();
   const controller = createContextController(options.index, self, { type: 'contextCalled' }, options.sendFromOutside);
@@ -107,9 +107,15 @@ function initial(options: ReducerOptions, self: Ref<ReducerActorMessage>): Step<
   // Made now: an `init` that throws is then a failed start, and not a crash at the first record.
   if (definition.stateBy !== 'shard' && definition.process === undefined)
     state.slots.set(sharedSlot, createSlot(options.definition));
+  return state;
+}
 
-  const { index, credit } = options;
-  return [state, options.stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }))];
+/** Offers each stage the credit to send items. */
+function joinStages(
+  { index, credit, stages }: ReducerOptions,
+  self: Ref<ReducerActorMessage>,
+): readonly Effect<ReducerActorMessage>[] {
+  return stages.map((to) => effect.send(to, { type: 'join', reducer: index, ref: self, credit }));
 }
 
 function isCallRunning({ running, batching }: ReducerState): boolean {
@@ -226,10 +232,14 @@ function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);
   if (turn.options.definition.process !== undefined) proceedProcess(turn);
-  else
-    while (state.running === undefined && (continueTask(turn) || (state.batching.tasks.size === 0 && takeStep(turn))));
+  else while (state.running === undefined && startNext(turn));
   dropUnneeded(turn);
   setAttemptTimer(turn);
+}
+
+/** Continues a batch that has been divided, or takes the next step. Returns false if there is nothing to do. */
+function startNext(turn: ReducerTurn): boolean {
+  return continueTask(turn) || (turn.state.batching.tasks.size === 0 && takeStep(turn));
 }
 
 /** Takes the next step: starts a call, or handles what is at the head of the queue. Returns false if there is nothing to do. */
@@ -260,7 +270,7 @@ function takeStep(turn: ReducerTurn): boolean {
     }
     return true;
   }
-  if (isTriedOnceMore(turn, head)) return true;
+  if (tryOnceMore(turn, head)) return true;
   if (canFlush && head.type === 'punctuation') startFlush(turn);
   else {
     state.queue.shift();

@@ -1,8 +1,8 @@
-// Calls the application's code, strictly one call after the other: `reduce` over a slice of items, and `flush`. Before each call
-// it compares the deadline of the items with the clock (docs/design.md, section 5): after a stall, timers and messages come too
-// late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way only between two calls
-// (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer starts another effect
-// for the rest in a later turn.
+// Calls the code of a reducer that folds, one call after the other: `reduce` over a slice of items, and `flush`. (`process` and raw
+// behaviours are called elsewhere.) Before each call it compares the deadline of the items with the clock (docs/leases.md): after a
+// stall, timers and messages come too late. Only a thenable is awaited, so a synchronous `reduce` costs no promise. A run gives way
+// only between two calls (`nextItem`, `flushGroups`), by ending its effect. The effect's message returns the rest, and the reducer
+// starts another effect for the rest in a later turn.
 import { endIfLate } from '../protocol/tenure.js';
 import { NonRetryableError } from '../../src/api/failure-policy.js';
 import { isThenable, ignoreRejection } from '../../src/core/callback.js';

@@ -7,14 +7,22 @@ import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol
 import { KinactError } from '../../src/api/errors.js';
 
 export interface ShardWorkerSupervisorOptions {
-  readonly coordinators: readonly Ref<LeaseCoordinatorRequest>[];
-  readonly makeWorker: (lease: HeldLease) => Behaviour<never, never>;
+  /** The coordinators at the start of this actor. */
+  readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
+  /** Undefined if the source of the lease was removed: the news that the lease is gone is on its way. */
+  readonly makeWorker: (lease: HeldLease) => Behaviour<never, never> | undefined;
   /** How long to wait before a lease that is still held gets another worker. */
   readonly againMs: number;
 }
 
 export type ShardWorkerSupervisorMessage =
   | HeldLeases
+  /** From the consumer: this table has a coordinator for a source that was added. An earlier one, if any, has ended. */
+  | {
+      readonly type: 'tableAdded';
+      readonly table: string;
+      readonly coordinator: Ref<LeaseCoordinatorRequest>;
+    }
   | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly name: string; readonly how: Ending }
   | { readonly type: 'again'; readonly name: string };
@@ -27,6 +35,7 @@ interface Slot {
 }
 
 export interface ShardWorkerSupervisorState {
+  readonly self: Ref<ShardWorkerSupervisorMessage>;
   readonly tables: Map<string, HeldLeases>;
   readonly slots: Map<string, Slot>;
 }
@@ -44,8 +53,8 @@ export function shardWorkerSupervisor(
   return {
     kind: 'shard-worker-supervisor',
     initial: (self): Step<ShardWorkerSupervisorState, ShardWorkerSupervisorMessage> => [
-      { tables: new Map(), slots: new Map() },
-      options.coordinators.map((to) => effect.send(to, { type: 'subscribe', subscriber: self })),
+      { self, tables: new Map(), slots: new Map() },
+      options.coordinators().map((to) => effect.send(to, { type: 'subscribe', subscriber: self })),
     ],
     receive: (state, message) => {
       const turn: SupervisorTurn = { options, state, effects: [] };
@@ -60,6 +69,7 @@ type Message<Type extends ShardWorkerSupervisorMessage['type']> = MessageOf<Shar
 
 const handlers: Handlers<SupervisorTurn, ShardWorkerSupervisorMessage> = {
   held,
+  tableAdded,
   // Nothing to do: `startFor` has filled the slot already.
   started: () => undefined,
   ended,
@@ -73,6 +83,12 @@ function held(turn: SupervisorTurn, message: HeldLeases): void {
 
   tables.set(message.table, message);
   for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
+}
+
+function tableAdded({ state, effects }: SupervisorTurn, { table, coordinator }: Message<'tableAdded'>): void {
+  // A new coordinator counts its versions from the start.
+  state.tables.delete(table);
+  effects.push(effect.send(coordinator, { type: 'subscribe', subscriber: state.self }));
 }
 
 function again(turn: SupervisorTurn, { name }: Message<'again'>): void {
@@ -93,9 +109,11 @@ function startFor({ options, state, effects }: SupervisorTurn, name: string, lea
   // If a worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
 
+  const worker = options.makeWorker(lease);
+  if (worker === undefined) return;
   state.slots.set(name, { lease, resting: false });
   effects.push(
-    effect.spawn(lease.leaseKey, options.makeWorker(lease), {
+    effect.spawn(lease.leaseKey, worker, {
       spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
       down: (_, how): ShardWorkerSupervisorMessage => ({ type: 'ended', name, how }),
     }),

@@ -31,7 +31,48 @@ export function emitNotice({ options, state, now, effects }: WorkerTurn, notice:
     case 'iteratorExpired':
       effects.push(effect.count('expiredIterators'));
       return;
+    case 'retrieval': {
+      const { by, why, error } = notice;
+      const reason = why === undefined ? {} : { why };
+      const cause = error === undefined ? {} : { error };
+      state.retrieval = { by, since: now, ...reason, ...cause };
+      effects.push(effect.emit({ name: 'retrievalChanged', data: { source, shardId, by, ...reason, ...cause } }));
+      return;
+    }
+    case 'takenOver': {
+      const { consumer, times } = notice;
+      effects.push(effect.emit({ name: 'subscriptionTakenOver', data: { source, shardId, consumer, times } }));
+      return;
+    }
+    case 'subscription':
+      effects.push(countSubscription(notice.outcome));
+      return;
     default:
       notice satisfies never;
+  }
+}
+
+function countSubscription(
+  outcome: Extract<SourceNotice, { type: 'subscription' }>['outcome'],
+): ReturnType<typeof effect.count> {
+  switch (outcome) {
+    case 'begun':
+      return effect.count('subscriptionsBegun');
+    case 'renewed':
+      return effect.count('subscriptionsRenewed');
+    case 'shardEnd':
+      return effect.count('subscriptionsToShardEnd');
+    case 'unused':
+      return effect.count('subscriptionsUnused');
+    case 'takenOver':
+      return effect.count('subscriptionsTakenOver');
+    case 'refused':
+      return effect.count('subscriptionsRefused');
+    case 'broken':
+      return effect.count('subscriptionsBroken');
+    case 'silent':
+      return effect.count('subscriptionsSilent');
+    default:
+      return outcome satisfies never;
   }
 }

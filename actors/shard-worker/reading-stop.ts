@@ -68,7 +68,7 @@ export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<S
   const { source, shardId } = options.lease;
   const { bound, reached } = reachedBound(state);
   const { key, error } = whereabouts;
-  const message = `${shardId} is read no further (${reached}): its oldest open record waits for another attempt`;
+  const message = `reading of ${shardId} has stopped (${reached}): its oldest open record waits for another attempt`;
   const known = { ...(key === undefined ? {} : { key }), ...(error === undefined ? {} : { error }) };
   effects.push(
     effect.emit({ name: 'readingStopped', data: { source, shardId, ...oldest.position, bound, message, ...known } }),

@@ -23,7 +23,9 @@ export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
   if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
   if (!mayReadAfterHook(turn, tenure)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
-  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId });
+  const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
+  state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
+  state.retrieval = { by: 'polling', since: turn.now };
   effects.push(effect.emit({ name: 'shardStarted', data: { source, shardId, fence } }));
 }
 

@@ -29,7 +29,6 @@ import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
 import { heldBack, stopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
-import { watchIntake } from '../../src/core/intake.js';
 import {
   createLedger,
   expectItems,
@@ -110,6 +109,7 @@ function initial(
     settledAt: now,
     tallied: { records: 0, bytes: 0 },
     millisBehindLatest: undefined,
+    retrieval: { by: 'polling', since: 0 },
     fetch: { fetchedAt: 0, millisBehindLatest: undefined },
     unlocated: undefined,
     readAt: now,
@@ -218,7 +218,7 @@ function tenure(turn: WorkerTurn, { answer }: Message<'tenure'>): void {
   if (granted.onlyAwaitsCalls === true) state.ending = { type: 'drained', open: 0 };
   else watchAge(turn);
   if (intake !== undefined)
-    state.unwatchIntake = watchIntake(intake, () => sendFromOutside(state.self, { type: 'intakeChanged' }));
+    state.unwatchIntake = intake.watch(() => sendFromOutside(state.self, { type: 'intakeChanged' }));
 
   effects.push(effect.after('watchdog', options.watchdogMs, { type: 'watchdog' }));
 }

@@ -9,7 +9,7 @@ import type { Fetch } from '../protocol/item.js';
 import type { Tenure, TenureAnswer, WorkerEnd } from '../protocol/tenure.js';
 import type { ByteAccount, ByteBudget } from '../../src/core/byte-budget.js';
 import type { Deque } from '../../src/core/deque.js';
-import type { Intake } from '../../src/core/intake.js';
+import type { ShardIntake } from '../../src/core/intake.js';
 import type { Ledger } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import type { TallyEntry } from '../../src/core/settled-tally.js';
@@ -23,6 +23,7 @@ import type {
   Unpacked,
   UserRecord,
 } from '../../src/api/ports.js';
+import type { RetrievalReason, RetrievalWay } from '../../src/api/retrieval.js';
 import type { FailureMessage, FailureOptions, PendingFailures } from '../protocol/pending-failures.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
@@ -42,7 +43,7 @@ export interface ShardWorkerOptions extends FailureOptions {
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
   /** Whether the application has paused the reading of all shards. Default: it never does. */
-  readonly intake?: Intake;
+  readonly intake?: ShardIntake;
   /** The history of the source, with the stream's retention. Default: the retention is not known. */
   readonly history?: SourceHistory;
   /** Counts the settled records for the meter. Absent if there is no meter. */
@@ -144,6 +145,13 @@ export interface ShardWorkerState {
   fetch: Fetch;
   /** The record that no actor held when the watchdog last asked, and since when. */
   unlocated: { readonly ordinal: number | undefined; readonly since: number } | undefined;
+  /** How the reader fetches records, and since when (monotonic). */
+  retrieval: {
+    readonly by: RetrievalWay;
+    readonly since: number;
+    readonly why?: RetrievalReason;
+    readonly error?: unknown;
+  };
   /** When the service gave the last answer that the worker has, or the tenure began. */
   readAt: number;
   /** What is known about a record that may expire: see retention.ts. */
@@ -237,7 +245,7 @@ export interface WorkerTurn {
 export type AdmissionEnd =
   | { readonly type: 'crash'; readonly error: Error }
   | { readonly type: 'stopShard'; readonly error: Error };
-/** Whether the application has paused the reading of all shards. */
+/** Whether the application has paused the reading of this shard, its source or all. */
 export function isIntakePaused({ intake }: Pick<ShardWorkerOptions, 'intake'>): boolean {
   return intake !== undefined && intake.pausedAt !== undefined;
 }

@@ -141,8 +141,8 @@ export function waitingParts({ pendingFailures }: ShardWorkerState, now: number)
 }
 
 /** Notes for the report of a stop what waits. */
-export function noteLeftParts({ left, clock }: ShardWorkerOptions, { pendingFailures }: ShardWorkerState): void {
-  if (left?.isStopping !== true) return;
+export function noteLeftParts({ leftItems, clock }: ShardWorkerOptions, { pendingFailures }: ShardWorkerState): void {
+  if (leftItems?.isStopping !== true) return;
   for (const pending of pendingFailures.byNumber.values())
-    left.noted.set(pending.subject, pendingSnapshot(pending, clock.now()));
+    leftItems.noted.set(pending.subject, pendingSnapshot(pending, clock.now()));
 }

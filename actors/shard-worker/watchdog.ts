@@ -4,13 +4,14 @@ import { failingStatus } from '../protocol/repeated-failure.js';
 import { punctuatingChannel } from './drain-condition.js';
 import { lagMs, readLagMs } from './lag.js';
 import { waitingParts } from './undecoded-part.js';
-import type { FailingSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
+import type { FailingSnapshot, RetrievalSnapshot, ShardSnapshot, WaitingSnapshot } from '../../src/api/status.js';
 import type { Whereabouts } from '../protocol/disposition.js';
 import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { oldestOpen, type LedgerEntry } from '../../src/core/ledger.js';
 import type { Position } from '../../src/core/position.js';
 import { KinactError } from '../../src/api/errors.js';
+import { chainText } from '../../src/core/thrown.js';
 
 /** What the decision is made of. */
 export interface StallFacts {
@@ -100,6 +101,7 @@ export interface WorkerStatus {
   readonly settled: number;
   readonly duplicates: number;
   readonly millisBehindLatest: number | undefined;
+  readonly retrieval: RetrievalSnapshot;
   /** The ages of the oldest record that is not read, and of the oldest one that is not settled; undefined while unknown. */
   readonly readLagMs: number | undefined;
   readonly lagMs: number | undefined;
@@ -147,6 +149,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     settled: ledger.settled,
     duplicates: state.admission.duplicates,
     millisBehindLatest: state.millisBehindLatest,
+    retrieval: retrievalStatus(state, now),
     readLagMs: rounded(readLagMs({ options, state, now })),
     lagMs: rounded(lagMs({ options, state, now })),
     waiting: waitingParts(state, now),
@@ -156,4 +159,9 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
       ? {}
       : { oldestOpen: { ...oldest.position, ordinal: oldest.ordinal, ageMs: Math.round(now - oldest.admittedAt) } }),
   };
+}
+
+function retrievalStatus({ retrieval }: ShardWorkerState, now: number): RetrievalSnapshot {
+  const { since, error, ...rest } = retrieval;
+  return { ...rest, forMs: Math.round(now - since), ...(error === undefined ? {} : { error: chainText(error) }) };
 }

@@ -129,12 +129,12 @@ export function waitingRecords({ pendingFailures }: StageState, now: number): re
 }
 
 /** Notes for the report of a stop what waits of this worker; of all workers without one. */
-export function noteLeftRecords({ left }: StageOptions, state: StageState, now: number, worker?: number): void {
-  if (left?.isStopping !== true) return;
+export function noteLeftRecords({ leftItems }: StageOptions, state: StageState, now: number, worker?: number): void {
+  if (leftItems?.isStopping !== true) return;
   for (const pending of state.pendingFailures.byNumber.values()) {
     const { subject } = pending;
     if (worker === undefined || subject.entry.tenure.worker === worker)
-      left.noted.set(subject, pendingSnapshot(pending, now));
+      leftItems.noted.set(subject, pendingSnapshot(pending, now));
   }
 }
 

@@ -1,5 +1,5 @@
-// What an example of a table's changes needs: a table with a stream in the scripted server, a local server for the lease table, and the
-// environment by which kinact finds both.
+// What an example of a table's changes needs: a table with a stream in the scripted server, and a local server for the lease table. It
+// also sets the environment by which kinact finds both.
 import { scriptedServer, startLocalServers } from 'kinact/testing';
 
 type Attributes = Parameters<Awaited<ReturnType<typeof scriptedServer>>['tables']['put']>[1];

@@ -30,6 +30,15 @@ const yours = {
 /** Counters that rise in a healthy consumer, too: at every restart, lost lease and stop. */
 const ordinary = {
   expiredIterators: 'Shard iterators that had expired, each replaced behind the last record.',
+  subscriptionsBegun: 'Subscriptions of enhanced fan-out that have begun.',
+  subscriptionsRenewed: 'Subscriptions that ended after their five minutes. Each is followed by another.',
+  subscriptionsToShardEnd: 'Subscriptions that ended with their shard.',
+  subscriptionsUnused: 'Subscriptions closed because there was no room for records for 30 s.',
+  subscriptionsTakenOver:
+    'Subscriptions that another process has taken over, as at a hand-over. Several in a row are an event `subscriptionTakenOver`.',
+  subscriptionsRefused: 'Subscriptions that the service did not accept. The shard is polled meanwhile.',
+  subscriptionsBroken: 'Subscriptions that ended with an error, or without an event. The shard is polled meanwhile.',
+  subscriptionsSilent: 'Subscriptions given up because nothing came for a minute.',
   leaseRowsRemoved: 'Lease rows of shards that are gone, removed by this worker.',
   deadLetter: 'Messages to actors that had stopped.',
   repeatedMessages: 'Messages that came twice and changed nothing.',

@@ -12,6 +12,8 @@ export const errorCodes = {
   ACCESS_DENIED: 'The credentials lack a permission; the message names the operation to allow.',
   WRONG_REGION: 'The ARN names another region than the client is configured for.',
   CREDENTIALS_MISSING: 'The SDK found no credentials or region. Configure them as for any AWS tool.',
+  FAN_OUT_UNAVAILABLE:
+    "With retrieval 'fan-out', the stream's consumer cannot be had for a reason that lasts; the message says which.",
   TABLE_NOT_KCL:
     "The table exists but is not a lease table: its key is not the string 'leaseKey', or its rows are another library's.",
   TABLE_NOT_FOUND:
@@ -42,10 +44,11 @@ export const errorCodes = {
     "An actor's behaviour returned something other than [state, effects], or an effect that does not exist or that it may not ask for.",
   START_FAILED: 'A child of a supervisor did not start; `cause` says why.',
   PARENT_STOPPED: 'The application stopped the actor system or parent under which the consumer runs.',
-  REFUSED: 'A command, or a `ManualClock`, refused to start or to continue; the message names the reason.',
+  REFUSED:
+    'A command, a `ManualClock`, or a consumer that has not started, refused to start or to continue; the message names the reason.',
   INJECTED_FAULT: 'A test injected this fault with `nemesis`, and gave no error of its own.',
   STOPPED: 'The consumer was stopped.',
-  AWS_ERROR: 'The service answered with an error for which kinact has no own code: see `cause`.',
+  AWS_ERROR: 'The service answered with an error for which kinact has no code of its own: see `cause`.',
   PEER_MISSING: 'An optional package is not installed; the message has the install line.',
   BROKEN_INVARIANT: 'A bug in kinact: please report it with the message.',
 } as const;

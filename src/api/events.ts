@@ -1,29 +1,9 @@
-// The events of a consumer: a closed map from event name to payload. The comment of each event says when it fires. An event
-// without listeners is only logged. A listener that throws is counted and reported, and has no other effect.
+// The events of a consumer: a closed map from event name to payload. A listener that throws is counted, and has no other effect.
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { Position } from '../core/position.js';
 import type { FailureKind, KinactError } from './errors.js';
-import type { FailedItem } from './failed-item.js';
-
-/** The members that all events about one shard have. */
-export interface ShardEvent {
-  /** The source's name. */
-  readonly source: string;
-  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
-  readonly shardId: string;
-}
-
-/** The members of events about one record, or an item of it. */
-export interface RecordEvent extends ShardEvent, Position {
-  /** The item's key; absent if none is known. */
-  readonly key?: string;
-}
-
-/** The members of events about a failed call: its record, or the oldest record of a flush. */
-export interface FailedCallEvent extends RecordEvent {
-  /** The call that failed: see `FailedItem.at`. */
-  readonly at: FailedItem['at'];
-}
+import type { FailedCallEvent, PauseEvent, RecordEvent, ShardEvent } from './event-members.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 
 /** The events of a consumer: name and payload. docs/events.md has the log level and the remedy of each event. */
 export interface ConsumerEvents {
@@ -98,7 +78,7 @@ export interface ConsumerEvents {
     readonly forMs: number;
   };
   /**
-   * A shard is read no further, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
+   * Reading of a shard has stopped, because its oldest open record waits for another attempt and a bound is reached. `span` is 64 ×
    * `maxPending`, counted from that record. The event fires once per stop, and not for a shard that is full for a moment.
    */
   readingStopped: RecordEvent & {
@@ -238,6 +218,26 @@ export interface ConsumerEvents {
     readonly shardId?: string;
   };
   /**
+   * A shard is now read by enhanced fan-out, or polled from the same position although `retrieval` wants fan-out: `why` says the reason.
+   */
+  retrievalChanged: ShardEvent & {
+    /** How the shard is read from now on. */
+    readonly by: RetrievalWay;
+    /** Why it is polled. */
+    readonly why?: RetrievalReason;
+    /** The error behind it, if there is one. */
+    readonly error?: unknown;
+  };
+  /**
+   * Another process took over the subscription of a shard several times, though the lease stayed here. Again only after ten quiet minutes.
+   */
+  subscriptionTakenOver: ShardEvent & {
+    /** The name or ARN of the consumer, as configured. */
+    readonly consumer: string;
+    /** How many times in a row. */
+    readonly times: number;
+  };
+  /**
    * Reports how a stream places its records (`RecordDistributionStrategy`). It fires at every change. It also fires at the start
    * if records of one key may be in several shards, or if the configured `outOfRange` does not apply. `outOfRange` is the
    * policy from now on. At least until `keepsAllUntil`, no record is dropped because of its hash key.
@@ -333,13 +333,13 @@ export interface ConsumerEvents {
     /** How many writes per second the table has taken lately. */
     readonly writesPerSecond: number;
   };
-  /** The application has called `consumer.pause()`: no shard of this process is read until `resume`. */
-  paused: {
+  /** The application has called `consumer.pause`: nothing of the process, the source or the shard is read here until `resume`. */
+  paused: PauseEvent & {
     /** What follows, in words. */
     readonly message: string;
   };
-  /** The application has called `consumer.resume()`, after a pause of `forMs`. */
-  resumed: {
+  /** The application has called `consumer.resume`, after a pause of `forMs`. */
+  resumed: PauseEvent & {
     /** How long the pause was, in milliseconds. */
     readonly forMs: number;
   };

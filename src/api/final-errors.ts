@@ -1,13 +1,17 @@
-// Decides whether an error is final for its source or lease table, or may pass with time. Called by lease coordinators and shard
+// Decides whether an error is final for its source or lease table, or temporary. Called by lease coordinators and shard
 // workers.
 import { isKinactError, type ErrorCode, type FailureKind, type KinactError } from './errors.js';
 
 /** The history of a source. It is made once per consumer, and outlives the coordinator of the table. */
 export interface SourceHistory {
-  /** The shards of the source have been listed once. From then on almost every error may pass. */
+  /** The shards of the source have been listed once. From then on almost every error counts as temporary. */
   worked: boolean;
   /** The error with which the source has failed for good. */
   failure: KinactError | undefined;
+  /** The source is being added, and `addSource` will say whether that succeeds. */
+  joining?: boolean;
+  /** The source is being removed. Then `failure` says so, and nothing of it is read any longer. */
+  removed?: boolean;
   /** How long the stream keeps its records; absent if the service does not report it. */
   retentionMs?: number;
   /** Ids of the shards that were reported as `retentionAtRisk` and have not recovered since. */
@@ -25,6 +29,7 @@ const finalBeforeFirstRead: ReadonlySet<ErrorCode> = new Set([
   'STREAM_NOT_FOUND',
   'ACCESS_DENIED',
   'WRONG_REGION',
+  'FAN_OUT_UNAVAILABLE',
   'TABLE_NOT_KCL',
   'PEER_MISSING',
 ]);

@@ -1,7 +1,7 @@
 // The hand-written types of option values: AWS clients, a nact reference, the argument of a callback. The types of the options
 // themselves are in generated/.
 import type { Position } from '../core/position.js';
-import type { ShardEvent } from './events.js';
+import type { ShardEvent } from './event-members.js';
 import type { HashKeyRange } from './ports.js';
 
 /**

@@ -74,7 +74,7 @@ export interface ParkSink {
 export interface SinkCheck {
   /** Aborts when nobody waits for the check any more: its deadline has passed, or the consumer stops. */
   readonly signal: AbortSignal;
-  /** Says what could not be found out, or may pass: an event `warning`. The start goes on. */
+  /** Says what could not be found out, or is temporary: an event `warning`. The start goes on. */
   readonly warn: (message: string, error?: Error) => void;
 }
 

@@ -4,6 +4,7 @@ import type { ByteAccount } from '../core/byte-budget.js';
 import type { Position, StartPosition } from '../core/position.js';
 import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
+import type { RetrievalReason, RetrievalWay, SubscriptionOutcome } from './retrieval.js';
 import type { Placement, PlacementState, RecordDistribution } from '../core/record-placement.js';
 
 /** Time. Never read the host's clock directly in `src/core` or `actors`. */
@@ -142,6 +143,8 @@ export interface LeasedRead {
   readonly multiStream?: boolean;
   /** The account that a reader of a source with `countsBytes` asks before each fetch, and charges with the fetched bytes. */
   readonly bytes?: ByteAccount;
+  /** When the last renewal began that succeeded (monotonic milliseconds): the lease was ours later than that. */
+  readonly renewalBegunAt?: () => number;
   /** Gets the time of each call of GetRecords that the service has answered, also with an error. Absent without a meter. */
   readonly noteRead?: (ms: number) => void;
 }
@@ -150,7 +153,7 @@ export interface LeasedRead {
 export interface ShardReader {
   /**
    * Resolves with the next batch, as soon as there is one. Under a lease it rejects only on abort, because any failure of a
-   * service may pass. Without a lease it also rejects with errors that no retry can repair (KinactError).
+   * service counts as temporary. Without a lease it also rejects with errors that no retry can repair (KinactError).
    */
   read(signal: AbortSignal): Promise<ReadResult>;
   /**
@@ -180,6 +183,18 @@ export interface PositionLook {
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
   | { readonly type: 'iteratorExpired'; readonly shardId: string }
+  /** From now on the shard is read in this way. */
+  | {
+      readonly type: 'retrieval';
+      readonly shardId: string;
+      readonly by: RetrievalWay;
+      readonly why?: RetrievalReason;
+      readonly error?: unknown;
+    }
+  /** A subscription has begun, or has ended in this way. */
+  | { readonly type: 'subscription'; readonly shardId: string; readonly outcome: 'begun' | SubscriptionOutcome }
+  /** Subscriptions of this shard were taken over so many times in a row, although the lease stayed ours. */
+  | { readonly type: 'takenOver'; readonly shardId: string; readonly consumer: string; readonly times: number }
   /** Records after `position` may have expired unread; without a position, any of the shard. `certain`: some have expired. */
   | { readonly type: 'trimmed'; readonly shardId: string; readonly position?: Position; readonly certain: boolean }
   | {

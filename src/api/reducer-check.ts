@@ -48,7 +48,7 @@ export function checkReducer(reducer: object): void {
   for (const [kind, others] of Object.entries(alone)) {
     if (definition[kind] === undefined) continue;
     for (const name of others)
-      if (definition[name] !== undefined) refuse(`reducer.${name}`, `nothing with ${kind}`, definition[name]);
+      if (definition[name] !== undefined) refuseName(`reducer.${name}`, `${allowedOnly(name)}, got ${kind}`);
   }
 
   oneOf('reducer.acknowledge', definition['acknowledge'], ['auto', 'manual']);
@@ -57,7 +57,8 @@ export function checkReducer(reducer: object): void {
   if (timeoutMs !== undefined && !((timeoutMs as number) >= 1 && (timeoutMs as number) <= maxTimerMs))
     refuse('reducer.timeoutMs', `a number of milliseconds, 1 to ${maxTimerMs}`, timeoutMs);
   if (concurrency !== undefined) {
-    if (definition['process'] === undefined) refuse('reducer.concurrency', 'nothing without process', concurrency);
+    if (definition['process'] === undefined)
+      refuseName('reducer.concurrency', `allowed only with process, got ${given.join()}`);
     if (!Number.isSafeInteger(concurrency) || (concurrency as number) < 1)
       refuse('reducer.concurrency', 'an integer >= 1', concurrency);
   }
@@ -66,6 +67,12 @@ export function checkReducer(reducer: object): void {
     if (definition['acknowledge'] === 'manual') refuse('reducer.acknowledge', "'auto' with stateless", 'manual');
   }
   if (definition['batch'] !== undefined) checkBatch(definition['batch'] as Members);
+}
+
+/** Which kinds of reducers may have this member. */
+function allowedOnly(name: string): string {
+  const kindsWith = ['reduce', 'behaviour', 'process'].filter((kind) => alone[kind]?.includes(name) !== true);
+  return `allowed only with ${kindsWith.join(' or ')}`;
 }
 
 function checkInit(init: unknown): void {

@@ -204,7 +204,7 @@ export interface FoldingReducer<State = unknown, Value = Buffer> {
    */
   readonly stateBy?: 'reducer' | 'shard' | undefined;
   /**
-   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected: some of its items are
+   * Nothing of the state matters beyond its flush. Then a failed flush is not only repeated, but bisected. Some of its items are
    * folded into a new state from `init()`, and flushed, down to the items that fail alone. The others are acknowledged. It needs
    * `flush`, and does not go with `acknowledge: 'manual'`.
    * @default false

@@ -10,12 +10,14 @@ export const remedies: Readonly<Record<ErrorCode, string>> = {
   ACCESS_DENIED: 'Grant the operation that `data.operation` names; all of them are in [operating.md](operating.md).',
   WRONG_REGION: 'Make ARN, `region` and endpoint agree.',
   CREDENTIALS_MISSING: 'Configure credentials and region; correct the machine’s clock.',
+  FAN_OUT_UNAVAILABLE:
+    "Grant the permissions of [streams.md](streams.md#enhanced-fan-out), deregister a consumer that nobody uses, or correct `consumerArn`. With `retrieval: 'auto'` kinact polls until the consumer can be had.",
   TABLE_NOT_KCL:
     'Choose another `application` or `leases.tableName`: without the latter, the lease table has the name of the application. So an application cannot have the name of the table whose changes it reads.',
   TABLE_NOT_FOUND:
     'Correct the application name, or start a consumer first. A running consumer recreates a deleted table.',
   KCL3_TABLE:
-    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more, run `kinact adopt --application A` (docs/kcl-compatibility.md). By hand, delete every row that *has* an `entityType` other than `LEASE`: a row without one is a lease, and KCL 2.7.2 dies on a `WORKER_METRIC_STATS` row. Delete also every `checkpointOwner` attribute, and the side tables of KCL 3.0 to 3.4, `APPLICATION-CoordinatorState` and `APPLICATION-WorkerMetricStats`.',
+    'Use another application name, or roll the KCL 3 fleet back. When no KCL 3 worker runs any more, run `kinact adopt --application A` ([by hand](kcl-compatibility.md#leaving-kcl-3-by-hand)).',
   MALFORMED_LEASE:
     'Correct the row that `data.leaseKey` names. A row that you delete is created again, without its checkpoint.',
   START_TIMEOUT: 'Look at `cause`; start again when it is repaired.',

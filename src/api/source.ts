@@ -33,6 +33,14 @@ export interface LeaseTableOptions {
   readonly client?: unknown;
 }
 
+/** Where a lease table is. A member that is absent is not known before the start, or does not apply. */
+export interface LeasePlace {
+  /** The region, unless the AWS environment or a client says it. */
+  readonly region?: string | undefined;
+  /** The source's own DynamoDB client, by shape. */
+  readonly client?: unknown;
+}
+
 declare const carries: unique symbol;
 
 /**
@@ -48,10 +56,12 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
   readonly initialPosition: InitialPosition;
   /** A value that `extract` and every item of this source get unchanged. */
   readonly opaque?: unknown;
+  /** Where the lease table is. Sources that share a table must have it in one place. */
+  readonly leases?: LeasePlace | undefined;
   /** The stream as the application has named it. A sink of the same consumer may not put items into it. */
   readonly stream?: NamedStream | undefined;
-  /** Opens the stream. The consumer calls it. */
-  readonly open: (environment: Environment) => StreamSource;
+  /** Opens the stream. The consumer calls it, with the name of the source's lease table. */
+  readonly open: (environment: Environment, leaseTable?: string) => StreamSource;
   /** Opens the lease table. The consumer calls it. */
   readonly openLeases: (environment: Environment, table: LeaseTableOptions) => LeaseStore;
   /** Never present at run time: carries the types to `createConsumer`. */
@@ -69,12 +79,12 @@ export interface SourceSpec<Value = Buffer, Rec extends UserRecord = UserRecord>
 export type AnySource = SourceSpec<any, any>;
 
 /** One source of the argument of `createConsumer`. */
-type Each<Source> = Source extends readonly (infer One)[] ? One : Source;
+export type EachSource<Source> = Source extends readonly (infer One)[] ? One : Source;
 
 /** The value of the items of these sources if there is no `extract`: a union, if they are of several kinds. */
 export type SourceValue<Source> =
-  Each<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
+  EachSource<Source> extends infer One ? (One extends SourceSpec<infer Value, any> ? Value : never) : never;
 
 /** The records of these sources: a union, if they are of several kinds. */
 export type SourceRecord<Source> =
-  Each<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;
+  EachSource<Source> extends infer One ? (One extends SourceSpec<any, infer Rec> ? Rec : never) : never;

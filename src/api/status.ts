@@ -2,6 +2,7 @@
 import type { OutOfRangePolicy, RecordDistribution } from '../core/record-placement.js';
 import type { FailureKind } from './errors.js';
 import type { FailedItem } from './failed-item.js';
+import type { RetrievalReason, RetrievalWay } from './retrieval.js';
 import type { Position } from '../core/position.js';
 
 /** One actor of the tree. */
@@ -44,6 +45,18 @@ export interface OldestOpen extends Position {
   readonly forMs: number;
 }
 
+/** How the records of a shard are fetched. */
+export interface RetrievalSnapshot {
+  /** `fan-out`: a subscription brings them. `polling`: GetRecords. */
+  readonly by: RetrievalWay;
+  /** For how long it has been so, in milliseconds. */
+  readonly forMs: number;
+  /** Why the shard is polled although fan-out is wanted; absent otherwise. */
+  readonly why?: RetrievalReason;
+  /** The message of the error behind it, if there is one. */
+  readonly error?: string;
+}
+
 /** A shard that this process reads. */
 export interface ShardSnapshot {
   /** The source's name. */
@@ -52,7 +65,7 @@ export interface ShardSnapshot {
   readonly shardId: string;
   /** The fence of its items; undefined until the first renewal has given one. */
   readonly fence: number | undefined;
-  /** `paused`: the application has called `consumer.pause()`. `draining`: before a stop, a hand-over or the end of the shard. */
+  /** `paused`: the application has paused it by `consumer.pause`. `draining`: before a stop, a hand-over or the end of the shard. */
   readonly doing: 'starting' | 'reading' | 'paused' | 'draining' | 'ended';
   /** How many records are handed out and not settled. */
   readonly openRecords: number;
@@ -64,6 +77,8 @@ export interface ShardSnapshot {
   readonly prefetchedBytes: number;
   /** Milliseconds behind the tip, as the service last reported; null if it has not reported any. */
   readonly millisBehindLatest: number | null;
+  /** How its records are fetched now. */
+  readonly retrieval: RetrievalSnapshot;
   /**
    * The age of the oldest record that is not settled, read or not, in milliseconds, from its arrival in the stream. 0: everything is
    * settled, and the last answer of the service, ten seconds old at most, reached the tip. Null while the first answer is awaited.
@@ -147,12 +162,25 @@ export interface SourceSnapshot {
   readonly source: string;
   /** The lease table of the source. */
   readonly table: string;
-  /** `starting`: the source is not read yet; kinact keeps trying. `failed`: the source is not read again. */
-  readonly state: 'starting' | 'running' | 'failed';
+  /**
+   * `starting`: the source is not read yet; kinact keeps trying. `removing`: `removeSource` is under way. `failed`: the source is not
+   * read again.
+   */
+  readonly state: 'starting' | 'running' | 'removing' | 'failed';
   /** Why the source is not running: its failure, or the last error of the calls that are repeated. */
   readonly error?: Error;
   /** How the stream places its records; absent until this is known. */
   readonly placement?: PlacementSnapshot;
+}
+
+/** A source or a shard that the application has paused. */
+export interface PauseSnapshot {
+  /** The source's name. */
+  readonly source: string;
+  /** The shard; absent if the whole source is paused. */
+  readonly shardId?: string;
+  /** For how long, in milliseconds. */
+  readonly forMs: number;
 }
 
 /** The result of `consumer.status()`. docs/status.md says when to look at which member. */
@@ -161,8 +189,10 @@ export interface ConsumerStatus {
   readonly state: 'new' | 'starting' | 'running' | 'stopping' | 'closed';
   /** The name of this process in the lease table: the option `workerId`, or the one that kinact has made. */
   readonly workerId: string;
-  /** For how long `consumer.pause()` has held, in milliseconds; null if the consumer is not paused. */
+  /** For how long `consumer.pause()` has held, in milliseconds; null if the whole consumer is not paused. */
   readonly pausedForMs: number | null;
+  /** The sources and shards that `consumer.pause({ source, shardId })` has paused in this process, the oldest pause first. */
+  readonly paused: readonly PauseSnapshot[];
   /** The rate limit, and how many reducers wait for it now; null without a limit. */
   readonly limit: {
     /** How many items a second go to the application's code. */

@@ -1,4 +1,4 @@
-// Repeats a call, for a limited time, while its failure may pass (throttling, a lost connection). For commands, which have no
+// Repeats a call, for a limited time, while its failure is temporary (throttling, a lost connection). For commands, which have no
 // actor that repeats calls.
 import { backoffMs, type Backoff } from '../core/backoff.js';
 import { isKinactError } from '../api/errors.js';

@@ -1,7 +1,7 @@
 // Finds rows that have ended although their stream lists the shard as open: no worker will ever read that shard. For `kinact
 // leases`; a running consumer finds them by itself (`leaseContradiction`). As there, two listings a minute apart must agree,
 // because a listing may be older than the row. If the first shows no open shard, there is no wait.
-import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { kinesisSource } from '../aws/kinesis/kinesis-source.js';
 import type { LeaseRow } from '../core/lease.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isSameStream, streamIdentityOf } from '../core/stream-identity.js';
@@ -78,7 +78,7 @@ function suspectsByStream(rows: readonly LeaseRow[], environment: Environment): 
   }
   return [...byArn].flatMap(([streamArn, suspects]) => {
     try {
-      return [{ streamArn, source: kinesisPollingSource({ streamArn, requestTimeoutMs }, environment), suspects }];
+      return [{ streamArn, source: kinesisSource({ streamArn, requestTimeoutMs }, environment), suspects }];
     } catch {
       // The row may contain any text as its ARN.
       return [];

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { KinactError } from '../api/errors.js';
 import type { Timers } from '../api/ports.js';
-import { refuse } from '../api/refusal.js';
+import { refuse, refuseName } from '../api/refusal.js';
 import { defineReducer, type FoldingReducer } from '../api/reducer.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
 import { chainText, messageOf } from '../core/thrown.js';
@@ -97,6 +97,6 @@ export function moduleOf(loaded: Readonly<Record<string, unknown>>): ReplayModul
   if (numbers !== undefined && !['number', 'string', 'bigint'].includes(numbers as string))
     refuse('module.numbers', "'number', 'string' or 'bigint', as in dynamodbStream", numbers);
   if (extract !== undefined && key !== undefined)
-    refuse('module.key', 'nothing beside extract, which gives every item its key', key);
+    refuseName('module.key', 'allowed only without extract, which gives every item its key');
   return { reducer: defineReducer(reducer as FoldingReducer), extract, key, numbers } as ReplayModule;
 }

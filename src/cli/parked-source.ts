@@ -1,7 +1,7 @@
 // Where the command `parked` finds items, and what was replayed of them before.
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { kinesisSource } from '../aws/kinesis/kinesis-source.js';
 import { KinactError } from '../api/errors.js';
 import type { SourceNotice } from '../api/ports.js';
 import { hostEnvironment } from '../consumer/host-environment.js';
@@ -58,12 +58,12 @@ async function refuseNoFolder(path: string, prefix = ''): Promise<void> {
     // Any other failure shows when the folder is read.
     ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   );
-  if (!isFolder) throw new KinactError('REFUSED', `${prefix}${path} is no folder`, { data: { path } });
+  if (!isFolder) throw new KinactError('REFUSED', `${prefix}${path} is not a folder`, { data: { path } });
 }
 
 function streamReading(stream: StreamReference): ParkedPlace['read'] {
   return async (io) => {
-    const source = kinesisPollingSource({ ...stream, idleMs: tipIdleMs }, hostEnvironment);
+    const source = kinesisSource({ ...stream, idleMs: tipIdleMs }, hostEnvironment);
     const report = retryReporter((text) => say(io, text), hostEnvironment.clock);
     try {
       return await readParkedStream(source, (notice) => reportNotice(notice, report), io.signal);

@@ -1,7 +1,7 @@
 // A DynamoDB table whose changes a command reads: the value of `--table`. Called by tail and reset, which also read Kinesis streams.
 import { changeSource, type ChangeSourceOptions } from '../aws/dynamodb-streams/change-source.js';
 import { streamArnParts } from '../aws/dynamodb-streams/stream-arn.js';
-import { kinesisPollingSource } from '../aws/kinesis/polling-source.js';
+import { kinesisSource } from '../aws/kinesis/kinesis-source.js';
 import type { StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import { isTableStream } from '../core/stream-identity.js';
@@ -57,5 +57,5 @@ export function openSource(
 ): StreamSource {
   return isTable(reference)
     ? changeSource({ ...reference, ...reading }, environment)
-    : kinesisPollingSource({ ...reference, ...reading }, environment);
+    : kinesisSource({ ...reference, ...reading }, environment);
 }

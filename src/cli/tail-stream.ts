@@ -226,6 +226,11 @@ function sayNotice({ say, reportRetry }: TailJob, notice: SourceNotice): void {
       return say(
         `${notice.shardId}: records${notice.position === undefined ? '' : ` after ${notice.position.sequenceNumber}`} are trimmed`,
       );
+    // Commands only poll.
+    case 'retrieval':
+    case 'subscription':
+    case 'takenOver':
+      return;
     case 'retrying':
       return reportRetry(notice.operation, notice.error);
   }

@@ -92,6 +92,7 @@ function shardOf(
   return {
     ...{ source, shardId, fence, doing, openRecords, openBytes, heldBytes, prefetchedBytes },
     millisBehindLatest: status.millisBehindLatest ?? null,
+    retrieval: status.retrieval,
     oldestOpen:
       oldestOpen === undefined
         ? null

@@ -1,13 +1,15 @@
 // What an application can do with a consumer. consumer.ts implements it, and exports these types to everyone else.
 import type { Runtime } from '../../supervision/index.js';
-import type { StopReport } from './stop-report.js';
+import type { RemovalReport, StopReport } from './stop-report.js';
+import type { AnySource } from '../api/source.js';
+import type { IntakePart } from '../core/intake.js';
 import type { Listener } from './emitter.js';
 import type { ConsumerEventName } from '../api/events.js';
 import type { StopOptions } from '../api/options.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
-/** A consumer, started or not. `createConsumer` makes it. */
-export interface Consumer extends AsyncDisposable {
+/** A consumer, started or not. `createConsumer` makes it. `Source` is the kind of its sources, or a union of several. */
+export interface Consumer<Source = AnySource> extends AsyncDisposable {
   /**
    * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
    * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
@@ -33,23 +35,61 @@ export interface Consumer extends AsyncDisposable {
    */
   stop(options?: StopOptions): Promise<StopReport>;
   /**
-   * Pauses the whole process: nothing more is read of any shard, and no more records go to your code. What is in flight is finished
-   * and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be handed over to another
-   * worker, which is not paused. A read that is under way may still bring records, which wait here.
+   * Reads one more source from now on. It is of the kinds of sources that the consumer was made with, and has the same reducers. The
+   * promise resolves when the leases of the source may be taken, as in `start`. If it rejects, the source is not part of the consumer.
    *
-   * The pause lasts until `resume`, also over restarts of the pipeline and for shards that are taken later. It may begin before
-   * `start`. A second call, and a call after `stop` or after the end, have no effect. While it lasts, `ready()` is false and says why.
-   * Records that expire from the stream meanwhile are lost.
+   * @throws KinactError INVALID_OPTION if the source has the name of another one, or if its lease table does not fit. Other codes are
+   * those of `start`: STREAM_NOT_FOUND, START_TIMEOUT after `leases.startDeadlineMs`, STOPPED if the consumer was stopped or the source
+   * removed meanwhile. REFUSED before `start()`.
+   *
+   * @example
+   * ```ts
+   * await consumer.addSource(kinesisStream({ streamName: 'refunds', application: 'refund-totals' }));
+   * ```
+   */
+  addSource(source: Source): Promise<void>;
+  /**
+   * Ends the reading of one source: its shards drain, and each of its leases is released with its last checkpoint. A shard that is not
+   * drained within `deadlineMs` (default 20,000) is released at its last settled record. When the promise resolves, none of its records
+   * goes to your code any more, and the source may be added again. Other workers go on reading it. A second call meanwhile returns the
+   * same promise. A consumer without a source runs on.
+   *
+   * @throws KinactError INVALID_OPTION if there is no such source, or for an invalid deadline. STOPPED if the consumer was stopped.
+   * REFUSED before `start()`.
+   *
+   * @example
+   * ```ts
+   * const { drained } = await consumer.removeSource('refunds', { deadlineMs: 10_000 });
+   * ```
+   */
+  removeSource(name: string, options?: StopOptions): Promise<RemovalReport>;
+  /**
+   * Pauses the whole process, one source of it, or one shard: nothing more is read of it, and no more records of it go to your code. What
+   * is in flight is finished and checkpointed, and reducers are asked to flush. The leases stay here and are renewed. One may still be
+   * handed over to another worker, which is not paused. A read that is under way may still bring records, which wait here.
+   *
+   * The pause lasts until `resume` is called with the same argument, also over restarts of the pipeline and for shards that are taken
+   * later. It may begin before `start`. A second call, and a call after `stop` or after the end, have no effect. While it lasts, `ready()`
+   * is false and says why. Records that expire from the stream meanwhile are lost.
+   *
+   * @throws KinactError INVALID_OPTION if there is no source of this name.
    *
    * @example
    * ```ts
    * consumer.pause();
    * setTimeout(() => consumer.resume(), 60_000);
+   * consumer.pause({ source: 'orders' });
+   * consumer.pause({ source: 'orders', shardId: 'shardId-000000000000' });
    * ```
    */
-  pause(): void;
-  /** Ends a pause: every shard is read on where it was. Without a pause, or after `stop`, it has no effect. */
-  resume(): void;
+  pause(part?: IntakePart): void;
+  /**
+   * Ends the pause of the process, of a source, or of a shard: what no other pause holds is read on where it was. Without such a pause, or
+   * after `stop`, it has no effect.
+   *
+   * @throws KinactError INVALID_OPTION if there is no source of this name.
+   */
+  resume(part?: IntakePart): void;
   /**
    * Changes the rate limit: how many items this process hands to your code per second, over all reducers, retries included.
    * `undefined` removes it. It takes effect at once, and may be called at any time. See the option `limit`.

@@ -75,7 +75,7 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   const reason = isParentStopped(ending?.error) ? 'the parent was stopped' : 'stopping';
 
   // No coordinator could release these: it was down, or the application has stopped the parent, so no message arrived any longer.
-  const left = wiring()?.left.inTables(unansweredTables) ?? [];
+  const left = wiring()?.leftLeases.inTables(unansweredTables) ?? [];
   const lateReleases = await releaseLeft(stopping, left, reason, remainingNow());
   const outcomes = [...reports.flatMap((report) => report ?? []), ...lateReleases];
   const isReleased = outcomes.every(({ released, recordsLeft }) => released && recordsLeft === 0);
@@ -88,7 +88,8 @@ export async function releaseEverything(stopping: StoppingConsumer, deadlineMs: 
   };
 }
 
-function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
+/** The entry in a report. */
+export function releasedLease(outcome: ReleaseOutcome): ReleasedLease {
   return { ...outcome, recordsLeft: outcome.recordsLeft === 'unknown' ? -1 : outcome.recordsLeft };
 }
 

@@ -1,5 +1,6 @@
 // `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
-// first, then the actors stop. A consumer ends by itself after its last source (`#sourceFailed`), or as `escalation.ts` decides.
+// first, then the actors stop. A consumer ends by itself after a failed start, after its last source (`#sourceFailed`), or as
+// `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import {
@@ -21,14 +22,17 @@ import { coordinatorError, createEscalation, escalationDeadlineMs, type Escalati
 import { liveness, readiness, snapshot } from './inspection.js';
 import { createRateLimit, setRate, type RateLimit } from '../core/rate-limit.js';
 import { checkPerSecond } from '../options/consumer-option-table.js';
-import { createIntake, pauseIntake, resumeIntake } from '../core/intake.js';
-import { checkSinks } from './sink-checks.js';
+import type { IntakePart } from '../core/intake.js';
+import { haveAllFailed, warnOfClose } from './open-sources.js';
+import { createPausing, type Pausing } from './pausing.js';
+import { checkSinksOf } from './sink-checks.js';
 import { releaseEverything } from './consumer-stop.js';
 import { noMetering, startMetering } from './metering.js';
 import { actors, openWiring, type Actors, type Wiring } from './wiring.js';
 import { createEmitter, type Emitter, type Listener } from './emitter.js';
 import type { Consumer } from './consumer-contract.js';
-import type { StopReport } from './stop-report.js';
+import type { RemovalReport, StopReport } from './stop-report.js';
+import { createSourceChanges, type SourceChanges } from './source-changes.js';
 import { undrainedText } from './waiting-text.js';
 import { visible } from '../core/visible.js';
 import { KinactError } from '../api/errors.js';
@@ -36,17 +40,16 @@ import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import { guardLogger, silentLogger } from '../api/logger.js';
 import { guardMeter } from '../api/metrics.js';
 import { resolveTable } from '../options/option-table.js';
-import { sinksOf } from '../options/policy-sinks.js';
 import { stopTable } from '../options/stop-option-tables.js';
 import { resolveOptions, type ResolvedOptions } from '../options/resolved-options.js';
 import type { ConsumerOptions, StopOptions } from '../api/options.js';
 import type { CreateOptions, Sources, ValueIn } from '../api/create-options.js';
 import type { Extracted } from '../api/reducer.js';
-import type { Environment, SourceSpec } from '../api/source.js';
+import type { AnySource, EachSource, Environment, SourceSpec } from '../api/source.js';
 import type { ConsumerStatus, Health } from '../api/status.js';
 
 export type { Consumer } from './consumer-contract.js';
-export type { StopReport } from './stop-report.js';
+export type { RemovalReport, StopReport } from './stop-report.js';
 
 /**
  * Makes a consumer. Nothing is opened before `start()`.
@@ -76,7 +79,7 @@ export function createConsumer<
   const Source extends Sources = SourceSpec,
   Made extends Iterable<Extracted<Value>> = Iterable<Extracted<never>>,
   Value = ValueIn<Made, Source>,
->(options: CreateOptions<Made, Value, Source>): Consumer {
+>(options: CreateOptions<Made, Value, Source>): Consumer<EachSource<Source>> {
   return consumerOf(options as unknown as ConsumerOptions, actors);
 }
 
@@ -93,7 +96,7 @@ class TreeConsumer implements Consumer {
   readonly #environment: Environment;
   readonly #emitter: Emitter;
   readonly #escalation: Escalation;
-  readonly #intake = createIntake();
+  readonly #pausing: Pausing;
   readonly #limit: RateLimit;
   /** Ends the checks of the sinks when the consumer stops. */
   readonly #checks = new AbortController();
@@ -101,6 +104,8 @@ class TreeConsumer implements Consumer {
   #wiring: Wiring | undefined;
   #root: Ref<never> | undefined;
   #pipeline: Ref<SupervisorMessage> | undefined;
+  #coordinators: Ref<SupervisorMessage> | undefined;
+  #changes: SourceChanges | undefined;
   #metering = noMetering;
   #starting: Promise<void> | undefined;
   #stopping: Promise<StopReport> | undefined;
@@ -120,6 +125,12 @@ class TreeConsumer implements Consumer {
     this.#emitter = createEmitter(
       guardLogger(options.logger, { application: options.application }, () => this.#countThrow('logger')),
     );
+    this.#pausing = createPausing({
+      now: () => this.#environment.clock.now(),
+      emitter: this.#emitter,
+      hasStopped: () => this.#hasStopped(),
+      sources: () => [...(this.#wiring?.sources.byName.keys() ?? options.sources.map(({ spec }) => spec.name))],
+    });
     this.#limit = createRateLimit(options.limit?.perSecond, this.#environment.clock.now());
     this.runtime = createRuntime({
       ...(seams as Pick<RuntimeOptions, 'trace' | 'intercept'>),
@@ -160,10 +171,11 @@ class TreeConsumer implements Consumer {
   async #start(): Promise<void> {
     this.#state = 'starting';
     try {
-      const checking = this.#checkSinks();
+      const { timers } = this.#environment;
+      const checking = checkSinksOf(this.#options, { timers, signal: this.#checks.signal, emitter: this.#emitter });
       checking?.catch(() => undefined);
       // In virtual time only what is there already gets time, so a real disk must not hold the start up.
-      if (checking !== undefined && this.#environment.timers === hostEnvironment.timers) await checking;
+      if (checking !== undefined && timers === hostEnvironment.timers) await checking;
       if (this.#hasStopped()) throw this.#startFailure();
       const meter = guardMeter(this.#options.meter, () => this.#countThrow('meter'));
       this.#wiring = openWiring({
@@ -172,9 +184,10 @@ class TreeConsumer implements Consumer {
         meter,
         environment: this.#environment,
         processNonce: randomUUID(),
-        intake: this.#intake,
+        intake: this.#pausing.intake,
         limit: this.#limit,
       });
+      this.#changes = this.#changesOf(this.#wiring);
       this.#root = spawn(this.runtime, this.#tree(this.#wiring), '', { shutdownMs: Infinity });
       const { settled, calls } = this.#wiring;
       const measured = { emitter: this.#emitter, settled, calls, status: () => this.status() };
@@ -190,16 +203,17 @@ class TreeConsumer implements Consumer {
     this.#state = 'running';
   }
 
-  /** Undefined if no sink has anything to check, so that a start without a sink takes no turn more. */
-  #checkSinks(): Promise<void> | undefined {
-    const { onFailure, doubtOf, answerDeadlineMs: deadlineMs } = this.#options;
-    const warn = (message: string, error?: Error): void =>
-      this.#emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
-    const sinks = sinksOf(onFailure).map(({ sink }) => sink);
-    for (const doubt of sinks.map(doubtOf)) if (doubt !== undefined) warn(doubt);
-    if (sinks.every(({ check }) => check === undefined)) return undefined;
-    const { signal } = this.#checks;
-    return checkSinks(sinks, { timers: this.#environment.timers, deadlineMs, signal, warn });
+  #changesOf(wiring: Wiring): SourceChanges {
+    return createSourceChanges({
+      wiring,
+      environment: this.#environment,
+      actors: this.#actors,
+      options: this.#options,
+      pausing: this.#pausing,
+      coordinators: () => this.#coordinators,
+      stopping: () => this.#stopping,
+      emit: (event) => this.#handleEvent(event),
+    });
   }
 
   /** The error of a failed start. If the consumer ended by itself or was stopped, `error` shows only that an actor has ended. */
@@ -215,6 +229,7 @@ class TreeConsumer implements Consumer {
       restart,
       callDeadlineMs,
       coordinators: () => [...wiring.coordinators.values()],
+      coordinatorsStarted: (coordinators) => (this.#coordinators = coordinators),
       pipelineStarted: (pipeline) => {
         this.#pipeline = pipeline;
         void watch(pipeline).then((ending) => this.#pipelineEnded(ending));
@@ -283,16 +298,15 @@ class TreeConsumer implements Consumer {
       },
       deadlineMs,
     );
+    await this.#changes?.whenQuiet();
     this.#metering.end();
-    this.#wiring?.close((resource, error) =>
-      this.#handleEvent({ name: 'warning', data: { message: `${resource} could not be closed`, error } }),
-    );
+    this.#wiring?.close(warnOfClose((event) => this.#handleEvent(event)));
     return report;
   }
 
   /** Ends the consumer when its last source has failed, with time for the pipeline to drain. */
   #sourceFailed(error: Error): void {
-    if (this.#wiring?.histories.every(({ failure }) => failure !== undefined) !== true) return;
+    if (this.#wiring === undefined || !haveAllFailed(this.#wiring.sources)) return;
     void this.#end(error, this.#options.callDeadlineMs);
   }
 
@@ -321,15 +335,28 @@ class TreeConsumer implements Consumer {
     this.#closing.settle(error);
   }
 
-  pause(): void {
-    if (this.#hasStopped() || !pauseIntake(this.#intake, this.#environment.clock.now())) return;
-    const message = 'the application has paused the consumer: no shard is read until it resumes it';
-    this.#emitter.emit({ name: 'paused', data: { message } });
+  async addSource(source: AnySource): Promise<void> {
+    await (await this.#changesWhenStarted()).add(source);
   }
 
-  resume(): void {
-    const forMs = this.#hasStopped() ? undefined : resumeIntake(this.#intake, this.#environment.clock.now());
-    if (forMs !== undefined) this.#emitter.emit({ name: 'resumed', data: { forMs: Math.round(forMs) } });
+  async removeSource(name: string, options: StopOptions = {}): Promise<RemovalReport> {
+    const { deadlineMs } = resolveTable(stopTable, options, '');
+    return (await this.#changesWhenStarted()).remove(name, deadlineMs);
+  }
+
+  async #changesWhenStarted(): Promise<SourceChanges> {
+    if (this.#state === 'starting') await this.#starting;
+    if (this.#changes !== undefined && !this.#hasStopped()) return this.#changes;
+    if (this.#state === 'new') throw new KinactError('REFUSED', 'Sources are added and removed after start().');
+    throw new KinactError('STOPPED', 'The consumer was stopped.');
+  }
+
+  pause(part?: IntakePart): void {
+    this.#pausing.pause(part);
+  }
+
+  resume(part?: IntakePart): void {
+    this.#pausing.resume(part);
   }
 
   setLimit(perSecond: number | undefined): void {
@@ -341,21 +368,17 @@ class TreeConsumer implements Consumer {
   }
 
   status(): ConsumerStatus {
-    const { pausedAt } = this.#intake;
     return snapshot({
       state: this.#state,
       workerId: this.#options.workerId,
       perSecond: this.#limit.bucket?.perSecond,
-      pausedForMs: pausedAt === undefined ? null : Math.round(this.#environment.clock.now() - pausedAt),
+      pausing: this.#pausing,
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },
       runtime: this.runtime,
-      bytes: {
-        max: this.#options.maxBytes,
-        held: this.#wiring?.budget.heldBytes ?? 0,
-        waiting: this.#wiring?.budget.waiting.size ?? 0,
-      },
+      maxBytes: this.#options.maxBytes,
+      budget: this.#wiring?.budget,
       coordinators: this.#wiring?.coordinators,
     });
   }

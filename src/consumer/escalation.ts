@@ -74,11 +74,11 @@ export function createEscalation(options: EscalationOptions): Escalation {
       const record = failed === undefined ? undefined : identityOf(failed);
       const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
       if (failed === undefined) {
-        const isOver = isTooOften(crashes, restart, clock.now());
+        const isOver = noteAndCheck(crashes, restart, clock.now());
         return isOver ? { end: tooManyRestarts(restart, error), delayMs: 0 } : { delayMs: 0 };
       }
       if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
-      if (isTooOften(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
+      if (noteAndCheck(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
       return { delayMs: nextDelayMs() };
     },
     pipelineEnded: ({ reason: how, error }) => {
@@ -92,7 +92,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
 }
 
 /** Notes an event at this time. Returns true if there are now more than `intensity` within `periodMs`. */
-function isTooOften(
+function noteAndCheck(
   times: number[],
   limit: { readonly intensity: number; readonly periodMs: number },
   now: number,
@@ -103,7 +103,7 @@ function isTooOften(
 }
 
 function tooManyRestarts({ intensity, periodMs }: EscalationOptions['restart'], cause: Error): KinactError {
-  const text = `The pipeline restarted more than ${intensity} times within ${periodMs} ms; last cause: ${cause.message}`;
+  const text = `The pipeline restarted more than ${intensity} times within ${periodMs / 1_000} s; last cause: ${cause.message}`;
   return new KinactError('RESTART_INTENSITY', text, { cause });
 }
 

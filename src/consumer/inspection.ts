@@ -4,6 +4,8 @@ import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
+import type { ByteBudget } from '../core/byte-budget.js';
+import type { Pausing } from './pausing.js';
 import { visible } from '../core/visible.js';
 import { lagOf, shardsOf, statusOf } from './actor-status.js';
 import { waitingTexts } from './waiting-text.js';
@@ -15,14 +17,15 @@ const maxScanAgeMs = 30_000;
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
   readonly workerId: string;
-  readonly pausedForMs: number | null;
+  readonly pausing: Pick<Pausing, 'pausedForMs' | 'parts'>;
   readonly perSecond: number | undefined;
   readonly restarts: number;
   readonly orphans: readonly string[];
   /** How often the application's logger, meter and listeners have thrown. */
   readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
-  readonly bytes: ConsumerStatus['bytes'];
+  readonly maxBytes: number;
+  readonly budget: Pick<ByteBudget, 'heldBytes' | 'waiting'> | undefined;
   readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>> | undefined;
 }
 
@@ -31,7 +34,7 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, pausedForMs, perSecond, restarts, orphans, failures, runtime } = inspected;
+  const { state, workerId, pausing, perSecond, restarts, orphans, failures, runtime, budget } = inspected;
   const tree = treeOf(runtime);
   const shards = shardsOf(tree);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
@@ -42,7 +45,8 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
   return {
     state,
     workerId,
-    pausedForMs,
+    pausedForMs: pausing.pausedForMs(),
+    paused: pausing.parts(),
     limit: perSecond === undefined ? null : { perSecond, waiting: limitedReducers(tree) },
     restarts,
     shards,
@@ -50,7 +54,7 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     sources: leases.flatMap(({ table, state: coordinator }) =>
       (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
-    bytes: inspected.bytes,
+    bytes: { max: inspected.maxBytes, held: budget?.heldBytes ?? 0, waiting: budget?.waiting.size ?? 0 },
     leases,
     orphans: [...orphans],
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },
@@ -125,13 +129,20 @@ function retentionReasons(tree: readonly ActorSnapshot[]): readonly string[] {
   return [...atRisk.slice(0, maxNamedShards), ...(more > 0 ? [`records of ${more} more shards may expire`] : [])];
 }
 
-export function readiness({ state, pausedForMs, leases, sources, tree }: ConsumerStatus): Health {
+export function readiness({ state, pausedForMs, paused, leases, sources, tree }: ConsumerStatus): Health {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`the consumer is ${state}`);
   if (pausedForMs !== null)
     reasons.push(
       `the application paused the consumer ${Math.round(pausedForMs / 1_000)} s ago: no shard is read until it resumes it`,
     );
+
+  for (const { source, shardId, forMs } of paused) {
+    const what = shardId === undefined ? `the source ${source}` : `shard ${shardId} of ${source}`;
+    reasons.push(
+      `the application paused ${what} ${Math.round(forMs / 1_000)} s ago: it is not read here until it is resumed`,
+    );
+  }
 
   for (const { table, state: coordinator } of leases) {
     const known: Partial<CoordinatorStatus> = coordinatorStatus(coordinator) ?? {};
@@ -152,6 +163,7 @@ export function readiness({ state, pausedForMs, leases, sources, tree }: Consume
       reasons.push(`the lease table ${table} was last read ${Math.round(scanAgeMs)} ms ago`);
   }
 
+  if (state === 'running' && sources.length === 0) reasons.push('the consumer has no source');
   for (const { source, state, error } of sources) {
     const why = error === undefined ? '' : `: ${error.message}`;
     if (state === 'failed') reasons.push(`the source ${source} has failed for good${why}`);

@@ -8,7 +8,7 @@ import {
   type leaseKeeper,
 } from '../../actors/lease-keeper/lease-keeper.js';
 import type { Behaviour, Ref, ReplyTo } from '../../actors/protocol/actor.js';
-import { adoptRow } from '../core/lease-state.js';
+import { adoptRow, durableCheckpoint } from '../core/lease-state.js';
 import type { KinactEvent } from '../api/events.js';
 import type { Environment } from '../api/source.js';
 import { ask, createRuntime, effect, spawn, stop, watch, type Runtime } from '../../supervision/index.js';
@@ -19,6 +19,8 @@ export interface LeftLease {
   readonly state: LeaseKeeperState;
   /** A new coordinator has started since, and may have changed the row. */
   superseded: boolean;
+  /** The keeper has crashed, so what it knows is not written. Peers wait until the lease expires. */
+  readonly crashed: boolean;
 }
 
 export interface LeftLeases {
@@ -26,6 +28,8 @@ export interface LeftLeases {
   keepStateOf(options: LeaseKeeperOptions, behaviour: ReturnType<typeof leaseKeeper>): ReturnType<typeof leaseKeeper>;
   /** Notes that a new coordinator starts. It handles all leases of its table itself, once it knows them. */
   supersede(tableName: string): void;
+  /** Forgets the left leases of a source. */
+  forget(source: string): void;
   /** The left leases of these tables. */
   inTables(tableNames: ReadonlySet<string>): readonly LeftLease[];
 }
@@ -40,13 +44,18 @@ export function createLeftLeases(): LeftLeases {
         ...behaviour,
         initial: (self) => (left.delete(name), behaviour.initial(self)),
         stopped: (state, reason) => {
-          if (reason === 'shutdown' && mayHold(state)) left.set(name, { options, state, superseded: false });
+          const crashed = reason === 'crash';
+          if ((reason === 'shutdown' || crashed) && mayHold(state))
+            left.set(name, { options, state, superseded: crashed, crashed });
           return behaviour.stopped?.(state, reason) ?? [];
         },
       };
     },
     supersede: (tableName) => {
       for (const lease of left.values()) lease.superseded ||= lease.options.store.tableName === tableName;
+    },
+    forget: (source) => {
+      for (const [name, { options }] of left) if (options.source === source) left.delete(name);
     },
     inTables: (tableNames) => [...left.values()].filter(({ options }) => tableNames.has(options.store.tableName)),
   };
@@ -100,9 +109,14 @@ export async function releaseLeft(
 
   const runtime = createRuntime({ ...environment, emit });
   const coordinator = spawn(runtime, releaseCollector());
+  const unreleased: ReleaseOutcome[] = [];
   await Promise.all(
-    left.map(async ({ options, state, superseded }) => {
-      if ((superseded || isUnsure(state)) && !(await adoptOwnRow({ options, state }, environment, deadlineMs))) return;
+    left.map(async ({ options, state, superseded, crashed }) => {
+      if (superseded || isUnsure(state)) {
+        const whose = await adoptOwnRow({ options, state }, environment, deadlineMs);
+        if (whose === 'unknown' || (whose === 'own' && crashed)) unreleased.push(unreleasedOutcome(options, state));
+        if (whose !== 'own' || crashed) return;
+      }
       await runKeeper(
         runtime,
         actors.leaseKeeper({ ...options, coordinator, predecessor: { state, reason, deadlineMs } }),
@@ -113,7 +127,15 @@ export async function releaseLeft(
 
   const report = await ask(coordinator, (replyTo: ReplyTo<readonly ReleaseOutcome[]>) => ({ type: 'report', replyTo }));
   await stop(coordinator);
-  return report;
+  return [...report, ...unreleased];
+}
+
+function unreleasedOutcome(
+  { source, shardId, leaseKey }: LeaseKeeperOptions,
+  { lease }: LeaseKeeperState,
+): ReleaseOutcome {
+  const { checkpoint, subSequenceNumber } = durableCheckpoint(lease.row);
+  return { source, shardId, leaseKey, recordsLeft: 'unknown', checkpoint, subSequenceNumber, released: false };
 }
 
 /** Runs one keeper. The keeper ends by itself at its deadline, unless an `onCheckpoint` never settles. */
@@ -130,26 +152,37 @@ async function runKeeper(
 
 const graceMs = 1_000;
 
+/** How soon a read of a row that has failed is repeated. */
+const againMs = 200;
+
 /**
- * Reads the row, and adopts it if it belongs to this keeper: true then. That is not known if a take was under way, or if a new
- * coordinator may have changed the row. A lease is never taken only to release it.
+ * Reads the row, and adopts it if it belongs to this keeper. That is not known if a take was under way, or if a new coordinator may have
+ * changed the row. A lease is never taken only to release it. `unknown`: no read has succeeded in time, and peers wait until the lease
+ * expires.
  */
 async function adoptOwnRow(
   { options, state }: Pick<LeftLease, 'options' | 'state'>,
   { timers }: Environment,
   deadlineMs: number,
-): Promise<boolean> {
+): Promise<'own' | 'other' | 'unknown'> {
   const overdue = new AbortController();
   const cancel = timers.after(deadlineMs, () => overdue.abort());
   try {
-    const row = await options.store.get(options.leaseKey, overdue.signal);
-    if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return false;
-    adoptRow(state.lease, row);
-    return true;
-  } catch {
-    // Still not known: peers wait until the lease expires.
-    return false;
+    while (!overdue.signal.aborted) {
+      const row = await options.store.get(options.leaseKey, overdue.signal).catch(() => 'failed' as const);
+      if (row === 'failed') await pause(timers, againMs);
+      else if (row?.leaseOwner !== options.workerId || row.kinactWriter !== options.writer) return 'other';
+      else {
+        adoptRow(state.lease, row);
+        return 'own';
+      }
+    }
+    return 'unknown';
   } finally {
     cancel();
   }
+}
+
+function pause(timers: Environment['timers'], ms: number): Promise<void> {
+  return new Promise((resolve) => void timers.after(ms, resolve));
 }

@@ -29,6 +29,8 @@ export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   trimmed: 'warn',
   throttled: 'debug',
   retrying: 'warn',
+  retrievalChanged: 'info',
+  subscriptionTakenOver: 'error',
   recordDistribution: 'warn',
   malformedLease: 'error',
   leaseHole: 'error',

@@ -4,11 +4,27 @@ import { isKinactError, KinactError } from '../api/errors.js';
 import { misplaced } from '../api/misplaced.js';
 import type { ParkSink, SinkCheck } from '../api/parking.js';
 import type { Timers } from '../api/ports.js';
+import type { Emitter } from './emitter.js';
 import { messageOf } from '../core/thrown.js';
+import { sinksOf } from '../options/policy-sinks.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
 
 interface CheckContext extends SinkCheck {
   readonly timers: Timers;
   readonly deadlineMs: number;
+}
+
+/** Checks the sinks of the policy. Undefined if none has anything to check, so that a start without a sink takes no turn more. */
+export function checkSinksOf(
+  { onFailure, doubtOf, answerDeadlineMs: deadlineMs }: ResolvedOptions,
+  given: Pick<CheckContext, 'timers' | 'signal'> & { readonly emitter: Pick<Emitter, 'emit'> },
+): Promise<void> | undefined {
+  const warn = (message: string, error?: Error): void =>
+    given.emitter.emit({ name: 'warning', data: { message, ...(error === undefined ? {} : { error }) } });
+  const sinks = sinksOf(onFailure).map(({ sink }) => sink);
+  for (const doubt of sinks.map(doubtOf)) if (doubt !== undefined) warn(doubt);
+  if (sinks.every(({ check }) => check === undefined)) return undefined;
+  return checkSinks(sinks, { timers: given.timers, deadlineMs, signal: given.signal, warn });
 }
 
 /** Rejects with PARKING_FAILED if a sink cannot keep anything, or does not say so in time. Resolves early if the signal aborts. */

@@ -8,12 +8,24 @@ export interface StopReport {
   /** True if every lease was released without open records, and no call of user code still runs. */
   readonly drained: boolean;
   /**
-   * The items that waited for another attempt, or behind one, or whose call had not ended, or that waited behind it in its reducer; only
-   * those in shards that were given up with records left; the longest wait first. They come again at the next owner. Records that no
-   * reducer had yet count in `recordsLeft` only. `attempts` 0: the item waited behind another one, or for the end of its first call.
-   * `error`: the last error with its causes, 'its call has not ended', 'it waits behind a call that has not ended', or ''.
+   * The items that still waited in shards that were given up with records left, the longest wait first. They come again at the next
+   * owner. An item is here if
+   * - it waited for another attempt, or behind an item that did;
+   * - its call had not ended, or it waited behind such a call in its reducer.
+   *
+   * Records that no reducer had yet count in `recordsLeft` only. `attempts` 0: the item waited behind another one, or for the end of
+   * its first call. `error`: the last error with its causes, 'its call has not ended', 'it waits behind a call that has not ended',
+   * or ''.
    */
   readonly waiting: readonly WaitingSnapshot[];
+}
+
+/** The result of `removeSource()`. */
+export interface RemovalReport {
+  /** What became of each lease of the source that this process held. */
+  readonly leases: readonly ReleasedLease[];
+  /** True if every lease was released without open records. */
+  readonly drained: boolean;
 }
 
 /** One line of the report that `consumer.stop()` returns. */

@@ -28,7 +28,8 @@ export interface TreeParts {
   readonly restart: { readonly intensity: number; readonly periodMs: number };
   /** How long a restart or stop waits for running user effects. */
   readonly callDeadlineMs: number;
-  readonly tables: readonly string[];
+  /** The lease tables now. Every incarnation of the coordinators calls this again. */
+  readonly tables: () => readonly string[];
   readonly stages: number;
   readonly reducers: number;
   readonly coordinator: (table: string) => AnyBehaviour;
@@ -36,17 +37,19 @@ export interface TreeParts {
   readonly reducer: (index: number, stages: readonly Ref<StageMessage>[]) => AnyBehaviour;
   readonly shardWorkerSupervisor: (
     stages: readonly Ref<StageMessage>[],
-    coordinators: readonly Ref<LeaseCoordinatorRequest>[],
+    coordinators: () => readonly Ref<LeaseCoordinatorRequest>[],
   ) => AnyBehaviour;
-  /** The current coordinators. Every incarnation of the pipeline calls this again. */
+  /** The current coordinators. The workers of every incarnation of the pipeline ask for them. */
   readonly coordinators: () => readonly Ref<LeaseCoordinatorRequest>[];
+  /** Called when the supervisor of the coordinators has started. */
+  readonly coordinatorsStarted: (coordinators: Ref<SupervisorMessage>) => void;
   /** Called when a pipeline supervisor has started. The consumer then watches for its end. */
   readonly pipelineStarted: (pipeline: Ref<SupervisorMessage>) => void;
   /**
-   * What to do when the pipeline restarts; a `fail` effect ends it for good. `pipelineDelayMs`, asked after it: how long the restart
-   * waits.
+   * What to do when the pipeline restarts. A `fail` effect among the returned effects ends the pipeline for good.
    */
   readonly pipelineRestarting: (error: Error) => readonly Effect<never>[];
+  /** How long this restart waits, in milliseconds. It is called after `pipelineRestarting`. */
   readonly pipelineDelayMs: () => number;
   /** What to do when coordinators restart, and the pipeline with them. */
   readonly coordinatorsRestarting: (error: Error) => readonly Effect<never>[];
@@ -64,12 +67,14 @@ export function consumerTree(parts: TreeParts): AnyBehaviour {
 }
 
 function coordinators(parts: TreeParts): AnyBehaviour {
-  const children = parts.tables.map((table): ChildSpec => ({
-    id: table,
-    start: () => parts.coordinator(table),
-    shutdown: 'infinity',
-  }));
-  return supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children });
+  const children = parts.tables().map((table) => coordinatorSpec(parts, table));
+  const behaviour = supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children });
+  return announced(behaviour as AnyBehaviour, parts.coordinatorsStarted);
+}
+
+/** The child for one lease table. It may also be started later, when a source is added. */
+export function coordinatorSpec({ coordinator }: Pick<TreeParts, 'coordinator'>, table: string): ChildSpec {
+  return { id: table, start: () => coordinator(table), shutdown: 'infinity' };
 }
 
 function pipeline(parts: TreeParts): AnyBehaviour {
@@ -91,7 +96,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
       }),
       {
         id: 'shard-worker-supervisor',
-        start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators()),
+        start: (siblings) => parts.shardWorkerSupervisor(stagesOf(siblings), parts.coordinators),
         shutdown: callDeadlineMs,
       },
     ],

@@ -1,4 +1,4 @@
-// Turns checked options into the parts of the tree: the tables, and how to make each actor. Opens sources and lease tables.
+// Turns checked options into the parts of the tree: how to make each actor, over the open sources and lease tables.
 // Strategies and lifetimes are not decided here (tree.ts).
 import { leaseCoordinator, type LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import { leaseKeeper, type LeaseKeeperOptions } from '../../actors/lease-keeper/lease-keeper.js';
@@ -7,57 +7,48 @@ import { callKinds, type CallKind } from '../../actors/reducer/call-meter.js';
 import { reducer, type ReducerOptions } from '../../actors/reducer/reducer.js';
 import { createLeftItems, type LeftItems } from '../../actors/protocol/left-items.js';
 import { shardWorker } from '../../actors/shard-worker/shard-worker.js';
-import { shardWorkerSupervisor } from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
+import {
+  shardWorkerSupervisor,
+  type ShardWorkerSupervisorMessage,
+} from '../../actors/shard-worker-supervisor/shard-worker-supervisor.js';
 import { stage, type StageOptions } from '../../actors/stage/stage.js';
 import type { HeldLease } from '../../actors/protocol/lease-messages.js';
 import { sendFromOutside } from '../../supervision/system.js';
 import type { TreeParts } from './tree.js';
 import { createByteBudget, type ByteBudget } from '../core/byte-budget.js';
-import type { Intake } from '../core/intake.js';
+import { intakeOfShard, type Intake } from '../core/intake.js';
 import type { RateLimit } from '../core/rate-limit.js';
 import { createHandedOut, type HandedOut } from '../core/handed-out-records.js';
 import { deliveryMarginMs } from '../core/lease-failover.js';
-import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
 import { createCallTally, type CallTally } from '../core/call-tally.js';
 import { createSettledTally, openEntry, type SettledTally, type TallyEntry } from '../core/settled-tally.js';
-import type { LeaseStore, StreamSource } from '../api/ports.js';
 import { createLeftLeases, type LeftLeases } from './left-leases.js';
-import type { SourceHistory } from '../api/final-errors.js';
 import { silentMeter, type Meter } from '../api/metrics.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { SourceSpec, Environment } from '../api/source.js';
-import { throughTraffic, type TableTraffic } from './store-traffic.js';
-import type { KeeperArguments, TableHistory } from '../../actors/lease-coordinator/options.js';
-
-/** An open source. */
-interface OpenSource {
-  readonly spec: SourceSpec;
-  readonly tableName: string;
-  readonly source: StreamSource;
-  /** The state of the source, which outlives its coordinators. */
-  readonly history: SourceHistory;
-}
-
-/** A lease table and the sources with shards in it. */
-interface Table {
-  readonly store: LeaseStore;
-  readonly traffic: TableTraffic;
-  readonly history: TableHistory;
-  readonly sources: readonly OpenSource[];
-}
+import type { Environment } from '../api/source.js';
+import {
+  forCoordinator,
+  openSources,
+  type CloseFailed,
+  type OpenSource,
+  type OpenSources,
+  type Table,
+} from './open-sources.js';
+import { throughTraffic } from './store-traffic.js';
+import type { KeeperArguments } from '../../actors/lease-coordinator/options.js';
 
 export interface Wiring {
-  readonly tables: readonly string[];
-  /** The state of each source, in the order of the options. */
-  readonly histories: readonly SourceHistory[];
+  readonly sources: OpenSources;
   readonly parts: Pick<
     TreeParts,
     'tables' | 'stages' | 'reducers' | 'coordinator' | 'stage' | 'reducer' | 'shardWorkerSupervisor'
   >;
   /** Coordinators that are running now, by table. */
-  readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>>;
+  readonly coordinators: Map<string, Ref<LeaseCoordinatorRequest>>;
+  /** The actor that runs the shard workers now; undefined before the pipeline has started. */
+  readonly workers: () => Ref<ShardWorkerSupervisorMessage> | undefined;
   /** The leases that keepers still held when the tree ended. */
-  readonly left: Pick<LeftLeases, 'inTables'>;
+  readonly leftLeases: Pick<LeftLeases, 'inTables' | 'forget'>;
   /** The budget for the bytes that all shard workers hold together. */
   readonly budget: ByteBudget;
   /** How many items reducers have settled: what failures in a row are compared with. */
@@ -69,7 +60,7 @@ export interface Wiring {
   /** The calls of reducers, by kind. Empty without a meter. */
   readonly calls: ReadonlyMap<string, CallTally>;
   /** Releases the sockets of all sources and tables. Calls `failed` for each one that cannot be closed. Idempotent. */
-  close(failed: (resource: string, error: unknown) => void): void;
+  close(failed: CloseFailed): void;
 }
 
 /** The behaviours of the tree. Tests replace some of them, to show what a broken one would lead to. */
@@ -110,16 +101,11 @@ interface WorkerContext extends Pick<Wiring, 'budget' | 'settled' | 'leftItems'>
 
 export function openWiring(input: WiringInput): Wiring {
   const { actors, options, environment } = input;
-  const sources = options.sources.map((placed): OpenSource => ({
-    ...placed,
-    source: placed.spec.open(environment),
-    history: { worked: false, failure: undefined, atRisk: new Set() },
-  }));
-  const tables = openTables(options, environment, sources);
-  const byName = new Map(sources.map((opened) => [opened.source.name, opened]));
+  const sources = openSources(options, environment);
+  const { byName, tables } = sources;
 
   const coordinators = new Map<string, Ref<LeaseCoordinatorRequest>>();
-  const remembered = { left: createLeftLeases(), handedOut: createHandedOut() };
+  const remembered = { leftLeases: createLeftLeases(), handedOut: createHandedOut() };
   const opaqueOf = (source: string): unknown => byName.get(source)?.spec.opaque;
   const itemOf: StageOptions['itemOf'] = (source, record) => byName.get(source)?.source.itemOf?.(record);
 
@@ -130,87 +116,61 @@ export function openWiring(input: WiringInput): Wiring {
   const leftItems = createLeftItems();
   const workerContext: WorkerContext = { sources: byName, budget, settled, leftItems };
 
+  let workers: Ref<ShardWorkerSupervisorMessage> | undefined;
+
   return {
-    tables: [...tables.keys()],
-    histories: sources.map(({ history }) => history),
+    sources,
     coordinators,
-    left: remembered.left,
+    workers: () => workers,
+    leftLeases: remembered.leftLeases,
     budget,
     progress,
     leftItems,
     settled,
     calls,
     parts: {
-      tables: [...tables.keys()],
+      tables: () => [...tables.keys()],
       stages: options.stages,
       reducers: options.reducers,
       coordinator: (table) => {
-        const tableParts = { ...(tables.get(table) as Table), isSuccessor: coordinators.has(table), ...remembered };
-        return onStart(coordinatorOf(input, tableParts), (self) => {
-          remembered.left.supersede(table);
+        const opened = tables.get(table);
+        // Its last source was removed while its supervisor started: it is terminated as soon as it runs.
+        if (opened === undefined) return idle;
+        const tableParts = { ...opened, isSuccessor: coordinators.has(table), ...remembered };
+        return onStart(coordinatorOf(input, tableParts), (self: Ref<LeaseCoordinatorRequest>) => {
+          remembered.leftLeases.supersede(table);
           coordinators.set(table, self);
         });
       },
-      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, left: leftItems }),
-      reducer: (index, stages) => reducerOf(input, { index, stages, progress, left: leftItems, calls }),
-      shardWorkerSupervisor: (stages, coordinatorRefs) =>
-        actors.shardWorkerSupervisor({
+      stage: () => actors.stage({ ...answering(options), ...environment, opaqueOf, itemOf, leftItems }),
+      reducer: (index, stages) => reducerOf(input, { index, stages, progress, leftItems, calls }),
+      shardWorkerSupervisor: (stages, coordinatorRefs) => {
+        const behaviour = actors.shardWorkerSupervisor({
           coordinators: coordinatorRefs,
           againMs: nextWorkerDelayMs,
           makeWorker: (lease) => workerOf(input, workerContext, stages, lease),
-        }) as unknown as Behaviour<never, never>,
+        }) as unknown as Behaviour<never, never>;
+        return onStart(behaviour, (self: Ref<ShardWorkerSupervisorMessage>) => (workers = self));
+      },
     },
-    close: (failed) => closeAll(sources, tables, failed),
+    close: (failed) => sources.closeAll(failed),
   };
 }
+
+const idle: Behaviour<never, never> = {
+  kind: 'lease-coordinator',
+  initial: () => [undefined as never, []],
+  receive: (state) => [state, []],
+};
 
 /** The options of an actor that waits for answers of user code. */
 function answering(options: ResolvedOptions): ResolvedOptions {
   return { ...options, callDeadlineMs: options.answerDeadlineMs };
 }
 
-function closeAll(
-  sources: readonly OpenSource[],
-  tables: ReadonlyMap<string, Table>,
-  failed: Parameters<Wiring['close']>[0],
-): void {
-  for (const { source } of sources) closeOne(`source '${source.name}'`, () => source.close(), failed);
-  for (const [name, { store }] of tables) closeOne(`lease table '${name}'`, () => store.close(), failed);
-}
-
-function closeOne(resource: string, close: () => void, failed: (resource: string, error: unknown) => void): void {
-  try {
-    close();
-  } catch (error) {
-    failed(resource, error);
-  }
-}
-
-function openTables(
-  options: ResolvedOptions,
-  environment: Environment,
-  sources: readonly OpenSource[],
-): ReadonlyMap<string, Table> {
-  const { leases } = options;
-  const byTable = new Map<string, OpenSource[]>();
-  for (const opened of sources) {
-    byTable.set(opened.tableName, [...(byTable.get(opened.tableName) ?? []), opened]);
-  }
-  return new Map(
-    [...byTable].map(([tableName, tableSources]): [string, Table] => {
-      const [{ spec }] = tableSources as [OpenSource, ...OpenSource[]];
-      const { failoverMs, billing, client } = leases;
-      const store = spec.openLeases(environment, { tableName, failoverMs, billing, client });
-      const queue = (): LeaseTraffic => createLeaseTraffic({ ...environment, failoverMs });
-      const history: TableHistory = { longestFailoverMs: 0, failoverReported: false };
-      return [tableName, { store, traffic: { writes: queue(), reads: queue() }, history, sources: tableSources }];
-    }),
-  );
-}
-
 function coordinatorOf(
   { actors, options, environment: { clock, random }, processNonce }: WiringInput,
-  table: Table & { readonly isSuccessor: boolean; readonly left: LeftLeases; readonly handedOut: HandedOut },
+  table: Table & { readonly isSuccessor: boolean; readonly leftLeases: LeftLeases; readonly handedOut: HandedOut },
 ): Behaviour<never, never> {
   const { leases, workerId, checkpointIntervalMs, checkpointRecords, callDeadlineMs } = options;
   const { onCheckpoint, onShardEnded, answerDeadlineMs: hookDeadlineMs } = options;
@@ -227,11 +187,8 @@ function coordinatorOf(
     store: throughTraffic(store, traffic),
     traffic: traffic.writes,
     tableHistory: table.history,
-    sources: table.sources.map(({ spec, source, history }) => ({
-      source,
-      initialPosition: spec.initialPosition,
-      history,
-    })),
+    // A source that is being removed is not handed to a new coordinator: nobody would tell that one to forget it.
+    sources: table.sources.filter(({ history }) => history.removed !== true).map(forCoordinator),
     multiStream,
     isSuccessor,
     workerId,
@@ -260,14 +217,14 @@ function coordinatorOf(
         ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
         ...(onShardEnded === undefined ? {} : { onShardEnded, hookDeadlineMs }),
       };
-      return table.left.keepStateOf(keeper, actors.leaseKeeper(keeper));
+      return table.leftLeases.keepStateOf(keeper, actors.leaseKeeper(keeper));
     },
   }) as unknown as Behaviour<never, never>;
 }
 
 function reducerOf(
   { actors, options, environment: { clock, random }, limit }: WiringInput,
-  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'left' | 'calls'>,
+  own: Pick<ReducerOptions, 'index' | 'stages' | 'progress' | 'leftItems' | 'calls'>,
 ): Behaviour<never, never> {
   const { reducer: definition, batch } = options;
   return actors.reducer({
@@ -285,11 +242,13 @@ function reducerOf(
 
 function workerOf(
   { actors, options, environment: { clock, random }, intake, meter }: WiringInput,
-  { sources, budget, settled, leftItems: left }: WorkerContext,
+  { sources, budget, settled, leftItems }: WorkerContext,
   stages: Parameters<TreeParts['shardWorkerSupervisor']>[0],
   lease: HeldLease,
-): Behaviour<never, never> {
-  const { source, history } = sources.get(lease.source) as OpenSource;
+): Behaviour<never, never> | undefined {
+  const opened = sources.get(lease.source);
+  if (opened === undefined) return undefined;
+  const { source, history } = opened;
   const { reducer: definition, batch } = options;
   const gathers = definition.process !== undefined && batch.size > 1;
   lastWorker += 1;
@@ -300,8 +259,8 @@ function workerOf(
     source,
     history,
     budget,
-    intake,
-    left,
+    intake: intakeOfShard(intake, lease),
+    leftItems,
     ...(settled === undefined ? {} : { tallyEntry: tallyEntryOf(settled, meter, lease) }),
     stages,
     unpack: (record, range) => source.unpack(record, range),
@@ -328,13 +287,13 @@ function callTallies(meter: Meter): ReadonlyMap<CallKind, CallTally> {
   return new Map(callKinds.map((call) => [call, tallyOf(call)]));
 }
 
-function onStart(
+function onStart<Message>(
   behaviour: Behaviour<never, never>,
-  started: (self: Ref<LeaseCoordinatorRequest>) => unknown,
+  started: (self: Ref<Message>) => unknown,
 ): Behaviour<never, never> {
   return {
     ...behaviour,
-    initial: (self: Ref<LeaseCoordinatorRequest>) => {
+    initial: (self: Ref<Message>) => {
       started(self);
       return behaviour.initial(self);
     },

@@ -17,7 +17,7 @@ export function renewalIntervalMs(failoverMs: number): number {
 }
 
 /**
- * How many milliseconds before a renewal runs out its holder stops to deliver: a tenth of the failover time. Two machines' clocks drift
+ * How many milliseconds before a renewal runs out its holder stops delivering: a tenth of the failover time. Two machines' clocks drift
  * apart by less in that time, and a request needs less to arrive.
  */
 export function deliveryMarginMs(failoverMs: number): number {

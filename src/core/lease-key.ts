@@ -38,3 +38,16 @@ export function otherEpochShardId(keyPrefix: string, leaseKey: string): string |
   const end = rest.indexOf(':');
   return end > 0 && /^\d+$/.test(rest.slice(0, end)) && end + 1 < rest.length ? rest.slice(end + 1) : undefined;
 }
+
+/** Whether a key names its stream, as in a multi-stream table; false for the key of a single-stream table. */
+export function namesItsStream(leaseKey: string): boolean {
+  return leaseKey.includes(':');
+}
+
+/**
+ * Whether a key that names its stream names that of a DynamoDB table: `<region>$<account>$<table>$<label>`. The name of a Kinesis
+ * stream has no `$`.
+ */
+export function isKeyOfTableStream(leaseKey: string): boolean {
+  return (leaseKey.split(':')[1] ?? '').includes('$');
+}

@@ -102,7 +102,7 @@ export interface LeasePlan {
   /** Free or expired leases to take; each take is a conditional write that may fail. */
   readonly take: readonly LeaseRow[];
   /** Leases to steal from live workers: by a wish if the owner supports wishes, otherwise by a conditional write. */
-  readonly fromPeers: readonly LeaseRow[];
+  readonly steal: readonly LeaseRow[];
   /** How many leases this worker should hold. */
   readonly target: number;
   /** How many available leases this worker leaves to others only because of `maxLeases`. */
@@ -268,7 +268,7 @@ function alsoTakeAwaitedParents(
   return free.slice(0, Math.max(0, maxLeases - (ownCount - awaitingParents)));
 }
 
-type Choice = Pick<LeasePlan, 'take' | 'fromPeers' | 'target' | 'overflow'>;
+type Choice = Pick<LeasePlan, 'take' | 'steal' | 'target' | 'overflow'>;
 
 /**
  * The KCL 2.x taker's formula (KCL clause 2.2). Rows at SHARD_END count as leases. If some counters have not changed for three
@@ -294,13 +294,13 @@ function planLikeKcl(sorted: SortedLeases, ownCount: number): Choice {
 
   const veryOld = available.filter((lease) => lease.ageMs > 3 * lease.effectiveFailoverMs);
   if (veryOld.length > 0)
-    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), fromPeers: [], target, overflow };
+    return { take: rowsOf(shuffled(veryOld, input.random)).slice(0, room), steal: [], target, overflow };
 
   const needed = target - (counts.get(input.workerId) ?? ownCount);
-  if (needed <= 0) return { take: [], fromPeers: [], target, overflow };
+  if (needed <= 0) return { take: [], steal: [], target, overflow };
   if (available.length > 0)
-    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), fromPeers: [], target, overflow };
-  return { take: [], fromPeers: stealLikeKcl(sorted, counts, needed, target), target, overflow };
+    return { take: rowsOf(shuffled(available, input.random)).slice(0, needed), steal: [], target, overflow };
+  return { take: [], steal: stealLikeKcl(sorted, counts, needed, target), target, overflow };
 }
 
 function stealLikeKcl(
@@ -345,14 +345,14 @@ function planEvenly(sorted: SortedLeases, ownCount: number): Choice {
     const toTake = Math.max(overdue.length, target - ownCount);
     return {
       take: rowsOf([...overdue, ...fresh]).slice(0, Math.min(room, toTake)),
-      fromPeers: [],
+      steal: [],
       target,
       overflow: Math.max(0, overdue.length - room),
     };
   }
   return {
     take: [],
-    fromPeers: stealEvenly(sorted, ownCount, Math.floor(live / (owned.size + 1))),
+    steal: stealEvenly(sorted, ownCount, Math.floor(live / (owned.size + 1))),
     target,
     overflow: 0,
   };

@@ -14,7 +14,17 @@ export type LeaseWriteKind =
   | 'release'
   | 'shardEnd';
 
-export type KeeperPhase = 'wishing' | 'taking' | 'recreating' | 'held' | 'over';
+export type KeeperPhase =
+  /** The keeper asks the holder for the lease, by a wish in the row. */
+  | 'wishing'
+  /** The keeper makes this process the owner of the row. */
+  | 'taking'
+  /** The row of the held lease was deleted, and the keeper creates it again. */
+  | 'recreating'
+  /** This process has the lease: the keeper renews it. */
+  | 'held'
+  /** The keeper keeps nothing any more, and ends. */
+  | 'over';
 
 /** The phases of a hand-over (actors/lease-keeper/hand-over-holder.ts). */
 export type YieldingPhase =

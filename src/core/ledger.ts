@@ -1,7 +1,8 @@
 // The records that one incarnation of a shard worker has admitted, and which of them are settled. The ledger decides how far the
 // checkpoint may go, and so whether records are lost. Invariant: the frontier never passes a record that has an open item, and never
-// stops inside an indivisible aggregate. There is one ledger per fence, so a late settle of an old incarnation cannot touch the new
-// ledger. The shard worker calls the ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
+// stops inside an indivisible aggregate. (That is one of erlmld, not of the KPL: a checkpoint covers all of its records or none.)
+// There is one ledger per fence, so a late settle of an old incarnation cannot touch the new ledger. The shard worker calls the
+// ledger for every record. A call takes amortized O(1) time, and usually allocates nothing.
 import type { Position } from './position.js';
 import { comparePositions } from './sequence-number.js';
 

@@ -1,5 +1,5 @@
 // Decides from a listing and the rows of the table which rows to create. The rules are the KCL's (shard-graph.ts), and kinact's
-// own for LATEST (docs/design.md, section 5): a row records the time of LATEST, so no record is lost between two starts. The earliest
+// own for LATEST (docs/leases.md): a row records the time of LATEST, so no record is lost between two starts. The earliest
 // such time in the rows of a stream is the anchor, at which a missing row starts that would start at LATEST.
 import type { LeaseRow } from './lease.js';
 import { leaseKeyOf } from './lease-key.js';

@@ -1,4 +1,4 @@
-// Decides what a signal means after earlier signals. One request to stop often arrives as several signals: `timeout`, npm and
+// Decides what a signal means after earlier signals. One request to stop often arrives as several signals. `timeout`, npm and
 // process managers send one to a process and one to its group, and a terminal sends Ctrl-C to the whole group. `runUntilSignal`
 // and the command line use this.
 

@@ -29,7 +29,7 @@ export function waitMs(bucket: TokenBucket, amount: number, nowMs: number): numb
   return missing <= 0 ? 0 : Math.ceil((missing * 1000) / bucket.perSecond);
 }
 
-/** Takes `amount` tokens, even if there are not so many. */
+/** Takes `amount` tokens, even if there are fewer. */
 export function take(bucket: TokenBucket, amount: number, nowMs: number): void {
   refill(bucket, nowMs);
   bucket.tokens -= amount;

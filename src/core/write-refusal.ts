@@ -1,4 +1,4 @@
-// Decides what a refused conditional write means (docs/design.md, section 5). It uses only the row at the time of the refusal,
+// Decides what a refused conditional write means (docs/leases.md). It uses only the row at the time of the refusal,
 // and the writes of this keeper with lost answers. The lease keeper calls it. Related: lease-state.ts decides what a write
 // changes, and writer-signature.ts shows which worker has written a row.
 import type { LeaseRow } from './lease.js';

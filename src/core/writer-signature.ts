@@ -29,3 +29,8 @@ export function isForeign(row: { readonly leaseOwner?: string; readonly kinactWr
   if (row.leaseOwner === undefined) return false;
   return row.kinactWriter === undefined || !row.kinactWriter.startsWith(`${digest(row.leaseOwner)}.`);
 }
+
+/** Whether a Java worker has made or taken the row. */
+export function isOfJava(row: { readonly leaseOwner?: string; readonly kinactWriter?: string }): boolean {
+  return row.leaseOwner === undefined ? row.kinactWriter === undefined : isForeign(row);
+}

@@ -224,7 +224,7 @@ export const consumerTable = {
   ),
   onFailure: optional(
     onFailure,
-    'What happens when your code fails on a record or batch: `retry()` repeats the call after a growing pause, and other keys go on; `park()` sets the failed item aside; `crash` restarts the pipeline and checkpoints nothing; `skip` settles and counts it; `stopShard` gives up its shard for a while; or a function `(error, item, attempt) => policy`, which may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
+    'What happens when your code fails on a record or batch. `retry()` repeats the call after a growing pause, and other keys go on. `park()` sets the failed item aside. `crash` restarts the pipeline and checkpoints nothing. `skip` settles and counts it. `stopShard` gives up its shard for a while. A function `(error, item, attempt) => policy` decides each time, and may return a promise. Failures of `extract`, of `key` and of decoding are not retried: they restart the pipeline, or follow `then` of your `retry`.',
     {
       shown: '`retry()`',
       fallback: (): OnFailure => retry(),

@@ -1,7 +1,7 @@
 // The options of `dynamodbStream`, as a table. This file only checks the options; src/aws uses them.
 import type { DynamoDbClientLike, DynamodbStreamOptions, DynamodbStreamsClientLike } from '../api/options.js';
 import { tableStreamArn } from '../core/stream-identity.js';
-import { prefetchExample, prefetchText, regionOf, sourceRows } from './kinesis-stream-option-table.js';
+import { checkPlace, prefetchExample, prefetchText, regionOf, sourceRows } from './kinesis-stream-option-table.js';
 import {
   defaulting,
   group,
@@ -59,6 +59,7 @@ export const dynamodbStreamTable = {
   ),
   opaque: sourceRows.opaque,
   application: sourceRows.application,
+  leases: sourceRows.leases,
   client: optional(
     shaped<DynamodbStreamsClientLike>(
       'a DynamoDB Streams client with a `send` method',
@@ -94,6 +95,7 @@ export type ResolvedDynamodbStream = Resolved<typeof dynamodbStreamTable> & {
  */
 export function resolveDynamodbStream(options: DynamodbStreamOptions): ResolvedDynamodbStream {
   const resolved = resolveTable(dynamodbStreamTable, options, 'dynamodbStream');
+  checkPlace(resolved.leases, 'dynamodbStream');
   const { tableName, streamArn, region } = resolved;
   const name = streamArn ?? tableName;
   if (name === undefined) return refuse('dynamodbStream.tableName', 'tableName or streamArn', undefined);

@@ -60,7 +60,7 @@ export const leaseOptionTable = {
   startDeadlineMs: defaulting(
     milliseconds(0),
     60_000,
-    'How long `start()` retries errors that may pass. Each lease row created restarts this time.',
+    'How long `start()` retries temporary errors. Each lease row created restarts this time.',
     '300_000',
   ),
   multiStream: defaulting(

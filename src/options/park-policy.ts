@@ -22,7 +22,7 @@ export const parkTable = {
  * @param sink It is called for each item, and has kept it when its promise resolves.
  * @throws KinactError INVALID_OPTION (path, expected, got).
  *
- * @example Repeat what may pass, and set aside what cannot: a NonRetryableError, and failures of `extract`, `key` and decoding.
+ * @example Repeat temporary failures, and set aside permanent ones: a NonRetryableError, and failures of `extract`, `key` and decoding.
  * ```ts
  * const consumer = createConsumer({
  *   application: 'order-totals',

@@ -1,4 +1,4 @@
-// The sinks of a failure policy, and whether one of them puts items into a stream that the consumer reads: each of them would come back,
+// The sinks of a failure policy, and whether one of them puts items into a stream that the consumer reads. Each of them would come back,
 // fail again and be parked again, for ever. A function as `onFailure` shows its sinks only at its first answers.
 import type { OnFailure } from '../api/failure-policy.js';
 import { refuseShown } from '../api/misplaced.js';
@@ -55,7 +55,7 @@ function relation(source: NamedStream | undefined, sink: NamedStream | undefined
   return source.client !== undefined || regions[0] === regions[1] ? 'same' : 'maybe';
 }
 
-/** An own client may be set to another region than the option names. */
+/** Your own client may be set to another region than the option names. */
 function regionOf({ streamArn, region, client }: NamedStream): string | undefined {
   if (streamArn !== undefined) return streamArn.split(':')[3];
   return client === undefined ? region : undefined;

@@ -3,6 +3,7 @@
 import { consumerTable } from './consumer-option-table.js';
 import { KinactError } from '../api/errors.js';
 import { refuse, resolveTable, type Resolved } from './option-table.js';
+import { refuseName } from '../api/refusal.js';
 import type { ReducerDefinition } from '../api/reducer.js';
 import type { AnySource } from '../api/source.js';
 import { createDoubts, refuseOwnStreams, type DoubtOf } from './policy-sinks.js';
@@ -47,7 +48,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   const { source: specs, ...rest } = resolveTable(consumerTable, options, '');
 
   if (rest.extract !== undefined && rest.key !== undefined) {
-    refuse('key', 'nothing beside extract, which gives every item its key', rest.key);
+    refuseName('key', 'allowed only without extract, which gives every item its key');
   }
 
   const batch = batchOf(rest.reducer, rest.flushIntervalMs);
@@ -58,7 +59,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   }
 
   refuseOwnStreams(rest.onFailure, specs);
-  const sources = placeSources(specs, rest.application, rest.leases);
+  const sources = placeSources(specs, rest);
   const answerDeadlineMs = rest.callDeadlineMs === 0 ? answerMs : rest.callDeadlineMs;
   return Object.freeze({ ...rest, sources, batch, doubtOf: createDoubts(specs), answerDeadlineMs });
 }
@@ -68,19 +69,34 @@ const sameName =
   'sources of different names, because items and leases are told apart by them; if a table and a Kinesis stream share a name, ' +
   'give kinesisStream its streamArn instead';
 
+/** Refuses a source whose lease table would be in another place than that of another source with the same table. */
+function samePlace(path: string, { leases: place = {} }: AnySource, other: AnySource | undefined): void {
+  if (other === undefined) return;
+  const { region, client } = other.leases ?? {};
+  const differs = place.region !== undefined && region !== undefined && place.region !== region;
+  if (differs)
+    refuse(
+      `${path}.leases.region`,
+      `'${region}', where '${other.name}' has the lease table that both share`,
+      place.region,
+    );
+  if (place.client !== client)
+    refuse(`${path}.leases.client`, `the client of '${other.name}', because both share a lease table`, place.client);
+}
+
 const isOfKinesis = ({ stream }: AnySource): boolean => stream !== undefined;
 
 /** Gives every source its table. Refuses a stream that is given twice and, without `multiStream`, two sources in one table. */
 function placeSources(
   specs: readonly AnySource[],
-  application: string,
-  { tableName, multiStream }: Pick<Table['leases'], 'tableName' | 'multiStream'>,
+  { application, leases: { tableName, multiStream } }: Pick<Table, 'application' | 'leases'>,
+  pathOf = (index: number): string => (specs.length === 1 ? 'source' : `source[${index}]`),
 ): readonly ResolvedSource[] {
   const byName = new Map<string, AnySource>();
   const byTable = new Map<string, string>();
   return Object.freeze(
     specs.map((spec, index) => {
-      const path = specs.length === 1 ? 'source' : `source[${index}]`;
+      const path = pathOf(index);
       const twin = byName.get(spec.name);
       if (twin !== undefined) refuse(path, isOfKinesis(twin) === isOfKinesis(spec) ? sameStream : sameName, spec.name);
       byName.set(spec.name, spec);
@@ -95,7 +111,24 @@ function placeSources(
         );
       }
       byTable.set(name, spec.name);
+      samePlace(
+        path,
+        spec,
+        specs.find((each) => each.name === other),
+      );
       return Object.freeze({ spec, tableName: name });
     }),
   );
+}
+
+/**
+ * Checks a source that is added to these, and gives it its table.
+ *
+ * @throws KinactError INVALID_OPTION naming path, expected and got.
+ */
+export function placeAdded(options: ResolvedOptions, others: readonly AnySource[], added: unknown): ResolvedSource {
+  const [spec, ...more] = consumerTable.source.parse(added, 'source');
+  if (more.length > 0 || spec === undefined) return refuse('source', 'one source', added);
+  refuseOwnStreams(options.onFailure, [spec]);
+  return placeSources([...others, spec], options, () => 'source').at(-1) as ResolvedSource;
 }

@@ -125,7 +125,7 @@ class LineWriter {
     this.#isWriting = false;
   }
 
-  /** Makes a file ready that has room for a line of so many bytes, unless the folder is full. */
+  /** Makes a file ready that has room for a line of this many bytes, unless the folder is full. */
   async #prepare(bytes: number): Promise<void> {
     const { disk, folder } = this.#maker;
     this.#folderBytes = await disk.folderBytes(folder);

@@ -72,7 +72,7 @@ async function parkedFiles(path: string): Promise<readonly string[]> {
   } catch (cause) {
     const { code } = cause as { readonly code?: unknown };
     if (code !== 'ENOENT' && code !== 'ENOTDIR') throw cause;
-    throw new KinactError('REFUSED', `${path} is no folder`, { cause, data: { path } });
+    throw new KinactError('REFUSED', `${path} is not a folder`, { cause, data: { path } });
   }
 }
 

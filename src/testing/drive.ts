@@ -359,7 +359,16 @@ function createRunner(
     }
   };
   return {
-    ...{ stage, state, given, acknowledged, skipped, parked, counts, events, deliver, rest },
+    stage,
+    state,
+    given,
+    acknowledged,
+    skipped,
+    parked,
+    counts,
+    events,
+    deliver,
+    rest,
     stop: () => void behaviour.stopped?.(state, 'shutdown'),
     failed: () => failed,
   };

@@ -31,5 +31,7 @@ export type { ScriptedServer } from './scripted-server/scripted-server.js';
 export type { LoggedCall, Script } from './scripted-server/script-book.js';
 export type { FaultAction, ScriptedAnswer } from './scripted-server/scripted-answer.js';
 export type { ScriptedKinesis } from './scripted-server/scripted-kinesis.js';
+export type { ScriptedSubscription, SubscriptionMessage } from './scripted-server/scripted-subscriptions.js';
+export type { SubscriptionFault } from './scripted-server/subscription-stream.js';
 export type { ScriptedTables } from './scripted-server/scripted-tables.js';
 export type { ScriptedItem, ScriptedValue } from './scripted-server/item-values.js';

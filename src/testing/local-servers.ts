@@ -22,7 +22,7 @@ export interface LocalClientConfig {
     /** Always `local`. */
     readonly secretAccessKey: string;
   };
-  /** Keep-alive HTTP/1.1 with a deadline per request; the local servers do not support the SDK's default HTTP/2. */
+  /** Keep-alive HTTP/1.1 with a deadline per request. Of these servers only `scriptedServer` also takes the SDK's default, HTTP/2. */
   readonly requestHandler: NodeHttpHandler;
 }
 
@@ -80,10 +80,10 @@ export const http2Preface = 'PRI * HTTP/2';
 /** What Node answers to bytes that are no request. HTTP/2 clients fail at once with it. */
 export const badRequest = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
 
-/** Warns the process, once for each server: the client of the SDK says only "Protocol error". */
-export function warnOfHttp2(server: string): void {
+/** Warns the process, once for the two servers: the client of the SDK says only "Protocol error". */
+function warnOfHttp2(): void {
   process.emitWarning(
-    `A client spoke HTTP/2 to ${server}, which takes only HTTP/1.1. KinesisClient does so by default: make it with ` +
+    `A client spoke HTTP/2 to a local server, which takes only HTTP/1.1. KinesisClient does so by default: make it with ` +
       '`new KinesisClient(servers.clientConfig.kinesis)`, or with `requestHandler: new NodeHttpHandler()`.',
     { type: 'KinactWarning', code: 'KINACT_HTTP2' },
   );
@@ -144,7 +144,7 @@ export async function startLocalServers(options: LocalServersOptions = {}): Prom
   });
 
   worker.once('message', (message) => {
-    if (message === 'http2') warnOfHttp2('a local server');
+    if (message === 'http2') warnOfHttp2();
   });
   worker.unref();
   const clientConfig = { kinesis: localClientConfig(urls.kinesis), dynamodb: localClientConfig(urls.dynamodb) };

@@ -116,6 +116,37 @@ export const scriptedKinesisTable = {
     'true',
   ),
   pageSize: defaulting(integer(1), 1_000, 'Shards per ListShards page when the caller names no number.', '2'),
+  updateMs: defaulting(
+    milliseconds(0),
+    0,
+    'How long a stream stays UPDATING after its shards have changed. Meanwhile the API refuses further changes.',
+    '2_000',
+  ),
+  consumerMs: defaulting(
+    milliseconds(0),
+    0,
+    'How long a consumer of enhanced fan-out stays CREATING, and DELETING. On AWS it takes seconds.',
+    '2_000',
+  ),
+  consumerLimit: defaulting(
+    integer(1),
+    20,
+    'Consumers per stream. AWS allows 20, and 50 with On-demand Advantage.',
+    '50',
+  ),
+  heartbeatMs: defaulting(
+    milliseconds(1),
+    5_000,
+    'A subscription sends an event at least this often, without records if there are none.',
+    '100',
+  ),
+  subscriptionMs: defaulting(milliseconds(1), 300_000, 'How long a subscription lasts.', '1_000'),
+  takeOverAfterMs: defaulting(
+    milliseconds(0),
+    5_000,
+    'After this long, a second subscription takes over from the first. Before, the call fails with ResourceInUseException.',
+    '500',
+  ),
   region: defaulting(text('a non-empty string', /./s), 'us-east-1', 'Region in ARNs.', "'eu-central-1'"),
   accountId: defaulting(text('12 digits', /^\d{12}$/), '123456789012', 'Account in ARNs.', "'210987654321'"),
 };
@@ -175,4 +206,10 @@ export const scriptedServerTable = {
     '1_000',
   ),
   requestTimeoutMs: defaulting(milliseconds(1), 5_000, 'Deadline of the clients in `clientConfig`.', '500'),
+  maxConcurrentStreams: defaulting(
+    integer(1),
+    100,
+    'Requests at a time on one HTTP/2 connection. A client of Node keeps further ones back, without an answer or an error, until there is room.',
+    '2',
+  ),
 };

@@ -303,7 +303,7 @@ describe('the lease of a child shard', () => {
     return { store, stream };
   }
 
-  it('is held but not startable until both parents have ended, and then its keeper gets `mayStart`', async () => {
+  it('is held but not startable until both parents have ended, and then its keeper gets `startAllowed`', async () => {
     const driver = await holdingAll(merged());
     expect(driver.startable()).to.have.members([zero, one]);
     expect(driver.keeper(two).args.noWorkerMayStart).to.equal(true);
@@ -312,7 +312,7 @@ describe('the lease of a child shard', () => {
     expect(driver.status().leases[2]!.here!.awaits).to.deep.equal([one]);
     await driver.end(one, [two]);
     expect(driver.startable()).to.deep.equal([two]);
-    expect(driver.keeper(two).told).to.deep.equal([{ type: 'mayStart' }]);
+    expect(driver.keeper(two).told).to.deep.equal([{ type: 'startAllowed' }]);
   });
 
   it('becomes startable without a read of the table when its last parent ends in this process', async () => {

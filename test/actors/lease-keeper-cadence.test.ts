@@ -50,25 +50,25 @@ describe('a keeper that writes extra checkpoints between renewals', () => {
 
   it('writes an extra checkpoint when checkpointRecords records are settled beyond the durable checkpoint', async () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 100 });
-    await keeper.frontier(tenure, '1000', 0, 99);
+    await keeper.frontier(tenure, '1000', { records: 99 });
     expect(writes()).to.deep.equal([]);
-    await keeper.frontier(tenure, '1001', 0, 100);
+    await keeper.frontier(tenure, '1001', { records: 100 });
     expect(writes()).to.deep.equal(['1001']);
-    await keeper.frontier(tenure, '1100', 0, 199);
+    await keeper.frontier(tenure, '1100', { records: 199 });
     expect(writes()).to.deep.equal(['1001']);
-    await keeper.frontier(tenure, '1101', 0, 200);
+    await keeper.frontier(tenure, '1101', { records: 200 });
     expect(writes()).to.deep.equal(['1001', '1101']);
   });
 
   it('counts records towards checkpointRecords across workers, although each new worker reports from 0', async () => {
     const { keeper, tenure, writes } = await working({ checkpointIntervalMs: 60_000, checkpointRecords: 100 });
-    await keeper.frontier(tenure, '1000', 0, 60);
+    await keeper.frontier(tenure, '1000', { records: 60 });
     await keeper.down(1);
     const next = await keeper.work(2);
     expect(writes()).to.deep.equal([undefined]);
-    await keeper.frontier(next, '1039', 0, 39);
+    await keeper.frontier(next, '1039', { records: 39 });
     expect(writes()).to.have.length(1);
-    await keeper.frontier(next, '1040', 0, 40);
+    await keeper.frontier(next, '1040', { records: 40 });
     expect(writes()).to.deep.equal([undefined, '1040']);
   });
 
@@ -76,14 +76,14 @@ describe('a keeper that writes extra checkpoints between renewals', () => {
     const { keeper, tenure, writes } = await working({ checkpointRecords: 10 });
     let answer = (): void => {};
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
-    await keeper.frontier(tenure, '10', 0, 10);
-    await keeper.frontier(tenure, '25', 0, 25);
-    await keeper.frontier(tenure, '40', 0, 40);
+    await keeper.frontier(tenure, '10', { records: 10 });
+    await keeper.frontier(tenure, '25', { records: 25 });
+    await keeper.frontier(tenure, '40', { records: 40 });
     expect(writes()).to.deep.equal(['10']);
     answer();
     await keeper.settle();
     expect(writes()).to.deep.equal(['10', '40']);
-    await keeper.frontier(tenure, '49', 0, 49);
+    await keeper.frontier(tenure, '49', { records: 49 });
     expect(writes()).to.have.length(2);
   });
 
@@ -100,7 +100,7 @@ describe('a keeper that writes extra checkpoints between renewals', () => {
   it('confirms an extra checkpoint whose reply was lost, and keeps the lease and the tenure', async () => {
     const { keeper, tenure } = await working({ checkpointRecords: 10 });
     keeper.store.script('update', { type: 'failAfter' });
-    await keeper.frontier(tenure, '10', 0, 10);
+    await keeper.frontier(tenure, '10', { records: 10 });
     await keeper.advance(1_000);
     expect(keeper.row.checkpoint).to.equal('10');
     expect(keeper.state.lease.uncheckpointedRecords).to.equal(0);

@@ -10,7 +10,7 @@ describe('a keeper that writes checkpoints', () => {
     const heard: unknown[] = [];
     const keeper = await driveKeeper({ onCheckpoint: (at) => heard.push(at) });
     const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100', 2);
+    await keeper.frontier(tenure, '100', { subSequenceNumber: 2 });
     expect(keeper.row.checkpoint).to.equal('TRIM_HORIZON');
     let answer = (): void => undefined;
     keeper.store.script('update', { type: 'holdAfter', until: new Promise<void>((resolve) => (answer = resolve)) });
@@ -37,10 +37,10 @@ describe('a keeper that writes checkpoints', () => {
       seenRow: leaseRow({ leaseKey: shardId, checkpoint: '200', checkpointSubSequenceNumber: 5 }),
     });
     const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '200', 4);
+    await keeper.frontier(tenure, '200', { subSequenceNumber: 4 });
     await keeper.advance(10_000);
     expect(keeper.store.calls.every(({ change }) => change?.checkpoint === undefined)).to.equal(true);
-    await keeper.frontier(tenure, '199', 9);
+    await keeper.frontier(tenure, '199', { subSequenceNumber: 9 });
     expect(keeper.counts.get('frontierNotAhead')).to.equal(1);
   });
 

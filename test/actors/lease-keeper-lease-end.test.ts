@@ -20,7 +20,7 @@ describe('a keeper that releases its lease', () => {
     const [drain] = keeper.controls.get(1) ?? [];
     expect(drain).to.deep.include({ type: 'drain', fence: tenure.fence });
     expect(tenure.dead, 'a draining worker delivers').to.equal(false);
-    await keeper.frontier(tenure, '100', 4);
+    await keeper.frontier(tenure, '100', { subSequenceNumber: 4 });
     const before = updates(keeper).length;
     await keeper.end(tenure, { type: 'drained', open: 0 });
     expect(updates(keeper).slice(before)).to.have.length(1);
@@ -331,7 +331,7 @@ describe('a keeper whose shard has ended', () => {
     }
     expect(keeper.newsOf('released')[0]).to.deep.include({
       coolDown: true,
-      reason: 'the end of the shard is not proven for too long',
+      reason: 'the end of the shard has not been proven for 66000 ms',
     });
     expect(keeper.row.checkpoint).to.equal('100');
   });
@@ -424,7 +424,7 @@ describe('a keeper that may release its lease by itself', () => {
     const keeper = await driveKeeper({ noWorkerMayStart: true });
     await keeper.advance(10 * idleLimitMs);
     expect(keeper.row.leaseOwner).to.equal(me);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     await keeper.advance(idleLimitMs - 1);
     expect(keeper.row.leaseOwner).to.equal(me);
     await keeper.advance(1);

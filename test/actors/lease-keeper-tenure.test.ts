@@ -67,9 +67,11 @@ describe('a keeper that grants tenures', () => {
     const started = keeper.clock.now;
     await keeper.advance(1_500);
     expect(tenure.deadline).to.equal(started - 3_000 + liveMs);
+    expect(tenure.renewalBegunAt).to.equal(started - 3_000);
     answer();
     await keeper.settle();
     expect(tenure.deadline).to.equal(started + liveMs);
+    expect(tenure.renewalBegunAt).to.equal(started);
   });
 
   it('makes another renewal for the tenure if one is under way when the worker asks', async () => {
@@ -135,7 +137,7 @@ describe('a keeper that grants tenures', () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs + 1);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     expect(keeper.controls.get(1)?.map(({ type }) => type)).to.deep.equal(['revoked']);
     await keeper.frontier(tenure, '100');
     await keeper.end(tenure, { type: 'stopShard', error: new Error('poison') });
@@ -148,10 +150,10 @@ describe('a keeper that grants tenures', () => {
     const tenure = await keeper.work(1);
     keeper.suspend(marginMs);
     await keeper.advance(1);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     expect(tenure.dead, 'within the margin').to.equal(false);
     keeper.suspend(marginMs + 1);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     expect(tenure).to.deep.include({ dead: true, deadline: 0 });
     expect(keeper.controls.get(1)?.[0]).to.deep.include({
       type: 'revoked',
@@ -166,7 +168,7 @@ describe('a keeper that grants tenures', () => {
     await keeper.begin(1);
     await keeper.advance(10);
     keeper.suspend(60_000);
-    await keeper.tell({ type: 'mayStart' });
+    await keeper.tell({ type: 'startAllowed' });
     answer();
     await keeper.settle();
     const granted = keeper.answers.get(1);
@@ -210,7 +212,7 @@ describe('a keeper that grants tenures', () => {
   it('keeps the lease when the worker crashes, and starts the next worker at the frontier', async () => {
     const keeper = await driveKeeper();
     const tenure = await keeper.work(1);
-    await keeper.frontier(tenure, '100', 3);
+    await keeper.frontier(tenure, '100', { subSequenceNumber: 3 });
     await keeper.down(1, { reason: 'crash', error: new Error('boom') });
     expect(tenure).to.deep.include({ dead: true, deadline: 0 });
     expect(keeper.controls.get(1), 'no worker is there to hear of it').to.equal(undefined);

@@ -36,7 +36,7 @@ async function run(
   watchdogMs = 600_000,
   maxPending = 1_024,
 ) {
-  const left = createLeftItems();
+  const leftItems = createLeftItems();
   const stream = fakeStream();
   const seen: string[] = [];
   const asked: { readonly item: ParkedItem; readonly signal: AbortSignal }[] = [];
@@ -53,11 +53,11 @@ async function run(
   const pipeline = start({
     stage: {
       onFailure,
-      left,
+      leftItems,
       ...(what === 'extract' ? { extract: ({ data }) => [{ key: refuseBad(data), value: data }] } : {}),
       ...(what === 'key' ? { key: ({ data }) => refuseBad(data) } : {}),
     },
-    worker: { onFailure, watchdogMs, left, maxPending },
+    worker: { onFailure, watchdogMs, leftItems, maxPending },
     definition: defineReducer({ init: () => 0, reduce: (n: number, { value }) => (seen.push(value.toString()), n) }),
   });
   const [bad, after] = stream
@@ -67,7 +67,7 @@ async function run(
   await pipeline.clock.advance(10);
   const crashes = (): unknown[] => pipeline.events.filter(({ name }) => name === 'actorCrashed');
   const passed = (): unknown => reader.keeper.frontiers.at(-1)?.position.sequenceNumber;
-  return { ...reader, pipeline, seen, asked, bad, after, crashes, passed, left, stream };
+  return { ...reader, pipeline, seen, asked, bad, after, crashes, passed, leftItems, stream };
 }
 
 for (const [what, { at, seen: expected, sub }] of Object.entries(failures)) {
@@ -106,16 +106,16 @@ for (const [what, { at, seen: expected, sub }] of Object.entries(failures)) {
     });
 
     it('is named in the report of a stop that ends while the sink refuses it', async () => {
-      const { keeper, pipeline, left, bad } = await run(what as 'key', ['refuse']);
-      left.isStopping = true;
+      const { keeper, pipeline, leftItems, bad } = await run(what as 'key', ['refuse']);
+      leftItems.isStopping = true;
       keeper.control({ type: 'drain' });
       await pipeline.clock.advance(5);
       expect(keeper.ends).to.have.length(1);
-      const noted = [...left.noted.values()].map((each) => [each.shardId, each.sequenceNumber, each.at]);
+      const noted = [...leftItems.noted.values()].map((each) => [each.shardId, each.sequenceNumber, each.at]);
       expect(noted).to.deep.equal([[shard0, bad, at]]);
     });
 
-    it('is named when the shard is read no further', async () => {
+    it('is named when reading of the shard has stopped', async () => {
       const { pipeline, bad, stream } = await run(what as 'key', ['refuse'], 600_000, what === 'decode' ? 2 : 1);
       stream.put(...Array.from({ length: 200 }, () => ({ partitionKey: 'k', data: 'more' })));
       await pipeline.clock.advance(10_000);

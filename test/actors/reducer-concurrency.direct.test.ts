@@ -12,7 +12,7 @@ type Pairs = readonly (readonly [key: string, ordinal: number])[];
 const each = (text: string): Pairs => text.split('').map((key, n) => [key, n]);
 
 describe('a reducer with `concurrency`', () => {
-  it('makes so many calls at once, and the next when one has ended', async () => {
+  it('makes this many calls at once, and the next when one has ended', async () => {
     const { begin, itemsOf, open, values, settled } = openCalls({ concurrency: 2 });
     begin(itemsOf(each('abcd')));
     expect(values()).to.equal('0 1');

@@ -283,13 +283,13 @@ describe('a drain', () => {
 
 describe('the report of a stop', () => {
   it('names the items of a batch that waits, and those behind it', async () => {
-    const left = createLeftItems();
-    const { itemsOf, drain, revoked } = failingProcess(new Set([1]), { batchSize: 2, left });
+    const leftItems = createLeftItems();
+    const { itemsOf, drain, revoked } = failingProcess(new Set([1]), { batchSize: 2, leftItems });
     await drain(itemsOf(apart(upTo(2))));
     itemsOf(apart([2, 3]));
-    left.isStopping = true;
+    leftItems.isStopping = true;
     revoked(1);
-    expect([...left.noted.values()].map(({ key, error }) => [key, error])).to.deep.equal([
+    expect([...leftItems.noted.values()].map(({ key, error }) => [key, error])).to.deep.equal([
       ['k0', 'no 1'],
       ['k1', 'no 1'],
       ['k2', 'no 1'],

@@ -54,7 +54,10 @@ function oneStage(count = 1) {
       return { type, worker: 1, replyTo: { asker: worker, question } satisfies ReplyTo<never>, ...more };
     },
     records: (...ordinals: number[]) => ({
-      ...{ tenure: tenure(), workerRef: worker, ordinals },
+      tenure: tenure(),
+      workerRef: worker,
+      ordinals,
+      fetches: ordinals.map(() => ({ fetchedAt: 0, millisBehindLatest: 0 })),
       records: ordinals.map((n) => ({ sequenceNumber: String(n), partitionKey: `k${n}`, data: Buffer.alloc(0) })),
     }),
   };

@@ -2,7 +2,7 @@
 // that is not read. No figure is ever too low for what the worker knows.
 import { expect } from 'chai';
 import type { StreamSource } from '../../src/api/ports.js';
-import { createIntake, pauseIntake } from '../../src/core/intake.js';
+import { createIntake, intakeOfShard, pauseIntake } from '../../src/core/intake.js';
 import { recordOf, sent } from '../support/direct.js';
 import { directWorker, settled } from '../support/direct-worker.js';
 
@@ -89,7 +89,7 @@ describe('the lag of a shard', () => {
     failing.clock.move(2_000);
     expect(failing.lag()).to.deep.equal([2_000, 2_000]);
     const intake = createIntake();
-    const paused = reading({ intake });
+    const paused = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
     paused.records({}, 0);
     pauseIntake(intake, paused.clock.now());
     paused.clock.move(3_000);
@@ -118,7 +118,7 @@ describe('the lag of a shard', () => {
     clock.move(1_000);
     expect(lag()[0]).to.equal(1_300);
     const intake = createIntake();
-    const held = reading({ intake });
+    const held = reading({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
     pauseIntake(intake, held.clock.now());
     held.records({ 1: undefined }, 0, 400);
     held.clock.move(1_000);

@@ -99,7 +99,7 @@ describe('a shard worker that pauses', () => {
     pipeline.tell(worker, pause);
     pipeline.tell(worker, { type: 'resume', fence, number: 1 });
     await pipeline.clock.advance(1_000);
-    // A message that arrives twice changes nothing (design.md, section 4).
+    // A message that arrives twice changes nothing (docs/actors-on-nact.md).
     pipeline.tell(worker, pause);
     putNumbered(stream, 5, undefined, 1);
     await pipeline.clock.advance(600_000);

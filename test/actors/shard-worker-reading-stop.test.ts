@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { retry } from '../../src/options/retry-policy.js';
 import { defineReducer, type Item } from '../../src/api/reducer.js';
 import { createByteBudget } from '../../src/core/byte-budget.js';
-import { createIntake, pauseIntake, resumeIntake } from '../../src/core/intake.js';
+import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../src/core/intake.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { numberOf, pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
@@ -178,7 +178,11 @@ describe('a shard whose reading stops behind a record that waits for another att
 
   it('is not reported while the application pauses', async () => {
     const intake = createIntake();
-    const { pipeline } = scene({ fails: () => true, keyOf: () => 'k0', worker: { intake } });
+    const { pipeline } = scene({
+      fails: () => true,
+      keyOf: () => 'k0',
+      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
+    });
     await pipeline.clock.advance(500);
     pauseIntake(intake, pipeline.clock.now());
     await pipeline.clock.advance(10_000);
@@ -190,7 +194,11 @@ describe('a shard whose reading stops behind a record that waits for another att
 
   it('stays reported over a pause of the application, without a second report', async () => {
     const intake = createIntake();
-    const { pipeline } = scene({ fails: () => true, keyOf: () => 'k0', worker: { intake } });
+    const { pipeline } = scene({
+      fails: () => true,
+      keyOf: () => 'k0',
+      worker: { intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) },
+    });
     await pipeline.clock.advance(10_000);
     pauseIntake(intake, pipeline.clock.now());
     await pipeline.clock.advance(10_000);

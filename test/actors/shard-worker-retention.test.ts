@@ -4,7 +4,7 @@ import { defineReducer } from '../../src/api/reducer.js';
 import type { ConsumerEvents } from '../../src/api/events.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
 import { retry } from '../../src/options/retry-policy.js';
-import { createIntake, pauseIntake, resumeIntake } from '../../src/core/intake.js';
+import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../src/core/intake.js';
 import { fakeStream } from '../../src/testing/fake-stream/fake-stream.js';
 import { pipelines, putNumbered, shard0 } from '../support/pipeline-probes.js';
 import type { Pipeline, PipelineOptions } from '../support/pipeline.js';
@@ -93,7 +93,9 @@ describe('the age of the oldest record of a shard', () => {
 
   it('is that of the first unread record while the application pauses, and of the backlog while reads fail', async () => {
     const intake = createIntake();
-    const { pipeline, stream, state } = scene(historyOf(4 * hour), { intake });
+    const { pipeline, stream, state } = scene(historyOf(4 * hour), {
+      intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }),
+    });
     state.isDown = false;
     putNumbered(stream, 1);
     pipeline.read(stream.port, shard0);

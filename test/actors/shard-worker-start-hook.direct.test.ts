@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import type { Effect } from '../../actors/protocol/actor.js';
 import type { ShardWorkerMessage } from '../../actors/shard-worker/shard-worker.js';
-import { createIntake, pauseIntake, resumeIntake } from '../../src/core/intake.js';
+import { createIntake, intakeOfShard, pauseIntake, resumeIntake } from '../../src/core/intake.js';
 import type { StartedShard } from '../../src/api/options.js';
 import { counted, emitted, ofType, started } from '../support/direct.js';
 import { directWorker } from '../support/direct-worker.js';
@@ -44,7 +44,7 @@ describe('onShardStarted of a shard worker', () => {
     expect(hook(waits.grant({ onlyAwaitsCalls: true }).effects)).to.equal(undefined);
     const intake = createIntake();
     pauseIntake(intake, 0);
-    const { effects, tell } = hooked({ intake });
+    const { effects, tell } = hooked({ intake: intakeOfShard(intake, { source: 'orders', shardId: 's' }) });
     expect(hook(effects)).to.equal(undefined);
     resumeIntake(intake, 1);
     expect(hook(tell({ type: 'intakeChanged' }))).to.not.equal(undefined);

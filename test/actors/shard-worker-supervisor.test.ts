@@ -41,7 +41,7 @@ async function running(coordinators = 1) {
     };
     return behaviour as unknown as Behaviour<never, never>;
   };
-  const options = { coordinators: refs, makeWorker, againMs: 1_000, callDeadlineMs: 100 };
+  const options = { coordinators: () => refs, makeWorker, againMs: 1_000, callDeadlineMs: 100 };
   const self = spawnRoot(runtime, shardWorkerSupervisor(options), '');
   roots.push(self, ...refs);
   await clock.advance(1);

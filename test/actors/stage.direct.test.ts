@@ -1,5 +1,5 @@
-// What a stage's `receive` returns, one message at a time and without a runtime. stage.test.ts and stage-extraction.test.ts test stages
-// among other actors.
+// What a stage's `receive` returns, one message at a time and without a runtime. stage.test.ts and stage-extraction-slices.test.ts test
+// stages among other actors.
 import { expect } from 'chai';
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Dispositions, WorkerDispositions, Whereabouts } from '../../actors/protocol/disposition.js';

@@ -14,7 +14,7 @@ import { failoverText } from '../../src/core/lease-failover.js';
 import { wishText } from '../../src/core/lease-wish.js';
 import { writerPrefixOf, writerOf } from '../../src/core/writer-signature.js';
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { printLeases } from '../../src/cli/leases.js';
 import { hostEnvironment } from '../../src/consumer/host-environment.js';
 import { arnOf, streamIdentityOf } from '../../src/core/stream-identity.js';
@@ -204,7 +204,7 @@ describe('kinact leases', () => {
       application = `contradicted-${(streams += 1)}`;
       stream = new LocalStream(servers.clientConfig.kinesis, application);
       await stream.create(2);
-      const source = kinesisPollingSource({ streamName: application, client: stream.client }, hostEnvironment);
+      const source = kinesisSource({ streamName: application, client: stream.client }, hostEnvironment);
       identity = streamIdentityOf(await source.describe(new AbortController().signal));
       source.close();
       const stamped = (row: Item, kinactStream: string): Item => ({ ...row, kinactStream: { S: kinactStream } });

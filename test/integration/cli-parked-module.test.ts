@@ -294,7 +294,7 @@ describe('kinact parked replay --module', function () {
       ],
       [
         'export const reducer = { init: () => 0, reduce: (n) => n }, key = () => "", extract = () => [];',
-        /^INVALID_OPTION: module.key: expected nothing beside extract/,
+        /^INVALID_OPTION: module.key: allowed only without extract/,
       ],
     ];
     for (const [at, [text, error]] of cases.entries()) {

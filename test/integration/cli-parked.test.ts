@@ -133,23 +133,23 @@ describe('kinact parked', function () {
 
   it('explains a wrong folder, a wrong id and wrong usage in one line', async () => {
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-      [['list', '--path', join(folder.path, 'missing')], 1, /^REFUSED: .*missing is no folder\n$/],
+      [['list', '--path', join(folder.path, 'missing')], 1, /^REFUSED: .*missing is not a folder\n$/],
       [
         ['replay', '--path', join(folder.path, 'missing'), '--into-stream', 's'],
         1,
-        /^REFUSED: .*missing is no folder\n$/,
+        /^REFUSED: .*missing is not a folder\n$/,
       ],
       [
         ['replay', '--path', join(folder.path, 'missing'), '--into-stream', 's', '--yes'],
         1,
-        /^REFUSED: [^:]*missing is no folder\n$/,
+        /^REFUSED: [^:]*missing is not a folder\n$/,
       ],
       ...[['list'], ['replay', '--into-stream', 's'], ['replay', '--into-stream', 's', '--yes']].map(
         (args) =>
           [
             [...args, '--stream', 'o', '--progress', join(folder.path, 'missing', 'f')],
             1,
-            /^REFUSED: --progress [^:]*missing.f: [^:]*missing is no folder\n$/,
+            /^REFUSED: --progress [^:]*missing.f: [^:]*missing is not a folder\n$/,
           ] as const,
       ),
       [['show', '--path', folder.path, '--id', 'x\u001b'], 1, /^REFUSED: .* has no parked item 'x\\u001b'\n$/],

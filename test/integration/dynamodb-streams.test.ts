@@ -6,7 +6,7 @@ import { virtualClock } from '../support/virtual.js';
 
 const ids = Array.from({ length: 12 }, (_, index) => `order ${index}`);
 
-/** Writes for so many seconds, and rolls a shard over every `rollEvery` seconds, now and then into two. */
+/** Writes for this many seconds, and rolls a shard over every `rollEvery` seconds, now and then into two. */
 async function run(world: TableWorld, seconds: number, rollEvery: number): Promise<void> {
   for (let second = 1; second <= seconds; second += 1) {
     world.write(ids);

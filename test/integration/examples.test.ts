@@ -13,7 +13,7 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'batch-processor': /^batch-processor: 600 items in batches of at most 10, [2-4] checkpoints$/,
   embedded: /^embedded: the application's own actor booked 19900$/,
   actors: /^actors: 3 answers from 5 loads, breaker opened 1 time, idle session ended: normal$/,
-  'sink-outage': /^sink-outage: 600 orders saved once each, some calls refused, 0 restarts, drained: true$/,
+  'store-outage': /^store-outage: 600 orders saved once each, some calls refused, 0 restarts, drained: true$/,
   'dead-letters': /^dead-letters: 300 orders saved, 3 of them parked and replayed, drained: true$/,
   'per-key-concurrency':
     /^per-key-concurrency: 400 readings written, 40 of 40 sensors in order, several calls at once, drained: true$/,

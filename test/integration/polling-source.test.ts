@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../../src/core/position.js';
 import type { RawRecord, ReadResult, ShardReader, SourceNotice, StreamSource } from '../../src/api/ports.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { startLocalServers } from '../../src/testing/local-servers.js';
 import { startKinesisLocal } from '../support/kinesis-local.js';
 import { countedTimers } from '../support/polling-harness.js';
@@ -73,7 +73,7 @@ for (const [name, start] of Object.entries(servers)) {
       await admin.send(new CreateStreamCommand({ StreamName: stream, ShardCount: 2 }));
       await active();
       notices = [];
-      source = kinesisPollingSource({ streamName: stream, idleMs: 200 }, deps);
+      source = kinesisSource({ streamName: stream, idleMs: 200 }, deps);
     });
     afterEach(async () => {
       source.close();
@@ -147,7 +147,7 @@ for (const [name, start] of Object.entries(servers)) {
 
     it('reads by ARN', async () => {
       const { streamArn } = await source.describe(never);
-      const byArn = kinesisPollingSource({ streamArn, idleMs: 200 }, deps);
+      const byArn = kinesisSource({ streamArn, idleMs: 200 }, deps);
       await put('a');
       expect(await take(open({ type: 'trimHorizon' }, first, byArn), 1)).to.deep.equal(['a']);
       expect((await byArn.listShards({ type: 'atLatest' }, never)).shards).to.have.length(2);
@@ -212,7 +212,7 @@ for (const [name, start] of Object.entries(servers)) {
           return send(command, options);
         },
       };
-      const aging = kinesisPollingSource({ streamName: stream, idleMs: 200, client: ageing as never }, deps);
+      const aging = kinesisSource({ streamName: stream, idleMs: 200, client: ageing as never }, deps);
       const reader = open({ type: 'trimHorizon' }, first, aging);
       expect(await take(reader, 1)).to.deep.equal(['a']);
       expire = true;

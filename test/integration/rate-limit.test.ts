@@ -18,7 +18,7 @@ describe('a consumer with a rate limit', () => {
   beforeEach(() => clock.install());
   afterEach(() => clock.uninstall());
 
-  it('hands out at most so many items per second over all reducers, each reducer its share, in the order of each key', async () => {
+  it('hands out at most `perSecond` items a second over all reducers, each reducer its share, in the order of each key', async () => {
     const only = virtualConsumer(clock, { reducers: 4, limit: { perSecond: 10 }, watchdogMs: 5_000 });
     await inVirtualTime(clock, only.consumer.start());
     put(only, 0, 2_000);

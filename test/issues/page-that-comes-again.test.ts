@@ -2,7 +2,7 @@
 // scan took more and more rows into memory. Rule: such an answer is wrong, so the call fails, is reported, and is repeated.
 import { expect } from 'chai';
 import { openLeaseTable } from '../../src/aws/dynamodb/lease-table.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 
 /** More pages than this count as endless. */
@@ -21,7 +21,7 @@ describe('a next page that is the same page again', () => {
       'ListShards',
       { Shards: [{ ShardId: 'shardId-000000000000' }], NextToken: 'a' },
       (client: never) =>
-        kinesisPollingSource({ streamName: 'orders', client }, harness).listShards(
+        kinesisSource({ streamName: 'orders', client }, harness).listShards(
           { type: 'all' },
           new AbortController().signal,
         ),

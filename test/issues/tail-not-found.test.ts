@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { lineWriter } from '../../src/cli/record-lines.js';
 import { tailOrigin } from '../../src/cli/tail-origin.js';
 import { tailStream } from '../../src/cli/tail-stream.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { modelClient } from '../support/model-kinesis-client.js';
 import { virtualClock } from '../support/virtual.js';
 
@@ -17,7 +17,7 @@ describe('kinact tail of a stream with a shard that is not found for a while', (
     const client = modelClient(clock);
     client.kinesis.createStream('orders', 2);
     const harness = { clock, timers: clock, random: { next: () => 0.5 } };
-    const source = kinesisPollingSource({ streamName: 'orders', client }, harness);
+    const source = kinesisSource({ streamName: 'orders', client }, harness);
     const put = (...keys: string[]): void => {
       for (const shardId of [first, second])
         for (const key of keys)

@@ -1,5 +1,6 @@
 // Symptom: `JSON.parse(item.value.toString())` failed from the day a producer turned aggregation on. Cause: plain records were
-// Buffers; those from aggregates, from an own client and from a stream in memory were bare Uint8Arrays, whose toString gives numbers.
+// Buffers. Those from aggregates, from a client of the user and from a stream in memory were bare Uint8Arrays, whose toString gives
+// numbers.
 import { expect } from 'chai';
 import { recordsOf } from '../../src/aws/kinesis/get-records-answer.js';
 import { unpackRecord } from '../../src/aws/aggregation/aggregate.js';

@@ -1,7 +1,7 @@
 // Kills every actor at every message that it handles and around every effect that it starts, on the real tree in virtual time. A
 // first run shows which messages there are. `messages.ts` proves that none of the unions in `actors` is left out.
 import { expect } from 'chai';
-import { createDice } from '../sim/dice.js';
+import { isWhole, newDraw } from '../support/sampled.js';
 import { effects, messages } from './messages.js';
 import { killed, watch, type Watched } from './killed.js';
 import { middle, momentsIn, type Moment } from './moment.js';
@@ -64,15 +64,13 @@ describe('the scenarios', () => {
 
 /**
  * Every kind of moment is struck in one of the scenarios that have it, in the middle of its occurrences. Of its other scenarios, one
- * in a few is struck, too. The seed decides which, so every run strikes elsewhere. With `all`, every scenario is struck at every kind
- * of moment, and the seed decides which occurrence.
+ * in a few is struck, too. The seed decides which, so every run strikes elsewhere. With `KINACT_SAMPLE=all`, every scenario is struck
+ * at every kind of moment, and the seed decides which occurrence.
  */
-const isAll = process.env['KINACT_KILL_POINTS'] === 'all';
 const oneIn = 20;
-const seed = Number(process.env['KINACT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const dice = createDice(seed);
+const { dice, named } = newDraw();
 
-const moments = watched.map(({ observed }) => momentsIn(observed, isAll ? dice.pick : middle));
+const moments = watched.map(({ observed }) => momentsIn(observed, isWhole ? dice.pick : middle));
 const having = new Map<string, number[]>();
 const kindOfMoment = ({ kind, what, when }: Moment): string => `${kind} ${when} ${what}`;
 for (const [at, each] of moments.entries())
@@ -84,9 +82,9 @@ const perKind = new Map<string, number>();
 
 for (const [at, each] of watched.entries()) {
   const struck = (moments[at] ?? []).filter(
-    (moment) => isAll || surely.get(kindOfMoment(moment)) === at || dice.between(1, oneIn) === 1,
+    (moment) => isWhole || surely.get(kindOfMoment(moment)) === at || dice.between(1, oneIn) === 1,
   );
-  describe(`a consumer with a killed actor, while ${each.scenario.name} (KINACT_SEED=${seed})`, () => {
+  describe(`a consumer with a killed actor, while ${each.scenario.name} ${named}`, () => {
     for (const moment of struck) {
       const { kind, what, when, nth } = moment;
       cases += 1;
@@ -99,5 +97,5 @@ for (const [at, each] of watched.entries()) {
 after(() => {
   const kinds = [...perKind].map(([kind, count]) => `${kind} ${count}`).join(', ');
   const all = moments.reduce((sum, each) => sum + each.length, 0);
-  console.log(`        every moment (KINACT_SEED=${seed}): ${cases} of ${all} cases: ${kinds}`);
+  console.log(`        every moment ${named}: ${cases} of ${all} cases: ${kinds}`);
 });

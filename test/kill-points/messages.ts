@@ -78,19 +78,17 @@ const leaseCoordinator: Remarks<LeaseCoordinatorMessage['type']> = {
   shardEndJudged: meanings.shardEndJudged,
 };
 
-const neverSent =
-  'nobody in the tree starts or ends children of a supervisor by request; the supervisor’s own tests do';
+const neverSent = 'nobody starts or ends children of this supervisor by request; the supervisor’s own tests do';
 const asked: Remarks<SupervisorMessage['type']> = {
   startChild: neverSent,
   terminateChild: neverSent,
   childDidNotStart: 'no child fails to start in a scenario; the supervisor’s own tests have it',
 };
 const atOnce = 'only a restart of the pipeline waits';
-const unasked: Remarks<SupervisorMessage['type']> = {
-  ...asked,
+const ofCoordinators: Remarks<SupervisorMessage['type']> = {
+  childDidNotStart: asked.childDidNotStart as string,
   delayOver: atOnce,
   children: 'only the root and the pipeline are asked',
-  childDown: 'the crash of a coordinator ends it at once, before that one is down',
 };
 
 const remarks: Readonly<Record<string, Remarks<string>>> = {
@@ -100,7 +98,7 @@ const remarks: Readonly<Record<string, Remarks<string>>> = {
   'lease-keeper': leaseKeeper,
   'lease-coordinator': leaseCoordinator,
   pipeline: asked,
-  coordinators: unasked,
+  coordinators: ofCoordinators,
   consumer: { ...asked, delayOver: atOnce },
 };
 

@@ -10,6 +10,7 @@ import { kindOf } from './moment.js';
 import { hooked } from './hooks.js';
 import { parkings } from './parking.js';
 import { feed, kill, type Scenario } from './scenario.js';
+import { sourceChanges } from './source-changes.js';
 import { twin, type World } from './world.js';
 
 /** A worker that does not know wishes takes a lease from its owner, and does nothing with it. */
@@ -373,6 +374,7 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   ...parkings,
+  ...sourceChanges,
   ...hooked,
 ];
 

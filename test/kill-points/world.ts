@@ -3,6 +3,7 @@
 import { consumerOf, type Consumer, type StopReport } from '../../src/consumer/consumer.js';
 import { actors, type Actors } from '../../src/consumer/wiring.js';
 import type { ConsumerOptions } from '../../src/api/options.js';
+import type { AnySource } from '../../src/api/source.js';
 import type { StreamSource } from '../../src/api/ports.js';
 import type { Item } from '../../src/api/reducer.js';
 import { park } from '../../src/options/park-policy.js';
@@ -80,6 +81,8 @@ export interface World extends Workplace {
   /** Makes and starts a consumer. `attach` sees it before the start. */
   start(name: string, attach?: (member: Member) => void): Member;
   stop(member: Member, deadlineMs?: number): void;
+  /** The source that a consumer of this name has at its start. */
+  source(name: string): AnySource;
 }
 
 export interface Setting {
@@ -151,6 +154,7 @@ export function createWorld(setting: Setting): World {
     at: (ms, act) => void clock.after(ms, act),
     start: (name, attach) => startMember(world, setting, name, attach),
     stop: (member, deadlineMs = 5_000) => stopMember(world, member, deadlineMs),
+    source: (name) => sourceOf(world, name),
   };
   return world;
 }
@@ -331,7 +335,7 @@ export function pause(clock: ManualClock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.after(ms, resolve));
 }
 
-function sourceOf(world: World, process: string): ConsumerOptions['source'] {
+function sourceOf(world: World, process: string): AnySource {
   const { clock, stream, leases, oracle, trouble } = world;
   const call = async <T>(name: string, effect: () => Promise<T>): Promise<T> => {
     await pause(clock, wayMs);

@@ -165,8 +165,8 @@ class Harness {
         this.newest = Math.max(this.newest, this.newest + command.by);
         // What a stale worker reports must never reach the row, so it is not noted as reported.
         if (!command.stale) this.reported.get(this.writer)!.add(`${sequenceNumber}/${command.sub}`);
-        else if (this.tenure !== tenure) return keeper.frontier(tenure, '999999', command.sub);
-        return keeper.frontier(tenure, sequenceNumber, command.sub);
+        else if (this.tenure !== tenure) return keeper.frontier(tenure, '999999', { subSequenceNumber: command.sub });
+        return keeper.frontier(tenure, sequenceNumber, { subSequenceNumber: command.sub });
       }
       case 'fault':
         if (command.fault === 'failBefore' || command.fault === 'failAfter')

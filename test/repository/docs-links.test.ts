@@ -238,6 +238,14 @@ describe('a target that the documentation points at', () => {
   });
 });
 
+describe('docs/README.md', () => {
+  it('names every page, once', () => {
+    const named = [...read('docs/README.md').matchAll(/^\| (?:\[([\w-]+\.md)\]|`docs\/([\w-]+\.md)`)/gm)];
+    const pagesNamed = named.map(([, linked, inRepository = '']) => `docs/${linked ?? inRepository}`);
+    expect(pagesNamed.toSorted()).to.deep.equal(docs.filter((page) => page !== 'docs/README.md').toSorted());
+  });
+});
+
 describe('pages that people read from top to bottom', () => {
   for (const [page, limit] of [
     ['README.md', 120],

@@ -169,7 +169,7 @@ describe('docs/operating.md', () => {
     // Only `kinact put`, the demo and tests make records and streams. Only `kinact adopt` deletes tables.
     const others = new Set(['kinesis-producer.ts', 'stream-admin.ts', 'kcl3-remains.ts']);
     const isOther = (fileName: string): boolean =>
-      others.has(posix.basename(fileName)) || fileName.includes('/dynamodb-streams/');
+      others.has(posix.basename(fileName)) || /\/(dynamodb-streams|fan-out)\//.test(fileName);
     for (const file of sourcesOf('src/aws').filter(({ fileName }) => !isOther(fileName))) {
       for (const node of nodesOf(file)) {
         const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
@@ -183,18 +183,22 @@ describe('docs/operating.md', () => {
     expect(side?.Action).to.deep.equal(['dynamodb:GetItem']);
   });
 
-  it('asks for the stream of a table on the page of such streams', () => {
-    const [, json = ''] = /```json\n([\s\S]*?)```/.exec(read('docs/dynamodb-streams.md')) ?? [];
-    const asked = (JSON.parse(json) as { Action: string[] }[]).flatMap(({ Action }) => Action);
-    const used = new Set<string>();
-    for (const file of sourcesOf('src/aws').filter(({ fileName }) => fileName.includes('/dynamodb-streams/'))) {
-      for (const node of nodesOf(file)) {
-        const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
-        if (made !== undefined) used.add(`dynamodb:${made}`);
+  for (const [page, folder, service] of [
+    ['dynamodb-streams.md', '/dynamodb-streams/', 'dynamodb'],
+    ['streams.md', '/fan-out/', 'kinesis'],
+  ] as const)
+    it(`asks for the further permissions of ${folder} in ${page}`, () => {
+      const [, json = ''] = /```json\n([\s\S]*?)```/.exec(read(`docs/${page}`)) ?? [];
+      const asked = (JSON.parse(json) as { Action: string[] }[]).flatMap(({ Action }) => Action);
+      const used = new Set<string>();
+      for (const file of sourcesOf('src/aws').filter(({ fileName }) => fileName.includes(folder))) {
+        for (const node of nodesOf(file)) {
+          const made = ts.isNewExpression(node) ? /^(\w+)Command$/.exec(node.expression.getText())?.[1] : undefined;
+          if (made !== undefined) used.add(`${service}:${made}`);
+        }
       }
-    }
-    expect(asked.toSorted()).to.deep.equal([...used].toSorted());
-  });
+      expect(asked.toSorted()).to.deep.equal([...used].toSorted());
+    });
 });
 
 describe('docs/record.svg', () => {

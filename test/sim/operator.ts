@@ -1,7 +1,7 @@
 // The operator who mends the rows of a recreated stream, as STREAM_CHANGED advises: every worker is stopped, and `kinact reset --yes`
 // runs until it succeeds. It is the command's own code, over the services of this world.
 import { openLeaseRewriter } from '../../src/aws/dynamodb/lease-rewriter.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { runReset } from '../../src/cli/reset-run.js';
 import { errorLine } from '../../src/cli/command.js';
 import { createMachine } from './machine.js';
@@ -54,7 +54,7 @@ async function run(world: World, stream: string, isCut: () => boolean, cut: () =
   const place = {
     environment: host,
     table: openLeaseRewriter({ tableName, ...host, client }),
-    open: () => kinesisPollingSource({ streamName: stream, client: kinesisClient(world, caller) }, host),
+    open: () => kinesisSource({ streamName: stream, client: kinesisClient(world, caller) }, host),
   };
   const lines: string[] = [];
   const out = {

@@ -13,8 +13,9 @@ const actor = (kind: string, waiting: readonly WaitingSnapshot[]): ActorSnapshot
   ...{ path: `${kind}/0#1`, kind, phase: 'running', state: { waiting }, queued: 0, effects: [], children: [] },
 });
 const reasons = (...tree: readonly ActorSnapshot[]): readonly string[] => {
-  const rest = { workerId: 'w', limit: null, restarts: 0, shards: [], sources: [], leases: [] };
-  const status = { state: 'running', pausedForMs: null, ...rest, tree } as unknown as ConsumerStatus;
+  const sources = [{ source: 'orders', table: 'orders', state: 'running' }];
+  const rest = { workerId: 'w', limit: null, restarts: 0, shards: [], sources, leases: [] };
+  const status = { state: 'running', pausedForMs: null, paused: [], ...rest, tree } as unknown as ConsumerStatus;
   const { ok, reasons: why } = readiness(status);
   expect(ok).to.equal(why.length === 0);
   return why;

@@ -221,6 +221,44 @@ describe('the options of createConsumer', () => {
     expect(tables(two, true)).to.deep.equal(['totals', 'totals']);
   });
 
+  it('refuse one lease table in two places, and a place that is given twice', () => {
+    const client = { send: () => Promise.reject(new Error('not called')) };
+    const other = { ...client };
+    const at = (leases: object): SourceSpec => ({ ...sourceOf('refunds'), leases });
+    const first = { ...sourceOf('orders'), leases: { region: 'eu-west-1' } };
+    const shared = { ...least, leases: { multiStream: true } };
+    const refused = (source: readonly SourceSpec[]): unknown => refusal({ ...shared, source }).data.option;
+    expect(refused([first, at({ region: 'us-east-1' })])).to.equal('source[1].leases.region');
+    expect(refused([at({ client }), { ...first, leases: { client: other } }])).to.equal('source[1].leases.client');
+    for (const leases of [{ region: 'eu-west-1' }, {}])
+      expect(resolveOptions({ ...shared, source: [first, at(leases)] }).sources).to.have.length(2);
+    const apart = [first, { ...at({ region: 'us-east-1' }), application: 'refund-totals' }];
+    expect(resolveOptions({ ...shared, source: apart }).sources).to.have.length(2);
+
+    const twice = { leases: { region: 'eu-west-1', client } };
+    const makers = [
+      () => kinesisStream({ streamName: 'orders', ...twice }),
+      () => dynamodbStream({ tableName: 'orders', ...twice }),
+    ];
+    for (const make of makers) expect(make).to.throw('region or client, not both');
+  });
+
+  it('place the lease table of a source where its `leases` say, else in the region of the stream', () => {
+    const client = { send: () => Promise.reject(new Error('not called')) };
+    const region = 'eu-west-1';
+    for (const make of [
+      (more: object) => kinesisStream({ streamName: 'orders', region, ...more }),
+      (more: object) => dynamodbStream({ tableName: 'orders', region, ...more }),
+    ]) {
+      expect(make({}).leases).to.deep.equal({ region, client: undefined });
+      expect(make({ leases: { region: 'us-east-1' } }).leases).to.deep.equal({
+        region: 'us-east-1',
+        client: undefined,
+      });
+      expect(make({ leases: { client } }).leases).to.deep.equal({ region: undefined, client });
+    }
+  });
+
   it('refuse the same stream twice', () => {
     const error = refusal({ ...least, source: [sourceOf('orders'), sourceOf('orders', 'other')] });
     expect(error.message).to.equal("source[1]: expected sources of different streams, got 'orders'");

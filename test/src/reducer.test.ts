@@ -80,19 +80,23 @@ describe('defineReducer', () => {
     ['reducer.acknowledge', { init, reduce, acknowledge: 'later' }, "'auto' or 'manual'"],
     ['reducer.stateBy', { init, reduce, stateBy: 'key' }, "'reducer' or 'shard'"],
     ['reducer.batch', { init, reduce, batch: () => 0 }, 'object or undefined, got a function'],
-    ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'nothing with behaviour'],
-    ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'nothing with behaviour'],
-    ['reducer.acknowledge', { init, behaviour: reduce, acknowledge: 'auto' }, 'nothing with behaviour'],
+    ['reducer.flush', { init, behaviour: reduce, flush: () => 0 }, 'allowed only with reduce, got behaviour'],
+    ['reducer.batch', { init, behaviour: reduce, batch: {} }, 'allowed only with reduce or process, got behaviour'],
+    [
+      'reducer.acknowledge',
+      { init, behaviour: reduce, acknowledge: 'auto' },
+      'allowed only with reduce, got behaviour',
+    ],
     [
       'reducer',
       { reduce, process: reduce, init },
       'exactly one of reduce, behaviour and process, got reduce and process',
     ],
     ['reducer', { behaviour: reduce, process: reduce, init }, 'exactly one of reduce, behaviour and process, got b'],
-    ['reducer.init', { init, process: reduce }, 'nothing with process'],
-    ['reducer.flush', { flush: reduce, process: reduce }, 'nothing with process'],
-    ['reducer.acknowledge', { acknowledge: 'auto', process: reduce }, 'nothing with process'],
-    ['reducer.stateBy', { stateBy: 'shard', process: reduce }, 'nothing with process'],
+    ['reducer.init', { init, process: reduce }, 'allowed only with reduce or behaviour, got process'],
+    ['reducer.flush', { flush: reduce, process: reduce }, 'allowed only with reduce, got process'],
+    ['reducer.acknowledge', { acknowledge: 'auto', process: reduce }, 'allowed only with reduce, got process'],
+    ['reducer.stateBy', { stateBy: 'shard', process: reduce }, 'allowed only with reduce, got process'],
     ['reducer.flush', { init, reduce, stateless: true }, 'a function with stateless'],
     [
       'reducer.acknowledge',
@@ -100,9 +104,9 @@ describe('defineReducer', () => {
       "'auto' with stateless",
     ],
     ['reducer.stateless', { init, reduce, flush: reduce, stateless: 1 }, 'boolean or undefined'],
-    ['reducer.stateless', { process: reduce, stateless: true }, 'nothing with process'],
-    ['reducer.stateless', { init, behaviour: reduce, stateless: true }, 'nothing with behaviour'],
-    ['reducer.concurrency', { init, reduce, concurrency: 2 }, 'nothing without process'],
+    ['reducer.stateless', { process: reduce, stateless: true }, 'allowed only with reduce, got process'],
+    ['reducer.stateless', { init, behaviour: reduce, stateless: true }, 'allowed only with reduce, got behaviour'],
+    ['reducer.concurrency', { init, reduce, concurrency: 2 }, 'allowed only with process, got reduce'],
     ['reducer.concurrency', { process: reduce, concurrency: 0 }, 'an integer >= 1'],
     ['reducer.concurrency', { process: reduce, concurrency: '2' }, 'number or undefined'],
     ['reducer.timeoutMs', { process: reduce, timeoutMs: 0 }, 'a number of milliseconds, 1 to 2147483647'],
@@ -114,7 +118,7 @@ describe('defineReducer', () => {
     it(`refuses a wrong ${member} with expected and got (${index + 1})`, () => {
       expect(refusal(definition))
         .to.match(/^INVALID_OPTION /)
-        .and.include(`${member}: expected ${expected}`);
+        .and.include(`${member}: ${expected.startsWith('allowed') ? expected : `expected ${expected}`}`);
       expect(refusal(definition)).to.match(/, got .+$/);
     });
   }

@@ -1,5 +1,5 @@
 // What nact 7.6.2 does by itself, and what our runtime does in the same place: the hazards N1–N7. The name of each
-// test below says what the hazard is, and docs/design.md, section 4, what kinact does about them.
+// test below says what the hazard is, and docs/actors-on-nact.md what kinact does about them.
 import { expect } from 'chai';
 import * as nact from 'nact';
 import { type Behaviour, type Ref, type ReplyTo, reply } from '../../supervision/actor.js';

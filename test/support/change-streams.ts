@@ -6,7 +6,8 @@ import type { StreamsSdk } from '../../src/aws/dynamodb-streams/streams-sdk.js';
 import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, StreamSource } from '../../src/api/ports.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
-import { awsError, type ModelAnswer, type ModelCall } from './model-kinesis-client.js';
+import { awsError } from './aws-error.js';
+import type { ModelAnswer, ModelCall } from './model-kinesis-client.js';
 import { countedTimers } from './polling-harness.js';
 
 export const streamArn = 'arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-31T12:00:00.000';

@@ -50,6 +50,8 @@ export const allEvents: readonly ConsumerEventName[] = [
   'trimmed',
   'throttled',
   'retrying',
+  'retrievalChanged',
+  'subscriptionTakenOver',
   'recordDistribution',
   'malformedLease',
   'leaseHole',

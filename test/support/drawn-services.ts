@@ -6,12 +6,8 @@ import * as kinesisSdk from '@aws-sdk/client-kinesis';
 import { createMemoryDynamoDb, DynamoDbRefusal } from '../sim/dynamodb/memory-dynamodb.js';
 import { installFastGetRecords } from '../../src/aws/kinesis/get-records-answer.js';
 import type { Clock } from '../../src/api/ports.js';
-import {
-  AwsAnswerError,
-  errorAnswer,
-  jsonAnswer,
-  type WireAnswer,
-} from '../../src/testing/scripted-server/scripted-answer.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
+import { errorAnswer, jsonAnswer, type WireAnswer } from '../../src/testing/scripted-server/scripted-answer.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
 import { drawAnswer, type Draws, type Schema } from './drawn-answers.js';
 

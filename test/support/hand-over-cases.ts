@@ -2,6 +2,7 @@
 // cases are in test/integrity.
 import { startLocalServers, type LocalServers } from '../../src/testing/local-servers.js';
 import type { WorkerProcess } from './fleet.js';
+import { drawnHalf, newDraw } from './sampled.js';
 import { failoverMs, Scene, type Ending, type SceneOptions } from './hand-over-scene.js';
 
 export interface HandOverCase extends Omit<SceneOptions, 'endpoints'> {
@@ -24,13 +25,15 @@ export function forcedFrom(changes: Ending['changes'], { name }: WorkerProcess):
 /** Each case has at least two processes. More cases at a time would starve one another. */
 const atATime = 3;
 
-/** Makes a `describe` block of the cases. */
-export function playHandOverCases(what: string, cases: readonly HandOverCase[]): void {
-  describe(what, function () {
+/** Makes a `describe` block of half of the cases. */
+export function playHandOverCases(what: string, all: readonly HandOverCase[]): void {
+  const draw = newDraw();
+  const cases = drawnHalf(draw, all);
+  describe(`${what} ${draw.named}`, function () {
     this.timeout(600_000);
     let servers: LocalServers;
     const outcomes = new Map<HandOverCase, Promise<unknown>>();
-    let all: Promise<unknown>;
+    let played: Promise<unknown>;
 
     async function play({ play, ...options }: HandOverCase): Promise<unknown> {
       const scene = await new Scene({ ...options, endpoints: servers }).open();
@@ -53,10 +56,10 @@ export function playHandOverCases(what: string, cases: readonly HandOverCase[]):
         for (let next = left.shift(); next !== undefined; next = left.shift())
           told.get(next)?.(await play(next).catch((error: unknown) => error));
       };
-      all = Promise.all(Array.from({ length: atATime }, runCases));
+      played = Promise.all(Array.from({ length: atATime }, runCases));
     });
     after(async () => {
-      await all;
+      await played;
       await servers?.stop();
     });
 

@@ -49,7 +49,11 @@ export interface KeeperDriver {
   /** Asks for a tenure as this worker, and expects to get it. */
   work(worker: number): Promise<Tenure>;
   /** Reports a frontier. `records`: how many records of this worker it covers. Default: one more than before. */
-  frontier(tenure: Tenure, sequenceNumber: string, subSequenceNumber?: number, records?: number): Promise<void>;
+  frontier(
+    tenure: Tenure,
+    sequenceNumber: string,
+    more?: { readonly subSequenceNumber?: number; readonly records?: number },
+  ): Promise<void>;
   end(tenure: Tenure, how: WorkerEnd): Promise<void>;
   /** The worker's actor dies without a last message, and the death watch tells the keeper. */
   down(worker: number, how?: Partial<Ending>): Promise<void>;
@@ -247,7 +251,12 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       if (answer?.type !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
       return answer.tenure;
     },
-    frontier({ worker, fence }: Tenure, sequenceNumber: string, subSequenceNumber = 0, given?: number) {
+    frontier(
+      { worker, fence }: Tenure,
+      sequenceNumber: string,
+      more: { readonly subSequenceNumber?: number; readonly records?: number } = {},
+    ) {
+      const { subSequenceNumber = 0, records: given } = more;
       const records = given ?? (settled.get(worker) ?? 0) + 1;
       settled.set(worker, records);
       return driver.tell({

@@ -1,9 +1,11 @@
 // An object with the shape of a Kinesis client. It calls the scripted Kinesis directly, without HTTP, so readers run in virtual time.
-import type { Clock } from '../../src/api/ports.js';
+import type { Clock, Timers } from '../../src/api/ports.js';
 import type { KinesisClientLike } from '../../src/aws/kinesis/kinesis-client.js';
-import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
 import { ScriptedKinesis } from '../../src/testing/scripted-server/scripted-kinesis.js';
+import { awsError } from './aws-error.js';
+import { modelSubscriptions, type ModelSubscriptions } from './model-subscriptions.js';
 
 export interface ModelCall {
   readonly operation: string;
@@ -21,21 +23,25 @@ export type ModelAnswer =
 
 export interface ModelClient extends KinesisClientLike {
   readonly kinesis: ScriptedKinesis;
-  readonly calls: readonly ModelCall[];
+  readonly calls: ModelCall[];
+  /** The consumers of the streams, and what they subscribe to. */
+  readonly subscriptions: ModelSubscriptions;
   script: (call: ModelCall) => ModelAnswer;
   of(operation: string): readonly ModelCall[];
 }
 
-export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}): ModelClient {
+export function modelClient(clock: Clock & Timers, options: ScriptedKinesisOptions = {}): ModelClient {
   const kinesis = new ScriptedKinesis({ now: () => clock.wallNow(), ...options });
   const calls: ModelCall[] = [];
+  const subscriptions = modelSubscriptions(kinesis, clock);
   const client: ModelClient = {
     kinesis,
     calls,
+    subscriptions,
     config: { region: 'us-east-1' },
     script: () => undefined,
     of: (operation) => calls.filter((call) => call.operation === operation),
-    async send(command: { readonly input: Record<string, any> }) {
+    async send(command: { readonly input: Record<string, any> }, sent?: { readonly abortSignal?: AbortSignal }) {
       const operation = command.constructor.name.replace(/Command$/, '');
       const call = { operation, input: command.input, at: clock.now() };
       calls.push(call);
@@ -44,7 +50,8 @@ export function modelClient(clock: Clock, options: ScriptedKinesisOptions = {}):
       if (scripted === 'hang') return new Promise(() => undefined);
       if (scripted !== undefined && 'error' in scripted) throw awsError(scripted.error, 'scripted', scripted.status);
       if (scripted !== undefined) return scripted.body;
-      return answerOf(kinesis, operation, call.input);
+      const { handled, output } = subscriptions.handle(operation, call.input, sent?.abortSignal);
+      return handled ? output : answerOf(kinesis, operation, call.input);
     },
   };
   return client;
@@ -57,10 +64,6 @@ export function answerOf(kinesis: ScriptedKinesis, operation: string, input: Rec
   } catch (error) {
     throw error instanceof AwsAnswerError ? awsError(error.code, error.message, error.status) : error;
   }
-}
-
-export function awsError(name: string, message: string, status = 400): Error {
-  return Object.assign(new Error(message), { name, $metadata: { httpStatusCode: status } });
 }
 
 function toJson(input: Record<string, any>): Record<string, any> {

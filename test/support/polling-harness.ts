@@ -1,13 +1,16 @@
-// One shard of the scripted Kinesis, a polling reader of this shard, and a worker that reads everything after `consume`, in virtual time.
+// One shard of the scripted Kinesis, a reader of this shard, and a worker that reads everything after `consume`, in virtual time. With
+// `retrieval: 'fan-out'` the reader subscribes, with a consumer that is registered already.
 import type { StartPosition } from '../../src/core/position.js';
 import type { LeasedRead, ReadResult, ShardReader, SourceNotice, Timers } from '../../src/api/ports.js';
-import { kinesisPollingSource, type KinesisPollingOptions } from '../../src/aws/kinesis/polling-source.js';
+import type { RetrievalWay } from '../../src/api/retrieval.js';
+import { kinesisSource, type KinesisSourceOptions } from '../../src/aws/kinesis/kinesis-source.js';
 import { ManualClock } from '../../src/testing/manual-clock.js';
 import type { ScriptedKinesisOptions } from '../../src/testing/index.js';
 import type { ScriptedStreamSettings } from '../../src/testing/scripted-server/scripted-settings.js';
 import { modelClient, type ModelCall, type ModelClient } from './model-kinesis-client.js';
 
 export const stream = 'orders';
+export const consumerName = 'totals';
 export const shardId = 'shardId-000000000000';
 export const trimHorizon: StartPosition = { type: 'trimHorizon' };
 
@@ -51,11 +54,12 @@ export interface Harness {
 export function harness(
   start: StartPosition | ((put: (...keys: string[]) => string[], clock: ManualClock) => StartPosition) = trimHorizon,
   more: {
-    readonly options?: KinesisPollingOptions;
+    readonly options?: KinesisSourceOptions;
     readonly model?: ScriptedKinesisOptions;
     readonly settings?: ScriptedStreamSettings;
     readonly random?: number;
     readonly lease?: LeasedRead;
+    readonly retrieval?: RetrievalWay;
   } = {},
 ): Harness {
   const clock = new ManualClock();
@@ -65,14 +69,26 @@ export function harness(
   const put = (...keys: string[]): string[] =>
     keys.map((key) => client.kinesis.put(stream, { partitionKey: key, data: key }).sequenceNumber);
   const random = { next: () => more.random ?? 0.5 };
-  const source = kinesisPollingSource({ streamName: stream, client, ...more.options }, { clock, timers, random });
+  const isFanOut = more.retrieval === 'fan-out';
+  const fanOut = isFanOut ? { consumer: { consumerName }, isRequired: true } : undefined;
+  const source = kinesisSource({ streamName: stream, client, fanOut, ...more.options }, { clock, timers, random });
+  if (isFanOut) client.subscriptions.register(stream, consumerName);
   const notices: SourceNotice[] = [];
   const position = typeof start === 'function' ? start(put, clock) : start;
   const reader = source.open(shardId, position, (notice) => notices.push(notice), more.lease);
   const results: ReadResult[] = [];
   const keys: string[] = [];
   let failure: unknown;
+  let isOpen = !isFanOut;
+  const open = async (): Promise<void> => {
+    await source.describe(new AbortController().signal);
+    await Promise.resolve();
+    client.calls.length = 0;
+    isOpen = true;
+    consume();
+  };
   const consume = (): void => {
+    if (!isOpen) return void open();
     reader.read(new AbortController().signal).then(
       (result) => {
         results.push(result);

@@ -170,7 +170,7 @@ export function reducerWorld(
     stage.sent += 1;
     mailbox.push({ message: { ...message, stage: stage.ref, number: stage.sent } as Message });
   };
-  /** The actor handles the messages that wait, at most so many of them. */
+  /** The actor handles the messages that wait, at most this many of them. */
   const deliver = async (most = Infinity): Promise<void> => {
     for (let n = 0; n < most && world.crash === undefined; n += 1) {
       if (mailbox.length === 0) await tick();

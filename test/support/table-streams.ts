@@ -1,5 +1,5 @@
 // Reads the streams of the scripted tables as a client does, without HTTP: describe, iterators, pages.
-import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
 import { ScriptedTables } from '../../src/testing/scripted-server/scripted-tables.js';
 import type { ScriptedTablesOptions } from '../../src/testing/index.js';
 

@@ -12,11 +12,12 @@ import {
 import type { DynamodbStreamOptions, TableOrStreamArn } from '../../src/api/options.js';
 import type { ScriptedTablesOptions } from '../../src/testing/index.js';
 import type { ManualClock } from '../../src/testing/manual-clock.js';
-import { AwsAnswerError } from '../../src/testing/scripted-server/scripted-answer.js';
+import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
 import { ScriptedTables } from '../../src/testing/scripted-server/scripted-tables.js';
 import { answered } from '../sim/sdk-answers.js';
 import { watched, type Watched } from './consumer-harness.js';
-import { awsError, type ModelCall } from './model-kinesis-client.js';
+import { awsError } from './aws-error.js';
+import type { ModelCall } from './model-kinesis-client.js';
 import { seeded } from './virtual-consumer.js';
 import { inVirtualTime } from './virtual.js';
 import { virtualTables, type VirtualTables } from './virtual-tables.js';

@@ -69,6 +69,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       return warnWorkerIdInUse(turn, lease, news.current);
     case 'released':
       state.release?.report.push(news.lease);
+      lease.stream.leaving?.report.push(news.lease);
       noteLastCheckpoint(turn, leaseKey, news.lease);
       dropLease(turn, lease);
       if (news.coolDown) coolDown(turn, lease, options.coolDownMs);

@@ -5,9 +5,10 @@ import type { LeaseKeeperOptions } from '../../lease-keeper/lease-keeper.js';
 import { coolDown } from '../unread/cool-downs.js';
 import type { Message } from '../messages.js';
 import { finishRelease } from '../release.js';
+import { finishLeaving } from '../sources/removed-source.js';
 import { giveBack } from '../sources/source-failure.js';
 import { mayBelongTo, streamOfLease } from '../streams/stream-rows.js';
-import { scanWithin, serviceNow, signature, isActive, type CoordinatorTurn } from '../turn.js';
+import { scanWithin, serviceNow, signature, hasFailed, isActive, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { hasProgress } from '../../../src/core/shard-graph.js';
@@ -120,7 +121,7 @@ export function keeperSpawned(
         deadlineMs: Math.max(0, state.release.deadlineAt - now),
       }),
     );
-  else if (lease.stream.history.failure !== undefined) giveBack(turn, lease, lease.stream.history.failure);
+  else if (hasFailed(lease.stream)) giveBack(turn, lease);
 }
 
 /** Handles a keeper that died before its final news. Its lease is taken like any other; after a crash, a growing cool-down begins. */
@@ -139,4 +140,5 @@ export function dropLease(turn: CoordinatorTurn, lease: Lease): void {
   lease.stream.shardEnds.absences = withoutAbsence(lease.stream.shardEnds.absences, lease.shardId);
   if (lease.phase === 'held') state.publishing.changed = true;
   finishRelease(turn);
+  finishLeaving(turn, lease.stream);
 }

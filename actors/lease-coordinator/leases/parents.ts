@@ -10,7 +10,7 @@ import { hasEnded, hasProgress } from '../../../src/core/shard-graph.js';
 import { leaseOf } from './keepers.js';
 
 /**
- * Finds out whether a held lease may start (docs/kcl-compatibility.md, 2.8). It may start at once if it has progress, or if this
+ * Finds out whether a held lease may start (KCL clause 2.8). It may start at once if it has progress, or if this
  * process has written SHARD_END for all parents. Otherwise the parents' rows are read consistently. Called when the lease is
  * taken, and when the answer may have changed.
  */
@@ -73,7 +73,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   if (couldStart || !mayStart(lease)) return;
   lease.idleSince = turn.now;
   turn.state.publishing.changed = true;
-  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'mayStart' }));
+  if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'startAllowed' }));
 }
 
 /** After a scan, checks the parents of each waiting lease again, unless the scan shows that one of them has not ended. */

@@ -89,8 +89,8 @@ export function scanFailed(turn: CoordinatorTurn, { error }: Message<'scanFailed
 
 export function scanned(turn: CoordinatorTurn, { scan: result }: Message<'scanned'>): void {
   const { state } = turn;
-  if (state.phase === 'failed') return;
   state.scan.running = false;
+  if (state.phase === 'failed') return;
   state.scan.attempt = 0;
   state.table.lastError = undefined;
   clearFailure(turn, operation);
@@ -220,8 +220,8 @@ function takeByPlan(turn: CoordinatorTurn, rows: readonly LeaseRow[]): void {
   });
   state.planning.plan = plan;
 
-  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.fromPeers]);
-  const heldByPeers = new Set(plan.fromPeers);
+  const wanted = limitToTrialLease(turn, [...plan.take, ...plan.steal]);
+  const heldByPeers = new Set(plan.steal);
   const toTake = wanted.slice(0, takesAllowed(turn, wanted.length, rows));
   for (const row of toTake) if (!heldByPeers.has(row)) takeLease(turn, row);
   askOrTake(

@@ -1,8 +1,8 @@
-// Checks the evidence that a shard has ended, then creates its children's rows (docs/kcl-compatibility.md, 2.7). The evidence
+// Checks the evidence that a shard has ended, then creates its children's rows (KCL clause 2.7). The evidence
 // is gathered once for all shards of a stream that end at the same time. Invariant: the result is `ready` only for a shard
 // that a listing shows closed, or that two complete listings lack. The row must belong to the stream that was listed, and every
 // child must have a row.
-import type { CoordinatorSource } from '../options.js';
+import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import { readRow } from '../streams/table-calls.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';

@@ -1,11 +1,11 @@
 // Answers a keeper that asks whether it may write SHARD_END. The coordinator gathers evidence from the stream, with one request
 // at a time for all shards that end, and decides from it. No keeper writes SHARD_END before the answer. The end of a shard takes
 // these steps through the code:
-//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-reader.ts) finds the shard open, a second begins.
+//   0. reader         a chain of iterators ends; unless `askWhetherClosed` (polling-step.ts) finds the shard open, a second begins.
 //                     If that ends too, without records, and `weighEnd` (end-verdict.ts) agrees, `handleChainEnd` reports `shardEnd`
 //   1. shard worker   `read` finds the end; when everything is settled, `finish` sends `workerEnded` with `shardEnd`
 //   2. lease keeper   `workerEnded` notes the end; `askShardEnd` sends the message `askShardEnd`
-//   3. here           `askShardEnd`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
+//   3. here           `shardEndAsked`, `gather`; `gatherEvidence` (evidence.ts) lists the shards, describes the stream
 //   4. here           `gathered`, `startJudging`; `judgeEnd` (evidence.ts) calls `obstacleOf`, then creates the children's rows
 //   5. here           `shardEndJudged` answers `ready`, `readOn` (a worker reads on) or `blocked` (the keeper asks again)
 //   6. lease keeper   `shardEndPlanned`: on `ready`, the keeper writes SHARD_END and reports `ended`
@@ -28,8 +28,9 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import type { Lease, Stream } from '../state.js';
+import { streamAt, type Lease, type Stream } from '../state.js';
 import { watchForLateChildren } from '../streams/lineage-audit.js';
+import { callFor } from '../streams/stream-calls.js';
 import { rowsOf, type StreamRows } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
@@ -48,14 +49,14 @@ const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
 
-export function askShardEnd(turn: CoordinatorTurn, question: AskShardEnd): void {
+export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
   const lease = state.leases.get(question.leaseKey);
   if (lease === undefined)
     return answer(turn, question, { type: 'blocked', reason: 'the lease is no longer held', retryMs });
 
   const { failure } = lease.stream.history;
-  if (failure !== undefined)
+  if (failure !== undefined && lease.stream.leaving === undefined)
     return answer(turn, question, {
       type: 'blocked',
       reason: `its source has failed: ${failure.code}`,
@@ -94,7 +95,7 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
     effect.run({
       name: `evidence/${index}`,
       kind: 'io',
-      start: (signal) => gatherEvidence(sourceOptions, now, signal),
+      start: callFor<Evidence>(stream, (signal) => gatherEvidence(sourceOptions, now, signal)),
       done: (evidence): LeaseCoordinatorMessage => ({ type: 'gathered', stream: index, questions, evidence }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'evidenceFailed', stream: index, questions, error }),
     }),
@@ -102,11 +103,11 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
 }
 
 export function gatherDue(turn: CoordinatorTurn, { stream: index }: Message<'gatherDue'>): void {
-  gather(turn, turn.state.streams[index]!);
+  gather(turn, streamAt(turn.state, index));
 }
 
 export function gathered(turn: CoordinatorTurn, { stream: index, questions, evidence }: Message<'gathered'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.shardEnds.gathering = false;
   stream.shardEnds.absences = afterListed(stream.shardEnds.absences, evidence.shards);
   // Hundreds of shards may end at once, so the rows are looked up once for all of them.
@@ -120,7 +121,7 @@ export function evidenceFailed(
   turn: CoordinatorTurn,
   { stream: index, questions, error }: Message<'evidenceFailed'>,
 ): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.shardEnds.gathering = false;
   for (const question of questions) shardEndFailed(turn, { question, error });
   gather(turn, stream);
@@ -175,7 +176,9 @@ function startJudging(
     effect.run({
       name: `shardEnd/${leaseKey}/${++state.works}`,
       kind: 'io',
-      start: (signal) => judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+      start: callFor<ShardEndResult>(stream, (signal) =>
+        judgeEnd({ store: options.store, rowContext, signal }, end, evidence),
+      ),
       done: (result): LeaseCoordinatorMessage => ({ type: 'shardEndJudged', question, result }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'shardEndFailed', question, error }),
     }),

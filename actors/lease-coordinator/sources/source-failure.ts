@@ -1,5 +1,6 @@
 // Ends a source of the table for good: its leases are released, and nothing of it is read again. Other sources continue.
 import { effect } from '../../protocol/actor.js';
+import { answerJoins } from './joins.js';
 import { answerStart } from './start-outcome.js';
 import { emit, hasFailed, scanWithin, syncBy, type CoordinatorTurn } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
@@ -16,12 +17,17 @@ export function failSource(turn: CoordinatorTurn, stream: Stream, error: KinactE
   stream.history.failure = error;
   emit(turn, { name: 'sourceFailed', data: { source: stream.sourceOptions.source.name, error } });
 
-  for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease, error);
-  if (state.phase !== 'releasing' && state.streams.every(hasFailed)) {
-    state.phase = 'failed';
-    for (const key of ['openTable', 'scan']) turn.effects.push(effect.cancel(key));
-  }
+  for (const lease of state.leases.values()) if (lease.stream === stream) giveBack(turn, lease);
+  restIfAllFailed(turn);
+  answerJoins(turn, stream);
   answerStart(turn);
+}
+
+/** Without a source that may be read, the table is no longer scanned. */
+export function restIfAllFailed({ state, effects }: CoordinatorTurn): void {
+  if (state.phase === 'releasing' || !state.streams.every(hasFailed)) return;
+  state.phase = 'failed';
+  for (const key of ['openTable', 'scan']) effects.push(effect.cancel(key));
 }
 
 /** How soon the table is scanned, and the stream synced, after a doubt about the stream. */
@@ -66,9 +72,12 @@ export function failTable(turn: CoordinatorTurn, error: KinactError): void {
   for (const stream of turn.state.streams) failSource(turn, stream, error);
 }
 
-/** Tells the keeper of a failed source's lease to drain and release the lease. */
-export function giveBack({ options, effects }: CoordinatorTurn, { keeper }: Lease, error: KinactError): void {
+/** Tells the keeper of a lease whose source has failed, or is being removed, to drain and release the lease. */
+export function giveBack({ options, effects, now }: CoordinatorTurn, { keeper, stream }: Lease): void {
   if (keeper === undefined) return;
-  const reason = `its source has failed: ${error.code}`;
-  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs: options.callDeadlineMs }));
+  const { leaving, history } = stream;
+  const { code = 'unknown' } = history.failure ?? {};
+  const reason = leaving === undefined ? `its source has failed: ${code}` : 'its source is being removed';
+  const deadlineMs = leaving === undefined ? options.callDeadlineMs : Math.max(0, leaving.deadlineAt - now);
+  effects.push(effect.send(keeper, { type: 'release', reason, deadlineMs }));
 }

@@ -6,7 +6,8 @@ import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { failSource, failTable, noteSourceFailure } from './source-failure.js';
 import { reportRetry, scanWithin, clearFailure, hasFailed, type CoordinatorTurn } from '../turn.js';
-import type { Stream } from '../state.js';
+import { callFor } from '../streams/stream-calls.js';
+import { streamAt, type Stream } from '../state.js';
 import { backoffMs } from '../../../src/core/backoff.js';
 import { streamIdentifier } from '../../../src/core/lease-key.js';
 import { streamIdentityOf } from '../../../src/core/stream-identity.js';
@@ -25,14 +26,14 @@ export function openSources(turn: CoordinatorTurn): void {
   answerStart(turn);
 }
 
-function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
+export function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   const { index, sourceOptions } = stream;
   effects.push(
     effect.run({
       name: `openStream/${index}`,
       kind: 'io',
-      start: (signal) => sourceOptions.source.describe(signal),
+      start: callFor<StreamDescription>(stream, (signal) => sourceOptions.source.describe(signal)),
       done: (description): LeaseCoordinatorMessage => ({ type: 'streamOpened', stream: index, description }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'openStreamFailed', stream: index, error }),
     }),
@@ -41,7 +42,7 @@ function openStream({ state, effects }: CoordinatorTurn, stream: Stream): void {
 
 export function streamOpened(turn: CoordinatorTurn, { stream: index, description }: Message<'streamOpened'>): void {
   const { state } = turn;
-  const stream = state.streams[index]!;
+  const stream = streamAt(state, index);
   if (stream.opened || hasFailed(stream)) return;
   stream.opened = true;
   stream.opening.error = undefined;
@@ -75,7 +76,7 @@ export function noteIdentity({ options }: CoordinatorTurn, stream: Stream, descr
 
 export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'openStreamFailed'>): void {
   const { options, state, effects } = turn;
-  const stream = state.streams[index]!;
+  const stream = streamAt(state, index);
   if (stream.opened || hasFailed(stream) || state.phase === 'releasing') return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);
 
@@ -86,7 +87,7 @@ export function openStreamFailed(turn: CoordinatorTurn, { stream: index, error }
 }
 
 export function openStreamAgain(turn: CoordinatorTurn, { stream: index }: Message<'openStreamAgain'>): void {
-  openStream(turn, turn.state.streams[index]!);
+  openStream(turn, streamAt(turn.state, index));
 }
 
 export function openTable({ options, state, effects }: CoordinatorTurn): void {

@@ -1,12 +1,13 @@
-// The audit of each stream (docs/kcl-compatibility.md, 2.10): do its rows cover all hash keys? A hole is a shard without a lease.
+// The audit of each stream (KCL clause 2.10): do its rows cover all hash keys? A hole is a shard without a lease.
 // The audit also fills in the hash ranges that rows lack. Every scan calls `auditWhereDue`. lineage-audit.ts audits streams without
 // hash ranges.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { clearFailure, emit, isActive, reportRetryAt, syncBy, type CoordinatorTurn } from '../turn.js';
-import type { Stream } from '../state.js';
+import { streamAt, type Stream } from '../state.js';
 import { auditLineage, isAuditedByLineage } from './lineage-audit.js';
 import { syncWhereDue } from './shard-sync.js';
+import { callFor } from './stream-calls.js';
 import { rowsOf } from './stream-rows.js';
 import { describeRanges } from './table-calls.js';
 import { gapsIn } from '../../../src/core/hash-range.js';
@@ -84,7 +85,7 @@ function fillRanges(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<s
     effect.run({
       name: `describe/${index}`,
       kind: 'io',
-      start: (signal) => describeRanges(turn.options.store, ranges, signal),
+      start: callFor(stream, (signal) => describeRanges(turn.options.store, ranges, signal)),
       done: (): LeaseCoordinatorMessage => ({ type: 'described', stream: index }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'described', stream: index, error }),
     }),
@@ -93,7 +94,7 @@ function fillRanges(turn: CoordinatorTurn, stream: Stream, ranges: ReadonlyMap<s
 
 /** Reports a failed back-fill of hash ranges. The next audit repeats it, because nothing waits for it. */
 export function described(turn: CoordinatorTurn, { stream: index, error }: Message<'described'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.audit.describing = false;
   if (error === undefined) clearFailure(turn, fillOperation, stream);
   else reportRetryAt(turn, fillOperation, { stream, error, at: stream.audit.dueAt });

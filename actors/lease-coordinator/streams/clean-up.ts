@@ -1,10 +1,13 @@
-// The clean-up of each stream (docs/kcl-compatibility.md, 2.9): it removes the rows of shards that have ended. Every scan calls
+// The clean-up of each stream (KCL clause 2.9): it removes the rows of shards that have ended. Every scan calls
 // `cleanUpWhereDue`.
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
+import type { CleanUpResult } from '../effect-results.js';
 import { doubtStream } from '../sources/source-failure.js';
 import { clearFailure, isActive, jittered, reportRetryAt, type CoordinatorTurn } from '../turn.js';
+import { streamAt } from '../state.js';
 import { auditTurn, isAuditedByLineage, pauseAfter } from './lineage-audit.js';
+import { callFor } from './stream-calls.js';
 import { rowsOf } from './stream-rows.js';
 import { cleanUp } from './table-calls.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
@@ -27,7 +30,7 @@ export function cleanUpWhereDue(turn: CoordinatorTurn): void {
       effect.run({
         name: `cleanUp/${index}`,
         kind: 'io',
-        start: (signal) => cleanUp(options.store, sourceOptions, streamRows, signal),
+        start: callFor<CleanUpResult>(stream, (signal) => cleanUp(options.store, sourceOptions, streamRows, signal)),
         done: (result): LeaseCoordinatorMessage => ({ type: 'cleaned', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'cleanUpFailed', stream: index, error }),
       }),
@@ -40,7 +43,7 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
     removed: { length: removed },
     isAnother,
   } = result;
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.cleanUp.running = false;
   if (removed > 0) turn.effects.push(effect.count('leaseRowsRemoved', removed));
   clearFailure(turn, operation, stream);
@@ -48,7 +51,7 @@ export function cleaned(turn: CoordinatorTurn, { stream: index, result }: Messag
 }
 
 export function cleanUpFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'cleanUpFailed'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.cleanUp.running = false;
   reportRetryAt(turn, operation, { stream, error, at: stream.cleanUp.dueAt });
 }

@@ -1,11 +1,11 @@
-// The calls of one shard sync (docs/kcl-compatibility.md, 2.6). Invariant: nothing is written before the rows are known to belong
+// The calls of one shard sync (KCL clause 2.6). Invariant: nothing is written before the rows are known to belong
 // to the stream. The steps, each with its function:
 //   1. identify   `isIdentified` (stream-check.ts) compares the stream's description with the identity that the rows have
 //   2. list       `listChecked` lists the shards; `checkRows` (stream-check.ts) compares the listing with the rows
 //   3. plan       `planRows`, by `planSync` (src/core/shard-sync-plan.ts); a plan that leaves parents out is checked by a second listing
 //   4. postpone   `isPostponed`: the holders of the missing rows may still create them again
 //   5. create     `createPlanned`, by `createRows` (row-creation.ts)
-import type { CoordinatorSource } from '../options.js';
+import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import { checkRows, isIdentified, type Check } from './stream-check.js';
 import type { StreamRows } from './stream-rows.js';
 import { notePlacement } from './stream-placement.js';

@@ -1,5 +1,6 @@
-// The shard sync of each stream (docs/kcl-compatibility.md, 2.6): when one begins, and what follows from its result. The calls of
+// The shard sync of each stream (KCL clause 2.6): when one begins, and what follows from its result. The calls of
 // a sync are in shard-sync-calls.ts. Every scan calls `syncWhereDue`.
+import { answerJoins } from '../sources/joins.js';
 import { answerStart } from '../sources/start-outcome.js';
 import { effect } from '../../protocol/actor.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
@@ -22,8 +23,10 @@ import {
   syncBy,
   type CoordinatorTurn,
 } from '../turn.js';
-import type { Stream } from '../state.js';
+import { streamAt, type Stream } from '../state.js';
 import { stampRows } from './table-calls.js';
+import { objectionTo, refuseTable } from './table-check.js';
+import { callFor } from './stream-calls.js';
 import { rowsOf } from './stream-rows.js';
 import { syncShards } from './shard-sync-calls.js';
 import type { Misidentified, SyncResult } from '../effect-results.js';
@@ -74,11 +77,15 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
       isTooEarly: now < (stream.sync.mayCreateRowsAt ?? Infinity),
     };
 
+    const objection = stream.history.worked ? undefined : objectionTo(state, stream, options.multiStream);
     effects.push(
       effect.run({
         name: `sync/${index}`,
         kind: 'io',
-        start: (signal) => syncShards(options.store, sourceOptions, request, signal),
+        start: callFor<SyncResult | Misidentified>(stream, async (signal) => {
+          if (objection !== undefined) await refuseTable(options.store, sourceOptions.source.name, objection, signal);
+          return syncShards(options.store, sourceOptions, request, signal);
+        }),
         done: (result): LeaseCoordinatorMessage => ({ type: 'synced', stream: index, result }),
         failed: (error): LeaseCoordinatorMessage => ({ type: 'syncFailed', stream: index, error }),
       }),
@@ -88,7 +95,7 @@ export function syncWhereDue(turn: CoordinatorTurn): void {
 
 export function synced(turn: CoordinatorTurn, { stream: index, result }: Message<'synced'>): void {
   const { state } = turn;
-  const stream = state.streams[index]!;
+  const stream = streamAt(state, index);
   stream.sync.running = false;
   if (hasFailed(stream) || state.phase === 'failed') return;
 
@@ -180,6 +187,7 @@ function beginStream(turn: CoordinatorTurn, stream: Stream): void {
   stream.history.worked = true;
   if (state.phase === 'syncing') state.phase = 'running';
   answerStart(turn);
+  answerJoins(turn, stream);
   scanWithin(turn, 0);
 }
 
@@ -195,7 +203,7 @@ function postponeCreation(turn: CoordinatorTurn, stream: Stream): void {
   scanWithin(turn, Math.max(50, at - now));
 }
 
-/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows may pass for rows of a later stream. */
+/** Stamps rows with their stream. If some are left, the next sync is due soon: unstamped rows could be taken for rows of a later stream. */
 function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseRow[]): void {
   const { options, effects, now } = turn;
   if (unstamped.length === 0 || stream.sync.stamping) return;
@@ -207,7 +215,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
     effect.run({
       name: `stamp/${index}`,
       kind: 'io',
-      start: (signal) => stampRows(options.store, rows, rowStamp, signal),
+      start: callFor(stream, (signal) => stampRows(options.store, rows, rowStamp, signal)),
       done: (): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index }),
       failed: (error): LeaseCoordinatorMessage => ({ type: 'stamped', stream: index, error }),
     }),
@@ -215,7 +223,7 @@ function stamp(turn: CoordinatorTurn, stream: Stream, unstamped: readonly LeaseR
 }
 
 export function stamped(turn: CoordinatorTurn, { stream: index, error }: Message<'stamped'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.sync.stamping = false;
   if (error === undefined) clearFailure(turn, stampOperation, stream);
   else reportRetryAt(turn, stampOperation, { stream, error, at: stream.sync.dueAt });
@@ -245,7 +253,7 @@ function reportUnusualRows(
 }
 
 export function syncFailed(turn: CoordinatorTurn, { stream: index, error }: Message<'syncFailed'>): void {
-  const stream = turn.state.streams[index]!;
+  const stream = streamAt(turn.state, index);
   stream.sync.running = false;
   if (hasFailed(stream)) return;
   if (noteSourceFailure(turn, stream, error)) return failSource(turn, stream, error);

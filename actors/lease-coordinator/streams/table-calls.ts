@@ -1,7 +1,7 @@
 // The coordinator's calls to the table and the streams, apart from a shard sync and the end of a shard. They run as effects: short
 // sequences of calls, each with one message as its result. Every write is conditional, so any number of workers may make the same
 // writes at once. The coordinator repeats an effect that rejects.
-import type { CoordinatorSource } from '../options.js';
+import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
 import { awaitedParents, namedChildren, removable } from '../../../src/core/shard-graph.js';
@@ -68,7 +68,7 @@ export async function readRows(
 }
 
 /**
- * Deletes rows of ended shards (docs/kcl-compatibility.md, 2.9), each on condition that its counter has not changed since the
+ * Deletes rows of ended shards (KCL clause 2.9), each on condition that its counter has not changed since the
  * scan. If the stream was deleted and created again, its listing proves nothing about these rows, and none is deleted.
  */
 export async function cleanUp(
@@ -93,7 +93,7 @@ export async function cleanUp(
 }
 
 /**
- * The shards whose rows may go. Under `lineage` a second listing must confirm that a shard is gone: if a listing only omits the last
+ * The shards whose rows may go. Under `lineage` a second listing must confirm that a shard is gone. If a listing only omits the last
  * shard of a line, its row would be created again, and the shard read again.
  */
 async function removableRows(source: StreamSource, stream: StreamRows, signal: AbortSignal): Promise<string[]> {
@@ -125,7 +125,7 @@ async function handDownLatest(
   for (const child of children) await store.updateMeta(child.leaseKey, { kinactLatestAt }, signal);
 }
 
-/** Fills in hash ranges that rows lack (docs/kcl-compatibility.md, 2.10). Rows that are gone by now are skipped. */
+/** Fills in hash ranges that rows lack (KCL clause 2.10). Rows that are gone by now are skipped. */
 export async function describeRanges(
   store: LeaseStore,
   ranges: ReadonlyMap<string, HashKeyRange>,

@@ -1,5 +1,5 @@
-// For how long a shard of this table has had no reader, as this worker knows: a lease that is held here without a worker, or one that
-// is free or whose owner has died. It is the part of the application's lag that no shard worker can report. `status()` calls it.
+// For how long a shard of this table has had no reader, as this worker knows. Its lease is held here without a worker, or it is free,
+// or its owner has died. It is the part of the application's lag that no shard worker can report. `status()` calls it.
 import { unreadLeases } from './unread-leases.js';
 import type { CoordinatorOptions, CoordinatorState } from '../state.js';
 import { streamOfLease } from '../streams/stream-rows.js';

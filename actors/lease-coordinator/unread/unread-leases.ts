@@ -1,4 +1,4 @@
-// Detects leases that are held here but that no worker reads, reports them and heals them: the pipeline gets the held leases
+// Detects leases that are held here but that no worker reads, reports them and heals them. The pipeline gets the held leases
 // again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';

@@ -145,6 +145,40 @@ export interface DynamodbStreamOptions {
    */
   readonly application?: string | undefined;
   /**
+   * Where this source's lease table is. If it does not exist there, but a table of this name exists in the stream's
+   * region, the start is refused: a take-over must not begin with an empty table.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * leases: { region: 'eu-central-1' }
+   * ```
+   */
+  readonly leases?:
+    | {
+        /**
+         * The region of the lease table. Either this or `client`, or neither. Takes: AWS region.
+         *
+         * @default the stream's
+         * @example
+         * ```ts
+         * leases: { region: 'eu-central-1' }
+         * ```
+         */
+        readonly region?: string | undefined;
+        /**
+         * A DynamoDB client of your own for the lease table; kinact never closes it.
+         *
+         * @default the consumer's `leases.client`
+         * @example
+         * ```ts
+         * leases: { client: new DynamoDBClient({ region: 'eu-central-1' }) }
+         * ```
+         */
+        readonly client?: DynamoDbClientLike | undefined;
+      }
+    | undefined;
+  /**
    * A DynamoDB Streams client of your own; kinact never closes it.
    *
    * @default one that kinact makes

@@ -1,6 +1,6 @@
 // Generated from the option tables by `npm run build && node scripts/docs.mjs`. Edits belong there.
 import type { InitialPosition } from '../../core/position.js';
-import type { KinesisClientLike } from '../option-values.js';
+import type { DynamoDbClientLike, KinesisClientLike } from '../option-values.js';
 
 /** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
 export interface KinesisStreamOptions {
@@ -123,6 +123,51 @@ export interface KinesisStreamOptions {
    */
   readonly idleMs?: number | undefined;
   /**
+   * How records are fetched. `fan-out` is enhanced fan-out: each application has 2 MB/s of every shard to itself, and
+   * records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for
+   * latency, or if more than two applications read the stream. `auto` prefers it and polls while it cannot be had,
+   * where `fan-out` fails at the start. See docs/streams.md.
+   *
+   * @default 'polling'
+   * @example
+   * ```ts
+   * retrieval: 'auto'
+   * ```
+   */
+  readonly retrieval?: 'polling' | 'fan-out' | 'auto' | undefined;
+  /**
+   * The consumer of enhanced fan-out. kinact registers it if it is missing, and never deregisters it. Applications need
+   * different names. Takes: consumer name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   *
+   * @default the lease table's name
+   * @example
+   * ```ts
+   * consumerName: 'invoicing'
+   * ```
+   */
+  readonly consumerName?: string | undefined;
+  /**
+   * A registered consumer, in place of `consumerName`. kinact then registers none. Takes: ARN of a consumer of a
+   * Kinesis stream.
+   *
+   * @default undefined
+   * @example
+   * ```ts
+   * consumerArn: 'arn:aws:kinesis:eu-central-1:123456789012:stream/orders/consumer/invoicing:1700000000'
+   * ```
+   */
+  readonly consumerArn?: string | undefined;
+  /**
+   * A Kinesis client of your own for SubscribeToShard only; AWS wants HTTP/2 there. kinact never closes it.
+   *
+   * @default `client`, else one that kinact makes
+   * @example
+   * ```ts
+   * subscriptionClient: new KinesisClient({ region: 'eu-central-1' })
+   * ```
+   */
+  readonly subscriptionClient?: KinesisClientLike | undefined;
+  /**
    * Passed unchanged to `extract` and every item of this source.
    *
    * @default undefined
@@ -142,6 +187,40 @@ export interface KinesisStreamOptions {
    * ```
    */
   readonly application?: string | undefined;
+  /**
+   * Where this source's lease table is. If it does not exist there, but a table of this name exists in the stream's
+   * region, the start is refused: a take-over must not begin with an empty table.
+   *
+   * @default {}
+   * @example
+   * ```ts
+   * leases: { region: 'eu-central-1' }
+   * ```
+   */
+  readonly leases?:
+    | {
+        /**
+         * The region of the lease table. Either this or `client`, or neither. Takes: AWS region.
+         *
+         * @default the stream's
+         * @example
+         * ```ts
+         * leases: { region: 'eu-central-1' }
+         * ```
+         */
+        readonly region?: string | undefined;
+        /**
+         * A DynamoDB client of your own for the lease table; kinact never closes it.
+         *
+         * @default the consumer's `leases.client`
+         * @example
+         * ```ts
+         * leases: { client: new DynamoDBClient({ region: 'eu-central-1' }) }
+         * ```
+         */
+        readonly client?: DynamoDbClientLike | undefined;
+      }
+    | undefined;
   /**
    * A Kinesis client of your own; kinact never closes it.
    *

@@ -69,8 +69,8 @@ export interface LeaseOptions {
       }
     | undefined;
   /**
-   * How long `start()` retries errors that may pass. Each lease row created restarts this time. Takes: milliseconds, 0
-   * to 2147483647.
+   * How long `start()` retries temporary errors. Each lease row created restarts this time. Takes: milliseconds, 0 to
+   * 2147483647.
    *
    * @default 60_000
    * @example

@@ -19,7 +19,7 @@ import { trimmedReading } from './trimmed-reading.js';
 
 /** A shard takes about 1 MB of writes a second, and each may bring two images. Catching up must be faster. */
 const bytesPerSecond = 10_000_000;
-/** Records older than this, or so many bytes, suggest that there are more. */
+/** Records older than this, or this many bytes, suggest that there are more. */
 const behindMs = 10_000;
 const behindBytes = 512 * 1024;
 

@@ -18,8 +18,8 @@ import { recordKey } from '../../core/record-key.js';
 import { dynamodbStreamDefaults as defaults } from '../../options/dynamodb-stream-option-table.js';
 import { createDynamoDbClient, dynamoDbCaller, type DynamoDbCaller } from '../dynamodb/dynamodb-client.js';
 import { checkRegion } from '../kinesis/kinesis-client.js';
-import { openPollingReader } from '../kinesis/polling-reader.js';
 import { looking } from '../kinesis/position-look.js';
+import { openShardReader } from '../kinesis/shard-reader.js';
 import type { PrefetchBounds } from '../kinesis/prefetch-buffer.js';
 import { sharedRequest } from '../shared-request.js';
 import { changeRecord } from './change-record.js';
@@ -117,7 +117,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       // A shard that was listed as closed stays closed, so its end needs no new listing. Many shards are read long after they closed.
       const listFor = async (signal: AbortSignal): Promise<ShardListing> =>
         lastListing !== undefined && isClosed(lastListing, shardId) ? lastListing : listings.ask(signal);
-      return streams.tracked(openPollingReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
+      return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
     // A change is one record, so it need not be decoded.
     look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], divisible: true }) }),

@@ -4,7 +4,7 @@ import type { Change, ChangeRecord } from '../../api/change.js';
 import type { DynamodbStreamOptions, TableOrStreamArn } from '../../api/options.js';
 import type { SourceSpec } from '../../api/source.js';
 import { resolveDynamodbStream } from '../../options/dynamodb-stream-option-table.js';
-import { leaseTableIn } from '../dynamodb/lease-table.js';
+import { leasePlace, leaseTableIn } from '../dynamodb/lease-place.js';
 import { changeSource } from './change-source.js';
 
 /**
@@ -29,13 +29,14 @@ export function dynamodbStream<Image = Readonly<Record<string, unknown>>>(
   options: DynamodbStreamOptions & TableOrStreamArn,
 ): SourceSpec<Change<Image>, ChangeRecord<Image>> {
   const resolved = resolveDynamodbStream(options);
-  const { name, application, initialPosition, opaque, region } = resolved;
+  const { name, application, initialPosition, opaque, leases, region } = resolved;
   const { tableName, streamArn, numbers, maxRecords, idleMs, prefetch, client, tableClient } = resolved;
   return Object.freeze({
     name,
     application,
     initialPosition,
     opaque,
+    leases: leasePlace(region, leases),
     open: (environment) =>
       changeSource(
         {
@@ -50,6 +51,6 @@ export function dynamodbStream<Image = Readonly<Record<string, unknown>>>(
         },
         environment,
       ),
-    openLeases: leaseTableIn(region),
+    openLeases: leaseTableIn(region, leases),
   } satisfies SourceSpec<Change<Image>, ChangeRecord<Image>>);
 }

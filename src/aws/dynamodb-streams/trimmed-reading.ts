@@ -1,6 +1,6 @@
 // What a reader does when DynamoDB Streams says that the records at its position have expired (TrimmedDataAccessException): it goes on
 // with the oldest record that is left. If all records of a shard have expired, the service says the same of TRIM_HORIZON until a record is
-// written: then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
+// written. Then the reader waits, or ends if the shard is closed. Called by the polling reader, through change-service.ts.
 import type { Backoff } from '../../core/backoff.js';
 import type { Position } from '../../core/position.js';
 import type { Next, ReaderContext } from '../kinesis/polled-service.js';
@@ -10,13 +10,13 @@ import { failureOf } from '../kinesis/shard-iterator.js';
 
 const allTrimmedBackoff: Backoff = { baseMs: 300, capMs: 10_000 };
 /**
- * While a shard is being trimmed, its oldest record may expire between GetShardIterator and GetRecords. After so many refusals in a row,
+ * While a shard is being trimmed, its oldest record may expire between GetShardIterator and GetRecords. After this many refusals in a row,
  * none of which can be explained by that, no record is left.
  */
 const triesForProof = 4;
 /** An iterator that is older may have waited for room or memory, and its refusal proves nothing. */
 const promptMs = 5_000;
-/** A listing costs more than a try. One in so many tries asks whether the shard has been closed. */
+/** A listing costs more than a try. One in this many tries asks whether the shard has been closed. */
 const listEvery = 16;
 
 export async function trimmedReading(reader: ReaderContext, progress: Progress): Promise<Next> {

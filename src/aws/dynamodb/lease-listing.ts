@@ -22,7 +22,7 @@ export interface LeaseListingOptions {
   readonly random: Random;
   /** Milliseconds one request may take. Default 10,000. */
   readonly requestTimeoutMs?: number;
-  /** How long reading is repeated while its failure may pass (throttling, a lost connection), milliseconds. Default 20,000. */
+  /** How long reading is repeated while its failure is temporary (throttling, a lost connection), milliseconds. Default 20,000. */
   readonly retryForMs?: number;
   readonly onRetry?: OnRetry | undefined;
 }

@@ -23,6 +23,8 @@ export interface LeaseTableSetup {
   readonly timers: Timers;
   /** The first wait between two checks of a table that is not ready; later ones double up to 5 s. Milliseconds. */
   readonly pollMs: number;
+  /** Called before the table is created; rejects if that must not be done. */
+  readonly refuseToCreate?: (signal: AbortSignal) => Promise<void>;
 }
 
 const maxPollMs = 5_000;
@@ -42,6 +44,7 @@ export async function ensureLeaseTable(
   for (let pollMs = setup.pollMs; ; pollMs = Math.min(2 * pollMs, maxPollMs)) {
     const table = await describe(caller, tableName, signal);
     if (table === undefined) {
+      await setup.refuseToCreate?.(signal);
       created = (await create(caller, setup, signal)) || created;
     } else {
       const complaint = keyComplaint(table);
@@ -58,6 +61,11 @@ export async function ensureLeaseTable(
     }
     await pause(setup.timers, pollMs, signal, 'waiting for the lease table');
   }
+}
+
+/** Whether a table of this name exists, whatever its key is. */
+export async function tableExists(caller: DynamoDbCaller, tableName: string, signal: AbortSignal): Promise<boolean> {
+  return (await describe(caller, tableName, signal)) !== undefined;
 }
 
 /**

@@ -10,7 +10,6 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { LeaseRow } from '../../core/lease.js';
 import { isKinactError, KinactError } from '../../api/errors.js';
-import type { SourceSpec } from '../../api/source.js';
 import { leaseDefaults } from '../../options/lease-option-table.js';
 import type {
   Clock,
@@ -33,6 +32,7 @@ import {
 import { kcl3Evidence, kcl3Refusal, refuseKcl3Table, type Kcl3Tables } from './kcl3-detection.js';
 import { readLeaseRow, writeLeaseRow, type Item } from './lease-row.js';
 import { ensureLeaseTable, type LeaseTableBilling } from './lease-table-setup.js';
+import { homeCheck, type HomeRegion } from './home-region.js';
 import { leaseUpdate, metaUpdate, wishUpdate } from './lease-update.js';
 import { tablePages } from './table-pages.js';
 
@@ -44,6 +44,8 @@ export interface LeaseTableOptions extends Pick<DynamoDBClientConfig, 'region' |
   readonly failoverMs?: number;
   /** The application's own client, which is never closed here. Default: a client of our own. */
   readonly client?: DynamoDbClientLike;
+  /** The region of the stream, if the table may be in another one: a table of this name there forbids to create one here. */
+  readonly homeRegion?: HomeRegion;
   /** How the table is billed if it has to be created. Default: that of `leases.billing`. */
   readonly billing?: LeaseTableBilling;
   /** Where a KCL 3 fleet keeps its state. Default `<tableName>-CoordinatorState`, as in the KCL. */
@@ -64,16 +66,6 @@ interface Context {
   /** When the side table was last read; monotonic milliseconds. */
   sideTableAskedAt: number;
   readonly now: () => number;
-}
-
-/** How a source in this region opens its lease table. */
-export function leaseTableIn(region: string | undefined): SourceSpec['openLeases'] {
-  return ({ clock, timers }, { client, tableName, failoverMs, billing }) =>
-    openLeaseTable({
-      ...{ tableName, failoverMs, billing, clock, timers },
-      ...(region === undefined ? {} : { region }),
-      ...(client === undefined ? {} : { client: client as DynamoDbClientLike }),
-    });
 }
 
 /** Opens a lease table. Nothing is sent before the first call. */
@@ -102,6 +94,7 @@ export function openLeaseTable(options: LeaseTableOptions): LeaseStore {
         timers,
         billing: options.billing ?? leaseDefaults.billing,
         pollMs: options.tablePollMs ?? 200,
+        ...(options.homeRegion === undefined ? {} : { refuseToCreate: homeCheck(options.homeRegion, client, options) }),
       };
       const ensured = await ensureLeaseTable(context.caller, setup, signal);
       await refuseKcl3Table(context.caller, context.kcl3, signal);

@@ -1,4 +1,4 @@
-// Decides for polling-reader.ts whether a GetRecords answer without NextShardIterator means the end of a shard. If its
+// Decides for polling-step.ts whether a GetRecords answer without NextShardIterator means the end of a shard. If its
 // MillisBehindLatest reports a backlog, the end is doubted, and accepted only after many repeats. kinesalite never reports a
 // backlog: its MillisBehindLatest is the time since the shard was closed.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';

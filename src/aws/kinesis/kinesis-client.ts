@@ -13,6 +13,7 @@ import { KinactError } from '../../api/errors.js';
 import type { Clock, Timers } from '../../api/ports.js';
 import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
 import { installFastGetRecords } from './get-records-answer.js';
+import type { RequestHandler } from './fan-out/http2-handler.js';
 import { httpHandler } from '../http-handler.js';
 import { oneAttempt } from '../one-attempt.js';
 import { presentMembers } from '../present-members.js';
@@ -56,15 +57,21 @@ export interface KinesisCaller {
   ): Promise<{ readonly output: Output; readonly serviceTimeMs: number }>;
 }
 
-/** Our own client: keep-alive HTTP/1.1, one attempt per call, the fast path for GetRecords. */
+/**
+ * Our own client: keep-alive HTTP/1.1, one attempt per call, the fast path for GetRecords. `requestHandler`: another one, for a
+ * client that subscribes.
+ */
 export function createKinesisClient(
-  options: Pick<KinesisClientConfig, 'region'> & { readonly requestTimeoutMs: number },
+  options: Pick<KinesisClientConfig, 'region'> & {
+    readonly requestTimeoutMs: number;
+    readonly requestHandler?: RequestHandler;
+  },
 ): KinesisClient {
-  const { requestTimeoutMs, ...config } = options;
+  const { requestTimeoutMs, requestHandler, ...config } = options;
   const client = new KinesisClient({
     ...config,
     maxAttempts: 1,
-    requestHandler: httpHandler(requestTimeoutMs),
+    requestHandler: requestHandler ?? httpHandler(requestTimeoutMs),
   });
   // This layer would filter every answer, record by record, for a logger that writes nothing.
   client.middlewareStack.remove('loggerMiddleware');

@@ -1,5 +1,5 @@
-// What the polling reader needs of the service that it reads: Kinesis (kinesis-service.ts), or DynamoDB Streams. The rules of reading
-// (prefetch, quotas, retries, the proof of an end) are the reader's, and the same for both.
+// What the reader of a shard needs of the service that it reads: Kinesis (kinesis-service.ts), or DynamoDB Streams. The rules of
+// reading (prefetch, quotas, retries, the proof of an end) are the reader's, and the same for both.
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { StartPosition } from '../../core/position.js';
 import type {
@@ -15,6 +15,7 @@ import type {
 import type { AwsFailure } from '../aws-errors.js';
 import type { Ask } from '../shared-request.js';
 import type { BacklogMeaning } from './end-verdict.js';
+import type { Subscriptions } from './fan-out/subscription.js';
 import type { StreamNames } from './kinesis-client.js';
 import type { PrefetchBounds, PrefetchBuffer } from './prefetch-buffer.js';
 import type { ReadAllowance, RecordSizes } from './read-allowance.js';
@@ -48,7 +49,7 @@ export interface PolledService {
   readonly onTrimmed?: (reader: ReaderContext, progress: Progress) => Promise<Next>;
 }
 
-export interface PollingReaderDeps {
+export interface ReaderDeps {
   readonly service: PolledService;
   readonly names: StreamNames;
   readonly clock: Clock;
@@ -61,6 +62,8 @@ export interface PollingReaderDeps {
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
   readonly backlogMeaning: BacklogMeaning;
+  /** How to subscribe to shards. Absent if shards are only polled. */
+  readonly subscriptions?: Subscriptions | undefined;
 }
 
 /** Which shard is read, from where, and under which lease. */
@@ -71,7 +74,7 @@ export interface Opening {
   readonly lease: LeasedRead | undefined;
 }
 
-export interface ReaderContext extends PollingReaderDeps, Opening {
+export interface ReaderContext extends ReaderDeps, Opening {
   readonly buffer: PrefetchBuffer;
   readonly allowance: ReadAllowance;
   readonly signal: AbortSignal;

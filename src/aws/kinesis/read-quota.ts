@@ -1,4 +1,4 @@
-// How often a reader may call the service for its shard. Called by polling-reader.ts.
+// How often a reader may call the service for its shard. Called by polling-step.ts.
 import { createTokenBucket, type TokenBucket } from '../../core/token-bucket.js';
 
 /**

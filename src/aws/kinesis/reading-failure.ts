@@ -1,5 +1,5 @@
-// Handles a failed call of a polling reader: reports it, waits, and gives up only if waiting cannot repair it. Invariant: no loop
-// that keeps failing continues without a wait. Called by polling-reader.ts.
+// Handles a failed call of a reader: reports it, waits, and gives up only if waiting cannot repair it. Invariant: no loop
+// that keeps failing continues without a wait. Called by polling-step.ts and fan-out/subscription-follower.ts.
 import { backoffMs, type Backoff } from '../../core/backoff.js';
 import type { LeasedRead, Random, SourceNotice, Timers } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
@@ -60,7 +60,7 @@ export async function recover(
     if (kind === 'invalidArgument' && refusals > 0 && context.lease === undefined) throw error;
     return refusals === 0 ? undefined : wait(failedReadBackoff, refusals - 1, retrying);
   }
-  // Under a lease, any failure of a service may pass; the coordinator finds out which ones do not.
+  // Under a lease, any failure of a service counts as temporary; the coordinator finds out which ones do not.
   if (kind === 'aborted' || error.retryable || context.lease !== undefined)
     return wait(failedReadBackoff, attempt, retrying);
   throw error;

@@ -1,6 +1,6 @@
 // The state of a polling reader's loop: the position after which its next chain begins, which records to leave out, and what was
 // seen of the shard's end. Invariant: the position moves forward only past records that are handed on or deliberately skipped.
-// Called by polling-reader.ts and the modules beside it.
+// Called by the reader (shard-reader.ts) and the modules beside it.
 import type { Position, StartPosition } from '../../core/position.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
 import type { ChildShard, RawRecord, StreamDescription } from '../../api/ports.js';
@@ -19,7 +19,7 @@ export interface Progress {
   readonly gap: NotedGap;
   readonly end: EndSearch;
   failures: FailuresInARow;
-  /** Old records were read last, and so many empty pages since. Only for a service without MillisBehindLatest. */
+  /** Old records were read last, and this many empty pages since. Only for a service without MillisBehindLatest. */
   middle: { readonly lagMs: number; emptyPages: number } | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface StreamAdmin {
 }
 
 const pollMs = 50;
-/** How long a description or listing is retried while its failure may pass (a lost connection). */
+/** How long a description or listing is retried while its failure is temporary (a lost connection). */
 const retryForMs = 10_000;
 
 export function streamAdmin(streamName: string, environment: Environment, signal: AbortSignal): StreamAdmin {

@@ -1,9 +1,11 @@
 // Checks whether the stream is still the one that a lease row belongs to, before any record of a chain is read. Invariant: if a
-// reader has an iterator, then asks, and there is no doubt, the iterator belongs to that stream. Called by the polling reader.
+// reader has an iterator, then asks, and there is no doubt, the iterator belongs to that stream. Called by the reader (shard-reader.ts).
 import { isSameStream, streamIdentityOf } from '../../core/stream-identity.js';
 import type { LeasedRead, StreamDescription } from '../../api/ports.js';
 import { streamChanged } from '../../api/stream-changed.js';
 import type { AwsFailure } from '../aws-errors.js';
+import type { ReaderContext } from './polled-service.js';
+import { judgeLateStart, type Progress } from './reading-progress.js';
 import type { StreamNames } from './kinesis-client.js';
 import { failureOf } from './shard-iterator.js';
 import type { Ask } from '../shared-request.js';
@@ -16,6 +18,18 @@ export interface DoubtfulRead {
   readonly signal: AbortSignal;
   /** Gets the description, if there is no doubt. */
   readonly onDescription?: (description: StreamDescription) => void;
+}
+
+/**
+ * The doubt about what has just begun: a chain of iterators, or a subscription. The same answer shows whether records of a start time
+ * may have expired.
+ */
+export function chainDoubt(reader: ReaderContext, progress: Progress): Promise<AwsFailure | undefined> {
+  const onDescription = (description: StreamDescription): void => {
+    if (!judgeLateStart(progress, reader.start, description)) return;
+    reader.notice({ type: 'trimmed', shardId: reader.shardId, certain: false });
+  };
+  return streamDoubt({ ...reader, onDescription });
 }
 
 /** Why nothing may be read now: the stream is not the one that the lease row belongs to, or its identity is unknown. */

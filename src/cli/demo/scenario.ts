@@ -114,7 +114,10 @@ export async function play(options: ScenarioOptions, story: Story & { consumers:
 function start(stage: Stage, name: string): ConsumerProcess {
   const { scene, sink, story, dropInReducer } = stage;
   const task: ConsumerTask = {
-    ...{ name, source: scene.source, reducers, failoverMs },
+    name,
+    source: scene.source,
+    reducers,
+    failoverMs,
     ...(dropInReducer === undefined ? {} : { dropId: dropInReducer }),
   };
   const consumer = startConsumer(task, stage.env, (message, from) => {

@@ -64,6 +64,70 @@ export interface ScriptedKinesisOptions {
    */
   readonly pageSize?: number | undefined;
   /**
+   * How long a stream stays UPDATING after its shards have changed. Meanwhile the API refuses further changes. Takes:
+   * milliseconds, 0 to 2147483647.
+   *
+   * @default 0
+   * @example
+   * ```ts
+   * kinesis: { updateMs: 2_000 }
+   * ```
+   */
+  readonly updateMs?: number | undefined;
+  /**
+   * How long a consumer of enhanced fan-out stays CREATING, and DELETING. On AWS it takes seconds. Takes: milliseconds,
+   * 0 to 2147483647.
+   *
+   * @default 0
+   * @example
+   * ```ts
+   * kinesis: { consumerMs: 2_000 }
+   * ```
+   */
+  readonly consumerMs?: number | undefined;
+  /**
+   * Consumers per stream. AWS allows 20, and 50 with On-demand Advantage. Takes: integer >= 1.
+   *
+   * @default 20
+   * @example
+   * ```ts
+   * kinesis: { consumerLimit: 50 }
+   * ```
+   */
+  readonly consumerLimit?: number | undefined;
+  /**
+   * A subscription sends an event at least this often, without records if there are none. Takes: milliseconds, 1 to
+   * 2147483647.
+   *
+   * @default 5_000
+   * @example
+   * ```ts
+   * kinesis: { heartbeatMs: 100 }
+   * ```
+   */
+  readonly heartbeatMs?: number | undefined;
+  /**
+   * How long a subscription lasts. Takes: milliseconds, 1 to 2147483647.
+   *
+   * @default 300_000
+   * @example
+   * ```ts
+   * kinesis: { subscriptionMs: 1_000 }
+   * ```
+   */
+  readonly subscriptionMs?: number | undefined;
+  /**
+   * After this long, a second subscription takes over from the first. Before, the call fails with
+   * ResourceInUseException. Takes: milliseconds, 0 to 2147483647.
+   *
+   * @default 5_000
+   * @example
+   * ```ts
+   * kinesis: { takeOverAfterMs: 500 }
+   * ```
+   */
+  readonly takeOverAfterMs?: number | undefined;
+  /**
    * Region in ARNs. Takes: a non-empty string.
    *
    * @default 'us-east-1'

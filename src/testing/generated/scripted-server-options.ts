@@ -75,4 +75,15 @@ export interface ScriptedServerOptions {
    * ```
    */
   readonly requestTimeoutMs?: number | undefined;
+  /**
+   * Requests at a time on one HTTP/2 connection. A client of Node keeps further ones back, without an answer or an
+   * error, until there is room. Takes: integer >= 1.
+   *
+   * @default 100
+   * @example
+   * ```ts
+   * maxConcurrentStreams: 2
+   * ```
+   */
+  readonly maxConcurrentStreams?: number | undefined;
 }

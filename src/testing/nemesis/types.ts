@@ -16,8 +16,8 @@ export type NemesisMoment =
       readonly when?: 'before' | 'after';
     }
   /**
-   * At the actor's next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …): before the effect begins,
-   * while it runs (the default), or when it has settled and the actor does not have the result yet.
+   * At the actor's next effect of this name (`reduce`, `flush`, `read`, `renew`, `take`, `scan`, …). `when` says whether before the
+   * effect begins, while it runs (the default), or after it has settled, before the actor has the result.
    */
   | {
       /** The effect's name. */

@@ -131,7 +131,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
     { read: true, onShardStarted: true, onFailure: true, park: true },
   ),
   'shard-worker-supervisor': vocabulary<ShardWorkerSupervisorMessage['type'], never>(
-    { held: true, started: true, ended: true, again: true },
+    { held: true, tableAdded: true, started: true, ended: true, again: true },
     {},
   ),
   'lease-keeper': vocabulary<LeaseKeeperMessage['type'], Write['kind'] | 'look' | 'onCheckpoint' | 'onShardEnded'>(
@@ -143,7 +143,7 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       cannotDrain: true,
       streamDoubted: true,
       release: true,
-      mayStart: true,
+      startAllowed: true,
       wake: true,
       permitCame: true,
       written: true,
@@ -184,6 +184,9 @@ export const vocabularies: Readonly<Record<string, Vocabulary>> = {
       callsEnded: true,
       pipelineDelayed: true,
       awaitStart: true,
+      addSource: true,
+      removeSource: true,
+      joinOverdue: true,
       keeperNotice: true,
       streamOpened: true,
       openStreamFailed: true,

@@ -1,6 +1,6 @@
 // The attribute values of the scripted tables, in the form of the wire: checks, normal form, equality, size. The normal form is that
 // of DynamoDB: numbers at the top and in sets lose needless digits, sets are sorted. Called by scripted-items.ts.
-import { AwsAnswerError } from './scripted-answer.js';
+import { AwsAnswerError } from './answer-errors.js';
 
 /** A value as DynamoDB's JSON writes it: `{ S: 'text' }`, `{ N: '1' }`, `{ B: 'base64' }`, `{ M: … }` and so on. */
 export type ScriptedValue = Readonly<Record<string, unknown>>;

@@ -1,6 +1,7 @@
 // The scripted answers of a server, and its log of received calls. Called by scripted-server.ts.
 import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
-import { answerTypes, type ScriptedAnswer } from './scripted-answer.js';
+import { answerTypesOf, type ScriptedAnswer } from './scripted-answer.js';
+import { faultNames } from './subscription-stream.js';
 
 /** One call the server has received. */
 export interface LoggedCall {
@@ -69,7 +70,8 @@ export function createScriptBook(): ScriptBook {
     respond(operation, times, answer, when = () => true) {
       operationName.parse(operation, 'operation');
       howOften.parse(times, 'times');
-      oneOf(...answerTypes).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
+      oneOf(...answerTypesOf(operation)).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
+      if (answer.type === 'breakSubscription') oneOf(...faultNames).parse(answer.fault.fault, 'answer.fault.fault');
       callback().parse(when, 'when');
 
       const order: ScriptEntry = { operation, answer, when, remaining: times };

@@ -1,30 +1,15 @@
 // The answers that a test can script, and how the scripted server sends them. Called by scripted-server.ts.
-import type { ServerResponse } from 'node:http';
-
-/** An error that the service answers with. The model throws it, and `errorAnswer` writes it as the AWS JSON protocols do. */
-export class AwsAnswerError extends Error {
-  readonly code: string;
-  readonly status: number;
-  /** Further members of the body, such as the `Item` of a failed condition. */
-  readonly members: object;
-
-  constructor(code: string, message: string, status = 400, members: object = {}) {
-    super(message);
-    this.code = code;
-    this.status = status;
-    this.members = members;
-  }
-}
-
-export const notFound = (message: string): AwsAnswerError => new AwsAnswerError('ResourceNotFoundException', message);
-export const invalidArgument = (message: string): AwsAnswerError =>
-  new AwsAnswerError('InvalidArgumentException', message);
+import { AwsAnswerError } from './answer-errors.js';
+import type { Outgoing, ScriptedConnections } from './scripted-connections.js';
+import type { SubscriptionFault, SubscriptionStream } from './subscription-stream.js';
 
 /** A whole HTTP answer before it is sent. */
 export interface WireAnswer {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: Buffer;
+  /** Makes the body instead, as long as the answer lasts: a subscription. */
+  readonly stream?: SubscriptionStream;
 }
 
 /** Kinesis's answer to each action of AWS Fault Injection Service. */
@@ -112,6 +97,14 @@ export type ScriptedAnswer =
       readonly indices: readonly number[];
       /** The code of each failed record. */
       readonly code?: string;
+    }
+  /** SubscribeToShard: carried out, and then the subscription breaks. */
+  | {
+      readonly type: 'breakSubscription';
+      /** How it breaks. */
+      readonly fault: SubscriptionFault;
+      /** How many events come before. Default 0. */
+      readonly afterEvents?: number;
     };
 
 const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
@@ -126,8 +119,17 @@ const known: Readonly<Record<ScriptedAnswer['type'], true>> = {
   failRecords: true,
   fault: true,
   omit: true,
+  breakSubscription: true,
 };
-export const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
+const answerTypes = Object.keys(known) as readonly ScriptedAnswer['type'][];
+const notForSubscriptions: readonly ScriptedAnswer['type'][] = ['omit', 'failRecords'];
+
+/** The types of answers that an operation can have. A subscription has no members to omit, and only it can break. */
+export function answerTypesOf(operation: string): readonly ScriptedAnswer['type'][] {
+  return operation.endsWith('SubscribeToShard')
+    ? answerTypes.filter((type) => !notForSubscriptions.includes(type))
+    : answerTypes.filter((type) => type !== 'breakSubscription');
+}
 
 export function jsonAnswer(body: object, status = 200, headers: Record<string, string> = {}): WireAnswer {
   return { status, headers, body: Buffer.from(JSON.stringify(body)) };
@@ -138,14 +140,15 @@ export function errorAnswer(error: AwsAnswerError): WireAnswer {
   return jsonAnswer(body, error.status, { 'x-amzn-errortype': error.code });
 }
 
-/** Ends the connection so that the client sees ECONNRESET. */
-export function reset(response: ServerResponse): void {
-  response.socket?.resetAndDestroy();
-}
-
 /** Writes an answer. With `pause`, half of the body leaves at once, and the other half when `pause` resolves. */
-export async function write(response: ServerResponse, answer: WireAnswer, pause?: Promise<void>): Promise<void> {
-  if (response.destroyed) return;
+export async function write(response: Outgoing, answer: WireAnswer, pause?: Promise<void>): Promise<void> {
+  if (isGone(response)) return;
+  if (answer.stream !== undefined) {
+    response.writeHead(answer.status, answer.headers);
+    await pause;
+    await answer.stream.run();
+    return;
+  }
   response.writeHead(answer.status, { ...answer.headers, 'content-length': String(answer.body.length) });
   if (pause === undefined) {
     response.end(answer.body);
@@ -158,16 +161,21 @@ export async function write(response: ServerResponse, answer: WireAnswer, pause?
   response.end(answer.body.subarray(half));
 }
 
+/** True if the client has left. Then a stream of HTTP/2 has no place to write to. */
+const isGone = (response: Outgoing): boolean => response.stream?.destroyed ?? response.destroyed;
+
 export interface ScriptedCall {
   readonly input: Record<string, unknown>;
   readonly carryOut: (given?: Record<string, unknown>) => Promise<WireAnswer>;
-  readonly response: ServerResponse;
+  readonly response: Outgoing;
+  readonly connections: Pick<ScriptedConnections, 'reset'>;
   readonly signal: AbortSignal;
   readonly hangLimitMs: number;
 }
 
 export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall): Promise<void> {
   const { carryOut, response, signal } = call;
+  const reset = (): void => call.connections.reset(response);
   switch (scripted.type) {
     case 'json': {
       const body = scripted.body;
@@ -186,13 +194,13 @@ export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall)
       return write(response, { status: scripted.status ?? 200, headers, body: Buffer.from(scripted.body) });
     }
     case 'reset':
-      return reset(response);
+      return reset();
     case 'hang':
       await pause(call.hangLimitMs, response, signal);
-      return reset(response);
+      return reset();
     case 'dropReply':
       await carryOut();
-      return reset(response);
+      return reset();
     case 'delay': {
       const answer = await carryOut();
       await pause(scripted.ms, response, signal);
@@ -211,6 +219,11 @@ export async function sendScripted(scripted: ScriptedAnswer, call: ScriptedCall)
     }
     case 'failRecords':
       return write(response, await failRecords(scripted, call.input, carryOut));
+    case 'breakSubscription': {
+      const answer = await carryOut();
+      answer.stream?.breakAfter(scripted.afterEvents ?? 0, scripted.fault);
+      return write(response, answer);
+    }
   }
 }
 
@@ -236,7 +249,7 @@ async function failRecords(
 }
 
 /** Resolves after `ms`, or as soon as the client disconnects or the server stops. */
-function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promise<void> {
+function pause(ms: number, response: Outgoing, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
@@ -249,6 +262,6 @@ function pause(ms: number, response: ServerResponse, signal: AbortSignal): Promi
     response.once('close', done);
     signal.addEventListener('abort', done, { once: true });
 
-    if (signal.aborted || response.destroyed) done();
+    if (signal.aborted || isGone(response)) done();
   });
 }

@@ -1,6 +1,6 @@
 // The items of one scripted table, and the writes to them: PutItem, UpdateItem, DeleteItem, and their conditions. Every write says
 // what it changed; the table's stream makes a record of it. Called by scripted-tables.ts.
-import { AwsAnswerError } from './scripted-answer.js';
+import { AwsAnswerError } from './answer-errors.js';
 import { normalItem, normalValue, textOf, validation, type ScriptedItem, type ScriptedValue } from './item-values.js';
 
 /** An attribute of the primary key. */

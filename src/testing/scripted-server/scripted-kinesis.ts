@@ -1,15 +1,16 @@
 // The small in-memory Kinesis behind scriptedServer(): streams, shards, iterators, resharding, trimming. It handles one
 // operation at a time, from plain JSON to plain JSON, without HTTP. Called by scripted-server.ts and by tests.
-import { resolveTable, type Resolved } from '../../options/option-table.js';
+import { integer, resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedKinesisOptions } from '../generated/scripted-kinesis-options.js';
 import { scriptedKinesisTable } from '../option-tables.js';
-import { AwsAnswerError, invalidArgument, notFound } from './scripted-answer.js';
+import { AwsAnswerError, invalidArgument, notFound, requiredText } from './answer-errors.js';
+import { consumerOperation, present } from './scripted-consumers.js';
+import { ShardReads, type ReadModel } from './scripted-reads.js';
+import { beginUpdate, requireActive, settle, updateShardCount, type ScalingModel } from './scripted-scaling.js';
 import {
-  childrenOf,
   listShards,
   type ScriptedPlace,
   type ScriptedPut,
-  type ScriptedRecord,
   type ScriptedShard,
   type ScriptedStream,
 } from './scripted-shards.js';
@@ -23,18 +24,15 @@ import {
   summaryOf,
   type ScriptedStreamSettings,
 } from './scripted-settings.js';
+import { ScriptedSubscriptions, type ScriptedSubscription } from './scripted-subscriptions.js';
 
 /** The body of a request. */
 type Input = Record<string, unknown>;
 
 const hashKeys = 2n ** 128n;
-const iteratorLifeMs = 300_000;
-const maxAnswerBytes = 10 * 1024 * 1024;
-const bytesPerSecond = 2 * 1024 * 1024;
+const shardCount = integer(1);
 /** Sequence numbers on AWS have 56 digits. Ours start in the same range, and rise in the order of creation. */
 const firstSequenceNumber = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
-
-const precedes = (a: string, b: string): boolean => a.length < b.length || (a.length === b.length && a < b);
 
 /** The model. Tests drive it directly; clients reach it through the scripted server. */
 export class ScriptedKinesis {
@@ -44,13 +42,62 @@ export class ScriptedKinesis {
   readonly options: Resolved<typeof scriptedKinesisTable>;
   #skewMs = 0;
   #sequence = 0;
-  /** Iterators up to this number have expired. */
-  #oldestIterator = 0;
-  #iterators = 0;
+  readonly #model: ReadModel;
+  readonly #scaling: ScalingModel;
+  readonly #reads: ShardReads;
+  readonly #subscriptions: ScriptedSubscriptions;
 
   /** @throws KinactError INVALID_OPTION. */
   constructor(options: ScriptedKinesisOptions = {}) {
     this.options = resolveTable(scriptedKinesisTable, options, 'kinesis');
+    const model: ReadModel = {
+      options: this.options,
+      now: () => this.now(),
+      stream: (name) => this.stream(name),
+      shard: (streamName, shardId) => this.shard(streamName, shardId),
+      nextSequence: () => this.#nextSequence(),
+      lastSequence: () => String(firstSequenceNumber + BigInt(this.#sequence) * 16n),
+    };
+    this.#model = model;
+    this.#scaling = {
+      updateMs: this.options.updateMs,
+      now: () => this.now(),
+      split: (...input) => this.split(...input),
+      merge: (...input) => this.merge(...input),
+    };
+    this.#reads = new ShardReads(model);
+    this.#subscriptions = new ScriptedSubscriptions(model);
+  }
+
+  /** The open subscriptions of enhanced fan-out, the oldest first. */
+  get subscriptions(): readonly ScriptedSubscription[] {
+    return this.#subscriptions.list;
+  }
+
+  /**
+   * SubscribeToShard without HTTP. The input is that of the API, with `Timestamp` in seconds.
+   *
+   * @example
+   * ```ts
+   * import { scriptedServer } from 'kinact/testing';
+   *
+   * await using server = await scriptedServer();
+   * const { arn } = server.kinesis.createStream('orders');
+   * const { Consumer } = server.kinesis.handle('RegisterStreamConsumer', { StreamARN: arn, ConsumerName: 'app' }) as {
+   *   Consumer: { ConsumerARN: string };
+   * };
+   * const subscription = server.kinesis.subscribe({
+   *   ConsumerARN: Consumer.ConsumerARN,
+   *   ShardId: 'shardId-000000000000',
+   *   StartingPosition: { Type: 'TRIM_HORIZON' },
+   * });
+   * for (let sent = subscription.next(); sent !== undefined; sent = subscription.next()) console.log(sent);
+   * ```
+   *
+   * @throws The error that Kinesis answers the call with.
+   */
+  subscribe(input: Readonly<Record<string, unknown>>): ScriptedSubscription {
+    return this.#subscriptions.subscribe(input);
   }
 
   /** The server's wall clock, epoch milliseconds. */
@@ -58,14 +105,15 @@ export class ScriptedKinesis {
     return (this.options.now ?? Date.now)() + this.#skewMs;
   }
 
-  /** Moves the server's clock: retention passes, iterators age. */
+  /** Moves the server's clock: retention passes, iterators age, subscriptions end. */
   advance(ms: number): void {
     this.#skewMs += ms;
+    this.#subscriptions.wake();
   }
 
   /** Every iterator issued until now gets ExpiredIteratorException. */
   expireIterators(): void {
-    this.#oldestIterator = this.#iterators;
+    this.#reads.expireIterators();
   }
 
   /** Creates a stream, which is ACTIVE at once. The shards divide the hash keys evenly. An error is the one that Kinesis answers with. */
@@ -86,6 +134,8 @@ export class ScriptedKinesis {
       placed: 0,
       shards: new Map(),
       shardNumber: 0,
+      scalings: [],
+      consumers: new Map(),
     };
 
     distribute(stream, settings.distribution ?? stream.distribution);
@@ -104,6 +154,7 @@ export class ScriptedKinesis {
   stream(name: string): ScriptedStream {
     const stream = this.streams.get(name);
     if (stream === undefined) throw notFound(`Stream ${name} under account 123456789012 not found.`);
+    settle(this.#scaling, stream);
     return stream;
   }
 
@@ -139,6 +190,7 @@ export class ScriptedKinesis {
       bytes: bytes.length,
       arrivedAt: this.now(),
     });
+    this.#subscriptions.wake();
 
     return { sequenceNumber, shardId: shard.shardId };
   }
@@ -154,10 +206,10 @@ export class ScriptedKinesis {
         : BigInt(newStartingHashKey);
 
     this.#closeShard(parent);
-    return [
-      this.#addShard(stream, [shardId], parent.startingHashKey, middle - 1n),
-      this.#addShard(stream, [shardId], middle, parent.endingHashKey),
-    ];
+    const lower = this.#addShard(stream, [shardId], parent.startingHashKey, middle - 1n);
+    const upper = this.#addShard(stream, [shardId], middle, parent.endingHashKey);
+    this.#subscriptions.wake();
+    return [lower, upper];
   }
 
   /** Closes two adjacent shards and opens one. Returns the child's id. */
@@ -168,7 +220,33 @@ export class ScriptedKinesis {
 
     this.#closeShard(a);
     this.#closeShard(b, a.closedAt);
-    return this.#addShard(this.stream(streamName), [shardId, adjacentShardId], low.startingHashKey, high.endingHashKey);
+    const parents = [shardId, adjacentShardId];
+    const child = this.#addShard(this.stream(streamName), parents, low.startingHashKey, high.endingHashKey);
+    this.#subscriptions.wake();
+    return child;
+  }
+
+  /**
+   * The stream scales by itself to so many open shards, as an on-demand stream does: now, or once the server's clock has moved on by
+   * `afterMs`. Splits and merges make the shards equally wide.
+   *
+   * @example
+   * ```ts
+   * import { scriptedServer } from 'kinact/testing';
+   *
+   * await using server = await scriptedServer();
+   * server.kinesis.createStream('orders', 4, { mode: 'ON_DEMAND' });
+   * server.kinesis.scale('orders', 8, 60_000);
+   * server.kinesis.advance(60_000);
+   * ```
+   */
+  scale(streamName: string, shards: number, afterMs = 0): void {
+    shardCount.parse(shards, 'shards');
+    const stream = this.stream(streamName);
+    stream.scalings.push({ at: this.now() + afterMs, shards });
+    stream.scalings.sort((a, b) => a.at - b.at);
+    settle(this.#scaling, stream);
+    this.#subscriptions.wake();
   }
 
   /** Removes the first `count` records of a shard, as retention does. */
@@ -183,16 +261,17 @@ export class ScriptedKinesis {
     const { closedAt = 0 } = stream.shards.get(shardId) ?? {};
     stream.trimmedTo = Math.max(stream.trimmedTo ?? 0, closedAt);
     stream.shards.delete(shardId);
+    this.#subscriptions.wake();
   }
 
   /** Carries out one API call. Throws AwsAnswerError if the service would answer with an error. */
   handle(operation: string, input: Input): object {
     switch (operation) {
       case 'CreateStream':
-        this.createStream(text(input['StreamName']), Number(input['ShardCount'] ?? 1), settingsIn(input));
+        this.createStream(requiredText(input['StreamName']), Number(input['ShardCount'] ?? 1), settingsIn(input));
         return {};
       case 'DeleteStream':
-        this.streams.delete(this.#streamOf(input).name);
+        this.#deleteStream(this.#streamOf(input), input['EnforceConsumerDeletion'] === true);
         return {};
       case 'ListStreams':
         return { StreamNames: [...this.streams.keys()], HasMoreStreams: false };
@@ -205,11 +284,10 @@ export class ScriptedKinesis {
         return listShards(input, page, (name, arn) => this.#streamOf({ StreamName: name, StreamARN: arn }));
       }
       case 'SplitShard':
-        this.split(this.#streamOf(input).name, text(input['ShardToSplit']), text(input['NewStartingHashKey']));
-        return {};
       case 'MergeShards':
-        this.merge(this.#streamOf(input).name, text(input['ShardToMerge']), text(input['AdjacentShardToMerge']));
-        return {};
+        return this.#reshard(operation, this.#streamOf(input), input);
+      case 'UpdateShardCount':
+        return updateShardCount(this.#scaling, this.#streamOf(input), input);
       case 'PutRecord':
         return this.#putRecord(this.#streamOf(input).name, input);
       case 'PutRecords': {
@@ -219,12 +297,17 @@ export class ScriptedKinesis {
         return { FailedRecordCount: 0, Records: records.map((record) => this.#putRecord(name, record)) };
       }
       case 'GetShardIterator':
-        return this.#getShardIterator(this.#streamOf(input).name, input);
+        return this.#reads.getShardIterator(this.#streamOf(input).name, input);
       case 'GetRecords':
-        return this.#getRecords(input);
+        return this.#reads.getRecords(input);
       default: {
-        const changed = changeSetting(() => this.#streamOf(input), operation, input);
-        if (changed !== undefined) return changed;
+        const changed =
+          changeSetting(() => this.#streamOf(input), operation, input) ??
+          consumerOperation(this.#model, operation, input);
+        if (changed !== undefined) {
+          this.#subscriptions.wake();
+          return changed;
+        }
         throw new AwsAnswerError('UnknownOperationException', `scriptedServer has no ${operation}`);
       }
     }
@@ -232,130 +315,35 @@ export class ScriptedKinesis {
 
   #streamOf(input: Input): ScriptedStream {
     const arn = input['StreamARN'];
-    return this.stream(typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : text(input['StreamName']));
+    return this.stream(
+      typeof arn === 'string' ? arn.slice(arn.lastIndexOf('/') + 1) : requiredText(input['StreamName']),
+    );
+  }
+
+  #reshard(operation: 'SplitShard' | 'MergeShards', stream: ScriptedStream, input: Input): object {
+    requireActive(stream);
+    const member = (name: string): string => requiredText(input[name]);
+    if (operation === 'SplitShard') this.split(stream.name, member('ShardToSplit'), member('NewStartingHashKey'));
+    else this.merge(stream.name, member('ShardToMerge'), member('AdjacentShardToMerge'));
+    beginUpdate(this.#scaling, stream);
+    return {};
+  }
+
+  #deleteStream(stream: ScriptedStream, withConsumers: boolean): void {
+    if (!withConsumers && present(stream, this.now()).length > 0)
+      throw new AwsAnswerError('ResourceInUseException', `Stream ${stream.name} has registered consumers.`);
+    this.streams.delete(stream.name);
+    this.#subscriptions.wake();
   }
 
   #putRecord(streamName: string, input: Input): object {
     const explicit = input['ExplicitHashKey'];
     const put = this.put(streamName, {
-      ...(input['PartitionKey'] === undefined ? {} : { partitionKey: text(input['PartitionKey']) }),
-      data: Buffer.from(text(input['Data']), 'base64'),
+      ...(input['PartitionKey'] === undefined ? {} : { partitionKey: requiredText(input['PartitionKey']) }),
+      data: Buffer.from(requiredText(input['Data']), 'base64'),
       ...(typeof explicit === 'string' ? { explicitHashKey: explicit } : {}),
     });
     return { SequenceNumber: put.sequenceNumber, ShardId: put.shardId };
-  }
-
-  #getShardIterator(streamName: string, input: Input): object {
-    const shardId = text(input['ShardId']);
-    const shard = this.shard(streamName, shardId);
-    const from = this.#iteratorStart(streamName, shard, input);
-    return { ShardIterator: this.#issueIterator(streamName, shardId, from) };
-  }
-
-  /** The sequence number where the iterator begins: records below it are not read. */
-  #iteratorStart(streamName: string, shard: ScriptedShard, input: Input): string {
-    const type = text(input['ShardIteratorType']);
-    const at = String(input['StartingSequenceNumber']);
-    switch (type) {
-      case 'TRIM_HORIZON':
-        return '0';
-      case 'LATEST':
-        return this.#nextSequence();
-      case 'AT_TIMESTAMP': {
-        const timestampMs = Number(input['Timestamp']) * 1_000;
-        if (timestampMs > this.now())
-          throw invalidArgument('The timestampInMillis parameter cannot be greater than the currentTimestampInMillis.');
-        const first = shard.records.find((record) => record.arrivedAt >= timestampMs);
-        return first?.sequenceNumber ?? this.#nextSequence();
-      }
-      case 'AT_SEQUENCE_NUMBER':
-      case 'AFTER_SEQUENCE_NUMBER': {
-        const exists = at === shard.startingSequenceNumber || shard.records.some((one) => one.sequenceNumber === at);
-        const missing = this.options.missingRecord;
-        const message = `StartingSequenceNumber ${at} used in GetShardIterator on shard ${shard.shardId} in stream ${streamName} is invalid.`;
-        if (!exists && missing === 'invalidArgument') throw invalidArgument(message);
-        if (!exists && missing === 'resourceNotFound') throw notFound(message);
-        return type === 'AT_SEQUENCE_NUMBER' ? at : String(BigInt(at) + 1n);
-      }
-      default:
-        throw invalidArgument(`Unknown ShardIteratorType ${type}`);
-    }
-  }
-
-  #getRecords(input: Input): object {
-    const iterator = this.#openIterator(text(input['ShardIterator']));
-    const shard = this.shard(iterator.stream, iterator.shard);
-    const limit = Number(input['Limit'] ?? 10_000);
-    if (limit < 1 || limit > 10_000) throw invalidArgument('Limit must be between 1 and 10000.');
-
-    const stream = this.stream(iterator.stream);
-    const oldest = this.now() - stream.retentionHours * 3_600_000;
-    const first = shard.records.findIndex(
-      (one) => one.arrivedAt >= oldest && !precedes(one.sequenceNumber, iterator.from),
-    );
-
-    const page: ScriptedRecord[] = [];
-    let bytes = 0;
-    for (let index = first; index >= 0 && index < shard.records.length && page.length < limit; index += 1) {
-      const record = shard.records[index]!;
-      if (bytes + record.bytes > maxAnswerBytes && page.length > 0) break;
-      bytes += record.bytes;
-      page.push(record);
-    }
-
-    this.#countRead(shard, bytes);
-
-    const behind = first < 0 ? undefined : shard.records[first + page.length];
-    const closedNow = shard.endingSequenceNumber !== undefined && behind === undefined;
-    const ended = closedNow && (page.length === 0 || this.options.endOfShard === 'withRecords');
-    const last = page.at(-1);
-    const next = last === undefined ? iterator.from : String(BigInt(last.sequenceNumber) + 1n);
-
-    return {
-      Records: page.map((record) => ({
-        SequenceNumber: record.sequenceNumber,
-        ...(record.partitionKey === undefined ? {} : { PartitionKey: record.partitionKey }),
-        Data: record.data,
-        ApproximateArrivalTimestamp: record.arrivedAt / 1_000,
-      })),
-      MillisBehindLatest: behind === undefined ? 0 : Math.max(1, this.now() - behind.arrivedAt),
-      ...(ended ? {} : { NextShardIterator: this.#issueIterator(iterator.stream, iterator.shard, next) }),
-      ...(ended && this.options.childShards ? { ChildShards: childrenOf(stream, shard.shardId) } : {}),
-    };
-  }
-
-  #countRead(shard: ScriptedShard, bytes: number): void {
-    const now = this.now();
-    // A read of 10 MiB counts for five seconds: until they have passed, reads are refused.
-    shard.reads = shard.reads.filter((read) => read.at > now - Math.max(1_000, (read.bytes / bytesPerSecond) * 1_000));
-
-    const recent = shard.reads.reduce((sum, read) => sum + read.bytes, 0);
-    if (this.options.enforceReadLimits && (shard.reads.length >= 5 || recent > bytesPerSecond))
-      throw new AwsAnswerError('ProvisionedThroughputExceededException', `Rate exceeded for shard ${shard.shardId}`);
-
-    shard.reads.push({ at: now, bytes });
-  }
-
-  #issueIterator(stream: string, shard: string, from: string): string {
-    this.#iterators += 1;
-    return Buffer.from(JSON.stringify({ stream, shard, from, at: this.now(), number: this.#iterators })).toString(
-      'base64',
-    );
-  }
-
-  #openIterator(iterator: string): { stream: string; shard: string; from: string } {
-    let opened: { stream: string; shard: string; from: string; at: number; number: number };
-    try {
-      opened = JSON.parse(Buffer.from(iterator, 'base64').toString()) as typeof opened;
-    } catch {
-      throw invalidArgument('Invalid ShardIterator.');
-    }
-    if (opened.number <= this.#oldestIterator || opened.at < this.now() - iteratorLifeMs)
-      throw new AwsAnswerError(
-        'ExpiredIteratorException',
-        'Iterator expired. The iterator was created more than 300000 milliseconds ago.',
-      );
-    return opened;
   }
 
   #addShard(
@@ -392,9 +380,4 @@ export class ScriptedKinesis {
     this.#sequence += 1;
     return String(firstSequenceNumber + BigInt(this.#sequence) * 16n);
   }
-}
-
-function text(value: unknown): string {
-  if (typeof value !== 'string') throw new AwsAnswerError('ValidationException', 'A required member is missing.');
-  return value;
 }

@@ -1,32 +1,39 @@
-// A real HTTP/1.1 server on loopback for the JSON protocols of Kinesis, DynamoDB and DynamoDB Streams, with answers that a test
-// scripts. Without a script, calls go to small in-memory models: Kinesis, and tables with change streams. DynamoDB calls for any
-// other table go to an upstream server, if one is given. It simulates what no local server shows: throttling, partial failures,
-// lost replies, trimmed data, connections that hang.
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { finite, resolveTable, type Resolved } from '../../options/option-table.js';
+// A real server on loopback, of HTTP/1.1 and HTTP/2, for the JSON protocols of Kinesis, DynamoDB and DynamoDB Streams, with answers
+// that a test scripts. Without a script, calls go to small in-memory models: Kinesis, and tables with change streams. DynamoDB calls
+// for any other table go to an upstream server, if one is given. It simulates what no local server shows: throttling, partial
+// failures, lost replies, trimmed data, connections that hang.
+import { request as httpRequest } from 'node:http';
+import type { Readable } from 'node:stream';
+import { finite, oneOf, resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedServerOptions } from '../generated/scripted-server-options.js';
-import { badRequest, http2Preface, localClientConfig, type LocalClientConfig, warnOfHttp2 } from '../local-servers.js';
+import { localClientConfig, type LocalClientConfig } from '../local-servers.js';
+import { AwsAnswerError } from './answer-errors.js';
 import {
-  AwsAnswerError,
   errorAnswer,
   jsonAnswer,
   sendScripted,
-  reset,
   write,
   type ScriptedAnswer,
   type WireAnswer,
 } from './scripted-answer.js';
 import { createScriptBook, type LoggedCall, type Script, type ScriptBook } from './script-book.js';
 import { scriptedServerTable } from '../option-tables.js';
+import { scriptedConnections, type Incoming, type Outgoing, type ScriptedConnections } from './scripted-connections.js';
 import { ScriptedKinesis } from './scripted-kinesis.js';
 import { ScriptedTables } from './scripted-tables.js';
+import type { ScriptedSubscription } from './scripted-subscriptions.js';
+import {
+  faultNames,
+  subscriptionStream,
+  type SubscriptionFault,
+  type SubscriptionStream,
+} from './subscription-stream.js';
 
 /** Kinesis, DynamoDB and DynamoDB Streams on loopback, with answers that a test scripts. Made by `scriptedServer`. */
 export interface ScriptedServer {
   /** The endpoint for Kinesis, DynamoDB and DynamoDB Streams, `http://127.0.0.1:…`. */
   readonly url: string;
-  /** The in-memory Kinesis: put, split, merge, trim, expire iterators, move its clock. */
+  /** The in-memory Kinesis: put, split, merge, scale, trim, expire iterators, see open subscriptions, move its clock. */
   readonly kinesis: ScriptedKinesis;
   /**
    * The in-memory DynamoDB tables with change streams: put, roll shards over, trim, list late, move their clock. A table that
@@ -52,6 +59,18 @@ export interface ScriptedServer {
     answer: ScriptedAnswer,
     when?: (input: LoggedCall['input']) => boolean,
   ): Script;
+  /**
+   * Breaks the open subscriptions that `which` accepts, all by default, in this way. Returns how many there were.
+   *
+   * @example
+   * ```ts
+   * import { scriptedServer } from 'kinact/testing';
+   *
+   * await using server = await scriptedServer();
+   * server.breakSubscriptions({ fault: 'stall' }, ({ shardId }) => shardId === 'shardId-000000000001');
+   * ```
+   */
+  breakSubscriptions(fault: SubscriptionFault, which?: (subscription: ScriptedSubscription) => boolean): number;
   /** Calls of one operation. */
   calls(operation: string): readonly LoggedCall[];
   /** How many calls of one operation there were. */
@@ -95,47 +114,22 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     tables: new ScriptedTables(settings.tables),
     book: createScriptBook(),
     stopping: new AbortController(),
-    connections: new WeakMap(),
+    connections: scriptedConnections((incoming, response) => {
+      incoming.on('error', () => undefined);
+      response.on('error', () => undefined);
+      answerRequest(state, incoming, response).catch(() => state.connections.reset(response));
+    }, settings.maxConcurrentStreams),
+    streams: new Set(),
     date: undefined,
   };
 
-  let lastConnection = 0;
-  let connections = 0;
-
-  const server = createServer((incoming, response) => {
-    incoming.on('error', () => undefined);
-    response.on('error', () => undefined);
-    answerRequest(state, incoming, response).catch(() => reset(response));
-  });
-
-  let warned = false;
-  server.on('clientError', (error: Error & { readonly rawPacket?: Buffer }, socket) => {
-    const isHttp2 = error.rawPacket?.subarray(0, http2Preface.length).toString('latin1') === http2Preface;
-    if (isHttp2 && !warned) warnOfHttp2('the scripted server');
-    warned ||= isHttp2;
-    if (socket.writable) socket.end(badRequest);
-    else socket.destroy();
-  });
-  server.on('connection', (socket) => {
-    lastConnection += 1;
-    connections += 1;
-    state.connections.set(socket, lastConnection);
-    socket.on('close', () => (connections -= 1));
-  });
-
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  server.unref();
-
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${await state.connections.listen()}`;
   const clientConfig = localClientConfig(url, settings.requestTimeoutMs);
 
   const stop = async (): Promise<void> => {
     clientConfig.requestHandler.destroy();
     state.stopping.abort();
-    if (!server.listening) return;
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
+    await state.connections.close();
   };
 
   const { log, respond, calls, called } = state.book;
@@ -146,8 +140,9 @@ export async function scriptedServer(options: ScriptedServerOptions = {}): Promi
     clientConfig,
     log,
     get connections() {
-      return connections;
+      return state.connections.open;
     },
+    breakSubscriptions: (fault, which = () => true) => breakSubscriptions(state, fault, which),
     respond,
     calls,
     count: (operation) => calls(operation).length,
@@ -167,18 +162,18 @@ interface ServerState {
   readonly tables: ScriptedTables;
   readonly book: ScriptBook;
   readonly stopping: AbortController;
-  /** The number of each connection. */
-  readonly connections: WeakMap<object, number>;
+  readonly connections: ScriptedConnections;
+  readonly streams: Set<SubscriptionStream>;
   date: number | 'none' | undefined;
 }
 
-async function answerRequest(state: ServerState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerRequest(state: ServerState, incoming: Incoming, response: Outgoing): Promise<void> {
   const { settings, kinesis, tables, book, date } = state;
   const body = await readBody(incoming);
   const [target, operation = ''] = String(incoming.headers['x-amz-target'] ?? '').split('.');
   const service = services[target ?? ''] ?? 'unknown';
   const input = parseInput(body);
-  const connection = state.connections.get(incoming.socket) ?? 0;
+  const connection = state.connections.numberOf(incoming);
 
   const scripted = book.takeAnswer({ service, operation, input, connection });
 
@@ -192,11 +187,20 @@ async function answerRequest(state: ServerState, incoming: IncomingMessage, resp
   const carryOut = (given = input): Promise<WireAnswer> =>
     proxy !== undefined && !isOfTables && proxy.services.some((one) => one === service)
       ? forward(proxy.upstream, incoming, body)
-      : callModel(state, service, operation, given);
+      : service === 'kinesis' && operation === 'SubscribeToShard'
+        ? subscribe(state, given, response)
+        : callModel(state, service, operation, given);
 
   if (scripted === undefined) return write(response, await carryOut());
   const { signal } = state.stopping;
-  return sendScripted(scripted, { input, carryOut, response, signal, hangLimitMs: settings.hangLimitMs });
+  return sendScripted(scripted, {
+    input,
+    carryOut,
+    response,
+    connections: state.connections,
+    signal,
+    hangLimitMs: settings.hangLimitMs,
+  });
 }
 
 async function callModel(
@@ -210,16 +214,58 @@ async function callModel(
     const [model, version] = service === 'kinesis' ? [kinesis, '1.1'] : [tables, '1.0'];
     return jsonAnswer(model.handle(operation, input), 200, { 'content-type': `application/x-amz-json-${version}` });
   } catch (error) {
-    if (error instanceof AwsAnswerError) return errorAnswer(error);
-    return errorAnswer(new AwsAnswerError('InternalFailure', String(error), 500));
+    return failure(error);
   }
 }
 
+function failure(error: unknown): WireAnswer {
+  if (error instanceof AwsAnswerError) return errorAnswer(error);
+  return errorAnswer(new AwsAnswerError('InternalFailure', String(error), 500));
+}
+
+/** Opens a subscription. It is held from now on, though not a byte of the answer has left. */
+async function subscribe(state: ServerState, input: LoggedCall['input'], response: Outgoing): Promise<WireAnswer> {
+  const { kinesis, connections, streams } = state;
+  try {
+    const host = {
+      connections,
+      now: () => kinesis.now(),
+      lookEveryMs: kinesis.options.now === undefined ? longestTimerMs : ownClockMs,
+    };
+    const stream = subscriptionStream(kinesis.subscribe(input), response, host);
+    streams.add(stream);
+    response.once('close', () => streams.delete(stream));
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/vnd.amazon.eventstream' },
+      body: Buffer.alloc(0),
+      stream,
+    };
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+const longestTimerMs = 2_147_483_647;
+const ownClockMs = 50;
+
+function breakSubscriptions(
+  { streams }: ServerState,
+  fault: SubscriptionFault,
+  which: (subscription: ScriptedSubscription) => boolean,
+): number {
+  oneOf(...faultNames).parse(fault.fault, 'fault.fault');
+  const broken = [...streams].filter((stream) => which(stream.subscription));
+  for (const stream of broken) stream.break(fault);
+  return broken.length;
+}
+
 /** Forwards the call unchanged. Resolves to the whole answer. */
-function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Promise<WireAnswer> {
+function forward(upstream: string, incoming: Incoming, body: Buffer): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(upstream);
-    const headers = { ...incoming.headers, host: `${hostname}:${port}`, connection: 'close' };
+    const named = Object.entries(incoming.headers).filter(([name]) => !name.startsWith(':')); // HTTP/2 has such headers
+    const headers = { ...Object.fromEntries(named), host: `${hostname}:${port}`, connection: 'close' };
     const outgoing = httpRequest({ hostname, port, method: 'POST', path: '/', headers }, (answer) => {
       readBody(answer).then((answered) => {
         const type = answer.headers['content-type'] ?? 'application/x-amz-json-1.0';
@@ -233,7 +279,7 @@ function forward(upstream: string, incoming: IncomingMessage, body: Buffer): Pro
   });
 }
 
-async function readBody(stream: IncomingMessage): Promise<Buffer> {
+async function readBody(stream: Readable): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);

@@ -1,7 +1,7 @@
 // The settings of a scripted stream, and DescribeStreamSummary, which shows them: capacity mode, record distribution,
 // retention, the size of a record. Called by scripted-kinesis.ts.
 import { createHash } from 'node:crypto';
-import { invalidArgument } from './scripted-answer.js';
+import { invalidArgument } from './answer-errors.js';
 import { describeShard, openShards, type ScriptedShard, type ScriptedStream } from './scripted-shards.js';
 
 /** The settings that `createStream` takes. The defaults are the service's, except that a stream is provisioned. */

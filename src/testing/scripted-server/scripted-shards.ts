@@ -1,5 +1,5 @@
 // The streams and shards of the scripted Kinesis, and ListShards over them: filters, pages, tokens. Called by scripted-kinesis.ts.
-import { AwsAnswerError, invalidArgument } from './scripted-answer.js';
+import { AwsAnswerError, invalidArgument } from './answer-errors.js';
 
 /** A record to put. */
 export interface ScriptedPut {
@@ -64,6 +64,20 @@ export interface ScriptedShard {
   }[];
 }
 
+/** A registered consumer of a stream. */
+export interface ScriptedConsumer {
+  /** The name, one within the stream. */
+  readonly name: string;
+  /** The ARN, with the time of its creation in seconds. */
+  readonly arn: string;
+  /** When it was registered, milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Until then it is CREATING, milliseconds since the epoch. */
+  readonly activeAt: number;
+  /** Set by DeregisterStreamConsumer: until then it is DELETING, and afterwards it is gone. Milliseconds since the epoch. */
+  goneAt?: number;
+}
+
 /** A stream of the model. `createStream` makes it. */
 export interface ScriptedStream {
   /** The stream's name. */
@@ -90,6 +104,17 @@ export interface ScriptedStream {
   readonly shards: Map<string, ScriptedShard>;
   /** The number of the next shard. */
   shardNumber: number;
+  /** Set by a change of the shards: until then the stream is UPDATING, milliseconds since the epoch. */
+  updatingUntil?: number;
+  /** When it scales by itself, and to how many shards; the earliest first. `scale` adds to it. */
+  readonly scalings: {
+    /** Milliseconds since the epoch. */
+    readonly at: number;
+    /** How many shards are open then. */
+    readonly shards: number;
+  }[];
+  /** The registered consumers of enhanced fan-out, by name. */
+  readonly consumers: Map<string, ScriptedConsumer>;
 }
 
 export interface ListShardsInput {

@@ -1,7 +1,7 @@
 // The change stream of a scripted table: its shards, its records, and how both are listed. A stream outlives its table, and a
 // re-enabled stream is another one. Called by scripted-tables.ts; table-stream-reads.ts reads the records.
 import { createHash } from 'node:crypto';
-import { AwsAnswerError, notFound } from './scripted-answer.js';
+import { AwsAnswerError, notFound } from './answer-errors.js';
 import { itemBytes, textOf, validation, type ScriptedItem } from './item-values.js';
 import type { ItemChange, KeySchema, WriteInput } from './scripted-items.js';
 

@@ -1,5 +1,5 @@
 // One table of the scripted tables: its keys, its items, and what CreateTable and DescribeTable say of it. Called by scripted-tables.ts.
-import { AwsAnswerError } from './scripted-answer.js';
+import { AwsAnswerError } from './answer-errors.js';
 import { validation, type ScriptedItem } from './item-values.js';
 import { deleteItem, type ItemChange, type KeySchema, type ScriptedItems, type WriteInput } from './scripted-items.js';
 import { keySchemaOf, type ScriptedTableStream, type ScriptedView } from './scripted-table-streams.js';

@@ -4,7 +4,7 @@
 import { resolveTable, type Resolved } from '../../options/option-table.js';
 import type { ScriptedTablesOptions } from '../generated/scripted-tables-options.js';
 import { scriptedTablesTable } from '../option-tables.js';
-import { notFound } from './scripted-answer.js';
+import { notFound } from './answer-errors.js';
 import { validation, type ScriptedItem } from './item-values.js';
 import { isChange, keyOf, type ItemChange } from './scripted-items.js';
 import {

@@ -1,6 +1,6 @@
 // The API calls of the scripted tables: which calls are for them, and what each does. A member of a request that the model does not
 // know is refused, so that no test relies on something that is not there. Called by scripted-tables.ts.
-import { AwsAnswerError } from './scripted-answer.js';
+import { AwsAnswerError } from './answer-errors.js';
 import { textOf, validation, type ScriptedItem } from './item-values.js';
 import {
   deleteItem,

@@ -1,7 +1,7 @@
 // GetShardIterator and GetRecords over the streams of the scripted tables. An iterator is a fixed place: it does not move when
 // records are trimmed, and LATEST is decided when it is issued. Called by scripted-tables.ts.
 import { isDecimal } from '../../core/decimal.js';
-import { AwsAnswerError } from './scripted-answer.js';
+import { AwsAnswerError } from './answer-errors.js';
 import { validation } from './item-values.js';
 import type { WriteInput } from './scripted-items.js';
 import { limitIn, trimOld, type ScriptedChange, type ScriptedTableShard } from './scripted-table-streams.js';

@@ -2,9 +2,6 @@
 import { effect } from '../../../actors/protocol/actor.js';
 import type { PendingFailure } from '../../../actors/protocol/pending-failures.js';
 import type { DeliveredItem } from '../../../actors/protocol/item.js';
-import { settleItem } from '../../../actors/reducer/stage-reports.js';
-import type { Actors } from '../../../src/consumer/wiring.js';
-import { settlesByShard } from './fencing.js';
 import type { FailurePolicy, OnFailure } from '../../../src/api/failure-policy.js';
 import type { ParkSink } from '../../../src/api/parking.js';
 import { given, wrapped, type AnyMessage, type AnyState, type Mutant } from './around.js';
@@ -60,7 +57,7 @@ const lostIsKept: Mutant['make'] = () => {
   let lost: readonly DeliveredItem[] = [];
   const leftOf = (state: AnyState, worker: number): readonly DeliveredItem[] =>
     [...(state.pendingFailures.byNumber.values() as Iterable<PendingFailure<unknown>>)]
-      .flatMap(({ parking }) => (parking?.left ?? []) as readonly DeliveredItem[])
+      .flatMap(({ parking }) => (parking?.notParked ?? []) as readonly DeliveredItem[])
       .filter(({ tenure }) => tenure.worker === worker);
   return wrapped('reducer', {
     before: (state, message) => {
@@ -76,20 +73,6 @@ const lostIsKept: Mutant['make'] = () => {
     ],
   });
 };
-
-/** What a sink has kept is settled also after its lease is lost. */
-const settledInALostLease = (base?: Actors): Actors =>
-  wrapped(
-    'reducer',
-    {
-      before: (state, message) => {
-        if (message.type !== 'parkingEnded') return message;
-        for (const item of message['parked'] as DeliveredItem[]) if (item.tenure.dead) settleItem(state.reports, item);
-        return message;
-      },
-    },
-    base,
-  );
 
 const neverAgain = (_state: AnyState, message: AnyMessage): AnyMessage | undefined =>
   message.type === 'parkingDue' ? undefined : message;
@@ -111,15 +94,6 @@ export const parkingMutants: readonly Mutant[] = [
   { name: 'an item is parked twice', make: () => given('reducer', keptTwice) },
   { name: 'what is parked again after a lost lease has another idempotency key', make: keyOfTheTenure },
   { name: 'an item of a lost lease counts as parked', make: lostIsKept },
-  {
-    name: 'what a sink keeps after the lease is lost is settled in the next tenure',
-    make: () => settledInALostLease(),
-    masked: {
-      by: 'workers are numbered',
-      make: () => settlesByShard(settledInALostLease()),
-      off: () => settlesByShard(),
-    },
-  },
   { name: 'a sink gets the record instead of the item', make: () => given('reducer', wholeRecord) },
   {
     name: 'a sink that has refused an item is not called again',

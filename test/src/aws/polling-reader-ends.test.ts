@@ -1,7 +1,7 @@
 // A reader reports the end of a shard after its last record, holds no more than its bounds, and leaves nothing running once closed.
 import { expect } from 'chai';
 import type { SourceNotice } from '../../../src/api/ports.js';
-import { kinesisPollingSource } from '../../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../../src/aws/kinesis/kinesis-source.js';
 import { createByteBudget, openAccount } from '../../../src/core/byte-budget.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { modelClient } from '../../support/model-kinesis-client.js';
@@ -248,10 +248,7 @@ describe('closing a reader', () => {
     let destroyed = false;
     Object.assign(client, { destroy: () => (destroyed = true) });
     client.kinesis.createStream(stream);
-    const source = kinesisPollingSource(
-      { streamName: stream, client },
-      { clock, timers, random: { next: Math.random } },
-    );
+    const source = kinesisSource({ streamName: stream, client }, { clock, timers, random: { next: Math.random } });
     const notices: SourceNotice[] = [];
     const reads = [0, 1].map(() =>
       source

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { isKinactError } from '../../../src/api/errors.js';
 import { isNonRetryable } from '../../../src/api/failure-policy.js';
 import type { ParkSink } from '../../../src/api/parking.js';
-import { kinesisPollingSource } from '../../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../../src/aws/kinesis/kinesis-source.js';
 import { hostEnvironment } from '../../../src/consumer/host-environment.js';
 import { kinesisSink } from '../../../src/parking/kinesis-sink.js';
 import { partJoiner, partsOf } from '../../../src/parking/line-parts.js';
@@ -45,7 +45,7 @@ describe('kinesisSink', function () {
     throw new Error('the call resolved');
   };
   const readStream = async (): Promise<ParkedEntries> => {
-    const source = kinesisPollingSource({ streamName: 'parked', client, idleMs: 200 }, hostEnvironment);
+    const source = kinesisSource({ streamName: 'parked', client, idleMs: 200 }, hostEnvironment);
     try {
       return await readParkedStream(source, () => undefined, never);
     } finally {

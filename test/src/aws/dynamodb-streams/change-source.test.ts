@@ -10,7 +10,7 @@ import type { DynamodbStreamOptions } from '../../../../src/api/options.js';
 import type { StreamSource } from '../../../../src/api/ports.js';
 import { ManualClock } from '../../../../src/testing/manual-clock.js';
 import { changeHarness, load, shardId, streamArn } from '../../../support/change-streams.js';
-import { awsError } from '../../../support/model-kinesis-client.js';
+import { awsError } from '../../../support/aws-error.js';
 
 const never = new AbortController().signal;
 const older = streamArn.replace('2026', '2025');

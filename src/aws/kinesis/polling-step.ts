@@ -1,31 +1,18 @@
-// Reads one shard by GetRecords, ahead of its worker within bounds, until the shard ends. Invariants: every round of the loop
-// waits for something. The position moves forward only past records that are handed on or deliberately skipped. Failures that may
-// pass are reported and retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the
-// one before. A new chain begins at the position if an iterator is refused, or to prove the end of the shard. The polling source opens
-// one reader per shard worker.
+// One step of reading a shard by GetRecords. Invariants: every step waits for something. Failures that may pass are reported and
+// retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the one before. A new
+// chain begins at the position if an iterator is refused, or to prove the end of the shard. Called by shard-reader.ts.
 import type { Backoff } from '../../core/backoff.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
-import { isKinactError, KinactError } from '../../api/errors.js';
-import type { ShardReader, StreamDescription } from '../../api/ports.js';
-import { bytesOf } from '../../core/record-bytes.js';
-import { classifyAwsError, type AwsFailure } from '../aws-errors.js';
+import { KinactError } from '../../api/errors.js';
+import type { AwsFailure } from '../aws-errors.js';
 import { childrenOf } from './get-records-answer.js';
-import type { Answer, Next, Opening, PollingReaderDeps, ReaderContext } from './polled-service.js';
-import { createPrefetchBuffer, stopped } from './prefetch-buffer.js';
-import { createReadAllowance } from './read-allowance.js';
+import { handOn, reportGap } from './hand-on.js';
+import type { Answer, Next, ReaderContext } from './polled-service.js';
 import { hasNextIterator, noteAnswer, weighEnd } from './end-verdict.js';
-import { fullQuota, type Quota } from './read-quota.js';
+import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
-import {
-  judgeLateStart,
-  lagInMiddle,
-  noFailures,
-  noteRecordGone,
-  noteRecords,
-  progressFrom,
-  type Progress,
-} from './reading-progress.js';
-import { streamDoubt } from './stream-doubt.js';
+import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
+import { chainDoubt, streamDoubt } from './stream-doubt.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
@@ -34,68 +21,25 @@ const missingMs = 5_000;
 /** How soon a second chain must end to prove the end of the first. Later, it proves nothing. */
 const proofMs = 30_000;
 
-/** Opens a reader. It sends no request before the first `read`. */
-export function openPollingReader(deps: PollingReaderDeps, opening: Opening): ShardReader {
-  const { shardId, lease } = opening;
-  const closing = new AbortController();
-  const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
-  const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
-
-  let started = false;
-  const begin = async (): Promise<void> => {
-    try {
-      await poll({ ...deps, ...opening, buffer, allowance, signal: closing.signal });
-    } catch (thrown) {
-      if (closing.signal.aborted) return;
-      buffer.finish(
-        isKinactError(thrown)
-          ? thrown
-          : classifyAwsError(thrown, { service: deps.service.name, operation: 'GetRecords', shardId }).error,
-      );
-    }
-  };
-
-  return {
-    read(signal) {
-      if (!started && !closing.signal.aborted) {
-        started = true;
-        void begin();
-      }
-      return buffer.read(signal);
-    },
-    hold: (isHeld) => buffer.hold(isHeld),
-    close() {
-      closing.abort();
-      buffer.clear();
-      buffer.finish(stopped());
-    },
-  };
-}
-
-async function poll(reader: ReaderContext): Promise<void> {
-  const { clock, signal } = reader;
-  const quota = fullQuota(clock.now(), reader.service.bytesPerSecond);
+/**
+ * Makes one step: asks whether the shard is closed, begins a chain, or reads once. `over`: the buffer has the end of the shard.
+ */
+export async function pollOnce(reader: ReaderContext, progress: Progress, quota: Quota): Promise<Next> {
   const { iterators, reads, bytes } = quota;
-  const progress = progressFrom(reader.start, reader.service.resumesAfter);
-
-  for (;;) {
-    await reader.buffer.whenRoom(signal);
-    if (progress.iterator === undefined) {
-      if (progress.end.awaitsListing && (await askWhetherClosed(reader, progress)) !== 'notOpen') continue;
-      await pace(reader, [iterators]);
-      const next = await beginChain(reader, progress);
-      take(iterators, 1, clock.now());
-      if (next === 'over') return;
-      continue;
-    }
-    await pace(reader, [reads, bytes]);
-    if ((await readOnce(reader, progress, progress.iterator, quota)) === 'over') return;
+  if (progress.iterator === undefined) {
+    if (progress.end.awaitsListing && (await askWhetherClosed(reader, progress)) !== 'notOpen') return 'readOn';
+    await pace(reader, [iterators]);
+    const next = await beginChain(reader, progress);
+    take(iterators, 1, reader.clock.now());
+    return next;
   }
+  await pace(reader, [reads, bytes]);
+  return readOnce(reader, progress, progress.iterator, quota);
 }
 
 /**
- * Makes one GetRecords call and handles its answer. It is a separate function so that `poll` keeps no answer in memory while it
- * waits for room.
+ * Makes one GetRecords call and handles its answer. It is a separate function so that the reader's loop keeps no answer in memory
+ * while it waits for room.
  */
 async function readOnce(
   reader: ReaderContext,
@@ -123,7 +67,14 @@ async function readOnce(
   const { output } = answer;
   const behind = (output.MillisBehindLatest ?? 0) > 0 || answer.records.length >= limit || answer.isBehind === true;
   noteAnswer(reader.backlogMeaning, progress, output, answer.records.length);
-  handOn(reader, progress, answer, behind);
+  if (progress.end.proof !== undefined && answer.records.length > 0) progress.end.proof.records = true;
+  handOn(reader, progress, {
+    records: answer.records,
+    lagMs: answer.lagMs ?? output.MillisBehindLatest,
+    more: (output.MillisBehindLatest ?? 0) > 0,
+    behind,
+    ends: !hasNextIterator(output),
+  });
   reader.allowance.answered(answer.records);
 
   if (!hasNextIterator(output)) return handleChainEnd(reader, progress, answer);
@@ -161,12 +112,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
-      const onDescription = (description: StreamDescription): void => {
-        if (!judgeLateStart(progress, reader.start, description)) return;
-        reader.notice({ type: 'trimmed', shardId: reader.shardId, certain: false });
-      };
-
-      const doubt = await streamDoubt({ ...reader, onDescription });
+      const doubt = await chainDoubt(reader, progress);
       if (doubt !== undefined) {
         await recover(reader, progress, doubt, reader.service.operations.describe);
         return 'readOn';
@@ -193,7 +139,7 @@ async function beginChain(reader: ReaderContext, progress: Progress): Promise<Ne
 }
 
 /**
- * Handles a missing shard of an existing stream. That may pass, for instance while a stream is being recreated. So the shard counts
+ * Handles a missing shard of an existing stream. That may be temporary, for instance while a stream is being recreated. So the shard counts
  * as gone only after a while.
  */
 async function handleMissingShard(
@@ -222,28 +168,6 @@ async function handleMissingShard(
   reader.notice({ type: 'retrying', shardId, operation: 'GetShardIterator', error: failure.error, delayMs });
   await sleep(reader, delayMs);
   return 'readOn';
-}
-
-function handOn(reader: ReaderContext, progress: Progress, answer: Answer, behind: boolean): void {
-  const { records, output } = answer;
-  progress.failures = noFailures();
-  if (progress.end.proof !== undefined && records.length > 0) progress.end.proof.records = true;
-
-  const knewMore = progress.moreKnown;
-  const fresh = noteRecords(progress, records, (output.MillisBehindLatest ?? 0) > 0);
-  reportGap(reader, progress, knewMore && records.length === 0 && !behind);
-  // Two kinds of pages are not pushed: a page of skipped records only, except at the tip, and an empty page that ends the chain,
-  // because `handleChainEnd` decides what that page means.
-  if (fresh.length > 0 || (hasNextIterator(output) && (records.length === 0 || !behind)))
-    reader.buffer.push(fresh, bytesOf(fresh), answer.lagMs ?? output.MillisBehindLatest, reader.clock.wallNow());
-}
-
-/** `certain`: there were more records after the position, and none is left. */
-function reportGap(reader: ReaderContext, progress: Progress, certain: boolean): void {
-  const { unreported: position } = progress.gap;
-  if (position === undefined) return;
-  progress.gap.unreported = undefined;
-  reader.notice({ type: 'trimmed', shardId: reader.shardId, position, certain });
 }
 
 /** Handles an answer without another iterator. `over`: a second chain has ended there too, which proves the end of the shard. */

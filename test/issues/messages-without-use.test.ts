@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { judgeFailure, type Verdict } from '../../actors/protocol/failure-policy.js';
 import { streamDoubt } from '../../src/aws/kinesis/stream-doubt.js';
 import { readiness } from '../../src/consumer/inspection.js';
-import { kinesisPollingSource } from '../../src/aws/kinesis/polling-source.js';
+import { kinesisSource } from '../../src/aws/kinesis/kinesis-source.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { LeasedRead, StreamDescription, StreamSource } from '../../src/api/ports.js';
 import { defineReducer } from '../../src/api/reducer.js';
@@ -62,7 +62,7 @@ describe('STREAM_CHANGED', () => {
     };
     expect(streamChanged(difference).message).to.include(`kinact reset --application shop --stream ${arn} --to`);
     const deps = { clock: new ManualClock(), timers: new ManualClock(), random: { next: () => 0 } };
-    const source = kinesisPollingSource({ streamName: 'orders', region: 'eu-west-1' }, deps);
+    const source = kinesisSource({ streamName: 'orders', region: 'eu-west-1' }, deps);
     source.close();
     expect(source.region).to.equal('eu-west-1');
   });

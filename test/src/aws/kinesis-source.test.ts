@@ -6,7 +6,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { isKinactError, type KinactError } from '../../../src/api/errors.js';
 import type { RawRecord, ShardReader, SourceNotice, StreamSource } from '../../../src/api/ports.js';
 import { installFastGetRecords } from '../../../src/aws/kinesis/get-records-answer.js';
-import { kinesisPollingSource, type KinesisPollingOptions } from '../../../src/aws/kinesis/polling-source.js';
+import { kinesisSource, type KinesisSourceOptions } from '../../../src/aws/kinesis/kinesis-source.js';
 import { scriptedServer, type ScriptedServer } from '../../../src/testing/scripted-server/scripted-server.js';
 import { countedTimers } from '../../support/polling-harness.js';
 
@@ -35,8 +35,8 @@ describe('a polled stream over HTTP', () => {
   };
   const before = { ...process.env };
   const made: StreamSource[] = [];
-  const ours = (options: Partial<KinesisPollingOptions> = {}): StreamSource => {
-    const one = kinesisPollingSource({ streamName: stream, idleMs: 0, requestTimeoutMs: 300, ...options }, deps);
+  const ours = (options: Partial<KinesisSourceOptions> = {}): StreamSource => {
+    const one = kinesisSource({ streamName: stream, idleMs: 0, requestTimeoutMs: 300, ...options }, deps);
     made.push(one);
     return one;
   };
@@ -240,7 +240,7 @@ describe('a polled stream over HTTP', () => {
 
   it('sends stream name and ARN if an ARN is configured, and takes the region from the ARN', async () => {
     delete process.env['AWS_REGION'];
-    const byArn = ours({ streamArn: arn, streamName: undefined } as unknown as KinesisPollingOptions);
+    const byArn = ours({ streamArn: arn, streamName: undefined } as unknown as KinesisSourceOptions);
     expect(byArn.name).to.equal(arn);
     await byArn.describe(never);
     server.kinesis.put(stream, { partitionKey: 'a', data: 'a' });
@@ -255,9 +255,9 @@ describe('a polled stream over HTTP', () => {
       streamArn: arn,
       streamName: undefined,
       region: 'eu-west-1',
-    } as unknown as KinesisPollingOptions);
+    } as unknown as KinesisSourceOptions);
     const client = new KinesisClient({ ...server.clientConfig, region: 'ap-south-1' });
-    const users = ours({ streamArn: arn, streamName: undefined, client } as unknown as KinesisPollingOptions);
+    const users = ours({ streamArn: arn, streamName: undefined, client } as unknown as KinesisSourceOptions);
     for (const wrong of [option, users]) {
       expect((await code(wrong.describe(never))).code).to.equal('WRONG_REGION');
       expect((await code(wrong.listShards({ type: 'all' }, never))).message).to.contain('us-east-1');
@@ -269,7 +269,7 @@ describe('a polled stream over HTTP', () => {
     const providers = [() => new Promise<string>(() => {}), () => Promise.reject(new Error('Region is missing'))];
     const ended = providers.map(async (region) => {
       const client = new KinesisClient({ ...server.clientConfig, region });
-      const users = ours({ streamArn: arn, streamName: undefined, client } as unknown as KinesisPollingOptions);
+      const users = ours({ streamArn: arn, streamName: undefined, client } as unknown as KinesisSourceOptions);
       return await code(users.describe(never));
     });
     const [silent, failed] = await Promise.all(ended);
@@ -280,7 +280,7 @@ describe('a polled stream over HTTP', () => {
       streamArn: arn,
       streamName: undefined,
       client: unasked,
-    } as unknown as KinesisPollingOptions);
+    } as unknown as KinesisSourceOptions);
     expect((await code(stopped.listShards({ type: 'all' }, AbortSignal.abort()))).code).to.equal('STOPPED');
   });
 
@@ -306,7 +306,7 @@ describe('a polled stream over HTTP', () => {
       { streamName: stream, streamArn: arn },
       { streamArn: 'arn:aws:dynamodb:us-east-1:123456789012:table/orders' },
     ]) {
-      expect(() => kinesisPollingSource(options, deps))
+      expect(() => kinesisSource(options, deps))
         .to.throw()
         .with.property('code', 'INVALID_OPTION');
     }

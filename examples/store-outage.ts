@@ -1,6 +1,6 @@
-// A sink that is down for a while, under the default failure policy: kinact tries again, says so, restarts nothing and loses nothing.
-// Half of the orders come while the sink is down.
-// Run: npm run example -- sink-outage
+// A store that is down for a while, under the default failure policy: kinact tries again, says so, restarts nothing and loses nothing.
+// Half of the orders come while the store is down.
+// Run: npm run example -- store-outage
 import { createConsumer, defineReducer, kinesisStream, runUntilSignal } from 'kinact';
 import { localStreams } from './support/local-stream.js';
 
@@ -27,7 +27,7 @@ async function save(order: string): Promise<void> {
 }
 
 const consumer = createConsumer({
-  application: 'sink-outage',
+  application: 'store-outage',
   source: kinesisStream({ streamName: 'orders' }),
   reducer: defineReducer({
     init: () => 0,
@@ -57,13 +57,13 @@ async function outage(): Promise<void> {
   await streams.put('orders', orders.slice(0, orders.length / 2));
   await half;
   isDown = true;
-  console.log('the sink is down');
+  console.log('the store is down');
   await streams.put('orders', orders.slice(orders.length / 2));
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   for (const { shardId, oldestOpen } of consumer.status().shards)
     console.log(`${shardId}: the checkpoint stays before a record that is ${oldestOpen?.doing}`);
   isDown = false;
-  console.log('the sink is back');
+  console.log('the store is back');
   await done; // each reducer tries again at the end of its pause, which has grown to some seconds
   await consumer.stop();
 }
@@ -71,7 +71,7 @@ async function outage(): Promise<void> {
 const [report] = await Promise.all([runUntilSignal(consumer), outage()]);
 const once = new Set(saved).size === orders.length && saved.length === orders.length;
 console.log(
-  `sink-outage: ${saved.length} orders saved ${once ? 'once each' : 'WRONGLY'}, ${refused > 0 ? 'some' : 'no'} calls refused, ` +
+  `store-outage: ${saved.length} orders saved ${once ? 'once each' : 'WRONGLY'}, ${refused > 0 ? 'some' : 'no'} calls refused, ` +
     `${restarts} restarts, drained: ${report.drained}`,
 );
 process.exitCode = once && refused > 0 && report.drained ? 0 : 1;

@@ -6,15 +6,15 @@ import { retry } from '../../src/options/retry-policy.js';
 import { direct } from '../support/direct-reducer.js';
 import { ofType } from '../support/direct.js';
 
-const keys = (left: ReturnType<typeof createLeftItems>): string[] =>
-  [...left.noted.values()].map(({ key, attempts, error }) => `${key} ${attempts} ${error}`);
+const keys = (leftItems: ReturnType<typeof createLeftItems>): string[] =>
+  [...leftItems.noted.values()].map(({ key, attempts, error }) => `${key} ${attempts} ${error}`);
 
 describe('what a reducer notes for the report of a stop', () => {
-  const failing = async (left: ReturnType<typeof createLeftItems>) => {
+  const failing = async (leftItems: ReturnType<typeof createLeftItems>) => {
     const reduce = (): never => {
       throw new Error('no');
     };
-    const on = direct({ reduce }, { onFailure: retry(), left });
+    const on = direct({ reduce }, { onFailure: retry(), leftItems });
     await on.end(
       on.itemsOf([
         ['a', 0],
@@ -25,36 +25,38 @@ describe('what a reducer notes for the report of a stop', () => {
   };
 
   it('is nothing before a stop has begun', async () => {
-    const left = createLeftItems();
-    const on = await failing(left);
+    const leftItems = createLeftItems();
+    const on = await failing(leftItems);
     on.revoked(1);
-    expect(keys(left)).to.deep.equal([]);
+    expect(keys(leftItems)).to.deep.equal([]);
   });
 
   it('is what waits of the worker that ends, each item once', async () => {
-    const left = createLeftItems();
-    const on = await failing(left);
-    left.isStopping = true;
+    const leftItems = createLeftItems();
+    const on = await failing(leftItems);
+    leftItems.isStopping = true;
     on.revoked(2);
-    expect(keys(left)).to.deep.equal([]);
+    expect(keys(leftItems)).to.deep.equal([]);
     on.revoked(1);
     on.stop();
-    expect(keys(left)).to.deep.equal(['a 1 no', 'a 0 no']);
+    expect(keys(leftItems)).to.deep.equal(['a 1 no', 'a 0 no']);
   });
 
   it('is what still waits when the reducer is stopped', async () => {
-    const left = createLeftItems();
-    const on = await failing(left);
-    left.isStopping = true;
+    const leftItems = createLeftItems();
+    const on = await failing(leftItems);
+    leftItems.isStopping = true;
     on.stop();
-    expect(keys(left)).to.have.length(2);
+    expect(keys(leftItems)).to.have.length(2);
   });
 });
 
 describe('a call that has not ended when its shard is given up', () => {
   const hung = new Promise<never>(() => {});
-  const texts = (left: ReturnType<typeof createLeftItems>): string[] =>
-    [...left.noted.values()].map(({ key, at, attempts, forMs, error }) => `${key} ${at} ${attempts} ${forMs} ${error}`);
+  const texts = (leftItems: ReturnType<typeof createLeftItems>): string[] =>
+    [...leftItems.noted.values()].map(
+      ({ key, at, attempts, forMs, error }) => `${key} ${at} ${attempts} ${forMs} ${error}`,
+    );
   const pairs = [
     ['a', 0],
     ['b', 1],
@@ -64,42 +66,42 @@ describe('a call that has not ended when its shard is given up', () => {
     ids.map((id) => `${id} reduce 0 0 it waits behind a call that has not ended`);
 
   it('is named by its item, and so are the items behind it: in its call, and in the queue', () => {
-    const left = createLeftItems();
-    const on = direct({ reduce: () => hung }, { left });
+    const leftItems = createLeftItems();
+    const on = direct({ reduce: () => hung }, { leftItems });
     const effects = on.itemsOf(pairs);
     void ofType(effects, 'run')[0]!.start(new AbortController().signal);
     on.itemsOf([['c', 2]]);
     on.items([3], 2);
-    left.isStopping = true;
+    leftItems.isStopping = true;
     on.clock.move(700);
     on.revoked(1);
-    expect(texts(left)).to.have.members(['a reduce 0 700 its call has not ended', ...behind('b', 'c')]);
+    expect(texts(leftItems)).to.have.members(['a reduce 0 700 its call has not ended', ...behind('b', 'c')]);
     on.stop();
-    expect(texts(left)).to.include(behind('k')[0]);
+    expect(texts(leftItems)).to.include(behind('k')[0]);
   });
 
   for (const acknowledge of ['auto', 'manual'] as const)
     it(`keeps what is folded and not flushed behind it (acknowledge: ${acknowledge})`, async () => {
-      const left = createLeftItems();
+      const leftItems = createLeftItems();
       const reduce = (state: number[], { value, token }: any, { ack }: any): any => {
         if (value === 2) return hung;
         if (value === 0 && acknowledge === 'manual') ack(token);
         return [...state, value];
       };
-      const on = direct({ reduce: reduce as never, flush: () => [], acknowledge }, { left, batchSize: 10 });
+      const on = direct({ reduce: reduce as never, flush: () => [], acknowledge }, { leftItems, batchSize: 10 });
       await on.end(on.itemsOf(pairs));
       for (const message of on.told) on.tell(message);
       const effects = on.itemsOf([['c', 2]]);
       void ofType(effects, 'run')[0]!.start(new AbortController().signal);
-      left.isStopping = true;
+      leftItems.isStopping = true;
       on.revoked(1);
       const folded = acknowledge === 'manual' ? ['b'] : ['a', 'b'];
-      expect(texts(left)).to.have.members(['c reduce 0 0 its call has not ended', ...behind(...folded)]);
+      expect(texts(leftItems)).to.have.members(['c reduce 0 0 its call has not ended', ...behind(...folded)]);
     });
 
   it('keeps the flush of another shard, the next batch and the items of its key behind it', async () => {
     const flushed = createLeftItems();
-    const flushing = direct({ flush: () => hung, stateBy: 'shard' }, { left: flushed });
+    const flushing = direct({ flush: () => hung, stateBy: 'shard' }, { leftItems: flushed });
     await flushing.end(flushing.items([0], 1));
     const effects = await flushing.end(flushing.items([1], 2));
     void ofType(effects, 'run')[0]!.start(new AbortController().signal);
@@ -108,7 +110,7 @@ describe('a call that has not ended when its shard is given up', () => {
     expect(texts(flushed)).to.have.members(['k flush 0 0 its call has not ended', ...behind('k')]);
 
     const called = createLeftItems();
-    const calling = direct({ process: () => hung, concurrency: 2 }, { left: called, batchSize: 2 });
+    const calling = direct({ process: () => hung, concurrency: 2 }, { leftItems: called, batchSize: 2 });
     calling.itemsOf(pairs);
     calling.itemsOf([
       ['a', 2],
@@ -124,7 +126,7 @@ describe('a call that has not ended when its shard is given up', () => {
   it('keeps the later parts of its batch behind it, and what a failed call had put back', async () => {
     const parts = createLeftItems();
     const limit = createRateLimit(1, 1_000);
-    const calling = direct({ process: () => hung }, { left: parts, batchSize: 2, limit });
+    const calling = direct({ process: () => hung }, { leftItems: parts, batchSize: 2, limit });
     calling.itemsOf(pairs);
     parts.isStopping = true;
     calling.stop();
@@ -134,7 +136,7 @@ describe('a call that has not ended when its shard is given up', () => {
     const bad = { first: true };
     const folding = direct(
       { reduce: (state, { value }) => (value > 0 ? hung : bad.first ? expect.fail('no') : state) },
-      { left: carried, batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
+      { leftItems: carried, batchSize: 2, onFailure: retry({ minMs: 100, maxMs: 100 }) },
     );
     await folding.end(folding.itemsOf([['k', 0]]));
     await folding.drain(folding.itemsOf([1, 2, 3].map((n) => ['k', n] as const)));
@@ -150,7 +152,7 @@ describe('a call that has not ended when its shard is given up', () => {
 
   it('is named by all items of the flush, the batch or the raw call', async () => {
     const flushed = createLeftItems();
-    const flushing = direct({ flush: () => hung }, { left: flushed });
+    const flushing = direct({ flush: () => hung }, { leftItems: flushed });
     const begun = await flushing.end(flushing.itemsOf(pairs));
     void ofType(begun, 'run')[0]!.start(new AbortController().signal);
     flushed.isStopping = true;
@@ -158,7 +160,7 @@ describe('a call that has not ended when its shard is given up', () => {
     expect(texts(flushed)).to.deep.equal(['a flush', 'b flush'].map((text) => `${text} 0 0 its call has not ended`));
 
     const batched = createLeftItems();
-    const processing = direct({ process: () => hung }, { left: batched });
+    const processing = direct({ process: () => hung }, { leftItems: batched });
     processing.itemsOf(pairs);
     batched.isStopping = true;
     processing.revoked(2);
@@ -169,7 +171,7 @@ describe('a call that has not ended when its shard is given up', () => {
     );
 
     const raw = createLeftItems();
-    const behaving = direct({}, { definition: { init: () => 0, behaviour: () => hung } as never, left: raw });
+    const behaving = direct({}, { definition: { init: () => 0, behaviour: () => hung } as never, leftItems: raw });
     behaving.itemsOf(pairs);
     raw.isStopping = true;
     behaving.stop();
@@ -177,15 +179,15 @@ describe('a call that has not ended when its shard is given up', () => {
   });
 
   it('says the causes of an error, too', async () => {
-    const left = createLeftItems();
+    const leftItems = createLeftItems();
     const reduce = (): never => {
       throw new Error('fetch failed', { cause: new Error('connect ECONNREFUSED') });
     };
-    const on = direct({ reduce }, { onFailure: retry(), left });
+    const on = direct({ reduce }, { onFailure: retry(), leftItems });
     await on.end(on.itemsOf([['a', 0]]));
-    left.isStopping = true;
+    leftItems.isStopping = true;
     on.stop();
-    expect(texts(left)).to.deep.equal(['a reduce 1 0 fetch failed: connect ECONNREFUSED']);
+    expect(texts(leftItems)).to.deep.equal(['a reduce 1 0 fetch failed: connect ECONNREFUSED']);
     expect(on.status().waiting[0]!.error).to.equal('fetch failed: connect ECONNREFUSED');
   });
 });

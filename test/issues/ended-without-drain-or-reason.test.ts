@@ -70,7 +70,7 @@ describe('signals that come in pairs', () => {
 describe('an error with which runUntilSignal rejects', function () {
   this.timeout(30_000);
   let home: string;
-  before(() => (home = mkdtempSync(join(tmpdir(), 'kinact-last-words-'))));
+  before(() => (home = mkdtempSync(join(tmpdir(), 'kinact-without-reason-'))));
   after(() => rmSync(home, { recursive: true, force: true }));
 
   const built = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href);

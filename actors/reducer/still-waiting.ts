@@ -10,12 +10,12 @@ import type { ReducerOptions, ReducerState } from './state.js';
 
 /** Notes what waits of this worker; of all workers without one. */
 export function noteLeft(
-  { left, definition }: Pick<ReducerOptions, 'left' | 'definition'>,
+  { leftItems, definition }: Pick<ReducerOptions, 'leftItems' | 'definition'>,
   state: ReducerState,
   now: number,
   worker?: number,
 ): void {
-  if (left?.isStopping !== true) return;
+  if (leftItems?.isStopping !== true) return;
   const refused = refusals(state.pendingFailures);
   const isManual = definition.acknowledge === 'manual';
   const all = [...waitingItems(state), ...itemsBehind(state, now, isManual), ...calledItems(state)];
@@ -24,7 +24,7 @@ export function noteLeft(
     const { source, shardId, sequenceNumber, key } = item;
     const forMs = Math.round(now - since);
     const why = error === undefined ? '' : waitingText(error, refused.get(item));
-    left.noted.set(item, { source, shardId, sequenceNumber, key, at, attempts, forMs, error: why });
+    leftItems.noted.set(item, { source, shardId, sequenceNumber, key, at, attempts, forMs, error: why });
   }
 }
 

@@ -1,5 +1,5 @@
-// A StreamSource that reads a Kinesis stream by polling: describe, list, open readers, unpack. Made by `kinesisStream` and by
-// commands. Our own client uses keep-alive HTTP/1.1 with a deadline per call, never the SDK's default transport.
+// A StreamSource that reads a Kinesis stream: describe, list, open readers, unpack. Made by `kinesisStream` and by commands. Our own
+// client uses keep-alive HTTP/1.1 with a deadline per call, never the SDK's default transport; only subscriptions use HTTP/2.
 import type { KinesisClient } from '@aws-sdk/client-kinesis';
 import type {
   Clock,
@@ -17,6 +17,8 @@ import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { kinesisStreamDefaults as defaults } from '../../options/kinesis-stream-option-table.js';
 import { unpackRecord } from '../aggregation/aggregate.js';
 import { unknownBacklogMeaning } from './end-verdict.js';
+import { createFanOut, type FanOutOptions } from './fan-out/fan-out.js';
+import { subscribingHandler } from './fan-out/http2-handler.js';
 import { hashKeyVetting, type HashKeyVetting } from '../aggregation/hash-key-vetting.js';
 import {
   checkRegion,
@@ -25,15 +27,15 @@ import {
   streamNames,
   type KinesisClientLike,
 } from './kinesis-client.js';
-import { openPollingReader } from './polling-reader.js';
 import { looking } from './position-look.js';
+import { openShardReader } from './shard-reader.js';
 import { kinesisService } from './kinesis-service.js';
 import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
 
-/** The options of a polled stream, with the defaults of `kinesisStream`. Exactly one of `streamName` and `streamArn` is required. */
-export interface KinesisPollingOptions {
+/** The options of a stream to read, with the defaults of `kinesisStream`. Exactly one of `streamName` and `streamArn` is required. */
+export interface KinesisSourceOptions {
   readonly streamName?: string | undefined;
   readonly streamArn?: string | undefined;
   /** Default: the region in `streamArn`, else the usual AWS environment. */
@@ -49,9 +51,11 @@ export interface KinesisPollingOptions {
   readonly prefetch?: Partial<PrefetchBounds>;
   /** Milliseconds one request may take, its body included. Default 30,000. */
   readonly requestTimeoutMs?: number;
+  /** Enhanced fan-out. Default: shards are only polled. */
+  readonly fanOut?: FanOutOptions | undefined;
 }
 
-export interface KinesisPollingDeps {
+export interface KinesisSourceDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -61,20 +65,17 @@ export interface KinesisPollingDeps {
 const maxTimestampWaitMs = 2_000;
 
 /**
- * A stream source that polls. Opens no connection by itself.
+ * A Kinesis stream as a source. Opens no connection by itself.
  *
  * @throws KinactError INVALID_OPTION when the stream is not named, or named twice.
  */
-export function kinesisPollingSource(options: KinesisPollingOptions, deps: KinesisPollingDeps): StreamSource {
+export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSourceDeps): StreamSource {
   const { configured, names, arnRegion } = streamNames(options);
   const { outOfRange = defaults.outOfRange, maxRecords = defaults.maxRecords, idleMs = defaults.idleMs } = options;
   const { requestTimeoutMs = 30_000 } = options;
 
   const region = options.region ?? arnRegion;
-  const ownClient: KinesisClient | undefined =
-    options.client === undefined
-      ? createKinesisClient({ requestTimeoutMs, ...(region === undefined ? {} : { region }) })
-      : undefined;
+  const ownClient = options.client === undefined ? clientOf(options.fanOut, requestTimeoutMs, region, deps) : undefined;
   const client: KinesisClientLike = ownClient ?? options.client!;
   const caller = kinesisCaller({ client, stream: configured, requestTimeoutMs, ...deps });
 
@@ -102,9 +103,11 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
 
   const descriptions = sharedRequest(describe, deps);
   const listings = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
+  const shared = { ...deps, describe: descriptions.ask };
+  const fanOut = createFanOut(options.fanOut, { ...shared, caller, client, stream: configured, requestTimeoutMs });
   const readerDeps = {
-    ...deps,
-    describe: descriptions.ask,
+    ...shared,
+    subscriptions: fanOut?.subscriptions,
     list: listings.ask,
     service: kinesisService({
       caller,
@@ -124,7 +127,11 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     name: configured,
     region: arnRegion === undefined ? options.region : undefined,
     placement: vetting.placement,
-    describe,
+    async describe(signal) {
+      const description = await describe(signal);
+      await fanOut?.open(signal);
+      return description;
+    },
     async listShards(filter, signal) {
       await mustFitRegion(signal);
       const listing = await listShards(caller, names, filter, signal);
@@ -137,7 +144,7 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
     countsBytes: true,
     answersIdle: true,
     open(shardId, start, notice, lease) {
-      const reader = openPollingReader(readerDeps, { shardId, start, notice, lease });
+      const reader = openShardReader(readerDeps, { shardId, start, notice, lease });
       const tracked: ShardReader = {
         async read(signal) {
           const result = await reader.read(signal);
@@ -158,11 +165,26 @@ export function kinesisPollingSource(options: KinesisPollingOptions, deps: Kines
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
       for (const reader of [...readers]) reader.close();
+      fanOut?.close();
       descriptions.close();
       listings.close();
       ownClient?.destroy();
     },
   };
+}
+
+/** Our own client, which subscribes over HTTP/2 if it is to subscribe. */
+function clientOf(
+  fanOut: FanOutOptions | undefined,
+  requestTimeoutMs: number,
+  region: string | undefined,
+  { timers }: KinesisSourceDeps,
+): KinesisClient {
+  return createKinesisClient({
+    requestTimeoutMs,
+    ...(region === undefined ? {} : { region }),
+    ...(fanOut === undefined ? {} : { requestHandler: subscribingHandler(requestTimeoutMs, timers) }),
+  });
 }
 
 /** Refuses to drop records of an AUTO stream, but only at the first description: a later switch must not stop a consumer. */

@@ -1,0 +1,26 @@
+// The members that events of one kind share. Used by events.ts.
+import type { Position } from '../core/position.js';
+import type { FailedItem } from './failed-item.js';
+
+/** The members that all events about one shard have. */
+export interface ShardEvent {
+  /** The source's name. */
+  readonly source: string;
+  /** The id that Kinesis gave the shard, such as `shardId-000000000000`. */
+  readonly shardId: string;
+}
+
+/** What a pause is about: a source, a shard of it, or, without both, the whole process. */
+export type PauseEvent = Partial<ShardEvent>;
+
+/** The members of events about one record, or an item of it. */
+export interface RecordEvent extends ShardEvent, Position {
+  /** The item's key; absent if none is known. */
+  readonly key?: string;
+}
+
+/** The members of events about a failed call: its record, or the oldest record of a flush. */
+export interface FailedCallEvent extends RecordEvent {
+  /** The call that failed: see `FailedItem.at`. */
+  readonly at: FailedItem['at'];
+}

@@ -1,0 +1,155 @@
+// Decides for one reader whether its shard is to be subscribed to now, or polled. Invariants: one SubscribeToShard a second at most.
+// After a failure the shard is polled for a growing, random time. After a take-over it is subscribed to only if a renewal begun later
+// has shown the lease ours: otherwise a former owner would fight the new one. Used by shard-reader.ts and subscription-follower.ts.
+import type { StartingPosition } from '@aws-sdk/client-kinesis';
+import type { Backoff } from '../../../core/backoff.js';
+import type { RetrievalReason, SubscriptionOutcome } from '../../../api/retrieval.js';
+import type { AwsFailure } from '../../aws-errors.js';
+import type { ReaderContext } from '../polled-service.js';
+import { failedReadBackoff, readRetryDelayMs } from '../reading-failure.js';
+import type { Progress } from '../reading-progress.js';
+import type { Subscriptions } from './subscription.js';
+
+/** How the last subscription ended, or was refused. */
+export interface SubscriptionEnd {
+  readonly outcome: SubscriptionOutcome;
+  readonly failure?: AwsFailure;
+}
+
+/** AWS accepts one call a second for each consumer and shard. It is counted from the answer on, as for reads. */
+const callEveryMs = 1_000;
+const busyBackoff: Backoff = { baseMs: 1_000, capMs: 20_000 };
+/** A subscription that has lasted so long ends a series of failures. */
+const healthyMs = 10_000;
+/** So many take-overs of a lease that is ours mean that another application has the same consumer name. */
+const takeOversToReport = 3;
+const quietMs = 600_000;
+
+export interface Retrieval {
+  readonly subscriptions: Subscriptions;
+  /** The ARN to subscribe with now; undefined if the shard is to be polled. */
+  due(progress: Progress): string | undefined;
+  /** Where to subscribe: after the last event if nothing was polled since, otherwise at the reader's position. */
+  start(progress: Progress): StartingPosition;
+  /** A call of SubscribeToShard was answered. */
+  called(): void;
+  /** A subscription was accepted, and the stream is the one that the lease belongs to. */
+  begun(): void;
+  handedOn(progress: Progress, continuation: string | undefined): void;
+  ended(end: SubscriptionEnd): void;
+}
+
+export function createRetrieval(reader: ReaderContext, subscriptions: Subscriptions): Retrieval {
+  const { clock, random, shardId, lease, notice } = reader;
+  const { consumer } = subscriptions;
+
+  let dueAt = -Infinity;
+  let begunAt: number | undefined;
+  let failures = 0;
+  let last: { readonly number: string; readonly position: Progress['position'] } | undefined;
+  let said: RetrievalReason | 'fan-out' | undefined;
+  let takenOverAt: number | undefined;
+  const takeOvers = { inARow: 0, lastAt: -Infinity, reported: false };
+
+  const say = (now: RetrievalReason | 'fan-out', error?: unknown): void => {
+    if (said === now) return;
+    said = now;
+    if (now === 'fan-out') notice({ type: 'retrieval', shardId, by: 'fan-out' });
+    else notice({ type: 'retrieval', shardId, by: 'polling', why: now, ...(error === undefined ? {} : { error }) });
+  };
+
+  /** Whether the lease is known to be ours still, after a take-over. */
+  const isStillOurs = (): boolean => {
+    if (takenOverAt === undefined) return true;
+    const renewalBegunAt = lease?.renewalBegunAt?.();
+    if (renewalBegunAt !== undefined && renewalBegunAt <= takenOverAt) return false;
+
+    if (takenOverAt - takeOvers.lastAt > quietMs) Object.assign(takeOvers, { inARow: 0, reported: false });
+    takeOvers.lastAt = takenOverAt;
+    takeOvers.inARow += 1;
+    takenOverAt = undefined;
+    if (takeOvers.inARow >= takeOversToReport && !takeOvers.reported) {
+      takeOvers.reported = true;
+      notice({ type: 'takenOver', shardId, consumer: consumer.name, times: takeOvers.inARow });
+    }
+    return true;
+  };
+
+  const backOff = (failure: AwsFailure | undefined): void => {
+    const isBusy = failure?.kind === 'throttled' || failure?.kind === 'inUse';
+    dueAt = Math.max(dueAt, clock.now() + readRetryDelayMs(isBusy ? busyBackoff : failedReadBackoff, failures, random));
+    failures += 1;
+  };
+
+  return {
+    subscriptions,
+    due(progress) {
+      if (progress.end.awaitsListing || progress.end.proof !== undefined) return undefined;
+      if (clock.now() < dueAt || !isStillOurs()) return undefined;
+      const arn = consumer.arn();
+      if (arn === undefined) say('noConsumer', consumer.trouble());
+      return arn;
+    },
+    start: (progress) => startOf(progress, last?.position === progress.position ? last.number : undefined),
+    called() {
+      dueAt = clock.now() + callEveryMs;
+    },
+    begun() {
+      begunAt = clock.now();
+      say('fan-out');
+      notice({ type: 'subscription', shardId, outcome: 'begun' });
+    },
+    handedOn({ position }, continuation) {
+      last = continuation === undefined ? undefined : { number: continuation, position };
+    },
+    ended({ outcome, failure }) {
+      if (begunAt !== undefined && clock.now() - begunAt >= healthyMs) failures = 0;
+      begunAt = undefined;
+      notice({ type: 'subscription', shardId, outcome });
+      switch (outcome) {
+        case 'renewed':
+        case 'unused':
+        case 'shardEnd':
+          return;
+        case 'takenOver':
+          takenOverAt = clock.now();
+          break;
+        case 'refused':
+        case 'broken':
+          // The number that the series would continue with may be what was refused.
+          last = undefined;
+          if (failure?.kind === 'notFound') consumer.doubt();
+          break;
+        case 'silent':
+          break;
+        default:
+          outcome satisfies never;
+      }
+      say(outcome, failure?.error);
+      backOff(failure);
+    },
+  };
+}
+
+function startOf({ position, gap }: Progress, continuation: string | undefined): StartingPosition {
+  if (continuation !== undefined) return { Type: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: continuation };
+  switch (position.type) {
+    case 'trimHorizon':
+      return { Type: 'TRIM_HORIZON' };
+    case 'atTimestamp':
+      return { Type: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) };
+    case 'atRecord':
+      return startAt('AT_SEQUENCE_NUMBER', position.position.sequenceNumber, gap.upTo);
+    case 'afterRecord':
+      return startAt('AFTER_SEQUENCE_NUMBER', position.sequenceNumber, gap.upTo);
+  }
+}
+
+/** A record that is known to be gone cannot be named. What is left comes after it, and what was handed on is left out. */
+function startAt(
+  type: 'AT_SEQUENCE_NUMBER' | 'AFTER_SEQUENCE_NUMBER',
+  sequenceNumber: string,
+  goneUpTo: string | undefined,
+): StartingPosition {
+  return sequenceNumber === goneUpTo ? { Type: 'TRIM_HORIZON' } : { Type: type, SequenceNumber: sequenceNumber };
+}

@@ -1,0 +1,40 @@
+// Hands the records of an answer on to the buffer, whichever way they were fetched. Invariant: the position moves forward only past
+// records that are handed on or deliberately skipped. Called by polling-step.ts and fan-out/subscription-follower.ts.
+import type { RawRecord } from '../../api/ports.js';
+import { bytesOf } from '../../core/record-bytes.js';
+import type { ReaderContext } from './polled-service.js';
+import { noFailures, noteRecords, type Progress } from './reading-progress.js';
+
+/** What was fetched: an answer of GetRecords, or an event of a subscription. */
+export interface Fetched {
+  readonly records: readonly RawRecord<Buffer>[];
+  /** Milliseconds behind the tip, as the worker is to see it. */
+  readonly lagMs: number | undefined;
+  /** The service reports that there are more records. */
+  readonly more: boolean;
+  /** More records are expected. */
+  readonly behind: boolean;
+  /** Nothing more is to come in this way: the chain or the subscription says that the shard ends. */
+  readonly ends: boolean;
+}
+
+export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetched): void {
+  const { records, behind } = fetched;
+  progress.failures = noFailures();
+
+  const knewMore = progress.moreKnown;
+  const fresh = noteRecords(progress, records, fetched.more);
+  reportGap(reader, progress, knewMore && records.length === 0 && !behind);
+  // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends
+  // the chain: it is not known yet what that page means.
+  if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !behind)))
+    reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow());
+}
+
+/** `certain`: there were more records after the position, and none is left. */
+export function reportGap(reader: ReaderContext, progress: Progress, certain: boolean): void {
+  const { unreported: position } = progress.gap;
+  if (position === undefined) return;
+  progress.gap.unreported = undefined;
+  reader.notice({ type: 'trimmed', shardId: reader.shardId, position, certain });
+}
