@@ -13,6 +13,7 @@ import type {
   Unpacked,
 } from '../../api/ports.js';
 import { KinactError } from '../../api/errors.js';
+import type { SourceSlots } from '../../core/call-slots.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { kinesisStreamDefaults as defaults } from '../../options/kinesis-stream-option-table.js';
 import { unpackRecord } from '../aggregation/aggregate.js';
@@ -59,6 +60,7 @@ export interface KinesisSourceDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly slots?: SourceSlots | undefined;
 }
 
 /** AWS answers an iterator request in milliseconds; kinesalite never answers some of them. */
