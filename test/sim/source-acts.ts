@@ -44,8 +44,10 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
       ({ leases }) => {
         if (!isAtWork(process)) return;
         const named = leases.map((lease) => ({ ...lease, leaseKey: world.nameOf(source, lease.shardId) }));
-        const owned = named.filter(
-          ({ leaseKey, released }) => released && world.leases.row(leaseKey)?.leaseOwner === machine.name,
+        const kept = new Set(named.flatMap(({ leaseKey, released }) => (released ? [] : [leaseKey])));
+        const owned = [...world.leases.rows().values()].filter(
+          ({ checkpoint, leaseKey, leaseOwner }) =>
+            leaseKey.startsWith(`${source}/`) && leaseOwner === machine.name && checkpoint !== 'SHARD_END' && !kept.has(leaseKey),
         );
         sources.removed(
           source,

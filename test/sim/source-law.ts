@@ -1,11 +1,11 @@
 // I63: once `removeSource` has resolved, the process asks for nothing of this source, hands out none of its items, and takes none of
-// its leases. Those that it has reported as released are not its own.
+// its leases. It owns none of them, except those that it has reported as not released.
 import type { Written } from './oracle.js';
 
 export interface SourceLaw {
   /** The application removes the source. */
   removing(source: string): void;
-  /** `removeSource` has resolved. `owned`: leases that are reported as released, and have this owner in the table. */
+  /** `removeSource` has resolved. `owned`: leases that have this owner in the table, and are not reported as kept. */
   removed(source: string, owned: readonly string[]): void;
   /** The application adds it again. */
   adding(source: string): void;

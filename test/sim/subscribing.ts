@@ -32,16 +32,20 @@ export interface Link {
   readonly sent?: (operation: string, input: Input) => Input;
   /** An answer arrives. */
   readonly answered?: (operation: string, input: Input, output: Input) => void;
-  /** An event arrives. */
-  readonly event?: (shardId: string, event: Input) => void;
+  /** An event arrives; `place` has the consumer and the shard. */
+  readonly event?: (place: Place, event: Input) => void;
+}
+
+/** The consumer and the shard of a subscription. */
+export interface Place {
+  readonly consumerArn: string;
+  readonly shardId: string;
 }
 
 /** A subscription as faults see it. */
-export interface Pipe {
+export interface Pipe extends Place {
   readonly process: string;
   readonly stream: string;
-  readonly shardId: string;
-  readonly consumerArn: string;
   /** Breaks it with this error in the stream. */
   breaks(name: string): void;
   /** Ends it before its time. */
@@ -154,7 +158,7 @@ export function eventStream(
       const event = fromJson(message.event as Input) as Input;
       if (signal?.aborted !== true) laws.arrived(where(), event['ContinuationSequenceNumber'] as string | undefined);
       got(event);
-      link?.event?.(shardId, event);
+      link?.event?.(pipe, event);
       return { SubscribeToShardEvent: event };
     }
     if (message.type === 'end') return undefined;
