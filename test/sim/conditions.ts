@@ -35,3 +35,9 @@ export function conditionOf({ java, processes }: World, name: string): Condition
     hasHung: process.hasHung,
   };
 }
+
+/** The codes of an error and of its causes. */
+export function codesOf(error: unknown): readonly unknown[] {
+  if (!(error instanceof Error)) return [];
+  return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
+}

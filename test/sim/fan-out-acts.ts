@@ -29,7 +29,9 @@ const inStream = [
 ];
 
 const breaks = onSome('subscriptions break', (pipe, _world, dice) => pipe.breaks(dice.pick(inStream)));
-const breaksAnyhow = onSome('subscriptions break', (pipe, _world, dice) => pipe.breaks(dice.pick(errorNames('kinesis'))));
+const breaksAnyhow = onSome('subscriptions break', (pipe, _world, dice) =>
+  pipe.breaks(dice.pick(errorNames('kinesis'))),
+);
 const ends = onSome('subscriptions end early', (pipe) => pipe.ends());
 const stalls = onSome('subscriptions stall', (pipe) => pipe.stalls());
 
@@ -124,7 +126,7 @@ export function disturb(world: World, seed: number): () => void {
   const dice = createDice(seed ^ 0xfa0004);
   let cancel = (): void => {};
   const next = (): void => {
-    cancel = clock.after(dice.between(1_000, 15_000), () => {
+    cancel = clock.after(dice.between(500, 8_000), () => {
       if (!world.isShutDown) dice.pick(acts)(world, dice);
       next();
     });

@@ -5,6 +5,7 @@ import { troublesOf, wayMsOf } from './conditions.js';
 import { createDice, type Dice } from './dice.js';
 import { createSubscriptionLaws, type SubscriptionLaws } from './subscription-laws.js';
 import type { Pipe } from './subscribing.js';
+import type { Granted } from './tenures.js';
 import type { World } from './world.js';
 
 export type Retrieval = 'polling' | 'fan-out' | 'auto';
@@ -30,7 +31,12 @@ export function drawFanOut(seed: number): DrawnFanOut {
   const dice = createDice(seed ^ 0xfa0001);
   const isUsed = dice.chance(used);
   const of = (name: string, salt: number): Dice => createDice(seed ^ salt ^ (Number(name.slice(1)) * 0x9e3779b1));
-  const among = dice.pick<readonly Retrieval[]>([['fan-out'], ['auto'], ['fan-out', 'auto', 'polling'], ['auto', 'polling']]);
+  const among = dice.pick<readonly Retrieval[]>([
+    ['fan-out'],
+    ['auto'],
+    ['fan-out', 'auto', 'polling'],
+    ['auto', 'polling'],
+  ]);
   return {
     isUsed,
     settings: isUsed
@@ -64,4 +70,9 @@ export function fanOutOf(drawn: DrawnFanOut, world: () => World): FanOut {
       violate: (invariant, text) => world().oracle.violate(invariant, text),
     }),
   };
+}
+
+/** A reader begins that knows nothing of earlier subscriptions. */
+export function readerBegins({ fanOut, layout }: World, process: string, tenure: Granted['answer']['tenure']): void {
+  if (tenure !== undefined) fanOut.laws.granted(process, layout.nameOf(tenure.source, tenure.shardId));
 }

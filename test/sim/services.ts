@@ -195,8 +195,7 @@ function streamOf(input: Command['input']): string {
 
 function mustExist(world: World, input: Command['input']): void {
   const stream = streamOf(input);
-  if (world.isCreating(stream))
-    throw errorOf('kinesis', 'ResourceNotFoundException', `Stream ${stream} is being made`);
+  if (world.isCreating(stream)) throw errorOf('kinesis', 'ResourceNotFoundException', `Stream ${stream} is being made`);
 }
 
 /** While a stream is being created, it can be described, but every other request fails. */

@@ -15,7 +15,9 @@ export function changeSources(world: World, seed: number): () => void {
   let cancel = (): void => {};
   const next = (): void => {
     cancel = clock.after(dice.between(3_000, 25_000), () => {
-      const fit = world.processes.filter((process) => isAtWork(process) && process.started && !process.sources.areAway());
+      const fit = world.processes.filter(
+        (process) => isAtWork(process) && process.started && !process.sources.areAway(),
+      );
       if (fit.length > 0 && !world.isShutDown && world.lostStreams.size === 0)
         remove(world, dice.pick(fit), dice, () => isOver);
       next();
@@ -47,7 +49,10 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
         const kept = new Set(named.flatMap(({ leaseKey, released }) => (released ? [] : [leaseKey])));
         const owned = [...world.leases.rows().values()].filter(
           ({ checkpoint, leaseKey, leaseOwner }) =>
-            leaseKey.startsWith(`${source}/`) && leaseOwner === machine.name && checkpoint !== 'SHARD_END' && !kept.has(leaseKey),
+            leaseKey.startsWith(`${source}/`) &&
+            leaseOwner === machine.name &&
+            checkpoint !== 'SHARD_END' &&
+            !kept.has(leaseKey),
         );
         sources.removed(
           source,

@@ -1,6 +1,9 @@
 // SubscribeToShard as one process reaches it: the model's subscriptions behind a network. Events come in order, and some come late. A
 // subscription breaks, stalls or ends as a fault demands. A process that aborts is heard by the service a moment later.
-import type { ScriptedSubscription, SubscriptionMessage } from '../../src/testing/scripted-server/scripted-subscriptions.js';
+import type {
+  ScriptedSubscription,
+  SubscriptionMessage,
+} from '../../src/testing/scripted-server/scripted-subscriptions.js';
 import { AwsAnswerError } from '../../src/testing/scripted-server/answer-errors.js';
 import { awsError } from '../support/aws-error.js';
 import { fromJson } from '../support/model-kinesis-client.js';
@@ -118,7 +121,8 @@ export function eventStream(
   const sendEvent = (event: Input): void => {
     const mishap = serviceFaults.meets('kinesis', 'SubscribeToShardEvent', dice);
     if (mishap !== undefined) wire.harm();
-    if (mishap?.type === 'error') return send({ type: 'broken', error: errorOf('kinesis', mishap.name, 'in the stream') });
+    if (mishap?.type === 'error')
+      return send({ type: 'broken', error: errorOf('kinesis', mishap.name, 'in the stream') });
     const { ContinuationSequenceNumber: continuation, ...rest } = event;
     if (mishap?.type === 'noIterator' && continuation !== undefined) {
       send({ type: 'event', event: rest });
@@ -165,7 +169,7 @@ export function eventStream(
     const error = message.type === 'broken' ? message.error : awsError(message.code, message.message);
     if (error.name === 'ResourceInUseException' && signal?.aborted !== true) laws.takenOver(where());
     // A client may deliver the error as a member of the event, or throw it.
-    if (/Exception$/.test(error.name) && dice.chance(0.5)) return { [error.name]: error };
+    if (error.name.endsWith('Exception') && dice.chance(0.5)) return { [error.name]: error };
     throw error;
   };
 

@@ -19,8 +19,8 @@ import { createCredits, type Credits } from './credits.js';
 import { createDice, type Dice } from './dice.js';
 import { createMemoryDynamoDb, type MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createFailovers, type Failovers } from './failovers.js';
-import { drawFanOut, fanOutOf, type FanOut } from './fan-out.js';
-import { conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
+import { drawFanOut, fanOutOf, readerBegins, type FanOut } from './fan-out.js';
+import { codesOf, conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
 import { createIncarnations } from './incarnations.js';
 import { drawJavaFleet, type JavaFleet } from './java-fleet.js';
 import { createMachine, type Machine } from './machine.js';
@@ -37,7 +37,7 @@ import { createServiceFaults, type ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
 import { createSourceLaw, type SourceLaw } from './source-law.js';
 import type { Link } from './subscribing.js';
-import { createTenures, type Fences, type FrontierReport, type Granted, type Seen } from './tenures.js';
+import { createTenures, type Fences, type FrontierReport, type Seen } from './tenures.js';
 import { createParkingKeys, type ParkingKeys } from './parked-once.js';
 import { drawThrottling, pauseIntake, type Throttling } from './throttling.js';
 import { createUndecodable, type Undecodable } from './undecodable.js';
@@ -420,7 +420,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               lags.notified(message);
             } else if (message?.type === 'tenure') {
               tenures.granted(message);
-              begun(world, name, message.answer.tenure);
+              readerBegins(world, name, message.answer.tenure);
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
@@ -495,15 +495,4 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);
   return process;
-}
-
-/** A reader begins that knows nothing of earlier subscriptions. */
-function begun({ fanOut, layout }: World, process: string, tenure: Granted['answer']['tenure']): void {
-  if (tenure !== undefined) fanOut.laws.granted(process, layout.nameOf(tenure.source, tenure.shardId));
-}
-
-/** The codes of an error and of its causes. */
-function codesOf(error: unknown): readonly unknown[] {
-  if (!(error instanceof Error)) return [];
-  return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
 }

@@ -104,7 +104,8 @@ const goesOn: Mutant['make'] = readBy(() => ({ close: () => undefined }));
 /** The coordinator does not give up the leases of a source that is removed. */
 const removedStays: Mutant['make'] = () =>
   wrapped('leaseCoordinator', {
-    before: (_state, message) => (message.type === 'removeSource' ? { ...message, source: 'of another name' } : message),
+    before: (_state, message) =>
+      message.type === 'removeSource' ? { ...message, source: 'of another name' } : message,
   });
 
 /** A stage finds the worker of a disposition by the shard's id, and takes the last one, of whichever stream. */
