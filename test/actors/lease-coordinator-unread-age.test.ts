@@ -48,6 +48,32 @@ describe('the shard that has had no reader for the longest time', () => {
     expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: failoverMs + 5_000 });
   });
 
+  it('is also one whose pipeline waits before it restarts, although that is an excuse in `ready()`', async () => {
+    const driver = driveCoordinator({ failoverMs });
+    await driver.started();
+    await driver.takenAll();
+    for (const leaseKey of [zero, one]) await driver.news(leaseKey, { type: 'working', fence: 7 });
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'it has gone' });
+    await driver.harness.tell(driver.coordinator, { type: 'pipelineDelayed', forMs: 30_000 });
+    await driver.harness.advance(failoverMs + 5_000);
+    expect(driver.status().unread).to.deep.equal([]);
+    expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: failoverMs + 5_000 });
+  });
+
+  it('is one that has ended, as long as its children wait for SHARD_END', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = driveCoordinator({ stream, failoverMs });
+    await driver.started();
+    await driver.takenAll();
+    await driver.news(zero, { type: 'working', fence: 7 });
+    stream.split(zero);
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the shard has ended' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
+    await driver.harness.advance(40_000);
+    expect(driver.status().unread).to.deep.equal([]);
+    expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: 40_000 });
+  });
+
   it('is none that has ended, or that waits for a parent: the parent counts', async () => {
     const stream = listedStream({ shards: 1 });
     const [left, right] = stream.split(zero);
