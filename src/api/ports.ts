@@ -165,6 +165,20 @@ export interface ShardReader {
   close(): void;
 }
 
+/** What a look at a position of a shard has found. */
+export interface PositionLook {
+  /** The first records after the position, at most a small sample. */
+  readonly records: readonly RawRecord[];
+  /** The last answer has reached the tip of the shard, or its end. */
+  readonly isTip: boolean;
+  /** False: the answers have shown neither a record nor that there is none. */
+  readonly isKnown: boolean;
+  /** How far the first answer was behind the tip, in milliseconds. */
+  readonly millisBehindLatest: number | undefined;
+  /** How many calls of GetRecords it took. */
+  readonly reads: number;
+}
+
 /** A notice from a reader. A shard worker turns it into an event or a counter. */
 export type SourceNotice =
   | { readonly type: 'throttled'; readonly shardId: string; readonly delayMs: number }
@@ -243,6 +257,8 @@ export interface StreamSource {
   /** Whether readers answer an idle shard again and again, so that silence means that reading has stopped. Default false. */
   readonly answersIdle?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
+  /** Looks at the records after a position, with a bounded number of calls. Absent: the source cannot. */
+  look?(shardId: string, start: StartPosition, signal: AbortSignal): Promise<PositionLook>;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
   unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;
   /**
