@@ -27,6 +27,21 @@ describe('the shard that has had no reader for the longest time', () => {
     expect(longestUnread?.ms).to.be.within(7_000, 9_000);
   });
 
+  it('is a free lease also while this worker tries to take it', async () => {
+    const driver = driveCoordinator({
+      failoverMs,
+      store: memoryLeaseStore([zero, one].map((leaseKey) => leaseRow({ leaseKey }))),
+    });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.news(zero, { type: 'working', fence: 7 });
+    await driver.harness.advance(7_000);
+    expect(driver.status().leases.find(({ leaseKey }) => leaseKey === one)?.here?.phase).to.equal('taking');
+    const { longestUnread } = driver.status();
+    expect(longestUnread?.leaseKey).to.equal(one);
+    expect(longestUnread?.ms).to.be.within(7_000, 9_000);
+  });
+
   it('is the lease of an owner that has died, from its last renewal', async () => {
     const driver = await beside({ leaseKey: one, leaseOwner: 'peer', leaseCounter: 5 });
     await driver.harness.advance(failoverMs - 1_000);

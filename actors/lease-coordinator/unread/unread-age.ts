@@ -27,7 +27,8 @@ export function longestUnread(
   const { observations, rows } = state.table;
   const readable = [...observations.keys()].flatMap((leaseKey) => {
     const row = rows.get(leaseKey);
-    return row === undefined || state.leases.has(leaseKey) || !mayBeRead(state, row) ? [] : [row];
+    const isHeld = state.leases.get(leaseKey)?.phase === 'held';
+    return row === undefined || isHeld || !mayBeRead(state, row) ? [] : [row];
   });
   for (const { row, freeForMs, effectiveFailoverMs } of observe(readable, observations, now, options.failoverMs)) {
     // The owner of an expired lease may have died right after its last renewal.
