@@ -99,7 +99,7 @@ const endsAtOnce: Mutant['make'] = () =>
     after: (state, message, effects) => {
       if (message.type !== 'read' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
       const { worker, fence } = state.tenure;
-      const end = { type: 'workerEnded', worker, fence, how: state.ending };
+      const end = { type: 'workerEnded', worker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];
     },
   });
