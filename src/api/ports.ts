@@ -119,7 +119,7 @@ export type ReadResult =
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
-      /** When the answer came, epoch milliseconds, for records that were fetched ahead. Default: when the worker gets them. */
+      /** When the answer came, epoch milliseconds, if it was fetched ahead, be it empty. Default: when the worker gets them. */
       readonly fetchedAt?: number;
     }
   /**
