@@ -190,6 +190,8 @@ export interface Lease {
   openListings: number;
   /** Since when (monotonic) no worker reads the shard although a worker may. */
   idleSince: number | undefined;
+  /** Since when (monotonic) the end of the shard is proven and its children wait for SHARD_END. */
+  childrenWaitSince: number | undefined;
   /** Why no worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to create. */

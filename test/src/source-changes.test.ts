@@ -179,6 +179,28 @@ describe('a consumer that runs', () => {
     expect(sources()).to.have.length(2);
   });
 
+  it('closes a source whose lease table cannot be opened, and its name is free', async () => {
+    const [orders, refunds] = [named('orders'), named('refunds')];
+    await started(orders.source);
+    let closed = 0;
+    let share: number | undefined;
+    const open: AnySource['open'] = ({ slots }) => {
+      share = slots === undefined ? undefined : slots.all.sources.size;
+      return { ...refunds.port, close: () => void (closed += 1) };
+    };
+    const fails = (): never => {
+      throw new Error('no such region');
+    };
+    const { message } = await refusal(consumer.addSource({ ...refunds.source, open, openLeases: fails }));
+    expect(message).to.equal('no such region');
+    expect(closed).to.equal(1);
+    await refusal(consumer.addSource({ ...refunds.source, open: fails }));
+    await refusal(consumer.addSource({ ...refunds.source, open, openLeases: fails }));
+    expect(share, 'sources that share the calls: this one and the first').to.equal(2);
+    await inVirtualTime(clock, consumer.addSource(refunds.source));
+    expect(sources()).to.deep.equal(['orders orders-app running', 'refunds refunds-app running']);
+  });
+
   it('is not ended by the failure of a source that is added, and is ended by that of its last one', async () => {
     await started(named('orders').source);
     await inVirtualTime(clock, consumer.removeSource('orders'));

@@ -202,8 +202,9 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
       if (result.childless) watchForLateChildren(turn, lease.stream);
-      // Nothing is left to read: the keeper may still wait for calls of the application, or for the table.
+      // Nothing is left to read here: the keeper may still wait for calls of the application, or for the table. The children wait, too.
       lease.idleSince = undefined;
+      if (result.childShardIds.length > 0) lease.childrenWaitSince ??= turn.now;
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

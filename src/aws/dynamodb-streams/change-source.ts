@@ -18,6 +18,7 @@ import { recordKey } from '../../core/record-key.js';
 import { dynamodbStreamDefaults as defaults } from '../../options/dynamodb-stream-option-table.js';
 import { createDynamoDbClient, dynamoDbCaller, type DynamoDbCaller } from '../dynamodb/dynamodb-client.js';
 import { checkRegion } from '../kinesis/kinesis-client.js';
+import { looking } from '../kinesis/position-look.js';
 import { openShardReader } from '../kinesis/shard-reader.js';
 import type { PrefetchBounds } from '../kinesis/prefetch-buffer.js';
 import { listingUnlessClosed } from '../closed-shards.js';
@@ -117,6 +118,8 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       const listFor = listingUnlessClosed(shardId, () => lastListing, listings.ask);
       return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
+    // A change is one record, so it need not be decoded.
+    look: looking({ ...readerDeps, unpack: (record) => ({ records: [record], divisible: true }) }),
     unpack: (record: RawRecord<Buffer>) => ({ records: [changeRecord(record, numbers)], divisible: true }),
     itemOf: (record: UserRecord): ItemParts => ({ key: recordKey(record), value: (record as ChangeRecord).change }),
     close() {

@@ -14,6 +14,7 @@ import type {
   Unpacked,
 } from '../../api/ports.js';
 import { KinactError } from '../../api/errors.js';
+import type { SourceSlots } from '../../core/call-slots.js';
 import type { OutOfRangePolicy } from '../../core/record-placement.js';
 import { kinesisStreamDefaults as defaults } from '../../options/kinesis-stream-option-table.js';
 import { unpackRecord } from '../aggregation/aggregate.js';
@@ -28,6 +29,7 @@ import {
   streamNames,
   type KinesisClientLike,
 } from './kinesis-client.js';
+import { looking } from './position-look.js';
 import { openShardReader } from './shard-reader.js';
 import { kinesisService } from './kinesis-service.js';
 import { listingUnlessClosed } from '../closed-shards.js';
@@ -60,6 +62,7 @@ export interface KinesisSourceDeps {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+  readonly slots?: SourceSlots | undefined;
 }
 
 /** AWS answers an iterator request in milliseconds; kinesalite never answers some of them. */
@@ -165,6 +168,7 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
       readers.add(tracked);
       return tracked;
     },
+    look: looking({ ...readerDeps, unpack: (record) => unpackRecord(record, undefined, 'emit') }),
     unpack: (record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked =>
       unpackRecord(record, range, vetting.policyFor(record)),
     close() {
