@@ -11,6 +11,7 @@ import type { Process, World } from './world.js';
 const patienceMs = 60_000;
 
 export function sample(world: World): void {
+  world.fanOut.laws.look();
   for (const process of world.processes) {
     if (!isAtWork(process) || process.machine.standsStill()) continue;
     const actors = walk(process.consumer.status().tree);
