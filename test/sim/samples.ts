@@ -55,7 +55,7 @@ function bounds(
 /** How long a record may be in the stream before a worker that reads at the tip knows of it: it counts from its last answer after 10 s. */
 const unknownMs = 12_000;
 
-/** I60: a worker never says that its shard is less far behind than the oldest record is that is not done. */
+/** I64: a worker never says that its shard is less far behind than the oldest record is that is not done. */
 function lag({ clock, nameOf, oracle, trimmed }: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
   for (const actor of actors) {
     const status = statusOf(actor, 'shard-worker');
@@ -67,7 +67,7 @@ function lag({ clock, nameOf, oracle, trimmed }: World, { machine }: Process, ac
     const ageMs = clock.now() - since;
     if (status.lagMs + unknownMs < ageMs)
       oracle.violate(
-        'I60',
+        'I64',
         `${actor.path} of ${machine.name} says it lags by ${status.lagMs} ms, but a record has waited for ${Math.round(ageMs)} ms`,
       );
   }
