@@ -108,6 +108,16 @@ describe('a log line', () => {
   });
 });
 
+describe('a listener', () => {
+  it('to an event that does not exist is refused, with the name that was meant', () => {
+    const { on } = createEmitter(guardLogger(false as never, {}, () => undefined));
+    expect(() => on('leaseTakn' as never, () => undefined)).to.throw(
+      "event: expected the name of an event, got 'leaseTakn'; did you mean 'leaseTaken'?",
+    );
+    expect(() => on('nothingLikeIt' as never, () => undefined)).to.throw("'leaseTaken', 'leaseLost'");
+  });
+});
+
 describe('the JSON of a KinactError', () => {
   it('has its causes as objects with name, message, stack and code', () => {
     const outer = new KinactError('POISON_RECORD', 'poison', { cause: failed });
