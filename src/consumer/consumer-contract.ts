@@ -18,8 +18,8 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
    *
    * @throws KinactError if no source can be read. The promise rejects at once for errors that waiting cannot repair (STREAM_NOT_FOUND,
    * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL, KCL3_TABLE). It rejects with
-   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error), and with STOPPED if `stop` was called
-   * before the start had succeeded, or before `start` was called at all.
+   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error). It rejects with STOPPED if
+   * `stop` was called before the start had succeeded, or before `start` was called at all.
    */
   start(): Promise<void>;
   /**
