@@ -87,6 +87,8 @@ const deregister: Act = ({ clock, kinesis, say, streams }, dice) => {
   const again = dice.chance(0.5);
   const afterMs = dice.pick([0, 3_000, 20_000]) + 2_500;
   for (const consumer of [...stream.consumers.values()]) {
+    // It is being deregistered already.
+    if (consumer.goneAt !== undefined) continue;
     say(`consumer ${consumer.name} of ${name} is deregistered`);
     kinesis.handle('DeregisterStreamConsumer', { ConsumerARN: consumer.arn });
     if (!again) continue;

@@ -111,10 +111,11 @@ function limited({ clock, oracle }: World, process: Process, actors: readonly Ac
 
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {
   const { oracle } = world;
-  const reducers = actors.filter(({ kind }) => kind === 'reducer');
+  // An actor that stops takes no more messages: what is on its way to it is lost with it.
+  const reducers = actors.filter(({ kind, phase }) => kind === 'reducer' && phase === 'running');
   for (const actor of actors) {
     const { path } = actor;
-    const status = actor.queued > 0 ? undefined : statusOf(actor, 'stage');
+    const status = actor.queued > 0 || actor.phase !== 'running' ? undefined : statusOf(actor, 'stage');
     for (const { reducer, queued, credit: free } of status?.queues ?? []) {
       const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
       const grant = other && credits.between(path, other.path);

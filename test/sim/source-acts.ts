@@ -28,7 +28,8 @@ export function changeSources(world: World, seed: number): () => void {
     isOver = true;
     cancel();
     for (const process of world.processes)
-      for (const source of layout.streams) if (process.sources.isAway(source)) add(world, process, source);
+      for (const source of layout.streams)
+        if (process.sources.isAway(source) && !process.sources.isWanted(source)) add(world, process, source);
   };
 }
 
@@ -40,7 +41,9 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
   world.say(`${source} is removed from ${machine.name} within ${deadlineMs}`);
   sources.removing(source);
   const awayMs = dice.pick([0, 1_000, 20_000]);
-  const addLater = (): void => void clock.after(isOver() ? 0 : awayMs, () => add(world, process, source));
+  const addOnce = (): void => {
+    if (!sources.isWanted(source)) add(world, process, source);
+  };
   machine.run(() => {
     consumer.removeSource(source, { deadlineMs }).then(
       ({ leases }) => {
@@ -59,14 +62,14 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
           owned.map(({ leaseKey }) => leaseKey),
         );
         oracle.stopped(machine.name, named);
-        addLater();
+        clock.after(isOver() ? 0 : awayMs, addOnce);
       },
       (error: unknown) => {
         if (isAtWork(process)) oracle.violate('I63', `removeSource of ${machine.name} rejected: ${String(error)}`);
       },
     );
     // Sometimes it is added while it is still being removed.
-    if (dice.chance(0.2)) clock.after(dice.between(1, 500), () => add(world, process, source));
+    if (dice.chance(0.2)) clock.after(dice.between(1, 500), addOnce);
   });
 }
 

@@ -14,6 +14,8 @@ export interface SourceLaw {
   /** Whether the process lacks a source, or is about to. */
   readonly areAway: () => boolean;
   readonly isAway: (source: string) => boolean;
+  /** Whether it was added again since it was last removed. */
+  readonly isWanted: (source: string) => boolean;
   /** How often a source was removed or added. */
   readonly changes: () => number;
   asks(operation: string, source: string): void;
@@ -57,6 +59,7 @@ export function createSourceLaw(
     },
     areAway: () => away.size > 0,
     isAway: (source) => away.has(source),
+    isWanted: (source) => wanted.has(source),
     changes: () => changes,
     asks: (operation, source) => broken(source, `asks for ${operation}`),
     handedOut: (source, id) => broken(source, `hands ${id} out`),
