@@ -10,21 +10,21 @@ import { isKinactError } from '../../src/api/errors.js';
 /** The lease is given up after the watchdog has ended this many workers at one frontier. */
 const maxWatchdogEnds = 2;
 
-export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'workerEnded'>): void {
+export function workerEnded(turn: KeeperTurn, { worker, fence, end }: Message<'workerEnded'>): void {
   const { state } = turn;
   const tenure = tenureOf(turn, worker, fence);
   if (tenure === undefined) return count(turn, 'staleWorkerEnd');
 
   // Such a worker reads nothing, so it does not know what the worker before it left open.
   const isOnlyAwaiting = tenure.shared.onlyAwaitsCalls === true;
-  closeTenure(turn, tenure, `the worker has ended: ${how.type}`);
-  switch (how.type) {
+  closeTenure(turn, tenure, `the worker has ended: ${end.type}`);
+  switch (end.type) {
     case 'shardEnd':
       workerReported(turn, true);
       if (state.releaseOrder !== undefined) state.releaseOrder.recordsLeft = 0;
       state.shardEnd = {
-        children: how.children,
-        notFound: how.notFound,
+        children: end.children,
+        notFound: end.notFound,
         since: turn.now,
         callsUntil: turn.now + turn.options.callDeadlineMs,
         asking: false,
@@ -35,16 +35,16 @@ export function workerEnded(turn: KeeperTurn, { worker, fence, how }: Message<'w
       };
       return;
     case 'drained':
-      workerReported(turn, how.open === 0 && how.isCut !== true);
+      workerReported(turn, end.open === 0 && end.isCut !== true);
       if (state.releaseOrder !== undefined && !(isOnlyAwaiting && leftBefore(state) > 0))
-        state.releaseOrder.recordsLeft = how.open;
+        state.releaseOrder.recordsLeft = end.open;
       return;
     case 'tenureDead':
       return;
     case 'stopShard':
       return giveUp(
         turn,
-        `the failure policy stopped the shard: ${how.error.message.replace(/\.$/, '')}`,
+        `the failure policy stopped the shard: ${end.error.message.replace(/\.$/, '')}`,
         turn.options.callDeadlineMs,
       );
   }

@@ -125,7 +125,7 @@ function startDraining(turn: KeeperTurn, yielding: Yielding): void {
 
   state.workers.pauses += 1;
   effects.push(
-    effect.send(tenure.control, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
+    effect.send(tenure.workerRef, { type: 'pause', fence: tenure.shared.fence, number: state.workers.pauses }),
   );
 }
 
@@ -174,7 +174,7 @@ function resumeWorker({ state, effects }: KeeperTurn, { phase }: Yielding): void
   const { tenure } = state;
   if (phase !== 'draining' || !isInForce(tenure)) return;
   effects.push(
-    effect.send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
+    effect.send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: state.workers.pauses }),
   );
 }
 

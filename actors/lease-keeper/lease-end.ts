@@ -49,9 +49,9 @@ export function release(
 
   if (!awaitsCalls(state, now)) refuseTenureRequest(turn, `the lease is being released: ${reason}`);
   if (isInForce(state.tenure)) {
-    const { control, shared } = state.tenure;
+    const { workerRef, shared } = state.tenure;
     state.releaseOrder.recordsLeft = 'unknown';
-    turn.effects.push(effect.send(control, { type: 'drain', fence: shared.fence }));
+    turn.effects.push(effect.send(workerRef, { type: 'drain', fence: shared.fence }));
   }
 }
 

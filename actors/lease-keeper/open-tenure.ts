@@ -14,7 +14,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: TenureRequest): void {
+export function beginTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the worker got the first time.
@@ -28,9 +28,9 @@ export function beginTenure(turn: KeeperTurn, { worker, control, replyTo }: Tenu
 
   refuseTenureRequest(turn, 'another worker asked after this one');
   dropTenure(turn, 'another worker begins');
-  state.workers.tenureRequest = { worker, control, replyTo };
+  state.workers.tenureRequest = { worker, workerRef, replyTo };
   state.workers.last = worker;
-  effects.push(effect.watch(control, (how) => ({ type: 'workerDown', worker, how })));
+  effects.push(effect.watch(workerRef, (how) => ({ type: 'workerDown', worker, how })));
 }
 
 function refusalOf({ state, now }: KeeperTurn): string | undefined {
@@ -82,7 +82,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
 
   state.workers.tenureRequest = undefined;
   tenureGranted(turn, shared);
-  state.tenure = { shared, abortController, control: request.control, revoked: false, advanced: false, records: 0 };
+  state.tenure = { shared, abortController, workerRef: request.workerRef, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
 }
@@ -101,7 +101,7 @@ export function revokeTenure(turn: KeeperTurn, reason: string): void {
   const { tenure } = turn.state;
   if (!isInForce(tenure)) return;
   endTenure(turn, tenure, reason);
-  turn.effects.push(effect.send(tenure.control, { type: 'revoked', fence: tenure.shared.fence, reason }));
+  turn.effects.push(effect.send(tenure.workerRef, { type: 'revoked', fence: tenure.shared.fence, reason }));
 }
 
 export function closeTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {

@@ -92,7 +92,7 @@ export interface WishWrite extends BegunWrite {
 /** What `beginTenure` asks for: the tenure of one worker. */
 export interface TenureRequest {
   readonly worker: number;
-  readonly control: Ref<ShardWorkerRequest>;
+  readonly workerRef: Ref<ShardWorkerRequest>;
   readonly replyTo: ReplyTo<TenureAnswer>;
 }
 
@@ -102,7 +102,7 @@ export interface TenureRequest {
 export interface OpenTenure {
   readonly shared: Tenure;
   readonly abortController: AbortController;
-  readonly control: Ref<ShardWorkerRequest>;
+  readonly workerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
    * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless

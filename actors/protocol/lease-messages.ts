@@ -125,7 +125,7 @@ export type LeaseKeeperRequest =
   | {
       readonly type: 'beginTenure';
       readonly worker: number;
-      readonly control: Ref<ShardWorkerRequest>;
+      readonly workerRef: Ref<ShardWorkerRequest>;
       readonly replyTo: ReplyTo<TenureAnswer>;
     }
   /** Everything up to this position is settled, and durable with the next checkpoint. A stale fence is counted and dropped. */
@@ -133,7 +133,7 @@ export type LeaseKeeperRequest =
   /** `forMs` 0: a read has succeeded, for the first time or again. Otherwise: reads have failed for `forMs`. */
   | { readonly type: 'reads'; readonly worker: number; readonly fence: number; readonly forMs: number }
   /** A worker ended normally. A death watch reports a worker that crashed or was stopped. */
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly how: WorkerEnd }
+  | { readonly type: 'workerEnded'; readonly worker: number; readonly fence: number; readonly end: WorkerEnd }
   /** From a worker that is paused: only records that wait for another attempt are open, so it cannot drain. */
   | { readonly type: 'cannotDrain'; readonly worker: number; readonly fence: number }
   /**

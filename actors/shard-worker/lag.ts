@@ -25,9 +25,9 @@ export function readLagMs({ options, state, now }: Worker): number | undefined {
   const answersIdle = options.source.answersIdle === true;
   // A read that waits says nothing if the source answers only with records.
   const isSilent = answerAgeMs > freshMs && (answersIdle || !reading);
-  if (isSilent || millisBehindLatest > 0 || isIntakePaused(options) || failingSince !== undefined)
-    return millisBehindLatest + answerAgeMs;
-  return hasRead || (reading && !answersIdle) ? 0 : undefined;
+  if (!hasRead && !isSilent) return reading && !answersIdle && failingSince === undefined ? 0 : undefined;
+  const isBehind = isSilent || millisBehindLatest > 0 || isIntakePaused(options) || failingSince !== undefined;
+  return isBehind ? millisBehindLatest + answerAgeMs : 0;
 }
 
 /** Undefined as `readLagMs`. */

@@ -25,29 +25,29 @@ export function mayRead({ options, state }: WorkerTurn): boolean {
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */
 export function watchLimit(turn: WorkerTurn): void {
   const { state, now } = turn;
-  const { limit, ledger } = state;
+  const { pendingLimit, ledger } = state;
   const counts = mayRead(turn) && ledger.openRecords > 0 && isHeldUp(state);
-  limit.fullSince = counts ? (limit.fullSince ?? now) : undefined;
-  if (counts && !limit.warned && !limit.watching) watchAgain(turn, limitWarningMs);
+  pendingLimit.fullSince = counts ? (pendingLimit.fullSince ?? now) : undefined;
+  if (counts && !pendingLimit.warned && !pendingLimit.watching) watchAgain(turn, limitWarningMs);
 }
 
 function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
-  state.limit.watching = true;
+  state.pendingLimit.watching = true;
   effects.push(effect.after('limit', Math.max(1, Math.ceil(ms)), { type: 'limitDue' }));
 }
 
 /** Asks the stages, and through them the reducers, if the shard has been full and has settled nothing for long enough. */
 export function limitDue(turn: WorkerTurn): void {
   const { options, state, effects } = turn;
-  const { limit, channels } = state;
-  limit.watching = false;
+  const { pendingLimit, channels } = state;
+  pendingLimit.watching = false;
   const leftMs = limitWarningMs - stillForMs(turn);
-  if (limit.fullSince === undefined || limit.warned) return;
+  if (pendingLimit.fullSince === undefined || pendingLimit.warned) return;
   if (leftMs > 0) return watchAgain(turn, leftMs);
 
   const [stage, ...nextStages] = channels.flatMap((channel) => (channel.hasNotified ? [channel.stage] : []));
   if (stage === undefined) return watchAgain(turn, limitWarningMs);
-  limit.watching = true;
+  pendingLimit.watching = true;
   effects.push(
     effect.ask(stage, (replyTo) => ({ type: 'waitsForAck', worker: options.workerNumber, nextStages, replyTo }), {
       answered: (heldForMs) => ({ type: 'heldForAck', heldForMs }),
@@ -58,18 +58,18 @@ export function limitDue(turn: WorkerTurn): void {
 
 /** How long the shard has been full and has settled nothing. */
 function stillForMs({ state, now }: WorkerTurn): number {
-  return now - Math.max(state.limit.fullSince ?? now, state.settledAt);
+  return now - Math.max(state.pendingLimit.fullSince ?? now, state.settledAt);
 }
 
 /** `heldForMs`: for how long all open records have waited for the application's acknowledgement, and nothing else has gone on. */
 export function heldForAck(turn: WorkerTurn, { heldForMs }: { readonly heldForMs: number }): void {
   const { state, effects } = turn;
-  state.limit.watching = false;
-  if (state.limit.fullSince === undefined || state.limit.warned) return;
+  state.pendingLimit.watching = false;
+  if (state.pendingLimit.fullSince === undefined || state.pendingLimit.warned) return;
   const leftMs = limitWarningMs - Math.min(heldForMs, stillForMs(turn));
   if (leftMs > 0) return watchAgain(turn, heldForMs === 0 ? askAgainMs : leftMs);
 
-  state.limit.warned = true;
+  state.pendingLimit.warned = true;
   const { source, shardId } = turn.options.lease;
   const message = warningText(turn);
   const error = new KinactError('PENDING_LIMIT_TOO_SMALL', message, {

@@ -14,43 +14,44 @@ const askAfterMs = 1_000;
 /** Notes since when nothing could be admitted, and reports when a reported stop is over. Called after every message. */
 export function watchStop(turn: WorkerTurn): void {
   const { options, state, now, effects } = turn;
-  const { stop, ledger } = state;
+  const { readingStop, ledger } = state;
   if (!mayRead(turn)) {
-    stop.since = undefined;
+    readingStop.since = undefined;
     return;
   }
 
   const isStopped = ledger.openRecords > 0 && isHeldUp(state);
-  if (isStopped && stop.admitted === ledger.admitted) stop.since ??= now;
+  if (isStopped && readingStop.admitted === ledger.admitted) readingStop.since ??= now;
   else {
-    stop.admitted = ledger.admitted;
-    stop.since = isStopped ? now : undefined;
-    if (stop.reportedSince !== undefined) {
+    readingStop.admitted = ledger.admitted;
+    readingStop.since = isStopped ? now : undefined;
+    if (readingStop.reportedSince !== undefined) {
       const { source, shardId } = options.lease;
-      const forMs = Math.round(now - stop.reportedSince);
-      stop.reportedSince = undefined;
+      const forMs = Math.round(now - readingStop.reportedSince);
+      readingStop.reportedSince = undefined;
       effects.push(effect.emit({ name: 'readingResumed', data: { source, shardId, forMs } }));
     }
   }
-  if (stop.since !== undefined && stop.reportedSince === undefined && !stop.watching) watchAgain(turn, askAfterMs);
+  if (readingStop.since !== undefined && readingStop.reportedSince === undefined && !readingStop.watching)
+    watchAgain(turn, askAfterMs);
 }
 
 function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
-  state.stop.watching = true;
+  state.readingStop.watching = true;
   effects.push(effect.after('stop', Math.max(1, Math.ceil(ms)), { type: 'stopDue' }));
 }
 
 /** Asks where the oldest open record is, if nothing has been admitted for long enough. */
 export function stopDue(turn: WorkerTurn): void {
   const { state, now, effects } = turn;
-  const { stop } = state;
-  stop.watching = false;
+  const { readingStop } = state;
+  readingStop.watching = false;
   const oldest = oldestOpen(state.ledger);
-  if (stop.since === undefined || stop.reportedSince !== undefined || oldest === undefined) return;
-  const leftMs = askAfterMs - (now - stop.since);
+  if (readingStop.since === undefined || readingStop.reportedSince !== undefined || oldest === undefined) return;
+  const leftMs = askAfterMs - (now - readingStop.since);
   if (leftMs > 0) return watchAgain(turn, leftMs);
 
-  stop.watching = true;
+  readingStop.watching = true;
   const { ordinal } = oldest;
   effects.push(locate(turn, ordinal, (whereabouts) => ({ type: 'heldBack', ordinal, whereabouts })));
 }
@@ -58,13 +59,13 @@ export function stopDue(turn: WorkerTurn): void {
 /** Reports the stop if the oldest open record waits for another attempt. */
 export function heldBack(turn: WorkerTurn, { ordinal, whereabouts }: MessageOf<ShardWorkerMessage, 'heldBack'>): void {
   const { options, state, effects } = turn;
-  const { stop } = state;
-  stop.watching = false;
+  const { readingStop } = state;
+  readingStop.watching = false;
   const oldest = oldestOpen(state.ledger);
-  if (stop.since === undefined || stop.reportedSince !== undefined || oldest === undefined) return;
+  if (readingStop.since === undefined || readingStop.reportedSince !== undefined || oldest === undefined) return;
   if (oldest.ordinal !== ordinal || whereabouts.state !== 'waiting') return watchAgain(turn, askAfterMs);
 
-  stop.reportedSince = stop.since;
+  readingStop.reportedSince = readingStop.since;
   const { source, shardId } = options.lease;
   const { bound, reached } = reachedBound(state);
   const { key, error } = whereabouts;

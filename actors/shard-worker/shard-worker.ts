@@ -114,8 +114,8 @@ function initial(
     unlocated: undefined,
     readAt: now,
     atRisk: undefined,
-    stop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
-    limit: { fullSince: undefined, watching: false, warned: false },
+    readingStop: { since: undefined, admitted: 0, watching: false, reportedSince: undefined },
+    pendingLimit: { fullSince: undefined, watching: false, warned: false },
     finished: false,
     hopelessPause: 0,
     pendingFailures: createPendingFailures(),
@@ -123,7 +123,7 @@ function initial(
 
   const begin = effect.ask(
     lease.keeper,
-    (replyTo) => ({ type: 'beginTenure', worker: workerNumber, control: self, replyTo }),
+    (replyTo) => ({ type: 'beginTenure', worker: workerNumber, workerRef: self, replyTo }),
     {
       answered: (answer) => ({ type: 'tenure', answer }),
       failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),

@@ -157,9 +157,9 @@ export interface ShardWorkerState {
   /** What is known about a record that may expire: see retention.ts. */
   atRisk: ConsumerEvents['retentionAtRisk'] | undefined;
   /** Whether reading has stopped because records wait: see reading-stop.ts. */
-  readonly stop: ReadingStop;
+  readonly readingStop: ReadingStop;
   /** Since when the shard has been full, whether a timer or a question about that is under way, and whether the worker has warned. */
-  readonly limit: { fullSince: number | undefined; watching: boolean; warned: boolean };
+  readonly pendingLimit: { fullSince: number | undefined; watching: boolean; warned: boolean };
   finished: boolean;
   /** The last pause of which the keeper knows that it cannot succeed. */
   hopelessPause: number;

@@ -64,5 +64,5 @@ export function finish({ state, effects }: WorkerTurn, tenure: Tenure, how: Work
 
   const { worker, fence } = tenure;
   for (const { stage } of state.channels) effects.push(effect.send(stage, { type: 'retire', worker }));
-  effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, how }), effect.end());
+  effects.push(effect.send(state.keeper, { type: 'workerEnded', worker, fence, end: how }), effect.end());
 }

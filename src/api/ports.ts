@@ -1,7 +1,7 @@
 // The interfaces between kinact and its environment. All I/O, time and random numbers come through one of them.
 // `consumer/wiring.ts` (or a test) passes the implementations in, which keeps `src/core` and `actors` deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
-import type { Position, StartPosition } from '../core/position.js';
+import type { Position, PositionLook, StartPosition } from '../core/position.js';
 import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { RetrievalReason, RetrievalWay, SubscriptionOutcome } from './retrieval.js';
@@ -119,7 +119,7 @@ export type ReadResult =
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
-      /** When the answer came, epoch milliseconds, for records that were fetched ahead. Default: when the worker gets them. */
+      /** When the answer came, epoch milliseconds, if it was fetched ahead, be it empty. Default: when the worker gets them. */
       readonly fetchedAt?: number;
     }
   /**
@@ -243,6 +243,8 @@ export interface StreamSource {
   /** Whether readers answer an idle shard again and again, so that silence means that reading has stopped. Default false. */
   readonly answersIdle?: boolean;
   open(shardId: string, start: StartPosition, notice: (notice: SourceNotice) => void, lease?: LeasedRead): ShardReader;
+  /** Looks at the records after a position, with a bounded number of calls. Absent: the source cannot. */
+  look?(shardId: string, start: StartPosition, signal: AbortSignal): Promise<PositionLook>;
   /** Unpacks a raw record. It is synchronous and never throws, whatever the bytes are. `range`: that of the shard, if known. */
   unpack(record: RawRecord<Buffer>, range: HashKeyRange | undefined): Unpacked;
   /**

@@ -1,6 +1,7 @@
 // The part of a source that a consumer uses: how to open the stream and its lease table. `kinesisStream` makes a source on AWS,
 // `fakeStream` one in memory. The consumer depends on neither of them.
 import type { NamedStream } from './parking.js';
+import type { SourceSlots } from '../core/call-slots.js';
 import type { InitialPosition } from '../core/position.js';
 import type { Clock, LeaseStore, Random, StreamSource, Timers, UserRecord } from './ports.js';
 
@@ -12,6 +13,8 @@ export interface Environment {
   readonly timers: Timers;
   /** Draws random numbers. */
   readonly random: Random;
+  /** Bounds the polling calls of the source. Absent: no bound. */
+  readonly slots?: SourceSlots | undefined;
 }
 
 /** How to open a lease table. */

@@ -217,6 +217,15 @@ export interface ConsumerStatus {
     /** How many shards wait for bytes before they read on. */
     readonly waiting: number;
   };
+  /** The polling calls of all sources: how many may be under way, how many are, and how many wait for the share of their source. */
+  readonly polling: {
+    /** The option `maxPollingCalls`. */
+    readonly max: number;
+    /** How many polling calls are under way. */
+    readonly underWay: number;
+    /** How many wait until their source has fewer calls under way. */
+    readonly waiting: number;
+  };
   /** The status of each lease table's coordinator: leases, owners, and what the coordinator waits for. */
   readonly leases: readonly {
     /** The name of the lease table. */

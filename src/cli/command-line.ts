@@ -22,6 +22,11 @@ const commands: readonly Listed[] = [
     load: async () => (await import('./leases.js')).leases,
   },
   {
+    name: 'lag',
+    summary: 'how far each shard is behind, and who owns it',
+    load: async () => (await import('./lag.js')).lag,
+  },
+  {
     name: 'adopt',
     summary: 'take over the lease table of an application that KCL 3 has run',
     load: async () => (await import('./adopt.js')).adopt,

@@ -1,6 +1,5 @@
-// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order. Leases are drained and released
-// first, then the actors stop. A consumer ends by itself after a failed start, after its last source (`#sourceFailed`), or as
-// `escalation.ts` decides.
+// `createConsumer`: starts the tree of actors, provides events and status, and ends the tree in order: leases first. A consumer ends by
+// itself after a failed start, after its last source (`#sourceFailed`), or as `escalation.ts` decides.
 import { randomUUID } from 'node:crypto';
 import type { Effect, Ending, Ref } from '../../actors/protocol/actor.js';
 import {
@@ -370,15 +369,15 @@ class TreeConsumer implements Consumer {
   status(): ConsumerStatus {
     return snapshot({
       state: this.#state,
-      workerId: this.#options.workerId,
       perSecond: this.#limit.bucket?.perSecond,
       pausing: this.#pausing,
       restarts: this.#restarts,
       orphans: this.#orphans,
       failures: { ...this.#callbackThrows, listener: this.#emitter.failures() },
       runtime: this.runtime,
-      maxBytes: this.#options.maxBytes,
+      options: this.#options,
       budget: this.#wiring?.budget,
+      calls: this.#wiring?.sources.calls,
       coordinators: this.#wiring?.coordinators,
     });
   }

@@ -4,6 +4,8 @@ import type { CoordinatorStatus } from '../../actors/lease-coordinator/status.js
 import type { Ref } from '../../actors/protocol/actor.js';
 import type { Runtime } from '../../supervision/index.js';
 import { counters, stateOfActor, status as treeOf } from '../../supervision/status.js';
+import { createCallSlots, slotCounts, type CallSlots } from '../core/call-slots.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { ByteBudget } from '../core/byte-budget.js';
 import type { Pausing } from './pausing.js';
 import { visible } from '../core/visible.js';
@@ -16,7 +18,6 @@ const maxScanAgeMs = 30_000;
 
 export interface Inspected {
   readonly state: ConsumerStatus['state'];
-  readonly workerId: string;
   readonly pausing: Pick<Pausing, 'pausedForMs' | 'parts'>;
   readonly perSecond: number | undefined;
   readonly restarts: number;
@@ -24,7 +25,8 @@ export interface Inspected {
   /** How often the application's logger, meter and listeners have thrown. */
   readonly failures: Readonly<Record<'logger' | 'meter' | 'listener', number>>;
   readonly runtime: Runtime;
-  readonly maxBytes: number;
+  readonly options: Pick<ResolvedOptions, 'workerId' | 'maxBytes' | 'maxPollingCalls'>;
+  readonly calls: CallSlots | undefined;
   readonly budget: Pick<ByteBudget, 'heldBytes' | 'waiting'> | undefined;
   readonly coordinators: ReadonlyMap<string, Ref<LeaseCoordinatorRequest>> | undefined;
 }
@@ -34,7 +36,8 @@ function coordinatorStatus(state: object | undefined): CoordinatorStatus | undef
 }
 
 export function snapshot(inspected: Inspected): ConsumerStatus {
-  const { state, workerId, pausing, perSecond, restarts, orphans, failures, runtime, budget } = inspected;
+  const { state, pausing, perSecond, restarts, orphans, failures, runtime, budget, calls, options } = inspected;
+  const { workerId, maxBytes, maxPollingCalls } = options;
   const tree = treeOf(runtime);
   const shards = shardsOf(tree);
   const leases = [...(inspected.coordinators ?? [])].map(([table, ref]) => ({ table, state: stateOfActor(ref) }));
@@ -54,7 +57,8 @@ export function snapshot(inspected: Inspected): ConsumerStatus {
     sources: leases.flatMap(({ table, state: coordinator }) =>
       (coordinatorStatus(coordinator)?.sources ?? []).map((each) => ({ ...each, table })),
     ),
-    bytes: { max: inspected.maxBytes, held: budget?.heldBytes ?? 0, waiting: budget?.waiting.size ?? 0 },
+    bytes: { max: maxBytes, held: budget?.heldBytes ?? 0, waiting: budget?.waiting.size ?? 0 },
+    polling: { max: maxPollingCalls, ...slotCounts(calls ?? createCallSlots(maxPollingCalls)) },
     leases,
     orphans: [...orphans],
     counters: { ...counters(runtime), ...(Object.fromEntries(thrown) as Record<string, number>) },

@@ -6,6 +6,7 @@ import type { KinactEvent } from '../api/events.js';
 import type { SourceHistory } from '../api/final-errors.js';
 import type { LeaseStore, StreamSource } from '../api/ports.js';
 import type { Environment, SourceSpec } from '../api/source.js';
+import { createCallSlots, joinSlots, leaveSlots, type CallSlots, type SourceSlots } from '../core/call-slots.js';
 import { createLeaseTraffic, type LeaseTraffic } from '../core/lease-traffic.js';
 import type { ResolvedOptions, ResolvedSource } from '../options/resolved-options.js';
 import type { TableTraffic } from './store-traffic.js';
@@ -17,6 +18,7 @@ export interface OpenSource {
   readonly source: StreamSource;
   /** The state of the source, which outlives its coordinators. */
   readonly history: SourceHistory;
+  readonly slots: SourceSlots;
 }
 
 /** A lease table and the sources with shards in it. */
@@ -38,6 +40,8 @@ export interface OpenSources {
   /** By name. */
   readonly byName: ReadonlyMap<string, OpenSource>;
   readonly tables: ReadonlyMap<string, Table>;
+  /** The polling calls of all sources. */
+  readonly calls: CallSlots;
   open(placed: ResolvedSource): OpenSource;
   /** Whether no other source has its leases in the table of this one. */
   isLast(opened: OpenSource): boolean;
@@ -49,14 +53,15 @@ export interface OpenSources {
 export function openSources(options: ResolvedOptions, environment: Environment): OpenSources {
   const byName = new Map<string, OpenSource>();
   const tables = new Map<string, Table>();
+  const calls = createCallSlots(options.maxPollingCalls);
   const sources: OpenSources = {
+    calls,
     byName,
     tables,
     open: (placed) => {
-      const history: SourceHistory = { worked: false, failure: undefined, atRisk: new Set() };
-      const opened: OpenSource = { ...placed, source: placed.spec.open(environment, placed.tableName), history };
       const { tableName } = placed;
-      const table = tables.get(tableName) ?? openTable(options, environment, opened);
+      const opened = openSource(placed, environment, calls);
+      const table = tables.get(tableName) ?? tableOf(options, environment, opened);
       table.sources = [...table.sources, opened];
       tables.set(tableName, table);
       byName.set(opened.source.name, opened);
@@ -64,11 +69,12 @@ export function openSources(options: ResolvedOptions, environment: Environment):
     },
     isLast: ({ tableName }) => tables.get(tableName)?.sources.length === 1,
     close: (opened, failed) => {
-      const { source, tableName } = opened;
+      const { source, tableName, slots } = opened;
       const table = tables.get(tableName) as Table;
       byName.delete(source.name);
       table.sources = table.sources.filter((each) => each !== opened);
       closeOne(`source '${source.name}'`, () => source.close(), failed);
+      leaveSlots(slots);
       if (table.sources.length > 0) return;
       tables.delete(tableName);
       closeOne(`lease table '${tableName}'`, () => table.store.close(), failed);
@@ -80,6 +86,32 @@ export function openSources(options: ResolvedOptions, environment: Environment):
   };
   for (const placed of options.sources) sources.open(placed);
   return sources;
+}
+
+function openSource(placed: ResolvedSource, environment: Environment, calls: CallSlots): OpenSource {
+  const history: SourceHistory = { worked: false, failure: undefined, atRisk: new Set() };
+  const slots = joinSlots(calls);
+  try {
+    return { ...placed, source: placed.spec.open({ ...environment, slots }, placed.tableName), history, slots };
+  } catch (error) {
+    leaveSlots(slots);
+    throw error;
+  }
+}
+
+/** Opens the table of a source. A source without one is closed again: nothing else knows of it. */
+function tableOf(options: ResolvedOptions, environment: Environment, opened: OpenSource): Table {
+  try {
+    return openTable(options, environment, opened);
+  } catch (error) {
+    closeOne(
+      `source '${opened.source.name}'`,
+      () => opened.source.close(),
+      () => {},
+    );
+    leaveSlots(opened.slots);
+    throw error;
+  }
 }
 
 function openTable({ leases }: ResolvedOptions, environment: Environment, { spec, tableName }: OpenSource): Table {

@@ -1,6 +1,6 @@
-// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of a
-// lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is asked. The
-// consumer makes one of these at its start.
+// `addSource` and `removeSource` of a running consumer. Invariants: two calls about one source run one after the other. A coordinator of
+// a lease table starts only after the last one of that table has ended. A coordinator may crash at any moment: then its successor is
+// asked. The consumer makes one of these at its start.
 import type { CoordinatorStarted, ReleaseOutcome } from '../../actors/protocol/lease-messages.js';
 import type { Ref, ReplyTo } from '../../actors/protocol/actor.js';
 import { ask, type SupervisorMessage } from '../../supervision/index.js';

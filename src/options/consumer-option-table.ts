@@ -192,6 +192,12 @@ export const consumerTable = {
     'How many bytes of records this process may hold, fetched ahead and in flight, for all shards and sources together. At most one answer per shard may come on top (see memory.md). Half is shared evenly, half goes to the shards that need it. Fit it to the memory of the process.',
     '512 * 1024 * 1024',
   ),
+  maxPollingCalls: defaulting(
+    integer(1),
+    200,
+    'How many polling calls this process may have under way, over all sources. Each source has an equal share, at least one call: a source whose every call hangs takes no more, and the others read on.',
+    '50',
+  ),
   checkpointIntervalMs: defaulting(
     checkpointInterval,
     0,

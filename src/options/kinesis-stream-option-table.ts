@@ -114,7 +114,7 @@ export const kinesisStreamTable = {
   retrieval: defaulting(
     oneOf('polling', 'fan-out', 'auto'),
     'polling',
-    'How records are fetched. `fan-out` is enhanced fan-out: each consumer has 2 MB/s of every shard to itself, and records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for latency, or if several applications read the stream. `auto` prefers it and polls while it cannot be had, where `fan-out` fails at the start. See streams.md.',
+    'How records are fetched. `fan-out` is enhanced fan-out: each application has 2 MB/s of every shard to itself, and records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for latency, or if more than two applications read the stream. `auto` prefers it and polls while it cannot be had, where `fan-out` fails at the start. See streams.md.',
     "'auto'",
   ),
   consumerName: optional(

@@ -67,9 +67,11 @@ describe('a keeper that grants tenures', () => {
     const started = keeper.clock.now;
     await keeper.advance(1_500);
     expect(tenure.deadline).to.equal(started - 3_000 + liveMs);
+    expect(tenure.renewalBegunAt).to.equal(started - 3_000);
     answer();
     await keeper.settle();
     expect(tenure.deadline).to.equal(started + liveMs);
+    expect(tenure.renewalBegunAt).to.equal(started);
   });
 
   it('makes another renewal for the tenure if one is under way when the worker asks', async () => {

@@ -14,7 +14,7 @@ describe('a shard worker, message by message', () => {
     const { first, keeper, self, tell, opened, status } = directWorker();
     expect(first).to.have.length(1);
     const [begin] = asked(first, keeper);
-    expect(begin?.question).to.include({ type: 'beginTenure', worker: 1, control: self });
+    expect(begin?.question).to.include({ type: 'beginTenure', worker: 1, workerRef: self });
     expect(ofType(tell(begin!.answered({ type: 'refused', reason: 'no' })), 'end')).to.have.length(1);
     expect(opened).to.deep.equal([]);
     expect(status().doing).to.equal('ended');

@@ -35,7 +35,7 @@ const workers = new Set(['worker', 'last', 'forWorker']);
 /** Skipped, because the value is a fixed reference, serves people only, or follows from the rest. */
 const skipped = new Set([
   'self',
-  'control',
+  'workerRef',
   'abortController',
   'signal',
   'replyTo',

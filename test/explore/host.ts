@@ -261,7 +261,7 @@ export function startWorker(world: World, node: Node): void {
   };
   const control: Ref<ShardWorkerRequest> = { path: `shard-worker#${number}`, id: controlId(number) };
   const replyTo = { asker: { path: `shard-worker#${number}`, id: controlId(number) }, question: number };
-  node.keeper?.mail.push({ type: 'beginTenure', worker: number, control, replyTo });
+  node.keeper?.mail.push({ type: 'beginTenure', worker: number, workerRef: control, replyTo });
   say(world, node.index, `worker ${number} asks to begin`);
 }
 
@@ -382,7 +382,7 @@ function endWorker(world: World, node: Node, how: WorkerEnd): void {
   const { number, tenure } = node.worker!;
   tenure!.dead = true;
   node.worker = undefined;
-  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, how });
+  node.keeper?.mail.push({ type: 'workerEnded', worker: number, fence: tenure!.fence, end: how });
   say(world, node.index, `worker ${number} ends: ${how.type}`);
 }
 

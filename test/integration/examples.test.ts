@@ -20,6 +20,8 @@ const lastLines: Readonly<Record<string, RegExp>> = {
   'rate-limit': /^rate-limit: 300 orders sent, reducers have waited for the limit, drained: true$/,
   'dynamodb-stream':
     /^dynamodb-stream: 1010 changes, 90 orders in the index, 10 expired, equal to the table: true, drained: true$/,
+  'two-streams':
+    /^two-streams: 300 clicks and 300 changes in batches of at most 10, checkpoints of clicks and profiles, drained: true$/,
   'reducer-behaviour': /^reducer-behaviour: 25 sensors written for 500 readings, drained: true$/,
 };
 

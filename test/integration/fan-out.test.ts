@@ -252,10 +252,12 @@ describe('a consumer with enhanced fan-out', function () {
 describe('a consumer with enhanced fan-out on kinesis-local', function () {
   this.timeout(60_000);
 
-  it('delivers every record once over HTTP/1.1, and frees its subscriptions when it stops', async () => {
+  it('delivers every record once over HTTP/1.1 and HTTP/2, and frees its subscriptions when it stops', async () => {
     const servers = await startLocalServers();
     const kinesis = await startKinesisLocal({ streams: 'orders:2' });
     const harness = consumerHarness({ kinesis: kinesis.kinesis, dynamodb: servers.dynamodb });
+    // It sends no GOAWAY while it is used, and kinesis-local takes none.
+    const subscriptionClient = new KinesisClient({ ...kinesis.clientConfig, requestHandler: http2Handler(timers) });
     try {
       await eventually('the stream is there', () =>
         harness.kinesis
@@ -269,7 +271,10 @@ describe('a consumer with enhanced fan-out on kinesis-local', function () {
       );
       const put = ['0'];
       for (let times = 0; times < 2; times += 1) {
-        const only = harness.consumer('orders', { application: 'on-kinesis-local', stream: { retrieval: 'fan-out' } });
+        const only = harness.consumer('orders', {
+          application: 'on-kinesis-local',
+          stream: { retrieval: 'fan-out', ...(times === 0 ? {} : { subscriptionClient }) },
+        });
         await only.consumer.start();
         await eventually(
           'both shards are subscribed to',
@@ -288,6 +293,7 @@ describe('a consumer with enhanced fan-out on kinesis-local', function () {
       }
     } finally {
       await harness.close();
+      subscriptionClient.destroy();
       await kinesis.stop();
       await servers.stop();
     }

@@ -199,7 +199,14 @@ it('ready() reports a failed source once, without its failed reads', () => {
     children: [],
   }));
   const sources = [{ source: 'orders', table: 't', state: 'failed', error: new Error('changed') }] as const;
-  const status = { state: 'running', pausedForMs: null, leases: [], sources, tree } as unknown as ConsumerStatus;
+  const status = {
+    state: 'running',
+    pausedForMs: null,
+    paused: [],
+    leases: [],
+    sources,
+    tree,
+  } as unknown as ConsumerStatus;
   expect(readiness(status).reasons).to.deep.equal([
     'the source orders has failed for good: changed',
     'GetRecords has failed for 60 s: no',

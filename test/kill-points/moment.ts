@@ -27,9 +27,9 @@ const isRunning = (ref: Ref<never>): boolean => cellOf(ref)?.phase === 'running'
 
 /** The type of the message and, if it has several meanings, which of them. */
 export function typeOf(message: unknown): string {
-  const { type, news, answer, result, outcome, how, plan } = message as Record<string, { type?: string } & string>;
+  const { type, news, answer, result, outcome, end, plan } = message as Record<string, { type?: string } & string>;
   const part =
-    type === 'childEnding' || type === 'childDown' ? undefined : (news ?? answer ?? result ?? outcome ?? how ?? plan);
+    type === 'childEnding' || type === 'childDown' ? undefined : (news ?? answer ?? result ?? outcome ?? end ?? plan);
   return typeof part?.type === 'string' ? `${type as string}/${part.type}` : String(type);
 }
 

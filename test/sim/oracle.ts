@@ -113,6 +113,8 @@ export interface Oracle {
   shardOf(id: string): string;
   /** Items of this shard that are not done. */
   openIn(shardId: string): number;
+  /** When the oldest record of this shard that is not done was put. */
+  openSince(shardId: string): number | undefined;
   /** Whether any item has been handed out and is not done yet. */
   hasOpen(): boolean;
   /** How often a lease was taken from an owner, or given back by a process that was not told to, since the start. */
@@ -392,7 +394,7 @@ export function createOracle(options: OracleOptions): Oracle {
     deliveries: () => deliveries,
     log,
     violate,
-    put: (record) => log.put(record),
+    put: (record) => log.put(record, now()),
     excuse: (ids) => excuse([...ids]),
     excuseAll: (stream = '') => {
       const isIts = (shardId: string): boolean => shardId.startsWith(stream);
@@ -477,6 +479,7 @@ export function createOracle(options: OracleOptions): Oracle {
     missing: () => log.missing(),
     shardOf: (id) => log.item(id).shardId,
     openIn: (shardId) => log.openIn(shardId),
+    openSince: (shardId) => log.openSince(shardId),
     hasOpen: () => log.hasOpen(),
     switches: () => hands?.changes() ?? 0,
     wishedAt: () => wishedAt,

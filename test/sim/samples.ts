@@ -16,6 +16,7 @@ export function sample(world: World): void {
     if (!isAtWork(process) || process.machine.standsStill()) continue;
     const actors = walk(process.consumer.status().tree);
     bounds(world, process, actors);
+    lag(world, process, actors);
     bytes(world, process, actors);
     limited(world, process, actors);
     process.lags.look();
@@ -47,6 +48,27 @@ function bounds(
       oracle.violate(
         'I10',
         `${path} of ${machine.name} has ${openRecords} records open, but every item of its shard is done`,
+      );
+  }
+}
+
+/** How long a record may be in the stream before a worker that reads at the tip knows of it: it counts from its last answer after 10 s. */
+const unknownMs = 12_000;
+
+/** I60: a worker never says that its shard is less far behind than the oldest record is that is not done. */
+function lag({ clock, nameOf, oracle, trimmed }: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
+  for (const actor of actors) {
+    const status = statusOf(actor, 'shard-worker');
+    // Before its first answer a worker does not know how far behind the shard is.
+    if (status?.lagMs === undefined || status.millisBehindLatest === undefined || status.doing === 'ended') continue;
+    const shardId = nameOf(status.source, status.shardId);
+    const since = oracle.openSince(shardId);
+    if (since === undefined || trimmed.has(shardId)) continue;
+    const ageMs = clock.now() - since;
+    if (status.lagMs + unknownMs < ageMs)
+      oracle.violate(
+        'I60',
+        `${actor.path} of ${machine.name} says it lags by ${status.lagMs} ms, but a record has waited for ${Math.round(ageMs)} ms`,
       );
   }
 }

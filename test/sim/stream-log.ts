@@ -23,7 +23,7 @@ export interface ItemPlace {
 }
 
 export interface StreamLog {
-  put(record: Put): void;
+  put(record: Put, atMs?: number): void;
   item(id: string): ItemPlace;
   /** The id at this place of a key. */
   at(shardId: string, key: string, index: number): string;
@@ -37,6 +37,8 @@ export interface StreamLog {
   hasOpen(): boolean;
   /** Items of this shard that are not done. */
   openIn(shardId: string): number;
+  /** When the oldest record with an item that is not done was put; undefined if all are done. */
+  openSince(shardId: string): number | undefined;
   missing(): readonly string[];
   /** Items that this checkpoint passes although they are not done. */
   passed(row: Checkpointed & { readonly leaseKey: string }): readonly string[];
@@ -49,7 +51,10 @@ export interface StreamLog {
 
 interface ShardLog {
   readonly records: Put[];
+  readonly putAt: number[];
   open: number;
+  /** All items of the records before this index are done. */
+  firstOpen: number;
   /** The records before this index are covered by a checkpoint that has been checked. */
   covered: number;
 }
@@ -79,7 +84,8 @@ export function createStreamLog(): StreamLog {
   const open = new Set<string>();
   const excused = new Set<string>();
   const handedOut = new Set<string>();
-  const shardOf = (shardId: string): ShardLog => entry(shards, shardId, () => ({ records: [], open: 0, covered: 0 }));
+  const shardOf = (shardId: string): ShardLog =>
+    entry(shards, shardId, () => ({ records: [], putAt: [], open: 0, firstOpen: 0, covered: 0 }));
   const keyOf = (shardId: string, key: string): KeyLog =>
     entry(keys, `${shardId}/${key}`, () => ({ ids: [], open: 0 }));
   const done = (ids: Iterable<string>): void => {
@@ -92,9 +98,10 @@ export function createStreamLog(): StreamLog {
     compareRows(row, { checkpoint: sequenceNumber, checkpointSubSequenceNumber: sub }) >= 0;
 
   return {
-    put: (record) => {
+    put: (record, atMs = 0) => {
       const { shardId, sequenceNumber } = record;
       shardOf(shardId).records.push(record);
+      shardOf(shardId).putAt.push(atMs);
       for (const [sub, items] of record.items.entries()) {
         for (const { id, key } of items) {
           const { ids } = keyOf(shardId, key);
@@ -124,6 +131,12 @@ export function createStreamLog(): StreamLog {
       if (open.has(id)) handedOut.add(id);
     },
     openIn: (shardId) => shardOf(shardId).open,
+    openSince: (shardId) => {
+      const log = shardOf(shardId);
+      const isOpen = ({ items }: Put): boolean => items.flat().some(({ id }) => open.has(id));
+      while (log.firstOpen < log.records.length && !isOpen(log.records[log.firstOpen] as Put)) log.firstOpen += 1;
+      return log.putAt[log.firstOpen];
+    },
     hasOpen: () => handedOut.size > 0,
     missing: () => [...open],
     passed: (row) => {

@@ -54,7 +54,7 @@ export type Seen =
   | Granted
   | { readonly type: 'beginTenure' | 'retire' }
   | { readonly type: 'release'; readonly deadlineMs: number }
-  | { readonly type: 'workerEnded'; readonly worker: number; readonly how: { readonly type: string } };
+  | { readonly type: 'workerEnded'; readonly worker: number; readonly end: { readonly type: string } };
 
 /** Which worker delivers under which fence, over all processes. */
 export type Fences = Map<string, string>;

@@ -429,7 +429,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
             } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
-            else if (message?.type === 'workerEnded' && message.how.type === 'stopShard')
+            else if (message?.type === 'workerEnded' && message.end.type === 'stopShard')
               world.calls.shardStops(name, message.worker);
             else if (message?.type === 'frontier') {
               tenures.reported(message);

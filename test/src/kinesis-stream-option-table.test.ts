@@ -37,6 +37,7 @@ describe('the options of kinesisStream', () => {
       subscriptionClient: undefined,
       opaque: undefined,
       application: undefined,
+      leases: { region: undefined, client: undefined },
       client: undefined,
     });
   });
@@ -65,6 +66,7 @@ describe('the options of kinesisStream', () => {
       prefetch: [1, null, { bytes: 0 }, { batches: '8 MiB' }],
       idleMs: [-1, '1000'],
       application: ['a', 'no spaces'],
+      leases: [1, { region: 'Frankfurt' }, { client: {} }],
       client: [{}, null],
       retrieval: ['push', true],
       consumerName: ['', 'no spaces', 'x'.repeat(129)],

@@ -49,6 +49,7 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['maxPending', [0, 1.5, -1], 'integer >= 1'],
   ['maxPendingBytes', [0], 'integer >= 1'],
   ['maxBytes', [0, '256 MiB', Infinity], 'integer >= 1'],
+  ['maxPollingCalls', [0, 1.5, '200'], 'integer >= 1'],
   ['checkpointIntervalMs', [-1, 1, 199, 199.9, Infinity, '0'], '0, or milliseconds, 200 to 2147483647'],
   ['checkpointRecords', [-1, 0.5, '100', Infinity], 'integer >= 0'],
   ['flushIntervalMs', [0, 2 ** 31], 'milliseconds, 1 to 2147483647'],
@@ -58,6 +59,8 @@ const wrong: readonly (readonly [path: string, values: readonly unknown[], expec
   ['onDuplicate', ['exit'], "'skip', 'crash'"],
   ['onFailure', ['ignore', 3, {}, { type: 'retry' }], "retry(), park(), 'crash', 'skip', 'stopShard' or a function"],
   ['onCheckpoint', [true], 'function'],
+  ['onShardStarted', [true], 'function'],
+  ['onShardEnded', ['x'], 'function'],
   ['restart', [2, null, []], 'object'],
   ['restart.intensity', [-1, 0.5], 'integer >= 0'],
   ['restart.periodMs', [0], 'milliseconds, 1 to 2147483647'],
@@ -100,6 +103,7 @@ describe('the options of createConsumer', () => {
       maxPending: 1024,
       maxPendingBytes: 33_554_432,
       maxBytes: 268_435_456,
+      maxPollingCalls: 200,
       checkpointIntervalMs: 0,
       checkpointRecords: 0,
       flushIntervalMs: 1000,
@@ -228,6 +232,10 @@ describe('the options of createConsumer', () => {
     const refused = (source: readonly SourceSpec[]): unknown => refusal({ ...shared, source }).data.option;
     expect(refused([first, at({ region: 'us-east-1' })])).to.equal('source[1].leases.region');
     expect(refused([at({ client }), { ...first, leases: { client: other } }])).to.equal('source[1].leases.client');
+    const [between, third] = [sourceOf('returns'), at({ region: 'us-east-1' })];
+    expect(refused([first, between, third]), 'one that names no region is between them').to.equal(
+      'source[2].leases.region',
+    );
     for (const leases of [{ region: 'eu-west-1' }, {}])
       expect(resolveOptions({ ...shared, source: [first, at(leases)] }).sources).to.have.length(2);
     const apart = [first, { ...at({ region: 'us-east-1' }), application: 'refund-totals' }];

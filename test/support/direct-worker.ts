@@ -75,7 +75,7 @@ export function directWorker(options: Partial<ShardWorkerOptions> = {}, stageCou
     resume: (number: number) => tell({ type: 'resume', fence: 1, number }),
     /** How the worker has ended, according to its report to the keeper. */
     endOf: (effects: WorkerEffects): WorkerEnd | undefined =>
-      sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.how] : []))[0],
+      sent(effects, keeper).flatMap((message) => (message.type === 'workerEnded' ? [message.end] : []))[0],
     /** Of each reported frontier the sequence number, and how many records it covers. */
     frontiers: (effects: WorkerEffects) =>
       sent(effects, keeper).flatMap((message) =>

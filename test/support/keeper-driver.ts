@@ -243,7 +243,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
     },
     async begin(worker: number) {
       const replyTo: ReplyTo<TenureAnswer> = { asker: self, question: worker };
-      await driver.tell({ type: 'beginTenure', worker, control: controlOf(worker), replyTo });
+      await driver.tell({ type: 'beginTenure', worker, workerRef: controlOf(worker), replyTo });
       return driver.answers.get(worker);
     },
     async work(worker: number) {
@@ -265,7 +265,7 @@ export async function driveKeeper(setup: KeeperSetup = {}): Promise<KeeperDriver
       });
     },
     end({ worker, fence }: Tenure, how: WorkerEnd) {
-      return driver.tell({ type: 'workerEnded', worker, fence, how });
+      return driver.tell({ type: 'workerEnded', worker, fence, end: how });
     },
     down(worker: number, how: Partial<Ending> = {}) {
       const down = watched.get(worker);

@@ -119,7 +119,7 @@ export function leaseCluster(
               controls.get(process)!.push(control);
               state.set(leaseKey, { keeper, worker, control, delivery: undefined });
               effects.push(
-                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, control, replyTo }), {
+                effect.ask(keeper, (replyTo) => ({ type: 'beginTenure', worker, workerRef: control, replyTo }), {
                   answered: (answer) => ({ type: 'answered', leaseKey, worker, keeper, answer }),
                   failed: () => ({ type: 'unanswered', leaseKey }),
                 }),
@@ -151,7 +151,10 @@ export function leaseCluster(
             stopDelivering(running);
             const { type, fence } = message.control;
             const how: WorkerEnd = type === 'drain' ? { type: 'drained', open: 0 } : { type: 'tenureDead' };
-            return [state, [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, how })]];
+            return [
+              state,
+              [effect.send(running.keeper, { type: 'workerEnded', worker: running.worker, fence, end: how })],
+            ];
           }
           case 'endShard': {
             const running = state.get(message.leaseKey);
@@ -164,7 +167,7 @@ export function leaseCluster(
                   type: 'workerEnded',
                   worker: running.worker,
                   fence: running.delivery.fence,
-                  how: message.how,
+                  end: message.how,
                 }),
               ],
             ];

@@ -223,11 +223,11 @@ function stubKeeper(
           ...differing,
         };
         tenures.push(tenure);
-        workers.push(message.control);
+        workers.push(message.workerRef);
         return [null, [effect.reply(message.replyTo, { type: 'granted', tenure })]];
       }
       if (message.type === 'frontier') frontiers.push(message.frontier);
-      if (message.type === 'workerEnded') ends.push(message.how);
+      if (message.type === 'workerEnded') ends.push(message.end);
       return [null, []];
     },
   };

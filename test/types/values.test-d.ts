@@ -17,7 +17,9 @@ import {
   kinesisStream,
   type Change,
   type ChangeRecord,
+  type Consumer,
   type FailedItem,
+  type RemovalReport,
   type UserRecord,
 } from '../../src/index.js';
 
@@ -286,3 +288,20 @@ createConsumer({
   ...mixed,
   reducer: ofRows,
 });
+
+// A consumer that runs takes more sources of the kinds that it was made with.
+const ofMixed = createConsumer({ ...mixed, reducer: counting });
+expectTypeOf(ofMixed.addSource).parameter(0).toEqualTypeOf<SourceSpec | typeof rows>();
+void ofMixed.addSource(kinesisStream({ streamName: 'views' }));
+void ofMixed.addSource(dynamodbStream<Row>({ tableName: 'refunds' }));
+// @ts-expect-error the reducers do not know the rows of this table
+void ofMixed.addSource(dynamodbStream<{ readonly id: number }>({ tableName: 'ids' }));
+const ofClicks = createConsumer({ ...base, reducer: ofBytes });
+void ofClicks.addSource(kinesisStream({ streamName: 'views' }));
+// @ts-expect-error a table gives changes, and the reducers take bytes
+void ofClicks.addSource(rows);
+const ofRowsOnly = createConsumer({ ...table, reducer: ofRows });
+// @ts-expect-error a stream of Kinesis gives bytes
+void ofRowsOnly.addSource(kinesisStream({ streamName: 'views' }));
+const anyConsumer: Consumer = ofMixed;
+expectTypeOf(anyConsumer.removeSource).returns.resolves.toEqualTypeOf<RemovalReport>();

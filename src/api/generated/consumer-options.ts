@@ -135,6 +135,17 @@ export interface ConsumerOptions<Value = any> {
    */
   readonly maxBytes?: number | undefined;
   /**
+   * How many polling calls this process may have under way, over all sources. Each source has an equal share, at least
+   * one call: a source whose every call hangs takes no more, and the others read on. Takes: integer >= 1.
+   *
+   * @default 200
+   * @example
+   * ```ts
+   * maxPollingCalls: 50
+   * ```
+   */
+  readonly maxPollingCalls?: number | undefined;
+  /**
    * The time between two checkpoints of a shard. 0: every lease renewal carries a checkpoint, which costs no extra
    * write. If it is shorter than the time between renewals (`failoverMs` / 3), checkpoints are extra writes while the
    * frontier moves; see docs/checkpoints.md. If it is as long or longer, the renewals in between carry no checkpoint.

@@ -123,10 +123,10 @@ export interface KinesisStreamOptions {
    */
   readonly idleMs?: number | undefined;
   /**
-   * How records are fetched. `fan-out` is enhanced fan-out: each consumer has 2 MB/s of every shard to itself, and
+   * How records are fetched. `fan-out` is enhanced fan-out: each application has 2 MB/s of every shard to itself, and
    * records come within a tenth of a second. AWS charges for it by shard hour and by gigabyte. It is worth it for
-   * latency, or if several applications read the stream. `auto` prefers it and polls while it cannot be had, where
-   * `fan-out` fails at the start. See docs/streams.md.
+   * latency, or if more than two applications read the stream. `auto` prefers it and polls while it cannot be had,
+   * where `fan-out` fails at the start. See docs/streams.md.
    *
    * @default 'polling'
    * @example

@@ -11,9 +11,9 @@ import type { FanOutOptions } from './fan-out/fan-out.js';
  *
  * Region, credentials and endpoints come from the usual AWS environment unless given. The lease table lives in the stream's
  * region.
- * Enhanced fan-out costs about 0.015 USD for each shard and hour, and 0.013 USD for each GB, in most regions; polling costs nothing
- * more than the stream. It is worth it if records must arrive within a tenth of a second, or if more than two applications read
- * the stream. All that poll share 2 MB/s of a shard. Otherwise stay with polling: nothing else changes.
+ * Enhanced fan-out costs about 0.015 USD for each shard and hour, and 0.013 USD for each GB; polling costs nothing beyond the stream. It
+ * is worth it if records must arrive within a tenth of a second, or if more than two applications read one stream. Otherwise
+ * stay with polling, because nothing else differs.
  * @throws KinactError INVALID_OPTION naming path, expected and got.
  *
  * @example

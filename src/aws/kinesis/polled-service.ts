@@ -12,6 +12,7 @@ import type {
   StreamDescription,
   Timers,
 } from '../../api/ports.js';
+import type { SourceSlots } from '../../core/call-slots.js';
 import type { AwsFailure } from '../aws-errors.js';
 import type { Ask } from '../shared-request.js';
 import type { BacklogMeaning } from './end-verdict.js';
@@ -62,6 +63,8 @@ export interface ReaderDeps {
   readonly list: Ask<ShardListing>;
   readonly sizes: RecordSizes;
   readonly backlogMeaning: BacklogMeaning;
+  /** Bounds the calls under way. Default: no bound. */
+  readonly slots?: SourceSlots | undefined;
   /** How to subscribe to shards. Absent if shards are only polled. */
   readonly subscriptions?: Subscriptions | undefined;
 }

@@ -2,10 +2,12 @@
 // retried without end; the others end the reader. A chain is a series of iterators, each from the answer to the one before. A new
 // chain begins at the position if an iterator is refused, or to prove the end of the shard. Called by shard-reader.ts.
 import type { Backoff } from '../../core/backoff.js';
+import { inSlot } from '../../core/call-slots.js';
 import { take, waitMs, type TokenBucket } from '../../core/token-bucket.js';
 import { KinactError } from '../../api/errors.js';
 import type { AwsFailure } from '../aws-errors.js';
 import { childrenOf } from './get-records-answer.js';
+import { stopped } from './prefetch-buffer.js';
 import { handOn, reportGap } from './hand-on.js';
 import type { Answer, Next, ReaderContext } from './polled-service.js';
 import { hasNextIterator, noteAnswer, weighEnd } from './end-verdict.js';
@@ -48,9 +50,14 @@ async function readOnce(
   { reads, bytes }: Quota,
 ): Promise<Next> {
   const { clock } = reader;
-  const limit = await reader.allowance.ask(reader.signal);
-  const askedAt = clock.now();
-  const asked = await reader.service.getRecords(reader, iterator, limit);
+  let limit = 0;
+  let askedAt = clock.now();
+  const asked = await calling(reader, async () => {
+    // Bytes are asked for with a slot only: hundreds of calls that wait for a slot would reserve all of `maxBytes`.
+    limit = await reader.allowance.ask(reader.signal);
+    askedAt = clock.now();
+    return reader.service.getRecords(reader, iterator, limit);
+  });
   const answeredAt = clock.now();
   take(reads, 1, answeredAt);
   reader.lease?.noteRead?.(answeredAt - askedAt);
@@ -84,6 +91,11 @@ async function readOnce(
   return 'readOn';
 }
 
+/** Makes a call when the source has a slot for it. A source that hangs has at most its share of the slots. */
+function calling<Result>({ slots, signal }: ReaderContext, call: () => Promise<Result>): Promise<Result> {
+  return inSlot(slots, call, { signal, stopped });
+}
+
 /** Handles a failed call: records that have expired need another start, everything else another attempt. */
 async function handleFailure(
   reader: ReaderContext,
@@ -108,7 +120,7 @@ async function pace(reader: ReaderContext, buckets: readonly TokenBucket[]): Pro
 
 /** Begins a chain. `over`: the service has not found the shard for long enough. */
 async function beginChain(reader: ReaderContext, progress: Progress): Promise<Next> {
-  const found = await reader.service.findIterator(reader, progress.position);
+  const found = await calling(reader, () => reader.service.findIterator(reader, progress.position));
   switch (found.type) {
     case 'iterator': {
       // Asked after the iterator: if the stream has this identity now, it had it when the iterator was made.
@@ -255,7 +267,7 @@ function continueChain(reader: ReaderContext, progress: Progress, iterator: stri
 /** While old records are skipped because AT_TIMESTAMP was once not answered, asks for the start time again. */
 async function findLaterStart(reader: ReaderContext, progress: Progress): Promise<void> {
   if (progress.skip.arrivedBefore === undefined || !progress.skip.askAgain) return;
-  const found = await reader.service.findIterator(reader, iteratorPosition(reader.start));
+  const found = await calling(reader, () => reader.service.findIterator(reader, iteratorPosition(reader.start)));
   if (found.type !== 'iterator' || found.skipBefore !== undefined) return;
   const doubt = await streamDoubt(reader);
   if (doubt !== undefined) {

@@ -15,7 +15,7 @@ export interface PrefetchBounds {
 export interface PrefetchBuffer {
   /** Resolves when fetching may continue; rejects when `signal` aborts. */
   whenRoom(signal: AbortSignal): Promise<void>;
-  /** `fetchedAt`: when the answer came, epoch milliseconds; of no interest for an empty one. */
+  /** `fetchedAt`: when the answer came, epoch milliseconds. An empty one, too, shows the tip as it was then. */
   push(
     records: readonly RawRecord<Buffer>[],
     bytes: number,
@@ -77,7 +77,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     whenRoom: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
     push(fetched, size, millisBehindLatest, fetchedAt) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
-      const at = fetchedAt === undefined || fetched.length === 0 ? {} : { fetchedAt };
+      const at = fetchedAt === undefined ? {} : { fetchedAt };
       const result = { type: 'records' as const, records: fetched, ...lag, ...at };
 
       const newest = batches.at(batches.length - 1);

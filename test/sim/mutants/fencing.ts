@@ -62,6 +62,23 @@ const settlesByShard = (base: Actors = actors): Actors => {
   );
 };
 
+/** A stage that knows workers by their shard ids alone, which are the same in all streams. */
+const withoutStream: Mutant['make'] = () => {
+  const shardOf = new Map<number, string>();
+  return wrapped('stage', {
+    before: (state, message) => {
+      if (message.type === 'notify') shardOf.set(message['tenure'].worker, message['tenure'].shardId);
+      if (message.type !== 'disposed') return message;
+      const known = [...(state.workerEntries.keys() as Iterable<number>)];
+      const dispositions = (message['dispositions'] as { worker: number }[]).map((ofWorker) => {
+        const shard = shardOf.get(ofWorker.worker);
+        return { ...ofWorker, worker: known.find((worker) => shardOf.get(worker) === shard) ?? ofWorker.worker };
+      });
+      return { ...message, dispositions };
+    },
+  });
+};
+
 /** All workers of a shard have the same number, and the keeper does not take their requests for repeats. */
 const namesReused = (base: Actors = actors): Actors => {
   const numbers = new Map<string, number>();
@@ -136,6 +153,7 @@ export const fencingMutants: readonly Mutant[] = [
       off: () => settlesByShard(),
     },
   },
+  { name: 'a stage knows workers by their shards, without the stream', make: withoutStream },
   { name: 'names reused over incarnations', make: () => namesReused() },
   {
     name: 'the news of an ended tenure is not heard',

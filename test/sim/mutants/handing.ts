@@ -85,7 +85,10 @@ const robbedUnheard: Mutant['make'] = () => {
       if (!goesOn) return effects;
       goesOn = false;
       yielding.phase = 'stale';
-      return [...effects, send(tenure.control, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses })];
+      return [
+        ...effects,
+        send(tenure.workerRef, { type: 'resume', fence: tenure.shared.fence, number: workers.pauses }),
+      ];
     },
   });
 };
@@ -128,7 +131,7 @@ export const handingMutants: readonly Mutant[] = [
   {
     name: 'a failure that stops a shard does not wait for other calls of the shard',
     make: nudged((state, message) => {
-      if (message.type === 'workerEnded' && message['how'].type === 'stopShard') stoppedByFailure.add(state);
+      if (message.type === 'workerEnded' && message['end'].type === 'stopShard') stoppedByFailure.add(state);
       if (stoppedByFailure.has(state)) state.leftovers.callsMayBeLeft = false;
     }),
   },

@@ -101,7 +101,7 @@ const endsAtOnce: Mutant['make'] = () =>
     after: (state, message, effects) => {
       if (message.type !== 'read' || state.ending?.type !== 'shardEnd' || state.finished) return effects;
       const { worker, fence } = state.tenure;
-      const end = { type: 'workerEnded', worker, fence, how: state.ending };
+      const end = { type: 'workerEnded', worker, fence, end: state.ending };
       return [...effects, effect.send(state.keeper, end as never)];
     },
   });
@@ -117,6 +117,13 @@ const childrenAtLatest: Mutant['make'] = ({ machine }) => {
   }));
 };
 
+/** The time that a record waited in the stream does not count: only the time that the worker has had it. */
+const lagFromAdmission: Mutant['make'] = () =>
+  given('shardWorker', (options) => ({
+    ...options,
+    clock: { now: () => options.clock.now(), wallNow: () => -Infinity },
+  }));
+
 export const readingMutants: readonly Mutant[] = [
   { name: 'W12: a record of no items is never settled', make: noItemsNeverSettle },
   { name: 'P6: an aggregate begun is taken for one that is done', make: wholeAggregates },
@@ -126,4 +133,5 @@ export const readingMutants: readonly Mutant[] = [
   { name: 'what the service repeats is handed out again', make: repeatsAreNew },
   { name: 'a shard ends before its records are settled', make: endsAtOnce },
   { name: 'a child shard starts at LATEST', make: childrenAtLatest },
+  { name: 'lag counts from when the worker has the record', make: lagFromAdmission },
 ];

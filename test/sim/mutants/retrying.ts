@@ -58,9 +58,9 @@ const drainedAnyway: Mutant['make'] = () =>
   wrapped('shardWorker', {
     after: (_state, _message, effects) =>
       resent(effects, (message) => {
-        const { type, how } = message;
-        if (type !== 'workerEnded' || how.type !== 'drained' || how.open === 0) return message;
-        return { ...message, how: { type: 'drained', open: 0 } };
+        const { type, end } = message;
+        if (type !== 'workerEnded' || end.type !== 'drained' || end.open === 0) return message;
+        return { ...message, end: { type: 'drained', open: 0 } };
       }),
   });
 

@@ -24,6 +24,23 @@ describe('a polling reader that is held', () => {
     on.reader.close();
   });
 
+  it('says of an answer when it came, even of an empty one: it is no news of the tip when it is read much later', async () => {
+    const on = harness();
+    const read = async (): Promise<unknown> => {
+      const reading = on.reader.read(new AbortController().signal);
+      await on.clock.advance(1);
+      const result = await reading;
+      return result.type === 'records' && result.records.length === 0 ? result.fetchedAt : 'another answer';
+    };
+    await read();
+    await on.clock.advance(5_000);
+    on.reader.hold?.(true);
+    const heldAt = on.clock.wallNow();
+    await on.clock.advance(60_000);
+    expect(await read()).to.be.within(heldAt - 2_000, heldAt);
+    on.reader.close();
+  });
+
   it('keeps what it had fetched, and may be closed', async () => {
     const on = harness();
     on.put('a');

@@ -1,0 +1,196 @@
+// How far the shards of an application are behind, for `kinact lag`: from the rows of its lease table, and one bounded look at each shard.
+// Workers are not asked, so every figure is about the checkpoint in the row: what would be read first if all workers died now.
+import { streamArnParts } from '../aws/dynamodb-streams/stream-arn.js';
+import type { LeaseRow } from '../core/lease.js';
+import type { PositionLook, StartPosition } from '../core/position.js';
+import { hasEnded } from '../core/shard-graph.js';
+import { arnOf, isTableStream } from '../core/stream-identity.js';
+import type { StreamSource } from '../api/ports.js';
+import type { Environment } from '../api/source.js';
+import { errorLine } from './command.js';
+import { isTable, openSource, type SourceReference } from './table-reference.js';
+
+/** What is known about one shard that has not ended. */
+export interface ShardLag {
+  readonly leaseKey: string;
+  readonly shardId: string;
+  /** The stream by ARN or name. */
+  readonly stream: string;
+  readonly owner: string | undefined;
+  /** Its parents have not ended, so no worker reads it yet. */
+  readonly waits: boolean;
+  readonly checkpoint: string;
+  readonly subSequenceNumber: number;
+  /** How far the checkpoint is behind the tip. Reading is no further behind. Undefined: unknown. */
+  readonly readLagMs: number | undefined;
+  /** The age of the oldest record that the checkpoint does not cover; 0 if there is none. Undefined: unknown. */
+  readonly settledLagMs: number | undefined;
+  /** How many records a second were written to the shard behind the checkpoint. Undefined: too few are known. */
+  readonly arrivingPerSecond: number | undefined;
+  /** The time of this look, epoch milliseconds. */
+  readonly at: number;
+  /** Why the figures are unknown. */
+  readonly problem?: string;
+}
+
+const maxLooksAtOnce = 8;
+
+/** The streams of an application, each opened at its first look. */
+export interface LagSources {
+  /** Looks at every shard that has not ended. */
+  look(rows: readonly LeaseRow[], signal: AbortSignal): Promise<readonly ShardLag[]>;
+  close(): void;
+}
+
+/** `given`: the rows of this stream only, and also the stream of rows that name none. */
+export function lagSources(given: SourceReference | undefined, environment: Environment): LagSources {
+  const opened = new Map<string, StreamSource>();
+  const sourceOf = (reference: SourceReference): StreamSource => {
+    const name = reference.streamArn ?? reference.streamName ?? `table ${reference.tableName}`;
+    const source = opened.get(name) ?? openSource(reference, environment);
+    opened.set(name, source);
+    return source;
+  };
+  return {
+    async look(rows, signal) {
+      const ended = new Set(rows.filter(hasEnded).map(({ leaseKey }) => leaseKey));
+      const known = new Set(rows.map(({ leaseKey }) => leaseKey));
+      const wanted = rows.filter((row) => !hasEnded(row) && isOf(row, given));
+      const lags: ShardLag[] = [];
+      const left = wanted.values();
+      const work = async (): Promise<void> => {
+        for (const row of left) {
+          const waits = parentKeys(row).some((parent) => known.has(parent) && !ended.has(parent));
+          lags.push(await lagOf(row, { waits, reference: referenceOf(row, given), sourceOf, environment, signal }));
+        }
+      };
+      await Promise.all(Array.from({ length: maxLooksAtOnce }, work));
+      return lags.toSorted((one, other) => (one.leaseKey < other.leaseKey ? -1 : 1));
+    },
+    close() {
+      for (const source of opened.values()) source.close();
+    },
+  };
+}
+
+function parentKeys({ leaseKey, shardId = leaseKey, parentShardIds }: LeaseRow): readonly string[] {
+  const prefix = leaseKey.slice(0, leaseKey.length - shardId.length);
+  return parentShardIds.map((parent) => prefix + parent);
+}
+
+/** The stream that a row names; the given one if the row names none. */
+function referenceOf(
+  { kinactStream, streamName }: LeaseRow,
+  given: SourceReference | undefined,
+): SourceReference | undefined {
+  if (kinactStream !== undefined) return { streamArn: arnOf(kinactStream) };
+  const name = streamName?.split(':')[1];
+  // The Java adapter for tables writes a name that is none of Kinesis.
+  return name === undefined || name.includes('$') ? given : { streamName: name };
+}
+
+function isOf(row: LeaseRow, given: SourceReference | undefined): boolean {
+  if (given === undefined) return true;
+  const named = referenceOf(row, given);
+  if (named === undefined || named === given) return true;
+  const arn = named.streamArn;
+  if (given.streamArn !== undefined) return arn === given.streamArn || given.streamArn.endsWith(`/${named.streamName}`);
+  if (given.tableName !== undefined) return arn !== undefined && streamArnParts(arn)?.table === given.tableName;
+  return (arn === undefined ? named.streamName : isTableStream(arn) ? '' : arn.split('/')[1]) === given.streamName;
+}
+
+interface Looking {
+  readonly waits: boolean;
+  readonly reference: SourceReference | undefined;
+  readonly sourceOf: (reference: SourceReference) => StreamSource;
+  readonly environment: Environment;
+  readonly signal: AbortSignal;
+}
+
+async function lagOf(row: LeaseRow, { waits, reference, sourceOf, environment, signal }: Looking): Promise<ShardLag> {
+  const { leaseKey, shardId = leaseKey, leaseOwner: owner, checkpoint, checkpointSubSequenceNumber } = row;
+  const figures = (look: PositionLook | undefined, problem?: string): ShardLag => {
+    const at = environment.clock.wallNow();
+    return {
+      ...{ leaseKey, shardId, owner, waits, checkpoint, subSequenceNumber: checkpointSubSequenceNumber, at },
+      stream: reference?.streamArn ?? reference?.streamName ?? reference?.tableName ?? '',
+      ...(look === undefined ? unknownFigures : figuresOf(look, at)),
+      ...(problem === undefined ? {} : { problem }),
+    };
+  };
+  if (reference === undefined) return figures(undefined, 'the row names no stream: give --stream or --table');
+  const start = startOf(row);
+  if (start === undefined) return figures(undefined, `the row has no time for ${checkpoint}`);
+  // A table's stream has no start at a time, and the records before it may be many.
+  if (start.type === 'atTimestamp' && isTable(reference))
+    return figures(undefined, 'LATEST of a table, before its first checkpoint');
+  try {
+    const look = await sourceOf(reference).look?.(shardId, start, signal);
+    return figures(look, look?.isKnown === false ? 'no record was found with a few reads' : undefined);
+  } catch (error) {
+    return figures(undefined, errorLine(error));
+  }
+}
+
+function startOf({
+  checkpoint,
+  checkpointSubSequenceNumber: sub,
+  kinactLatestAt,
+}: LeaseRow): StartPosition | undefined {
+  switch (checkpoint) {
+    case 'TRIM_HORIZON':
+      return { type: 'trimHorizon' };
+    case 'LATEST':
+      return kinactLatestAt === undefined ? undefined : { type: 'atTimestamp', timestampMs: kinactLatestAt };
+    case 'AT_TIMESTAMP':
+    case 'SHARD_END':
+      return undefined;
+    default:
+      return { type: 'after', position: { sequenceNumber: checkpoint, subSequenceNumber: sub } };
+  }
+}
+
+type Figures = Pick<ShardLag, 'readLagMs' | 'settledLagMs' | 'arrivingPerSecond'>;
+
+const unknownFigures: Figures = { readLagMs: undefined, settledLagMs: undefined, arrivingPerSecond: undefined };
+
+/** The figures of a look. The clock of this machine may be early, so no age is negative. */
+export function figuresOf({ records, isTip, isKnown, millisBehindLatest }: PositionLook, now: number): Figures {
+  if (!isKnown) return unknownFigures;
+  const arrivals = records.flatMap(({ arrivedAt }) => arrivedAt ?? []);
+  const [first] = arrivals;
+  if (records.length === 0) return { readLagMs: millisBehindLatest ?? 0, settledLagMs: 0, arrivingPerSecond: 0 };
+  if (first === undefined) return { ...unknownFigures, readLagMs: millisBehindLatest };
+  const settledLagMs = Math.max(0, now - first);
+  return {
+    // Without the service's figure: reading is no further behind than the oldest record.
+    readLagMs: millisBehindLatest ?? settledLagMs,
+    settledLagMs,
+    arrivingPerSecond: rateOf(arrivals, isTip ? now : undefined),
+  };
+}
+
+/** Records a second. At the tip they came until now; before it, the sample ends with its last record. */
+function rateOf(arrivals: readonly number[], until: number | undefined): number | undefined {
+  const first = Math.min(...arrivals);
+  const spanMs = (until ?? Math.max(...arrivals)) - first;
+  const count = until === undefined ? arrivals.length - 1 : arrivals.length;
+  return spanMs <= 0 || count === 0 ? undefined : (count * 1_000) / spanMs;
+}
+
+/**
+ * How many records a second became durable between two looks at a shard. It is an estimate: the rate of arrivals, times how fast the
+ * oldest record moved in the time of the stream. Undefined if a look knows too little.
+ */
+export function settledPerSecond(before: ShardLag | undefined, now: ShardLag): number | undefined {
+  if (before?.settledLagMs === undefined || now.settledLagMs === undefined || now.at <= before.at) return undefined;
+  const isSame = before.checkpoint === now.checkpoint && before.subSequenceNumber === now.subSequenceNumber;
+  if (isSame) return 0;
+  const perSecond =
+    now.arrivingPerSecond === undefined || now.arrivingPerSecond === 0
+      ? before.arrivingPerSecond
+      : now.arrivingPerSecond;
+  if (perSecond === undefined) return undefined;
+  const passedMs = now.at - now.settledLagMs - (before.at - before.settledLagMs);
+  return Math.max(0, (perSecond * passedMs) / (now.at - before.at));
+}
