@@ -1,5 +1,5 @@
 // The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
-// update of the held leases of a table has a version number, and a gap makes it subscribe again, so no start message can be missed.
+// update of the held leases of a table has a version number. After a gap the actor subscribes again, so it misses no start message.
 // A worker that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';

@@ -1,6 +1,6 @@
-// Bounds the reads of idle shards by this process, over all its sources: up to a number of idle shards each is read every `idleMs`, and
-// more of them share the reads of that number. Invariant: no wait is longer than `longestMs`, so figures of lag stay fresh. A shard
-// with records is not idle. Readers that poll call this once per answer, never per record.
+// Bounds the reads of idle shards by this process, over all its sources. A few hundred idle shards are each read every `idleMs`; more
+// of them share the reads of so many. Invariant: no wait is longer than `longestMs`, so figures of lag stay fresh. A shard with
+// records is not idle. Readers that poll call this once per answer, never per record.
 import type { Clock } from '../../api/ports.js';
 
 /** The idle shards of a process. Only the functions of this file change it. */
@@ -22,8 +22,9 @@ export interface IdleShard {
 export const unstretchedShards = 400;
 /** A shard counts as idle from this many empty reads in a row on. */
 const idleReads = 3;
-/** The longest wait, as a multiple of `idleMs`; and the wait that it may not exceed, because an answer is taken for fresh for ten seconds. */
+/** The longest wait, as a multiple of `idleMs`. */
 const longestFactor = 5;
+/** No wait is stretched beyond this, because an answer is taken for fresh for ten seconds. */
 const longestStretchedMs = 5_000;
 
 /** One for each clock: a process has one clock, a test brings its own. */
