@@ -39,11 +39,13 @@ import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
 import type { LeaseTraffic } from '../../src/core/lease-traffic.js';
+import type { TokenBucket } from '../../src/core/token-bucket.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { Wish } from '../../src/core/lease-wish.js';
 import type { Absences } from '../../src/core/shard-proof.js';
 import type { Clock, HashKeyRange, LeaseStore, Random } from '../../src/api/ports.js';
 
+import type { StreamCalls } from './streams/stream-calls.js';
 import type { RowProgress } from './streams/row-creation.js';
 
 /** The options with their defaults filled in. */
@@ -118,6 +120,8 @@ export interface ShardEnds {
   readonly questions: AskShardEnd[];
   gathering: boolean;
   gatherDueAt: number;
+  /** What is left of the requests that may be made soon after one another. */
+  readonly gatherings: TokenBucket;
   /** Since when complete listings have lacked a shard that was asked about. */
   absences: Absences;
 }
@@ -138,8 +142,8 @@ export interface Stream {
   readonly joining: ReplyTo<CoordinatorStarted>[];
   /** The source is being removed. */
   leaving: Leaving | undefined;
-  /** Aborts when the source has been removed. */
-  readonly forgotten: AbortController;
+  /** They end when the source has been removed. */
+  readonly calls: StreamCalls;
   /** The identity of the stream is known. Before that, no row can be assigned to the stream. */
   opened: boolean;
   readonly opening: Opening;
@@ -186,6 +190,8 @@ export interface Lease {
   openListings: number;
   /** Since when (monotonic) no worker reads the shard although a worker may. */
   idleSince: number | undefined;
+  /** Since when (monotonic) the end of the shard is proven and its children wait for SHARD_END. */
+  childrenWaitSince: number | undefined;
   /** Why no worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to create. */

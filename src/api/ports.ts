@@ -1,7 +1,7 @@
 // The interfaces between kinact and its environment. All I/O, time and random numbers come through one of them.
 // `consumer/wiring.ts` (or a test) passes the implementations in, which keeps `src/core` and `actors` deterministic.
 import type { ByteAccount } from '../core/byte-budget.js';
-import type { Position, StartPosition } from '../core/position.js';
+import type { Position, PositionLook, StartPosition } from '../core/position.js';
 import type { ListingProof } from '../core/shard-graph.js';
 import type { LeaseRow } from '../core/lease.js';
 import type { RetrievalReason, RetrievalWay, SubscriptionOutcome } from './retrieval.js';
@@ -119,7 +119,7 @@ export type ReadResult =
       readonly records: readonly RawRecord[];
       /** Milliseconds between the last record and the tip; absent if the service did not report them. */
       readonly millisBehindLatest?: number;
-      /** When the answer came, epoch milliseconds, for records that were fetched ahead. Default: when the worker gets them. */
+      /** When the answer came, epoch milliseconds, if it was fetched ahead, be it empty. Default: when the worker gets them. */
       readonly fetchedAt?: number;
     }
   /**
@@ -163,20 +163,6 @@ export interface ShardReader {
   hold?(isHeld: boolean): void;
   /** Ends every request and timer of this reader. A second call has no effect. */
   close(): void;
-}
-
-/** What a look at a position of a shard has found. */
-export interface PositionLook {
-  /** The first records after the position, at most a small sample. */
-  readonly records: readonly RawRecord[];
-  /** The last answer has reached the tip of the shard, or its end. */
-  readonly isTip: boolean;
-  /** False: the answers have shown neither a record nor that there is none. */
-  readonly isKnown: boolean;
-  /** How far the first answer was behind the tip, in milliseconds. */
-  readonly millisBehindLatest: number | undefined;
-  /** How many calls of GetRecords it took. */
-  readonly reads: number;
 }
 
 /** A notice from a reader. A shard worker turns it into an event or a counter. */

@@ -1,8 +1,9 @@
 // Shares one request among all readers of a source that need its answer at the same time: the stream's identity, or which shards
-// are closed. Invariant: every caller gets an answer to a request that began after the caller asked. A few requests leave
-// quickly, then one a second, because iterators of a thousand shards may expire together. The account has only twenty
-// descriptions a second.
+// are closed. Invariant: every caller gets an answer to a request that began after the caller asked. Some requests leave quickly,
+// because a change of the shards needs several, one after the other, and every wait keeps a child unread. Then one a second leaves:
+// iterators of a thousand shards may expire together, and the account has only twenty descriptions a second.
 import type { Clock, Timers } from '../api/ports.js';
+import { createTokenBucket, take, waitMs, type TokenBucket } from '../core/token-bucket.js';
 import { stopped } from './kinesis/prefetch-buffer.js';
 
 export type Ask<T> = (signal: AbortSignal) => Promise<T>;
@@ -13,38 +14,53 @@ export interface SharedRequest<T> {
   close(): void;
 }
 
-const quickMs = 250;
-const slowMs = 1_000;
-/** `quickOnes` requests leave quickly; after a pause of `restMs`, as many may leave quickly again. */
-const quickOnes = 4;
-const restMs = 10_000;
+/** Five a second at most, so that four processes may hurry at one time. */
+const defaultQuickMs = 200;
+/** A change of all shards takes about ten. Twelve generations of shards that ended long ago, one after the other, take all. */
+const quickOnes = 50;
+const perSecond = 1;
+/** Within `restMs` after a request, the next waits this long for more callers: shards that end together ask within milliseconds. */
+const gatherMs = 20;
+const restMs = 2_000;
 
 interface Waiter<T> {
   readonly resolve: (answer: T) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export function sharedRequest<T>(request: Ask<T>, deps: { clock: Clock; timers: Timers }): SharedRequest<T> {
-  const { clock, timers } = deps;
+function fullBucket(now: number): TokenBucket {
+  return createTokenBucket({ capacity: quickOnes, perSecond }, now);
+}
+
+interface SharedRequestDeps {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** How soon a request may follow another while it leaves quickly. Default 200. */
+  readonly quickMs?: number;
+}
+
+export function sharedRequest<T>(request: Ask<T>, deps: SharedRequestDeps): SharedRequest<T> {
+  const { clock, timers, quickMs = defaultQuickMs } = deps;
   const closing = new AbortController();
   let waiters = new Set<Waiter<T>>();
   let busy = false;
   let lastAt = -Infinity;
-  let streak = 0;
+  const bucket = fullBucket(clock.now());
   let cancel: (() => void) | undefined;
 
   async function send(): Promise<void> {
     cancel = undefined;
     const asking = waiters;
     waiters = new Set();
-    const now = clock.now();
-    streak = now - lastAt > restMs ? 1 : streak + 1;
-    lastAt = now;
+    lastAt = clock.now();
+    take(bucket, 1, lastAt);
 
     try {
       const answer = await request(closing.signal);
       for (const { resolve } of asking) resolve(answer);
     } catch (error) {
+      // The service may be short of calls, so there is no hurry any more.
+      take(bucket, Math.max(0, bucket.tokens), clock.now());
       for (const { reject } of asking) reject(error);
     }
 
@@ -55,9 +71,10 @@ export function sharedRequest<T>(request: Ask<T>, deps: { clock: Clock; timers: 
   function schedule(): void {
     if (busy || waiters.size === 0 || closing.signal.aborted) return;
     busy = true;
-    const waitMs = lastAt + (streak < quickOnes ? quickMs : slowMs) - clock.now();
-    if (waitMs <= 0) void send();
-    else cancel = timers.after(Math.ceil(waitMs), () => void send());
+    const now = clock.now();
+    const ms = Math.max(now - lastAt < restMs ? gatherMs : 0, lastAt + quickMs - now, waitMs(bucket, 1, now));
+    if (ms <= 0) void send();
+    else cancel = timers.after(Math.ceil(ms), () => void send());
   }
 
   /** Cancels the timer when the last waiter has left. */

@@ -2,10 +2,10 @@
 // Workers are not asked, so every figure is about the checkpoint in the row: what would be read first if all workers died now.
 import { streamArnParts } from '../aws/dynamodb-streams/stream-arn.js';
 import type { LeaseRow } from '../core/lease.js';
-import type { StartPosition } from '../core/position.js';
+import type { PositionLook, StartPosition } from '../core/position.js';
 import { hasEnded } from '../core/shard-graph.js';
 import { arnOf, isTableStream } from '../core/stream-identity.js';
-import type { PositionLook, StreamSource } from '../api/ports.js';
+import type { StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 import { isTable, openSource, type SourceReference } from './table-reference.js';
@@ -179,8 +179,8 @@ function rateOf(arrivals: readonly number[], until: number | undefined): number 
 }
 
 /**
- * How many records a second became durable between two looks at a shard: an estimate, from the rate of arrivals and how far the oldest
- * record moved in the time of the stream. Undefined if a look knows too little.
+ * How many records a second became durable between two looks at a shard. It is an estimate: the rate of arrivals, times how fast the
+ * oldest record moved in the time of the stream. Undefined if a look knows too little.
  */
 export function settledPerSecond(before: ShardLag | undefined, now: ShardLag): number | undefined {
   if (before?.settledLagMs === undefined || now.settledLagMs === undefined || now.at <= before.at) return undefined;

@@ -62,7 +62,9 @@ function uncheckpointedMs(actors: readonly ActorSnapshot[]): ReadonlyMap<string,
 export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnapshot[]): LagSnapshot {
   const actors = walk(tree);
   const readLags = actors.flatMap((actor) => statusOf(actor, 'shard-worker')?.readLagMs ?? []);
-  const ages = shards.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []);
+  // A keeper may have records to checkpoint although the worker is gone that settled them.
+  const settled = [...uncheckpointedMs(actors).values()].filter((ms) => ms > 0);
+  const ages = [...shards.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []), ...settled];
   const scanned = actors.flatMap((actor) => {
     const coordinator = statusOf(actor, 'lease-coordinator');
     return coordinator?.scanAgeMs === undefined ? [] : [coordinator];
@@ -73,8 +75,9 @@ export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnap
     )
     .toSorted((one, other) => other.forMs - one.forMs);
 
-  // Without a lease this process knows of no lag, once it has seen the table.
-  const known = scanned.length > 0 && shards.length === 0 ? [0] : [];
+  // Without a lease that may be read this process knows of no lag, once it has seen the table. With one it does not know it yet.
+  const hasNone = shards.length === 0 && scanned.every(({ startable }) => startable === 0);
+  const known = scanned.length > 0 && hasNone ? [0] : [];
   const largest = (of: readonly number[]): number | null => {
     const all = [...of, ...known, ...(unread === undefined ? [] : [unread.forMs])];
     return all.length === 0 ? null : all.reduce((one, other) => Math.max(one, other), 0);

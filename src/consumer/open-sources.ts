@@ -59,11 +59,9 @@ export function openSources(options: ResolvedOptions, environment: Environment):
     byName,
     tables,
     open: (placed) => {
-      const history: SourceHistory = { worked: false, failure: undefined, atRisk: new Set() };
-      const slots = joinSlots(calls);
-      const { spec, tableName } = placed;
-      const opened: OpenSource = { ...placed, source: spec.open({ ...environment, slots }, tableName), history, slots };
-      const table = tables.get(tableName) ?? openTable(options, environment, opened);
+      const { tableName } = placed;
+      const opened = openSource(placed, environment, calls);
+      const table = tables.get(tableName) ?? tableOf(options, environment, opened);
       table.sources = [...table.sources, opened];
       tables.set(tableName, table);
       byName.set(opened.source.name, opened);
@@ -88,6 +86,32 @@ export function openSources(options: ResolvedOptions, environment: Environment):
   };
   for (const placed of options.sources) sources.open(placed);
   return sources;
+}
+
+function openSource(placed: ResolvedSource, environment: Environment, calls: CallSlots): OpenSource {
+  const history: SourceHistory = { worked: false, failure: undefined, atRisk: new Set() };
+  const slots = joinSlots(calls);
+  try {
+    return { ...placed, source: placed.spec.open({ ...environment, slots }, placed.tableName), history, slots };
+  } catch (error) {
+    leaveSlots(slots);
+    throw error;
+  }
+}
+
+/** Opens the table of a source. A source without one is closed again: nothing else knows of it. */
+function tableOf(options: ResolvedOptions, environment: Environment, opened: OpenSource): Table {
+  try {
+    return openTable(options, environment, opened);
+  } catch (error) {
+    closeOne(
+      `source '${opened.source.name}'`,
+      () => opened.source.close(),
+      () => {},
+    );
+    leaveSlots(opened.slots);
+    throw error;
+  }
 }
 
 function openTable({ leases }: ResolvedOptions, environment: Environment, { spec, tableName }: OpenSource): Table {

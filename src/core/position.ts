@@ -24,3 +24,17 @@ export type StartPosition =
   | { readonly type: 'atTimestamp'; readonly timestampMs: number }
   /** Read from this record on and leave out its user records up to and including `subSequenceNumber`. */
   | { readonly type: 'after'; readonly position: Position };
+
+/** What a look at a position of a shard has found. */
+export interface PositionLook {
+  /** The first records after the position, at most a small sample. */
+  readonly records: readonly { readonly sequenceNumber: string; readonly arrivedAt?: number }[];
+  /** The last answer has reached the tip of the shard, or its end. */
+  readonly isTip: boolean;
+  /** False: the answers have shown neither a record nor that there is none. */
+  readonly isKnown: boolean;
+  /** How far the first answer was behind the tip, in milliseconds. */
+  readonly millisBehindLatest: number | undefined;
+  /** How many calls of GetRecords it took. */
+  readonly reads: number;
+}

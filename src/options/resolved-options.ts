@@ -70,8 +70,7 @@ const sameName =
   'give kinesisStream its streamArn instead';
 
 /** Refuses a source whose lease table would be in another place than that of another source with the same table. */
-function samePlace(path: string, { leases: place = {} }: AnySource, other: AnySource | undefined): void {
-  if (other === undefined) return;
+function samePlace(path: string, { leases: place = {} }: AnySource, other: AnySource): void {
   const { region, client } = other.leases ?? {};
   const differs = place.region !== undefined && region !== undefined && place.region !== region;
   if (differs)
@@ -93,7 +92,7 @@ function placeSources(
   pathOf = (index: number): string => (specs.length === 1 ? 'source' : `source[${index}]`),
 ): readonly ResolvedSource[] {
   const byName = new Map<string, AnySource>();
-  const byTable = new Map<string, string>();
+  const byTable = new Map<string, readonly AnySource[]>();
   return Object.freeze(
     specs.map((spec, index) => {
       const path = pathOf(index);
@@ -101,21 +100,19 @@ function placeSources(
       if (twin !== undefined) refuse(path, isOfKinesis(twin) === isOfKinesis(spec) ? sameStream : sameName, spec.name);
       byName.set(spec.name, spec);
       const name = spec.application ?? tableName ?? applicationName.parse(application, 'application');
-      const other = byTable.get(name);
+      const others = byTable.get(name) ?? [];
+      const [other] = others;
       if (other !== undefined && !multiStream) {
         throw new KinactError(
           'INVALID_OPTION',
-          `${path}.application: expected a lease table of its own, got '${name}', which is that of '${other}' already; ` +
+          `${path}.application: expected a lease table of its own, got '${name}', which is that of '${other.name}' already; ` +
             'give each source its application, or set leases.multiStream',
           { data: { option: `${path}.application`, table: name } },
         );
       }
-      byTable.set(name, spec.name);
-      samePlace(
-        path,
-        spec,
-        specs.find((each) => each.name === other),
-      );
+      byTable.set(name, [...others, spec]);
+      // One that names no region fits any: so it does not speak for the others.
+      for (const each of others) samePlace(path, spec, each);
       return Object.freeze({ spec, tableName: name });
     }),
   );

@@ -27,6 +27,21 @@ describe('the shard that has had no reader for the longest time', () => {
     expect(longestUnread?.ms).to.be.within(7_000, 9_000);
   });
 
+  it('is a free lease also while this worker tries to take it', async () => {
+    const driver = driveCoordinator({
+      failoverMs,
+      store: memoryLeaseStore([zero, one].map((leaseKey) => leaseRow({ leaseKey }))),
+    });
+    await driver.started();
+    await driver.taken(zero);
+    await driver.news(zero, { type: 'working', fence: 7 });
+    await driver.harness.advance(7_000);
+    expect(driver.status().leases.find(({ leaseKey }) => leaseKey === one)?.here?.phase).to.equal('taking');
+    const { longestUnread } = driver.status();
+    expect(longestUnread?.leaseKey).to.equal(one);
+    expect(longestUnread?.ms).to.be.within(7_000, 9_000);
+  });
+
   it('is the lease of an owner that has died, from its last renewal', async () => {
     const driver = await beside({ leaseKey: one, leaseOwner: 'peer', leaseCounter: 5 });
     await driver.harness.advance(failoverMs - 1_000);
@@ -46,6 +61,32 @@ describe('the shard that has had no reader for the longest time', () => {
     await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'it has gone' });
     await driver.harness.advance(failoverMs + 5_000);
     expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: failoverMs + 5_000 });
+  });
+
+  it('is also one whose pipeline waits before it restarts, although that is an excuse in `ready()`', async () => {
+    const driver = driveCoordinator({ failoverMs });
+    await driver.started();
+    await driver.takenAll();
+    for (const leaseKey of [zero, one]) await driver.news(leaseKey, { type: 'working', fence: 7 });
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'it has gone' });
+    await driver.harness.tell(driver.coordinator, { type: 'pipelineDelayed', forMs: 30_000 });
+    await driver.harness.advance(failoverMs + 5_000);
+    expect(driver.status().unread).to.deep.equal([]);
+    expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: failoverMs + 5_000 });
+  });
+
+  it('is one that has ended, as long as its children wait for SHARD_END', async () => {
+    const stream = listedStream({ shards: 1 });
+    const driver = driveCoordinator({ stream, failoverMs });
+    await driver.started();
+    await driver.takenAll();
+    await driver.news(zero, { type: 'working', fence: 7 });
+    stream.split(zero);
+    await driver.news(zero, { type: 'idle', fence: 7, openRecords: false, reason: 'the shard has ended' });
+    expect(await driver.askEnd(zero)).to.include({ type: 'ready' });
+    await driver.harness.advance(40_000);
+    expect(driver.status().unread).to.deep.equal([]);
+    expect(driver.status().longestUnread).to.deep.equal({ leaseKey: zero, ms: 40_000 });
   });
 
   it('is none that has ended, or that waits for a parent: the parent counts', async () => {

@@ -104,6 +104,14 @@ describe('onShardStarted of a shard worker', () => {
     }
   });
 
+  it('does not end a worker whose pause is over before it has succeeded: the worker reads on', () => {
+    const { pause, tell, ended, endOf, tenure } = hooked();
+    pause(1);
+    tell({ type: 'resume', fence: tenure.fence, number: 1 });
+    const after = ended(1);
+    expect([endOf(after), started(after)]).to.deep.equal([undefined, ['read']]);
+  });
+
   it('does not hold a worker whose lease is lost', () => {
     const { control, endOf } = hooked();
     expect(endOf(control('revoked'))).to.deep.equal({ type: 'tenureDead' });

@@ -22,6 +22,7 @@ import type { Machine } from './machine.js';
 import { createPartOrder } from './part-order.js';
 import { createSink } from './sink.js';
 import { createTimeouts } from './timeouts.js';
+import type { SourceLaw } from './source-law.js';
 import type { Tenures } from './tenures.js';
 import { lingerMs, Poisoned, type Work } from './work.js';
 import type { World } from './world.js';
@@ -36,6 +37,7 @@ interface Watched {
   readonly incarnations: Incarnations;
   readonly tenures: Tenures;
   readonly limits: Limits;
+  readonly sources: SourceLaw;
   /** A failure has been injected. */
   hurt(): void;
   /** A call of the application will never end. */
@@ -54,7 +56,7 @@ export interface Application {
 
 export function application(world: World, machine: Machine, watched: Watched, dice: Dice): Application {
   const { oracle, clock } = world;
-  const { incarnations, limits, tenures, hurt, hung, blocked } = watched;
+  const { incarnations, limits, sources, tenures, hurt, hung, blocked } = watched;
   const hasEnded = (worker: number): boolean => {
     const at = incarnations.endedAt(worker);
     const known = Math.max(machine.mailHeldAt(), machine.resumedAt(), at ?? Infinity) + newsMs;
@@ -117,6 +119,7 @@ export function application(world: World, machine: Machine, watched: Watched, di
       const of = { process: machine.name, id, shardId, fence };
       oracle.delivered({ ...of, attempt, isOver, at: machine.worldNow(), together });
       limits.handedOut();
+      sources.handedOut(source, id);
     },
     finish: (items) => {
       oracle.acknowledged(items.map(({ value }) => value));

@@ -27,11 +27,17 @@ export function conditionOf({ java, processes }: World, name: string): Condition
   if (isJava(name)) return { troubles: 'none', isTroubled: java?.isGone(name) !== false, hasHung: false };
   const process = processes.find(({ machine }) => machine.name === name);
   if (process === undefined) return { troubles: 'there is no such process', isTroubled: true, hasHung: false };
-  const { ended, hurt, machine, stopped, wires } = process;
+  const { ended, hurt, machine, sources, stopped, wires } = process;
   const isGone = stopped || ended !== undefined || !machine.alive;
   return {
-    troubles: `${troublesOf(process)} ${wires[0].harmed()} ${hurt} ${machine.wallJumps()}`,
-    isTroubled: isGone || machine.standsStill() || machine.mailWaits(),
+    troubles: `${troublesOf(process)} ${wires[0].harmed()} ${hurt} ${machine.wallJumps()} ${sources.changes()}`,
+    isTroubled: isGone || sources.areAway() || machine.standsStill() || machine.mailWaits(),
     hasHung: process.hasHung,
   };
+}
+
+/** The codes of an error and of its causes. */
+export function codesOf(error: unknown): readonly unknown[] {
+  if (!(error instanceof Error)) return [];
+  return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
 }

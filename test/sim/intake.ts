@@ -18,6 +18,8 @@ export interface IntakeLaw {
   hands(worker: number): void;
 }
 
+/** What asks for records: the last one is the demand for one more event of a subscription. */
+const asking: ReadonlySet<string> = new Set(['GetRecords', 'SubscribeToShard', 'SubscribeToShardEvent']);
 /** A read of a stream ends in this time if nothing fails. */
 const readMs = 10_000;
 
@@ -38,7 +40,7 @@ export function createIntakeLaw({ now, stages, harmed, resumedAt, violate }: Int
     resumed: () => (since = undefined),
     asks: (operation) => {
       // A read that was under way may go on, with its pauses and repetitions.
-      if (operation !== 'GetRecords' || since === undefined || now() - since < readMs) return;
+      if (!asking.has(operation) || since === undefined || now() - since < readMs) return;
       if (harmed() === harmedBefore && resumedAt() < since) broken('asks for records', since);
     },
     hands: (worker) => {

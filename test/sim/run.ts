@@ -7,6 +7,8 @@ import { badItems, hang, poison } from './call-faults.js';
 import { strike } from './faults.js';
 import { meddle } from './meddling.js';
 import { sample } from './samples.js';
+import { changeSources } from './source-acts.js';
+import { disturb } from './fan-out-acts.js';
 import { settle } from './settling.js';
 import { isAtWork } from './stopping.js';
 import { throttle } from './throttling-acts.js';
@@ -73,10 +75,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<O
   clock.install();
   try {
     const endMeddling = meddle(world, seed);
-    const endActs = throttle(world, seed);
+    const endActs = [throttle, disturb, changeSources].map((begin) => begin(world, seed));
     await live(world, seed, size, tally);
     endMeddling();
-    endActs();
+    for (const end of endActs) end();
     await settle(world, size.records);
   } finally {
     clock.uninstall();

@@ -11,6 +11,7 @@ import type { Process, World } from './world.js';
 const patienceMs = 60_000;
 
 export function sample(world: World): void {
+  world.fanOut.laws.look();
   for (const process of world.processes) {
     if (!isAtWork(process) || process.machine.standsStill()) continue;
     const actors = walk(process.consumer.status().tree);
@@ -54,7 +55,7 @@ function bounds(
 /** How long a record may be in the stream before a worker that reads at the tip knows of it: it counts from its last answer after 10 s. */
 const unknownMs = 12_000;
 
-/** I60: a worker never says that its shard is less far behind than the oldest record is that is not done. */
+/** I64: a worker never says that its shard is less far behind than the oldest record is that is not done. */
 function lag({ clock, nameOf, oracle, trimmed }: World, { machine }: Process, actors: readonly ActorSnapshot[]): void {
   for (const actor of actors) {
     const status = statusOf(actor, 'shard-worker');
@@ -66,7 +67,7 @@ function lag({ clock, nameOf, oracle, trimmed }: World, { machine }: Process, ac
     const ageMs = clock.now() - since;
     if (status.lagMs + unknownMs < ageMs)
       oracle.violate(
-        'I60',
+        'I64',
         `${actor.path} of ${machine.name} says it lags by ${status.lagMs} ms, but a record has waited for ${Math.round(ageMs)} ms`,
       );
   }
@@ -110,10 +111,11 @@ function limited({ clock, oracle }: World, process: Process, actors: readonly Ac
 
 function credit(world: World, { machine, credits }: Process, actors: readonly ActorSnapshot[]): void {
   const { oracle } = world;
-  const reducers = actors.filter(({ kind }) => kind === 'reducer');
+  // An actor that stops takes no more messages: what is on its way to it is lost with it.
+  const reducers = actors.filter(({ kind, phase }) => kind === 'reducer' && phase === 'running');
   for (const actor of actors) {
     const { path } = actor;
-    const status = actor.queued > 0 ? undefined : statusOf(actor, 'stage');
+    const status = actor.queued > 0 || actor.phase !== 'running' ? undefined : statusOf(actor, 'stage');
     for (const { reducer, queued, credit: free } of status?.queues ?? []) {
       const other = reducers.find((each) => each.path.startsWith(`reducer/${reducer}#`));
       const grant = other && credits.between(path, other.path);

@@ -12,6 +12,8 @@ import type { Machine } from './machine.js';
 import type { Written } from './oracle.js';
 import { answerInstead, type Mishap } from './service-faults.js';
 import { answered, errorOf } from './sdk-answers.js';
+import { eventStream, subscribeIn, type Link, type Subscriber } from './subscribing.js';
+import type { Where } from './subscription-laws.js';
 import type { Wire } from './wire.js';
 import type { World } from './world.js';
 
@@ -30,13 +32,21 @@ interface Caller {
   readonly answered: (bytes: number) => void;
   /** Called when a request leaves the process. */
   readonly asks?: (operation: string) => void;
+  /** Subscribes too. Default: a process that only polls. */
+  readonly fanOut?: { readonly machine: Machine; readonly link?: Link | undefined };
 }
+
+type SourceCaller = Omit<Caller, 'asks'> & {
+  readonly asks: (operation: string, stream: string) => void;
+  readonly fanOut: NonNullable<Caller['fanOut']>;
+};
 
 export function sourcesOf(
   world: World,
-  { name, wire, dice, answered: told, asks }: Caller & Required<Pick<Caller, 'asks'>>,
+  { name, wire, dice, answered: told, asks, fanOut }: SourceCaller,
 ): readonly SourceSpec[] {
   const { initialPosition, layout, outOfRange } = world;
+  const retrieval = world.fanOut.retrievalOf(name);
   return layout.streams.map((streamName) =>
     kinesisStream({
       streamName,
@@ -49,7 +59,12 @@ export function sourcesOf(
         bytes: dice.pick([500, 8 * 1024 * 1024]),
       },
       outOfRange,
-      client: kinesisClient(world, { name, wire, dice: dice.split(), answered: told, asks }),
+      retrieval,
+      client: kinesisClient(world, {
+        ...{ name, wire, dice: dice.split(), answered: told },
+        asks: (operation) => asks(operation, streamName),
+        ...(retrieval === 'polling' ? {} : { fanOut }),
+      }),
       ...(layout.kind === 'several' ? { application: layout.tableOf(streamName) } : {}),
     }),
   );
@@ -57,13 +72,21 @@ export function sourcesOf(
 
 export function kinesisClient(
   world: World,
-  { name, wire, dice, answered: told, asks }: Caller,
+  { name, wire, dice, answered: told, asks, fanOut }: Caller,
 ): { send(command: never): Promise<object> } {
   const { clock, serviceFaults } = world;
   const repeated = repeating(world, dice.split());
-  const handle = (operation: string, input: Command['input']): object => {
+  const watch = fanOut === undefined ? undefined : watchReads(world, fanOut);
+  const subscriber = fanOut && {
+    ...fanOut,
+    wire,
+    dice: world.fanOut.diceOf(name),
+    got: (event: Page) => told(bytesIn(event)),
+    pulls: () => asks?.('SubscribeToShardEvent'),
+  };
+  const handle = (operation: string, input: Command['input'], signal?: AbortSignal): object => {
     // Only the service knows the shard of an iterator, so the reads of each iterator count separately.
-    const about = `${String(input['StreamName'] ?? input['StreamARN'] ?? '')} ${String(input['ShardId'] ?? input['ShardIterator'] ?? '')}`;
+    const about = `${streamOf(input)} ${String(input['ShardId'] ?? input['ShardIterator'] ?? '')}`;
     world.callRates.called(name, operation, about);
     const mishap = serviceFaults.meets('kinesis', operation, dice);
     if (mishap !== undefined) wire.harm();
@@ -71,26 +94,114 @@ export function kinesisClient(
       wire.harm();
       throw errorOf('kinesis', 'ProvisionedThroughputExceededException', 'Rate exceeded');
     }
+    if (subscriber !== undefined && operation === 'SubscribeToShard')
+      return subscribe(world, mishap, subscriber, { input, signal });
     const effect = (): object => repeated(operation, input, ofTheStream(world, operation, input));
     const output = answerInstead('kinesis', mishap, dice, effect);
     if (operation === 'GetRecords') told(bytesIn(output));
     return mishap === undefined ? output : misshapen(world, operation, input, output, mishap);
   };
-  const send = (command: Command): Promise<object> => {
-    asks?.(operationOf(command));
+  const send = (command: Command, { abortSignal }: { readonly abortSignal?: AbortSignal } = {}): Promise<object> => {
+    const operation = operationOf(command);
+    const input = fanOut?.link?.sent?.(operation, command.input) ?? command.input;
+    asks?.(operation);
+    watch?.sent(operation, input);
+    let output: object | undefined;
     return wire
-      .call(() => ({ output: handle(operationOf(command), command.input), at: clock.wallNow() }))
-      .then(({ output, at }) => answered(command, output, at));
+      .call(() => ({ output: (output = handle(operation, input, abortSignal)), at: clock.wallNow() }))
+      .then(
+        (answer) => {
+          watch?.answered(operation, input, answer.output);
+          return answered(command, answer.output, answer.at);
+        },
+        (error: unknown) => {
+          // The answer was lost, and with it the subscription.
+          (output as { leave?(): void } | undefined)?.leave?.();
+          throw error;
+        },
+      );
   };
   return { config: { region: 'us-east-1' }, send } as never;
+}
+
+/** SubscribeToShard. After an error, the subscription may be open on the service, and belongs to nobody. */
+function subscribe(
+  world: World,
+  mishap: Mishap | undefined,
+  subscriber: Subscriber,
+  { input, signal }: { readonly input: Command['input']; readonly signal: AbortSignal | undefined },
+): object {
+  let opened: ReturnType<typeof eventStream> | undefined;
+  try {
+    const effect = (): object => {
+      mustExist(world, input);
+      opened = eventStream(world, subscribeIn(world, input), input, subscriber, signal);
+      return { EventStream: opened.events, leave: opened.leave };
+    };
+    return answerInstead('kinesis', mishap, subscriber.dice, effect);
+  } catch (error) {
+    opened?.leave();
+    throw error;
+  }
+}
+
+/** Tells the laws of subscriptions where a process reads. */
+function watchReads(
+  { fanOut, layout }: World,
+  { machine, link }: NonNullable<Caller['fanOut']>,
+): {
+  sent(operation: string, input: Command['input']): void;
+  answered(operation: string, input: Command['input'], output: object): void;
+} {
+  const { laws } = fanOut;
+  const at = (stream: string, shardId: string): Where => ({
+    process: machine.name,
+    leaseKey: layout.nameOf(stream, shardId),
+    at: machine.worldNow(),
+  });
+  return {
+    sent: (operation, input) => {
+      const shardId = String(input['ShardId']);
+      if (operation === 'SubscribeToShard') {
+        const arn = String(input['ConsumerARN']);
+        const { SequenceNumber: number } = input['StartingPosition'] as { readonly SequenceNumber?: string };
+        laws.subscribes(at(streamOf(input), shardId), arn, number);
+      } else if (operation === 'GetShardIterator')
+        laws.polls(at(streamOf(input), shardId), input['StartingSequenceNumber'] as string | undefined);
+    },
+    answered: (operation, input, output) => {
+      link?.answered?.(operation, input, output);
+      if (operation !== 'GetRecords') return;
+      const newest = (output as { readonly Records: readonly { readonly SequenceNumber: string }[] }).Records.at(-1);
+      if (newest === undefined) return;
+      const { stream, shard } = placeOf(String(input['ShardIterator']));
+      laws.polled(at(stream, shard), newest.SequenceNumber);
+    },
+  };
+}
+
+/** The shard of an iterator, which only the model knows. */
+function placeOf(iterator: string): { readonly stream: string; readonly shard: string } {
+  return JSON.parse(Buffer.from(iterator, 'base64').toString()) as { readonly stream: string; readonly shard: string };
+}
+
+/** The stream that a request names, also by the ARN of one of its consumers. */
+function streamOf(input: Command['input']): string {
+  const arn = String(input['ConsumerARN'] ?? '').split('/consumer/')[0] as string;
+  return String(input['StreamName'] ?? input['StreamARN'] ?? arn)
+    .split('/')
+    .at(-1) as string;
+}
+
+function mustExist(world: World, input: Command['input']): void {
+  const stream = streamOf(input);
+  if (world.isCreating(stream)) throw errorOf('kinesis', 'ResourceNotFoundException', `Stream ${stream} is being made`);
 }
 
 /** While a stream is being created, it can be described, but every other request fails. */
 function ofTheStream(world: World, operation: string, input: Command['input']): object {
   const output = answerOf(world.kinesis, operation, input);
-  const stream = String(input['StreamName'] ?? input['StreamARN'] ?? '')
-    .split('/')
-    .at(-1) as string;
+  const stream = streamOf(input);
   if (!world.isCreating(stream)) return output;
   if (operation === 'DescribeStreamSummary') {
     const { StreamDescriptionSummary: summary } = output as { readonly StreamDescriptionSummary: object };

@@ -1,6 +1,7 @@
 // A whole cluster in one process and virtual time: one or two streams and their lease tables, several machines with one consumer
 // each, and an oracle that sees every write and every delivery. One seed decides everything.
 import type { OutOfRangePolicy } from '../../src/core/record-placement.js';
+import type { SourceSpec } from '../../src/api/source.js';
 import { consumerOf, type Consumer } from '../../src/consumer/consumer.js';
 import type { Actors } from '../../src/consumer/wiring.js';
 import type { InitialPosition } from '../../src/core/position.js';
@@ -18,7 +19,8 @@ import { createCredits, type Credits } from './credits.js';
 import { createDice, type Dice } from './dice.js';
 import { createMemoryDynamoDb, type MemoryDynamoDb } from './dynamodb/memory-dynamodb.js';
 import { createFailovers, type Failovers } from './failovers.js';
-import { conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
+import { drawFanOut, fanOutOf, readerBegins, type FanOut } from './fan-out.js';
+import { codesOf, conditionOf, earlyRenewals, troublesOf, wayMsOf } from './conditions.js';
 import { createIncarnations } from './incarnations.js';
 import { drawJavaFleet, type JavaFleet } from './java-fleet.js';
 import { createMachine, type Machine } from './machine.js';
@@ -33,6 +35,8 @@ import { createOracle, type Oracle } from './oracle.js';
 import { createRefusals, type Refusals } from './refusals.js';
 import { createServiceFaults, type ServiceFaults } from './service-faults.js';
 import { dynamoDbClient, sourcesOf } from './services.js';
+import { createSourceLaw, type SourceLaw } from './source-law.js';
+import type { Link } from './subscribing.js';
 import { createTenures, type Fences, type FrontierReport, type Seen } from './tenures.js';
 import { createParkingKeys, type ParkingKeys } from './parked-once.js';
 import { drawThrottling, pauseIntake, type Throttling } from './throttling.js';
@@ -58,6 +62,8 @@ export interface Process {
   disturbed: boolean;
   /** How many failures have been injected into it. After the first one, it may end by itself. */
   hurt: number;
+  readonly sources: SourceLaw;
+  readonly specs: readonly SourceSpec[];
   readonly intake: IntakeLaw;
   readonly limits: Limits;
   /** A call of the application in it will never end: only the watchdog can restart the shard. */
@@ -116,6 +122,7 @@ export interface World {
   readonly refusals: Refusals;
   readonly calls: Calls;
   readonly throttling: Throttling;
+  readonly fanOut: FanOut;
   /** Also draws faults that production code is known not to survive yet. */
   readonly provisional: boolean;
   /** All events except checkpoints. */
@@ -156,13 +163,15 @@ export interface World {
   start(): Process;
 }
 
-/** Makes the actors of a process: those of production, or of a mutant. */
-export type MakeActors = (process: { readonly machine: Machine }) => Actors;
+/** Makes the actors of a process: those of production, or of a mutant. `link`: a mutant of the reader. */
+export type MakeActors = (process: { readonly machine: Machine }) => Actors & { readonly link?: Link };
 
 export function createWorld(seed: number, shards: number, makeActors: MakeActors, provisional: boolean): World {
   const dice = createDice(seed);
   const clock = new ManualClock({ restlessAfter: 5_000_000 });
+  const fanOut = drawFanOut(seed);
   const kinesis = new ScriptedKinesis({
+    ...fanOut.settings,
     now: () => clock.wallNow(),
     enforceReadLimits: true,
     missingRecord: dice.pick(['nextRecord', 'invalidArgument', 'resourceNotFound']),
@@ -239,8 +248,14 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
-    calls: createCalls({ layout, oracle, now: () => clock.now() }),
+    calls: createCalls({
+      layout,
+      oracle,
+      now: () => clock.now(),
+      clockSetAt: (name) => world.processes.find(({ machine }) => machine.name === name)?.machine.clockSetAt() ?? 0,
+    }),
     throttling: drawThrottling(seed),
+    fanOut: fanOutOf(fanOut, () => world),
     provisional,
     events: [],
     throttled: 0,
@@ -348,20 +363,24 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     resumedAt: () => machine.resumedAt(),
     violate,
   });
-  const made = application(world, machine, { incarnations, limits, tenures, ...watch }, mine);
+  const sources = createSourceLaw(name, () => machine.worldNow(), violate);
+  const made = application(world, machine, { incarnations, limits, sources, tenures, ...watch }, mine);
+  const { link, ...actors } = makeActors({ machine });
   const { reducesSlowly: _, ...options } = made;
   limits.changed(perSecond);
+  const specs = sourcesOf(world, {
+    ...{ name, wire: wires[0], dice: mine.split(), answered },
+    fanOut: { machine, link },
+    asks: (operation, stream) => {
+      intake.asks(operation);
+      sources.asks(operation, stream);
+    },
+  });
   const consumer = consumerOf(
     {
       logger: false,
       application: 'leases',
-      source: sourcesOf(world, {
-        name,
-        wire: wires[0],
-        dice: mine.split(),
-        answered,
-        asks: (operation) => intake.asks(operation),
-      }),
+      source: specs,
       reducers,
       ...(perSecond === undefined ? {} : { limit: { perSecond } }),
       stages,
@@ -381,6 +400,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         client: dynamoDbClient(world, machine, wires[1], mine.split(), (written) => {
           oracle.wrote(written);
           world.calls.wrote(written);
+          world.fanOut.laws.wrote(written);
+          sources.wrote(written);
           lags.wrote(written.leaseKey);
         }),
       },
@@ -402,8 +423,10 @@ function startProcess(world: World, makeActors: MakeActors): Process {
               world.calls.works(name, worker, world.layout.nameOf(source, shardId, first));
               tenures.notified(message);
               lags.notified(message);
-            } else if (message?.type === 'tenure') tenures.granted(message);
-            else if (message?.type === 'beginTenure') world.refusals.begins(name);
+            } else if (message?.type === 'tenure') {
+              tenures.granted(message);
+              readerBegins(world, name, message.answer.tenure);
+            } else if (message?.type === 'beginTenure') world.refusals.begins(name);
             else if (message?.type === 'retire') retired.push(clock.now());
             else if (message?.type === 'release') world.calls.draining(name, clock.now() + message.deadlineMs);
             else if (message?.type === 'workerEnded' && message.end.type === 'stopShard')
@@ -424,7 +447,7 @@ function startProcess(world: World, makeActors: MakeActors): Process {
         },
       },
     },
-    makeActors({ machine }),
+    actors,
   );
   const process: Process = {
     machine,
@@ -436,6 +459,8 @@ function startProcess(world: World, makeActors: MakeActors): Process {
     disturbed: false,
     hurt: 0,
     hasHung: false,
+    sources,
+    specs,
     intake,
     limits,
     maxPending,
@@ -449,11 +474,6 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.on('orphaned', ({ actor }) => {
     incarnations.orphaned(actor);
     world.calls.orphaned(name);
-  });
-  consumer.on('checkpoint', (at) => {
-    const { source, shardId, sequenceNumber, subSequenceNumber } = at;
-    if (machine.alive)
-      oracle.told(world.layout.nameOf(source, shardId, sequenceNumber), sequenceNumber, subSequenceNumber);
   });
   listen(world, process);
   const failed = (error: unknown): void => {
@@ -475,10 +495,4 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.start().then(() => (process.started = true), notStarted);
   consumer.closed.catch(failed);
   return process;
-}
-
-/** The codes of an error and of its causes. */
-function codesOf(error: unknown): readonly unknown[] {
-  if (!(error instanceof Error)) return [];
-  return [(error as { readonly code?: unknown }).code, ...codesOf(error.cause)];
 }

@@ -14,6 +14,7 @@ const minute = 60_000;
 async function running(
   reducer: ConsumerOptions['reducer'],
   check: (on: { clock: ManualClock; stream: FakeStream; consumer: Consumer }) => Promise<void>,
+  more: Partial<ConsumerOptions> = {},
 ): Promise<void> {
   const clock = new ManualClock();
   clock.install();
@@ -21,6 +22,7 @@ async function running(
   const consumer = createConsumer({
     ...{ application: 'orders', source: stream.source, reducers: 1, reducer, logger: false as const },
     runtime: { clock, timers: clock },
+    ...more,
   });
   const started = consumer.start();
   await clock.advance(5_000);
@@ -69,21 +71,48 @@ describe('the lag of a consumer', () => {
     });
   });
 
+  it('is never 0 while the pipeline is down with a record unsettled: unknown first, then the time without a reader', async () => {
+    const reducer = defineReducer({ init: () => 0, reduce: () => Promise.reject(new Error('no disk')) as never });
+    const check: Parameters<typeof running>[1] = async ({ clock, stream, consumer }) => {
+      consumer.closed.catch(() => {});
+      stream.put({ partitionKey: 'a', data: '1' });
+      const known: number[] = [];
+      let down = 0;
+      for (let passed = 0; passed < 2 * minute; passed += 250) {
+        await clock.advance(250);
+        const { lag, shards, state } = consumer.status();
+        if (state !== 'running' || shards.length > 0) continue;
+        down += 1;
+        known.push(...[lag.checkpointAgeMs, lag.maxMillisBehindLatest].flatMap((ms) => ms ?? []));
+      }
+      expect(down, 'looks while the pipeline was down').to.be.above(100);
+      expect(known.length, 'looks at which the lease had long had no reader').to.be.above(10);
+      expect(Math.min(...known)).to.be.above(9_000);
+    };
+    await running(reducer, check, { onFailure: 'crash', callDeadlineMs: 60_000 });
+  });
+
   it('counts a shard that no worker reads, in both figures', () => {
     const actor = (kind: string, state: object): ActorSnapshot => ({
       ...{ path: `${kind}/0#1`, kind, phase: 'running', state, queued: 0, effects: [], children: [] },
     });
     const figures = (...tree: readonly ActorSnapshot[]) => lagOf(tree, shardsOf(tree));
     const worker = { source: 's', shardId: 'a', lagMs: 7_000, readLagMs: 2_000 };
-    const seen = { table: 'orders', scanAgeMs: 1 };
+    const seen = { table: 'orders', scanAgeMs: 1, startable: 0 };
     expect(figures(), 'nothing is known').to.include({ maxMillisBehindLatest: null, checkpointAgeMs: null });
     expect(figures(actor('lease-coordinator', { table: 'orders' })), 'no scan yet').to.include({
       checkpointAgeMs: null,
     });
     expect(figures(actor('lease-coordinator', seen)), 'no lease').to.include({ checkpointAgeMs: 0 });
+    expect(figures(actor('lease-coordinator', { ...seen, startable: 1 })), 'its worker is to come').to.include({
+      ...{ maxMillisBehindLatest: null, checkpointAgeMs: null },
+    });
     const keeper = actor('lease-keeper', { source: 's', shardId: 'a', uncheckpointedMs: 9_000 });
     expect(figures(actor('lease-coordinator', seen), actor('shard-worker', worker), keeper)).to.deep.equal({
       ...{ maxMillisBehindLatest: 2_000, checkpointAgeMs: 9_000, unread: null },
+    });
+    expect(figures(actor('lease-coordinator', { ...seen, startable: 1 }), keeper), 'its worker is gone').to.include({
+      ...{ maxMillisBehindLatest: null, checkpointAgeMs: 9_000 },
     });
     const longestUnread = { leaseKey: 'b', ms: 40_000 };
     expect(

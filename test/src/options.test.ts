@@ -232,6 +232,10 @@ describe('the options of createConsumer', () => {
     const refused = (source: readonly SourceSpec[]): unknown => refusal({ ...shared, source }).data.option;
     expect(refused([first, at({ region: 'us-east-1' })])).to.equal('source[1].leases.region');
     expect(refused([at({ client }), { ...first, leases: { client: other } }])).to.equal('source[1].leases.client');
+    const [between, third] = [sourceOf('returns'), at({ region: 'us-east-1' })];
+    expect(refused([first, between, third]), 'one that names no region is between them').to.equal(
+      'source[2].leases.region',
+    );
     for (const leases of [{ region: 'eu-west-1' }, {}])
       expect(resolveOptions({ ...shared, source: [first, at(leases)] }).sources).to.have.length(2);
     const apart = [first, { ...at({ region: 'us-east-1' }), application: 'refund-totals' }];

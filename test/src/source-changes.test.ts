@@ -179,6 +179,28 @@ describe('a consumer that runs', () => {
     expect(sources()).to.have.length(2);
   });
 
+  it('closes a source whose lease table cannot be opened, and its name is free', async () => {
+    const [orders, refunds] = [named('orders'), named('refunds')];
+    await started(orders.source);
+    let closed = 0;
+    let share: number | undefined;
+    const open: AnySource['open'] = ({ slots }) => {
+      share = slots === undefined ? undefined : slots.all.sources.size;
+      return { ...refunds.port, close: () => void (closed += 1) };
+    };
+    const fails = (): never => {
+      throw new Error('no such region');
+    };
+    const { message } = await refusal(consumer.addSource({ ...refunds.source, open, openLeases: fails }));
+    expect(message).to.equal('no such region');
+    expect(closed).to.equal(1);
+    await refusal(consumer.addSource({ ...refunds.source, open: fails }));
+    await refusal(consumer.addSource({ ...refunds.source, open, openLeases: fails }));
+    expect(share, 'sources that share the calls: this one and the first').to.equal(2);
+    await inVirtualTime(clock, consumer.addSource(refunds.source));
+    expect(sources()).to.deep.equal(['orders orders-app running', 'refunds refunds-app running']);
+  });
+
   it('is not ended by the failure of a source that is added, and is ended by that of its last one', async () => {
     await started(named('orders').source);
     await inVirtualTime(clock, consumer.removeSource('orders'));
@@ -252,6 +274,31 @@ describe('a consumer that runs', () => {
     expect(await inVirtualTime(clock, consumer.removeSource('slow'))).to.deep.equal({ leases: [], drained: true });
     expect(await adding).to.equal('STOPPED');
     expect(sources()).to.have.length(2);
+  });
+
+  it('starts a coordinator for a table only after the last one of that table has ended, however long that takes', async () => {
+    const [orders, refunds, returns] = [named('orders'), named('refunds', 'shared'), named('returns', 'shared')];
+    // The keepers of the removed source end only after this call, or are stopped.
+    await started([orders.source, refunds.source], {
+      leases: { multiStream: true },
+      onCheckpoint: ({ source }) => (source === 'refunds' ? new Promise<void>(() => {}) : undefined),
+    });
+    put(refunds, 'a', 'b');
+    await clock.advance(10_000);
+    const removed = consumer.removeSource('refunds', { deadlineMs: 1_000 });
+    await clock.advance(2_000);
+    let isRemoved = false;
+    void removed.then(() => (isRemoved = true));
+    const added = consumer.addSource(returns.source);
+    await clock.advance(100);
+    expect(isRemoved, 'its coordinator still ends').to.equal(false);
+    await inVirtualTime(clock, Promise.all([removed, added]));
+    put(returns, 'c');
+    await clock.advance(3_000);
+    expect(seen.at(-1)).to.equal('returns c');
+    expect(sources()).to.deep.equal(['orders orders-app running', 'returns shared running']);
+    const report = await inVirtualTime(clock, consumer.stop());
+    expect(report.leases.filter(({ source, released }) => source === 'returns' && released)).to.have.length(2);
   });
 
   it('cuts a drain at the deadline, and what was open comes again later', async () => {

@@ -71,7 +71,8 @@ function toJson(input: Record<string, any>): Record<string, any> {
   return timestamp instanceof Date ? { ...input, Timestamp: timestamp.getTime() / 1000 } : input;
 }
 
-function fromJson(output: Record<string, any>): object {
+/** The answer of the model as the SDK's client gives it. */
+export function fromJson(output: Record<string, any>): object {
   const summary = output['StreamDescriptionSummary'] as Record<string, any> | undefined;
   if (summary !== undefined) {
     const created = new Date((summary['StreamCreationTimestamp'] as number) * 1000);

@@ -34,6 +34,7 @@ export interface WorkerConfig {
   readonly failoverMs?: number;
   readonly reducers?: number;
   readonly idleMs?: number;
+  readonly retrieval?: 'polling' | 'fan-out';
   readonly stopAfterMs?: number;
   /** How many milliseconds every item takes, so that records are open when a fault occurs. */
   readonly itemMs?: number;
@@ -190,7 +191,7 @@ async function main(config: WorkerConfig): Promise<void> {
   const { application, streamName, moreStreams = [], tables, workerId, failoverMs, wedged = false } = config;
   const streams = [streamName, ...moreStreams];
   const tableOf = new Map(tables?.map((table, place) => [streams[place], table]));
-  const { initialPosition, idleMs } = config;
+  const { initialPosition, idleMs, retrieval } = config;
   const mischief = mischiefOf(config);
   const consumer = createConsumer({
     application,
@@ -205,6 +206,7 @@ async function main(config: WorkerConfig): Promise<void> {
               streamName: each,
               application: tableOf.get(each),
               idleMs,
+              retrieval,
               initialPosition:
                 typeof initialPosition === 'string' && /^\d/.test(initialPosition)
                   ? new Date(initialPosition)

@@ -90,6 +90,7 @@ function newLease(
     endRefusals: 0,
     openListings: 0,
     idleSince: undefined,
+    childrenWaitSince: undefined,
     idleReason: '',
     waitsForOtherShard: false,
     falseEnd: false,

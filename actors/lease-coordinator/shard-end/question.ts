@@ -34,6 +34,7 @@ import { callFor } from '../streams/stream-calls.js';
 import { rowsOf, type StreamRows } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
 import { afterAbsent, afterListed, ancestorsIn } from '../../../src/core/shard-proof.js';
+import { take, waitMs } from '../../../src/core/token-bucket.js';
 import { earliestLatest } from '../../../src/core/shard-sync-plan.js';
 import { KinactError } from '../../../src/api/errors.js';
 import { streamChanged } from '../../../src/api/stream-changed.js';
@@ -48,6 +49,8 @@ const quickAsks = 2 * childlessPatience;
 const attemptsBefore = 2;
 const retryMs = 500;
 const maxRetryMs = 10_000;
+/** How soon one request for evidence may follow another: no child is read before its parent's is answered. */
+const gatherEveryMs = 150;
 
 export function shardEndAsked(turn: CoordinatorTurn, question: AskShardEnd): void {
   const { state, effects } = turn;
@@ -82,14 +85,17 @@ function gather(turn: CoordinatorTurn, stream: Stream): void {
   const { effects, now } = turn;
   const { index, sourceOptions } = stream;
   if (stream.shardEnds.gathering || stream.shardEnds.questions.length === 0) return;
-  if (now < stream.shardEnds.gatherDueAt) {
-    const ms = Math.max(1, Math.ceil(stream.shardEnds.gatherDueAt - now));
+  const { gatherings } = stream.shardEnds;
+  const waitsMs = Math.max(stream.shardEnds.gatherDueAt - now, waitMs(gatherings, 1, now));
+  if (waitsMs > 0) {
+    const ms = Math.max(1, Math.ceil(waitsMs));
     effects.push(effect.after(`gather/${index}`, ms, { type: 'gatherDue', stream: index }));
     return;
   }
 
   stream.shardEnds.gathering = true;
-  stream.shardEnds.gatherDueAt = now + retryMs;
+  stream.shardEnds.gatherDueAt = now + gatherEveryMs;
+  take(gatherings, 1, now);
   const questions = stream.shardEnds.questions.splice(0);
   effects.push(
     effect.run({
@@ -196,8 +202,9 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
     case 'ready':
       reportUnusualEnd(turn, lease, question, result);
       if (result.childless) watchForLateChildren(turn, lease.stream);
-      // Nothing is left to read: the keeper may still wait for calls of the application, or for the table.
+      // Nothing is left to read here: the keeper may still wait for calls of the application, or for the table. The children wait, too.
       lease.idleSince = undefined;
+      if (result.childShardIds.length > 0) lease.childrenWaitSince ??= turn.now;
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

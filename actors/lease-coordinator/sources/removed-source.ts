@@ -5,6 +5,7 @@ import type { ReleaseOutcome } from '../../protocol/lease-messages.js';
 import type { Message } from '../messages.js';
 import { unreleasedLine } from '../release.js';
 import type { Stream } from '../state.js';
+import { endCalls } from '../streams/stream-calls.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { answerJoins } from './joins.js';
@@ -58,6 +59,6 @@ function forget({ state, effects }: CoordinatorTurn, stream: Stream): void {
     for (const leaseKey of known.keys()) if (streamOfLease(state, leaseKey)?.stream === stream) known.delete(leaseKey);
   for (const key of state.failing.keys()) if (key.endsWith(`/${stream.index}`)) state.failing.delete(key);
   for (const key of ['openStream', 'gather', 'join']) effects.push(effect.cancel(`${key}/${stream.index}`));
-  stream.forgotten.abort();
+  endCalls(stream);
   state.streams = state.streams.filter((each) => each !== stream);
 }

@@ -1,6 +1,7 @@
 // For how long a shard of this table has had no reader, as this worker knows. Its lease is held here without a worker, or it is free,
-// or its owner has died. It is the part of the application's lag that no shard worker can report. `status()` calls it.
-import { unreadLeases } from './unread-leases.js';
+// or its owner has died, or its parent's end is not durable yet. It is the part of the application's lag that no shard worker can
+// report. So no reason is an excuse, not even that a pipeline waits before it restarts. `status()` calls it.
+import { unreadMs } from './unread-leases.js';
 import type { CoordinatorOptions, CoordinatorState } from '../state.js';
 import { streamOfLease } from '../streams/stream-rows.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -18,18 +19,18 @@ export function longestUnread(
     if (ms > (longest?.ms ?? 0)) longest = { leaseKey, ms };
   };
 
-  for (const { leaseKey, unreadMs } of unreadLeases(options, state)) note(leaseKey, unreadMs);
+  const now = options.clock.now();
+  for (const lease of state.leases.values()) {
+    note(lease.leaseKey, Math.round(unreadMs({ options, state }, lease, { now, from: -Infinity })));
+    note(lease.leaseKey, Math.round(now - (lease.childrenWaitSince ?? now)));
+  }
   const { observations, rows } = state.table;
   const readable = [...observations.keys()].flatMap((leaseKey) => {
     const row = rows.get(leaseKey);
-    return row === undefined || state.leases.has(leaseKey) || !mayBeRead(state, row) ? [] : [row];
+    const isHeld = state.leases.get(leaseKey)?.phase === 'held';
+    return row === undefined || isHeld || !mayBeRead(state, row) ? [] : [row];
   });
-  for (const { row, freeForMs, effectiveFailoverMs } of observe(
-    readable,
-    observations,
-    options.clock.now(),
-    options.failoverMs,
-  )) {
+  for (const { row, freeForMs, effectiveFailoverMs } of observe(readable, observations, now, options.failoverMs)) {
     // The owner of an expired lease may have died right after its last renewal.
     const deadForMs = row.leaseOwner === undefined ? 0 : effectiveFailoverMs;
     if (freeForMs > 0) note(row.leaseKey, Math.round(freeForMs + deadForMs));

@@ -33,11 +33,14 @@ function isReading({ falseEnd, fence, workingSince = 0 }: Lease, forMs: number, 
   return fence !== undefined && (!falseEnd || now - workingSince > forMs);
 }
 
-/** For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. */
-function unreadMs(
-  { options, state }: { options: CoordinatorOptions; state: CoordinatorState },
+/**
+ * For how long no worker has read a held lease; 0 if there is an excuse, or if the time is at most `failoverMs`. `from`: the time before
+ * that does not count.
+ */
+export function unreadMs(
+  { options, state }: { readonly options: CoordinatorOptions; readonly state: CoordinatorState },
   lease: Lease,
-  now: number,
+  { now, from }: { readonly now: number; readonly from: number },
 ): number {
   const { waitsForOtherShard, idleSince, phase, stream } = lease;
   // The excuses: a parent that has not ended, an end that waits for a merge partner, a stop, a failed source.
@@ -51,9 +54,13 @@ function unreadMs(
   )
     return 0;
 
-  // The pipeline waits before it restarts: no worker can read before that.
-  const ms = now - Math.max(idleSince, state.pipelineBackAt);
+  const ms = now - Math.max(idleSince, from);
   return ms > options.failoverMs ? ms : 0;
+}
+
+/** The pipeline waits before it restarts: no worker can read before that. */
+function excused({ pipelineBackAt }: CoordinatorState, now: number): { readonly now: number; readonly from: number } {
+  return { now, from: pipelineBackAt };
 }
 
 /** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
@@ -77,7 +84,7 @@ export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
     if (isReading(lease, turn.options.failoverMs, now)) noteRead(lease);
-    const ms = unreadMs(turn, lease, now);
+    const ms = unreadMs(turn, lease, excused(state, now));
     if (ms === 0) continue;
 
     // The supervisor of shard workers may have missed a message, so it gets the lease again. A missing version shows it the rest.
@@ -101,7 +108,7 @@ export function unreadLeases(
 ): { readonly leaseKey: string; readonly unreadMs: number; readonly reason: string }[] {
   const now = options.clock.now();
   return [...state.leases.values()].flatMap((lease) => {
-    const ms = Math.round(unreadMs({ options, state }, lease, now));
+    const ms = Math.round(unreadMs({ options, state }, lease, excused(state, now)));
     return ms === 0 ? [] : [{ leaseKey: lease.leaseKey, unreadMs: ms, reason: reasonOf(state, lease) }];
   });
 }

@@ -21,6 +21,7 @@ import { checkRegion } from '../kinesis/kinesis-client.js';
 import { looking } from '../kinesis/position-look.js';
 import { openShardReader } from '../kinesis/shard-reader.js';
 import type { PrefetchBounds } from '../kinesis/prefetch-buffer.js';
+import { listingUnlessClosed } from '../closed-shards.js';
 import { sharedRequest } from '../shared-request.js';
 import { changeRecord } from './change-record.js';
 import { changeService } from './change-service.js';
@@ -114,9 +115,7 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
     countsBytes: true,
     answersIdle: true,
     open(shardId, start, notice, lease) {
-      // A shard that was listed as closed stays closed, so its end needs no new listing. Many shards are read long after they closed.
-      const listFor = async (signal: AbortSignal): Promise<ShardListing> =>
-        lastListing !== undefined && isClosed(lastListing, shardId) ? lastListing : listings.ask(signal);
+      const listFor = listingUnlessClosed(shardId, () => lastListing, listings.ask);
       return streams.tracked(openShardReader({ ...readerDeps, list: listFor }, { shardId, start, notice, lease }));
     },
     // A change is one record, so it need not be decoded.
@@ -129,10 +128,6 @@ export function changeSource(options: ChangeSourceOptions, environment: Environm
       streams.close();
     },
   };
-}
-
-function isClosed({ shards }: ShardListing, shardId: string): boolean {
-  return shards.find((shard) => shard.shardId === shardId)?.endingSequenceNumber !== undefined;
 }
 
 /** The clients, the place of the stream, and the open readers. */

@@ -6,6 +6,7 @@ import type {
   HashKeyRange,
   Random,
   RawRecord,
+  ShardListing,
   ShardReader,
   StreamDescription,
   StreamSource,
@@ -31,6 +32,7 @@ import {
 import { looking } from './position-look.js';
 import { openShardReader } from './shard-reader.js';
 import { kinesisService } from './kinesis-service.js';
+import { listingUnlessClosed } from '../closed-shards.js';
 import { sharedRequest } from '../shared-request.js';
 import type { PrefetchBounds } from './prefetch-buffer.js';
 import { describeStream, listShards } from './stream-listing.js';
@@ -100,17 +102,20 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
     return description;
   };
 
+  let lastListing: ShardListing | undefined;
   const vetting: HashKeyVetting = hashKeyVetting(outOfRange, deps.clock, describe);
   let isDescribed = false;
 
   const descriptions = sharedRequest(describe, deps);
-  const listings = sharedRequest((signal) => listShards(caller, names, { type: 'all' }, signal), deps);
+  const listAll = async (signal: AbortSignal): Promise<ShardListing> =>
+    (lastListing = await listShards(caller, names, { type: 'all' }, signal));
+  // A stream takes a thousand calls of ListShards a second.
+  const listings = sharedRequest(listAll, { ...deps, quickMs: 100 });
   const shared = { ...deps, describe: descriptions.ask };
   const fanOut = createFanOut(options.fanOut, { ...shared, caller, client, stream: configured, requestTimeoutMs });
   const readerDeps = {
     ...shared,
     subscriptions: fanOut?.subscriptions,
-    list: listings.ask,
     service: kinesisService({
       caller,
       names,
@@ -146,7 +151,8 @@ export function kinesisSource(options: KinesisSourceOptions, deps: KinesisSource
     countsBytes: true,
     answersIdle: true,
     open(shardId, start, notice, lease) {
-      const reader = openShardReader(readerDeps, { shardId, start, notice, lease });
+      const list = listingUnlessClosed(shardId, () => lastListing, listings.ask);
+      const reader = openShardReader({ ...readerDeps, list }, { shardId, start, notice, lease });
       const tracked: ShardReader = {
         async read(signal) {
           const result = await reader.read(signal);

@@ -56,9 +56,15 @@ async function readOnce(
   const asked = await calling(reader, async () => {
     // Bytes are asked for with a slot only: hundreds of calls that wait for a slot would reserve all of `maxBytes`.
     limit = await reader.allowance.ask(reader.signal);
+    // The application may have paused while this reader waited for its turn.
+    if (reader.buffer.isHeld) return undefined;
     askedAt = clock.now();
     return reader.service.getRecords(reader, iterator, limit);
   });
+  if (asked === undefined) {
+    reader.allowance.answered([]);
+    return 'readOn';
+  }
   const answeredAt = clock.now();
   take(reads, 1, answeredAt);
   reader.lease?.noteRead?.(answeredAt - askedAt);

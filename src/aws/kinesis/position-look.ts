@@ -1,10 +1,10 @@
-// One look at what comes after a position of a shard, for `kinact lag`: when the next record arrived, and how many arrive a second. It is
-// bounded, because these calls are taken from the five reads a second that all readers of the shard share: one iterator and at most four
+// One look at what comes after a position of a shard, for `kinact lag`: when the next record arrived, and how many arrive a second. Its
+// calls come from the five reads a second that all readers of the shard share, so it is bounded. It makes one iterator and at most four
 // GetRecords, of two records first and then of about 64 KiB. A call that is throttled is made once more, a second later.
-import type { Position, StartPosition } from '../../core/position.js';
+import type { Position, PositionLook, StartPosition } from '../../core/position.js';
 import { recordBytes } from '../../core/record-bytes.js';
 import { compareSequenceNumbers } from '../../core/sequence-number.js';
-import type { PositionLook, RawRecord, StreamSource, Timers, Unpacked } from '../../api/ports.js';
+import type { RawRecord, StreamSource, Timers, Unpacked } from '../../api/ports.js';
 import type { AwsFailure } from '../aws-errors.js';
 import { pause } from '../pause.js';
 import type { Answer, PolledService } from './polled-service.js';

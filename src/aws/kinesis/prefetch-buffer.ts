@@ -15,7 +15,7 @@ export interface PrefetchBounds {
 export interface PrefetchBuffer {
   /** Resolves when fetching may continue; rejects when `signal` aborts. */
   whenRoom(signal: AbortSignal): Promise<void>;
-  /** `fetchedAt`: when the answer came, epoch milliseconds; of no interest for an empty one. */
+  /** `fetchedAt`: when the answer came, epoch milliseconds. An empty one, too, shows the tip as it was then. */
   push(
     records: readonly RawRecord<Buffer>[],
     bytes: number,
@@ -27,6 +27,7 @@ export interface PrefetchBuffer {
   read(signal: AbortSignal): Promise<ReadResult>;
   /** While held, fetching waits as if a bound were reached. */
   hold(isHeld: boolean): void;
+  readonly isHeld: boolean;
   /** Drops the batches that have not been read. */
   clear(): void;
 }
@@ -77,7 +78,7 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
     whenRoom: (signal) => (full() ? wait<void>(signal, (waiter) => (fetcher = waiter)) : Promise.resolve()),
     push(fetched, size, millisBehindLatest, fetchedAt) {
       const lag = millisBehindLatest === undefined ? {} : { millisBehindLatest };
-      const at = fetchedAt === undefined || fetched.length === 0 ? {} : { fetchedAt };
+      const at = fetchedAt === undefined ? {} : { fetchedAt };
       const result = { type: 'records' as const, records: fetched, ...lag, ...at };
 
       const newest = batches.at(batches.length - 1);
@@ -103,6 +104,9 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
       const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
       serve();
       return result;
+    },
+    get isHeld() {
+      return held;
     },
     hold(isHeld) {
       held = isHeld;

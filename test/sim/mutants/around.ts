@@ -4,6 +4,7 @@ import type { Behaviour, Effect } from '../../../actors/protocol/actor.js';
 import { actors, type Actors } from '../../../src/consumer/wiring.js';
 import type { Tenure } from '../../../actors/protocol/tenure.js';
 import type { Machine } from '../machine.js';
+import type { Link } from '../subscribing.js';
 
 export type AnyMessage = { readonly type: string } & Record<string, any>;
 export type AnyState = any;
@@ -81,7 +82,7 @@ export const blindToEnds = (base: Actors = actors): Actors => {
   );
 };
 
-type MakeActors = (process: { readonly machine: Machine }) => Actors;
+type MakeActors = (process: { readonly machine: Machine }) => Actors & { readonly link?: Link };
 
 export interface Mutant {
   readonly name: string;

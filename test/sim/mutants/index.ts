@@ -12,6 +12,7 @@ import { restartingMutants } from './restarting.js';
 import { retryingMutants } from './retrying.js';
 import { settlingMutants } from './settling.js';
 import { speakingMutants } from './speaking.js';
+import { subscribingMutants } from './subscribing.js';
 
 export const mutants: readonly Mutant[] = [
   ...settlingMutants,
@@ -26,4 +27,5 @@ export const mutants: readonly Mutant[] = [
   ...batchingMutants,
   ...fencingMutants,
   ...speakingMutants,
+  ...subscribingMutants,
 ];

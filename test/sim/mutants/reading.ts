@@ -29,11 +29,12 @@ const wholeAggregates: Mutant['make'] = () =>
   });
 
 /** Gives a worker a source with another reader. */
-const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardReader>): Mutant['make'] => {
+export const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardReader>): Mutant['make'] => {
   const opened =
     (source: StreamSource): StreamSource['open'] =>
     (shardId, start, notice, ...more) => {
       const place: Place = {
+        shardId,
         after: start.type === 'after' ? start.position.sequenceNumber : undefined,
         told: new Set(),
       };
@@ -52,7 +53,8 @@ const readBy = (change: (reader: ShardReader, place: Place) => Partial<ShardRead
     given('shardWorker', (options) => ({ ...options, source: { ...options.source, open: opened(options.source) } }));
 };
 
-interface Place {
+export interface Place {
+  readonly shardId: string;
   readonly after: string | undefined;
   readonly told: Set<SourceNotice['type']>;
 }

@@ -107,6 +107,27 @@ describe('a reader with enhanced fan-out, in virtual time', () => {
     }
   });
 
+  it('finds its consumer again that was deregistered while it was subscribed, or registers it, and polls meanwhile', async () => {
+    const on = fanOut();
+    on.put('a');
+    on.consume();
+    await on.clock.advance(10_000);
+    const { consumers } = on.client.subscriptions;
+    const [former] = [...consumers.keys()];
+    consumers.clear();
+    subscription(on).end('ResourceNotFoundException');
+    await on.clock.advance(3_000);
+    on.put('b');
+    await on.clock.advance(60_000);
+    expect([...consumers.values()].map(({ name }) => name)).to.deep.equal([consumerName]);
+    expect(on.client.of('SubscribeToShard').at(-1)!.input['ConsumerARN']).to.not.equal(former);
+    expect(ways(on).at(-1)).to.equal('fan-out');
+    on.put('c');
+    await on.clock.advance(1_000);
+    expect(on.keys).to.deep.equal(['a', 'b', 'c']);
+    on.reader.close();
+  });
+
   it('makes at most one SubscribeToShard a second, even if every subscription ends at once, and polls meanwhile', async () => {
     const on = fanOut();
     on.client.subscriptions.settings.lastsMs = 50;

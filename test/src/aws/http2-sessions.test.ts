@@ -19,20 +19,40 @@ async function heardBy(session: ServerHttp2Session): Promise<void> {
   for (let times = 0; times < 2; times += 1) await new Promise((resolve) => session.ping(resolve));
 }
 
-/** A line to the server that can go dead without an end: `stall`. */
-async function relay(
-  to: number,
-): Promise<{ readonly port: number; readonly stall: () => void; readonly stop: () => Promise<unknown> }> {
+interface Relay {
+  readonly port: number;
+  /** Writes to the clients until they have gone: one that has closed its socket answers with a reset. */
+  readonly knock: () => void;
+  readonly left: Promise<void>;
+  readonly stall: () => void;
+  readonly stop: () => Promise<unknown>;
+}
+
+function knock(socket: Socket): void {
+  if (!socket.destroyed) socket.write('x', () => setImmediate(() => knock(socket)));
+}
+
+/** A line to the server that can go dead without an end: `stall`. If it is `deaf`, it passes no end on. `left`: the client has gone. */
+async function relay(to: number, deaf = false): Promise<Relay> {
   const sockets: Socket[] = [];
-  const line = createTcpServer((socket) => {
-    const onward = connect(to, '127.0.0.1');
+  const clients: Socket[] = [];
+  let leave: () => void;
+  const left = new Promise<void>((resolve) => (leave = resolve));
+  const line = createTcpServer({ allowHalfOpen: deaf }, (socket) => {
+    const onward = connect({ port: to, host: '127.0.0.1', allowHalfOpen: deaf });
     for (const each of [socket, onward]) each.on('error', () => {});
-    socket.pipe(onward).pipe(socket);
+    socket.once('close', () => leave());
+    socket.pipe(onward, { end: !deaf }).pipe(socket, { end: !deaf });
     sockets.push(socket, onward);
+    clients.push(socket);
   });
   await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
   return {
     port: (line.address() as AddressInfo).port,
+    knock: () => {
+      for (const socket of clients) knock(socket);
+    },
+    left,
     stall: () => {
       for (const socket of sockets) socket.unpipe().pause();
     },
@@ -167,6 +187,23 @@ describe('the HTTP/2 sessions of subscriptions', () => {
     expect(sessions.size).to.equal(1);
   });
 
+  it('have the place again of a subscription that is dropped after its server has ended it, before all of it was read', async () => {
+    await start(1);
+    respond = (stream) => {
+      stream.respond({ ':status': 200 });
+      stream.end('hello');
+    };
+    const one = controller();
+    const { body } = await subscribe({ signal: one.signal });
+    await heardBy([...sessions.keys()][0]!);
+    const closed = new Promise<string>((resolve) => body.once('close', () => resolve('closed')));
+    one.abort();
+    const [session] = [...sessions.keys()] as [ServerHttp2Session];
+    expect(await Promise.race([closed, heardBy(session).then(() => 'open')])).to.equal('closed');
+    await subscribe();
+    expect(sessions.size, 'it has the place of the first').to.equal(1);
+  });
+
   it('fail their subscriptions when they die, and later ones get another session', async () => {
     await start();
     const { body } = await subscribe();
@@ -210,6 +247,44 @@ describe('the HTTP/2 sessions of subscriptions', () => {
     expect(await failed).to.have.property('code', 'ECONNRESET');
     await line.stop();
   });
+
+  it('are given up when they answer no ping, even if new subscriptions begin on them all the time', async () => {
+    await start();
+    const line = await relay(port());
+    const { body } = await subscribe({ to: line.port });
+    let failed: unknown;
+    body.once('error', (error) => (failed = error));
+    line.stall();
+    const later: Promise<unknown>[] = [];
+    for (let times = 0; times < 4; times += 1) {
+      await clock.advance(5_000);
+      later.push(subscribe({ to: line.port }).catch((error: unknown) => error));
+    }
+    await clock.advance(10_000);
+    await later[0];
+    expect(failed).to.have.property('code', 'ECONNRESET');
+    handler.destroy();
+    await Promise.all(later);
+    await line.stop();
+  });
+
+  for (const how of ['after a while', 'by destroy'])
+    it(`are closed ${how} though their server, which has said GOAWAY, does not close the connection`, async () => {
+      await start();
+      const line = await relay(port(), true);
+      const one = controller();
+      await subscribe({ signal: one.signal, to: line.port });
+      const [session] = [...sessions.keys()] as [ServerHttp2Session];
+      session.goaway(0);
+      await heardBy(session);
+      one.abort();
+      await whenOpen(0);
+      if (how === 'by destroy') handler.destroy();
+      else await clock.advance(20_000);
+      line.knock();
+      await line.left;
+      await line.stop();
+    });
 
   it('stay while they answer pings, and are closed some time after their last subscription', async () => {
     await start();

@@ -1,5 +1,6 @@
 // A polling reader that is held makes no requests, and goes on where it was.
 import { expect } from 'chai';
+import { createByteBudget, openAccount, setWorkerBytes } from '../../../src/core/byte-budget.js';
 import { harness } from '../../support/polling-harness.js';
 
 describe('a polling reader that is held', () => {
@@ -21,6 +22,42 @@ describe('a polling reader that is held', () => {
     on.put('d');
     await on.clock.advance(5_000);
     expect(on.keys.slice(-2)).to.deep.equal(['c', 'd']);
+    on.reader.close();
+  });
+
+  for (const retrieval of ['polling', 'fan-out'] as const)
+    it(`asks for nothing if it waited for bytes when the hold began (${retrieval})`, async () => {
+      const bytes = openAccount(createByteBudget(1_000_000), () => {});
+      setWorkerBytes(bytes, 1_000_000, false);
+      const on = harness({ type: 'trimHorizon' }, { retrieval, lease: { stream: undefined, bytes } });
+      on.put('a');
+      on.consume();
+      await on.clock.advance(3_000);
+      on.reader.hold?.(true);
+      setWorkerBytes(bytes, 0, false);
+      await on.clock.advance(20_000);
+      expect(on.client.of('GetRecords')).to.have.length(0);
+      expect(on.client.of('SubscribeToShard')).to.have.length(0);
+      on.reader.hold?.(false);
+      await on.clock.advance(5_000);
+      expect(on.keys).to.deep.equal(['a']);
+      on.reader.close();
+    });
+
+  it('says of an answer when it came, even of an empty one: it is no news of the tip when it is read much later', async () => {
+    const on = harness();
+    const read = async (): Promise<unknown> => {
+      const reading = on.reader.read(new AbortController().signal);
+      await on.clock.advance(1);
+      const result = await reading;
+      return result.type === 'records' && result.records.length === 0 ? result.fetchedAt : 'another answer';
+    };
+    await read();
+    await on.clock.advance(5_000);
+    on.reader.hold?.(true);
+    const heldAt = on.clock.wallNow();
+    await on.clock.advance(60_000);
+    expect(await read()).to.be.within(heldAt - 2_000, heldAt);
     on.reader.close();
   });
 

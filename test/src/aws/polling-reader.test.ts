@@ -16,7 +16,7 @@ describe('the polling reader, in virtual time', () => {
     await on.clock.advance(2_000);
     expect(on.keys.at(-1)).to.equal('f');
     expect(on.results[0]).to.have.property('millisBehindLatest').that.is.greaterThan(0);
-    expect(on.results.at(-1)).to.deep.equal({ type: 'records', records: [], millisBehindLatest: 0 });
+    expect(on.results.at(-1)).to.deep.include({ type: 'records', records: [], millisBehindLatest: 0 });
   });
 
   it('reads at most five times a second while it is behind, and every idleMs at the tip', async () => {

@@ -3,8 +3,8 @@ import { expect } from 'chai';
 import { looking } from '../../../src/aws/kinesis/position-look.js';
 import type { PolledService } from '../../../src/aws/kinesis/polled-service.js';
 import { KinactError } from '../../../src/api/errors.js';
-import type { PositionLook, RawRecord } from '../../../src/api/ports.js';
-import type { StartPosition } from '../../../src/core/position.js';
+import type { RawRecord } from '../../../src/api/ports.js';
+import type { PositionLook, StartPosition } from '../../../src/core/position.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 
 const record = (n: number, bytes = 10, arrivedAt = 1_000 + n): RawRecord<Buffer> => ({

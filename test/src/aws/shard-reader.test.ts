@@ -25,7 +25,7 @@ for (const retrieval of ['polling', 'fan-out'] as const) {
       await on.clock.advance(2_000);
       expect(on.keys.at(-1)).to.equal('f');
       await on.clock.advance(6_000);
-      expect(on.results.at(-1)).to.deep.equal({ type: 'records', records: [], millisBehindLatest: 0 });
+      expect(on.results.at(-1)).to.deep.include({ type: 'records', records: [], millisBehindLatest: 0 });
       expect(quiet(on)).to.deep.equal([]);
       on.reader.close();
     });

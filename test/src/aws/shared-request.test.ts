@@ -69,4 +69,52 @@ describe('a shared request', () => {
     expect(await waiting).to.be.oneOf(['STOPPED', 'refused']);
     expect(await codeOf(shared.ask(never))).to.equal('STOPPED');
   });
+
+  it('leaves five times a second while that is rare, then once a second, and again after a pause', async () => {
+    const clock = new ManualClock();
+    const begun: number[] = [];
+    const { ask } = sharedRequest(() => Promise.resolve(begun.push(clock.now())), { clock, timers: clock });
+    const askOn = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 50) {
+        void ask(new AbortController().signal);
+        await clock.advance(50);
+      }
+    };
+    await askOn(10_000);
+    expect(begun.slice(1).every((at, index) => at - begun[index]! === 200)).to.equal(true);
+    const quick = begun.length;
+    await askOn(20_000);
+    expect(begun.length - quick).to.be.within(20, 40);
+    expect(begun.at(-1)! - begun.at(-2)!).to.be.at.least(1_000);
+    await clock.advance(60_000);
+    begun.length = 0;
+    await askOn(2_000);
+    expect(begun.length).to.be.within(9, 11);
+  });
+
+  it('leaves once a second after a failure, and for callers that come within milliseconds as one', async () => {
+    const clock = new ManualClock();
+    const begun: number[] = [];
+    let isThrottled = true;
+    const { ask } = sharedRequest(
+      () => {
+        begun.push(clock.now());
+        return isThrottled ? Promise.reject(new Error('throttled')) : Promise.resolve();
+      },
+      { clock, timers: clock },
+    );
+    await ask(never).catch(() => undefined);
+    isThrottled = false;
+    for (let caller = 0; caller < 30; caller += 1) {
+      void ask(new AbortController().signal);
+      await clock.advance(100);
+    }
+    expect(begun).to.deep.equal([0, 1_000, 2_000, 3_000]);
+    await clock.advance(60_000);
+    begun.length = 0;
+    void ask(never);
+    for (const ms of [1_000, 1_005, 1_010, 1_015]) clock.after(ms, () => void ask(never));
+    await clock.advance(1_300);
+    expect(begun.length).to.equal(2);
+  });
 });

@@ -4,12 +4,12 @@ import { expect } from 'chai';
 import { watchArgument } from '../../../src/cli/lag.js';
 import { figuresOf, settledPerSecond, type ShardLag } from '../../../src/cli/shard-lag.js';
 import { UsageError } from '../../../src/cli/command.js';
-import type { PositionLook } from '../../../src/api/ports.js';
+import type { PositionLook } from '../../../src/core/position.js';
 
 const now = 1_700_000_000_000;
 /** A look that has found records of these ages. */
 const look = (ages: readonly number[], more: Partial<PositionLook> = {}): PositionLook => ({
-  records: ages.map((ms, n) => ({ sequenceNumber: String(n), data: Buffer.of(1), arrivedAt: now - ms })),
+  records: ages.map((ms, n) => ({ sequenceNumber: String(n), arrivedAt: now - ms })),
   ...{ isTip: false, isKnown: true, millisBehindLatest: 900, reads: 2 },
   ...more,
 });
@@ -32,7 +32,7 @@ describe('the figures of a look at a shard', () => {
     expect(figuresOf(look([], idle), now)).to.deep.equal({ readLagMs: 0, settledLagMs: 0, arrivingPerSecond: 0 });
     const unknown = { readLagMs: undefined, settledLagMs: undefined, arrivingPerSecond: undefined };
     expect(figuresOf(look([], { isKnown: false }), now)).to.deep.equal(unknown);
-    const undated = { records: [{ sequenceNumber: '1', data: Buffer.of(1) }] };
+    const undated = { records: [{ sequenceNumber: '1' }] };
     expect(figuresOf(look([], undated), now)).to.deep.equal({ ...unknown, readLagMs: 900 });
   });
 

@@ -60,7 +60,9 @@ function answerOf(stream: ClientHttp2Stream, body: string | Uint8Array | undefin
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(Object.assign(new Error('aborted'), { name: 'AbortError' }));
-      stream.close(constants.NGHTTP2_CANCEL);
+      // A stream that the server has ended closes only when all of it is read. Nobody will do that, and it would keep its place.
+      if (stream.closed) stream.destroy();
+      else stream.close(constants.NGHTTP2_CANCEL);
     };
     signal.addEventListener('abort', abort, { once: true });
     stream.once('close', () => {

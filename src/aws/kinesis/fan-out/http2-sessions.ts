@@ -2,6 +2,7 @@
 // allows, and none before that setting has come. A stream beyond it would get neither an answer nor an error. A session that answers
 // no ping is destroyed, which ends its streams. Used by http2-handler.ts.
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Timers } from '../../../api/ports.js';
 
 export interface Http2Sessions {
@@ -15,6 +16,8 @@ export interface Http2Sessions {
 
 interface Session {
   readonly connection: ClientHttp2Session;
+  /** Set once it is connected. */
+  socket: Socket | undefined;
   /** How many streams it may have; undefined until the server's settings have come. */
   limit: number | undefined;
   streams: number;
@@ -65,9 +68,15 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
 
   function open(): void {
     const connection = connect(authority, { settings: { enablePush: false, initialWindowSize: streamWindowBytes } });
-    const session: Session = { connection, limit: undefined, streams: 0, closed: false, isSuspect: false };
+    const session: Session = {
+      ...{ connection, socket: undefined, limit: undefined },
+      ...{ streams: 0, closed: false, isSuspect: false },
+    };
     sessions.add(session);
-    connection.once('connect', () => connection.setLocalWindowSize(sessionWindowBytes));
+    connection.once('connect', (_, socket) => {
+      session.socket = socket as Socket;
+      connection.setLocalWindowSize(sessionWindowBytes);
+    });
     connection.on('remoteSettings', ({ maxConcurrentStreams = maxStreams }) => {
       session.limit = Math.min(maxConcurrentStreams, maxStreams);
       expectedLimit = Math.max(1, session.limit);
@@ -97,7 +106,7 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
   function look(): void {
     cancelLook = undefined;
     for (const session of sessions) {
-      if (session.isSuspect) session.connection.destroy(session.streams > 0 ? ended() : undefined);
+      if (session.isSuspect) end(session, session.streams > 0 ? ended() : undefined);
       else {
         session.isSuspect = true;
         if (session.limit === undefined || session.streams === 0) continue;
@@ -110,7 +119,8 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
   }
 
   function begin(session: Session, headers: OutgoingHttpHeaders): ClientHttp2Stream {
-    session.isSuspect = false;
+    // One that nobody has used is not suspect any longer. One that owes an answer to a ping is, whatever begins on it.
+    if (session.streams === 1) session.isSuspect = false;
     const leave = (): void => {
       session.streams -= 1;
       if (!isDestroyed) serve();
@@ -134,12 +144,18 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
       isDestroyed = true;
       cancelLook?.();
       for (const { failed } of [...waiting]) failed(ended());
-      for (const { connection } of sessions) connection.destroy();
+      for (const session of sessions) end(session);
     },
     get size() {
       return { sessions: sessions.size, streams: [...sessions].reduce((sum, { streams }) => sum + streams, 0) };
     },
   };
+}
+
+/** After a GOAWAY a session leaves its socket open until the server closes it, which may be never. */
+function end({ connection, socket }: Session, error?: Error): void {
+  connection.destroy(error);
+  socket?.destroy();
 }
 
 /** Waits for a place; a waiter leaves as soon as it is served. */

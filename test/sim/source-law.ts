@@ -1,0 +1,73 @@
+// I63: once `removeSource` has resolved, the process asks for nothing of this source, hands out none of its items, and takes none of
+// its leases. It owns none of them, except those that it has reported as not released.
+import type { Written } from './oracle.js';
+
+export interface SourceLaw {
+  /** The application removes the source. */
+  removing(source: string): void;
+  /** `removeSource` has resolved. `owned`: leases that have this owner in the table, and are not reported as kept. */
+  removed(source: string, owned: readonly string[]): void;
+  /** The application adds it again. */
+  adding(source: string): void;
+  /** `addSource` has resolved. */
+  added(source: string): void;
+  /** Whether the process lacks a source, or is about to. */
+  readonly areAway: () => boolean;
+  readonly isAway: (source: string) => boolean;
+  /** Whether it was added again since it was last removed. */
+  readonly isWanted: (source: string) => boolean;
+  /** How often a source was removed or added. */
+  readonly changes: () => number;
+  asks(operation: string, source: string): void;
+  handedOut(source: string, id: string): void;
+  wrote(written: Written): void;
+}
+
+export function createSourceLaw(
+  process: string,
+  worldNow: () => number,
+  violate: (invariant: string, text: string) => void,
+): SourceLaw {
+  const away = new Set<string>();
+  const removedAt = new Map<string, number>();
+  /** The sources that were added again, perhaps while they were being removed. */
+  const wanted = new Set<string>();
+  let changes = 0;
+  const broken = (source: string, what: string): void => {
+    const at = removedAt.get(source);
+    if (at !== undefined) violate('I63', `it ${what} ${Math.round(worldNow() - at)} ms after ${source} was removed`);
+  };
+  return {
+    removing: (source) => {
+      changes += 1;
+      away.add(source);
+      wanted.delete(source);
+    },
+    removed: (source, owned) => {
+      changes += 1;
+      if (wanted.has(source)) return;
+      removedAt.set(source, worldNow());
+      if (owned.length > 0) violate('I63', `${source} was removed, and ${owned.join(', ')} are still its own`);
+    },
+    adding: (source) => {
+      wanted.add(source);
+      removedAt.delete(source);
+    },
+    added: (source) => {
+      changes += 1;
+      away.delete(source);
+    },
+    areAway: () => away.size > 0,
+    isAway: (source) => away.has(source),
+    isWanted: (source) => wanted.has(source),
+    changes: () => changes,
+    asks: (operation, source) => broken(source, `asks for ${operation}`),
+    handedOut: (source, id) => broken(source, `hands ${id} out`),
+    wrote: ({ leaseKey, before, after, sentAt }) => {
+      if (after?.leaseOwner !== process) return;
+      const source = leaseKey.split(/[@/]/)[0] as string;
+      if (sentAt > (removedAt.get(source) ?? Infinity) && before?.leaseOwner !== process)
+        broken(source, `takes ${leaseKey}`);
+    },
+  };
+}

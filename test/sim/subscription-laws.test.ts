@@ -1,0 +1,151 @@
+// The laws of subscriptions and of removed sources judge what they should, and excuse what they should.
+import { expect } from 'chai';
+import { createSourceLaw } from './source-law.js';
+import { createSubscriptionLaws, type SubscriptionLaws, type Where } from './subscription-laws.js';
+import type { Written } from './oracle.js';
+
+const arn = 'arn:consumer';
+const leaseKey = 'sim/shard';
+
+function judged(): {
+  readonly laws: SubscriptionLaws;
+  readonly broken: string[];
+  readonly state: { now: number; owner: string | undefined; troubles: string; heldUp: boolean };
+  where(): Where;
+} {
+  const broken: string[] = [];
+  const state = { now: 0, owner: 'p0' as string | undefined, troubles: '', heldUp: false };
+  const laws = createSubscriptionLaws({
+    now: () => state.now,
+    rowOf: () => ({ leaseOwner: state.owner }),
+    noticeMsOf: () => 3_000,
+    troublesOf: () => state.troubles,
+    isHeldUp: () => state.heldUp,
+    violate: (invariant) => broken.push(invariant),
+  });
+  return { laws, broken, state, where: () => ({ process: 'p0', leaseKey, at: state.now }) };
+}
+
+const row = (checkpoint: string, leaseOwner = 'p0'): never => ({ leaseKey, checkpoint, leaseOwner }) as never;
+const written = (checkpoint: string, sentAt: number): Written => ({
+  ...{ process: 'p0', leaseKey, sentAt },
+  before: row('0'),
+  after: row(checkpoint),
+});
+
+describe('the laws of subscriptions', () => {
+  it('let the last continuation number resubscribe, until something later is polled or a new reader begins', () => {
+    for (const [meanwhile, expected] of [
+      [() => undefined, []],
+      [(laws: SubscriptionLaws, at: Where) => laws.polled(at, '100'), []],
+      [(laws: SubscriptionLaws, at: Where) => laws.polled(at, '120'), ['I60']],
+      [(laws: SubscriptionLaws) => laws.granted('p0', leaseKey), ['I60']],
+    ] as const) {
+      const { laws, broken, where } = judged();
+      laws.givesOut('108');
+      laws.arrived(where(), '108');
+      meanwhile(laws, where());
+      laws.subscribes(where(), arn, '108');
+      expect(broken).to.deep.equal(expected);
+    }
+  });
+
+  it('refuse a continuation number as a checkpoint, and as a position to poll from', () => {
+    const { laws, broken, where } = judged();
+    laws.givesOut('108');
+    laws.wrote(written('100', 0));
+    laws.polls(where(), '100');
+    expect(broken).to.deep.equal([]);
+    laws.wrote(written('108', 0));
+    laws.polls(where(), '108');
+    expect(broken).to.deep.equal(['I60', 'I60']);
+  });
+
+  it('let a reader subscribe once a second', () => {
+    const { laws, broken, state, where } = judged();
+    laws.subscribes(where(), arn, undefined);
+    state.now = 1_000;
+    laws.subscribes(where(), arn, undefined);
+    expect(broken).to.deep.equal([]);
+    state.now = 1_900;
+    laws.subscribes(where(), arn, undefined);
+    expect(broken).to.deep.equal(['I61']);
+  });
+
+  it('demand a renewal that began after a take-over', () => {
+    for (const [sentAt, expected] of [
+      [999, ['I61']],
+      [1_000, []],
+    ] as const) {
+      const { laws, broken, state, where } = judged();
+      state.now = 1_000;
+      laws.takenOver(where());
+      laws.wrote(written('100', sentAt));
+      state.now = 5_000;
+      laws.subscribes(where(), arn, undefined);
+      expect(broken, `a renewal sent at ${sentAt}`).to.deep.equal(expected);
+    }
+  });
+
+  it('end a subscription soon after its lease is lost, counted from when the process can know', () => {
+    const { laws, broken, state } = judged();
+    laws.opened({ process: 'p0', leaseKey, isKept: () => true });
+    state.now = 60_000;
+    laws.look();
+    state.owner = 'p1';
+    laws.look();
+    state.now = 63_000;
+    state.troubles = 'a call was lost';
+    laws.look();
+    state.now = 66_000;
+    state.heldUp = true;
+    laws.look();
+    state.heldUp = false;
+    state.now = 69_000;
+    laws.look();
+    expect(broken).to.deep.equal([]);
+    state.now = 69_600;
+    laws.look();
+    expect(broken).to.deep.equal(['I62']);
+  });
+});
+
+describe('the law of removed sources', () => {
+  it('lets a process do nothing with a source from its removal until it is added', () => {
+    const broken: string[] = [];
+    const law = createSourceLaw(
+      'p0',
+      () => 10,
+      (_invariant, text) => broken.push(text.split(' ')[1] as string),
+    );
+    law.removing('sim');
+    law.asks('GetRecords', 'sim');
+    law.removed('sim', []);
+    law.asks('GetRecords', 'other');
+    law.handedOut('other', 'r1');
+    // A write that left before has only arrived late.
+    law.wrote({ ...written('100', 9), before: row('100', 'p1') });
+    expect(broken).to.deep.equal([]);
+    law.asks('GetRecords', 'sim');
+    law.handedOut('sim', 'r1');
+    law.wrote({ ...written('100', 11), before: row('100', 'p1') });
+    expect(broken).to.deep.equal(['asks', 'hands', 'takes']);
+    law.adding('sim');
+    law.handedOut('sim', 'r2');
+    expect(broken).to.have.length(3);
+  });
+
+  it('says nothing of a source that was added while it was being removed', () => {
+    const broken: string[] = [];
+    const law = createSourceLaw(
+      'p0',
+      () => 10,
+      (_invariant, text) => broken.push(text),
+    );
+    law.removing('sim');
+    law.adding('sim');
+    law.removed('sim', []);
+    law.handedOut('sim', 'r1');
+    expect(broken).to.deep.equal([]);
+  });
+});
