@@ -7,8 +7,7 @@ import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import { readsFail, readsWork } from '../unread/failing-reads.js';
-import { noteIdle, noteWorkerBegan, noteRead } from '../unread/unread-leases.js';
-import { noteSomethingRead, noteUnreadWorking } from '../unread/unread-since.js';
+import { noteAdvanced, noteIdle, noteWorkerBegan } from '../unread/unread-leases.js';
 import { compareCheckpoints, type Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -36,12 +35,10 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
-      noteUnreadWorking(turn, lease);
-      noteWorkerBegan(lease);
+      noteWorkerBegan(turn, lease);
       return noteTenureBegan(turn, lease, news);
     case 'advanced':
-      noteSomethingRead(turn, leaseKey);
-      noteRead(lease);
+      noteAdvanced(turn, lease);
       return noteTenureAdvanced(turn, lease, news);
     case 'streamDoubted':
       return doubtStream(turn, lease.stream);
@@ -50,7 +47,6 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
       noteIdle(turn, lease, news.reason);
       return noteTenureEnded(turn, lease, news);
     case 'readsWork':
-      if (!lease.falseEnd) noteSomethingRead(turn, leaseKey);
       return readsWork(turn, lease);
     case 'readsFail':
       return readsFail(turn, lease, news.forMs);

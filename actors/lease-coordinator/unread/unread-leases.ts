@@ -2,7 +2,7 @@
 // again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
-import { noteSomethingRead, noteUnread } from './unread-since.js';
+import { noteSomethingRead, noteUnread, noteUnreadWorking } from './unread-since.js';
 import type { Message } from '../messages.js';
 import { mayStart, waitsForParents, type CoordinatorState, type Lease, type CoordinatorOptions } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
@@ -15,12 +15,19 @@ export function noteIdle(turn: CoordinatorTurn, lease: Lease, reason: string): v
 }
 
 /** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
-export function noteWorkerBegan(lease: Lease): void {
+export function noteWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
+  noteUnreadWorking(turn, lease);
   if (!lease.falseEnd) noteRead(lease);
 }
 
+/** Notes that records of the shard were settled. */
+export function noteAdvanced(turn: CoordinatorTurn, lease: Lease): void {
+  noteSomethingRead(turn, lease.leaseKey);
+  noteRead(lease);
+}
+
 /** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
-export function noteRead(lease: Lease): void {
+function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.waitsForOtherShard = false;
   lease.unreadReported = false;
