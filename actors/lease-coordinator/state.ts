@@ -283,8 +283,8 @@ export interface Start {
 export interface Publishing {
   readonly subscribers: Map<number, Ref<HeldLeases>>;
   version: number;
-  /** The held leases have changed since subscribers were informed. */
-  changed: boolean;
+  /** Keys of held leases that have changed since subscribers were informed, or are to be sent again. */
+  readonly changed: Set<string>;
 }
 
 /** The scans of the table; times are monotonic. */

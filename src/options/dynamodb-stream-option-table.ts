@@ -54,7 +54,7 @@ export const dynamodbStreamTable = {
   idleMs: defaulting(
     milliseconds(0),
     1_000,
-    'Time between two reads of a shard that is read to its tip. A shard that is behind is read without a pause.',
+    'Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up to five times as long for these, but not above 5 s. A shard that is behind is read without a pause.',
     '250',
   ),
   opaque: sourceRows.opaque,

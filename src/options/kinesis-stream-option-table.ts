@@ -110,7 +110,12 @@ export const kinesisStreamTable = {
   ),
   maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
   prefetch: group(prefetchTable, prefetchText, prefetchExample),
-  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that is read to its tip.', '250'),
+  idleMs: defaulting(
+    milliseconds(0),
+    1_000,
+    'Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up to five times as long for these, but not above 5 s.',
+    '250',
+  ),
   retrieval: defaulting(
     oneOf('polling', 'fan-out', 'auto'),
     'polling',

@@ -5,6 +5,9 @@ import type { Process, World } from './world.js';
 
 /** Keeps all events except checkpoints: they must name every lost item, and every shard that stands still. */
 export function listen({ clock, events, layout, oracle, parkingKeys }: World, { machine, consumer }: Process): void {
+  consumer.on('checkpoint', ({ source, shardId, sequenceNumber, subSequenceNumber }) => {
+    if (machine.alive) oracle.told(layout.nameOf(source, shardId, sequenceNumber), sequenceNumber, subSequenceNumber);
+  });
   for (const name of Object.keys(levels) as ConsumerEventName[]) {
     if (name === 'checkpoint') continue;
     consumer.on(name, (data: object) => {

@@ -248,7 +248,11 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       violate: oracle.violate,
       troublesOf: (name) => earlyRenewals(world, name),
     }),
-    calls: createCalls({ layout, oracle, now: () => clock.now() }),
+    calls: createCalls({
+      layout,
+      oracle,
+      now: () => clock.now(),
+    }),
     throttling: drawThrottling(seed),
     fanOut: fanOutOf(fanOut, () => world),
     provisional,
@@ -469,11 +473,6 @@ function startProcess(world: World, makeActors: MakeActors): Process {
   consumer.on('orphaned', ({ actor }) => {
     incarnations.orphaned(actor);
     world.calls.orphaned(name);
-  });
-  consumer.on('checkpoint', (at) => {
-    const { source, shardId, sequenceNumber, subSequenceNumber } = at;
-    if (machine.alive)
-      oracle.told(world.layout.nameOf(source, shardId, sequenceNumber), sequenceNumber, subSequenceNumber);
   });
   listen(world, process);
   const failed = (error: unknown): void => {

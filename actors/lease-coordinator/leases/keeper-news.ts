@@ -29,7 +29,7 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'taken':
       lease.phase = 'held';
       lease.row = news.row;
-      state.publishing.changed = true;
+      state.publishing.changed.add(leaseKey);
       noteIdle(turn, lease, 'no worker has begun to read it');
       return checkParents(turn, lease);
     case 'working':

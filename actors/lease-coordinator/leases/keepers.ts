@@ -140,7 +140,7 @@ export function dropLease(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   state.leases.delete(lease.leaseKey);
   lease.stream.shardEnds.absences = withoutAbsence(lease.stream.shardEnds.absences, lease.shardId);
-  if (lease.phase === 'held') state.publishing.changed = true;
+  if (lease.phase === 'held') state.publishing.changed.add(lease.leaseKey);
   finishRelease(turn);
   finishLeaving(turn, lease.stream);
 }

@@ -99,8 +99,8 @@ export function watchUnread(turn: CoordinatorTurn): void {
     const ms = unreadMs(turn, lease, excused(state, now));
     if (ms === 0) continue;
 
-    // The supervisor of shard workers may have missed a message, so it gets the held leases again.
-    state.publishing.changed = true;
+    // The supervisor of shard workers may have missed a message, so it gets the lease again. A missing version shows it the rest.
+    state.publishing.changed.add(lease.leaseKey);
     // After a false end, each reader lasts only a few seconds. Together, these readers count as reads that have failed for `ms`.
     if (lease.falseEnd) readsFail(turn, lease, ms);
 

@@ -113,7 +113,8 @@ export interface KinesisStreamOptions {
       }
     | undefined;
   /**
-   * Time between two reads of a shard that is read to its tip. Takes: milliseconds, 0 to 2147483647.
+   * Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up
+   * to five times as long for these, but not above 5 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 1_000
    * @example
