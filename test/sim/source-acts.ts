@@ -65,7 +65,7 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
         clock.after(isOver() ? 0 : awayMs, addOnce);
       },
       (error: unknown) => {
-        if (isAtWork(process)) oracle.violate('I63', `removeSource of ${machine.name} rejected: ${String(error)}`);
+        if (isAtWork(process)) oracle.violate('I64', `removeSource of ${machine.name} rejected: ${String(error)}`);
       },
     );
     // Sometimes it is added while it is still being removed.
