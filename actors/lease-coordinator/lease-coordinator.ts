@@ -122,7 +122,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     start: { openingTable: false, openAttempt: 0, outcome: undefined, waiters: [] },
     streams: given.map(newStream),
     nextStream: given.length,
-    publishing: { subscribers: new Map(), version: 0, changed: false },
+    publishing: { subscribers: new Map(), version: 0, changed: new Set() },
     failing: new Map(),
     scan: { running: false, attempt: 0, sentAt: now, answeredAt: undefined, dueAt: Infinity },
     table: {
@@ -144,6 +144,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     leftAlone: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
     planning: { plan: undefined, overflowing: false, untaken: new Set(), busy: undefined },
     standstills: new Map(),
+    unread: (tableHistory.unread ??= new Map()),
     pipelineBackAt: 0,
     endedHere: new Set(),
     incarnations: 0,

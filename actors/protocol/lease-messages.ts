@@ -57,7 +57,7 @@ export interface CoordinatorSource {
 }
 
 export type LeaseCoordinatorRequest =
-  /** Sends HeldLeases at once and after every change, until the subscriber stops. */
+  /** Sends all HeldLeases at once, and then every change, until the subscriber stops. */
   | { readonly type: 'subscribe'; readonly subscriber: Ref<HeldLeases> }
   /**
    * A keeper whose worker reached the end of its shard asks whether SHARD_END may be written (docs/kcl-compatibility.md,
@@ -213,10 +213,21 @@ export interface HeldLease {
   readonly startable: boolean;
 }
 
-/** All held leases of one table as of `version`. An older version that arrives late is ignored. */
+/**
+ * The held leases of one table as of `version`: all of them, or only what has changed since the version before. With thousands of
+ * leases, a full list per change would cost most of a start. An older version that arrives late is ignored.
+ */
 export interface HeldLeases {
   readonly type: 'held';
   readonly table: string;
   readonly version: number;
+  /** The changes. Absent: `leases` has all held leases. */
+  readonly change?: {
+    /** The version that the changes apply to. A subscriber that has another one subscribes again. */
+    readonly since: number;
+    /** Keys of leases that are no longer held. */
+    readonly gone: readonly string[];
+  };
+  /** All held leases, or those that are new or have changed. */
   readonly leases: readonly HeldLease[];
 }

@@ -1,6 +1,6 @@
 // The actor that runs one shard worker for each held lease that may start. At its start it subscribes to every coordinator. Each
-// update lists all held leases of a table with a version number, so no start message can be missed. A worker that ends normally
-// leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
+// update of the held leases of a table has a version number. After a gap the actor subscribes again, so it misses no start message.
+// A worker that ends normally leaves the tree. A worker that crashes also crashes this actor, and with it the whole pipeline.
 import { effect, type Behaviour, type Effect, type Ending, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import type { LeaseCoordinatorRequest, HeldLease, HeldLeases } from '../protocol/lease-messages.js';
@@ -30,13 +30,20 @@ export type ShardWorkerSupervisorMessage =
 interface Slot {
   /** The lease, with its keeper, that this worker reads under. */
   readonly lease: HeldLease;
+  readonly table: string;
   /** The worker has ended, and may get a successor at the next `again`. */
   resting: boolean;
 }
 
+/** The held leases of a table as of a version, by lease key. */
+interface HeldTable {
+  version: number;
+  readonly leases: Map<string, HeldLease>;
+}
+
 export interface ShardWorkerSupervisorState {
   readonly self: Ref<ShardWorkerSupervisorMessage>;
-  readonly tables: Map<string, HeldLeases>;
+  readonly tables: Map<string, HeldTable>;
   readonly slots: Map<string, Slot>;
 }
 
@@ -78,11 +85,22 @@ const handlers: Handlers<SupervisorTurn, ShardWorkerSupervisorMessage> = {
 
 function held(turn: SupervisorTurn, message: HeldLeases): void {
   const { tables } = turn.state;
-  const known = tables.get(message.table);
-  if (known !== undefined && known.version >= message.version) return;
+  const { table, version, change, leases } = message;
+  const known = tables.get(table);
+  if (known !== undefined && known.version >= version) return;
+  // An update was lost, or the list that the changes belong to. The answer lists all leases.
+  if (change !== undefined && change.since !== known?.version) return subscribe(turn);
 
-  tables.set(message.table, message);
-  for (const lease of message.leases) startFor(turn, nameOf(message.table, lease), lease);
+  const now = change === undefined || known === undefined ? { version, leases: new Map() } : known;
+  now.version = version;
+  for (const leaseKey of change?.gone ?? []) now.leases.delete(leaseKey);
+  for (const lease of leases) now.leases.set(lease.leaseKey, lease);
+  tables.set(table, now);
+  for (const lease of leases) startFor(turn, table, lease);
+}
+
+function subscribe({ options, state, effects }: SupervisorTurn): void {
+  for (const to of options.coordinators()) effects.push(effect.send(to, { type: 'subscribe', subscriber: state.self }));
 }
 
 function tableAdded({ state, effects }: SupervisorTurn, { table, coordinator }: Message<'tableAdded'>): void {
@@ -94,9 +112,10 @@ function tableAdded({ state, effects }: SupervisorTurn, { table, coordinator }: 
 function again(turn: SupervisorTurn, { name }: Message<'again'>): void {
   const { slots } = turn.state;
   // A lease that was taken again in the meantime has its worker already.
-  if (slots.get(name)?.resting !== true) return;
+  const slot = slots.get(name);
+  if (slot?.resting !== true) return;
   slots.delete(name);
-  startIfHeld(turn, name);
+  startIfHeld(turn, slot);
 }
 
 /** The name of a lease in this actor. It has the table and the lease key, because two streams or tables may share shard ids. */
@@ -104,14 +123,15 @@ function nameOf(table: string, lease: HeldLease): string {
   return `${table}/${lease.leaseKey}`;
 }
 
-function startFor({ options, state, effects }: SupervisorTurn, name: string, lease: HeldLease): void {
+function startFor({ options, state, effects }: SupervisorTurn, table: string, lease: HeldLease): void {
+  const name = nameOf(table, lease);
   const slot = state.slots.get(name);
   // If a worker of an earlier keeper still runs, its end starts the next one.
   if (!lease.startable || (slot !== undefined && (!slot.resting || slot.lease.keeper === lease.keeper))) return;
 
   const worker = options.makeWorker(lease);
   if (worker === undefined) return;
-  state.slots.set(name, { lease, resting: false });
+  state.slots.set(name, { table, lease, resting: false });
   effects.push(
     effect.spawn(lease.leaseKey, worker, {
       spawned: (): ShardWorkerSupervisorMessage => ({ type: 'started' }),
@@ -135,13 +155,11 @@ function ended(turn: SupervisorTurn, { name, how }: Message<'ended'>): void {
   slot.resting = true;
   // If the lease is still held, for instance after a suspension, another worker starts. The wait prevents a hot loop.
   effects.push(effect.after(name, options.againMs, { type: 'again', name }));
-  startIfHeld(turn, name);
+  startIfHeld(turn, slot);
 }
 
-function startIfHeld(turn: SupervisorTurn, name: string): void {
-  for (const { table, leases } of turn.state.tables.values()) {
-    for (const lease of leases) {
-      if (nameOf(table, lease) === name) startFor(turn, name, lease);
-    }
-  }
+/** Starts the next worker of the lease that a slot had, if the lease is still held, or held again. */
+function startIfHeld(turn: SupervisorTurn, { table, lease: { leaseKey } }: Slot): void {
+  const lease = turn.state.tables.get(table)?.leases.get(leaseKey);
+  if (lease !== undefined) startFor(turn, table, lease);
 }

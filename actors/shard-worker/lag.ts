@@ -6,7 +6,7 @@
 import { isIntakePaused, type ShardWorkerOptions, type ShardWorkerState } from './state.js';
 import { oldestOpen } from '../../src/core/ledger.js';
 
-/** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that. */
+/** An answer that reached the tip counts for this long. Readers ask an idle shard more often than that (idle-reads.ts). */
 const freshMs = 10_000;
 
 interface Worker {

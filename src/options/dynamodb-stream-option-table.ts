@@ -25,7 +25,7 @@ const prefetchTable = {
 export const dynamodbStreamTable = {
   tableName: optional(
     text('name of a table: 3 to 255 letters, digits, `_`, `-` and `.`', /^[\w.-]{3,255}$/),
-    'The table whose changes are read, by name. Its newest stream is looked up. Either this or `streamArn`.',
+    'The table whose changes are read, by name. Its newest stream is looked up. This or `streamArn`, or both if they name one table.',
     { example: "'orders'" },
   ),
   streamArn: optional(
@@ -54,7 +54,7 @@ export const dynamodbStreamTable = {
   idleMs: defaulting(
     milliseconds(0),
     1_000,
-    'Time between two reads of a shard that is read to its tip. A shard that is behind is read without a pause.',
+    'Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up to five times as long for these, but not above 5 s. A shard that is behind is read without a pause.',
     '250',
   ),
   opaque: sourceRows.opaque,

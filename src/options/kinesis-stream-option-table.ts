@@ -81,7 +81,7 @@ export const sourceRows = {
 export const kinesisStreamTable = {
   streamName: optional(
     text('stream name of 1 to 128 letters, digits, `_`, `-` and `.`', /^[\w.-]{1,128}$/),
-    'The stream, by name. Either this or `streamArn`.',
+    'The stream, by name. This or `streamArn`, or both if they name one stream.',
     { example: "'orders'" },
   ),
   streamArn: optional(
@@ -110,7 +110,12 @@ export const kinesisStreamTable = {
   ),
   maxRecords: defaulting(integer(1, 10_000), 10_000, 'Records per GetRecords call.', '1_000'),
   prefetch: group(prefetchTable, prefetchText, prefetchExample),
-  idleMs: defaulting(milliseconds(0), 1_000, 'Time between two reads of a shard that is read to its tip.', '250'),
+  idleMs: defaulting(
+    milliseconds(0),
+    1_000,
+    'Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up to five times as long for these, but not above 5 s.',
+    '250',
+  ),
   retrieval: defaulting(
     oneOf('polling', 'fan-out', 'auto'),
     'polling',

@@ -52,18 +52,15 @@ describe('a coordinator that takes leases', () => {
     await driver.taken(one);
     expect(driver.heard.map((held) => held.version)).to.deep.equal([0, 1, 2]);
     const { ref } = driver.keeper(one);
-    expect(driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey)).to.have.members([zero, one]);
-    expect(driver.heard.at(-1)!.leases.find((lease) => lease.leaseKey === one)).to.deep.equal({
-      leaseKey: one,
-      shardId: one,
-      source: 'orders',
-      keeper: ref,
-      startable: true,
-    });
+    const held = { leaseKey: one, shardId: one, source: 'orders', keeper: ref, startable: true };
+    const change = { since: 1, gone: [] };
+    expect(driver.heard.at(-1)).to.deep.equal({ type: 'held', table: 'memory', version: 2, change, leases: [held] });
     await driver.subscribe();
-    expect(driver.heard.at(-1)).to.deep.equal(driver.heard.at(-2));
+    const { leases, ...all } = driver.heard.at(-1)!;
+    expect(all, 'a new subscriber hears of all').to.deep.equal({ type: 'held', table: 'memory', version: 2 });
+    expect(leases.map((lease) => lease.leaseKey)).to.have.members([zero, one]);
     await driver.news(zero, { type: 'lost', reason: 'stolen', retake: false });
-    expect(driver.heard.at(-1)!.leases.map((lease) => lease.leaseKey)).to.deep.equal([one]);
+    expect(driver.heard.at(-1)).to.deep.include({ version: 3, change: { since: 2, gone: [zero] }, leases: [] });
   });
 
   it('sends nothing more to a subscriber that has died', async () => {

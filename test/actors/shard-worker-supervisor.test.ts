@@ -50,11 +50,19 @@ async function running(coordinators = 1) {
     sendFromOutside(self, message);
     await clock.advance(1);
   };
+  const changed = async (
+    since: number,
+    leases: HeldLease[],
+    { gone = [], version = since + 1 }: { readonly gone?: string[]; readonly version?: number } = {},
+  ): Promise<void> => {
+    sendFromOutside(self, { type: 'held', table: 'app', version, change: { since, gone }, leases });
+    await clock.advance(1);
+  };
   const tell = async (index: number, type: 'end' | 'crash'): Promise<void> => {
     sendFromOutside(started[index]!.ref, { type });
     await clock.advance(1);
   };
-  return { self, subscribers, started, held, tell };
+  return { self, subscribers, started, held, changed, tell };
 }
 
 let keepers = 0;
@@ -92,6 +100,40 @@ describe('the shard worker supervisor', () => {
     await held(5, []);
     await held(4, [lease('a')]);
     await held(5, [lease('a')]);
+    expect(started).to.deep.equal([]);
+  });
+
+  it('starts a worker for a lease that an update adds, and none for one that an update removes', async () => {
+    const { started, held, changed, tell } = await running();
+    const [a, b] = [lease('a'), lease('b')];
+    await held(1, [a]);
+    await changed(1, [b]);
+    expect(started.map((each) => each.lease.shardId)).to.deep.equal(['a', 'b']);
+    await changed(2, [], { gone: ['a'] });
+    await tell(0, 'end');
+    await tell(1, 'end');
+    await clock.advance(5_000);
+    expect(started.map((each) => each.lease.shardId)).to.deep.equal(['a', 'b', 'b']);
+  });
+
+  it('subscribes again after a lost update, and ignores one that came late', async () => {
+    const { started, held, changed, self, subscribers } = await running();
+    const [a, b, c] = [lease('a'), lease('b'), lease('c')];
+    await held(1, [a]);
+    await changed(2, [c]);
+    expect(subscribers).to.deep.equal([self, self]);
+    expect(started.map((each) => each.lease.shardId)).to.deep.equal(['a']);
+    await held(3, [a, b, c]);
+    await changed(1, [], { gone: ['a'] });
+    await changed(1, [lease('d')]);
+    expect(started.map((each) => each.lease.shardId)).to.deep.equal(['a', 'b', 'c']);
+    expect(subscribers).to.have.length(2);
+  });
+
+  it('subscribes again if it hears of changes before it has a list', async () => {
+    const { started, changed, self, subscribers } = await running();
+    await changed(4, [lease('a')]);
+    expect(subscribers).to.deep.equal([self, self]);
     expect(started).to.deep.equal([]);
   });
 

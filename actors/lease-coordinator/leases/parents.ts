@@ -72,7 +72,7 @@ function setAwaited(turn: CoordinatorTurn, lease: Lease, awaited: readonly strin
   lease.awaited = awaited;
   if (couldStart || !mayStart(lease)) return;
   lease.idleSince = turn.now;
-  turn.state.publishing.changed = true;
+  turn.state.publishing.changed.add(lease.leaseKey);
   if (lease.keeper !== undefined) turn.effects.push(effect.send(lease.keeper, { type: 'startAllowed' }));
 }
 

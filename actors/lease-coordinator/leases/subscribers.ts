@@ -3,7 +3,7 @@ import { effect } from '../../protocol/actor.js';
 import type { HeldLease, HeldLeases } from '../../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import { tellKeepersCallsEnded } from '../release.js';
-import { mayStart } from '../state.js';
+import { mayStart, type Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 
 export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscribe'>): void {
@@ -16,35 +16,41 @@ export function subscribe(turn: CoordinatorTurn, { subscriber }: Message<'subscr
       effect.watch(subscriber, (): LeaseCoordinatorMessage => ({ type: 'subscriberDown', id: subscriber.id })),
     );
   }
-  effects.push(effect.send(subscriber, heldLeases(turn)));
+  effects.push(effect.send(subscriber, allHeld(turn)));
 }
 
 export function subscriberDown({ state }: CoordinatorTurn, { id }: Message<'subscriberDown'>): void {
   state.publishing.subscribers.delete(id);
 }
 
-/** Called at the end of each turn: informs every subscriber if the held leases have changed. */
+/** Called at the end of each turn: informs every subscriber of the held leases that have changed. Its cost is that of the changes. */
 export function publish(turn: CoordinatorTurn): void {
-  const { state, effects } = turn;
-  if (!state.publishing.changed) return;
-  state.publishing.changed = false;
-  state.publishing.version++;
-  const held = heldLeases(turn);
-  for (const subscriber of state.publishing.subscribers.values()) effects.push(effect.send(subscriber, held));
+  const { options, state, effects } = turn;
+  const { publishing } = state;
+  if (publishing.changed.size === 0) return;
+  const leases: HeldLease[] = [];
+  const gone: string[] = [];
+  for (const leaseKey of publishing.changed) {
+    const held = heldLease(state.leases.get(leaseKey));
+    if (held === undefined) gone.push(leaseKey);
+    else leases.push(held);
+  }
+  publishing.changed.clear();
+
+  const since = publishing.version;
+  publishing.version += 1;
+  const { tableName: table } = options.store;
+  const held: HeldLeases = { type: 'held', table, version: publishing.version, change: { since, gone }, leases };
+  for (const subscriber of publishing.subscribers.values()) effects.push(effect.send(subscriber, held));
 }
 
-function heldLeases({ options, state }: CoordinatorTurn): HeldLeases {
-  const leases: HeldLease[] = [];
-  for (const lease of state.leases.values()) {
-    const { phase, keeper, leaseKey, shardId, stream } = lease;
-    if (phase === 'held' && keeper !== undefined)
-      leases.push({
-        leaseKey,
-        shardId,
-        source: stream.sourceOptions.source.name,
-        keeper,
-        startable: mayStart(lease),
-      });
-  }
+function allHeld({ options, state }: CoordinatorTurn): HeldLeases {
+  const leases = [...state.leases.values()].map(heldLease).filter((lease) => lease !== undefined);
   return { type: 'held', table: options.store.tableName, version: state.publishing.version, leases };
+}
+
+function heldLease(lease: Lease | undefined): HeldLease | undefined {
+  if (lease?.phase !== 'held' || lease.keeper === undefined) return undefined;
+  const { keeper, leaseKey, shardId, stream } = lease;
+  return { leaseKey, shardId, source: stream.sourceOptions.source.name, keeper, startable: mayStart(lease) };
 }

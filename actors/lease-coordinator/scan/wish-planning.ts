@@ -51,10 +51,11 @@ export function askAgain(
 ): void {
   const { options, state } = turn;
   for (const row of rows) {
-    if (countOpenWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
     const standing = state.table.wishes.get(row.leaseKey);
     if (standing === undefined || isLeftAlone(row.leaseKey) || !isWriterOf(options.writerPrefix, standing.wish.writer))
       continue;
+    // Counted only for a row with such a wish: rows and leases may be thousands.
+    if (countOpenWishes(turn) >= maxOpenWishes || state.leases.size >= options.maxLeases) return;
     askHolder(turn, row, standing.text);
   }
 }

@@ -3,7 +3,7 @@ import type { CoordinatorSource } from '../../protocol/lease-messages.js';
 import type { Stream } from '../state.js';
 import { createTokenBucket } from '../../../src/core/token-bucket.js';
 
-/** How often evidence for ends of shards is gathered: some requests at once, because a change of the shards ends many, then two a second. */
+/** How often evidence for ends of shards is gathered: quickly at first, because a change of the shards ends many, then twice a second. */
 const gatheringRate = { capacity: 40, perSecond: 2 };
 
 /** The initial state of a stream. */

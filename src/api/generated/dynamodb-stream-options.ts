@@ -4,8 +4,8 @@ import type { DynamoDbClientLike, DynamodbStreamsClientLike } from '../option-va
 /** What `dynamodbStream` takes. `undefined` stands for the default everywhere. */
 export interface DynamodbStreamOptions {
   /**
-   * The table whose changes are read, by name. Its newest stream is looked up. Either this or `streamArn`. Takes: name
-   * of a table: 3 to 255 letters, digits, `_`, `-` and `.`.
+   * The table whose changes are read, by name. Its newest stream is looked up. This or `streamArn`, or both if they
+   * name one table. Takes: name of a table: 3 to 255 letters, digits, `_`, `-` and `.`.
    *
    * @default undefined
    * @example
@@ -114,7 +114,8 @@ export interface DynamodbStreamOptions {
       }
     | undefined;
   /**
-   * Time between two reads of a shard that is read to its tip. A shard that is behind is read without a pause. Takes:
+   * Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up
+   * to five times as long for these, but not above 5 s. A shard that is behind is read without a pause. Takes:
    * milliseconds, 0 to 2147483647.
    *
    * @default 1_000

@@ -5,7 +5,8 @@ import type { DynamoDbClientLike, KinesisClientLike } from '../option-values.js'
 /** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
 export interface KinesisStreamOptions {
   /**
-   * The stream, by name. Either this or `streamArn`. Takes: stream name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   * The stream, by name. This or `streamArn`, or both if they name one stream. Takes: stream name of 1 to 128 letters,
+   * digits, `_`, `-` and `.`.
    *
    * @default undefined
    * @example
@@ -113,7 +114,8 @@ export interface KinesisStreamOptions {
       }
     | undefined;
   /**
-   * Time between two reads of a shard that is read to its tip. Takes: milliseconds, 0 to 2147483647.
+   * Time between two reads of a shard that is read to its tip. If more than 400 shards of a process are idle, it is up
+   * to five times as long for these, but not above 5 s. Takes: milliseconds, 0 to 2147483647.
    *
    * @default 1_000
    * @example

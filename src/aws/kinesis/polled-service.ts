@@ -17,6 +17,7 @@ import type { AwsFailure } from '../aws-errors.js';
 import type { Ask } from '../shared-request.js';
 import type { BacklogMeaning } from './end-verdict.js';
 import type { Subscriptions } from './fan-out/subscription.js';
+import type { IdleShard } from './idle-reads.js';
 import type { StreamNames } from './kinesis-client.js';
 import type { PrefetchBounds, PrefetchBuffer } from './prefetch-buffer.js';
 import type { ReadAllowance, RecordSizes } from './read-allowance.js';
@@ -80,6 +81,7 @@ export interface Opening {
 export interface ReaderContext extends ReaderDeps, Opening {
   readonly buffer: PrefetchBuffer;
   readonly allowance: ReadAllowance;
+  readonly idle: IdleShard;
   readonly signal: AbortSignal;
 }
 

@@ -15,6 +15,7 @@ import type { Quota } from './read-quota.js';
 import { failedReadBackoff, recover, readRetryDelayMs, sleep } from './reading-failure.js';
 import { lagInMiddle, noteRecordGone, type Progress } from './reading-progress.js';
 import { chainDoubt, streamDoubt } from './stream-doubt.js';
+import { idleWaitMs, leaveIdle } from './idle-reads.js';
 import { failureOf, iteratorPosition, type FoundIterator, type ReadOperation } from './shard-iterator.js';
 
 const missingShardBackoff: Backoff = { baseMs: 500, capMs: 3_000 };
@@ -55,9 +56,15 @@ async function readOnce(
   const asked = await calling(reader, async () => {
     // Bytes are asked for with a slot only: hundreds of calls that wait for a slot would reserve all of `maxBytes`.
     limit = await reader.allowance.ask(reader.signal);
+    // The application may have paused while this reader waited for its turn.
+    if (reader.buffer.isHeld) return undefined;
     askedAt = clock.now();
     return reader.service.getRecords(reader, iterator, limit);
   });
+  if (asked === undefined) {
+    reader.allowance.answered([]);
+    return 'readOn';
+  }
   const answeredAt = clock.now();
   take(reads, 1, answeredAt);
   reader.lease?.noteRead?.(answeredAt - askedAt);
@@ -87,7 +94,10 @@ async function readOnce(
   if (!hasNextIterator(output)) return handleChainEnd(reader, progress, answer);
   continueChain(reader, progress, output.NextShardIterator);
   if ((output.MillisBehindLatest ?? 0) > 0) await findLaterStart(reader, progress);
-  if (!behind) await sleep(reader, reader.idleMs - (clock.now() - askedAt));
+  const isIdle = !behind && answer.records.length === 0 && progress.end.proof === undefined;
+  if (!isIdle) leaveIdle(reader.idle);
+  const waitMs = isIdle ? idleWaitMs(reader.idle, reader.idleMs, askedAt) : reader.idleMs;
+  if (!behind) await sleep(reader, waitMs - (clock.now() - askedAt));
   return 'readOn';
 }
 

@@ -27,6 +27,7 @@ export interface PrefetchBuffer {
   read(signal: AbortSignal): Promise<ReadResult>;
   /** While held, fetching waits as if a bound were reached. */
   hold(isHeld: boolean): void;
+  readonly isHeld: boolean;
   /** Drops the batches that have not been read. */
   clear(): void;
 }
@@ -103,6 +104,9 @@ export function createPrefetchBuffer(bounds: PrefetchBounds, account?: ByteAccou
       const result = wait<ReadResult>(signal, (waiter) => (reader = waiter));
       serve();
       return result;
+    },
+    get isHeld() {
+      return held;
     },
     hold(isHeld) {
       held = isHeld;

@@ -6,6 +6,7 @@ import type { ShardReader } from '../../api/ports.js';
 import { classifyAwsError } from '../aws-errors.js';
 import { followSubscription } from './fan-out/subscription-follower.js';
 import { createRetrieval } from './fan-out/retrieval.js';
+import { joinIdleReads, leaveIdle } from './idle-reads.js';
 import type { Opening, ReaderContext, ReaderDeps } from './polled-service.js';
 import { pollOnce } from './polling-step.js';
 import { createPrefetchBuffer, stopped } from './prefetch-buffer.js';
@@ -19,11 +20,12 @@ export function openShardReader(deps: ReaderDeps, opening: Opening): ShardReader
   const closing = new AbortController();
   const buffer = createPrefetchBuffer(deps.prefetch, lease?.bytes);
   const allowance = createReadAllowance(lease?.bytes, deps.sizes, deps.maxRecords);
+  const idle = joinIdleReads(deps.clock);
 
   let started = false;
   const begin = async (): Promise<void> => {
     try {
-      await readShard({ ...deps, ...opening, buffer, allowance, signal: closing.signal });
+      await readShard({ ...deps, ...opening, buffer, allowance, idle, signal: closing.signal });
     } catch (thrown) {
       if (closing.signal.aborted) return;
       buffer.finish(
@@ -31,6 +33,8 @@ export function openShardReader(deps: ReaderDeps, opening: Opening): ShardReader
           ? thrown
           : classifyAwsError(thrown, { service: deps.service.name, operation: 'GetRecords', shardId }).error,
       );
+    } finally {
+      leaveIdle(idle);
     }
   };
 
@@ -60,8 +64,9 @@ async function readShard(reader: ReaderContext): Promise<void> {
   for (;;) {
     await reader.buffer.whenRoom(signal);
     const consumerArn = retrieval?.due(progress);
-    if (retrieval !== undefined && consumerArn !== undefined)
+    if (retrieval !== undefined && consumerArn !== undefined) {
+      leaveIdle(reader.idle);
       await followSubscription(reader, progress, retrieval, consumerArn);
-    else if ((await pollOnce(reader, progress, quota)) === 'over') return;
+    } else if ((await pollOnce(reader, progress, quota)) === 'over') return;
   }
 }

@@ -121,10 +121,10 @@ const settledIsEnded: Mutant['make'] = () =>
       if (message.type !== 'askShardEnd') return message;
       const parent = message['leaseKey'] as string;
       state.endedHere.add(parent);
-      for (const lease of (state.leases as Map<string, { awaited: readonly string[] | undefined }>).values()) {
+      for (const [leaseKey, lease] of state.leases as Map<string, { awaited: readonly string[] | undefined }>) {
         if (lease.awaited?.includes(parent) !== true) continue;
         lease.awaited = lease.awaited.filter((shardId) => shardId !== parent);
-        state.publishing.changed = true;
+        state.publishing.changed.add(leaseKey);
       }
       return message;
     },

@@ -1,5 +1,6 @@
 // A polling reader that is held makes no requests, and goes on where it was.
 import { expect } from 'chai';
+import { createByteBudget, openAccount, setWorkerBytes } from '../../../src/core/byte-budget.js';
 import { harness } from '../../support/polling-harness.js';
 
 describe('a polling reader that is held', () => {
@@ -23,6 +24,25 @@ describe('a polling reader that is held', () => {
     expect(on.keys.slice(-2)).to.deep.equal(['c', 'd']);
     on.reader.close();
   });
+
+  for (const retrieval of ['polling', 'fan-out'] as const)
+    it(`asks for nothing if it waited for bytes when the hold began (${retrieval})`, async () => {
+      const bytes = openAccount(createByteBudget(1_000_000), () => {});
+      setWorkerBytes(bytes, 1_000_000, false);
+      const on = harness({ type: 'trimHorizon' }, { retrieval, lease: { stream: undefined, bytes } });
+      on.put('a');
+      on.consume();
+      await on.clock.advance(3_000);
+      on.reader.hold?.(true);
+      setWorkerBytes(bytes, 0, false);
+      await on.clock.advance(20_000);
+      expect(on.client.of('GetRecords')).to.have.length(0);
+      expect(on.client.of('SubscribeToShard')).to.have.length(0);
+      on.reader.hold?.(false);
+      await on.clock.advance(5_000);
+      expect(on.keys).to.deep.equal(['a']);
+      on.reader.close();
+    });
 
   it('says of an answer when it came, even of an empty one: it is no news of the tip when it is read much later', async () => {
     const on = harness();

@@ -60,7 +60,7 @@ function answerOf(stream: ClientHttp2Stream, body: string | Uint8Array | undefin
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(Object.assign(new Error('aborted'), { name: 'AbortError' }));
-      // A stream that the server has ended closes only when all of it is read, which nobody will do. It would keep its place in the session.
+      // A stream that the server has ended closes only when all of it is read. Nobody will do that, and it would keep its place.
       if (stream.closed) stream.destroy();
       else stream.close(constants.NGHTTP2_CANCEL);
     };

@@ -96,9 +96,12 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
 
 /** Waits until there is room for records. No bytes stay reserved for them, because the next event may take any length of time. */
 async function whenDemanded(reader: ReaderContext, signal: AbortSignal): Promise<void> {
-  await reader.buffer.whenRoom(signal);
-  await reader.allowance.ask(signal);
-  reader.allowance.answered([]);
+  do {
+    await reader.buffer.whenRoom(signal);
+    await reader.allowance.ask(signal);
+    reader.allowance.answered([]);
+    // The application may have paused while this reader waited for bytes.
+  } while (reader.buffer.isHeld);
 }
 
 async function isDemandedWithin(reader: ReaderContext, ms: number): Promise<boolean> {
