@@ -67,6 +67,8 @@ const skipped = new Set([
   'childShardIds',
   'records',
   'uncheckpointedRecords',
+  'uncheckpointed',
+  'renewalBegunAt',
   'advanced',
   // Each worker has one fence.
   'fence',
