@@ -99,7 +99,7 @@ describe('the law on records that stay open although their items are done (I10)'
       nameOf: (_: string, id: string) => id,
       oracle,
       trimmed: new Set(),
-      fanOut: { laws: { look: () => {} }, lateAt: new Map() },
+      fanOut: { laws: { look: () => {} }, lateMs: new Map() },
       processes: [process],
     } as unknown as World);
     return broken(oracle, 'I10').map(() => 'stuck');
