@@ -84,6 +84,7 @@ describe('the law on records that stay open although their items are done (I10)'
       stopped: false,
       machine: {
         name: 'p0',
+        clock: { wallNow: () => 0 },
         alive: true,
         standsStill: () => false,
         mailWaits: () => false,
@@ -95,11 +96,11 @@ describe('the law on records that stay open although their items are done (I10)'
       consumer: { status: () => ({ tree: [worker], bytes: { held: 10 } }) },
     };
     sample({
-      clock: { now: () => 0 },
+      clock: { now: () => 0, wallNow: () => 0 },
       nameOf: (_: string, id: string) => id,
       oracle,
       trimmed: new Set(),
-      fanOut: { laws: { look: () => {} }, lateAt: new Map() },
+      fanOut: { laws: { look: () => {} }, lateMs: new Map() },
       processes: [process],
     } as unknown as World);
     return broken(oracle, 'I10').map(() => 'stuck');

@@ -172,10 +172,11 @@ function watchReads(
     answered: (operation, input, output) => {
       link?.answered?.(operation, input, output);
       if (operation !== 'GetRecords') return;
-      const newest = (output as { readonly Records: readonly { readonly SequenceNumber: string }[] }).Records.at(-1);
-      if (newest === undefined) return;
       const { stream, shard } = placeOf(String(input['ShardIterator']));
-      laws.polled(at(stream, shard), newest.SequenceNumber);
+      const where = at(stream, shard);
+      fanOut.lateMs.delete(`${where.process} ${where.leaseKey}`);
+      const newest = (output as { readonly Records: readonly { readonly SequenceNumber: string }[] }).Records.at(-1);
+      if (newest !== undefined) laws.polled(where, newest.SequenceNumber);
     },
   };
 }

@@ -100,6 +100,7 @@ export function eventStream(
   };
 
   const send = (message: Message): void => {
+    const sentAt = clock.now();
     const { lost, unanswered, slow } = wire.weather;
     const isBroken = message.type !== 'broken' && dice.chance(lost + unanswered);
     const isSlow = dice.chance(slow) || fanOut.late > 0;
@@ -112,7 +113,7 @@ export function eventStream(
     clock.after(lastArrival - clock.now(), () =>
       machine.run(() => {
         underWay -= 1;
-        if (isSlow) fanOut.lateAt.set(machine.name, clock.now());
+        fanOut.lateMs.set(`${machine.name} ${leaseKey}`, clock.now() - sentAt);
         arrived.push(sent);
         reading?.();
       }),
