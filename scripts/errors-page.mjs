@@ -87,7 +87,7 @@ the last source.
 
 - **At start**, before a source has been read once, these errors end the source at once: STREAM_NOT_FOUND, STREAM_CHANGED,
   ACCESS_DENIED, WRONG_REGION, FAN_OUT_UNAVAILABLE, a CREDENTIALS_MISSING that is not \`retryable\`, and INVALID_OPTION (an
-  \`outOfRange\` that drops, on a stream under AUTO). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every
+  \`outOfRange\` that drops, on a stream under AUTO, or a \`client\` of another service). TABLE_NOT_KCL, KCL3_TABLE, and a refused call to the lease table, end every
   source of that table. After any other error, kinact tries again with back-off. \`start()\` rejects if no source can be read, and resolves if at least one can. Then
   \`ready().ok\` is false, and \`reasons\` names the other sources. A late source joins when it can be read.
 - **Later**, after a source has been read once, STREAM_CHANGED ends it. STREAM_NOT_FOUND ends it if no description finds the stream

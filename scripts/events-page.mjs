@@ -37,7 +37,7 @@ const advice = {
     'Several applications poll this shard, or its records are large. A shard allows 5 reads/s and 2 MB/s in all.',
   retrying: 'Nothing to do, if the failure passes. For the lease table it must pass within `failoverMs`.',
   retrievalChanged:
-    'Nothing, if `by` is `fan-out`, or soon after. Otherwise `error` says what is missing; kinact keeps trying. See [streams.md](streams.md).',
+    'Nothing, if `by` is `fan-out`, or soon after. Otherwise `error` says what is missing; kinact keeps trying. FAN_OUT_UNAVAILABLE: somebody has to do what the message says. See [streams.md](streams.md).',
   subscriptionTakenOver:
     'Two applications use one consumer name, and take the subscriptions from each other. Give each its own `consumerName`.',
   recordDistribution:
@@ -64,6 +64,12 @@ const advice = {
   orphaned: 'Your function did not end when its signal aborted. It may still write after its successor has written.',
   actorCrashed: 'Comes before `pipelineRestarted`. After the crash of a lease keeper, the pipeline does not restart.',
   closed: 'The last event. If it has an error, end the process, so that its supervisor starts a new one.',
+};
+
+/** What the level of an event depends on. */
+const levelNotes = {
+  closed: '; error if it has an error',
+  retrievalChanged: '; warn if `error` is FAN_OUT_UNAVAILABLE',
 };
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim();
@@ -102,7 +108,7 @@ export function eventsPage(source, levels) {
   const events = eventsOf(source);
   const rows = events.map(({ name, text, data }) => {
     if (advice[name] === undefined) throw new Error(`scripts/events-page.mjs has no advice for ${name}`);
-    return `| \`${name}\` | ${cell(text)} | ${data.map((each) => `\`${each}\``).join(', ')} | ${name === 'closed' ? 'info; error if it has an error' : levels[name]} | ${cell(advice[name])} |`;
+    return `| \`${name}\` | ${cell(text)} | ${data.map((each) => `\`${each}\``).join(', ')} | ${levels[name]}${levelNotes[name] ?? ''} | ${cell(advice[name])} |`;
   });
   for (const name of Object.keys(advice)) {
     if (!events.some((event) => event.name === name)) throw new Error(`${name} is no event`);

@@ -144,6 +144,7 @@ function newState(self: CoordinatorState['self'], options: CoordinatorOptions): 
     leftAlone: { coolDowns: new Map(), failedWishes: new Map(), retakes: new Map() },
     planning: { plan: undefined, overflowing: false, untaken: new Set(), busy: undefined },
     standstills: new Map(),
+    unread: (tableHistory.unread ??= new Map()),
     pipelineBackAt: 0,
     endedHere: new Set(),
     incarnations: 0,

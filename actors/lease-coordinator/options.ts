@@ -18,6 +18,16 @@ export interface DeletedRow {
   unlistedSince?: number;
 }
 
+/** A shard that nobody reads, as far as this process knows. */
+export interface UnreadShard {
+  /** Monotonic: when it was last read, or when this process first knew that nobody reads it. */
+  readonly since: number;
+  /** Its end is proven and its children wait for SHARD_END. */
+  readonly endIsProven: boolean;
+  /** The counter in the row of an owner that has died. A row with another owner or counter has a living owner. */
+  readonly deadCounter: number | undefined;
+}
+
 /** What a consumer remembers about one lease table. It outlives each coordinator of the table. */
 export interface TableHistory {
   /** The longest failover time seen in a row so far, milliseconds; 0 if none was seen. */
@@ -31,6 +41,8 @@ export interface TableHistory {
   rows?: Map<string, LeaseRow>;
   /** The `deletedRows` of `CoordinatorState.table`. Default: none. */
   deletedRows?: Map<string, DeletedRow>;
+  /** By lease key: the `unread` of `CoordinatorState`. Default: none. */
+  unread?: Map<string, UnreadShard>;
 }
 
 /** The options that the coordinator gives to each keeper it spawns. The consumer adds the rest of LeaseKeeperOptions. */

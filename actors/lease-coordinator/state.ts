@@ -20,6 +20,7 @@
 //   leftAlone               unread/cool-downs.ts; entries are also removed by scan/*.ts and leases/ended-leases.ts
 //   planning                scan/scan.ts, scan/untaken-leases.ts, scan/busy-table.ts
 //   standstills             unread/standstill.ts; entries are also removed by scan/scan.ts and leases/ended-leases.ts
+//   unread                  unread/unread-since.ts
 //   pipelineBackAt          unread/unread-leases.ts; it has no other writer
 //   endedHere               leases/ended-leases.ts, scan/scan.ts
 //   incarnations, works     each file that spawns a keeper, or names an effect
@@ -34,7 +35,7 @@ import type {
   HeldLeases,
 } from '../protocol/lease-messages.js';
 import type { LeaseCoordinatorMessage, AskShardEnd } from './messages.js';
-import type { KeeperArguments, TableHistory, DeletedRow } from './options.js';
+import type { KeeperArguments, TableHistory, DeletedRow, UnreadShard } from './options.js';
 import type { LeasePlan, Observation } from '../../src/core/lease-plan.js';
 import type { PlacementState } from '../../src/core/record-placement.js';
 import type { SourceHistory } from '../../src/api/final-errors.js';
@@ -190,8 +191,6 @@ export interface Lease {
   openListings: number;
   /** Since when (monotonic) no worker reads the shard although a worker may. */
   idleSince: number | undefined;
-  /** Since when (monotonic) the end of the shard is proven and its children wait for SHARD_END. */
-  childrenWaitSince: number | undefined;
   /** Why no worker reads the shard. */
   idleReason: string;
   /** The end of the shard waits for a row that the holder of another shard has to create. */
@@ -360,6 +359,8 @@ export interface CoordinatorState {
   readonly leftAlone: LeftAlone;
   readonly planning: Planning;
   readonly standstills: Map<string, Standstill>;
+  /** Since when each shard that nobody reads has been unread; that of `TableHistory`. */
+  readonly unread: Map<string, UnreadShard>;
   /** When the pipeline starts again after a crash: until then no worker can read. Monotonic milliseconds. */
   pipelineBackAt: number;
   /** Keys of leases whose SHARD_END this process wrote. */

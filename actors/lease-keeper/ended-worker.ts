@@ -69,17 +69,22 @@ export function workerDown(turn: KeeperTurn, { worker, how }: Message<'workerDow
     closeTenure(turn, state.tenure, `the worker is down (${how.reason})`);
   }
 
-  if (state.workers.last === worker && failedByWatchdog(how.error)) {
+  const { error } = how;
+  if (state.workers.last === worker && failedByWatchdog(error)) {
     const { lease } = state;
     const { watchdog } = state.setbacks;
     watchdog.count = watchdog.at === lease.frontier ? watchdog.count + 1 : 1;
     watchdog.at = lease.frontier;
-    if (watchdog.count >= maxWatchdogEnds)
-      giveUp(turn, 'the frontier did not move in two watchdog restarts', turn.options.callDeadlineMs);
+    if (watchdog.count >= maxWatchdogEnds) giveUp(turn, stuckReason(error), turn.options.callDeadlineMs);
   }
 }
 
+/** The error of the last worker says what was stuck: a record and its actor, or a hook. */
+function stuckReason({ message }: Error): string {
+  return `the watchdog has ended ${maxWatchdogEnds} workers in a row at one checkpoint; the last: ${message.replace(/\.$/, '')}`;
+}
+
 /** Whether a worker failed because its frontier had not moved for `watchdogMs`: both codes mean that. */
-function failedByWatchdog(error: Error | undefined): boolean {
+function failedByWatchdog(error: Error | undefined): error is Error {
   return isKinactError(error) && (error.code === 'WATCHDOG' || error.code === 'PENDING_LIMIT_TOO_SMALL');
 }

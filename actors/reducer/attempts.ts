@@ -9,7 +9,7 @@ import { allowedItems, noteHandedOut } from './item-tokens.js';
 import { finishMark } from './marks.js';
 import { dropParkingsOf } from './parked-call.js';
 import { hurryParkings } from '../protocol/parking.js';
-import { addTask, createTask, isolatesFailures, repeatTask, maxCallsOf, tasksOf, type Task } from './batching.js';
+import { addTask, createTask, isolatesFailures, repeatTask, maxCallsOf, tasksForDrain, type Task } from './batching.js';
 import { createRawJob } from './raw-behaviour.js';
 import { markCredited, reportDead, returnCredit } from './stage-reports.js';
 import type { Mark, ReducerState, ReducerTurn, WaitingCall } from './state.js';
@@ -99,7 +99,7 @@ export function repeatWaitingCall(turn: ReducerTurn, waiting: WaitingCall): bool
     return true;
   }
 
-  const answered = queued.filter((each) => !isDrain(each) || tasksOf(state.batching, each.worker).length === 0);
+  const answered = queued.filter((each) => !isDrain(each) || tasksForDrain(state.batching, each.worker).length === 0);
   if (answered.length > 0) answerQueued(turn, answered);
   return false;
 }

@@ -210,6 +210,19 @@ export function tasksOf({ tasks }: Batching, worker: number): readonly Task[] {
   return [...tasks].filter((task) => hasItemOf(task, worker));
 }
 
+/**
+ * The tasks that a drain for this worker waits for. It may be the successor of a worker whose tenure has ended, and its lease must not
+ * be released beside a call of that one. So calls for ended tenures count, of whichever shard.
+ */
+export function tasksForDrain({ tasks }: Batching, worker: number): readonly Task[] {
+  return [...tasks].filter((task) => hasItemOf(task, worker) || (task.call !== undefined && isOfEndedTenure(task)));
+}
+
+function isOfEndedTenure(task: Task): boolean {
+  for (const { tenure } of itemsOfTask(task)) if (tenure.dead) return true;
+  return false;
+}
+
 function hasItemOf(task: Task, worker: number): boolean {
   for (const { tenure } of itemsOfTask(task)) if (tenure.worker === worker) return true;
   return false;

@@ -14,6 +14,7 @@ import {
   createTask,
   gatheredItems,
   maxCallsOf,
+  tasksForDrain,
   tasksOf,
   withdraw,
   type OpenMark,
@@ -236,7 +237,7 @@ function answerMarks(turn: ReducerTurn): boolean {
 function hasEnded({ state }: ReducerTurn, { mark, tasks }: OpenMark): boolean {
   const { batching, waitingCall, lastTries } = state;
   if (mark.kind === 'flush') return tasks.every((task) => !batching.tasks.has(task));
-  if (tasksOf(batching, mark.worker).length > 0) return false;
+  if (tasksForDrain(batching, mark.worker).length > 0) return false;
   if (waitingCall === undefined) return !isToBeCalled(state, mark.worker);
   return waitingCall.undecided === 0 && lastTries.has(mark);
 }

@@ -35,7 +35,9 @@ export function emitNotice({ options, state, now, effects }: WorkerTurn, notice:
       const { by, why, error } = notice;
       const reason = why === undefined ? {} : { why };
       const cause = error === undefined ? {} : { error };
-      state.retrieval = { by, since: now, ...reason, ...cause };
+      // The same reason comes again once it is known to last.
+      const isSame = state.retrieval.by === by && state.retrieval.why === why;
+      state.retrieval = { by, since: isSame ? state.retrieval.since : now, ...reason, ...cause };
       effects.push(effect.emit({ name: 'retrievalChanged', data: { source, shardId, by, ...reason, ...cause } }));
       return;
     }

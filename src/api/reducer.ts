@@ -235,7 +235,7 @@ export interface RawReducer<State = unknown, Value = Buffer> {
     message: ReducerMessage<Value>,
     context: ReducerContext,
   ) => State | PromiseLike<State>;
-  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  /** As in `FoldingReducer`: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
   readonly timeoutMs?: number | undefined;
   readonly reduce?: undefined;
   readonly flush?: undefined;
@@ -266,7 +266,7 @@ export interface ProcessReducer<Value = Buffer> {
    * @default 1, and a key may have several items in the call
    */
   readonly concurrency?: number | undefined;
-  /** As in {@link FoldingReducer}: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
+  /** As in `FoldingReducer`: how long a call may take, in milliseconds. Then the signal of its `ctx` aborts. */
   readonly timeoutMs?: number | undefined;
   readonly init?: undefined;
   readonly reduce?: undefined;

@@ -281,10 +281,12 @@ function verdict(
         retryable: false,
         message: `${action}${where}: the condition does not hold (${said})`,
       };
+    case 'invalidArgument':
+      if (text(error.name) === 'UnknownOperationException') return unknownOperationVerdict(call, said);
+      return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} was refused (${said})` };
     case 'expiredIterator':
     case 'expiredToken':
     case 'trimmed':
-    case 'invalidArgument':
       return { code: 'AWS_ERROR', retryable: false, message: `${action}${where} was refused (${said})` };
     case 'encryption':
       return {
@@ -299,6 +301,20 @@ function verdict(
     default:
       return kind satisfies never;
   }
+}
+
+/** No retry helps, so the start ends. An operation that a local server lacks, and that is not needed, is left to the caller. */
+function unknownOperationVerdict(
+  call: AwsCall,
+  said: string,
+): { code: ErrorCode; retryable: boolean; message: string } {
+  return {
+    code: 'INVALID_OPTION',
+    retryable: false,
+    message:
+      `${call.service}:${call.operation}${targetOf(call)}: the server has no such operation. The client or endpoint seems to be for ` +
+      `another service: check the option \`client\`, and that of the lease table (${said})`,
+  };
 }
 
 function credentialsVerdict(

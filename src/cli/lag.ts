@@ -31,19 +31,20 @@ Prints for each shard that has not ended who owns it and how far it is behind, f
   --stream S        only the shards of this stream, by name or ARN; also the stream of rows that name none (of Java workers)
   --table T         the same for an application that reads the changes of a DynamoDB table, by name or the ARN of its stream
   --watch [MS]      again every so many milliseconds, 10000 by default and at least 2000, until Ctrl-C
-  --json            one JSON line for each shard and look: { at, leaseKey, stream, shardId, owner, waits, checkpoint,
-                    subSequenceNumber, readLagMs, settledLagMs, arrivingPerSecond, settledPerSecond, problem }. What is
+  --json            one JSON line for each shard and look: { at, leaseKey, stream, shardId, owner, hasLease, waits,
+                    checkpoint, subSequenceNumber, readLagMs, settledLagMs, arrivingPerSecond, settledPerSecond, problem }. What is
                     unknown is null. owner is null when the lease is free, waits is true while a parent has not ended.
+                    hasLease is false for a shard without a row: no worker has seen it.
 
 READ LAG      how far the checkpoint is behind the tip of the shard. Reading is at least as far as the checkpoint.
 SETTLED LAG   how old the oldest record is that the checkpoint does not cover; 0 when there is none.
 ARRIVING      records a second that were written behind the checkpoint, from a sample of at most 100. An aggregate is one.
 SETTLED       records a second that became durable since the look before: an estimate, with --watch.
 
-A look costs at most one GetShardIterator (or a few, if the position is gone) and four GetRecords per shard, about 64 KiB. A
+A look costs a ListShards for each stream, and at most one GetShardIterator (or a few, if the position is gone) and four GetRecords per shard, about 64 KiB. A
 shard has five reads a second for all its readers together, and that of a table two readers. A throttled call is made once more.
 
-Exit codes: 0 every shard was looked at; 1 some could not be, or the table cannot be read; 2 wrong usage.
+Exit codes: 0 every shard was looked at; 1 some could not be, or the table cannot be read or has no such row; 2 wrong usage.
 `,
   handlesSignals: true,
   async run(args, io) {
@@ -57,11 +58,14 @@ Exit codes: 0 every shard was looked at; 1 some could not be, or the table canno
     try {
       for (;;) {
         const { rows, malformed } = await listLeases({ tableName, ...hostEnvironment, onRetry }, io.signal);
-        const lags = await sources.look(rows, io.signal);
+        const { lags, unlisted, rows: own } = await sources.look(rows, io.signal);
         if (io.signal.aborted) return 0;
+        if (own === 0 && malformed.length === 0) return noRows(io, tableName, options.stream ?? options.table);
+        for (const { stream, problem } of unlisted) say(io, `${stream}: its shards cannot be listed: ${problem}`);
         for (const { leaseKey, reason } of malformed) say(io, `lease ${leaseKey} cannot be read: ${reason}`);
         for (const { leaseKey, problem } of lags) if (problem !== undefined) say(io, `${leaseKey}: ${problem}`);
-        const isWhole = malformed.length === 0 && lags.every(({ problem }) => problem === undefined);
+        const isWhole =
+          malformed.length === 0 && unlisted.length === 0 && lags.every(({ problem }) => problem === undefined);
         await print(io, options.json ? jsonLines(lags, before) : table(lags, before));
         if (watchMs === undefined) return isWhole ? 0 : 1;
         for (const each of lags) before.set(each.leaseKey, each);
@@ -76,6 +80,16 @@ Exit codes: 0 every shard was looked at; 1 some could not be, or the table canno
     }
   },
 };
+
+/** Says that nothing is known about the application or its stream. Zero shards would look like zero lag. */
+function noRows(io: CommandIo, tableName: string, stream: string | undefined): number {
+  const what = stream === undefined ? 'has no rows' : `has no row of ${stream}`;
+  say(
+    io,
+    `the lease table ${tableName} ${what}: check the names; until a first worker has started, there is no lag to show`,
+  );
+  return 1;
+}
 
 /** Takes `--watch` and its number, which may be left out, from the arguments. */
 export function watchArgument(args: readonly string[]): {
@@ -100,13 +114,13 @@ function print({ stdout }: CommandIo, text: string): Promise<void> {
 function jsonLines(lags: readonly ShardLag[], before: ReadonlyMap<string, ShardLag>): string {
   return lags
     .map((each) => {
-      const { at, leaseKey, stream, shardId, owner = null, waits, checkpoint, subSequenceNumber } = each;
+      const { at, leaseKey, stream, shardId, owner = null, hasLease, waits, checkpoint, subSequenceNumber } = each;
       const { readLagMs = null, settledLagMs = null, problem = null } = each;
       const rates = {
         arrivingPerSecond: rounded(each.arrivingPerSecond),
         settledPerSecond: rounded(settledPerSecond(before.get(leaseKey), each)),
       };
-      const place = { at: new Date(at).toISOString(), leaseKey, stream, shardId, owner, waits };
+      const place = { at: new Date(at).toISOString(), leaseKey, stream, shardId, owner, hasLease, waits };
       const line = { ...place, checkpoint, subSequenceNumber, readLagMs, settledLagMs, ...rates, problem };
       return `${visible(JSON.stringify(line))}\n`;
     })
@@ -121,7 +135,7 @@ function table(lags: readonly ShardLag[], before: ReadonlyMap<string, ShardLag>)
   const rate = (perSecond: number | undefined): string => (perSecond === undefined ? '-' : `${rounded(perSecond)}/s`);
   const cells = lags.map((each) => [
     each.leaseKey,
-    each.owner ?? (each.waits ? '(waits for its parent)' : '(free)'),
+    each.owner ?? (!each.hasLease ? '(no lease)' : each.waits ? '(waits for its parent)' : '(free)'),
     span(each.readLagMs),
     span(each.settledLagMs),
     rate(each.arrivingPerSecond),

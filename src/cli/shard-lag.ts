@@ -9,6 +9,7 @@ import type { StreamSource } from '../api/ports.js';
 import type { Environment } from '../api/source.js';
 import { errorLine } from './command.js';
 import { isTable, openSource, type SourceReference } from './table-reference.js';
+import { parentIds, unleasedShards } from './unleased-shards.js';
 
 /** What is known about one shard that has not ended. */
 export interface ShardLag {
@@ -17,6 +18,8 @@ export interface ShardLag {
   /** The stream by ARN or name. */
   readonly stream: string;
   readonly owner: string | undefined;
+  /** The lease table has a row for the shard. */
+  readonly hasLease: boolean;
   /** Its parents have not ended, so no worker reads it yet. */
   readonly waits: boolean;
   readonly checkpoint: string;
@@ -33,12 +36,21 @@ export interface ShardLag {
   readonly problem?: string;
 }
 
+/** One look at all shards. */
+export interface Looked {
+  readonly lags: readonly ShardLag[];
+  /** Streams whose shards could not be listed: shards without a row may be left out. */
+  readonly unlisted: readonly { readonly stream: string; readonly problem: string }[];
+  /** How many rows belong to the streams in question, ended ones included. */
+  readonly rows: number;
+}
+
 const maxLooksAtOnce = 8;
 
 /** The streams of an application, each opened at its first look. */
 export interface LagSources {
-  /** Looks at every shard that has not ended. */
-  look(rows: readonly LeaseRow[], signal: AbortSignal): Promise<readonly ShardLag[]>;
+  /** Looks at every shard that has not ended, and at those that the service lists and that have no row. */
+  look(rows: readonly LeaseRow[], signal: AbortSignal): Promise<Looked>;
   close(): void;
 }
 
@@ -46,26 +58,32 @@ export interface LagSources {
 export function lagSources(given: SourceReference | undefined, environment: Environment): LagSources {
   const opened = new Map<string, StreamSource>();
   const sourceOf = (reference: SourceReference): StreamSource => {
-    const name = reference.streamArn ?? reference.streamName ?? `table ${reference.tableName}`;
+    const name = nameOf(reference);
     const source = opened.get(name) ?? openSource(reference, environment);
     opened.set(name, source);
     return source;
   };
   return {
     async look(rows, signal) {
+      const own = rows.filter((row) => isOf(row, given));
+      const { found, unlisted } = await rowlessShards(own, given, sourceOf, signal);
       const ended = new Set(rows.filter(hasEnded).map(({ leaseKey }) => leaseKey));
-      const known = new Set(rows.map(({ leaseKey }) => leaseKey));
-      const wanted = rows.filter((row) => !hasEnded(row) && isOf(row, given));
+      const known = new Set([...rows, ...found].map(({ leaseKey }) => leaseKey));
+      const wanted = [...own.filter((row) => !hasEnded(row)), ...found];
       const lags: ShardLag[] = [];
       const left = wanted.values();
       const work = async (): Promise<void> => {
-        for (const row of left) {
-          const waits = parentKeys(row).some((parent) => known.has(parent) && !ended.has(parent));
-          lags.push(await lagOf(row, { waits, reference: referenceOf(row, given), sourceOf, environment, signal }));
+        for (const shard of left) {
+          const waits = parentKeys(shard).some((parent) => known.has(parent) && !ended.has(parent));
+          const reference = 'reference' in shard ? shard.reference : referenceOf(shard, given);
+          lags.push(await lagOf(shard, { waits, reference, sourceOf, environment, signal }));
         }
       };
       await Promise.all(Array.from({ length: maxLooksAtOnce }, work));
-      return lags.toSorted((one, other) => (one.leaseKey < other.leaseKey ? -1 : 1));
+      return {
+        lags: lags.toSorted((one, other) => (one.leaseKey < other.leaseKey ? -1 : 1)),
+        ...{ unlisted, rows: own.length },
+      };
     },
     close() {
       for (const source of opened.values()) source.close();
@@ -73,9 +91,55 @@ export function lagSources(given: SourceReference | undefined, environment: Envi
   };
 }
 
-function parentKeys({ leaseKey, shardId = leaseKey, parentShardIds }: LeaseRow): readonly string[] {
-  const prefix = leaseKey.slice(0, leaseKey.length - shardId.length);
-  return parentShardIds.map((parent) => prefix + parent);
+type SeenRow = Pick<
+  LeaseRow,
+  | 'leaseKey'
+  | 'shardId'
+  | 'parentShardIds'
+  | 'leaseOwner'
+  | 'checkpoint'
+  | 'checkpointSubSequenceNumber'
+  | 'kinactLatestAt'
+>;
+
+/** A shard without a row, as the row that its worker will create. */
+type RowlessShard = SeenRow & { readonly reference: SourceReference };
+
+async function rowlessShards(
+  rows: readonly LeaseRow[],
+  given: SourceReference | undefined,
+  sourceOf: (reference: SourceReference) => StreamSource,
+  signal: AbortSignal,
+): Promise<{ readonly found: readonly RowlessShard[]; readonly unlisted: Looked['unlisted'] }> {
+  const found: RowlessShard[] = [];
+  const unlisted: { stream: string; problem: string }[] = [];
+  const references = rows.flatMap((row) => referenceOf(row, given) ?? []);
+  for (const [name, reference] of new Map(references.map((each) => [nameOf(each), each]))) {
+    const ofStream = rows.filter((row) => nameOf(referenceOf(row, given)) === name);
+    const prefix = prefixOf(ofStream[0] as LeaseRow);
+    const leased = new Set(ofStream.map(({ leaseKey, shardId = leaseKey }) => shardId));
+    try {
+      const { shards } = await sourceOf(reference).listShards({ type: 'all' }, signal);
+      for (const shard of unleasedShards(shards, leased)) {
+        const { shardId } = shard;
+        const start = { checkpoint: 'TRIM_HORIZON', checkpointSubSequenceNumber: 0, reference };
+        found.push({ leaseKey: prefix + shardId, shardId, parentShardIds: [...parentIds(shard)], ...start });
+      }
+    } catch (error) {
+      unlisted.push({ stream: name, problem: errorLine(error) });
+    }
+  }
+  return { found, unlisted };
+}
+
+const nameOf = (reference: SourceReference | undefined): string =>
+  reference?.streamArn ?? reference?.streamName ?? `table ${reference?.tableName}`;
+
+const prefixOf = ({ leaseKey, shardId = leaseKey }: SeenRow): string =>
+  leaseKey.slice(0, leaseKey.length - shardId.length);
+
+function parentKeys(row: SeenRow): readonly string[] {
+  return row.parentShardIds.map((parent) => prefixOf(row) + parent);
 }
 
 /** The stream that a row names; the given one if the row names none. */
@@ -107,12 +171,13 @@ interface Looking {
   readonly signal: AbortSignal;
 }
 
-async function lagOf(row: LeaseRow, { waits, reference, sourceOf, environment, signal }: Looking): Promise<ShardLag> {
+async function lagOf(row: SeenRow, { waits, reference, sourceOf, environment, signal }: Looking): Promise<ShardLag> {
   const { leaseKey, shardId = leaseKey, leaseOwner: owner, checkpoint, checkpointSubSequenceNumber } = row;
   const figures = (look: PositionLook | undefined, problem?: string): ShardLag => {
     const at = environment.clock.wallNow();
     return {
       ...{ leaseKey, shardId, owner, waits, checkpoint, subSequenceNumber: checkpointSubSequenceNumber, at },
+      hasLease: !('reference' in row),
       stream: reference?.streamArn ?? reference?.streamName ?? reference?.tableName ?? '',
       ...(look === undefined ? unknownFigures : figuresOf(look, at)),
       ...(problem === undefined ? {} : { problem }),
@@ -132,11 +197,7 @@ async function lagOf(row: LeaseRow, { waits, reference, sourceOf, environment, s
   }
 }
 
-function startOf({
-  checkpoint,
-  checkpointSubSequenceNumber: sub,
-  kinactLatestAt,
-}: LeaseRow): StartPosition | undefined {
+function startOf({ checkpoint, checkpointSubSequenceNumber: sub, kinactLatestAt }: SeenRow): StartPosition | undefined {
   switch (checkpoint) {
     case 'TRIM_HORIZON':
       return { type: 'trimHorizon' };

@@ -65,11 +65,9 @@ export function lagOf(tree: readonly ActorSnapshot[], shards: readonly ShardSnap
   // A keeper may have records to checkpoint although the worker is gone that settled them.
   const settled = [...uncheckpointedMs(actors).values()].filter((ms) => ms > 0);
   const ages = [...shards.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []), ...settled];
-  const scanned = actors.flatMap((actor) => {
-    const coordinator = statusOf(actor, 'lease-coordinator');
-    return coordinator?.scanAgeMs === undefined ? [] : [coordinator];
-  });
-  const [unread] = scanned
+  const coordinators = actors.flatMap((actor) => statusOf(actor, 'lease-coordinator') ?? []);
+  const scanned = coordinators.filter(({ scanAgeMs }) => scanAgeMs !== undefined);
+  const [unread] = coordinators
     .flatMap(({ table, longestUnread }) =>
       longestUnread === undefined ? [] : [{ table, leaseKey: longestUnread.leaseKey, forMs: longestUnread.ms }],
     )

@@ -13,11 +13,13 @@ export interface Consumer<Source = AnySource> extends AsyncDisposable {
   /**
    * Creates the lease table if it is missing, finds the shards, and begins to take leases. The promise resolves when this is done for
    * every source that can be read. With several sources, one that can be read is enough: `ready()` then reports which sources are
-   * missing and why, and kinact retries them in the background. A second call returns the same promise.
+   * missing and why, and kinact retries them in the background. A second call returns the same promise, even after `stop`: a consumer
+   * that was stopped does not start again, so make a new one.
    *
    * @throws KinactError if no source can be read. The promise rejects at once for errors that waiting cannot repair (STREAM_NOT_FOUND,
    * STREAM_CHANGED, ACCESS_DENIED, WRONG_REGION, CREDENTIALS_MISSING, INVALID_OPTION, TABLE_NOT_KCL, KCL3_TABLE). It rejects with
-   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error), and with STOPPED if `stop` was called.
+   * START_TIMEOUT after `leases.startDeadlineMs` (its cause is the last error). It rejects with STOPPED if
+   * `stop` was called before the start had succeeded, or before `start` was called at all.
    */
   start(): Promise<void>;
   /**

@@ -1,8 +1,10 @@
 // Passes events to the log and to listeners. If a listener throws, or returns a promise that rejects, the failure is counted and
 // logged, and has no other effect.
 import { callGuarded } from '../core/callback.js';
+import { nearestName } from '../core/nearest-name.js';
 import { visible } from '../core/visible.js';
 import type { ConsumerEventName, ConsumerEvents, KinactEvent } from '../api/events.js';
+import { refuseShown } from '../api/misplaced.js';
 import type { Logger } from '../api/logger.js';
 import { levels, listenerLine, logLine, type LogLine } from './log-line.js';
 import { callback, oneOf } from '../options/option-table.js';
@@ -28,6 +30,12 @@ export function createEmitter(logger: Logger): Emitter {
   const log = ({ level, fields, text }: LogLine): void => logger[level](fields, text);
   return {
     on: (name, listener) => {
+      if (typeof name === 'string' && !Object.hasOwn(levels, name)) {
+        // Without a near name, all are listed.
+        const near = nearestName(name, Object.keys(levels));
+        if (near !== undefined)
+          refuseShown('event', 'the name of an event', `'${visible(name)}'; did you mean '${near}'?`);
+      }
       eventName.parse(name, 'event');
       callback().parse(listener, 'listener');
       const set = listeners.get(name) ?? new Set();

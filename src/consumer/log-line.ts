@@ -2,10 +2,14 @@
 // fields. The fields are the event's data: `event` is the name, and `err` is the error, because pino, bunyan and winston show an
 // error under that name only. Listeners get the data unchanged. Called by the emitter.
 import { chainText } from '../core/thrown.js';
+import { isKinactError } from '../api/errors.js';
 import type { ConsumerEventName, KinactEvent } from '../api/events.js';
 import type { LogLevel } from '../api/logger.js';
 
-/** The level at which each event is logged. `closed` is an error if the consumer has ended by itself. */
+/**
+ * The level at which each event is logged. `closed` is an error if the consumer has ended by itself. `retrievalChanged` is a warning if
+ * only people can end its reason.
+ */
 export const levels: Readonly<Record<ConsumerEventName, LogLevel>> = {
   leaseTaken: 'info',
   leaseLost: 'warn',
@@ -61,9 +65,15 @@ const maxCharacters = 2_000;
 
 export function logLine({ name, data }: KinactEvent): LogLine {
   const { error, ...rest } = data as { readonly error?: unknown } & Readonly<Record<string, unknown>>;
-  const level = name === 'closed' && error !== undefined ? 'error' : levels[name];
+  const level = levelOf(name, error);
   const fields = { event: name, ...rest, ...(error === undefined ? {} : { err: error }) };
   return { level, fields, text: textOf(name, rest, error) };
+}
+
+function levelOf(name: ConsumerEventName, error: unknown): LogLevel {
+  if (name === 'closed' && error !== undefined) return 'error';
+  if (name === 'retrievalChanged' && isKinactError(error) && error.code === 'FAN_OUT_UNAVAILABLE') return 'warn';
+  return levels[name];
 }
 
 function textOf(name: string, data: Readonly<Record<string, unknown>>, error: unknown): string {

@@ -25,7 +25,7 @@ const prefetchTable = {
 export const dynamodbStreamTable = {
   tableName: optional(
     text('name of a table: 3 to 255 letters, digits, `_`, `-` and `.`', /^[\w.-]{3,255}$/),
-    'The table whose changes are read, by name. Its newest stream is looked up. Either this or `streamArn`.',
+    'The table whose changes are read, by name. Its newest stream is looked up. This or `streamArn`, or both if they name one table.',
     { example: "'orders'" },
   ),
   streamArn: optional(

@@ -81,7 +81,7 @@ export const sourceRows = {
 export const kinesisStreamTable = {
   streamName: optional(
     text('stream name of 1 to 128 letters, digits, `_`, `-` and `.`', /^[\w.-]{1,128}$/),
-    'The stream, by name. Either this or `streamArn`.',
+    'The stream, by name. This or `streamArn`, or both if they name one stream.',
     { example: "'orders'" },
   ),
   streamArn: optional(

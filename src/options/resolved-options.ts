@@ -124,8 +124,9 @@ function placeSources(
  * @throws KinactError INVALID_OPTION naming path, expected and got.
  */
 export function placeAdded(options: ResolvedOptions, others: readonly AnySource[], added: unknown): ResolvedSource {
-  const [spec, ...more] = consumerTable.source.parse(added, 'source');
-  if (more.length > 0 || spec === undefined) return refuse('source', 'one source', added);
+  if (Array.isArray(added)) return refuse('source', 'one source, and no array', added);
+  const [spec] = consumerTable.source.parse(added, 'source');
+  if (spec === undefined) return refuse('source', 'one source', added);
   refuseOwnStreams(options.onFailure, [spec]);
   return placeSources([...others, spec], options, () => 'source').at(-1) as ResolvedSource;
 }

@@ -434,7 +434,7 @@ describe('a keeper that may release its lease by itself', () => {
   for (const code of ['WATCHDOG', 'PENDING_LIMIT_TOO_SMALL'] as const) {
     it(`releases after two endings by ${code} at the same frontier, once the calls have ended`, async () => {
       const keeper = await driveKeeper();
-      const error = new KinactError(code, 'stuck');
+      const error = new KinactError(code, 'onShardStarted of s has not ended.');
       const first = await keeper.work(1);
       await keeper.frontier(first, '100');
       await keeper.down(1, { error });
@@ -449,7 +449,8 @@ describe('a keeper that may release its lease by itself', () => {
       await keeper.tell({ type: 'callsEnded' });
       expect(keeper.newsOf('released')[0]).to.deep.include({
         coolDown: true,
-        reason: 'the frontier did not move in two watchdog restarts',
+        reason:
+          'the watchdog has ended 2 workers in a row at one checkpoint; the last: onShardStarted of s has not ended',
       });
       expect(keeper.row).to.deep.include({ checkpoint: '101' });
     });

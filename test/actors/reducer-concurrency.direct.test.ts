@@ -89,6 +89,17 @@ describe('a reducer with `concurrency`', () => {
     expect(open.length).to.equal(1);
   });
 
+  it('answers a drain of the next worker only once the calls of an ended tenure have ended (I48)', async () => {
+    const { begin, itemsOf, open, punctuation, stage, tenures, all } = openCalls({ concurrency: 3 });
+    begin(itemsOf(each('ab')));
+    tenures[1]!.dead = true;
+    begin(punctuation('drain', 5, 2));
+    await open[0]!.end();
+    expect(punctuated(all, stage), 'a call of worker 1 still runs').to.deep.equal([]);
+    await open[0]!.end();
+    expect(punctuated(all, stage)).to.deep.equal([[]]);
+  });
+
   it('hands out what is behind a punctuation meanwhile', async () => {
     const { begin, itemsOf, items, values, punctuation } = openCalls({ concurrency: 3 });
     begin(itemsOf(each('ab')));

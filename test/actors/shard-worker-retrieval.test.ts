@@ -39,10 +39,15 @@ describe('a shard worker whose shard is fetched in two ways', () => {
     say({ type: 'takenOver', shardId: shard0, consumer: 'totals', times: 3 });
     await pipeline.clock.advance(20);
     expect(retrieval()).to.deep.equal({ by: 'polling', why: 'refused', forMs: 20, error: 'no room' });
+    const lasting = new Error('no room for long');
+    say({ type: 'retrieval', shardId: shard0, by: 'polling', why: 'refused', error: lasting });
+    await pipeline.clock.advance(30);
+    expect(retrieval()).to.deep.equal({ by: 'polling', why: 'refused', forMs: 50, error: 'no room for long' });
     expect(pipeline.events.slice(1)).to.deep.equal([
       { name: 'retrievalChanged', data: { ...place, by: 'fan-out' } },
       { name: 'retrievalChanged', data: { ...place, by: 'polling', why: 'refused', error } },
       { name: 'subscriptionTakenOver', data: { ...place, consumer: 'totals', times: 3 } },
+      { name: 'retrievalChanged', data: { ...place, by: 'polling', why: 'refused', error: lasting } },
     ]);
   });
 

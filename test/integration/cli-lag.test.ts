@@ -1,6 +1,7 @@
 // `kinact lag` against the scripted server: the streams and tables are the server's, and the lease table is dynalite's. No worker runs.
 import {
   CreateTableCommand,
+  DeleteItemCommand,
   DynamoDBClient,
   PutItemCommand,
   waitUntilTableExists,
@@ -14,6 +15,7 @@ import { environment, kinact, startKinact, type Ended } from '../support/command
 interface Line {
   readonly leaseKey: string;
   readonly owner: string | null;
+  readonly hasLease: boolean;
   readonly waits: boolean;
   readonly readLagMs: number | null;
   readonly settledLagMs: number | null;
@@ -149,6 +151,42 @@ describe('kinact lag', function () {
     const absent = await kinact(['lag', '--application', 'no-such-table'], env());
     expect({ code: absent.code, stdout: absent.stdout }).to.deep.equal({ code: 1, stdout: '' });
     expect(absent.stderr).to.match(/^TABLE_NOT_FOUND: .*\n$/);
+  });
+
+  it('looks at the shards that the service lists without a row, from their start, and not at those that have ended', async () => {
+    server.kinesis.createStream('orders', 1);
+    put(first, 30_000);
+    const [left, right] = server.kinesis.split('orders', first);
+    put(left, 10_000);
+    await row(first, 'TRIM_HORIZON', { leaseOwner: { S: 'worker-1' } });
+    const lines = linesOf(await lag('--stream', 'orders', '--json'));
+    expect(lines.map(({ leaseKey, hasLease, waits }) => [leaseKey, hasLease, waits])).to.deep.equal([
+      [first, true, false],
+      [left, false, true],
+      [right, false, true],
+    ]);
+    expect(lines[1]!.settledLagMs).to.be.within(10_000, 25_000);
+    expect((await lag('--stream', 'orders')).stdout).to.match(/shardId-000000000001 +\(no lease\)/);
+
+    await client.send(new DeleteItemCommand({ TableName: application, Key: { leaseKey: { S: first } } }));
+    for (const leaseKey of [left, right]) await row(leaseKey, 'TRIM_HORIZON', { parentShardId: { SS: [first] } });
+    const later = linesOf(await lag('--stream', 'orders', '--json'));
+    expect(later.map(({ leaseKey }) => leaseKey)).to.deep.equal([left, right]);
+  });
+
+  it('is an error without a row of the application or of the stream, and if the service does not know the stream', async () => {
+    const empty = await lag();
+    expect({ code: empty.code, stdout: empty.stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(empty.stderr).to.include(`the lease table ${application} has no rows`);
+    const { arn: named } = server.kinesis.createStream('orders', 1);
+    await row(first, 'SHARD_END', { kinactStream: { S: named } });
+    const other = await lag('--stream', 'others');
+    expect({ code: other.code, stdout: other.stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(other.stderr).to.include('has no row of others');
+    await row(second, 'SHARD_END');
+    const unknown = await lag('--stream', 'others');
+    expect(unknown.code).to.equal(1);
+    expect(unknown.stderr).to.include('others: its shards cannot be listed: STREAM_NOT_FOUND');
   });
 
   it('shows the shards of the given stream only', async () => {

@@ -349,6 +349,15 @@ describe('a consumer', () => {
       expect(await rejection(only.consumer.start())).to.have.property('code', 'STOPPED');
     });
 
+    it('gives the promise of its start again, and does not start again', async () => {
+      const only = virtualConsumer(clock);
+      const started = only.consumer.start();
+      await inVirtualTime(clock, started);
+      await inVirtualTime(clock, only.consumer.stop());
+      expect(only.consumer.start()).to.equal(started);
+      expect(only.consumer.status().state).to.equal('closed');
+    });
+
     it('gives the same report for a second stop(), and resolves closed', async () => {
       const only = virtualConsumer(clock);
       put(only.stream, ...ids(0, 10));

@@ -11,8 +11,6 @@ export interface CallsOptions {
   readonly layout: { nameOf(stream: string, shardId: string, sequenceNumber: string): string };
   readonly oracle: Pick<Oracle, 'violate'>;
   readonly now: () => number;
-  /** When the clock of this process was last set, or it last continued: that may have ended its tenures. */
-  readonly clockSetAt?: (process: string) => number;
 }
 
 /**
@@ -52,7 +50,7 @@ export interface Calls {
   stopped(process: string, drained: boolean): void;
 }
 
-export function createCalls({ layout, oracle, now, clockSetAt = () => -Infinity }: CallsOptions): Calls {
+export function createCalls({ layout, oracle, now }: CallsOptions): Calls {
   /** By process: its running calls. */
   const running = new Map<string, Set<Call>>();
   const drainsUntil = new Map<string, number>();
@@ -65,10 +63,6 @@ export function createCalls({ layout, oracle, now, clockSetAt = () => -Infinity 
     [...(running.get(process) ?? [])].flatMap(({ leases }) => [...leases]);
   const isNew = (process: string, leaseKey: string): boolean =>
     [...(running.get(process) ?? [])].some(({ leases, since }) => leases.has(leaseKey) && now() < since + patienceMs);
-
-  /** A call that began under a tenure which the clock may have ended since does not hold a stop up (seed 870040). */
-  const runsUndisturbed = (process: string, leaseKey: string): boolean =>
-    [...(running.get(process) ?? [])].some(({ leases, since }) => leases.has(leaseKey) && since > clockSetAt(process));
 
   /** Whether a lease that the process releases now is given up: it had no deadline for a release (`draining`) lately. */
   const isGivenUp = (process: string): boolean => now() > (drainsUntil.get(process) ?? -Infinity) + callDeadlineMs;
@@ -106,9 +100,9 @@ export function createCalls({ layout, oracle, now, clockSetAt = () => -Infinity 
       if (checkpoint === 'SHARD_END' && before.checkpoint !== 'SHARD_END')
         oracle.violate('I48', `${said} says that it has ended`);
       else if (heir !== undefined && heir !== process) oracle.violate('I48', `${said} hands it over to ${heir}`);
-      else if (heir === undefined && sentAt < (stopsAt.get(process) ?? -Infinity)) {
-        if (runsUndisturbed(process, leaseKey)) oracle.violate('I48', `${said} stops and gives it back`);
-      } else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
+      else if (heir === undefined && sentAt < (stopsAt.get(process) ?? -Infinity))
+        oracle.violate('I48', `${said} stops and gives it back`);
+      else if (heir === undefined && !stopsAt.has(process) && isGivenUp(process) && isTooSoon)
         oracle.violate('I48', `${said} gives it up`);
     },
     // Once a worker has records of the shard again, the shard no longer counts as stopped.

@@ -48,8 +48,6 @@ export interface Machine {
   readonly wallJumps: () => number;
   /** World time at which the wall clock was last set back; -Infinity if never. */
   readonly setBackAt: () => number;
-  /** World time at which the wall clock was last set, or the machine last continued: a tenure may have ended then. */
-  readonly clockSetAt: () => number;
   /** Code of this process computes for this long. The rest of the same step happens that much later. */
   spend(ms: number): void;
   /** World time as this process sees it: ahead of the world's while the process is blocked. */
@@ -67,7 +65,6 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
   let wallOffset = 0;
   let wallJumps = 0;
   let setBackAt = -Infinity;
-  let wallSetAt = -Infinity;
   let resumedAt = -Infinity;
   let blockedUntil = -Infinity;
   let waiting: (() => void)[] = [];
@@ -146,12 +143,10 @@ export function createMachine(name: string, world: ManualClock, dice: Dice): Mac
     jumpWall: (ms) => {
       wallOffset += ms;
       wallJumps += 1;
-      wallSetAt = world.now();
       if (ms < 0) setBackAt = world.now();
     },
     wallJumps: () => wallJumps,
     setBackAt: () => setBackAt,
-    clockSetAt: () => Math.max(wallSetAt, resumedAt, blockedUntil),
     run,
   };
 

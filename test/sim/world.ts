@@ -252,7 +252,6 @@ export function createWorld(seed: number, shards: number, makeActors: MakeActors
       layout,
       oracle,
       now: () => clock.now(),
-      clockSetAt: (name) => world.processes.find(({ machine }) => machine.name === name)?.machine.clockSetAt() ?? 0,
     }),
     throttling: drawThrottling(seed),
     fanOut: fanOutOf(fanOut, () => world),

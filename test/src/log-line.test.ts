@@ -36,6 +36,13 @@ describe('a log line', () => {
     expect(line.err.data).to.include({ sequenceNumber: '17' });
   });
 
+  it('is a warning if a shard is polled for a reason that only people can end', () => {
+    const data = { source: 'orders', shardId: 's-0', by: 'polling', why: 'noConsumer' } as const;
+    const error = new KinactError('FAN_OUT_UNAVAILABLE', 'no room');
+    expect(logLine({ name: 'retrievalChanged', data: { ...data, error } }).level).to.equal('warn');
+    expect(logLine({ name: 'retrievalChanged', data: { ...data, error: refused } }).level).to.equal('info');
+  });
+
   it('says the event, the message and the causes in its text', () => {
     const why = 'reduce failed for record 17 of s-0: connect ECONNREFUSED 127.0.0.1:5432';
     expect(text({ name: 'pipelineRestarted', data: { incarnation: 2, error: failed } })).to.equal(
@@ -98,6 +105,16 @@ describe('a log line', () => {
     expect(lines).to.deep.equal([
       [{ event: 'closed', err: refused }, `a listener of closed threw: ${refused.message}`],
     ]);
+  });
+});
+
+describe('a listener', () => {
+  it('to an event that does not exist is refused, with the name that was meant', () => {
+    const { on } = createEmitter(guardLogger(false as never, {}, () => undefined));
+    expect(() => on('leaseTakn' as never, () => undefined)).to.throw(
+      "event: expected the name of an event, got 'leaseTakn'; did you mean 'leaseTaken'?",
+    );
+    expect(() => on('nothingLikeIt' as never, () => undefined)).to.throw("'leaseTaken', 'leaseLost'");
   });
 });
 

@@ -161,7 +161,9 @@ describe('a consumer that runs', () => {
       [named('orders', 'other').source, "source: expected sources of different streams, got 'orders'"],
       [named('refunds', 'orders-app').source, "which is that of 'orders' already"],
       [null, 'a source made by kinesisStream'],
-      [[orders.source, refunds.source], 'expected one source'],
+      [[orders.source, refunds.source], 'source: expected one source, and no array'],
+      [[orders.source], 'source: expected one source, and no array'],
+      [[refunds.source], 'source: expected one source, and no array'],
     ];
     for (const [source, text] of wrong) {
       const error = await refusal(consumer.addSource(source as AnySource));

@@ -5,6 +5,7 @@ import type { LeaseCoordinatorMessage, Message } from '../messages.js';
 import type { Lease } from '../state.js';
 import type { CoordinatorTurn } from '../turn.js';
 import { readRows } from '../streams/table-calls.js';
+import { noteEndDurable } from '../unread/unread-since.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 import { hasEnded } from '../../../src/core/shard-graph.js';
 import { dropLease, takeLease } from './keepers.js';
@@ -16,6 +17,7 @@ export function leaseEnded(turn: CoordinatorTurn, lease: Lease, childShardIds: r
   const { keyPrefix } = lease.stream;
   state.endedHere.add(lease.leaseKey);
   state.standstills.delete(lease.leaseKey);
+  noteEndDurable(turn, lease.leaseKey, childShardIds);
   dropLease(turn, lease);
   state.leftAlone.coolDowns.delete(lease.leaseKey);
 

@@ -7,7 +7,7 @@ import { doubtStream } from '../sources/source-failure.js';
 import { scanWithin, warn, type CoordinatorTurn } from '../turn.js';
 import type { Lease } from '../state.js';
 import { readsFail, readsWork } from '../unread/failing-reads.js';
-import { noteIdle, noteWorkerBegan, noteRead } from '../unread/unread-leases.js';
+import { noteAdvanced, noteIdle, noteWorkerBegan } from '../unread/unread-leases.js';
 import { compareCheckpoints, type Checkpoint } from '../../../src/core/checkpoint.js';
 import { durableCheckpoint } from '../../../src/core/lease-state.js';
 import type { LeaseRow } from '../../../src/core/lease.js';
@@ -35,10 +35,10 @@ export function keeperNotice(turn: CoordinatorTurn, { keeper, leaseKey, news }: 
     case 'working':
       lease.fence = news.fence;
       lease.workingSince = now;
-      noteWorkerBegan(lease);
+      noteWorkerBegan(turn, lease);
       return noteTenureBegan(turn, lease, news);
     case 'advanced':
-      noteRead(lease);
+      noteAdvanced(turn, lease);
       return noteTenureAdvanced(turn, lease, news);
     case 'streamDoubted':
       return doubtStream(turn, lease.stream);

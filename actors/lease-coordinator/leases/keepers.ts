@@ -3,6 +3,7 @@
 import { effect } from '../../protocol/actor.js';
 import type { LeaseKeeperOptions } from '../../lease-keeper/lease-keeper.js';
 import { coolDown } from '../unread/cool-downs.js';
+import { noteUnread } from '../unread/unread-since.js';
 import type { Message } from '../messages.js';
 import { finishRelease } from '../release.js';
 import { finishLeaving } from '../sources/removed-source.js';
@@ -90,7 +91,6 @@ function newLease(
     endRefusals: 0,
     openListings: 0,
     idleSince: undefined,
-    childrenWaitSince: undefined,
     idleReason: '',
     waitsForOtherShard: false,
     falseEnd: false,
@@ -129,6 +129,7 @@ export function keeperSpawned(
 export function keeperDown(turn: CoordinatorTurn, { leaseKey, incarnation, how }: Message<'keeperDown'>): void {
   const lease = leaseOf(turn, leaseKey, incarnation);
   if (lease === undefined) return;
+  if (lease.phase === 'held') noteUnread(turn, leaseKey);
   turn.state.abandoned.set(leaseKey, lease);
   dropLease(turn, lease);
   if (how.reason === 'crash') coolDown(turn, lease, turn.options.scanIntervalMs);

@@ -26,6 +26,7 @@ import {
 } from '../turn.js';
 import { limitToTrialLease, keysLeftToOthers } from '../unread/failing-reads.js';
 import { watchUnread } from '../unread/unread-leases.js';
+import { noteScanned } from '../unread/unread-since.js';
 import { watchUntaken } from './untaken-leases.js';
 import { askAgain, askedByOthers, noteWishes, askOrTake } from './wish-planning.js';
 import { auditWhereDue } from '../streams/audit.js';
@@ -150,6 +151,7 @@ function actOnScan(turn: CoordinatorTurn, ours: readonly LeaseRow[]): void {
     cleanUpWhereDue(turn);
   }
 
+  noteScanned(turn);
   reconsiderWaiting(turn);
   watchUnread(turn);
   for (const { until, waitIsOver } of state.table.deletedRows.values())

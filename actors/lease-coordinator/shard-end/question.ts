@@ -30,6 +30,7 @@ import {
 } from '../turn.js';
 import { streamAt, type Lease, type Stream } from '../state.js';
 import { watchForLateChildren } from '../streams/lineage-audit.js';
+import { noteEndProven } from '../unread/unread-since.js';
 import { callFor } from '../streams/stream-calls.js';
 import { rowsOf, type StreamRows } from '../streams/stream-rows.js';
 import { backoffMs, exponentialMs } from '../../../src/core/backoff.js';
@@ -204,7 +205,7 @@ export function shardEndJudged(turn: CoordinatorTurn, { question, result }: Mess
       if (result.childless) watchForLateChildren(turn, lease.stream);
       // Nothing is left to read here: the keeper may still wait for calls of the application, or for the table. The children wait, too.
       lease.idleSince = undefined;
-      if (result.childShardIds.length > 0) lease.childrenWaitSince ??= turn.now;
+      noteEndProven(turn, lease.leaseKey, result.childShardIds.length > 0);
       return answer(turn, question, { type: 'ready', childShardIds: result.childShardIds });
     case 'readOn':
       if (!result.certain && ++lease.openListings < openPatience)

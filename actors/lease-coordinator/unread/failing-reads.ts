@@ -4,6 +4,7 @@
 import { effect } from '../../protocol/actor.js';
 import { coolDown, isLongUntaken, endReadCoolDowns } from './cool-downs.js';
 import { streamOfLease } from '../streams/stream-rows.js';
+import { noteSomethingRead } from './unread-since.js';
 import type { CoordinatorTurn } from '../turn.js';
 import type { Lease, Stream } from '../state.js';
 import { exponentialMs } from '../../../src/core/backoff.js';
@@ -16,6 +17,7 @@ const failingMs = 60_000;
 export function readsWork(turn: CoordinatorTurn, lease: Lease): void {
   const { state } = turn;
   const { stream } = lease;
+  if (!lease.falseEnd) noteSomethingRead(turn, lease.leaseKey);
   // If the reads of this shard have not failed, one more success proves nothing about other shards whose reads fail.
   if (!lease.readsWork) endReadCoolDowns(turn, (leaseKey) => isLeaseOf(stream, leaseKey));
   lease.readsWork = true;

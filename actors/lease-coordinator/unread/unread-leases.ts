@@ -2,23 +2,32 @@
 // again, and a keeper without a worker gives up. The coordinator calls these functions on notices of keepers and after scans.
 import { readsFail } from './failing-reads.js';
 import { emit, type CoordinatorTurn } from '../turn.js';
+import { noteSomethingRead, noteUnread, noteUnreadWorking } from './unread-since.js';
 import type { Message } from '../messages.js';
 import { mayStart, waitsForParents, type CoordinatorState, type Lease, type CoordinatorOptions } from '../state.js';
 import { leaseKeyOf } from '../../../src/core/lease-key.js';
 
 /** Notes that no worker reads the shard from now on, although a worker may. */
-export function noteIdle({ now }: CoordinatorTurn, lease: Lease, reason: string): void {
-  lease.idleSince ??= now;
+export function noteIdle(turn: CoordinatorTurn, lease: Lease, reason: string): void {
+  lease.idleSince ??= turn.now;
+  noteUnread(turn, lease.leaseKey);
   if (!lease.falseEnd) lease.idleReason = reason;
 }
 
 /** Notes that a worker has begun. After a false end this proves nothing: the new worker may reach the same false end. */
-export function noteWorkerBegan(lease: Lease): void {
+export function noteWorkerBegan(turn: CoordinatorTurn, lease: Lease): void {
+  noteUnreadWorking(turn, lease);
   if (!lease.falseEnd) noteRead(lease);
 }
 
+/** Notes that records of the shard were settled. */
+export function noteAdvanced(turn: CoordinatorTurn, lease: Lease): void {
+  noteSomethingRead(turn, lease.leaseKey);
+  noteRead(lease);
+}
+
 /** Notes that the shard is being read. After a false end, only progress or a worker that lasts proves this. */
-export function noteRead(lease: Lease): void {
+function noteRead(lease: Lease): void {
   lease.idleSince = undefined;
   lease.waitsForOtherShard = false;
   lease.unreadReported = false;
@@ -64,7 +73,7 @@ function excused({ pipelineBackAt }: CoordinatorState, now: number): { readonly 
 }
 
 /** Whether the rows wrongly name a shard as its own ancestor: the shard would wait for itself forever. */
-function waitsForItself({ table: { rows } }: CoordinatorState, lease: Lease): boolean {
+export function waitsForItself({ table: { rows } }: CoordinatorState, lease: Lease): boolean {
   if (!waitsForParents(lease)) return false;
   const { row, shardId, stream } = lease;
   const ancestors = new Set(row.parentShardIds);
@@ -83,7 +92,10 @@ function reasonOf(state: CoordinatorState, lease: Lease): string {
 export function watchUnread(turn: CoordinatorTurn): void {
   const { state, now } = turn;
   for (const lease of state.leases.values()) {
-    if (isReading(lease, turn.options.failoverMs, now)) noteRead(lease);
+    if (isReading(lease, turn.options.failoverMs, now)) {
+      if (lease.falseEnd) noteSomethingRead(turn, lease.leaseKey);
+      noteRead(lease);
+    }
     const ms = unreadMs(turn, lease, excused(state, now));
     if (ms === 0) continue;
 

@@ -4,8 +4,8 @@ import type { DynamoDbClientLike, DynamodbStreamsClientLike } from '../option-va
 /** What `dynamodbStream` takes. `undefined` stands for the default everywhere. */
 export interface DynamodbStreamOptions {
   /**
-   * The table whose changes are read, by name. Its newest stream is looked up. Either this or `streamArn`. Takes: name
-   * of a table: 3 to 255 letters, digits, `_`, `-` and `.`.
+   * The table whose changes are read, by name. Its newest stream is looked up. This or `streamArn`, or both if they
+   * name one table. Takes: name of a table: 3 to 255 letters, digits, `_`, `-` and `.`.
    *
    * @default undefined
    * @example

@@ -4,7 +4,8 @@ import type { KinesisClientLike } from '../option-values.js';
 /** What `kinesisSink` takes. */
 export interface KinesisSinkOptions {
   /**
-   * The stream, by name. Either this or `streamArn`. Takes: stream name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   * The stream, by name. This or `streamArn`, or both if they name one stream. Takes: stream name of 1 to 128 letters,
+   * digits, `_`, `-` and `.`.
    *
    * @default undefined
    * @example

@@ -5,7 +5,8 @@ import type { DynamoDbClientLike, KinesisClientLike } from '../option-values.js'
 /** What `kinesisStream` takes. `undefined` stands for the default everywhere. */
 export interface KinesisStreamOptions {
   /**
-   * The stream, by name. Either this or `streamArn`. Takes: stream name of 1 to 128 letters, digits, `_`, `-` and `.`.
+   * The stream, by name. This or `streamArn`, or both if they name one stream. Takes: stream name of 1 to 128 letters,
+   * digits, `_`, `-` and `.`.
    *
    * @default undefined
    * @example

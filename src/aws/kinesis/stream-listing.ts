@@ -97,8 +97,11 @@ async function summaryOf(
   const cause = answer.failure.error.cause as { readonly name?: unknown } | undefined;
   if (cause?.name !== 'UnknownOperationException') throw answer.failure.error;
   const older = new DescribeStreamCommand({ ...names, Limit: 1 });
-  const { output, serviceTimeMs } = await caller.call(older, { operation: 'DescribeStream' }, signal);
-  return { summary: output.StreamDescription ?? {}, serviceTimeMs };
+  const second = await caller.attempt(older, { operation: 'DescribeStream' }, signal);
+  if (second.type === 'answered')
+    return { summary: second.output.StreamDescription ?? {}, serviceTimeMs: second.serviceTimeMs };
+  // DynamoDB Streams has a DescribeStream as well, which refuses the name of a stream of Kinesis.
+  throw second.failure.kind === 'invalidArgument' ? answer.failure.error : second.failure.error;
 }
 
 /** Lists every page. `serviceTimeMs` is that of the first page, so nothing in the listing is older. */

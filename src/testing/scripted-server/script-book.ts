@@ -1,4 +1,5 @@
 // The scripted answers of a server, and its log of received calls. Called by scripted-server.ts.
+import { refuseShown } from '../../api/misplaced.js';
 import { callback, times as howOften, oneOf, text } from '../../options/option-table.js';
 import { answerTypesOf, type ScriptedAnswer } from './scripted-answer.js';
 import { faultNames } from './subscription-stream.js';
@@ -59,6 +60,9 @@ export interface ScriptBook {
   readonly called: (operation: string, count: number) => Promise<void>;
 }
 
+const onlySubscriptions = (operation: string): string =>
+  `'breakSubscription', which is for SubscribeToShard only, for ${operation}`;
+
 export function createScriptBook(): ScriptBook {
   const log: LoggedCall[] = [];
   const entries: ScriptEntry[] = [];
@@ -70,7 +74,10 @@ export function createScriptBook(): ScriptBook {
     respond(operation, times, answer, when = () => true) {
       operationName.parse(operation, 'operation');
       howOften.parse(times, 'times');
-      oneOf(...answerTypesOf(operation)).parse((answer as Partial<ScriptedAnswer> | undefined)?.type, 'answer.type');
+      const type = (answer as Partial<ScriptedAnswer> | undefined)?.type;
+      if (type === 'breakSubscription' && !answerTypesOf(operation).includes(type))
+        refuseShown('answer.type', 'an answer that fits the operation', onlySubscriptions(operation));
+      oneOf(...answerTypesOf(operation)).parse(type, 'answer.type');
       if (answer.type === 'breakSubscription') oneOf(...faultNames).parse(answer.fault.fault, 'answer.fault.fault');
       callback().parse(when, 'when');
 

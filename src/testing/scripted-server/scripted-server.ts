@@ -203,6 +203,9 @@ async function answerRequest(state: ServerState, incoming: Incoming, response: O
   });
 }
 
+/** DynamoDB does not know these by its own target: a client of Kinesis or of DynamoDB Streams has the wrong endpoint. */
+const streamsOnly: ReadonlySet<string> = new Set(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams']);
+
 async function callModel(
   { kinesis, tables }: ServerState,
   service: LoggedCall['service'],
@@ -210,7 +213,8 @@ async function callModel(
   input: LoggedCall['input'],
 ): Promise<WireAnswer> {
   try {
-    if (service === 'unknown') throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
+    if (service === 'unknown' || (service === 'dynamodb' && streamsOnly.has(operation)))
+      throw new AwsAnswerError('UnknownOperationException', `No script answers ${operation}.`);
     const [model, version] = service === 'kinesis' ? [kinesis, '1.1'] : [tables, '1.0'];
     return jsonAnswer(model.handle(operation, input), 200, { 'content-type': `application/x-amz-json-${version}` });
   } catch (error) {

@@ -4,6 +4,7 @@ import * as kinesis from '@aws-sdk/client-kinesis';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { classifyAwsError, type AwsCall } from '../../../src/aws/aws-errors.js';
+import { isFinalBeforeFirstRead } from '../../../src/api/final-errors.js';
 import { KinactError, type ErrorCode, type FailureKind } from '../../../src/api/errors.js';
 
 const write: AwsCall = {
@@ -119,6 +120,15 @@ describe('classifyAwsError', () => {
     const { error } = classifyAwsError(service('AccessDeniedException'), write);
     expect(error.message).to.include('grant dynamodb:UpdateItem').and.include("'orders'").and.include('shardId-1');
     expect(error.data).to.deep.include({ operation: 'dynamodb:UpdateItem', table: 'orders', leaseKey: 'shardId-1' });
+  });
+
+  it('says of an unknown operation that the client seems to be for another service, which ends a start', () => {
+    const call = { service: 'kinesis', operation: 'DescribeStream', stream: 'orders' } as const;
+    const { kind, error } = classifyAwsError(service('UnknownOperationException'), call);
+    expect(kind).to.equal('invalidArgument');
+    expect(error).to.include({ code: 'INVALID_OPTION', retryable: false });
+    expect(error.message).to.contain('kinesis:DescribeStream').and.contain('seems to be for another service');
+    expect(isFinalBeforeFirstRead(error)).to.equal(true);
   });
 
   it('classifies a missing stream as STREAM_NOT_FOUND', () => {

@@ -1,6 +1,7 @@
 // A polled stream survives every network fault without losing or repeating a record, and keeps the read limit of a shard.
 // The tests send real HTTP to a scripted server.
 import { expect } from 'chai';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { isKinactError, type KinactError } from '../../../src/api/errors.js';
@@ -180,6 +181,14 @@ describe('a polled stream over HTTP', () => {
     const { maxRecordBytes: _size, describedAtMs: _at, ...same } = description;
     expect(await source.describe(never)).to.deep.include(same);
     expect(server.count('DescribeStream')).to.equal(1);
+  });
+
+  it('is refused, and not as a stream that is not found, if its client is one of DynamoDB', async () => {
+    const client = new DynamoDBClient(server.clientConfig) as unknown as KinesisClient;
+    const { code: refused, message, retryable } = await code(ours({ client }).describe(never));
+    client.destroy();
+    expect({ refused, retryable }).to.deep.equal({ refused: 'INVALID_OPTION', retryable: false });
+    expect(message).to.contain('seems to be for another service');
   });
 
   it('lists all pages of shards with the time of the first page, and restarts when a token expires', async () => {

@@ -4,7 +4,11 @@ import { createStreamConsumer, type StreamConsumer } from '../../../src/aws/kine
 import { kinesisCaller } from '../../../src/aws/kinesis/kinesis-client.js';
 import { kinesisSource, type KinesisSourceOptions } from '../../../src/aws/kinesis/kinesis-source.js';
 import { describeStream } from '../../../src/aws/kinesis/stream-listing.js';
-import type { StreamSource } from '../../../src/api/ports.js';
+import { createRetrieval } from '../../../src/aws/kinesis/fan-out/retrieval.js';
+import type { Subscriptions } from '../../../src/aws/kinesis/fan-out/subscription.js';
+import type { ReaderContext } from '../../../src/aws/kinesis/polled-service.js';
+import type { Progress } from '../../../src/aws/kinesis/reading-progress.js';
+import type { SourceNotice, StreamSource } from '../../../src/api/ports.js';
 import { ManualClock } from '../../../src/testing/manual-clock.js';
 import { modelClient, type ModelClient } from '../../support/model-kinesis-client.js';
 import { countedTimers, most, only, stream } from '../../support/polling-harness.js';
@@ -110,6 +114,27 @@ describe('the consumer of a stream', () => {
     expect((error as Error).message).to.contain('as many consumers as it may have');
   });
 
+  it('says while it polls, too, that the stream has no room for it, once three refusals have shown it', async () => {
+    const { client, clock, consumer } = world();
+    client.subscriptions.settings.consumers = 0;
+    const notices: SourceNotice[] = [];
+    const notice = (each: SourceNotice): void => void notices.push(each);
+    const reader = { clock, random: { next: () => 0.5 }, shardId: 's-0', notice } as unknown as ReaderContext;
+    const retrieval = createRetrieval(reader, { consumer } as unknown as Subscriptions);
+    const progress = { end: { awaitsListing: false, proof: undefined } } as unknown as Progress;
+    for (let times = 0; times < 120; times += 1) {
+      retrieval.due(progress);
+      await clock.advance(1_000);
+    }
+    const [first, second, ...more] = notices as Extract<SourceNotice, { type: 'retrieval' }>[];
+    expect(first).to.deep.equal({ type: 'retrieval', shardId: 's-0', by: 'polling', why: 'noConsumer' });
+    expect(second).to.have.nested.property('error.code', 'FAN_OUT_UNAVAILABLE');
+    expect((second!.error as Error).message)
+      .to.contain('deregister one that nobody uses. Until then kinact polls')
+      .and.not.contain("'auto'");
+    expect(more).to.deep.equal([]);
+  });
+
   it('does not fail the start while it is being created, or after a failure that may pass', async () => {
     const creating = world();
     creating.client.subscriptions.settings.activeAfterMs = 60_000;
@@ -125,7 +150,8 @@ describe('the consumer of a stream', () => {
     consumer.arn();
     await clock.advance(3_600_000);
     expect(client.of('RegisterStreamConsumer').length).to.be.within(60, 240);
-    expect(consumer.trouble()).to.have.property('code', 'ACCESS_DENIED');
+    expect(consumer.trouble()).to.have.property('code', 'FAN_OUT_UNAVAILABLE');
+    expect(consumer.trouble()).to.have.nested.property('cause.code', 'ACCESS_DENIED');
     client.script = () => undefined;
     await clock.advance(70_000);
     expect(consumer.arn()).to.not.equal(undefined);

@@ -49,7 +49,15 @@ describe('the figures of a look at a shard', () => {
 
 describe('records a second that became durable between two looks', () => {
   const seen = (at: number, checkpoint: string, more: Partial<ShardLag> = {}): ShardLag => ({
-    ...{ leaseKey: 's', shardId: 's', stream: 'orders', owner: 'w', waits: false, subSequenceNumber: 0 },
+    ...{
+      leaseKey: 's',
+      shardId: 's',
+      stream: 'orders',
+      owner: 'w',
+      hasLease: true,
+      waits: false,
+      subSequenceNumber: 0,
+    },
     ...{ readLagMs: 0, settledLagMs: 0, arrivingPerSecond: 10 },
     ...{ at, checkpoint },
     ...more,

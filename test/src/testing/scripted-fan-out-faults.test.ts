@@ -245,7 +245,9 @@ describe('a subscription of the scripted server breaks', function () {
     const answer = { type: 'breakSubscription', fault: { fault: 'explode' } } as never;
     expect(() => server.respond('SubscribeToShard', 1, answer)).to.throw('answer.fault.fault');
     const end = { type: 'breakSubscription', fault: { fault: 'end' } } as const;
-    expect(() => server.respond('GetRecords', 1, end)).to.throw('answer.type');
+    expect(() => server.respond('GetRecords', 1, end)).to.throw(
+      "answer.type: expected an answer that fits the operation, got 'breakSubscription', which is for SubscribeToShard only",
+    );
     const omit = { type: 'omit', members: ['EventStream'] } as const;
     expect(() => server.respond('kinesis:SubscribeToShard', 1, omit)).to.throw('answer.type');
   });

@@ -2,6 +2,7 @@
 // After a failure the shard is polled for a growing, random time. After a take-over it is subscribed to only if a renewal begun later
 // has shown the lease ours: otherwise a former owner would fight the new one. Used by shard-reader.ts and subscription-follower.ts.
 import type { StartingPosition } from '@aws-sdk/client-kinesis';
+import { isKinactError } from '../../../api/errors.js';
 import type { Backoff } from '../../../core/backoff.js';
 import type { RetrievalReason, SubscriptionOutcome } from '../../../api/retrieval.js';
 import type { AwsFailure } from '../../aws-errors.js';
@@ -48,12 +49,16 @@ export function createRetrieval(reader: ReaderContext, subscriptions: Subscripti
   let failures = 0;
   let last: { readonly number: string; readonly position: Progress['position'] } | undefined;
   let said: RetrievalReason | 'fan-out' | undefined;
+  let saidLasting = false;
   let takenOverAt: number | undefined;
   const takeOvers = { inARow: 0, lastAt: -Infinity, reported: false };
 
   const say = (now: RetrievalReason | 'fan-out', error?: unknown): void => {
-    if (said === now) return;
+    // Nobody has heard of a reason that turns out to last, while the first failures may pass.
+    const isLasting = isKinactError(error) && error.code === 'FAN_OUT_UNAVAILABLE';
+    if (said === now && (saidLasting || !isLasting)) return;
     said = now;
+    saidLasting = isLasting;
     if (now === 'fan-out') notice({ type: 'retrieval', shardId, by: 'fan-out' });
     else notice({ type: 'retrieval', shardId, by: 'polling', why: now, ...(error === undefined ? {} : { error }) });
   };

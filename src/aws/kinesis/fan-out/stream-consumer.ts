@@ -15,7 +15,7 @@ export interface StreamConsumer {
   readonly name: string;
   /** The ARN to subscribe with, once the consumer is ACTIVE. While it is not, this looks for it in the background. */
   arn(): string | undefined;
-  /** Why there is no ARN, if a call has failed. */
+  /** Why there is no ARN, if a call has failed: FAN_OUT_UNAVAILABLE if the reason lasts. */
   trouble(): KinactError | undefined;
   /** A subscription was refused because something is not found: looks whether it is the consumer. */
   doubt(): void;
@@ -58,16 +58,20 @@ const refusalsForLimit = 3;
 
 export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
   const { configured, random, timers } = deps;
-  const name = 'consumerArn' in configured ? configured.consumerArn : configured.consumerName;
+  const name = nameOf(configured);
   const closing = new AbortController();
   let found: Found | undefined;
+  let trouble: KinactError | undefined;
   let isLooking = false;
   const limit = { refusals: 0 };
 
   const shared = sharedRequest(async (signal: AbortSignal) => {
     const now = await findConsumer(deps, limit, signal);
     // A call that fails does not show that the consumer is gone.
-    if (found?.type !== 'active' || now.type !== 'failed' || now.error.data.kind === 'notFound') found = now;
+    if (found?.type !== 'active' || now.type !== 'failed' || now.error.data.kind === 'notFound') {
+      found = now;
+      trouble = now.type !== 'failed' ? undefined : now.lasts ? unavailable(deps, now.error, isPolled) : now.error;
+    }
     return now;
   }, deps);
 
@@ -96,18 +100,22 @@ export function createStreamConsumer(deps: StreamConsumerDeps): StreamConsumer {
       lookInBackground();
       return undefined;
     },
-    trouble: () => (found?.type === 'failed' ? found.error : undefined),
+    trouble: () => trouble,
     doubt: lookInBackground,
     async confirm(signal) {
       const now = await shared.ask(signal);
       if (now.type !== 'failed') return;
-      throw now.lasts ? unavailable(name, deps.stream, now.error) : now.error;
+      throw now.lasts ? unavailable(deps, now.error, isRefused) : now.error;
     },
     close() {
       closing.abort();
       shared.close();
     },
   };
+}
+
+function nameOf(configured: StreamConsumerDeps['configured']): string {
+  return 'consumerArn' in configured ? configured.consumerArn : configured.consumerName;
 }
 
 async function findConsumer(
@@ -171,7 +179,12 @@ function lasts({ kind }: AwsFailure): boolean {
   return kind === 'accessDenied' || kind === 'invalidArgument';
 }
 
-function unavailable(name: string, stream: string, cause: KinactError): KinactError {
+/** What a failed start may do besides, and what happens while the source is read. */
+const isRefused = "; or set retrieval to 'auto' or 'polling'";
+const isPolled = '. Until then kinact polls';
+
+function unavailable({ configured, stream }: StreamConsumerDeps, cause: KinactError, otherwise: string): KinactError {
+  const name = nameOf(configured);
   const { operation, kind } = cause.data;
   const why: Partial<Record<NonNullable<typeof kind>, string>> = {
     throttled: 'the stream has as many consumers as it may have (20, or 50): deregister one that nobody uses',
@@ -179,7 +192,7 @@ function unavailable(name: string, stream: string, cause: KinactError): KinactEr
     notFound: 'no such consumer exists: correct the ARN, or give `consumerName`, which kinact registers by itself',
   };
   const said = (kind && why[kind]) ?? 'the service refuses it';
-  const message = `Enhanced fan-out on '${stream}' is not available with the consumer '${name}': ${said}; or set retrieval to 'auto' or 'polling'. ${cause.message}`;
+  const message = `Enhanced fan-out on '${stream}' is not available with the consumer '${name}': ${said}${otherwise}. ${cause.message}`;
   return new KinactError('FAN_OUT_UNAVAILABLE', message, {
     cause,
     data: { stream, ...(operation === undefined ? {} : { operation }), ...(kind === undefined ? {} : { kind }) },

@@ -29,7 +29,7 @@ describe('a reader of the changes of a table', () => {
     on.model.put('d');
     await on.clock.advance(2_000);
     expect(on.ids.at(-1)).to.equal('d');
-    expect(on.results.at(-1)).to.deep.equal({ type: 'records', records: [], millisBehindLatest: 0 });
+    expect(on.results.at(-1)).to.include({ type: 'records', millisBehindLatest: 0 }).and.deep.include({ records: [] });
     expect(on.notices).to.deep.equal([]);
   });
 
