@@ -29,8 +29,8 @@ const events: Readonly<Partial<{ [Name in ConsumerEventName]: Extract<KinactEven
 };
 /** The command ends with the error of these events, or reports it as `pipelineRestarted`. */
 const saidElsewhere: readonly ConsumerEventName[] = ['sourceFailed', 'closed', 'actorCrashed'];
-/** The command neither retries nor parks. */
-const neverEmitted: readonly ConsumerEventName[] = ['outageStarted', 'parkingFailed'];
+/** The command neither retries, nor parks, nor subscribes. */
+const neverEmitted: readonly ConsumerEventName[] = ['outageStarted', 'parkingFailed', 'subscriptionTakenOver'];
 
 describe('kinact tail --application', () => {
   it('reports, in one line each, every event at error level and every loss or contradiction', () => {

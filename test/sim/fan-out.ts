@@ -17,6 +17,8 @@ export interface FanOut {
   readonly pipes: Set<Pipe>;
   /** Events take up to so long; 0: no longer than other answers. */
   late: number;
+  /** By process, when an event last reached it late: until the next one, it cannot know how far behind it is. */
+  readonly lateAt: Map<string, number>;
   retrievalOf(process: string): Retrieval;
   diceOf(process: string): Dice;
 }
@@ -58,6 +60,7 @@ export function fanOutOf(drawn: DrawnFanOut, world: () => World): FanOut {
     ...drawn,
     pipes: new Set(),
     late: 0,
+    lateAt: new Map(),
     laws: createSubscriptionLaws({
       now: () => world().clock.now(),
       rowOf: (leaseKey) => world().leases.row(leaseKey),

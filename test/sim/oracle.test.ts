@@ -99,6 +99,7 @@ describe('the law on records that stay open although their items are done (I10)'
       nameOf: (_: string, id: string) => id,
       oracle,
       trimmed: new Set(),
+      fanOut: { laws: { look: () => {} }, lateAt: new Map() },
       processes: [process],
     } as unknown as World);
     return broken(oracle, 'I10').map(() => 'stuck');
@@ -117,7 +118,7 @@ describe('the law on records that stay open although their items are done (I10)'
 
 describe('the law on ready workers of a stream that was created again (I37)', () => {
   /** The violations of a process that is ready while the table has rows of the old stream, or only of the new one. */
-  const saysWith = async (rowsAreOld: boolean): Promise<readonly string[]> => {
+  const saysWith = async (rowsAreOld: boolean, isAway = false): Promise<readonly string[]> => {
     const clock = new ManualClock();
     const kinesis = new ScriptedKinesis({ now: () => clock.wallNow() });
     const layout = createLayout(kinesis, 'one', {});
@@ -143,7 +144,10 @@ describe('the law on ready workers of a stream that was created again (I37)', ()
         layout,
         oracle,
         calls: createCalls({ layout, oracle, now: () => clock.now() }),
-        processes: [{ machine, consumer, wires: [], ended: undefined, stopped: false }],
+        fanOut: { laws: { of: () => [] } },
+        processes: [
+          { machine, consumer, sources: { isAway: () => isAway }, wires: [], ended: undefined, stopped: false },
+        ],
         leases: {
           rows: () => new Map([[rowsAreOld ? old : layout.nameOf(stream, shardId), {}]]),
           delete: () => {},
@@ -162,6 +166,7 @@ describe('the law on ready workers of a stream that was created again (I37)', ()
 
   it('forbids a ready worker while rows are of the old stream', async () => {
     expect(await saysWith(true)).to.have.length(1);
+    expect(await saysWith(true, true), 'it does not have the stream now').to.deep.equal([]);
   });
 
   it('allows a ready worker if the table was created again for the new stream, too (seed 40186)', async () => {

@@ -1,5 +1,6 @@
 // In some worlds with two streams the application removes one of them from a running consumer, and adds it again. These acts have their
 // own dice, so they do not change the rest of what a seed means.
+import { troublesOf } from './conditions.js';
 import { createDice, type Dice } from './dice.js';
 import { isAtWork } from './stopping.js';
 import type { Process, World } from './world.js';
@@ -40,6 +41,7 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
   const deadlineMs = dice.pick([100, 5_000, 20_000]);
   world.say(`${source} is removed from ${machine.name} within ${deadlineMs}`);
   sources.removing(source);
+  const troubles = troublesOf(process);
   const awayMs = dice.pick([0, 1_000, 20_000]);
   const addOnce = (): void => {
     if (!sources.isWanted(source)) add(world, process, source);
@@ -57,15 +59,17 @@ function remove(world: World, process: Process, dice: Dice, isOver: () => boolea
             checkpoint !== 'SHARD_END' &&
             !kept.has(leaseKey),
         );
+        // Behind a call that was lost another worker may have handed a lease over, and the process cannot know (seed 870028).
+        const isWell = troublesOf(process) === troubles;
         sources.removed(
           source,
-          owned.map(({ leaseKey }) => leaseKey),
+          owned.flatMap(({ leaseKey }) => (isWell ? [leaseKey] : [])),
         );
         oracle.stopped(machine.name, named);
         clock.after(isOver() ? 0 : awayMs, addOnce);
       },
       (error: unknown) => {
-        if (isAtWork(process)) oracle.violate('I63', `removeSource of ${machine.name} rejected: ${String(error)}`);
+        if (isAtWork(process)) oracle.violate('I64', `removeSource of ${machine.name} rejected: ${String(error)}`);
       },
     );
     // Sometimes it is added while it is still being removed.

@@ -1,4 +1,4 @@
-// I63: once `removeSource` has resolved, the process asks for nothing of this source, hands out none of its items, and takes none of
+// I64: once `removeSource` has resolved, the process asks for nothing of this source, hands out none of its items, and takes none of
 // its leases. It owns none of them, except those that it has reported as not released.
 import type { Written } from './oracle.js';
 
@@ -35,7 +35,7 @@ export function createSourceLaw(
   let changes = 0;
   const broken = (source: string, what: string): void => {
     const at = removedAt.get(source);
-    if (at !== undefined) violate('I63', `it ${what} ${Math.round(worldNow() - at)} ms after ${source} was removed`);
+    if (at !== undefined) violate('I64', `it ${what} ${Math.round(worldNow() - at)} ms after ${source} was removed`);
   };
   return {
     removing: (source) => {
@@ -47,7 +47,7 @@ export function createSourceLaw(
       changes += 1;
       if (wanted.has(source)) return;
       removedAt.set(source, worldNow());
-      if (owned.length > 0) violate('I63', `${source} was removed, and ${owned.join(', ')} are still its own`);
+      if (owned.length > 0) violate('I64', `${source} was removed, and ${owned.join(', ')} are still its own`);
     },
     adding: (source) => {
       wanted.add(source);

@@ -53,7 +53,7 @@ export function isAtWork({ machine, ended, stopped }: Process): boolean {
 export function noTimerLeft({ fanOut, oracle }: World, { machine, wires }: Process): void {
   if (!machine.alive || machine.standsStill() || wires.some((wire) => wire.open() > 0)) return;
   const kept = fanOut.laws.of(machine.name);
-  if (kept.length > 0) oracle.violate('I62', `${machine.name} has stopped, and is subscribed for ${kept.join(', ')}`);
+  if (kept.length > 0) oracle.violate('I63', `${machine.name} has stopped, and is subscribed for ${kept.join(', ')}`);
   const left = machine.liveTimers();
   if (left > 0) oracle.violate('I25', `${left} timers of ${machine.name} live on after it has stopped`);
 }

@@ -112,6 +112,7 @@ export function eventStream(
     clock.after(lastArrival - clock.now(), () =>
       machine.run(() => {
         underWay -= 1;
+        if (isSlow) fanOut.lateAt.set(machine.name, clock.now());
         arrived.push(sent);
         reading?.();
       }),

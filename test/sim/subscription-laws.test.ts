@@ -38,8 +38,8 @@ describe('the laws of subscriptions', () => {
     for (const [meanwhile, expected] of [
       [() => undefined, []],
       [(laws: SubscriptionLaws, at: Where) => laws.polled(at, '100'), []],
-      [(laws: SubscriptionLaws, at: Where) => laws.polled(at, '120'), ['I60']],
-      [(laws: SubscriptionLaws) => laws.granted('p0', leaseKey), ['I60']],
+      [(laws: SubscriptionLaws, at: Where) => laws.polled(at, '120'), ['I61']],
+      [(laws: SubscriptionLaws) => laws.granted('p0', leaseKey), ['I61']],
     ] as const) {
       const { laws, broken, where } = judged();
       laws.givesOut('108');
@@ -58,7 +58,7 @@ describe('the laws of subscriptions', () => {
     expect(broken).to.deep.equal([]);
     laws.wrote(written('108', 0));
     laws.polls(where(), '108');
-    expect(broken).to.deep.equal(['I60', 'I60']);
+    expect(broken).to.deep.equal(['I61', 'I61']);
   });
 
   it('let a reader subscribe once a second', () => {
@@ -69,12 +69,12 @@ describe('the laws of subscriptions', () => {
     expect(broken).to.deep.equal([]);
     state.now = 1_900;
     laws.subscribes(where(), arn, undefined);
-    expect(broken).to.deep.equal(['I61']);
+    expect(broken).to.deep.equal(['I62']);
   });
 
   it('demand a renewal that began after a take-over', () => {
     for (const [sentAt, expected] of [
-      [999, ['I61']],
+      [999, ['I62']],
       [1_000, []],
     ] as const) {
       const { laws, broken, state, where } = judged();
@@ -106,7 +106,7 @@ describe('the laws of subscriptions', () => {
     expect(broken).to.deep.equal([]);
     state.now = 69_600;
     laws.look();
-    expect(broken).to.deep.equal(['I62']);
+    expect(broken).to.deep.equal(['I63']);
   });
 });
 

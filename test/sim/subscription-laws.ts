@@ -1,5 +1,5 @@
-// The laws of subscriptions. I60: a continuation number only resubscribes. I61: SubscribeToShard is called once a second at most, and
-// after a take-over only once a renewal that began later has succeeded. I62: no process keeps a subscription for a lease that it has
+// The laws of subscriptions. I61: a continuation number only resubscribes. I62: SubscribeToShard is called once a second at most, and
+// after a take-over only once a renewal that began later has succeeded. I63: no process keeps a subscription for a lease that it has
 // lost, or after its stop. They look at requests as they leave, and at answers and events as they arrive.
 import { writeMs } from './takes.js';
 import type { Written } from './oracle.js';
@@ -75,8 +75,10 @@ export function createSubscriptionLaws(options: SubscriptionLawsOptions): Subscr
   const readers = new Map<string, Reader>();
   const open = new Map<OpenSubscription, Foreign | undefined>();
 
+  /** A reader may outlive its stream, and ask a new one of the same name: so the name has no generation. */
+  const nameOf = (process: string, leaseKey: string): string => `${process} ${leaseKey.replace(/@\d+/, '')}`;
   const readerOf = ({ process, leaseKey }: Pick<Where, 'process' | 'leaseKey'>): Reader => {
-    const name = `${process} ${leaseKey}`;
+    const name = nameOf(process, leaseKey);
     const known = readers.get(name) ?? { continuation: undefined, calledAt: new Map(), takenOverAt: undefined };
     readers.set(name, known);
     return known;
@@ -95,7 +97,7 @@ export function createSubscriptionLaws(options: SubscriptionLawsOptions): Subscr
     else if (now() - since.at > noticeMsOf(process) + writeMs) {
       open.delete(subscription);
       const ms = Math.round(now() - since.at);
-      violate('I62', `${process} is subscribed for ${leaseKey}, which has been ${row?.leaseOwner}'s for ${ms} ms`);
+      violate('I63', `${process} is subscribed for ${leaseKey}, which has been ${row?.leaseOwner}'s for ${ms} ms`);
     }
   };
 
@@ -105,20 +107,20 @@ export function createSubscriptionLaws(options: SubscriptionLawsOptions): Subscr
       const reader = readerOf(where);
       const gapMs = at - (reader.calledAt.get(consumerArn) ?? -Infinity);
       if (gapMs < secondMs)
-        violate('I61', `${process} subscribes to ${leaseKey} ${Math.round(gapMs)} ms after its last call`);
+        violate('I62', `${process} subscribes to ${leaseKey} ${Math.round(gapMs)} ms after its last call`);
       reader.calledAt.set(consumerArn, at);
       if (reader.takenOverAt !== undefined)
         violate(
-          'I61',
+          'I62',
           `${process} subscribes to ${leaseKey} ${Math.round(at - reader.takenOverAt)} ms after a take-over, without a renewal since`,
         );
       reader.takenOverAt = undefined;
       if (number !== undefined && continuations.has(number) && number !== reader.continuation)
-        violate('I60', `${process} subscribes to ${leaseKey} after ${number}, and has polled or begun again since`);
+        violate('I61', `${process} subscribes to ${leaseKey} after ${number}, and has polled or begun again since`);
     },
     polls: ({ process, leaseKey }, number) => {
       if (number !== undefined && continuations.has(number))
-        violate('I60', `${process} polls ${leaseKey} from ${number}, which is no record's number`);
+        violate('I61', `${process} polls ${leaseKey} from ${number}, which is no record's number`);
     },
     polled: (where, newest) => {
       const reader = readerOf(where);
@@ -128,11 +130,11 @@ export function createSubscriptionLaws(options: SubscriptionLawsOptions): Subscr
     givesOut: (continuation) => void continuations.add(continuation),
     arrived: (where, continuation) => void (readerOf(where).continuation = continuation),
     takenOver: (where) => void (readerOf(where).takenOverAt = where.at),
-    granted: (process, leaseKey) => void readers.delete(`${process} ${leaseKey}`),
+    granted: (process, leaseKey) => void readers.delete(nameOf(process, leaseKey)),
     wrote: ({ process, leaseKey, after, sentAt }) => {
       if (after !== undefined && continuations.has(after.checkpoint))
-        violate('I60', `${process} has written ${after.checkpoint} to ${leaseKey}, which is no record's number`);
-      const reader = readers.get(`${process} ${leaseKey}`);
+        violate('I61', `${process} has written ${after.checkpoint} to ${leaseKey}, which is no record's number`);
+      const reader = readers.get(nameOf(process, leaseKey));
       if (reader?.takenOverAt === undefined || after?.leaseOwner !== process) return;
       if (sentAt >= reader.takenOverAt) reader.takenOverAt = undefined;
     },

@@ -10,6 +10,8 @@ export interface Fetched {
   readonly records: readonly RawRecord<Buffer>[];
   /** Milliseconds behind the tip, as the worker is to see it. */
   readonly lagMs: number | undefined;
+  /** How long ago it may have come, in milliseconds. Default 0. */
+  readonly ageMs?: number;
   /** The service reports that there are more records. */
   readonly more: boolean;
   /** More records are expected. */
@@ -28,7 +30,7 @@ export function handOn(reader: ReaderContext, progress: Progress, fetched: Fetch
   // Two kinds of pages are not pushed. One is a page of skipped records only, except at the tip. The other is an empty page that ends
   // the chain: it is not known yet what that page means.
   if (fresh.length > 0 || (!fetched.ends && (records.length === 0 || !behind)))
-    reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow());
+    reader.buffer.push(fresh, bytesOf(fresh), fetched.lagMs, reader.clock.wallNow() - (fetched.ageMs ?? 0));
 }
 
 /** `certain`: there were more records after the position, and none is left. */

@@ -55,13 +55,18 @@ async function follow(
   retrieval: Retrieval,
   subscription: Subscription,
 ): Promise<void> {
+  const { clock } = reader;
+  let readyAt = clock.now();
   for (let events = 0; ; events += 1) {
     if (!(await isDemandedWithin(reader, unusedMs))) return retrieval.ended({ outcome: 'unused' });
+    // While nothing was asked for, an event may have waited in the connection: it shows the tip as it was then.
+    const mayBeOld = clock.now() > readyAt;
     const step = await subscription.next(silentMs);
     if (reader.signal.aborted) throw stopped();
     switch (step.type) {
       case 'event':
-        handOnEvent(reader, progress, step.event);
+        handOnEvent(reader, progress, step.event, mayBeOld ? clock.now() - readyAt : 0);
+        readyAt = clock.now();
         retrieval.handedOn(progress, step.event.continuation);
         if (step.event.ends) return retrieval.ended({ outcome: 'shardEnd' });
         break;
@@ -78,7 +83,7 @@ async function follow(
   }
 }
 
-function handOnEvent(reader: ReaderContext, progress: Progress, event: SubscriptionEvent): void {
+function handOnEvent(reader: ReaderContext, progress: Progress, event: SubscriptionEvent, ageMs: number): void {
   const { records, lagMs, ends } = event;
   const more = (lagMs ?? 0) > 0;
   // The iterator of an earlier chain stands where that chain ended.
@@ -87,7 +92,7 @@ function handOnEvent(reader: ReaderContext, progress: Progress, event: Subscript
     progress.end.unclear = undefined;
     if (!ends) progress.end.falseEnds = 0;
   }
-  handOn(reader, progress, { records, lagMs, more, behind: more, ends });
+  handOn(reader, progress, { records, lagMs, ageMs, more, behind: more, ends });
   reader.allowance.answered(records);
   if (!ends) return;
   progress.end.awaitsListing = true;
