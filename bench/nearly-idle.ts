@@ -14,6 +14,8 @@ interface Input {
   readonly ShardId?: string;
   readonly ShardIterator?: string;
   readonly ExclusiveStartShardId?: string;
+  readonly ShardIteratorType?: string;
+  readonly SequenceNumber?: string;
 }
 
 const largestHashKey = 2n ** 128n - 1n;
@@ -21,20 +23,23 @@ const pageSize = 100;
 
 type Kind = 'kinesis' | 'table';
 
+interface Put {
+  readonly number: string;
+  readonly record: object;
+}
+
 /** Makes records, each with a number of its own. */
-function recordsOf(kind: Kind): () => object {
+function recordsOf(kind: Kind): () => Put {
   let number = 10n ** 20n;
   return () => {
     number += 1n;
     const SequenceNumber = String(number);
     const at = new Date();
-    if (kind === 'kinesis')
-      return {
-        Data: Buffer.from('x'),
-        PartitionKey: SequenceNumber,
-        SequenceNumber,
-        ApproximateArrivalTimestamp: at,
-      };
+    if (kind === 'kinesis') {
+      const Data = Buffer.from('x');
+      const record = { Data, PartitionKey: SequenceNumber, SequenceNumber, ApproximateArrivalTimestamp: at };
+      return { number: SequenceNumber, record };
+    }
     const dynamodb = {
       SequenceNumber,
       Keys: { id: { S: SequenceNumber } },
@@ -42,7 +47,7 @@ function recordsOf(kind: Kind): () => object {
       StreamViewType: 'KEYS_ONLY',
       ApproximateCreationDateTime: at,
     };
-    return { eventName: 'INSERT', eventID: SequenceNumber, dynamodb };
+    return { number: SequenceNumber, record: { eventName: 'INSERT', eventID: SequenceNumber, dynamodb } };
   };
 }
 
@@ -59,28 +64,35 @@ function listed(
   return { ShardId: id, SequenceNumberRange: { StartingSequenceNumber: '1' }, HashKeyRange };
 }
 
+function idOf(kind: Kind, index: number): string {
+  return kind === 'kinesis'
+    ? `shardId-${String(index).padStart(12, '0')}`
+    : `shardId-${String(1_700_000_000_000 + index).padStart(20, '0')}-00000000`;
+}
+
 export function nearlyIdle(kind: Kind, name: string, shards: number): NearlyIdle {
   const streamArn =
     kind === 'kinesis'
       ? `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`
       : `arn:aws:dynamodb:us-east-1:000000000000:table/${name}aa/stream/2026-01-01T00:00:00.000`;
-  const idOf = (index: number): string =>
-    kind === 'kinesis'
-      ? `shardId-${String(index).padStart(12, '0')}`
-      : `shardId-${String(1_700_000_000_000 + index).padStart(20, '0')}-00000000`;
-  const ids = Array.from({ length: shards }, (_, index) => idOf(index));
-  const pending = new Map(ids.map((id) => [id, 0]));
+  const ids = Array.from({ length: shards }, (_, index) => idOf(kind, index));
+  const kept = new Map<string, Put[]>(ids.map((id) => [id, []]));
   const read = new Set<string>();
   const record = recordsOf(kind);
   const shardOf = (id: string, index: number): object => listed(kind, id, { index, shards });
 
   const records = (iterator: string): object => {
-    const id = iterator.split(' ')[0]!;
+    const [id = '', index] = iterator.split(' ');
     read.add(id);
-    const count = pending.get(id) ?? 0;
-    pending.set(id, 0);
-    const Records = Array.from({ length: count }, record);
-    return { Records, NextShardIterator: iterator, ...(kind === 'kinesis' ? { MillisBehindLatest: 0 } : {}) };
+    const puts = kept.get(id) ?? [];
+    const Records = puts.slice(Number(index)).map((put) => put.record);
+    const NextShardIterator = `${id} ${puts.length}`;
+    return { Records, NextShardIterator, ...(kind === 'kinesis' ? { MillisBehindLatest: 0 } : {}) };
+  };
+  // A worker that lost its lease, because the machine was busy, reads again from its checkpoint.
+  const iteratorOf = ({ ShardId = '', ShardIteratorType, SequenceNumber }: Input): string => {
+    const at = (kept.get(ShardId) ?? []).findIndex(({ number }) => number === SequenceNumber);
+    return `${ShardId} ${ShardIteratorType === 'AT_SEQUENCE_NUMBER' ? Math.max(0, at) : at + 1}`;
   };
   const describe = (after: string | undefined): object => {
     const from = after === undefined ? 0 : ids.indexOf(after) + 1;
@@ -97,7 +109,7 @@ export function nearlyIdle(kind: Kind, name: string, shards: number): NearlyIdle
       case 'DescribeStreamCommand':
         return describe(input.ExclusiveStartShardId);
       case 'GetShardIteratorCommand':
-        return { ShardIterator: `${input.ShardId} 0` };
+        return { ShardIterator: iteratorOf(input) };
       case 'GetRecordsCommand':
         return records(String(input.ShardIterator));
       default:
@@ -113,8 +125,7 @@ export function nearlyIdle(kind: Kind, name: string, shards: number): NearlyIdle
       return answer(command.constructor.name, (command as { input: Input }).input);
     },
     put: (shard) => {
-      const id = ids[shard % shards]!;
-      pending.set(id, (pending.get(id) ?? 0) + 1);
+      kept.get(ids[shard % shards]!)!.push(record());
     },
     shardsRead: () => read.size,
   };
