@@ -1,7 +1,8 @@
 // The actor of one lease that this process holds or tries to take. It makes every write to the lease's row, one at a time, and
-// keeps the frontier and the tenures under which workers deliver. Message handlers only note what is wanted or known. `proceed`
-// then compares that with the clock and starts the next write. The lease coordinator spawns keepers as temporary children, which
-// are never restarted.
+// keeps the frontier and the tenures under which workers deliver. A message handler notes what is wanted or known, and may answer:
+// it grants a tenure, informs a worker, or ends the keeper. No handler begins a write. `proceed`, which ends every turn, compares
+// what is noted with the clock, and begins the write that is due. The lease coordinator spawns keepers as temporary children,
+// which are never restarted.
 import { effect, type Behaviour, type LastEffect, type Ref } from '../protocol/actor.js';
 import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnreleased } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
@@ -85,7 +86,7 @@ function noticeSuspension(turn: KeeperTurn): boolean {
 /** Ends the tenure if its deadline has passed without a renewal. */
 function endExpiredTenure(turn: KeeperTurn): void {
   const { options, state, now } = turn;
-  // A tenure that is `dead` before its deadline is not revoked here: its worker is being informed, and its last reports are
+  // A tenure that has ended (`dead`) before its deadline is not revoked here: its worker is being informed, and its last reports are
   // coming.
   if (!schedule.isInForce(state.tenure) || now < state.tenure.shared.deadline) return;
 

@@ -1,15 +1,15 @@
 // Records and user calls of this shard that may still be open, whichever worker, keeper or ownership they came from. Every change of
-// `LeaseKeeperState.leftovers` is here, except the counts of `onCheckpoint` calls (checkpoint-report.ts). A call may outlive the worker
-// that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
+// `LeaseKeeperState.leftovers` is here, except the counts of the keeper's own calls (checkpoint-report.ts, end-hook.ts). A call may
+// outlive the worker that caused it, and only a worker can ask the reducers for it. What the keeper knows while it has no worker:
 //
 //   callsMayBeLeft  lastWorkerMayHaveLeftCalls  callsMayRun  what is known                        release    hand-over
-// - no              no                          any          the last worker's final report:      goes       goes if no record is open
+//   no              no                          any          the last worker's final report:      goes       goes if no record is open
 //                                                            no call runs
-// - no              yes                         no           nothing was handed out               goes       goes if no record is open
-// - no              yes                         yes          the pipeline has been restarted, or  goes       waits for the next worker
+//   no              yes                         no           nothing was handed out               goes       goes if no record is open
+//   no              yes                         yes          the pipeline has been restarted, or  goes       waits for the next worker
 //                                                            nothing waits for its calls
-// - yes             yes                         any          a worker ended without such a report waits      waits, or is refused
-// - yes             no                          any          impossible: such a report resets both
+//   yes             yes                         any          a worker ended without such a report waits      waits, or is refused
+//   yes             no                          any          impossible: such a report resets both
 //
 // A release that waits is `awaitsCalls`. A restart waits for the calls, but no longer than until its deadline. That suffices for a
 // release, which has a deadline, too. A hand-over must not run beside any call, so it needs a worker's answer.

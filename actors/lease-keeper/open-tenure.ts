@@ -1,6 +1,7 @@
 // Tenures: how a worker asks for a tenure, gets it, reports frontiers under it, and loses it once. Invariants: at most one
-// tenure is open, and a tenure that has ended is never revived (docs/leases.md). It ends in one of three ways:
-//   revokeTenure   the right to deliver is over; the worker is informed, and its last frontier and its end still count
+// tenure is open, and a tenure that has ended is never revived (docs/leases.md). Other actors may mark it as ended
+// first (`Tenure.dead` lists them). The keeper itself ends it in one of three ways:
+//   revokeTenure   the right to deliver has ended; the worker is informed, and its last frontier and its end still count
 //   closeTenure    the worker has ended; it reports nothing more
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';

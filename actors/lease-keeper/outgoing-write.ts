@@ -135,7 +135,7 @@ function changeOf(turn: KeeperTurn, kind: RowUpdate['kind'], checkpoint: Checkpo
     case 'checkpoint':
       return leaseState.renewChange(checkpoint);
     case 'handOver':
-      // There is a new owner: this kind is due only while a peer is to get the lease.
+      // There is a new owner: this kind is due only while the asker is to get the lease.
       return leaseState.handOverChange(lease, newOwnerOf(turn)!);
     case 'release': {
       const newOwner = newOwnerOf(turn);

@@ -105,8 +105,8 @@ export interface OpenTenure {
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
-   * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless
-   * its worker has ended by then.
+   * the deadline passed sets it. A tenure that has ended gets no more time (`extendLease`), so the keeper revokes it at the deadline,
+   * unless its worker has ended by then.
    */
   revoked: boolean;
   /** The frontier has moved under this tenure. */
@@ -135,7 +135,7 @@ export interface ShardEnd {
   readonly notFound: boolean;
   /** When the worker reported the end, or when the keeper last had to wait for another shard's holder. */
   since: number;
-  /** How long SHARD_END waits for `onCheckpoint` calls that run. */
+  /** Until when SHARD_END waits for `onCheckpoint` calls that run. */
   readonly callsUntil: number;
   asking: boolean;
   askAt: number;
@@ -149,7 +149,7 @@ export interface ShardEnd {
 /** How the keeper asks another worker for that worker's lease. Times are monotonic. */
 export interface Wishing {
   readonly holder: { readonly owner: string; readonly writer: string };
-  /** A third worker's wish in the row. Its author has stopped raising it, so it may be replaced. */
+  /** A third worker's wish in the row. That worker has stopped raising it, so it may be replaced. */
   readonly stale: string | undefined;
   /** The number of the last wish that was sent; 0 when none was. */
   number: number;

@@ -146,7 +146,7 @@ function extendLease(turn: KeeperTurn, startedAt: number): void {
   state.timing.renewAt = startedAt + renewalIntervalMs(options.failoverMs);
   if (startedAt < state.timing.trustedSince) return;
   state.timing.liveUntil = startedAt + options.failoverMs - options.marginMs;
-  // A dead tenure is never revived, whichever actor found it dead.
+  // A tenure that has ended is never revived, whichever actor ended it.
   if (state.tenure?.shared.dead === false) {
     state.tenure.shared.deadline = state.timing.liveUntil;
     state.tenure.shared.wallDeadline = wallDeadlineOf(turn);
@@ -221,7 +221,7 @@ function isEndedByUs({ state }: KeeperTurn, row: LeaseRow | undefined): row is L
 }
 
 /**
- * Handles a refusal that the row explains: an earlier write took effect, or a signature is missing. Returns true if it did; the
+ * Handles a refusal that the row explains: an earlier write took effect, or a `kinactWriter` is missing. Returns true if it did; the
  * keeper may then have ended.
  */
 function handleExplainedRefusal(turn: KeeperTurn, write: RowUpdate, foundRow: LeaseRow | undefined): boolean {

@@ -101,7 +101,7 @@ function putFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
   return true;
 }
 
-/** An item that was gathered before its key was held may come after later ones. */
+/** Puts an item in its place behind the head. An item that was gathered before its key was held may come after later ones. */
 function putBehind({ behind }: HeldKey, held: HeldItem): void {
   const { tenure } = held.item;
   // Usually the last one, and then nothing is searched.
@@ -230,6 +230,7 @@ export function nextAttemptAt(keys: HeldKeys): number {
   return keys.nextAt;
 }
 
+/** In an outage no attempt is due while another one is under way, or waits for its policy. The call of a sink is no attempt. */
 function computeNextAt({ byKey, outage }: HeldKeys): number {
   let earliest = Infinity;
   for (const { dueAt, busy, head } of byKey.values()) {

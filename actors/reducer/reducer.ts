@@ -227,7 +227,10 @@ function revoked(turn: ReducerTurn, message: Message<'revoked'>): void {
   state.queue.push(message);
 }
 
-/** Starts the next call if none is under way. Only `flushed` also starts user code, to continue a flush. */
+/**
+ * Starts the next call if none is under way, or with `concurrency` as many as may run. Only `flushed` also starts user code, to
+ * continue a flush.
+ */
 function proceed(turn: ReducerTurn): void {
   const { state } = turn;
   requeueDeferredDrains(turn);

@@ -42,7 +42,7 @@ export interface ShardWorkerOptions extends FailureOptions {
   readonly maxPendingBytes: number;
   /** The byte budget that all shard workers of the process share. Default: a budget without a bound. */
   readonly budget?: ByteBudget;
-  /** Whether the application has paused the reading of all shards. Default: it never does. */
+  /** Whether the application has paused the reading of this shard: by itself, with its source, or with all shards. Default: never. */
   readonly intake?: ShardIntake;
   /** The history of the source, with the stream's retention. Default: the retention is not known. */
   readonly history?: SourceHistory;

@@ -1,17 +1,17 @@
-// The whole tree on one screen: child specs and strategies, nothing else.
+// The whole tree on one screen: child specs and strategies. wiring.ts makes the actors (`TreeParts`).
 //
 //   consumer                               rest-for-one: a crashed coordinator takes the pipeline with it
 //   ├─ coordinators                        one-for-all, no restarts of its own: it escalates to the line above
 //   │   └─ lease-coordinator/<table>
 //   │       └─ lease-keeper/<shard>
-//   └─ pipeline                            one-for-all, as often as escalation.ts allows; temporary
+//   └─ pipeline                            one-for-all; escalation.ts may end it; temporary
 //       ├─ stage/0 … S-1
 //       ├─ reducer/0 … R-1
 //       └─ shard-worker-supervisor
 //           └─ shard-worker/<shard>
 //
-// If a pipeline restarts more often than that, it is not started again: the consumer releases its leases and ends. A restart is a stop
-// and a spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
+// A pipeline that escalation.ts has ended is not started again: the consumer releases its leases and ends. A restart is a stop and a
+// spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
 import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
@@ -107,6 +107,7 @@ function pipeline(parts: TreeParts): AnyBehaviour {
   return announced(behaviour, parts.pipelineStarted);
 }
 
+/** A supervisor that tells the consumer its address when it starts. */
 function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
   return {
     ...behaviour,

@@ -40,7 +40,7 @@ export type YieldingPhase =
   | 'refusing'
   /** The refusal is in the row. */
   | 'refused'
-  /** The author has not raised the wish for so long that it probably no longer waits for the lease. */
+  /** The asker has not raised the wish for so long that it probably no longer waits for the lease. */
   | 'stale';
 
 /**

@@ -20,8 +20,9 @@ export interface LeaseState {
    */
   uncheckpointedRecords: number;
   /**
-   * When the oldest settled record arrived that the row's checkpoint does not cover, epoch milliseconds. `nextOldestAt`: the oldest one
-   * that the write under way does not cover either. NaN: there is none. Too old after a write whose reply was lost, but never too young.
+   * Of the settled records that the row's checkpoint does not cover, when the oldest arrived: `oldestAt`, epoch milliseconds. The write
+   * under way may cover some of them: `nextOldestAt` is about the rest. NaN: there are none. After a write whose reply was lost, a time
+   * may be too early, but never too late.
    */
   uncheckpointed: { oldestAt: number; nextOldestAt: number };
   /** Attempts to write the next counter with an unknown outcome. The list is emptied as soon as one outcome is known. */

@@ -63,7 +63,7 @@ describe('the escalation of a consumer', () => {
     expect(codeOf(crash)).to.equal(undefined);
   });
 
-  it('delays restarts after failures of user code by 0.5 s, doubled up to 30 s, until a minute of progress', () => {
+  it('delays restarts after failures of user code by 0.5 s, doubled up to 30 s, until a minute without one has settled something', () => {
     const { noteFailure, progress, clock } = escalation(20);
     const delays = Array.from({ length: 8 }, () => noteFailure(failedAt('1')).delayMs);
     expect(delays).to.deep.equal([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);

@@ -1,5 +1,6 @@
 // The records that a reader has fetched ahead of its worker. Invariant: fetching waits while any bound is reached, so the buffer
-// holds at most the bounds and one answer. Batches come out in order. After them, every read gets the end or the error.
+// holds at most the bounds and one answer. It also waits while the intake is paused (`hold`). Batches come out in order. After them,
+// every read gets the end or the error.
 import { dropAhead, moveToWorker, keepAhead, type ByteAccount } from '../../core/byte-budget.js';
 import { createDeque } from '../../core/deque.js';
 import { KinactError } from '../../api/errors.js';
