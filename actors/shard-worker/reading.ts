@@ -1,6 +1,6 @@
 // How a shard worker reads: it opens its reader, asks it for records while the ledger has room, and handles the answers. While the
 // application has paused the intake, nothing is asked for. An answer that comes then is kept: records wait unadmitted, and the end
-// of a shard waits, too.
+// of a shard waits, too. docs/code-map.md lists all reasons for which nothing is read.
 import { effect } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import { noteReadOver, openReader } from './byte-account.js';

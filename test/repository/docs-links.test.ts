@@ -246,6 +246,17 @@ describe('docs/README.md', () => {
   });
 });
 
+describe('docs/code-map.md', () => {
+  it('names a test beside each question', () => {
+    const questions = rowsOf(read('docs/code-map.md')).filter(([question]) => question !== 'question');
+    expect(questions.length).to.be.greaterThan(80);
+    for (const row of questions) {
+      expect(row, row[0]).to.have.length(3);
+      expect(row[2], row[0]).to.match(/^`test\/\S+\.ts`$/);
+    }
+  });
+});
+
 describe('pages that people read from top to bottom', () => {
   for (const [page, limit] of [
     ['README.md', 120],
