@@ -173,7 +173,7 @@ describe('a target that the documentation points at', () => {
   });
 
   it('is an identifier of the file that a page names beside it', () => {
-    const [place, name] = ['`((?:src|actors|supervision|scripts)/[\\w./-]+\\.(?:ts|mjs))`', '`[A-Za-z_]\\w*`'];
+    const [place, name] = ['`((?:src|actors|supervision|scripts|test)/[\\w./-]+\\.(?:ts|mjs))`', '`[A-Za-z_]\\w*`'];
     const named = pages.flatMap((page) => {
       const text = read(page);
       const inParentheses = [...text.matchAll(new RegExp(`${place} \\(([^)]*)\\)`, 'g'))].map(
