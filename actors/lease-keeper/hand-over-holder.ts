@@ -250,7 +250,11 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow
     foundRow.leaseOwner === options.workerId &&
     foundRow.kinactWriter === options.writer;
   if (!isRowUnchanged || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+  if (isWishOf(yielding, foundRow)) {
+    if (state.writes.failed >= maxRefusedWrites) return false;
+    retryWrite(turn);
+    return true;
+  }
 
   // The wish was withdrawn, or another peer has asked since.
   yielding.phase = 'stale';
@@ -263,11 +267,10 @@ function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function retryWrite(turn: KeeperTurn): true {
+function retryWrite(turn: KeeperTurn): void {
   const { state, now } = turn;
   state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.writes.failed += 1;
-  return true;
 }
 
 /**

@@ -140,12 +140,12 @@ function withdrawShardEnd({ options, state, now }: KeeperTurn): void {
 /** Sends the keeper's last news about its lease. The keeper itself ends once its last call of the application has settled. */
 export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void {
   const { state, effects } = turn;
-  const callsEnded = state.tenure === undefined && !state.leftovers.lastWorkerMayHaveLeftCalls;
+  const noCallsLeft = state.tenure === undefined && !state.leftovers.lastWorkerMayHaveLeftCalls;
   refuseTenureRequest(turn, reason);
   dropTenure(turn, reason);
 
   state.phase = 'over';
-  if (news.type !== 'notTaken') ownershipEnded(turn, callsEnded);
+  if (news.type !== 'notTaken') ownershipEnded(turn, noCallsLeft);
   state.timing.liveUntil = 0;
   leaveQueue(turn);
   state.writes.current = undefined;

@@ -128,8 +128,8 @@ export function callsEnded({ state }: KeeperTurn): void {
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */
-export function ownershipEnded({ options, state }: KeeperTurn, callsEnded = false): void {
-  forgetHandedOut(state.leftovers.handedOut, leaseName(options), callsEnded);
+export function ownershipEnded({ options, state }: KeeperTurn, noCallsLeft = false): void {
+  forgetHandedOut(state.leftovers.handedOut, leaseName(options), noCallsLeft);
 }
 
 /** The name of a lease in this process. It includes the table, because two tables may contain the same key. */

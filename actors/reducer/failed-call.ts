@@ -6,7 +6,7 @@ import type { Failure, Verdict } from '../protocol/failure-policy.js';
 import type { DeliveredItem } from '../protocol/item.js';
 import { beginParking } from '../protocol/parking.js';
 import { askPolicy, takeDecided, type Decided } from '../protocol/pending-failures.js';
-import { endIfLate, stopTenure } from '../protocol/tenure.js';
+import { endIfLate, endLate, stopTenure } from '../protocol/tenure.js';
 import {
   attemptDropped,
   attemptReturned,
@@ -118,7 +118,8 @@ export function decided(turn: ReducerTurn, message: Decided): void {
     return;
   }
 
-  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => endIfLate(tenure, turn.options.clock));
+  if (call.type === 'flush') endLate(call.group.items, turn.options.clock);
+  const isOver = call.type === 'flush' && call.group.items.every(({ tenure }) => tenure.dead);
   if (isOver) dropGroup(turn, call.group);
   else applyFirst(turn, call, failure, verdict);
   endVerdict(turn, call);

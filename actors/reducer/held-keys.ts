@@ -89,12 +89,16 @@ export function holdNew(keys: HeldKeys, item: DeliveredItem, now: number): void 
   const held: HeldItem = { item, failures: 0, since: now, at: 'reduce', error: undefined, undecided: false };
   const known = keys.byKey.get(item.key);
   if (known === undefined) keys.byKey.set(item.key, { key: item.key, head: held, behind: [], dueAt: now, busy: false });
-  else if (!putFirst(known, held, now)) return putBehind(known, held);
+  else if (!tryPutFirst(known, held, now)) {
+    // The next attempt is due when it was.
+    putBehind(known, held);
+    return;
+  }
   keys.nextAt = undefined;
 }
 
-/** Makes an item the head of its key if it comes before the head, and no attempt with the head is under way. */
-function putFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
+/** Makes an item the head of its key if it comes before the head, and no attempt with the head is under way. Else returns false. */
+function tryPutFirst(known: HeldKey, held: HeldItem, dueAt: number): boolean {
   if (!isBefore(held.item, known.head.item) || (known.busy && !known.head.undecided)) return false;
   known.behind.unshift(known.head);
   Object.assign(known, { head: held, dueAt, busy: held.undecided });
@@ -137,7 +141,7 @@ export function holdFailed(keys: HeldKeys, failed: HeldItem, dueAt: number): voi
 
   // It stands here already if its policy has answered only now.
   known.behind = known.behind.filter((each) => each.item !== item);
-  if (!putFirst(known, failed, dueAt)) putBehind(known, failed);
+  if (!tryPutFirst(known, failed, dueAt)) putBehind(known, failed);
 }
 
 /** Whether both are of one worker, and `one` comes first. Items of different workers have no order. */

@@ -1,7 +1,7 @@
 // The actor that runs the application's code. Calls into one reducer never overlap, except with `concurrency` (process-steps.ts). While
 // a call is under way, further items wait, but questions, lost leases and a stop are still handled. A flush acknowledges exactly the
 // items folded before it began.
-import { effect, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
+import { effect, hasFailed, type Behaviour, type Effect, type Ref } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import {
   creditAllQueued,
@@ -121,10 +121,6 @@ function joinStages(
 function isCallRunning({ running, batching }: ReducerState): boolean {
   if (batching.calls.size > 0) return true;
   return running !== undefined && !(running.type === 'raw' && running.mark?.type === 'heartbeat');
-}
-
-function hasFailed({ effects }: ReducerTurn): boolean {
-  return effects.some(({ type }) => type === 'fail');
 }
 
 type Message<Type extends ReducerActorMessage['type']> = MessageOf<ReducerActorMessage, Type>;
@@ -305,17 +301,18 @@ function roomForItems({ options, state }: ReducerTurn): number {
 /** The next items to fold, at most `limit`. Items that have to wait are held. */
 function takeItems(turn: ReducerTurn, limit: number): readonly DeliveredItem[] {
   const { state } = turn;
-  const isFree = isHolding(state.keys) ? (item: DeliveredItem) => !holdIfItMustWait(turn, item) : () => true;
+  const holds = isHolding(state.keys);
 
   const carried = state.carry.slice(0, limit);
   state.carry = state.carry.slice(carried.length);
-  const items = carried.filter(isFree);
+  const items: DeliveredItem[] = [];
+  for (const item of carried) if (!holds || !holdIfItMustWait(turn, item)) items.push(item);
 
   while (items.length < limit && state.carry.length === 0) {
     const head = state.queue.peek();
     if (!(head instanceof DeliveredItem)) break;
     state.queue.shift();
-    if (isFree(head)) items.push(head);
+    if (!holds || !holdIfItMustWait(turn, head)) items.push(head);
   }
 
   return items;

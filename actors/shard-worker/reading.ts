@@ -7,7 +7,7 @@ import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
-import { mayReadAfterHook } from './start-hook.js';
+import { isStartHookOver, proceedStartHook } from './start-hook.js';
 import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasRoom } from '../../src/core/ledger.js';
@@ -21,7 +21,8 @@ export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, effects } = turn;
   if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
   if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
-  if (!mayReadAfterHook(turn, tenure)) return;
+  proceedStartHook(turn, tenure);
+  if (!isStartHookOver(turn)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
   const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
   state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
