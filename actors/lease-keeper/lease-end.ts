@@ -10,7 +10,7 @@ import { abandonHook } from '../protocol/hook-call.js';
 import type { KeeperNews, ShardEndPlan } from '../protocol/lease-messages.js';
 import type { LeaseKeeperMessage, Message, ShardEnd } from './state.js';
 import { leaveQueue } from './permit.js';
-import { awaitsCalls, ownershipEnded, rowIsBelowNewest } from './leftovers.js';
+import { awaitsCalls, noteOwnershipEnded, rowIsBelowNewest } from './leftovers.js';
 import { dropTenure, refuseTenureRequest } from './open-tenure.js';
 import { emit, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { backoffMs } from '../../src/core/backoff.js';
@@ -145,7 +145,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
   dropTenure(turn, reason);
 
   state.phase = 'over';
-  if (news.type !== 'notTaken') ownershipEnded(turn, noCallsLeft);
+  if (news.type !== 'notTaken') noteOwnershipEnded(turn, noCallsLeft);
   state.timing.liveUntil = 0;
   leaveQueue(turn);
   state.writes.current = undefined;

@@ -7,7 +7,7 @@ import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnr
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
 import { hookDue, hookEnded, hookOverdue, proceedEndHook } from './end-hook.js';
-import { callsEnded, createLeftovers } from './leftovers.js';
+import { noteNoCallsLeft, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { createHookCall } from '../protocol/hook-call.js';
@@ -104,7 +104,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   streamDoubted,
   release,
   startAllowed,
-  callsEnded,
+  callsEnded: noteNoCallsLeft,
   wake,
   permitCame,
   written: tableAnswered,

@@ -97,7 +97,7 @@ export function awaitsCalls(
   return tenure === undefined && leftovers.callsMayBeLeft && yielding?.phase !== 'ready';
 }
 
-export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
+export function noteTenureGranted({ options, state }: KeeperTurn, tenure: Tenure): void {
   beginHandingOut(state.leftovers.handedOut, leaseName(options), tenure);
   // The worker's pipeline began after the previous pipeline's calls had ended, even if no message has said so yet.
   state.leftovers.callsMayBeLeft = false;
@@ -105,12 +105,12 @@ export function tenureGranted({ options, state }: KeeperTurn, tenure: Tenure): v
 }
 
 /** Until the worker reports that its calls have ended, or the next worker has asked the reducers, calls may run. */
-export function tenureEnded(turn: KeeperTurn): void {
+export function noteTenureEnded(turn: KeeperTurn): void {
   turn.state.leftovers.callsMayBeLeft ||= callsMayRun(turn);
 }
 
 /** Notes what a worker's final report says about user calls: whether none runs any more. */
-export function workerReported({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
+export function noteWorkerReport({ options, state }: KeeperTurn, noCallsLeft: boolean): void {
   state.leftovers.lastWorkerMayHaveLeftCalls = !noCallsLeft;
   if (!noCallsLeft) return;
   state.leftovers.callsMayBeLeft = false;
@@ -118,17 +118,17 @@ export function workerReported({ options, state }: KeeperTurn, noCallsLeft: bool
 }
 
 /** Notes that a worker has ended without a final report. */
-export function workerVanished({ state }: KeeperTurn): void {
+export function noteWorkerVanished({ state }: KeeperTurn): void {
   state.leftovers.callsMayBeLeft = true;
 }
 
 /** Notes that no call is left behind: the previous pipeline's calls have ended, or they do not matter to this ownership. */
-export function callsEnded({ state }: KeeperTurn): void {
+export function noteNoCallsLeft({ state }: KeeperTurn): void {
   state.leftovers.callsMayBeLeft = false;
 }
 
 /** An ownership has ended: the lease has another owner, or had one in between. Earlier records do not count for the next. */
-export function ownershipEnded({ options, state }: KeeperTurn, noCallsLeft = false): void {
+export function noteOwnershipEnded({ options, state }: KeeperTurn, noCallsLeft = false): void {
   forgetHandedOut(state.leftovers.handedOut, leaseName(options), noCallsLeft);
 }
 

@@ -5,7 +5,7 @@
 //   dropTenure     the keeper no longer waits for the worker; the worker is informed, and its later messages are stale
 import { effect } from '../protocol/actor.js';
 import type { Tenure, FrontierReport } from '../protocol/tenure.js';
-import { awaitsCalls, callsMayRun, tenureEnded, tenureGranted } from './leftovers.js';
+import { awaitsCalls, callsMayRun, noteTenureEnded, noteTenureGranted } from './leftovers.js';
 import type { TenureRequest, Message, OpenTenure } from './state.js';
 import { count, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { advanceFrontier, startOf } from '../../src/core/lease-state.js';
@@ -81,7 +81,7 @@ export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
   };
 
   state.workers.tenureRequest = undefined;
-  tenureGranted(turn, shared);
+  noteTenureGranted(turn, shared);
   state.tenure = { shared, abortController, workerRef: request.workerRef, revoked: false, advanced: false, records: 0 };
   effects.push(effect.reply(request.replyTo, { type: 'granted', tenure: shared }));
   if (shared.onlyAwaitsCalls !== true) notifyCoordinator(turn, { type: 'working', fence: shared.fence });
@@ -120,7 +120,7 @@ function endTenure(turn: KeeperTurn, tenure: OpenTenure, reason: string): void {
   const { shared, abortController } = tenure;
   tenure.revoked = true;
   turn.state.workers.idleSince = turn.now;
-  tenureEnded(turn);
+  noteTenureEnded(turn);
   shared.dead = true;
   shared.deadline = 0;
 

@@ -14,7 +14,7 @@ import { failedAgain, retryingEvent } from '../protocol/repeated-failure.js';
 import { reportDurable } from './checkpoint-report.js';
 import { finishEnded, finishNotHeld, finishReleased, finishWorkerIdInUse } from './lease-end.js';
 import type { Message, RowCreation, RowUpdate, Write } from './state.js';
-import { awaitsCalls, ownershipEnded } from './leftovers.js';
+import { awaitsCalls, noteOwnershipEnded } from './leftovers.js';
 import { grantTenure, revokeTenure, wallDeadlineOf } from './open-tenure.js';
 import { count, emit, retryDelayMs, retryShapeOf, notifyCoordinator, warn, type KeeperTurn } from './turn.js';
 import { wishAnswered } from './hand-over-asker.js';
@@ -169,7 +169,7 @@ function leaseTaken(turn: KeeperTurn, before: LeaseRow): void {
     before.leaseOwner !== workerId ||
     !isWriterOf(options.writerPrefix, before.kinactWriter)
   )
-    ownershipEnded(turn);
+    noteOwnershipEnded(turn);
   state.queuePlace.takeBy = Infinity;
   state.workers.idleSince = turn.now;
 

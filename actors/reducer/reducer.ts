@@ -21,7 +21,7 @@ import { decided } from './failed-call.js';
 import { createHeldKeys, dueKey, isHolding } from './held-keys.js';
 import { DeliveredItem } from '../protocol/item.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
-import { allowedItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
+import { requestItems, dropUnneeded, leaveLimit, noteHandedOut, noteNotHandedOut } from './item-tokens.js';
 import { noteLeft } from './still-waiting.js';
 import { finishMark, requeueDeferredDrains, startMark } from './marks.js';
 import { parkingDue, parkingEnded, parkingOverdue } from './parked-call.js';
@@ -31,7 +31,7 @@ import { measureCall } from './call-meter.js';
 import { processed } from './process-outcome.js';
 import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
-import { locate, reducerStatus, waitsForAck, type ReducerStatus } from './status.js';
+import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
 import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
 import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
@@ -131,7 +131,7 @@ const handlers: Handlers<ReducerTurn, ReducerActorMessage> = {
   heartbeat,
   revoked,
   locate,
-  waitsForAck,
+  waitsForAck: reportAckWait,
   flushDue,
   folded,
   flushed,
@@ -256,7 +256,7 @@ function takeStep(turn: ReducerTurn): boolean {
     return false;
   }
   if (head instanceof DeliveredItem) {
-    const count = allowedItems(turn, roomForItems(turn));
+    const count = requestItems(turn, roomForItems(turn));
     if (count === 0) return startHeartbeat(turn);
     const items = takeItems(turn, count);
     if (items.length > 0) {

@@ -99,7 +99,7 @@ function whereabouts(state: ReducerState, workerNumber: number, ordinal: number,
  * Answers for how long the worker's items have waited for `ctx.ack` alone, here and in the reducers asked before. A reducer makes
  * progress if a call runs, or if it has settled something of any shard: it may acknowledge without more items of this one.
  */
-export function waitsForAck({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
+export function reportAckWait({ state, now, effects }: ReducerTurn, question: WaitsForAck): void {
   const { worker, next: refs, replyTo } = question;
   const isActive = state.running !== undefined || state.batching.calls.size > 0;
   const activeAt = !isActive ? Math.max(state.calledAt, state.settledAt) : now;

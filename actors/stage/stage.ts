@@ -94,7 +94,7 @@ const handlers: Handlers<StageTurn, StageMessage> = {
   punctuate,
   punctuated,
   locate,
-  waitsForAck,
+  waitsForAck: reportAckWait,
   retire,
   workerDown: retire,
   beat,
@@ -334,7 +334,7 @@ function locate({ state, now, effects }: StageTurn, { worker, ordinal, replyTo }
 }
 
 /** Answers 0 if a record of the worker waits here, else asks the next stage, or the reducers one after the other. */
-function waitsForAck({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
+function reportAckWait({ state, effects }: StageTurn, question: Message<'waitsForAck'>): void {
   const { worker, nextStages, replyTo } = question;
   const entry = state.workerEntries.get(worker);
   const [stage, ...others] = nextStages;
