@@ -152,7 +152,7 @@ export function finish(turn: KeeperTurn, news: KeeperNews, reason: string): void
 
   notifyCoordinator(turn, news);
   effects.push(effect.cancel('wake'), ...dropEndHook(turn, reason));
-  if (state.leftovers.onCheckpointCalls === 0) effects.push(effect.end());
+  if (state.leftovers.hookCalls === 0) effects.push(effect.end());
 }
 
 /** The result of a call of `onShardEnded` that is under way does not matter any more. */

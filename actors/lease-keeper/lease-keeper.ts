@@ -12,13 +12,20 @@ import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, perm
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { createHookCall } from '../protocol/hook-call.js';
 import type { LeaseKeeperMessage, LeaseKeeperState, Message } from './state.js';
-import { beginTenure, dropTenure, noteFrontier, reads, refuseTenureRequest, revokeTenure } from './open-tenure.js';
+import {
+  requestTenure,
+  dropTenure,
+  noteFrontier,
+  reportReads,
+  refuseTenureRequest,
+  revokeTenure,
+} from './open-tenure.js';
 import { effectName, notifyCoordinator, type KeeperTurn } from './turn.js';
 import { workerDown, workerEnded } from './ended-worker.js';
 import { looked, lookFailed, proceedWishing, wishingOf } from './hand-over-asker.js';
 import { cannotDrain, extendDrain, proceedYielding } from './hand-over-holder.js';
 import { beginWrite, nextExtraAt } from './outgoing-write.js';
-import { isRowUpdate, tableAnswered, noteUnknownOutcome } from './writes.js';
+import { isRowUpdate, tableAnswered, handleUnknownOutcome } from './writes.js';
 import * as leaseState from '../../src/core/lease-state.js';
 import * as schedule from '../../src/core/lease-schedule.js';
 import { KinactError } from '../../src/api/errors.js';
@@ -95,9 +102,9 @@ function endExpiredTenure(turn: KeeperTurn): void {
 }
 
 const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
-  beginTenure,
+  beginTenure: requestTenure,
   frontier,
-  reads,
+  reads: reportReads,
   workerEnded,
   workerDown,
   cannotDrain,
@@ -163,7 +170,7 @@ function proceed(turn: KeeperTurn): void {
   giveUpOverdueWrite(turn, limits);
 
   // 2. Gives up a lease without progress. This makes a release order, so it comes before the steps of a release.
-  if (schedule.idleTooLong(state, limits, now)) {
+  if (schedule.isIdleTooLong(state, limits, now)) {
     const reason =
       state.shardEnd === undefined
         ? `no worker has asked for the shard for ${limits.idleLimitMs} ms`
@@ -203,11 +210,11 @@ function proceed(turn: KeeperTurn): void {
 function giveUpOverdueWrite(turn: KeeperTurn, limits: schedule.ScheduleLimits): void {
   const { options, state, now, effects } = turn;
   const { current } = state.writes;
-  if (current === undefined || !schedule.writeIsOverdue(state, limits, now)) return;
+  if (current === undefined || !schedule.isWriteOverdue(state, limits, now)) return;
   const text = `The lease table did not answer within ${limits.writeTimeoutMs} ms: ${current.kind} of ${options.shardId}.`;
   const error = new KinactError('AWS_ERROR', text, { retryable: true });
   effects.push(effect.abort(effectName(current), error));
-  noteUnknownOutcome(turn, current, error);
+  handleUnknownOutcome(turn, current, error);
 }
 
 /** Whether a step has ended the keeper. A function, because TypeScript would take the phase for the one that was checked before. */

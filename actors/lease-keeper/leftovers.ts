@@ -36,7 +36,7 @@ export function createLeftovers(options: LeaseKeeperOptions): Leftovers {
     // An earlier keeper of this lease has crashed, or has lost it.
     callsMayBeLeft: callsMayRunOf(handedOut, leaseName(options)),
     lastWorkerMayHaveLeftCalls: true,
-    onCheckpointCalls: 0,
+    hookCalls: 0,
     onCheckpointCallsMade: 0,
   };
 }

@@ -14,7 +14,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 import { KinactError } from '../../src/api/errors.js';
 import type { HashKeyRange } from '../../src/api/ports.js';
 
-export function beginTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
+export function requestTenure(turn: KeeperTurn, { worker, workerRef, replyTo }: TenureRequest): void {
   const { state, effects } = turn;
   // Each worker asks once, and later workers have higher numbers. So this message is a repeat. Handling it would end the tenure
   // that the worker got the first time.
@@ -51,7 +51,7 @@ export function refuseTenureRequest(turn: KeeperTurn, reason: string): void {
   turn.state.workers.tenureRequest = undefined;
 }
 
-export function grantTenure(turn: KeeperTurn, request: TenureRequest): void {
+export function answerTenureRequest(turn: KeeperTurn, request: TenureRequest): void {
   const { options, state, effects } = turn;
   const start = startOf(state.lease, options.initialPosition);
   if (start === undefined) return refuseTenureRequest(turn, 'the shard has ended');
@@ -155,7 +155,7 @@ export function noteFrontier(turn: KeeperTurn, report: FrontierReport): void {
 }
 
 /** Tells the coordinator whether the worker's reads succeed. */
-export function reads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
+export function reportReads(turn: KeeperTurn, { worker, fence, forMs }: Message<'reads'>): void {
   if (tenureOf(turn, worker, fence) === undefined) return count(turn, 'staleReads');
   notifyCoordinator(turn, forMs === 0 ? { type: 'readsWork' } : { type: 'readsFail', forMs });
 }

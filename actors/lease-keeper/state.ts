@@ -105,7 +105,7 @@ export interface OpenTenure {
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
-   * the deadline passed sets it. A dead tenure gets no more time (`extendLease`), so the keeper revokes it at the deadline, unless
+   * the deadline passed sets it. A dead tenure gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline, unless
    * its worker has ended by then.
    */
   revoked: boolean;
@@ -271,7 +271,7 @@ export interface Leftovers {
   /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
   lastWorkerMayHaveLeftCalls: boolean;
   /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
-  onCheckpointCalls: number;
+  hookCalls: number;
   /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }

@@ -29,7 +29,7 @@ export function afterFold(turn: ReducerTurn, job: FoldJob): void {
   // These items were not handed out, so they cannot be acknowledged yet.
   for (const item of rest) state.unacknowledged.delete(item);
 
-  noteReduced(turn, job);
+  finishReduced(turn, job);
   for (const item of job.dropped) drop(turn, item);
 
   if (job.failure !== undefined) {
@@ -54,7 +54,7 @@ function acknowledgedFailed(turn: ReducerTurn, item: DeliveredItem, cause: unkno
  * Returns credit for the items folded so far, and acknowledges them if no flush follows. Also called during a job: a long call
  * must not delay the dispositions of the items before it.
  */
-export function noteReduced(turn: ReducerTurn, job: FoldJob): void {
+export function finishReduced(turn: ReducerTurn, job: FoldJob): void {
   const { options, state, now, effects } = turn;
   const { definition } = options;
   const reduced = job.reduced.slice(job.noted);

@@ -32,7 +32,7 @@ import { processed } from './process-outcome.js';
 import { continueTask, proceedProcess } from './process-steps.js';
 import { createContextController } from './reducer-context.js';
 import { locate, reducerStatus, reportAckWait, type ReducerStatus } from './status.js';
-import { afterBehaviour, afterFlush, afterFold, contextCalled, noteReduced } from './call-outcome.js';
+import { afterBehaviour, afterFlush, afterFold, contextCalled, finishReduced } from './call-outcome.js';
 import { createStageReports, returnCredit, sendStageReports } from './stage-reports.js';
 import type { Mark, ReducerActorMessage, ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { createDeque } from '../../src/core/deque.js';
@@ -194,7 +194,7 @@ function acceptNumber({ state, effects }: ReducerTurn, message: ReducerActorMess
 
 function heartbeat(turn: ReducerTurn, message: Message<'heartbeat'>): void {
   const { options, state } = turn;
-  if (state.running?.type === 'fold') noteReduced(turn, state.running.job);
+  if (state.running?.type === 'fold') finishReduced(turn, state.running.job);
 
   // Only a raw behaviour gets heartbeats. Any other reducer flushes by its own timer, idle or not.
   if (options.definition.behaviour === undefined || state.heartbeatWaits) return;

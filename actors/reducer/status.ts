@@ -165,7 +165,7 @@ function waitsSince(state: ReducerState, isSought: (item: DeliveredItem) => bool
 /** The items and flushes that have failed and wait for another attempt. */
 function failing(state: ReducerState, now: number): readonly WaitingSnapshot[] {
   const held = [...state.keys.byKey.values()].flatMap(({ head, behind }) => [head, ...behind]);
-  const failed: Omit<HeldItem, 'undecided'>[] = held.filter(({ failures }) => failures > 0);
+  const failed: Omit<HeldItem, 'isUndecided'>[] = held.filter(({ failures }) => failures > 0);
   for (const { items, failures, failedSince: since, cause: error } of waitingFlushes(state))
     failed.push({ item: items[0] as DeliveredItem, failures, since, at: 'flush', error });
   if (state.waitingCall?.type === 'batch') {

@@ -47,13 +47,13 @@ export function startRead({ options, state, effects }: WorkerTurn): void {
       name: 'read',
       kind: 'io',
       start: (signal) => reader.read(signal),
-      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'readDone', result }),
       failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
     }),
   );
 }
 
-export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
+export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): void {
   const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;
