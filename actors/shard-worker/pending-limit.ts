@@ -19,7 +19,7 @@ export function isHeldUp(state: ShardWorkerState): boolean {
 
 /** Whether the worker reads on as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
-  return !state.finished && !state.paused && state.ending === undefined && !isIntakePaused(options);
+  return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */

@@ -20,7 +20,7 @@ type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMes
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, effects } = turn;
   if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
-  if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
+  if (state.ending !== undefined || state.pausedForHandOver || isIntakePaused(options)) return;
   proceedStartHook(turn, tenure);
   if (!isStartHookOver(turn)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
@@ -37,7 +37,7 @@ export function intakeChanged({ options, state }: WorkerTurn): void {
 
 export function startRead({ options, state, effects }: WorkerTurn): void {
   const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || isIntakePaused(options)) return;
+  if (reader === undefined || state.reading || state.pausedForHandOver || isIntakePaused(options)) return;
   if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
 
   state.reading = true;

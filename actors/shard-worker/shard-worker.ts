@@ -100,7 +100,7 @@ function initial(
     failingSince: undefined,
     reportFailingAt: 0,
     ending: undefined,
-    paused: false,
+    pausedForHandOver: false,
     lastPause: 0,
     lastPunctuation: { kind: undefined, notified: 0, settled: 0, at: now },
     notified: 0,
@@ -263,7 +263,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   askStages(turn, tenure);
   punctuate(turn, tenure);
 
-  if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
+  if (state.pausedForHandOver && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
   if (!state.finished && onlyWaits(state)) stopWaitingForDrain(turn, tenure);
@@ -274,7 +274,7 @@ function stopWaitingForDrain(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
-  } else if (state.ending === undefined && state.paused && state.hopelessPause < state.lastPause) {
+  } else if (state.ending === undefined && state.pausedForHandOver && state.hopelessPause < state.lastPause) {
     state.hopelessPause = state.lastPause;
     const { worker, fence } = tenure;
     effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));

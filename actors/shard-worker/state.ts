@@ -121,7 +121,7 @@ export interface ShardWorkerState {
   /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
-  paused: boolean;
+  pausedForHandOver: boolean;
   /** The number of the last pause. */
   lastPause: number;
   /**

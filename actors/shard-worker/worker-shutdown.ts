@@ -25,10 +25,10 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
         return;
       }
       state.lastPause = message.number;
-      state.paused = true;
+      state.pausedForHandOver = true;
       return;
     case 'resume':
-      if (message.number === state.lastPause) state.paused = false;
+      if (message.number === state.lastPause) state.pausedForHandOver = false;
   }
 }
 
