@@ -80,8 +80,15 @@ type Reduce = (state: unknown, item: Item<unknown>, context: ReducerContext) => 
 
 export function createFoldJob(items: readonly DeliveredItem[], slotOf: (item: DeliveredItem) => StateSlot): FoldJob {
   return {
-    ...{ items, slotOf, startedAt: undefined, next: 0, reduced: [], noted: 0, dropped: [] },
-    ...{ current: undefined, failure: undefined },
+    items,
+    slotOf,
+    startedAt: undefined,
+    next: 0,
+    reduced: [],
+    noted: 0,
+    dropped: [],
+    current: undefined,
+    failure: undefined,
   };
 }
 
