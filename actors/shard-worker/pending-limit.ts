@@ -17,7 +17,7 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker reads on as soon as there is room. */
+/** Whether the worker may read now, or reads on as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
   return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }

@@ -5,6 +5,7 @@ import { effect } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
+import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
 import { isStartHookOver, proceedStartHook } from './start-hook.js';
@@ -18,9 +19,8 @@ type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMes
 
 /** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
-  const { options, state, effects } = turn;
-  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
-  if (state.ending !== undefined || state.pausedForHandOver || isIntakePaused(options)) return;
+  const { state, effects } = turn;
+  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true || !mayRead(turn)) return;
   proceedStartHook(turn, tenure);
   if (!isStartHookOver(turn)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
@@ -35,9 +35,10 @@ export function intakeChanged({ options, state }: WorkerTurn): void {
   state.reader?.hold?.(isIntakePaused(options));
 }
 
-export function startRead({ options, state, effects }: WorkerTurn): void {
+export function startRead(turn: WorkerTurn): void {
+  const { state, effects } = turn;
   const { reader } = state;
-  if (reader === undefined || state.reading || state.pausedForHandOver || isIntakePaused(options)) return;
+  if (reader === undefined || state.reading || !mayRead(turn)) return;
   if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
 
   state.reading = true;
