@@ -5,7 +5,7 @@ import { effect } from '../protocol/actor.js';
 import { finishNotHeld } from './lease-end.js';
 import type { LeaseKeeperOptions } from './options.js';
 import type { LeaseKeeperMessage, Message, ReleaseOrder, Wishing, WishWrite, Write } from './state.js';
-import { noteNoCallsLeft, noteOwnershipEnded } from './leftovers.js';
+import { stopAwaitingCalls, noteOwnershipEnded } from './leftovers.js';
 import { takeByFrom } from './permit.js';
 import { count, effectName, type KeeperTurn } from './turn.js';
 import { isExpired, effectiveFailoverMs, renewalIntervalMs } from '../../src/core/lease-failover.js';
@@ -195,7 +195,7 @@ function releaseUntaken(turn: KeeperTurn, releaseOrder: ReleaseOrder): void {
   state.taking.hasHeldLease = true;
   releaseOrder.recordsLeft = 0;
   // Nothing was handed out in this ownership. Calls of an earlier one delay nothing: another worker has held the lease since.
-  noteNoCallsLeft(turn);
+  stopAwaitingCalls(turn);
   state.timing.renewAt = now;
 }
 

@@ -7,7 +7,7 @@ import { askShardEnd, giveUp, finishNotHeld, release, shardEndPlanned, finishUnr
 import type { LeaseKeeperOptions } from './options.js';
 import { onCheckpointSettled } from './checkpoint-report.js';
 import { hookDue, hookEnded, hookOverdue, proceedEndHook } from './end-hook.js';
-import { noteNoCallsLeft, createLeftovers } from './leftovers.js';
+import { stopAwaitingCalls, createLeftovers } from './leftovers.js';
 import { giveUnusedPermitBack, leaveQueue, requestPermit, shouldGiveUpTake, permitCame, takeByFrom } from './permit.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { createHookCall } from '../protocol/hook-call.js';
@@ -119,7 +119,7 @@ const handlers: Handlers<KeeperTurn, LeaseKeeperMessage> = {
   streamDoubted,
   release,
   startAllowed,
-  callsEnded: noteNoCallsLeft,
+  callsEnded: stopAwaitingCalls,
   wake,
   permitCame,
   written: tableAnswered,
@@ -309,7 +309,7 @@ function resumedState(fresh: LeaseKeeperState, stopped: LeaseKeeperState): Lease
     writes: { ...fresh.writes, begun },
     timing: { ...fresh.timing, reportedCheckpoint, checkpointAt, renewAt: Infinity },
     workers: { ...fresh.workers, noWorkerMayStart: true },
-    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsMayBeLeft: false },
+    leftovers: { ...fresh.leftovers, handedOut, onCheckpointCallsMade, callsLeft: 'possible' },
     // Without a coordinator, no rows for children can be made. So SHARD_END may be written only if the coordinator allowed it
     // before, and the hook of the application has succeeded.
     shardEnd: shardEnd?.childShardIds === undefined || shardEnd.awaitsHook ? undefined : shardEnd,
