@@ -3,7 +3,7 @@
 // on no worker begins here until the outcome is known. So a move repeats nothing (I45).
 //
 //   phase           event                                                → phase     who decides
-// - none            a write returns the row with a wish for this keeper  → asked *   `wishSeen`
+// - none            a write returns the row with a wish for this keeper  → asked *   `noteWish`
 // - asked           a renewal has carried the answer `yielding`          → answered  `answerWritten`
 // - asked           no worker reads the shard, and no call can run       → draining  `proceedYielding`
 // - answered        a second has passed; `pause` goes to the worker      → draining  `proceedYielding`
@@ -12,13 +12,13 @@
 // - asked … ready   a reason to refuse: see below                        → refusing  `proceedYielding`, `decideAfterDrain`
 // - refusing        a write has carried the answer `refused`             → refused   `answerWritten`
 // - asked … ready   the wish is no longer raised, no hand-over was sent  → stale     `proceedYielding`
-// - stale           the wish is raised after all                         → asked     `wishSeen`
-// - any             the row has the wish of another asker                → asked *   `wishSeen`
-// - any             the row has no wish for this keeper                  → none      `wishSeen`
+// - stale           the wish is raised after all                         → asked     `noteWish`
+// - any             the row has the wish of another asker                → asked *   `noteWish`
+// - any             the row has no wish for this keeper                  → none      `noteWish`
 // - * or at once → refusing, in the first of these cases
 //
 // Refuses, and keeps the lease, when:
-// - a drain has failed, and the cool-down after it is not over (`wishSeen`);
+// - a drain has failed, and the cool-down after it is not over (`noteWish`);
 // - the shard is about to end (`proceedYielding`);
 // - only records that wait for another attempt are left (`cannotDrain`);
 // - the drain takes too long (`proceedYielding`). While an `onCheckpoint` call runs, a drained shard stays in `draining`, until
@@ -53,7 +53,7 @@ import type { LeaseRow } from '../../src/core/lease.js';
 const noticeMs = 1_000;
 
 /** Reads the wish that a write found in the row. A wish addressed to another keeper counts as none. */
-export function wishSeen(turn: KeeperTurn, text: string | undefined): void {
+export function noteWish(turn: KeeperTurn, text: string | undefined): void {
   const { options, state, now } = turn;
   const wish = readWish(text);
   const before = state.yielding;
@@ -155,7 +155,7 @@ const maxCoolDownMs = 600_000;
 
 /**
  * Calls the hand-over off. A worker that has not ended continues where it paused. In the phase `ready` the hand-over may have
- * been sent. No worker begins beside the new owner even so: `grantTenure` needs a successful renewal, and a renewal is conditional
+ * been sent. No worker begins beside the new owner even so: `answerTenureRequest` needs a successful renewal, and a renewal is conditional
  * on the counter (`conditionOf`), which a hand-over changes.
  */
 function callOff(turn: KeeperTurn, yielding: Yielding, next: 'refusing' | 'stale'): void {
@@ -185,7 +185,7 @@ function decideAfterDrain(turn: KeeperTurn, yielding: Yielding): void {
   // The next worker reads the open records again, and may drain in time.
   if (!nothingLeftBehind(turn)) yielding.phase = 'refusing';
   // An `onCheckpoint` call of the shard must end first, too.
-  else if (turn.state.leftovers.onCheckpointCalls === 0) yielding.phase = 'ready';
+  else if (turn.state.leftovers.hookCalls === 0) yielding.phase = 'ready';
 }
 
 /** Whether the asker seems to be alive. Always true once the hand-over may have been sent. */
@@ -251,11 +251,15 @@ export function resolveRefusedWrite(turn: KeeperTurn, write: RowUpdate, foundRow
     foundRow.leaseOwner === options.workerId &&
     foundRow.kinactWriter === options.writer;
   if (!isRowUnchanged || write.change.handOver === undefined) return false;
-  if (isWishOf(yielding, foundRow)) return state.writes.failed < maxRefusedWrites && retryWrite(turn);
+  if (isWishOf(yielding, foundRow)) {
+    if (state.writes.failed >= maxRefusedWrites) return false;
+    retryWrite(turn);
+    return true;
+  }
 
   // The wish was withdrawn, or another worker has asked since.
   yielding.phase = 'stale';
-  wishSeen(turn, foundRow.kinactWish);
+  noteWish(turn, foundRow.kinactWish);
   state.writes.retryAt = now;
   return true;
 }
@@ -264,11 +268,10 @@ function isWishOf({ wish }: Yielding, { kinactWish }: LeaseRow): boolean {
   return kinactWish?.startsWith(wishPrefix(wish.writer)) === true;
 }
 
-function retryWrite(turn: KeeperTurn): true {
+function retryWrite(turn: KeeperTurn): void {
   const { state, now } = turn;
   state.writes.retryAt = now + Math.max(1, retryDelayMs(turn));
   state.writes.failed += 1;
-  return true;
 }
 
 /**

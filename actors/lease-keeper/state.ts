@@ -28,7 +28,7 @@ import type { Checkpoint } from '../../src/core/checkpoint.js';
 import type { LeaseRow } from '../../src/core/lease.js';
 import type { HandedOut } from '../../src/core/handed-out-records.js';
 import type { RowChange, LeaseState } from '../../src/core/lease-state.js';
-import type { KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
+import type { CallsLeft, KeeperPhase, LeaseWriteKind, YieldingPhase } from '../../src/core/lease-schedule.js';
 import type { TrafficOrder, TrafficPermit } from '../../src/core/lease-traffic.js';
 import type { Position } from '../../src/core/position.js';
 import type { Wish } from '../../src/core/lease-wish.js';
@@ -105,7 +105,7 @@ export interface OpenTenure {
   readonly workerRef: Ref<ShardWorkerRequest>;
   /**
    * The keeper has ended the tenure, and has informed the worker if it lives. `shared.dead` may come earlier: any actor that finds
-   * the deadline passed sets it. A tenure that has ended gets no more time (`extendLease`), so the keeper revokes it at the deadline,
+   * the deadline passed sets it. A tenure that has ended gets no more time (`extendDeadlines`), so the keeper revokes it at the deadline,
    * unless its worker has ended by then.
    */
   revoked: boolean;
@@ -266,12 +266,9 @@ export interface Workers {
 export interface Leftovers {
   /** The newest record of each lease that this process has handed out. Until the frontier reaches it, records may be open. */
   readonly handedOut: HandedOut;
-  /** An earlier worker may have left user calls behind that still run. False also if nothing waits for them any longer. */
-  callsMayBeLeft: boolean;
-  /** No final report has said that all calls had ended when the last worker ended: only the next worker can find that out. */
-  lastWorkerMayHaveLeftCalls: boolean;
+  callsLeft: CallsLeft;
   /** Calls of `onCheckpoint` and `onShardEnded` that have not settled. */
-  onCheckpointCalls: number;
+  hookCalls: number;
   /** All calls of `onCheckpoint` so far. */
   onCheckpointCallsMade: number;
 }

@@ -71,6 +71,11 @@ export function endIfLate(tenure: Tenure, clock: Clock, now = clock.now()): bool
   return true;
 }
 
+/** Ends the tenures of these items whose deadlines have passed: `dead` then says it. */
+export function endLate(items: Iterable<{ readonly tenure: Tenure }>, clock: Clock): void {
+  for (const { tenure } of items) endIfLate(tenure, clock);
+}
+
 /** Ends a tenure because the failure policy stops its shard: no more items are delivered, and the failed record stays open. */
 export function stopTenure(tenure: Tenure, error: Error): void {
   tenure.stopError ??= error;

@@ -6,7 +6,7 @@ import type { ReducerOptions, ReducerState, ReducerTurn } from './state.js';
 import { allowedNow, giveBack, isVoid, reserveTokens, useTokens, watchRate } from '../../src/core/rate-limit.js';
 
 /** How many of `wanted` items may be handed out now. If it is none, tokens are reserved. */
-export function allowedItems({ options, state, now }: ReducerTurn, wanted: number): number {
+export function requestItems({ options, state, now }: ReducerTurn, wanted: number): number {
   const { limit } = options;
   if (limit === undefined) return wanted;
   forgetVoid(options, state);

@@ -28,7 +28,7 @@ export function noteLeft(
   }
 }
 
-type Waiting = Omit<HeldItem, 'undecided'>;
+type Waiting = Omit<HeldItem, 'isUndecided'>;
 
 const underWay = new Error('its call has not ended');
 const behindIt = new Error('it waits behind a call that has not ended');

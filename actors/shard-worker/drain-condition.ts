@@ -54,6 +54,6 @@ function callsMayOutlive({ acksEarly }: ShardWorkerOptions, { tenure }: ShardWor
 
 /** Whether the worker must learn from the reducers that no call runs any more, although all its records may be settled. */
 export function mustAwaitCalls({ options, state }: WorkerTurn): boolean {
-  const { ending, paused } = state;
-  return mayHaveCalls(state) && (paused || (ending !== undefined && callsMayOutlive(options, state)));
+  const { ending, pausedForHandOver } = state;
+  return mayHaveCalls(state) && (pausedForHandOver || (ending !== undefined && callsMayOutlive(options, state)));
 }

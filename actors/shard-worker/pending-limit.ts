@@ -17,9 +17,9 @@ export function isHeldUp(state: ShardWorkerState): boolean {
   return isFull(state) || state.account?.waiter !== undefined;
 }
 
-/** Whether the worker reads on as soon as there is room. */
+/** Whether the worker may read now, or reads on as soon as there is room. */
 export function mayRead({ options, state }: WorkerTurn): boolean {
-  return !state.finished && !state.paused && state.ending === undefined && !isIntakePaused(options);
+  return !state.finished && !state.pausedForHandOver && state.ending === undefined && !isIntakePaused(options);
 }
 
 /** Notes since when the shard has been full, and sets the timer. Called after every message. */

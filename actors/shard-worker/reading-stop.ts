@@ -38,11 +38,11 @@ export function watchStop(turn: WorkerTurn): void {
 
 function watchAgain({ state, effects }: WorkerTurn, ms: number): void {
   state.readingStop.watching = true;
-  effects.push(effect.after('stop', Math.max(1, Math.ceil(ms)), { type: 'stopDue' }));
+  effects.push(effect.after('readingStop', Math.max(1, Math.ceil(ms)), { type: 'readingStopDue' }));
 }
 
 /** Asks where the oldest open record is, if nothing has been admitted for long enough. */
-export function stopDue(turn: WorkerTurn): void {
+export function readingStopDue(turn: WorkerTurn): void {
   const { state, now, effects } = turn;
   const { readingStop } = state;
   readingStop.watching = false;

@@ -5,9 +5,10 @@ import { effect } from '../protocol/actor.js';
 import type { MessageOf } from '../protocol/handlers.js';
 import { noteReadOver, openReader } from './byte-account.js';
 import { bufferRecords, isEmpty } from './record-admission.js';
+import { mayRead } from './pending-limit.js';
 import { noteReadFailure, noteReadSuccess } from './read-report.js';
 import { emitNotice } from './reader-notice.js';
-import { mayReadAfterHook } from './start-hook.js';
+import { isStartHookOver, proceedStartHook } from './start-hook.js';
 import { isIntakePaused, type ShardWorkerMessage, type WorkerTurn } from './state.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { hasRoom } from '../../src/core/ledger.js';
@@ -18,10 +19,10 @@ type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMes
 
 /** Opens the reader of a tenure that reads, unless the intake is paused, or `onShardStarted` has not succeeded. */
 export function beginReading(turn: WorkerTurn, tenure: Tenure): void {
-  const { options, state, effects } = turn;
-  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true) return;
-  if (state.ending !== undefined || state.paused || isIntakePaused(options)) return;
-  if (!mayReadAfterHook(turn, tenure)) return;
+  const { state, effects } = turn;
+  if (state.reader !== undefined || tenure.onlyAwaitsCalls === true || !mayRead(turn)) return;
+  proceedStartHook(turn, tenure);
+  if (!isStartHookOver(turn)) return;
   const { start, stream, table, shardId, source, fence, leaseKey } = tenure;
   const renewalBegunAt = (): number => tenure.renewalBegunAt ?? -Infinity;
   state.reader = openReader(turn, start, { stream, table, multiStream: leaseKey !== shardId, renewalBegunAt });
@@ -34,9 +35,10 @@ export function intakeChanged({ options, state }: WorkerTurn): void {
   state.reader?.hold?.(isIntakePaused(options));
 }
 
-export function startRead({ options, state, effects }: WorkerTurn): void {
+export function startRead(turn: WorkerTurn): void {
+  const { state, effects } = turn;
   const { reader } = state;
-  if (reader === undefined || state.reading || state.paused || isIntakePaused(options)) return;
+  if (reader === undefined || state.reading || !mayRead(turn)) return;
   if (!isEmpty(state.admission) || !hasRoom(state.ledger)) return;
 
   state.reading = true;
@@ -46,13 +48,13 @@ export function startRead({ options, state, effects }: WorkerTurn): void {
       name: 'read',
       kind: 'io',
       start: (signal) => reader.read(signal),
-      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'read', result }),
+      done: (result: ReadResult): ShardWorkerMessage => ({ type: 'readDone', result }),
       failed: (error): ShardWorkerMessage => ({ type: 'readFailed', error }),
     }),
   );
 }
 
-export function read(turn: WorkerTurn, { result }: Message<'read'>): void {
+export function readDone(turn: WorkerTurn, { result }: Message<'readDone'>): void {
   const { options, state } = turn;
   state.reading = false;
   state.failing = undefined;

@@ -79,7 +79,7 @@ export function admitAll(turn: WorkerTurn, tenure: Tenure): AdmissionEnd | GaveW
   if (isEmpty(admission)) return undefined;
 
   // A pause or drain still finishes the current record: no checkpoint may land inside an indivisible aggregate.
-  const onlyCurrent = state.paused || state.ending?.type === 'drained';
+  const onlyCurrent = state.pausedForHandOver || state.ending?.type === 'drained';
   if (isIntakePaused(options) && !(onlyCurrent && mustFinishCurrent(admission))) return undefined;
   const slice = startSlice(options.clock);
   let bytesSinceLook = 0;

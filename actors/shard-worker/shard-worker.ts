@@ -4,14 +4,14 @@
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
 import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
-import { beginReading, intakeChanged, notice, noteFoundEnd, read, readFailed, startRead } from './reading.js';
+import { beginReading, intakeChanged, notice, noteFoundEnd, readDone, readFailed, startRead } from './reading.js';
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
 import { isDrained, isQuiet, onlyWaits } from './drain-condition.js';
 import type { Dispositions } from '../protocol/disposition.js';
 import { createHookCall } from '../protocol/hook-call.js';
 import { createPendingFailures } from '../protocol/pending-failures.js';
 import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
-import { finish, obeyKeeper, revoke, stopReading } from './worker-shutdown.js';
+import { finish, obeyKeeper, endDeadTenure, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
 import {
@@ -27,7 +27,7 @@ import { stallError, stillSince, workerStatus, type WorkerStatus } from './watch
 import { countSettled } from './settled-meter.js';
 import { heldForAck, isHeldUp, limitDue, watchLimit } from './pending-limit.js';
 import { aged, ageDue, watchAge } from './retention.js';
-import { heldBack, stopDue, watchStop } from './reading-stop.js';
+import { heldBack, readingStopDue, watchStop } from './reading-stop.js';
 import { closeAccount } from '../../src/core/byte-budget.js';
 import {
   createLedger,
@@ -37,7 +37,7 @@ import {
   settle,
   takePassed,
 } from '../../src/core/ledger.js';
-import { stageOf } from '../../src/core/routing.js';
+import { stageIndexOf } from '../../src/core/routing.js';
 
 export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
 
@@ -76,7 +76,7 @@ function initial(
   self: Ref<ShardWorkerMessage>,
 ): Step<ShardWorkerState, ShardWorkerMessage> {
   const { stages, spread, lease, maxPending, maxPendingBytes, clock, workerNumber } = options;
-  const stageIndex = stageOf(lease.shardId, stages.length);
+  const stageIndex = stageIndexOf(lease.shardId, stages.length);
   const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
 
@@ -100,7 +100,7 @@ function initial(
     failingSince: undefined,
     reportFailingAt: 0,
     ending: undefined,
-    paused: false,
+    pausedForHandOver: false,
     lastPause: 0,
     lastPunctuation: { kind: undefined, notified: 0, settled: 0, at: now },
     notified: 0,
@@ -136,7 +136,7 @@ type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMes
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   tenure,
-  read,
+  readDone,
   readFailed,
   notice,
   intakeChanged,
@@ -159,7 +159,7 @@ const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   heldForAck,
   ageDue,
   aged,
-  stopDue,
+  readingStopDue,
   heldBack,
   askFailed,
   revoked: obeyKeeper,
@@ -242,7 +242,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   if (tenure.dead) {
     // Report first: settled records need not be replayed.
     report(turn, tenure);
-    revoke(turn);
+    endDeadTenure(turn);
     return;
   }
 
@@ -263,7 +263,7 @@ function proceed(turn: WorkerTurn, tenure: Tenure): void {
   askStages(turn, tenure);
   punctuate(turn, tenure);
 
-  if (state.paused && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
+  if (state.pausedForHandOver && isQuiet(state)) stopReading(turn, { type: 'drained', open: 0 });
   if (state.ending === undefined) startRead(turn);
   else if (isDrained(turn)) finish(turn, tenure, state.ending);
   if (!state.finished && onlyWaits(state)) stopWaitingForDrain(turn, tenure);
@@ -274,7 +274,7 @@ function stopWaitingForDrain(turn: WorkerTurn, tenure: Tenure): void {
   const { state, effects } = turn;
   if (state.ending?.type === 'drained') {
     finish(turn, tenure, { type: 'drained', open: state.ledger.openRecords, isCut: true });
-  } else if (state.ending === undefined && state.paused && state.hopelessPause < state.lastPause) {
+  } else if (state.ending === undefined && state.pausedForHandOver && state.hopelessPause < state.lastPause) {
     state.hopelessPause = state.lastPause;
     const { worker, fence } = tenure;
     effects.push(effect.send(state.keeper, { type: 'cannotDrain', worker, fence }));

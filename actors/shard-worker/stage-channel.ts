@@ -98,11 +98,11 @@ export function isFull({ admission, ledger, sliceIsDue }: ShardWorkerState): boo
  */
 export function punctuate(turn: WorkerTurn, tenure: Tenure): void {
   const { options, state, now, effects } = turn;
-  const { ledger, channels, ending, paused } = state;
+  const { ledger, channels, ending, pausedForHandOver } = state;
   if (punctuatingChannel(state) !== undefined || (ledger.openRecords === 0 && !mustAwaitCalls(turn))) return;
   if (channels.some(({ records }) => records.length > 0)) return;
 
-  const closing = paused || (ending !== undefined && isEmpty(state.admission));
+  const closing = pausedForHandOver || (ending !== undefined && isEmpty(state.admission));
   const askedToFlush = state.account?.askedToFlush === true || isIntakePaused(options);
   if (!closing && (!options.flushes || !(isFull(state) || askedToFlush))) return;
 

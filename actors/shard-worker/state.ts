@@ -62,7 +62,7 @@ export interface ShardWorkerOptions extends FailureOptions {
 export type ShardWorkerMessage =
   | ShardWorkerRequest
   | { readonly type: 'tenure'; readonly answer: TenureAnswer }
-  | { readonly type: 'read'; readonly result: ReadResult }
+  | { readonly type: 'readDone'; readonly result: ReadResult }
   | { readonly type: 'readFailed'; readonly error: unknown }
   | { readonly type: 'notice'; readonly notice: SourceNotice }
   /** The application has paused or resumed the intake: `options.intake` says which. */
@@ -87,7 +87,7 @@ export type ShardWorkerMessage =
   | { readonly type: 'ageDue' }
   | { readonly type: 'aged'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** Nothing may have been admitted for too long: see reading-stop.ts. */
-  | { readonly type: 'stopDue' }
+  | { readonly type: 'readingStopDue' }
   | { readonly type: 'heldBack'; readonly ordinal: number; readonly whereabouts: Whereabouts }
   /** A stage has died. */
   | { readonly type: 'askFailed' };
@@ -121,7 +121,7 @@ export interface ShardWorkerState {
   /** Why the worker fetches nothing more. The worker ends once everything admitted is settled. */
   ending: WorkerEnd | undefined;
   /** Nothing more is fetched or admitted for now, because the lease is to be handed over. */
-  paused: boolean;
+  pausedForHandOver: boolean;
   /** The number of the last pause. */
   lastPause: number;
   /**

@@ -129,7 +129,7 @@ export function workerStatus(options: ShardWorkerOptions, state: ShardWorkerStat
     ? 'ended'
     : tenure === undefined || isHookAwaited(state)
       ? 'starting'
-      : state.ending !== undefined || state.paused
+      : state.ending !== undefined || state.pausedForHandOver
         ? 'draining'
         : isIntakePaused(options)
           ? 'paused'

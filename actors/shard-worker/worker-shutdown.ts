@@ -16,7 +16,7 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
 
   switch (message.type) {
     case 'revoked':
-      return revoke(turn);
+      return endDeadTenure(turn);
     case 'drain':
       return stopReading(turn, { type: 'drained', open: 0 });
     case 'pause':
@@ -25,10 +25,10 @@ export function obeyKeeper(turn: WorkerTurn, message: ShardWorkerRequest): void 
         return;
       }
       state.lastPause = message.number;
-      state.paused = true;
+      state.pausedForHandOver = true;
       return;
     case 'resume':
-      if (message.number === state.lastPause) state.paused = false;
+      if (message.number === state.lastPause) state.pausedForHandOver = false;
   }
 }
 
@@ -43,7 +43,7 @@ export function stopReading({ state, effects }: WorkerTurn, ending: WorkerEnd): 
   if (state.reading) effects.push(effect.abort('read', new Error('draining')));
 }
 
-export function revoke(turn: WorkerTurn): void {
+export function endDeadTenure(turn: WorkerTurn): void {
   const { ending, ledger } = turn.state;
   const tenure = turn.state.tenure as Tenure;
   const how: WorkerEnd =

@@ -138,7 +138,9 @@ class TreeConsumer implements Consumer {
       ...(options.parent === undefined ? {} : { parent: options.parent as NactReference }),
     });
     this.#escalation = createEscalation({
-      ...{ ...options, ...this.#environment, settled: () => this.#wiring?.progress.settled ?? 0 },
+      ...options,
+      ...this.#environment,
+      settled: () => this.#wiring?.progress.settled ?? 0,
       maxDelayMs: options.callDeadlineMs + options.leases.failoverMs / 2,
       end: (error) => void this.#end(error, escalationDeadlineMs),
     });
@@ -247,7 +249,7 @@ class TreeConsumer implements Consumer {
   }
 
   #pipelineRestarting(error: Error): readonly Effect<never>[] {
-    const { end, delayMs } = this.#escalation.noteFailure(error);
+    const { end, delayMs } = this.#escalation.decideOnFailure(error);
     this.#restartDelayMs = delayMs;
     const effects = this.#countRestart(error);
     if (end !== undefined) return [effect.fail(end)];

@@ -33,7 +33,7 @@ export interface Consequence {
 }
 
 export interface Escalation {
-  noteFailure(error: Error): Consequence;
+  decideOnFailure(error: Error): Consequence;
   pipelineEnded(ending: Ending): void;
   rootEnded(ending: Ending): void;
 }
@@ -58,7 +58,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
     end(error);
   };
 
-  const nextDelayMs = (): number => {
+  const countDelay = (): number => {
     const now = clock.now();
     if (now - delays.at >= calmMs && settled() > delays.settled) delays.count = 0;
     const fullMs = Math.min(exponentialMs(restartBackoff, delays.count), maxDelayMs);
@@ -69,7 +69,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
   };
 
   return {
-    noteFailure: (error) => {
+    decideOnFailure: (error) => {
       const failed = failedRecord(error);
       const record = failed === undefined ? undefined : identityOf(failed);
       const { times, othersSucceed } = noteFailedRecord(watch, record, settled());
@@ -79,7 +79,7 @@ export function createEscalation(options: EscalationOptions): Escalation {
       }
       if (times > restart.intensity && othersSucceed) return { end: poison(failed, times), delayMs: 0 };
       if (noteAndCheck(failures, userFailures, clock.now())) return { end: sinkFailing(failed), delayMs: 0 };
-      return { delayMs: nextDelayMs() };
+      return { delayMs: countDelay() };
     },
     pipelineEnded: ({ reason: how, error }) => {
       // A pipeline that was stopped, with the tree or for a restart of the coordinators, needs no decision here.

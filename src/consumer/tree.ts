@@ -12,16 +12,13 @@
 //
 // A pipeline that escalation.ts has ended is not started again: the consumer releases its leases and ends. A restart is a stop and a
 // spawn under new names. The stop waits for the user effects of the old incarnation, so an old `save` cannot overwrite a new one.
-import type { Behaviour, Effect, Ref } from '../../actors/protocol/actor.js';
+import type { Effect, Ref } from '../../actors/protocol/actor.js';
 import type { LeaseCoordinatorRequest } from '../../actors/lease-coordinator/lease-coordinator.js';
 import type { StageMessage } from '../../actors/stage/stage.js';
 import type { ChildSpec, Siblings } from '../../supervision/child-spec.js';
+import { onStart, type AnyBehaviour } from './start-notice.js';
 import { supervisor } from '../../supervision/supervisor.js';
 import { type SupervisorMessage } from '../../supervision/supervisor-message.js';
-
-// Behaviours of different actors have no other type in common.
-// oxlint-disable-next-line typescript/no-explicit-any
-type AnyBehaviour = Behaviour<any, any>;
 
 /** How to make each actor of the tree; `wiring.ts` provides it. */
 export interface TreeParts {
@@ -69,7 +66,7 @@ export function consumerTree(parts: TreeParts): AnyBehaviour {
 function coordinators(parts: TreeParts): AnyBehaviour {
   const children = parts.tables().map((table) => coordinatorSpec(parts, table));
   const behaviour = supervisor({ kind: 'coordinators', strategy: 'one-for-all', intensity: 0, children });
-  return announced(behaviour as AnyBehaviour, parts.coordinatorsStarted);
+  return onStart(behaviour as AnyBehaviour, parts.coordinatorsStarted);
 }
 
 /** The child for one lease table. It may also be started later, when a source is added. */
@@ -104,17 +101,5 @@ function pipeline(parts: TreeParts): AnyBehaviour {
     restarting: (_, error) => parts.pipelineRestarting(error),
     restartDelayMs: () => parts.pipelineDelayMs(),
   });
-  return announced(behaviour, parts.pipelineStarted);
-}
-
-/** A supervisor that tells the consumer its address when it starts. */
-function announced(behaviour: AnyBehaviour, started: (self: Ref<SupervisorMessage>) => void): AnyBehaviour {
-  return {
-    ...behaviour,
-    // A `Ref<unknown>` takes any message, so it fits the address of every behaviour.
-    initial: (self: Ref<unknown>) => {
-      started(self);
-      return behaviour.initial(self) as ReturnType<AnyBehaviour['initial']>;
-    },
-  };
+  return onStart(behaviour, parts.pipelineStarted);
 }

@@ -325,7 +325,7 @@ function advance(ledger: Ledger): void {
     const slot = head & ring.mask;
     if (ring.itemsOpen[slot] !== 0) break;
     // The first one is the oldest. A comparison with NaN is false.
-    if (!(ledger.passedArrivedAt <= Infinity)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
+    if (Number.isNaN(ledger.passedArrivedAt)) ledger.passedArrivedAt = ring.arrivedAt[slot] as number;
     if (ring.checkpointable[slot] === 1) {
       ledger.frontierOrdinal = head;
       ledger.frontierPosition = ring.positions[slot];

@@ -6,11 +6,11 @@
 import { murmur3 } from './murmur3.js';
 
 /** Which of `reducers` reducers a key belongs to: an integer in [0, reducers). `reducers` is a positive integer. */
-export function reducerOf(key: string, reducers: number): number {
+export function reducerIndexOf(key: string, reducers: number): number {
   return reducers === 1 ? 0 : murmur3(key) % reducers;
 }
 
 /** Which of `stages` stages handles a shard with a fixed stage: an integer in [0, stages). `stages` is a positive integer. */
-export function stageOf(shardId: string, stages: number): number {
+export function stageIndexOf(shardId: string, stages: number): number {
   return murmur3(shardId) % stages;
 }

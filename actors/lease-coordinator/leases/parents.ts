@@ -19,8 +19,10 @@ export function checkParents(turn: CoordinatorTurn, lease: Lease): void {
   const { options, state, effects } = turn;
   const { row, leaseKey, incarnation } = lease;
   const { keyPrefix } = lease.stream;
-  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent))))
-    return setAwaited(turn, lease, []);
+  if (hasProgress(row) || row.parentShardIds.every((parent) => state.endedHere.has(leaseKeyOf(keyPrefix, parent)))) {
+    setAwaited(turn, lease, []);
+    return;
+  }
 
   if (lease.readingParents) return;
   lease.readingParents = true;

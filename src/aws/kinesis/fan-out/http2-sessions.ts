@@ -69,8 +69,12 @@ export function http2Sessions(authority: string, timers: Timers): Http2Sessions 
   function open(): void {
     const connection = connect(authority, { settings: { enablePush: false, initialWindowSize: streamWindowBytes } });
     const session: Session = {
-      ...{ connection, socket: undefined, limit: undefined },
-      ...{ streams: 0, closed: false, isSuspect: false },
+      connection,
+      socket: undefined,
+      limit: undefined,
+      streams: 0,
+      closed: false,
+      isSuspect: false,
     };
     sessions.add(session);
     connection.once('connect', (_, socket) => {
