@@ -255,6 +255,17 @@ describe('docs/code-map.md', () => {
       expect(row[2], row[0]).to.match(/^`test\/\S+\.ts`$/);
     }
   });
+
+  it('has lists of functions that are in the files beside them', () => {
+    const list = /^ {4}(?:\([\w ]+\)|\w+)? +(\w+(?:, \w+)*) +((?:actors|src|supervision)\/\S+\.ts) {2}/gm;
+    const listed = [...read('docs/code-map.md').matchAll(list)].flatMap(([, names = '', file = '']) =>
+      names.split(', ').map((name) => ({ file, name })),
+    );
+    expect(listed.length).to.be.greaterThan(100);
+    const isMissing = ({ file, name }: { file: string; name: string }): boolean =>
+      !exists(file) || !new RegExp(`\\b${name}\\b`).test(read(file));
+    expect(listed.filter(isMissing)).to.deep.equal([]);
+  });
 });
 
 describe('pages that people read from top to bottom', () => {
