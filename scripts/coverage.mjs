@@ -9,15 +9,14 @@ const BRANCHES_OF_THE_RULES = 98;
 const RULES = /^(src\/core|actors)\//;
 
 /**
- * The same groups. All but those with `uncovered` record their coverage. The coverage of the processes that their tests start counts,
- * too, because most code of the command line runs only there. The first group loads every module, so that a file that no test touches
- * counts as uncovered.
+ * The same groups, which record their coverage. The coverage of the processes that their tests start counts, too, because most code of
+ * the command line runs only there. The first group loads every module, so that a file that no test touches counts as uncovered.
  */
 export function recordingCoverage([first, ...others]) {
   rmSync(join(root, 'coverage'), { recursive: true, force: true });
   const env = { NODE_V8_COVERAGE: join(root, 'coverage/tmp') };
   const loading = { ...first, tests: ['--file', 'scripts/mocha/load-all.mjs', ...first.tests] };
-  return [loading, ...others].map((group) => (group.uncovered ? group : { ...group, env }));
+  return [loading, ...others].map((group) => ({ ...group, env }));
 }
 
 /** The percentage that is covered; 100 if there is nothing to cover. */

@@ -13,20 +13,17 @@ const apart = /^test\/(integration|integrity|package)\//;
  * machine. It starts when nothing computes any more.
  */
 export const lanes = { computing: 2, waiting: 2 };
-/**
- * The name of a group, its lane, whether a test file belongs to the group, and how many files a process gets (default: all). A group with
- * `uncovered` records no coverage: the other groups reach the thresholds without it, and recording costs its processes a quarter.
- */
+/** The name of a group, its lane, whether a test file belongs to the group, and how many files a process gets (default: all). */
 const groups = [
   ['unit tests', 'computing', (file) => ![apart, simulates, models].some((folders) => folders.test(file))],
   ['models and kill points', 'computing', (file) => models.test(file)],
   // Last, because its pool of threads can use both processors.
-  ['simulations', 'computing', (file) => simulates.test(file), { uncovered: true }],
+  ['simulations', 'computing', (file) => simulates.test(file)],
   // First, because a file already plays three cases at a time.
-  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-'), { uncovered: true }],
-  ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), { most: 4, uncovered: true }],
-  ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), { most: 5 }],
-  ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), { most: 4 }],
+  ['hand-over tests', 'waiting', (file) => file.startsWith('test/integrity/hand-over-')],
+  ['integrity tests', 'waiting', (file) => /^test\/integrity\/(?!hand-over-)/.test(file), 4],
+  ['command line tests', 'waiting', (file) => file.startsWith('test/integration/cli-'), 5],
+  ['integration tests', 'waiting', (file) => /^test\/integration\/(?!cli-)/.test(file), 4],
 ];
 
 const below = (place) =>
@@ -48,8 +45,8 @@ function partsOf(tests, most) {
 
 /** The compiled tests that `chosen` accepts, in groups. The package tests are in no group. */
 export function testGroups(chosen = () => true) {
-  return groups.flatMap(([name, lane, belongs, { most = Infinity, uncovered = false } = {}]) => {
+  return groups.flatMap(([name, lane, belongs, most = Infinity]) => {
     const tests = testFiles((file) => belongs(file) && chosen(file));
-    return partsOf(tests, most).map((part) => ({ name, lane, tests: part, uncovered }));
+    return partsOf(tests, most).map((part) => ({ name, lane, tests: part }));
   });
 }
