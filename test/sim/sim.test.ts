@@ -1,18 +1,18 @@
 // Clusters in virtual time, each with its own workload and faults from one seed. `npm run sim -- --mutants` shows which bugs seeds find:
-// nearly all within the first 48. A run draws 32 of these 48, and `KINACT_SAMPLE=all` runs them all. `KINACT_SEED` repeats a draw.
+// nearly all within the first 48. A run draws half of these 48, and `KINACT_SAMPLE=all` runs them all. `KINACT_SEED` repeats a draw.
 // `npm run sim` runs as many other seeds as you like.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openPool, type Pool } from './pool.js';
-import { drawnTwoThirds, newDraw } from '../support/sampled.js';
+import { drawnHalf, newDraw } from '../support/sampled.js';
 import { runSeed, type Outcome } from './run.js';
 import { mutants } from './mutants/index.js';
 import { runCounting, shrink } from './seeds.js';
 
 const draw = newDraw();
 const all = Array.from({ length: 48 }, (_, index) => index + 1);
-const seeds = drawnTwoThirds(draw, all);
+const seeds = drawnHalf(draw, all);
 
 describe(`a simulated cluster, ${seeds.length} of the seeds 1 to ${all.length} ${draw.named}`, function () {
   this.timeout(400_000);

@@ -25,15 +25,3 @@ export function drawnHalf<Case>({ dice }: Draw, cases: readonly Case[]): readonl
   for (let at = 0; at < cases.length; at += 2) drawn.push(dice.pick(cases.slice(at, at + 2)));
   return drawn;
 }
-
-/** Two thirds of the cases, in their order: each three neighbors lose one. */
-export function drawnTwoThirds<Case>({ dice }: Draw, cases: readonly Case[]): readonly Case[] {
-  if (isWhole) return cases;
-  const drawn: Case[] = [];
-  for (let at = 0; at < cases.length; at += 3) {
-    const three = cases.slice(at, at + 3);
-    const left = three.length < 3 ? undefined : dice.pick(three);
-    drawn.push(...three.filter((each) => each !== left));
-  }
-  return drawn;
-}
