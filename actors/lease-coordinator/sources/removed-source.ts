@@ -54,8 +54,8 @@ function abandonedOf({ state }: CoordinatorTurn, stream: Stream): readonly Relea
 }
 
 function forget({ state, effects }: CoordinatorTurn, stream: Stream): void {
-  const { leftAlone, standstills, abandoned } = state;
-  for (const known of [leftAlone.coolDowns, leftAlone.failedWishes, leftAlone.retakes, standstills, abandoned])
+  const { leftAlone, standstills, abandoned, unread } = state;
+  for (const known of [leftAlone.coolDowns, leftAlone.failedWishes, leftAlone.retakes, standstills, abandoned, unread])
     for (const leaseKey of known.keys()) if (streamOfLease(state, leaseKey)?.stream === stream) known.delete(leaseKey);
   for (const key of state.failing.keys()) if (key.endsWith(`/${stream.index}`)) state.failing.delete(key);
   for (const key of ['openStream', 'gather', 'join']) effects.push(effect.cancel(`${key}/${stream.index}`));
