@@ -21,7 +21,7 @@ describe('the shards without a row that are still to be read', () => {
       shard('left', ['parent'], true),
       shard('right', ['parent']),
       shard('lower', ['left'], true),
-      shard('lowest', ['lower']),
+      shard('lowest', ['lower'], true),
     ];
     expect(unleased(shards, 'parent')).to.deep.equal(['left', 'right', 'lower', 'lowest']);
   });
@@ -42,7 +42,8 @@ describe('the shards without a row that are still to be read', () => {
       shard('eldest', [], true),
       shard('elder', ['eldest'], true),
       shard('other', [], true),
-      shard('merged', ['elder', 'other'], true),
+      shard('middle', ['elder'], true),
+      shard('merged', ['middle', 'other'], true),
       shard('child', ['merged']),
     ];
     expect(unleased(shards, 'child')).to.deep.equal([]);
