@@ -216,10 +216,15 @@ describe('a source that is removed', () => {
     let list = (): void => undefined;
     const { listShards } = made.returns;
     const late = new Promise<void>((resolve) => (list = resolve));
-    made.returns.listShards = (filter, signal) => late.then(() => listShards(filter, signal));
+    const signals: AbortSignal[] = [];
+    made.returns.listShards = (filter, signal) => (signals.push(signal), late.then(() => listShards(filter, signal)));
     await made.add(made.returns);
     await made.driver.harness.advance(300);
     expect((await made.remove('returns'))()).to.deep.equal([]);
+    expect(
+      signals.map(({ aborted }) => aborted),
+      'it creates no rows',
+    ).to.deep.equal([true]);
     list();
     await made.driver.harness.advance(2_000);
     expect(made.driver.status().sources.map(({ source }) => source)).to.deep.equal(['orders']);
@@ -240,6 +245,18 @@ describe('a source that is removed', () => {
     await made.add(made.orders);
     await made.driver.harness.advance(300);
     expect(keysOf(made, 'orders')).to.have.length(2);
+  });
+
+  it('is reported without the leases of other sources, and what failed of it is forgotten', async () => {
+    const made = await running();
+    const { driver } = made;
+    made.returns.faults.describe.push(...Array.from({ length: 100 }, () => new Error('down')));
+    await made.add(made.returns);
+    await driver.harness.advance(1_000);
+    expect(driver.status().failing).to.have.length(1);
+    await crash(made, keysOf(made, 'orders')[0]!);
+    expect((await made.remove('returns'))()).to.deep.equal([]);
+    expect(driver.status().failing).to.deep.equal([]);
   });
 
   it('begins afresh when it is added again: the time for which it was unread is forgotten', async () => {
