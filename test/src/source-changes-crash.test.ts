@@ -56,7 +56,11 @@ describe('a source that is removed while its coordinator is down', () => {
   const shared = ({ source }: FakeStream): AnySource => ({
     ...source,
     application: undefined,
-    openLeases: () => ({ ...store, close: () => void (closed = true) }),
+    openLeases: () => ({
+      ...store,
+      update: (...given) => store.update(...given),
+      close: () => void (closed = true),
+    }),
   });
   const crashCoordinator = (): void => {
     const [coordinator] = actorsOf(consumer.runtime).filter(({ path }) => path.startsWith('lease-coordinator'));
@@ -123,5 +127,34 @@ describe('a source that is removed while its coordinator is down', () => {
     crashCoordinator();
     const stopped = await inVirtualTime(clock, consumer.stop());
     expect(stopped.leases.map(({ source }) => source)).to.deep.equal(['orders', 'orders']);
+  });
+
+  it('is released alone: the leases of other sources stay with this worker', async () => {
+    const ofOrders = (): (string | undefined)[] =>
+      [...store.rows.values()].filter(({ leaseKey }) => leaseKey.includes(':orders:')).map((row) => row.leaseOwner);
+    const [me] = ofOrders();
+    const released = new Set<string | undefined>();
+    const { update } = store;
+    store.update = async (...given) => {
+      const answer = await update(...given);
+      for (const owner of ofOrders()) released.add(owner);
+      return answer;
+    };
+    crashCoordinator();
+    const report = await inVirtualTime(clock, consumer.removeSource('refunds'));
+    expect(report.leases.map(({ source }) => source)).to.deep.equal(['refunds', 'refunds']);
+    await clock.advance(5_000);
+    expect([...released]).to.deep.equal([me]);
+  });
+
+  it('ends with STOPPED if it is being added when the consumer is stopped', async () => {
+    const more = fakeStream({ name: 'more', clock, shards: 1 });
+    crashCoordinator();
+    const adding = consumer.addSource(shared(more)).then(
+      () => 'added',
+      (error: unknown) => (error as { readonly code?: string }).code,
+    );
+    const stopping = consumer.stop();
+    expect(await inVirtualTime(clock, Promise.all([adding, stopping]))).to.have.property('0', 'STOPPED');
   });
 });
