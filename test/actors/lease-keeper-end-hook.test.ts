@@ -137,6 +137,18 @@ describe('onShardEnded of a lease keeper', () => {
     expect([keeper.row.checkpoint, keeper.ended, calls.length]).to.deep.equal(['100', true, 1]);
   });
 
+  it('is not called again by a message that comes twice', async () => {
+    const { keeper, calls } = await toTheEnd();
+    await keeper.plan(ready);
+    await keeper.tell({ type: 'hookDue', attempt: 1 });
+    expect(calls).to.have.length(1);
+    await calls[0]!.end(new Error('no'));
+    await keeper.advance(100);
+    await keeper.tell({ type: 'hookDue', attempt: 1 });
+    await keeper.tell({ type: 'hookDue', attempt: 2 });
+    expect(calls).to.have.length(2);
+  });
+
   it('is called in a release that began before the end was proven: no second owner has to prove it', async () => {
     const { keeper, calls } = await toTheEnd();
     await keeper.tell({ type: 'release', reason: 'stopping', deadlineMs: 20_000 });
