@@ -2,7 +2,7 @@
 // stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
 import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
-import { handle, type Handlers, type MessageOf } from '../protocol/handlers.js';
+import { handle, type Handlers } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
 import { beginReading, intakeChanged, notice, noteFoundEnd, readDone, readFailed, startRead } from './reading.js';
 import { askStages, createChannels, locate, punctuate } from './stage-channel.js';
@@ -14,14 +14,10 @@ import { hookDue, hookEnded, hookOverdue } from './start-hook.js';
 import { finish, obeyKeeper, endDeadTenure, stopReading } from './worker-shutdown.js';
 import { admitAll, createAdmission } from './record-admission.js';
 import { decided, noteLeftParts, parkingDue, parkingEnded, parkingOverdue, partSince } from './undecoded-part.js';
-import {
-  isIntakePaused,
-  type Channel,
-  type ShardWorkerMessage,
-  type ShardWorkerOptions,
-  type ShardWorkerState,
-  type WorkerTurn,
-} from './state.js';
+import type { Channel, ShardWorkerState } from './state.js';
+import type { WorkerTurn } from './turn.js';
+import type { Message, ShardWorkerMessage } from './messages.js';
+import { isIntakePaused, type ShardWorkerOptions } from './options.js';
 import type { Tenure } from '../protocol/tenure.js';
 import { stallError, stillSince, workerStatus, type WorkerStatus } from './watchdog.js';
 import { countSettled } from './settled-meter.js';
@@ -39,7 +35,9 @@ import {
 } from '../../src/core/ledger.js';
 import { stageIndexOf } from '../../src/core/routing.js';
 
-export type { ShardWorkerMessage, ShardWorkerOptions, ShardWorkerState } from './state.js';
+export type { ShardWorkerMessage } from './messages.js';
+export type { ShardWorkerOptions } from './options.js';
+export type { ShardWorkerState } from './state.js';
 
 export function shardWorker(
   options: ShardWorkerOptions,
@@ -131,8 +129,6 @@ function initial(
   );
   return [state, [begin]];
 }
-
-type Message<Type extends ShardWorkerMessage['type']> = MessageOf<ShardWorkerMessage, Type>;
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
   tenure,
