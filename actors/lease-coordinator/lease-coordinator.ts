@@ -51,7 +51,7 @@ export function leaseCoordinator<KeeperState, KeeperMessage>(
   return {
     kind: 'lease-coordinator',
     initial(self) {
-      const turn = turnOf(newState(self, options));
+      const turn = turnOf(initialState(options, self));
       startOutcome.beginDeadline(turn);
       start.openSources(turn);
       return [turn.state, turn.effects];
@@ -113,7 +113,7 @@ function withDefaults<KeeperState, KeeperMessage>(
   };
 }
 
-function newState(self: CoordinatorState['self'], options: CoordinatorOptions): CoordinatorState {
+function initialState(options: CoordinatorOptions, self: CoordinatorState['self']): CoordinatorState {
   const { clock, sources: given, tableHistory } = options;
   const now = clock.now();
   return {

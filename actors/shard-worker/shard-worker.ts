@@ -1,7 +1,7 @@
 // The actor that reads one shard under one tenure. It fetches records while the ledger has room, admits them, and notifies a
 // stage. It settles records by the dispositions that return, and reports the frontier to the keeper. It ends normally with its
 // shard, its lease or its tenure. Any other end crashes the whole pipeline.
-import { effect, type Behaviour, type Ref, type Step } from '../protocol/actor.js';
+import { effect, type Behaviour, type Ref, type Effect } from '../protocol/actor.js';
 import { handle, type Handlers } from '../protocol/handlers.js';
 import { updateAccount } from './byte-account.js';
 import { beginReading, intakeChanged, notice, noteFoundEnd, readDone, readFailed, startRead } from './reading.js';
@@ -44,7 +44,7 @@ export function shardWorker(
 ): Behaviour<ShardWorkerState, ShardWorkerMessage, WorkerStatus> {
   return {
     kind: 'shard-worker',
-    initial: (self) => initial(options, self),
+    initial: (self) => [initialState(options, self), [askForTenure(options, self)]],
     receive: (state, message) => {
       if (state.finished) return [state, []];
       const turn: WorkerTurn = { options, state, now: options.clock.now(), effects: [] };
@@ -69,16 +69,13 @@ export function shardWorker(
   };
 }
 
-function initial(
-  options: ShardWorkerOptions,
-  self: Ref<ShardWorkerMessage>,
-): Step<ShardWorkerState, ShardWorkerMessage> {
-  const { stages, spread, lease, maxPending, maxPendingBytes, clock, workerNumber } = options;
+function initialState(options: ShardWorkerOptions, self: Ref<ShardWorkerMessage>): ShardWorkerState {
+  const { stages, spread, lease, maxPending, maxPendingBytes, clock } = options;
   const stageIndex = stageIndexOf(lease.shardId, stages.length);
   const usedStages = spread === 'round-robin' ? stages : stages.slice(stageIndex, stageIndex + 1);
   const now = clock.now();
 
-  const state: ShardWorkerState = {
+  return {
     self,
     keeper: lease.keeper,
     tenure: undefined,
@@ -118,8 +115,13 @@ function initial(
     hopelessPause: 0,
     pendingFailures: createPendingFailures(),
   };
+}
 
-  const begin = effect.ask(
+function askForTenure(
+  { lease, workerNumber }: ShardWorkerOptions,
+  self: Ref<ShardWorkerMessage>,
+): Effect<ShardWorkerMessage> {
+  return effect.ask(
     lease.keeper,
     (replyTo) => ({ type: 'beginTenure', worker: workerNumber, workerRef: self, replyTo }),
     {
@@ -127,7 +129,6 @@ function initial(
       failed: (error) => ({ type: 'tenure', answer: { type: 'refused', reason: error.message } }),
     },
   );
-  return [state, [begin]];
 }
 
 const handlers: Handlers<WorkerTurn, ShardWorkerMessage> = {
